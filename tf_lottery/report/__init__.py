@@ -1,0 +1,1 @@
+"""What people read: level summaries, the final table, the figure and the progress lines."""

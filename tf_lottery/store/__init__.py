@@ -1,0 +1,1 @@
+"""The run folder: its layout, atomic and verified files, metrics, checkpoints, and its lock."""

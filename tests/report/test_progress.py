@@ -1,0 +1,203 @@
+import io
+import re
+import time
+
+import pytest
+from rich.console import Console
+
+from tf_lottery.report.progress import ProgressReporter
+from tf_lottery.report.time_left import TimeLeft
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+    def pass_seconds(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def log_reporter(clock, levels=2, steps=(100, 80, 80)):
+    file = io.StringIO()
+    return ProgressReporter(levels, steps, Console(file=file, width=40), clock), file
+
+
+def lines(file):
+    return file.getvalue().splitlines()
+
+
+def test_time_left_counts_all_later_levels_at_the_measured_rate(clock):
+    left = TimeLeft([100, 80, 60], clock)
+    left.start_level(0, 0, 100)
+    assert left.seconds() is None
+    clock.pass_seconds(20)
+    left.reach(20)
+    assert left.steps() == 80 + 80 + 60
+    assert left.seconds() == pytest.approx(220 * 1.0)
+
+
+def test_time_left_forgets_the_start_up_after_the_second_report(clock):
+    left = TimeLeft([100], clock)
+    left.start_level(0, 0, 100)
+    clock.pass_seconds(50)
+    left.reach(10)
+    clock.pass_seconds(5)
+    left.reach(20)
+    assert left.seconds() == pytest.approx(80 * 0.5)
+    clock.pass_seconds(20)
+    left.reach(30)
+    assert left.seconds() == pytest.approx(70 * 25 / 20)
+
+
+def test_time_left_of_a_resumed_run_counts_only_what_it_trains(clock):
+    left = TimeLeft([100, 100, 100, 100], clock)
+    left.finish_level(0)
+    left.finish_level(1)
+    assert left.steps() == 200
+    left.start_level(2, 70, 100)
+    assert left.steps() == 130
+    left.reach(70)
+    assert left.seconds() is None
+    clock.pass_seconds(40)
+    left.reach(90)
+    assert left.seconds() == pytest.approx(110 * 2.0)
+
+
+def test_time_left_includes_the_time_between_levels(clock):
+    left = TimeLeft([10, 10, 10], clock)
+    left.start_level(0, 0, 10)
+    left.reach(0)
+    clock.pass_seconds(10)
+    left.reach(10)
+    left.finish_level(0)
+    clock.pass_seconds(5)
+    left.start_level(1, 0, 10)
+    left.reach(0)
+    assert left.seconds() == pytest.approx(20 * 1.5)
+    clock.pass_seconds(5)
+    left.reach(10)
+    assert left.seconds() == pytest.approx(10 * 1.0)
+    left.finish_level(1)
+    left.finish_level(2)
+    assert left.seconds() == 0
+
+
+def test_log_has_a_line_per_level_and_evaluations_every_ten_seconds(clock, make_summary):
+    reporter, file = log_reporter(clock)
+    with reporter:
+        reporter.start_level(0, 1.0, 0, 100, 10)
+        for step in range(5, 101, 5):
+            clock.pass_seconds(1.5)
+            reporter.update(step, {"train_loss": 0.5, "validation_accuracy": 0.9})
+        reporter.finish_level(make_summary(0, 0.97, early_stop_test_accuracy=0.975, seconds=30))
+    assert lines(file) == [
+        "level 0/2  density   100%  training from step 0 to 100",
+        "level 0/2  density 100%  epoch 3.5/10  step 35/100  loss 0.5000  val 90.00%"
+        "  1 min 08 s left",
+        "level 0/2  density 100%  epoch 7.0/10  step 70/100  loss 0.5000  val 90.00%  57 s left",
+        "level 0/2  density   100%  test 97.00%, at early stop 97.50%  30 s  48 s left",
+    ]
+
+
+def test_missing_metrics_are_left_out_and_test_stands_in_for_validation(clock):
+    reporter, file = log_reporter(clock)
+    reporter.start_level(1, 0.8, 20, 100, 10)
+    clock.pass_seconds(11)
+    reporter.update(
+        40, {"train_loss": None, "validation_accuracy": None, "test_accuracy": 0.8, "step": 40}
+    )
+    assert lines(file)[-1] == (
+        "level 1/2  density 80.0%  epoch 4.0/10  step 40/100  test 80.00%  1 min 17 s left"
+    )
+
+
+def test_levels_found_complete_share_a_line_before_what_follows(clock):
+    reporter, file = log_reporter(clock)
+    with reporter:
+        reporter.skip_level(0)
+        reporter.skip_level(1)
+        reporter.note("resuming [level 2]")
+        reporter.skip_level(2)
+    assert lines(file) == [
+        "levels 0 to 1 are complete already",
+        "resuming [level 2]",
+        "level 2 is complete already",
+    ]
+
+
+def test_steps_may_be_a_function_of_the_level(clock):
+    reporter, file = log_reporter(clock, steps=lambda level: 100 if level == 0 else 50)
+    reporter.start_level(0, 1.0, 0, 100, 10)
+    clock.pass_seconds(10)
+    reporter.update(10, {})
+    assert lines(file)[-1].endswith("  3 min 10 s left")
+
+
+def test_wrong_number_of_steps_is_an_error(clock):
+    with pytest.raises(ValueError, match=r"has 2 numbers; levels=2 needs 3"):
+        log_reporter(clock, steps=[100, 100])
+
+
+def terminal_reporter(width=80):
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_terminal=True, force_interactive=True)
+    return ProgressReporter(2, [100_000] * 3, console), file
+
+
+def test_live_line_is_throttled_and_updates_are_cheap():
+    reporter, file = terminal_reporter()
+    with reporter:
+        reporter.start_level(0, 1.0, 0, 100_000, 100)
+        start = time.perf_counter()
+        for step in range(2000):
+            reporter.update(step, {"train_loss": 0.5, "validation_accuracy": 0.9})
+        seconds = time.perf_counter() - start
+    assert seconds < 2000 * 1e-3
+    assert file.getvalue().count("epoch") <= 8 * seconds + 4
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_live_line_stops_and_shows_the_cursor_on_an_exception(error):
+    reporter, file = terminal_reporter()
+    with pytest.raises(error), reporter:
+        reporter.start_level(0, 1.0, 0, 100_000, 100)
+        raise error
+    text = file.getvalue()
+    time.sleep(0.4)
+    assert file.getvalue() == text
+    assert file.getvalue().rfind("\x1b[?25h") > file.getvalue().rfind("\x1b[?25l")
+
+
+@pytest.mark.parametrize(
+    ("width", "has_step", "has_density"), [(120, 1, 1), (80, 0, 1), (66, 0, 0)]
+)
+def test_live_line_fits_the_terminal(width, has_step, has_density):
+    reporter, file = terminal_reporter(width)
+    with reporter:
+        reporter.start_level(1, 0.8, 0, 100_000, 100)
+        reporter.update(12_345, {"train_loss": 0.5, "validation_accuracy": 0.9})
+    last = next(line for line in reversed(file.getvalue().splitlines()) if "epoch" in line)
+    text = re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", last.rsplit("\r", 1)[-1])
+    assert len(text) <= width
+    assert "epoch 123.5/1000" in text
+    assert "val 90.00%" in text
+    assert ("step 12,345/100,000" in text) == has_step
+    assert ("density 80.0%" in text) == has_density
+
+
+def test_finished_levels_stay_on_the_terminal(make_summary):
+    reporter, file = terminal_reporter()
+    with reporter:
+        reporter.start_level(1, 0.8, 0, 100_000, 100)
+        reporter.finish_level(make_summary(1, 0.97, seconds=62))
+    assert "level 1/2  density  80.0%  test 97.00%  1 min 02 s\n" in file.getvalue()

@@ -1,0 +1,107 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from tf_lottery.report.summary import (
+    SUMMARY_COLUMNS,
+    early_stop,
+    sparsest_matching,
+    summary_from_row,
+    summary_to_row,
+)
+
+
+def metrics_row(step, validation_loss, test_accuracy):
+    return {"step": step, "validation_loss": validation_loss, "test_accuracy": test_accuracy}
+
+
+def test_columns_are_the_file_format():
+    assert SUMMARY_COLUMNS == (
+        "level",
+        "density",
+        "weights_remaining",
+        "test_accuracy",
+        "test_loss",
+        "early_stop_step",
+        "early_stop_test_accuracy",
+        "seconds",
+    )
+
+
+def test_early_stop_takes_the_earliest_of_equal_losses():
+    rows = [
+        metrics_row(0, 2.3, 0.1),
+        metrics_row(100, 0.5, 0.90),
+        metrics_row(200, 0.5, 0.95),
+        metrics_row(300, 0.6, 0.99),
+    ]
+    assert early_stop(rows) == (100, 0.90)
+
+
+def test_early_stop_ignores_missing_and_nan_losses():
+    rows = [
+        metrics_row(0, None, 0.1),
+        metrics_row(100, float("nan"), 0.2),
+        metrics_row(200, 0.7, None),
+        metrics_row(300, 0.8, 0.9),
+    ]
+    assert early_stop(rows) == (200, None)
+
+
+def test_early_stop_at_step_zero_is_not_missing():
+    assert early_stop([metrics_row(0, 0.0, 0.0), metrics_row(1, 0.1, 0.5)]) == (0, 0.0)
+
+
+@pytest.mark.parametrize("rows", [[], [metrics_row(0, None, 0.5)]])
+def test_early_stop_without_validation_set(rows):
+    assert early_stop(rows) == (None, None)
+
+
+def test_csv_gives_back_the_same_summary(make_summary):
+    summaries = [
+        make_summary(0, 0.1 + 0.2, early_stop_step=0, early_stop_test_accuracy=1 / 3),
+        make_summary(7, None, test_loss=None),
+        make_summary(1, np.float32(0.9), weights_remaining=np.int64(5), density=np.float64(0.8)),
+    ]
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, SUMMARY_COLUMNS)
+    writer.writeheader()
+    writer.writerows(map(summary_to_row, summaries))
+    assert "np." not in file.getvalue()
+    file.seek(0)
+    assert [summary_from_row(row) for row in csv.DictReader(file)] == summaries
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [("level", "one"), ("density", ""), ("early_stop_step", "12.5"), ("seconds", "12 s")],
+)
+def test_bad_text_names_column_and_text(make_summary, column, text):
+    row = summary_to_row(make_summary(1, 0.9)) | {column: text}
+    with pytest.raises(ValueError, match=f"'{column}' is '{text}'"):
+        summary_from_row(row)
+
+
+def test_absent_column_is_named(make_summary):
+    row = summary_to_row(make_summary(1, 0.9))
+    del row["seconds"]
+    with pytest.raises(ValueError, match="no column 'seconds'"):
+        summary_from_row(row)
+
+
+def test_sparsest_matching_is_the_lowest_density_not_the_last_or_best(make_summary):
+    accuracies = [0.90, 0.95, 0.89, 0.90, 0.85]
+    summaries = [make_summary(*pair) for pair in enumerate(accuracies)]
+    assert sparsest_matching(summaries).level == 3
+    assert sparsest_matching(summaries[::-1]).level == 3
+    assert sparsest_matching(summaries, tolerance=0.05).level == 4
+    assert sparsest_matching(summaries, tolerance=0.049).level == 3
+
+
+def test_sparsest_matching_needs_a_dense_accuracy_and_a_pruned_level(make_summary):
+    assert sparsest_matching([make_summary(0, 0.9)]) is None
+    assert sparsest_matching([make_summary(1, 0.9)]) is None
+    assert sparsest_matching([make_summary(0, float("nan")), make_summary(1, 0.9)]) is None
+    assert sparsest_matching([make_summary(0, 0.9), make_summary(1, float("nan"))]) is None

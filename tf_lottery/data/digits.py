@@ -1,0 +1,42 @@
+"""scikit-learn's embedded handwritten digits: data that needs neither a download nor a folder."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tf_lottery.data.dataset import Dataset, checked_dataset
+
+_CLASSES = 10
+_TEST_IMAGES_PER_CLASS = 36
+
+
+def load_digits() -> Dataset:
+    """Loads the 1797 images of 8x8x1 pixels, values 0 to 16, of ten digits.
+
+    The set comes undivided. 36 images of every class, evenly spaced in scikit-learn's order, are
+    the 360 test images, always the same; the other 1437 are the training images.
+
+    Returns:
+        The data set, without validation examples.
+    """
+    from sklearn import datasets  # Slow to import, and other data does not need it.
+
+    digits = datasets.load_digits()
+    images = digits.images.astype(np.uint8)
+    labels = digits.target.astype(np.int32)
+    is_test = _evenly_spaced_in_every_class(labels)
+    return checked_dataset(
+        "digits",
+        _CLASSES,
+        train=(images[~is_test], labels[~is_test]),
+        test=(images[is_test], labels[is_test]),
+    )
+
+
+def _evenly_spaced_in_every_class(labels: np.ndarray) -> np.ndarray:
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label in range(_CLASSES):
+        members = np.flatnonzero(labels == label)
+        steps = np.arange(_TEST_IMAGES_PER_CLASS)
+        chosen[members[steps * len(members) // _TEST_IMAGES_PER_CLASS]] = True
+    return chosen

@@ -1,0 +1,59 @@
+"""Holding validation examples out of the training examples."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tf_lottery.data.dataset import Dataset, Split
+
+
+def hold_out(split: Split, examples: int, seed: int) -> tuple[Split, Split]:
+    """Divides a split at random, by seed.
+
+    Args:
+        split: The examples to divide.
+        examples: How many of them to hold out; at least one must remain.
+        seed: Draws which ones, at least 0.
+
+    Returns:
+        The remaining and the held-out examples, each in the order they had in `split`.
+
+    Raises:
+        ValueError: If `examples` or `seed` is negative, or if no example would remain.
+    """
+    largest = len(split) - 1
+    if not 0 <= examples <= largest:
+        raise ValueError(
+            f"--validation_examples={examples} must be between 0 and {largest}: they are held out "
+            f"of {len(split)} training examples, of which at least 1 must remain."
+        )
+    if seed < 0:
+        raise ValueError(f"split_seed={seed} must be at least 0.")
+    order = np.random.Generator(np.random.Philox(seed)).permutation(len(split))
+    held_out, remaining = np.sort(order[:examples]), np.sort(order[examples:])
+    return (
+        Split(split.images[remaining], split.labels[remaining]),
+        Split(split.images[held_out], split.labels[held_out]),
+    )
+
+
+def with_validation(dataset: Dataset, examples: int, seed: int) -> Dataset:
+    """Returns the data set with a validation split held out of its training split.
+
+    Args:
+        dataset: A data set without validation examples.
+        examples: How many training examples to hold out; 0 holds out none.
+        seed: Draws which ones, at least 0.
+
+    Returns:
+        The divided data set, or `dataset` itself for 0 examples.
+
+    Raises:
+        ValueError: If `examples` or `seed` is negative, or if no training example would remain.
+    """
+    if examples == 0:
+        return dataset
+    train, validation = hold_out(dataset.train, examples, seed)
+    return dataclasses.replace(dataset, train=train, validation=validation)

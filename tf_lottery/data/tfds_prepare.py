@@ -1,0 +1,146 @@
+"""Finding and preparing a set of tensorflow-datasets, with errors that say what to do.
+
+tensorflow-datasets is imported where it is used: it is slow to import, and other data does not
+need it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+_DOWNLOAD_RETRIES = 4
+_MOST_FILES_NAMED = 8
+_LONGEST_CAUSE = 500
+
+
+def find_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
+    """Finds the builder of a set.
+
+    Args:
+        name: "NAME", "NAME/CONFIG", "NAME:VERSION" or "NAME/CONFIG:VERSION".
+        data_dir: Where tensorflow-datasets keeps prepared sets; its own default without it.
+
+    Returns:
+        The builder; the set may still have to be prepared.
+
+    Raises:
+        ValueError: If no such set, configuration or version exists, or if the description of its
+            prepared copy cannot be read.
+    """
+    import tensorflow_datasets as tfds
+
+    # Reading names and prepared descriptions, tfds raises errors of many types, even
+    # AssertionErrors; whichever it is, the user's name or folder is the cause.
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        raise ValueError(_unknown_message(name)) from error
+    except Exception as error:
+        raise ValueError(
+            f"--dataset={name} cannot be opened in --data_dir={data_dir or '(default)'}: "
+            f"{_in_one_line(error)} If a prepared copy is damaged, delete its folder to prepare "
+            "it again."
+        ) from error
+
+
+def prepare(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None) -> None:
+    """Downloads and prepares a set, unless a prepared copy exists.
+
+    Args:
+        builder: The set's builder.
+        flag: The set as the user named it, such as "--dataset=mnist".
+        manual_dir: A folder with the downloaded archives, or None.
+
+    Raises:
+        ValueError: If `manual_dir` does not exist, if the archives are neither there nor can be
+            downloaded, if one has a wrong checksum, or if the set cannot be prepared.
+    """
+    import requests
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    if manual_dir is not None and not pathlib.Path(manual_dir).expanduser().is_dir():
+        raise ValueError(
+            f"--manual_dir={manual_dir} is not a folder: name the one that holds the downloaded "
+            f"archives of {flag}, or leave the flag out to download them."
+        )
+    config = tfds.download.DownloadConfig(
+        manual_dir=manual_dir, try_download_gcs=manual_dir is None
+    )
+    try:
+        with _few_download_retries():
+            builder.download_and_prepare(download_config=config)
+    except NonMatchingChecksumError as error:
+        raise ValueError(
+            f"{flag}: an archive is damaged or not the published one. {_in_one_line(error)} "
+            f"Replace that file{_in_folder(manual_dir)}."
+        ) from error
+    except (tfds.download.DownloadError, requests.RequestException, ConnectionError) as error:
+        raise ValueError(
+            f"{flag} cannot be downloaded ({_in_one_line(error)}). {_offline_advice(builder)}"
+        ) from error
+    # A set's own code runs here: it may raise anything, about archives, packages or the disk.
+    except Exception as error:
+        raise ValueError(
+            f"{flag} cannot be prepared in --data_dir={builder.data_dir_root}"
+            f"{_in_folder(manual_dir, ' from ')}: {_in_one_line(error)}"
+        ) from error
+
+
+def _unknown_message(name: str) -> str:
+    import tensorflow_datasets as tfds
+
+    known = ["digits", *tfds.list_builders(with_community_datasets=False)]
+    close = difflib.get_close_matches(re.split("[/:]", name)[0], known, n=5)
+    meant = f" Did you mean {', '.join(close)}?" if close else ""
+    return (
+        f"--dataset={name} is not known.{meant} Choose digits or an image-classification set of "
+        "tensorflow-datasets (https://www.tensorflow.org/datasets/catalog/overview)."
+    )
+
+
+def _offline_advice(builder: tfds.core.DatasetBuilder) -> str:
+    copy = (
+        f"point --data_dir at a folder with a prepared copy ({builder.info.full_name}), which "
+        "another machine can make"
+    )
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        files = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+        return f"Without internet, fill --manual_dir ({files}), or {copy}."
+    infos = (builder.url_infos or {}).items()
+    files = [f"{info.filename} ({info.size}, {url})" for url, info in infos if info.filename]
+    if not files:
+        return f"Without internet, {copy}."
+    more = len(files) - _MOST_FILES_NAMED
+    listed = ", ".join(files[:_MOST_FILES_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"Without internet, put these files in --manual_dir: {listed}; or {copy}."
+
+
+@contextlib.contextmanager
+def _few_download_retries() -> Iterator[None]:
+    """Lets a machine without internet know within seconds; tfds would retry for minutes."""
+    from tensorflow_datasets.core.download import downloader
+
+    usual = downloader.MAX_RETRIES
+    downloader.MAX_RETRIES = _DOWNLOAD_RETRIES
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = usual
+
+
+def _in_folder(manual_dir: str | None, preposition: str = " in ") -> str:
+    return f"{preposition}--manual_dir={manual_dir}" if manual_dir else ""
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or "no reason given"
+    return f"{type(error).__name__}: {text[:_LONGEST_CAUSE]}"

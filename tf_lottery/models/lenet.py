@@ -1,0 +1,42 @@
+"""Fully connected networks: LeNet-300-100 and others of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import tf_keras as keras
+
+from tf_lottery.models.registry import register
+
+
+@register(
+    r"lenet((?:_[1-9]\d*)+)",
+    examples=("lenet_300_100",),
+    shown=("lenet_300_100", "lenet_N_M_…"),
+)
+def lenet(
+    inputs: keras.KerasTensor,
+    classes: int,
+    kernels: Iterator[keras.initializers.Initializer],
+    widths: str,
+) -> keras.KerasTensor:
+    """Connects a fully connected network; "300_100" is the one of arXiv:1803.03635, section 2.
+
+    Args:
+        inputs: Standardised pixels, `[batch, height, width, channels]` or `[batch, features]`.
+        classes: Number of logits.
+        kernels: Initializer of each kernel in turn.
+        widths: Units of each hidden layer, joined by underscores.
+
+    Returns:
+        Logits, `[batch, classes]`.
+    """
+    features = keras.layers.Flatten(name="flatten")(inputs)
+    for number, units in enumerate(widths.strip("_").split("_"), start=1):
+        features = keras.layers.Dense(
+            int(units),
+            activation="relu",
+            kernel_initializer=next(kernels),
+            name=f"dense_{number}",
+        )(features)
+    return keras.layers.Dense(classes, kernel_initializer=next(kernels), name="output")(features)

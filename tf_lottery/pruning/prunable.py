@@ -1,0 +1,210 @@
+"""Makes Keras models prunable, and reads and writes their weights and masks by name."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+import tensorflow_model_optimization as tfmot
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.plan import PruningPlan
+from tf_lottery.pruning.schedule import IMPSchedule
+from tf_lottery.pruning.wrapper import MaskedLayer, prunable_kernels
+
+
+def prunable(
+    model: keras.Model,
+    *,
+    exclude: Iterable[str] = (),
+    pruning_rates: Mapping[str, float] | None = None,
+) -> keras.Model:
+    """Copies a model with every Dense and convolution layer wrapped to hold a mask of ones.
+
+    The copy has the weights of `model`, computes the same function and has yet to be compiled.
+    Call it in the scope of the distribution strategy that will train it.
+
+    Args:
+      model: a built Sequential or functional tf_keras model; may contain such models as layers.
+      exclude: names of layers to leave unwrapped, and so unpruned.
+      pruning_rates: layer name to its own pruning rate in [0, 1), where that differs from the rate
+        of the search: the papers prune the output layer at half the rate.
+
+    Returns:
+      A model of the same kind.
+
+    Raises:
+      ValueError: if the model is not such a model or a name is not that of a prunable layer.
+    """
+    _check_model(model)
+    exclude, rates = set(exclude), dict(pruning_rates or {})
+    known = {layer.name for _, layer in leaf_layers(model) if prunable_kernels(layer)}
+    for argument, names in (("exclude", exclude), ("pruning_rates", set(rates))):
+        if names - known:
+            raise ValueError(
+                f"{argument}: the model has no prunable layer {', '.join(sorted(names - known))}; "
+                f"it has {', '.join(sorted(known))}."
+            )
+    if not known - exclude:
+        raise ValueError(f"{model.name} has no Dense or convolution layer left to prune.")
+
+    def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
+        copy = type(layer).from_config(layer.get_config())
+        if prunable_kernels(layer) and layer.name not in exclude:
+            return MaskedLayer(copy, pruning_rate=rates.get(layer.name))
+        return copy
+
+    return _clone(model, wrap)
+
+
+def strip(model: keras.Model) -> keras.Model:
+    """Copies a prunable model without the wrappers: plain Keras layers with sparse weights.
+
+    tfmot's `strip_pruning` does the same without copying the layers.
+
+    Args:
+      model: a model made by `prunable`.
+
+    Returns:
+      A model of the same kind that neither tf_lottery nor tfmot is needed to load.
+    """
+    plain = tfmot.sparsity.keras.strip_pruning(model)
+    return _clone(plain, lambda layer: type(layer).from_config(layer.get_config()))
+
+
+def leaf_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Layers of a model and of the models in it, with their paths; wrappers count as their layer."""
+    for layer in model.layers:
+        name = layer.layer.name if isinstance(layer, MaskedLayer) else layer.name
+        if isinstance(layer, keras.Model):
+            yield from leaf_layers(layer, f"{prefix}{name}/")
+        else:
+            yield prefix + name, layer
+
+
+def model_variables(model: keras.Model) -> dict[str, tf.Variable]:
+    """All weights of a model, masks excepted, by names such as "block/dense_1/kernel"."""
+    named: dict[str, tf.Variable] = {}
+    seen = set()
+    for path, layer in leaf_layers(model):
+        inner = layer.layer if isinstance(layer, MaskedLayer) else layer
+        for variable in inner.weights:
+            if id(variable) in seen:
+                continue
+            seen.add(id(variable))
+            name = f"{path}/{variable.name.split('/')[-1].split(':')[0]}"
+            while name in named:
+                name += "_"
+            named[name] = variable
+    return named
+
+
+def masked_variables(model: keras.Model) -> dict[str, tuple[tf.Variable, tf.Variable]]:
+    """Weight and mask variable of every prunable weight, by the names of `model_variables`."""
+    masks = {
+        id(weight): mask
+        for layer in _masked_layers(model)
+        for weight, mask, _ in layer.pruning_vars
+    }
+    return {
+        name: (variable, masks[id(variable)])
+        for name, variable in model_variables(model).items()
+        if id(variable) in masks
+    }
+
+
+def get_mask(model: keras.Model) -> Mask:
+    """The mask that a prunable model holds."""
+    return Mask({name: mask.numpy() != 0 for name, (_, mask) in masked_variables(model).items()})
+
+
+def set_mask(model: keras.Model, mask: Mask) -> None:
+    """Sets the masks of a prunable model and its pruned weights to 0.0.
+
+    Raises:
+      ValueError: if the mask does not fit the model.
+    """
+    variables = masked_variables(model)
+    weights = {name: weight.numpy() for name, (weight, _) in variables.items()}
+    if set(mask) != set(weights):
+        raise ValueError(
+            f"the mask is of {sorted(mask)}, but the model's prunable weights are {sorted(weights)}."
+        )
+    for name, array in mask.apply(weights).items():
+        weight, variable = variables[name]
+        weight.assign(array)
+        variable.assign(mask[name].astype(variable.dtype.as_numpy_dtype))
+
+
+def pruning_plan(model: keras.Model, pruning_rate: float, scope: str) -> PruningPlan:
+    """Plans the pruning of a prunable model, and tells its layers their schedules.
+
+    Args:
+      model: a model made by `prunable`.
+      pruning_rate: rate in (0, 1) of the layers that have none of their own.
+      scope: "global" or "layerwise".
+
+    Raises:
+      ValueError: if the model has no wrapped layers or an argument is out of range.
+    """
+    if not 0 < pruning_rate < 1:
+        raise ValueError(f"pruning_rate={pruning_rate}: use a fraction in (0, 1), such as 0.2.")
+    rates: dict[int, float] = {}
+    for layer in _masked_layers(model):
+        rate = pruning_rate if layer.pruning_rate is None else layer.pruning_rate
+        layer.pruning_schedule = IMPSchedule(rate)
+        rates.update({id(weight): rate for weight, _, _ in layer.pruning_vars})
+    variables = {name: weight for name, (weight, _) in masked_variables(model).items()}
+    if not variables:
+        raise ValueError("the model is not prunable; make it so with tf_lottery.prunable(model).")
+    return PruningPlan.build(
+        {name: int(np.prod(weight.shape)) for name, weight in variables.items()},
+        {name: rates[id(weight)] for name, weight in variables.items()},
+        scope,
+    )
+
+
+def _masked_layers(model: keras.Model) -> list[MaskedLayer]:
+    return [layer for _, layer in leaf_layers(model) if isinstance(layer, MaskedLayer)]
+
+
+def _clone(
+    model: keras.Model, copy_layer: Callable[[keras.layers.Layer], keras.layers.Layer]
+) -> keras.Model:
+    copies: dict[int, tuple[keras.layers.Layer, keras.layers.Layer]] = {}
+
+    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if id(layer) not in copies:
+            nested = isinstance(layer, keras.Model)
+            new = keras.models.clone_model(layer, clone_function=copy) if nested else copy_layer(layer)
+            copies[id(layer)] = (layer, new)
+        return copies[id(layer)][1]
+
+    clone = keras.models.clone_model(model, clone_function=copy)
+    for layer, new in copies.values():
+        if not isinstance(layer, keras.Model):
+            new.set_weights(layer.get_weights())
+    return clone
+
+
+def _check_model(model: keras.Model) -> None:
+    if not isinstance(model, keras.Model):
+        if type(model).__module__.split(".")[0] == "keras":
+            raise ValueError(
+                f"{model!r} is a Keras 3 model; the masks are held by wrappers for Keras 2. Build it "
+                "with `import tf_keras as keras`, which is installed with tf_lottery."
+            )
+        raise ValueError(f"{model!r} is not a tf_keras model.")
+    for nested in [model, *(layer for layer in model.submodules if isinstance(layer, keras.Model))]:
+        if not isinstance(nested, keras.Sequential) and not nested._is_graph_network:
+            raise ValueError(
+                f"{nested.name} ({type(nested).__name__}) is a subclassed model, whose layers cannot "
+                "be found and wrapped; write it as keras.Model(inputs, outputs) or Sequential."
+            )
+        if not nested.built:
+            raise ValueError(
+                f"{nested.name} is not built, so its weights do not exist yet; give its first layer "
+                "an input_shape, or call model.build(input_shape)."
+            )
+        if any(isinstance(layer, MaskedLayer) for layer in nested.layers):
+            raise ValueError(f"{nested.name} is prunable already.")

@@ -1,0 +1,55 @@
+"""Percentages, counts and durations as people read them."""
+
+import math
+
+import numpy as np
+
+MISSING = "-"
+
+
+def is_number(value: float | None) -> bool:
+    """Returns whether `value` is present: neither None nor NaN."""
+    return value is not None and not math.isnan(value)
+
+
+def format_density(density: float) -> str:
+    """Writes a density as a percentage with three significant digits, never as 1e-05.
+
+    Args:
+      density: fraction of prunable weights that remain.
+
+    Returns:
+      For example "100%", "51.2%" or "0.687%".
+    """
+    digits = np.format_float_positional(
+        100 * density, precision=3, unique=False, fractional=False, trim="k"
+    )
+    return digits.rstrip(".") + "%"
+
+
+def format_accuracy(accuracy: float | None, decimals: int = 2) -> str:
+    """Writes an accuracy (a fraction) as a percentage; a missing one as "-"."""
+    return f"{100 * accuracy:.{decimals}f}%" if is_number(accuracy) else MISSING
+
+
+def format_count(count: int | None) -> str:
+    """Writes a count with thousands separators; a missing one as "-"."""
+    return MISSING if count is None else f"{count:,}"
+
+
+def format_duration(seconds: float) -> str:
+    """Writes a duration with the two units that matter.
+
+    Args:
+      seconds: the duration; a negative one counts as zero.
+
+    Returns:
+      For example "42 s", "3 min 10 s" or "1 h 05 min".
+    """
+    whole_seconds = round(max(seconds, 0))
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+    if whole_seconds < 3600:
+        return f"{whole_seconds // 60} min {whole_seconds % 60:02d} s"
+    whole_minutes = round(whole_seconds / 60)
+    return f"{whole_minutes // 60} h {whole_minutes % 60:02d} min"

@@ -1,0 +1,201 @@
+"""Files and folders that appear whole or not at all, even when the process is killed."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.store.errors import DamagedFileError, as_storage_error
+
+_LEFTOVER = re.compile(r".+\.tmp-[0-9a-f]{12}(\..*)?")
+
+
+def temporary_sibling(path: Path) -> Path:
+    """Returns a fresh name beside `path` that `is_leftover` recognises."""
+    return path.with_name(f"{path.name}.tmp-{secrets.token_hex(6)}")
+
+
+def is_leftover(name: str) -> bool:
+    """Returns whether a file or folder of this name is an unfinished write."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def fsync_path(path: Path) -> None:
+    """Waits until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder with all it holds, as far as the system allows."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder in one step: killed in the middle, it leaves no half folder behind.
+
+    Args:
+      folder: The folder; it may be absent.
+
+    Raises:
+      StorageError: The system does not allow it.
+    """
+    doomed = temporary_sibling(folder)
+    with as_storage_error(folder), suppress(FileNotFoundError):
+        folder.rename(doomed)
+        remove(doomed)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Writes a file through a temporary name, which takes the final one only when complete.
+
+    Args:
+      path: The final file; missing parent folders are made, an existing file is replaced.
+
+    Yields:
+      The temporary path to write to, in the same folder and with the same suffix.
+
+    Raises:
+      StorageError: The disk is full, read-only, …; a file of this name is as it was before.
+    """
+    # Writers that choose the format or add a suffix by the name (np.savez, matplotlib) need
+    # to see the final suffix.
+    temporary = temporary_sibling(path)
+    temporary = temporary.with_name(temporary.name + path.suffix)
+    try:
+        with as_storage_error(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            fsync_path(temporary)
+            temporary.replace(path)
+            fsync_path(path.parent)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+@contextmanager
+def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Fills a folder under a temporary name, which takes the final one only when complete.
+
+    Args:
+      folder: The final folder; missing parent folders are made.
+      replace: Whether a folder of that name gives way. There is a moment between the two
+        renames in which neither exists.
+
+    Yields:
+      The temporary folder, empty.
+
+    Raises:
+      StorageError: The disk is full, read-only, or `folder` exists and may not be replaced.
+    """
+    temporary = temporary_sibling(folder)
+    try:
+        with as_storage_error(folder):
+            temporary.mkdir(parents=True)
+            yield temporary
+            fsync_path(temporary)
+            retired = temporary_sibling(folder)
+            if replace and folder.exists():
+                folder.rename(retired)
+            temporary.rename(folder)
+            fsync_path(folder.parent)
+            remove(retired)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what killed processes left unfinished, in a folder and all folders below it.
+
+    Args:
+      folder: A folder that no other process writes to now.
+    """
+    for place, folder_names, file_names in os.walk(folder):
+        for name in filter(is_leftover, folder_names + file_names):
+            remove(Path(place) / name)
+        folder_names[:] = [name for name in folder_names if not is_leftover(name)]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file atomically.
+
+    Args:
+      path: The file; missing parent folders are made.
+      text: Its content.
+
+    Raises:
+      StorageError: The disk is full, read-only, …
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes a JSON object atomically; floats, NaN among them, keep their exact value.
+
+    Args:
+      path: The file; missing parent folders are made.
+      value: The object.
+
+    Raises:
+      StorageError: The disk is full, read-only, …
+    """
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_text(path: Path) -> str:
+    """Reads a UTF-8 text file.
+
+    Args:
+      path: The file.
+
+    Returns:
+      Its content.
+
+    Raises:
+      DamagedFileError: It is missing, unreadable or not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DamagedFileError(path, "is missing") from None
+    except OSError as error:
+        raise DamagedFileError(path, f"cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(path, f"is damaged: not a text file ({error})") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Args:
+      path: The file.
+
+    Returns:
+      The object.
+
+    Raises:
+      DamagedFileError: It is missing, not JSON, or not an object.
+    """
+    try:
+        value = json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DamagedFileError(path, f"is damaged: not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise DamagedFileError(path, "is damaged: not a JSON object")
+    return value

@@ -1,0 +1,73 @@
+"""What can go wrong with a run folder, as errors that tell the user what to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class RunFolderError(ValueError):
+    """A run folder cannot be used as asked."""
+
+
+class RunFolderBusyError(RunFolderError):
+    """Another process works in the run folder."""
+
+
+class RunFolderMismatchError(RunFolderError):
+    """The run folder holds an experiment with other flags."""
+
+
+class DamagedFileError(RunFolderError):
+    """A file of a run folder is missing, truncated or edited.
+
+    Args:
+      path: The damaged file.
+      problem: What is wrong, to be read after the path ("is missing").
+    """
+
+    def __init__(self, path: Path, problem: str):
+        path = Path(path).absolute()
+        super().__init__(
+            f"{path} {problem}. Restore it from a backup, or delete the folder {path.parent} "
+            "and start the same command again to compute it anew."
+        )
+
+
+class StorageError(RunFolderError):
+    """The operating system refused to write: disk full, read-only, not a folder, …
+
+    Args:
+      path: What should have been written.
+      reason: The operating system's words.
+    """
+
+    def __init__(self, path: Path, reason: str):
+        self.reason = reason
+        super().__init__(
+            f"cannot write {Path(path).absolute()}: {reason}. Make room there, or choose a "
+            "writable folder with --workdir. Finished levels are kept: the same command "
+            "continues after them."
+        )
+
+
+@contextmanager
+def as_storage_error(path: Path) -> Iterator[None]:
+    """Turns an OSError of the block, which writes `path`, into a StorageError.
+
+    A StorageError about a part of `path`, a temporary file perhaps, becomes one about `path`.
+
+    Args:
+      path: What the block writes.
+
+    Yields:
+      Nothing.
+
+    Raises:
+      StorageError: The block raised an OSError or a StorageError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(path, error.strerror or str(error)) from error
+    except StorageError as error:
+        raise StorageError(path, error.reason) from error

@@ -1,0 +1,88 @@
+"""The folder of one level: its masks, trained weights and metrics."""
+
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.store.checkpoint import CheckpointFolder
+from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.seal import read_seal, seal, verify_seal
+from tf_lottery.store.tensors import tensor_files
+
+_SEAL_NAME = "level.json"
+
+
+class LevelFolder:
+    """Where a level's files are, and whether the level is complete.
+
+    Args:
+      path: The folder; it need not exist.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._path
+
+    @property
+    def masks_path(self) -> Path:
+        """The masks, an .npz file."""
+        return self._path / "masks.npz"
+
+    @property
+    def weights_prefix(self) -> Path:
+        """The trained weights, for `save_tensors` and `load_tensors`."""
+        return self._path / "weights"
+
+    @property
+    def metrics_path(self) -> Path:
+        """The evaluations during training, for a `MetricsLog`."""
+        return self._path / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> CheckpointFolder:
+        """The state of the training in progress."""
+        return CheckpointFolder(self._path / "checkpoint")
+
+    def is_complete(self) -> bool:
+        """Returns whether the level was trained to its end and sealed."""
+        return (self._path / _SEAL_NAME).exists()
+
+    def complete(self, record: dict[str, Any]) -> None:
+        """Seals the masks, weights and metrics into level.json; drops the checkpoints.
+
+        Args:
+          record: What the level found, as JSON; floats and NaN keep their exact value.
+
+        Raises:
+          RunFolderError: The level is complete already.
+          DamagedFileError: The masks, the weights or the metrics are missing.
+          StorageError: The disk is full, read-only, …
+        """
+        if self.is_complete():
+            raise RunFolderError(f"{self._path.absolute()} is complete already")
+        files = [self.masks_path, *tensor_files(self.weights_prefix), self.metrics_path]
+        seal(self._path, [file.name for file in files], record, _SEAL_NAME)
+        self.checkpoints.clear()
+
+    def record(self) -> dict[str, Any]:
+        """Returns the record of a complete level, without reading the level's other files.
+
+        Raises:
+          RunFolderError: The level is not complete.
+          DamagedFileError: level.json is truncated or edited.
+        """
+        content = read_seal(self._path, _SEAL_NAME)
+        if content is None:
+            raise RunFolderError(f"{self._path.absolute()} is not complete: no {_SEAL_NAME}")
+        return content["record"]
+
+    def verify(self) -> None:
+        """Checks every file of a complete level.
+
+        Raises:
+          DamagedFileError: A file is missing, truncated or edited.
+        """
+        verify_seal(self._path, name=_SEAL_NAME)

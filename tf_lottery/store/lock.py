@@ -1,0 +1,55 @@
+"""One process at a time in a run folder."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import filelock
+
+from tf_lottery.store.atomic import remove, write_text
+from tf_lottery.store.errors import RunFolderBusyError, as_storage_error
+
+LOCK_FILES = frozenset({".lock", ".lock-holder"})
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Holds a folder for this block alone; the system frees it when the process dies.
+
+    Args:
+      folder: An existing folder.
+
+    Yields:
+      Nothing.
+
+    Raises:
+      RunFolderBusyError: Another process, or another block of this one, holds the folder.
+      StorageError: The folder cannot be written to, or its file system knows no locks.
+    """
+    # A soft lock (a mere file) would outlive a killed process, so there is no falling back.
+    lock = filelock.FileLock(
+        folder / ".lock", blocking=False, thread_local=False, fallback_to_soft=False
+    )
+    holder = folder / ".lock-holder"
+    with as_storage_error(folder):
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise RunFolderBusyError(
+                f"the run folder {folder.absolute()} is in use by {_read_holder(holder)}. Wait "
+                "until it has ended, or choose another --name or --replicate."
+            ) from None
+    try:
+        write_text(holder, f"process {os.getpid()} on host {socket.gethostname()}\n")
+        yield
+    finally:
+        remove(holder)
+        lock.release()
+
+
+def _read_holder(holder: Path) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        return holder.read_text(encoding="utf-8").strip() or "another process"
+    return "another process"

@@ -1,0 +1,181 @@
+"""Tables of numbers as CSV files that a person can open and a program reads back exactly."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tf_lottery.store.atomic import read_text, write_text
+from tf_lottery.store.errors import DamagedFileError
+
+Row = dict[str, int | float | None]
+
+_INTEGER = re.compile(r"[+-]?\d+")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]) -> None:
+    """Writes a table atomically, its header first.
+
+    Args:
+      path: The file; missing parent folders are made.
+      columns: The names of the columns, in order.
+      rows: Numbers by column name; None or a missing column is an empty cell.
+
+    Raises:
+      ValueError: A row has an unknown column or a value that is not a number.
+      StorageError: The disk is full, read-only, …
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        values = _normalized(row, columns).values()
+        writer.writerow(["" if value is None else repr(value) for value in values])
+    write_text(path, text.getvalue())
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Reads a table that `write_csv` wrote.
+
+    Args:
+      path: The file.
+      columns: The columns that it must have, in order.
+
+    Returns:
+      The rows: ints, floats, and None for empty cells.
+
+    Raises:
+      DamagedFileError: It is missing, or its header or a row (named by line) is malformed.
+    """
+    return [_parse(path, line, cells, columns) for line, cells in _lines(path, columns)]
+
+
+class MetricsLog:
+    """The evaluations of one training, a row for each, kept in memory and in a CSV file.
+
+    Args:
+      path: The CSV file; written by `write`.
+      columns: The names of the columns, of which the first is "step".
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]):
+        if not columns or columns[0] != "step":
+            raise ValueError(f'the first column must be "step", not {list(columns)[:1]}')
+        self._path = path
+        self._columns = tuple(columns)
+        self._rows: list[Row] = []
+
+    @classmethod
+    def load(
+        cls, path: Path, columns: Sequence[str], up_to_step: int | None = None
+    ) -> "MetricsLog":
+        """Continues the log of an earlier process.
+
+        Args:
+          path: The CSV file.
+          columns: The columns that it must have, in order.
+          up_to_step: The step, in iterations, of the checkpoint that training continues
+            from: later rows are dropped, unread. None keeps all rows.
+
+        Returns:
+          The log. It is empty when there is no file, unless `up_to_step` says that training
+          has been going on.
+
+        Raises:
+          DamagedFileError: The header or a kept row (named by line) is malformed, or the file
+            is missing although training had passed step 0.
+        """
+        log = cls(path, columns)
+        if not path.exists() and not up_to_step:
+            return log
+        for line, cells in _lines(path, columns):
+            try:
+                step = int(cells[0])
+            except (IndexError, ValueError):
+                raise DamagedFileError(path, f"is damaged: line {line} has no step") from None
+            if up_to_step is None or step <= up_to_step:
+                log._rows.append(_parse(path, line, cells, columns))
+        return log
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows so far, in order."""
+        return [dict(row) for row in self._rows]
+
+    def append(self, row: Mapping) -> None:
+        """Adds a row, in memory only.
+
+        Args:
+          row: Numbers by column name; "step" is an int, other columns may be missing or None.
+
+        Raises:
+          ValueError: The step is not an int, a column is unknown, or a value not a number.
+        """
+        normalized = _normalized(row, self._columns)
+        if not isinstance(normalized["step"], int):
+            raise ValueError(f"step must be an int, not {row.get('step')!r}")
+        self._rows.append(normalized)
+
+    def write(self) -> None:
+        """Writes the whole table to the file, atomically.
+
+        Raises:
+          StorageError: The disk is full, read-only, …
+        """
+        write_csv(self._path, self._columns, self._rows)
+
+
+def _normalized(row: Mapping, columns: Sequence[str]) -> Row:
+    if unknown := set(row) - set(columns):
+        raise ValueError(f"unknown columns {sorted(unknown)}; the table has {list(columns)}")
+    return {column: _as_number(column, row.get(column)) for column in columns}
+
+
+def _as_number(column: str, value) -> int | float | None:
+    if value is None:
+        return None
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value)
+    raise ValueError(f"column {column!r}: {value!r} is not a number")
+
+
+def _lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yields the line number and the cells of every row, after checking the header."""
+    text = read_text(path)
+    if not text.endswith("\n"):
+        raise DamagedFileError(path, "is damaged: it ends in the middle of a line")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader)
+        if header != list(columns):
+            raise DamagedFileError(
+                path, f"is damaged: line 1 is {','.join(header)}, not {','.join(columns)}"
+            )
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise DamagedFileError(
+            path, f"is damaged: line {reader.line_num} is not CSV ({error})"
+        ) from error
+
+
+def _parse(path: Path, line: int, cells: list[str], columns: Sequence[str]) -> Row:
+    if len(cells) != len(columns):
+        raise DamagedFileError(
+            path, f"is damaged: line {line} has {len(cells)} cells, not {len(columns)}"
+        )
+    try:
+        return {column: _parse_cell(cell) for column, cell in zip(columns, cells, strict=True)}
+    except ValueError as error:
+        raise DamagedFileError(path, f"is damaged: line {line}: {error}") from error
+
+
+def _parse_cell(cell: str) -> int | float | None:
+    if not cell:
+        return None
+    return int(cell) if _INTEGER.fullmatch(cell) else float(cell)

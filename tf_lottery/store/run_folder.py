@@ -1,0 +1,216 @@
+"""The run folder: everything one replicate of an experiment leaves on the disk.
+
+config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  summary.png  tensorboard/
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.store.atomic import (
+    is_leftover,
+    read_json,
+    remove_leftovers,
+    write_json,
+    write_text,
+)
+from tf_lottery.store.errors import (
+    DamagedFileError,
+    RunFolderError,
+    RunFolderMismatchError,
+    as_storage_error,
+)
+from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.lock import LOCK_FILES, exclusive
+from tf_lottery.store.seal import checksum
+from tf_lottery.store.sealed_tensors import SealedTensors
+from tf_lottery.store.tensors import refuse_pattern_characters
+
+_FORMAT = 1
+
+
+class RunFolder:
+    """A run folder, opened by `RunFolder.open` to work in it or by `RunFolder.read`."""
+
+    def __init__(self, path: Path, config: dict[str, Any], resources: ExitStack):
+        self._path = path
+        self._config = config
+        self._resources = resources
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        identity: Mapping[str, Any],
+        details: Mapping[str, Any],
+        flags_text: str,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> "RunFolder":
+        """Makes or continues a run folder and locks it until the `with` block ends.
+
+        Args:
+          path: The folder; it is made when missing, with its parents.
+          identity: What makes the experiment this one: JSON values by flag name.
+          details: What else to remember, as JSON; kept from the first opening.
+          flags_text: The flag file that replays the experiment; kept from the first opening.
+          defaults: The default of each flag. A flag that did not exist when the folder was made
+            counts as having had its default.
+
+        Returns:
+          The run folder.
+
+        Raises:
+          StorageError: The folder cannot be made or written to.
+          RunFolderBusyError: Another process works in it.
+          RunFolderMismatchError: It holds an experiment of another identity.
+          DamagedFileError: Its config.json is truncated or edited.
+          RunFolderError: It is not a run folder, or one of another version of tf_lottery.
+        """
+        path = Path(path)
+        refuse_pattern_characters(path)
+        with ExitStack() as resources:
+            with as_storage_error(path):
+                path.mkdir(parents=True, exist_ok=True)
+                _refuse_foreign_folder(path)
+            resources.enter_context(exclusive(path))
+            remove_leftovers(path)
+            if not (path / "config.json").exists():
+                content = {"identity": dict(identity), "details": dict(details)}
+                content = {"format": _FORMAT, **content, "sha256": checksum(content)}
+                write_json(path / "config.json", content)
+            config = _read_config(path)
+            _refuse_other_experiment(path, config["identity"], identity, defaults or {})
+            if not (path / "flags.cfg").exists():
+                write_text(path / "flags.cfg", flags_text)
+            run = cls(path, config, resources.pop_all())
+        # A process killed while completing a level leaves that level's checkpoints behind.
+        for number in run.finished_levels():
+            run.level(number).checkpoints.clear()
+        return run
+
+    @classmethod
+    def read(cls, path: Path) -> "RunFolder":
+        """Opens an existing run folder to read it, without locking it.
+
+        Args:
+          path: The folder.
+
+        Returns:
+          The run folder.
+
+        Raises:
+          RunFolderError: It is not a run folder, or one of another version of tf_lottery.
+          DamagedFileError: Its config.json is truncated or edited.
+        """
+        path = Path(path)
+        if not (path / "config.json").exists():
+            raise RunFolderError(
+                f"{path.absolute()} is not a run folder: it has no config.json. A run folder is "
+                "WORKDIR/NAME/replicate_R."
+            )
+        return cls(path, _read_config(path), ExitStack())
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *exception_details) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        self._resources.close()
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._path
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes the experiment this one, as first written."""
+        return self._config["identity"]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What else was remembered, as first written."""
+        return self._config["details"]
+
+    @property
+    def rewind(self) -> SealedTensors:
+        """The state at the rewind step."""
+        return SealedTensors(self._path / "rewind")
+
+    @property
+    def summary_csv(self) -> Path:
+        """The table with a row per level."""
+        return self._path / "summary.csv"
+
+    @property
+    def summary_png(self) -> Path:
+        """The figure of the summary."""
+        return self._path / "summary.png"
+
+    def level(self, number: int) -> LevelFolder:
+        """Returns the folder of a level, which need not exist."""
+        if number < 0:
+            raise ValueError(f"level must be at least 0, not {number}")
+        return LevelFolder(self._path / f"level_{number}")
+
+    def tensorboard(self, level: int) -> Path:
+        """Returns the folder for a level's TensorBoard logs, which need not exist."""
+        return self._path / "tensorboard" / f"level_{level}"
+
+    def finished_levels(self) -> list[int]:
+        """Returns the complete levels from 0 up to the first that is not complete."""
+        return list(takewhile(lambda number: self.level(number).is_complete(), count()))
+
+
+def _refuse_foreign_folder(path: Path) -> None:
+    names = sorted(entry.name for entry in path.iterdir())
+    foreign = [name for name in names if name not in LOCK_FILES and not is_leftover(name)]
+    if foreign and "config.json" not in foreign:
+        listed = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
+        raise RunFolderError(
+            f"{path.absolute()} is not a run folder and not empty: it holds {listed}. Choose "
+            "another --workdir, --name or --replicate."
+        )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    file = path / "config.json"
+    config = read_json(file)
+    if config.get("format") != _FORMAT:
+        raise RunFolderError(
+            f"{file.absolute()} has format {config.get('format')!r}; this version of tf_lottery "
+            f"reads format {_FORMAT} only. Choose another --name or --replicate."
+        )
+    content = {key: config.get(key) for key in ("identity", "details")}
+    if not all(isinstance(value, dict) for value in content.values()):
+        raise RunFolderError(f"{file.absolute()} has no identity or no details of an experiment")
+    if config.get("sha256") != checksum(content):
+        raise DamagedFileError(file, "was changed after it was written")
+    return config
+
+
+def _refuse_other_experiment(
+    path: Path, stored: dict[str, Any], identity: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> None:
+    given = json.loads(json.dumps(dict(identity)))
+    was = {**json.loads(json.dumps(dict(defaults))), **stored}
+    differences = []
+    for name in sorted(stored.keys() | given.keys()):
+        if name in was and name in given and was[name] == given[name]:
+            continue
+        has = f"has {json.dumps(stored[name])}" if name in stored else "was made without it"
+        says = f"says {json.dumps(given[name])}" if name in given else "has no such flag"
+        differences.append(f"  --{name}: the run folder {has}, this command {says}")
+    if differences:
+        raise RunFolderMismatchError(
+            f"the run folder {path.absolute()} holds another experiment:\n"
+            + "\n".join(differences)
+            + "\nGive the flags their old values to continue it, or choose another --name or "
+            "--replicate for a new one."
+        )

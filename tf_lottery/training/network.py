@@ -1,0 +1,125 @@
+"""A prunable model with its optimizer, as one thing that is saved, masked and rewound."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import tf_keras as keras
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable import get_mask, model_variables, set_mask
+from tf_lottery.training.optimizers import (
+    build_slots,
+    optimizer_values,
+    reset_optimizer,
+    set_optimizer_values,
+)
+
+
+@dataclass(frozen=True)
+class NetworkState:
+    """A network at one step of training.
+
+    Attributes:
+      step: iteration.
+      weights: all weights of the model by name, also biases and normalization statistics.
+      optimizer: values of the optimizer's variables.
+    """
+
+    step: int
+    weights: Mapping[str, np.ndarray]
+    optimizer: list[np.ndarray]
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The state as named arrays, to be stored; the step goes beside them."""
+        return {f"weights/{name}": value for name, value in self.weights.items()} | {
+            f"optimizer/{index}": value for index, value in enumerate(self.optimizer)
+        }
+
+    @classmethod
+    def from_tensors(cls, step: int, tensors: Mapping[str, np.ndarray]) -> "NetworkState":
+        """The inverse of `tensors`."""
+        slots = [name for name in tensors if name.startswith("optimizer/")]
+        return cls(
+            step,
+            {
+                name.removeprefix("weights/"): value
+                for name, value in tensors.items()
+                if name.startswith("weights/")
+            },
+            [tensors[f"optimizer/{index}"] for index in range(len(slots))],
+        )
+
+
+class Network:
+    """A prunable model and the optimizer that trains it."""
+
+    def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer):
+        """Creates the optimizer's slots; call it in the scope of the distribution strategy.
+
+        Args:
+          model: a model made by `prunable`.
+          optimizer: its optimizer, configured as it is to begin every level.
+        """
+        self.model = model
+        self.optimizer = build_slots(optimizer, model.trainable_variables)
+        self._optimizer_config = optimizer.get_config()
+
+    @property
+    def step(self) -> int:
+        """Iterations trained so far."""
+        return int(self.optimizer.iterations.numpy())
+
+    @property
+    def mask(self) -> Mask:
+        """The masks that the model holds."""
+        return get_mask(self.model)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Values of all weights of the model by name."""
+        return {name: variable.numpy() for name, variable in model_variables(self.model).items()}
+
+    def state(self) -> NetworkState:
+        """A copy of weights, optimizer and step."""
+        return NetworkState(self.step, self.weights(), optimizer_values(self.optimizer))
+
+    def set_weights(self, weights: Mapping[str, np.ndarray], mask: Mask) -> None:
+        """Sets the weights times the mask.
+
+        Raises:
+          ValueError: if the weights or the mask are not those of this model.
+        """
+        variables = model_variables(self.model)
+        if set(weights) != set(variables):
+            difference = sorted(set(weights) ^ set(variables))
+            raise ValueError(f"the weights are not those of this model; they differ in {difference}.")
+        for name, variable in variables.items():
+            if tuple(variable.shape) != np.shape(weights[name]):
+                raise ValueError(
+                    f"{name} has shape {tuple(variable.shape)} in the model, but "
+                    f"{np.shape(weights[name])} in the given weights."
+                )
+            variable.assign(weights[name])
+        set_mask(self.model, mask)
+
+    def restore(self, state: NetworkState, mask: Mask) -> None:
+        """Continues from a state of this network: weights, optimizer and step, under `mask`."""
+        self.set_weights(state.weights, mask)
+        set_optimizer_values(self.optimizer, state.optimizer)
+
+    def rewind(self, state: NetworkState, mask: Mask, *, rewind_optimizer: bool = False) -> None:
+        """Returns the survivors and everything that is not pruned to an early state.
+
+        Args:
+          state: the network at the rewind step (arXiv 1912.05671, section 4).
+          mask: the weights that remain; the others become 0.0.
+          rewind_optimizer: return the optimizer's slots to that state too. Otherwise they start
+            fresh; the learning-rate schedule continues from the rewind step either way.
+        """
+        if rewind_optimizer:
+            self.restore(state, mask)
+            return
+        self.set_weights(state.weights, mask)
+        reset_optimizer(
+            self.optimizer, self._optimizer_config, self.model.trainable_variables, state.step
+        )
