@@ -28,7 +28,9 @@ class DataConfig:
 class ModelConfig:
     """Which network is trained."""
 
-    model: str = _option("lenet_300_100", "lenet_300_100, any lenet_N_M_..., conv2, conv4 or conv6.")
+    model: str = _option(
+        "lenet_300_100", "lenet_300_100, any lenet_N_M_..., conv2, conv4 or conv6."
+    )
 
 
 @dataclass(frozen=True)

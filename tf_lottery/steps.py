@@ -37,7 +37,9 @@ def parse_steps(
     number, unit = Fraction(match["number"]), match["unit"] or "it"
     if unit == "%":
         if total_steps is None:
-            raise ValueError(f"{argument}: {text!r} is a percentage; use iterations or epochs here.")
+            raise ValueError(
+                f"{argument}: {text!r} is a percentage; use iterations or epochs here."
+            )
         return round(number * total_steps / 100)
     if unit == "ep":
         if steps_per_epoch is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-_PIXELS_PER_CHUNK = 2**20
+_PIXELS_PER_CHUNK = 2**15
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _DOWNLOAD_RETRIES = 4
 _MOST_FILES_NAMED = 8
-_LONGEST_CAUSE = 500
+_LONGEST_CAUSE = 300
 
 
 def find_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
@@ -37,17 +37,21 @@ def find_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
     """
     import tensorflow_datasets as tfds
 
-    # Reading names and prepared descriptions, tfds raises errors of many types, even
-    # AssertionErrors; whichever it is, the user's name or folder is the cause.
+    place = f"--data_dir={data_dir}" if data_dir else "the default --data_dir"
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.registered.DatasetNotFoundError as error:
         raise ValueError(_unknown_message(name)) from error
+    except (ValueError, AssertionError) as error:
+        raise ValueError(
+            f"--dataset={name} cannot be found in tensorflow-datasets or {place}. "
+            f"{_in_one_line(error)}"
+        ) from error
+    # Whatever else goes wrong here does so while a prepared copy's description is read.
     except Exception as error:
         raise ValueError(
-            f"--dataset={name} cannot be opened in --data_dir={data_dir or '(default)'}: "
-            f"{_in_one_line(error)} If a prepared copy is damaged, delete its folder to prepare "
-            "it again."
+            f"--dataset={name}: the prepared copy in {place} is damaged. {_in_one_line(error)} "
+            "Delete its folder to prepare the set again."
         ) from error
 
 

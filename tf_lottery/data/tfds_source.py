@@ -51,7 +51,7 @@ def load_tfds(name: str, data_dir: str | None = None, manual_dir: str | None = N
         ]
         examples = sum(int(stream.cardinality()) for stream in streams)
         check_fits_memory(name, examples * image_bytes, available_memory())
-        train, test = (_read(stream, image_key, label_key) for stream in streams)
+        train, test = (_read(stream) for stream in streams)
     except _damage_errors() as error:
         raise ValueError(
             f"{flag}: the prepared copy {builder.data_dir} is damaged ({type(error).__name__}). "
@@ -127,33 +127,38 @@ def _test_split(builder: tfds.core.DatasetBuilder, flag: str) -> str:
 def _open_split(
     builder: tfds.core.DatasetBuilder, split: str, image_key: str, label_key: str
 ) -> tf.data.Dataset:
+    """Opens a split as a stream of (image, label) in stored order."""
     import tensorflow_datasets as tfds
 
-    return builder.as_dataset(
+    other_images = [
+        key
+        for key, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.Image) and key != image_key
+    ]
+    stream = builder.as_dataset(
         split=split,
         shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding({image_key: True, label_key: True}),
+        decoders={key: tfds.decode.SkipDecoding() for key in other_images} or None,
         # One file after the other, so that the order is the same on every machine.
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
     )
+    return stream.map(lambda example: (example[image_key], example[label_key]))
 
 
-def _read(stream: tf.data.Dataset, image_key: str, label_key: str) -> tuple[np.ndarray, np.ndarray]:
-    import tensorflow_datasets as tfds
-
-    spec = stream.element_spec[image_key]
-    dtype = np.uint8 if spec.dtype.as_numpy_dtype == np.uint8 else np.float32
+def _read(stream: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Fills preallocated arrays, so that the set is never held twice."""
+    image, _ = stream.element_spec
+    dtype = np.dtype(np.uint8 if image.dtype == "uint8" else np.float32)
+    image_bytes = math.prod(image.shape) * dtype.itemsize
     examples = int(stream.cardinality())
-    images = np.empty((examples, *spec.shape), dtype)
+    images = np.empty((examples, *image.shape), dtype)
     labels = np.empty(examples, np.int32)
-    batch_size = max(
-        1, min(_LARGEST_BATCH, _BATCH_BYTES // images.itemsize // spec.shape.num_elements())
-    )
+    batch_size = max(1, min(_LARGEST_BATCH, _BATCH_BYTES // image_bytes))
     start = 0
-    for batch in tfds.as_numpy(stream.batch(batch_size)):
-        end = start + len(batch[label_key])
-        images[start:end] = batch[image_key]
-        labels[start:end] = batch[label_key]
+    for image_batch, label_batch in stream.batch(batch_size).as_numpy_iterator():
+        end = start + len(label_batch)
+        images[start:end] = image_batch
+        labels[start:end] = label_batch
         start = end
     return images, labels
 
@@ -161,4 +166,5 @@ def _read(stream: tf.data.Dataset, image_key: str, label_key: str) -> tuple[np.n
 def _damage_errors() -> tuple[type[Exception], ...]:
     import tensorflow as tf
 
-    return (tf.errors.OpError, OSError)
+    # tfds answers a missing description of the splits with a KeyError.
+    return (tf.errors.OpError, OSError, KeyError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.models.registry import UnsuitableInputError, register
@@ -14,11 +15,11 @@ _DENSE_UNITS = (256, 256)
 
 @register(r"conv([246])", examples=("conv2", "conv4", "conv6"))
 def conv(
-    inputs: keras.KerasTensor,
+    inputs: tf.Tensor,
     classes: int,
     kernels: Iterator[keras.initializers.Initializer],
     convolutions: str,
-) -> keras.KerasTensor:
+) -> tf.Tensor:
     """Connects pairs of 3x3 convolutions, each pair with a 2x2 max-pooling, and dense layers.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.models.registry import register
@@ -15,11 +16,11 @@ from tf_lottery.models.registry import register
     shown=("lenet_300_100", "lenet_N_M_…"),
 )
 def lenet(
-    inputs: keras.KerasTensor,
+    inputs: tf.Tensor,
     classes: int,
     kernels: Iterator[keras.initializers.Initializer],
     widths: str,
-) -> keras.KerasTensor:
+) -> tf.Tensor:
     """Connects a fully connected network; "300_100" is the one of arXiv:1803.03635, section 2.
 
     Args:

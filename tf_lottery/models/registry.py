@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 
@@ -18,7 +19,7 @@ class _Family:
     pattern: str
     shown: tuple[str, ...]
     examples: tuple[str, ...]
-    architecture: Callable[..., keras.KerasTensor]
+    architecture: Callable[..., tf.Tensor]
 
 
 _FAMILIES: list[_Family] = []

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
-import tf_keras as keras
 import tensorflow_model_optimization as tfmot
+import tf_keras as keras
 
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
@@ -176,7 +176,11 @@ def _clone(
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         if id(layer) not in copies:
             nested = isinstance(layer, keras.Model)
-            new = keras.models.clone_model(layer, clone_function=copy) if nested else copy_layer(layer)
+            new = (
+                keras.models.clone_model(layer, clone_function=copy)
+                if nested
+                else copy_layer(layer)
+            )
             copies[id(layer)] = (layer, new)
         return copies[id(layer)][1]
 

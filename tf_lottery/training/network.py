@@ -84,23 +84,8 @@ class Network:
         return NetworkState(self.step, self.weights(), optimizer_values(self.optimizer))
 
     def set_weights(self, weights: Mapping[str, np.ndarray], mask: Mask) -> None:
-        """Sets the weights times the mask.
-
-        Raises:
-          ValueError: if the weights or the mask are not those of this model.
-        """
-        variables = model_variables(self.model)
-        if set(weights) != set(variables):
-            difference = sorted(set(weights) ^ set(variables))
-            raise ValueError(f"the weights are not those of this model; they differ in {difference}.")
-        for name, variable in variables.items():
-            if tuple(variable.shape) != np.shape(weights[name]):
-                raise ValueError(
-                    f"{name} has shape {tuple(variable.shape)} in the model, but "
-                    f"{np.shape(weights[name])} in the given weights."
-                )
-            variable.assign(weights[name])
-        set_mask(self.model, mask)
+        """Sets the weights times the mask; see the function `set_weights`."""
+        set_weights(self.model, weights, mask)
 
     def restore(self, state: NetworkState, mask: Mask) -> None:
         """Continues from a state of this network: weights, optimizer and step, under `mask`."""
@@ -123,3 +108,28 @@ class Network:
         reset_optimizer(
             self.optimizer, self._optimizer_config, self.model.trainable_variables, state.step
         )
+
+
+def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mask) -> None:
+    """Sets all weights of a prunable model, times the mask, and its masks.
+
+    Args:
+      model: a model made by `prunable`.
+      weights: weight name to array, for every weight of the model.
+      mask: of the model's prunable weights.
+
+    Raises:
+      ValueError: if the weights or the mask are not those of this model.
+    """
+    variables = model_variables(model)
+    if set(weights) != set(variables):
+        difference = sorted(set(weights) ^ set(variables))
+        raise ValueError(f"the weights are not those of this model; they differ in {difference}.")
+    for name, variable in variables.items():
+        if tuple(variable.shape) != np.shape(weights[name]):
+            raise ValueError(
+                f"{name} has shape {tuple(variable.shape)} in the model, but "
+                f"{np.shape(weights[name])} in the given weights."
+            )
+        variable.assign(weights[name])
+    set_mask(model, mask)

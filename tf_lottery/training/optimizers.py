@@ -37,9 +37,7 @@ def optimizer_values(optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
     return [variable.numpy() for variable in _variables(optimizer)]
 
 
-def set_optimizer_values(
-    optimizer: keras.optimizers.Optimizer, values: list[np.ndarray]
-) -> None:
+def set_optimizer_values(optimizer: keras.optimizers.Optimizer, values: list[np.ndarray]) -> None:
     """Sets what `optimizer_values` returns.
 
     Raises:

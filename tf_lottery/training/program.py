@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.pruning.wrapper import prunable_kernels
 from tf_lottery.pruning.prunable import leaf_layers
+from tf_lottery.pruning.wrapper import prunable_kernels
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
 
@@ -68,7 +68,10 @@ class TrainingProgram:
             self._execute = tf.function(self._run_batches, jit_compile=True)
         elif plan.compile_update:
             self._update = tf.function(self._apply_gradients, jit_compile=True)
-        self._run = tf.function(self._run_steps)
+        self._run = tf.function(
+            self._run_steps,
+            input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)],
+        )
 
     def run(self, order: np.ndarray, first: int, last: int) -> None:
         """Runs the steps `first` to `last` (exclusive) of an epoch.
@@ -143,11 +146,11 @@ class TrainingProgram:
         self._execute(tf.gather(self._images, own), tf.gather(self._labels, own), count)
 
     def _run_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
-        if self._plan.steps_per_execution == 1:
-            self._train_step(images[0], labels[0])
-        else:
-            for index in tf.range(count):
-                self._train_step(images[index], labels[index])
+        # Not `for ... in tf.range(count)`: XLA would compile the loop anew for every count.
+        index = 0
+        while index < count:
+            self._train_step(images[index], labels[index])
+            index += 1
 
     def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
         model = self._network.model

@@ -1,0 +1,162 @@
+"""Files that appear whole or not at all."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tf_lottery.store.atomic import (
+    atomic_folder,
+    atomic_path,
+    read_json,
+    remove_folder,
+    remove_leftovers,
+    write_json,
+    write_text,
+)
+from tf_lottery.store.errors import DamagedFileError, StorageError
+
+
+def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path, names_in):
+    path = tmp_path / "table.csv"
+    write_text(path, "old\n")
+
+    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:
+        temporary.write_text("half of the n")
+        raise KeyboardInterrupt
+
+    assert path.read_text() == "old\n"
+    assert names_in(tmp_path) == ["table.csv"]
+
+
+def test_the_final_name_shows_the_old_content_until_the_writer_is_done(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    with atomic_path(path) as temporary:
+        temporary.write_text("x")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+        assert temporary.name.startswith("table.csv.tmp-")
+        assert temporary.suffix == ".csv"
+    assert path.read_text() == "x"
+
+
+def test_a_full_disk_is_a_storage_error_and_keeps_the_old_file(
+    tmp_path, disk_with_room_for, names_in
+):
+    path = tmp_path / "table.csv"
+    write_text(path, "old\n")
+
+    with disk_with_room_for(1000), pytest.raises(StorageError) as caught:
+        write_text(path, "n" * 5000)
+
+    assert str(path) in str(caught.value)
+    assert "File too large" in str(caught.value)
+    assert "--workdir" in str(caught.value)
+    assert path.read_text() == "old\n"
+    assert names_in(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.parametrize("parent", ["file", "file/deeper"])
+def test_a_path_below_a_file_is_a_storage_error(tmp_path, parent):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"--workdir"):
+        write_text(tmp_path / parent / "table.csv", "x")
+
+
+def test_a_system_folder_that_refuses_files_is_a_storage_error():
+    with pytest.raises(StorageError, match=r"/proc/tf_lottery_table\.csv"):
+        write_text(Path("/proc/tf_lottery_table.csv"), "x")
+
+
+def test_json_keeps_floats_exact_and_nan(tmp_path):
+    value = {"b": [0.1, 1 / 3, 5e-324, -0.0, 1.7976931348623157e308], "a": {"n": math.nan, "k": 3}}
+    write_json(tmp_path / "v.json", value)
+
+    read = read_json(tmp_path / "v.json")
+
+    assert list(map(repr, read["b"])) == list(map(repr, value["b"]))
+    assert math.isnan(read["a"]["n"])
+    assert list(read) == ["b", "a"]
+    assert (tmp_path / "v.json").read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"a": 1', b"[1, 2]", b"3", b'{"a": \xff}', b"[" * 100_000, b"\0\0\0"]
+)
+def test_what_is_not_a_json_object_is_a_damaged_file(tmp_path, content):
+    path = tmp_path / "v.json"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError) as caught:
+        read_json(path)
+    assert str(path) in str(caught.value)
+    assert f"delete the folder {tmp_path}" in str(caught.value)
+
+
+def test_a_missing_json_file_and_a_folder_in_its_place_are_damaged_files(tmp_path):
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(DamagedFileError, match=r"gone\.json is missing"):
+        read_json(tmp_path / "gone.json")
+    with pytest.raises(DamagedFileError, match=r"folder\.json cannot be read"):
+        read_json(tmp_path / "folder.json")
+
+
+def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path, names_in):
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from tf_lottery.store.atomic import atomic_folder, atomic_path\n"
+        "folder = Path(sys.argv[1])\n"
+        "with atomic_path(folder / 'deep' / 'masks.npz') as file, "
+        "atomic_folder(folder / 'rewind') as rewind:\n"
+        "    file.write_text('x'); (rewind / 'part').write_text('y'); os.kill(os.getpid(), 9)\n"
+    )
+    kept = ["masks.npz", "notes.tmp", "a.tmp-1", "b.tmp-notourshape0", ".tmp-0123456789ab"]
+    for name in kept:
+        (tmp_path / name).write_text("keep")
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60, check=False)
+    assert killed.returncode == -9
+    unfinished = [*tmp_path.glob("*/masks.npz.tmp-*"), *tmp_path.glob("rewind.tmp-*/part")]
+    assert len(unfinished) == 2
+
+    remove_leftovers(tmp_path)
+
+    assert names_in(tmp_path) == sorted([*kept, "deep"])
+    assert names_in(tmp_path / "deep") == []
+
+
+def test_leftover_removal_does_not_follow_links(tmp_path, names_in):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x.tmp-0123456789ab").write_text("keep")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "link").symlink_to(outside)
+    (run / "link.tmp-0123456789ab").symlink_to(outside)
+
+    remove_leftovers(run)
+
+    assert names_in(run) == ["link"]
+    assert names_in(outside) == ["x.tmp-0123456789ab"]
+
+
+def test_a_folder_is_replaced_only_when_asked(tmp_path, names_in):
+    folder = tmp_path / "slot"
+    for name in ("one", "two"):
+        with atomic_folder(folder, replace=True) as temporary:
+            (temporary / name).write_text(name)
+    assert names_in(folder) == ["two"]
+
+    with pytest.raises(StorageError, match="not empty"), atomic_folder(folder) as temporary:
+        (temporary / "three").write_text("")
+
+    assert names_in(folder) == ["two"]
+    assert names_in(tmp_path) == ["slot"]
+
+
+def test_removing_a_folder_removes_all_of_it_and_may_be_repeated(tmp_path, names_in):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").write_text("")
+    remove_folder(tmp_path / "a")
+    remove_folder(tmp_path / "a")
+    assert names_in(tmp_path) == []

@@ -1,0 +1,57 @@
+"""Exports tickets as plain TensorFlow."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import tf_keras as keras
+
+from tf_lottery.pruning.prunable import strip
+
+
+def export_saved_model(model: keras.Model, path: str | Path) -> None:
+    """Writes a SavedModel that loads and serves with TensorFlow alone.
+
+    `tf.saved_model.load(path).signatures["serving_default"]` takes and returns the model's inputs
+    and outputs; pruned weights are exactly 0.0 in it.
+
+    Args:
+      model: a prunable model, or any Keras model.
+      path: folder to write. It may exist if it is empty or holds an earlier SavedModel, which is
+        replaced as a whole.
+
+    Raises:
+      ValueError: if the folder holds something else, or cannot be written.
+    """
+    target = check_export_dir(path)
+    plain = strip(model)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
+            written = Path(temporary) / "new"
+            plain.save(written, save_format="tf", include_optimizer=False)
+            if target.exists():
+                # Not removed before the new one is complete, and put aside in one step.
+                target.rename(Path(temporary) / "old")
+            os.replace(written, target)
+    except OSError as error:
+        raise ValueError(f"--export_dir={path} cannot be written: {error}") from error
+
+
+def check_export_dir(path: str | Path) -> Path:
+    """Checks that a SavedModel may be written to a folder.
+
+    Raises:
+      ValueError: if there is a file, or a folder of something else.
+    """
+    target = Path(path).expanduser().absolute()
+    if target.is_dir():
+        names = {entry.name for entry in target.iterdir()}
+        if names and "saved_model.pb" not in names:
+            raise ValueError(
+                f"--export_dir={path} holds {', '.join(sorted(names)[:5])} and no SavedModel; "
+                "choose an empty or a new folder."
+            )
+    elif target.exists():
+        raise ValueError(f"--export_dir={path} is a file; choose a folder.")
+    return target

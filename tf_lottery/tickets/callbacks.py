@@ -1,0 +1,208 @@
+"""Keras callbacks that count iterations, and that run a whole search in one `model.fit`."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from tf_lottery.pruning.prunable import pruning_plan
+from tf_lottery.pruning.scores import Score, magnitude
+from tf_lottery.tickets.fit_length import resolve_rewind_step
+from tf_lottery.tickets.history import LevelResult, SearchHistory
+from tf_lottery.training.loop import TrainingDivergedError
+from tf_lottery.training.network import Network, NetworkState
+
+
+class IterationCallback(keras.callbacks.Callback):
+    """Counts iterations without waiting for the device."""
+
+    # Logs stay tensors: converting them at each batch would wait for it.
+    _supports_tf_logs = True
+
+    def __init__(self, first: int = 0):
+        """Starts counting at `first`."""
+        super().__init__()
+        self.iteration = self._epoch_start = first
+        self.steps_in_first_epoch: int | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Remembers the iteration at which the epoch starts."""
+        self._epoch_start = self.iteration
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Counts; `batch` is the last one of an execution of several steps."""
+        self.iteration = self._epoch_start + batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Learns the length of an epoch."""
+        if self.steps_in_first_epoch is None:
+            self.steps_in_first_epoch = self.iteration - self._epoch_start
+
+
+class LevelWatch(IterationCallback):
+    """Keeps one level to its iterations, and saves the state at the rewind step."""
+
+    def __init__(
+        self,
+        first: int,
+        last: int | None,
+        save_at: int | None,
+        save: Callable[[int], None],
+    ):
+        """Watches a level.
+
+        Args:
+          first: iteration at which it starts.
+          last: iteration at which it ends; None: after the epochs that `fit` was told.
+          save_at: iteration at which `save` is called with it; None: never.
+          save: saves the state.
+        """
+        super().__init__(first)
+        self._last, self._save_at, self._save = last, save_at, save
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Saves the state if it is the initial one that is rewound to."""
+        if self._save_at == self.iteration:
+            self._save(self.iteration)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Saves and stops where it is time."""
+        super().on_train_batch_end(batch, logs)
+        if self._save_at == self.iteration:
+            self._save(self.iteration)
+        if self._last is not None and self.iteration >= self._last:
+            self.model.stop_training = True
+
+
+class PruneAndRewind(IterationCallback):
+    """Iterative magnitude pruning inside one plain `model.fit`.
+
+    ```python
+    imp = tf_lottery.PruneAndRewind(levels=10, epochs_per_level=20, rewind_step="2ep")
+    model.fit(train_ds, epochs=imp.epochs(steps_per_epoch), callbacks=[imp])
+    ```
+
+    Put it last among the callbacks: at the end of a level it rewinds the weights, which others may
+    want to save first. With a rewind step in the middle of an epoch, levels end in the middle of
+    one too, and validation results of that epoch belong to no single level; whole epochs avoid it.
+
+    Attributes:
+      history: results of the finished levels.
+    """
+
+    def __init__(
+        self,
+        levels: int,
+        epochs_per_level: int,
+        pruning_rate: float = 0.2,
+        rewind_step: str | int = "0it",
+        scope: str = "global",
+        score: Score = magnitude,
+        rewind_optimizer: bool = False,
+    ):
+        """Plans the search; the arguments are those of `IterativeMagnitudePruning`.
+
+        Args:
+          levels: number of prunings.
+          epochs_per_level: length of training from iteration 0, in epochs. Levels after the first
+            start at the rewind step and are shorter by it.
+          pruning_rate: fraction of the remaining weights removed at each level.
+          rewind_step: "500it", "2ep", "1%".
+          scope: "global" or "layerwise".
+          score: the lowest are pruned.
+          rewind_optimizer: rewind the optimizer's slots too.
+
+        Raises:
+          ValueError: if levels or epochs_per_level is out of range.
+        """
+        super().__init__()
+        if levels < 0 or epochs_per_level < 1:
+            raise ValueError(
+                f"levels={levels}, epochs_per_level={epochs_per_level}: use at least 0 and 1."
+            )
+        self._levels, self._epochs_per_level = levels, epochs_per_level
+        self._pruning_rate, self._scope, self._score = pruning_rate, scope, score
+        self._rewind_argument, self._rewind_optimizer = rewind_step, rewind_optimizer
+        self._level = 0
+        self._rewind_state: NetworkState | None = None
+        self.history = SearchHistory()
+
+    def epochs(self, steps_per_epoch: int) -> int:
+        """Epochs that `model.fit` needs for all levels."""
+        rewind_step, last = self._resolve(steps_per_epoch, steps_per_execution=1)
+        return math.ceil((last + self._levels * (last - rewind_step)) / steps_per_epoch)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Checks the arguments against the model and the length of training."""
+        steps = self.params.get("steps")
+        if not steps:
+            raise ValueError(
+                "the number of iterations in an epoch is unknown; pass steps_per_epoch to fit."
+            )
+        self._plan = pruning_plan(self.model, self._pruning_rate, self._scope)
+        self._plan.check(self._levels)
+        executions = int(self.model._steps_per_execution or 1)
+        self._rewind_step, self._last = self._resolve(steps, executions)
+        if self.params["epochs"] < self.epochs(steps):
+            raise ValueError(
+                f"epochs={self.params['epochs']}: {self._levels} levels need {self.epochs(steps)} "
+                "epochs of this length; see PruneAndRewind.epochs."
+            )
+        with self.model.distribute_strategy.scope():
+            self._network = Network(self.model, self.model.optimizer)
+        self._mask = self._network.mask
+        if self._mask.density < 1:
+            raise ValueError(f"the model is pruned already ({self._mask}); start from a dense one.")
+        self._level_iteration = self._level = 0
+        self._save_at_rewind_step()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Saves the state at the rewind step; ends a level that ends within an epoch."""
+        before = self.iteration
+        super().on_train_batch_end(batch, logs)
+        self._level_iteration += self.iteration - before
+        self._save_at_rewind_step()
+        at_epoch_end = batch + 1 == self.params["steps"]
+        if self._level_iteration >= self._last and not at_epoch_end:
+            self._end_level(logs)
+            self.model.reset_metrics()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Ends a level that ends with the epoch, now that validation is done."""
+        super().on_epoch_end(epoch, logs)
+        if self._level_iteration >= self._last and not self.model.stop_training:
+            self._end_level(logs)
+
+    def _resolve(self, steps_per_epoch: int, steps_per_execution: int) -> tuple[int, int]:
+        rewind_step = resolve_rewind_step(
+            self._rewind_argument,
+            epochs=self._epochs_per_level,
+            steps_per_epoch=steps_per_epoch,
+            steps_per_execution=steps_per_execution,
+        )
+        return rewind_step, self._epochs_per_level * steps_per_epoch
+
+    def _save_at_rewind_step(self) -> None:
+        if self._level == 0 and self._level_iteration == self._rewind_step:
+            self._rewind_state = replace(self._network.state(), step=self._rewind_step)
+
+    def _end_level(self, logs: Any) -> None:
+        metrics = {name: float(np.asarray(value)) for name, value in (logs or {}).items()}
+        if not math.isfinite(metrics.get("loss", 0.0)):
+            raise TrainingDivergedError(f"level {self._level}: the loss is {metrics['loss']}")
+        self.history.levels.append(
+            LevelResult(self._level, self._mask.density, self._mask.remaining, metrics)
+        )
+        if self._level == self._levels:
+            self.model.stop_training = True
+            return
+        self._level += 1
+        scores = self._score(self._network.weights(), self._mask)
+        self._mask = self._plan.prune(scores, self._mask, self._level)
+        self._network.rewind(
+            self._rewind_state, self._mask, rewind_optimizer=self._rewind_optimizer
+        )
+        self._level_iteration = self._rewind_step

@@ -1,0 +1,62 @@
+"""How many iterations a call of `model.fit` runs, and where the rewind step lies in it."""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from tf_lottery.steps import parse_steps
+
+
+def infer_steps_per_epoch(x: Any, fit_arguments: dict[str, Any]) -> int | None:
+    """Iterations in an epoch of `model.fit(x, **fit_arguments)`; None where Keras learns it later.
+
+    Args:
+      x: what is given to `fit` as x.
+      fit_arguments: the other arguments.
+    """
+    if fit_arguments.get("steps_per_epoch"):
+        return int(fit_arguments["steps_per_epoch"])
+    if isinstance(x, tf.data.Dataset):
+        cardinality = int(x.cardinality())
+        return cardinality if cardinality >= 0 else None
+    leaves = [leaf for leaf in tf.nest.flatten(x) if hasattr(leaf, "shape")]
+    if leaves:
+        examples = int(leaves[0].shape[0])
+        examples -= math.ceil(examples * (fit_arguments.get("validation_split") or 0.0))
+        return math.ceil(examples / (fit_arguments.get("batch_size") or 32))
+    return len(x) if hasattr(x, "__len__") else None
+
+
+def resolve_rewind_step(
+    rewind_step: str | int,
+    *,
+    epochs: int,
+    steps_per_epoch: int | None,
+    steps_per_execution: int,
+) -> int:
+    """Turns the rewind step into an iteration at which Keras calls its callbacks.
+
+    Raises:
+      ValueError: if it is not before the end of training, cannot be resolved, or falls into the
+        middle of one execution of several steps.
+    """
+    total = None if steps_per_epoch is None else epochs * steps_per_epoch
+    step = parse_steps(
+        rewind_step, steps_per_epoch=steps_per_epoch, total_steps=total, argument="rewind_step"
+    )
+    if total is not None and step >= total:
+        raise ValueError(
+            f"rewind_step={rewind_step!r} is iteration {step}, but training ends at {total} "
+            f"({epochs} epochs of {steps_per_epoch}); rewind to an earlier one."
+        )
+    if steps_per_execution > 1:
+        position = step if steps_per_epoch is None else step % steps_per_epoch
+        rest = 0 if steps_per_epoch is None or not position else steps_per_epoch - position
+        if position % steps_per_execution or rest % steps_per_execution:
+            raise ValueError(
+                f"rewind_step={rewind_step!r} is iteration {step}, inside one execution of "
+                f"steps_per_execution={steps_per_execution} steps; rewind to the start of an epoch, "
+                "or compile the model with a number that divides the steps before and after."
+            )
+    return step

@@ -1,0 +1,75 @@
+"""Gives back the tickets of a run folder as models."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import tf_keras as keras
+
+from tf_lottery.models import build_model
+from tf_lottery.pruning.prunable import prunable
+from tf_lottery.pruning.wrapper import prunable_kernels
+from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.run_journal import RunJournal
+from tf_lottery.training.network import set_weights
+
+
+def build_prunable_model(
+    identity: dict[str, Any], details: dict[str, Any], init_seed: int
+) -> keras.Model:
+    """The network of an experiment, with its initial weights.
+
+    Args:
+      identity: flag values: the network and its pruning rates by kind of layer.
+      details: input_shape, classes, pixel_mean and pixel_variance of the data.
+      init_seed: draws the weights.
+    """
+    model = build_model(
+        identity["model"],
+        tuple(details["input_shape"]),
+        details["classes"],
+        init_seed,
+        (details["pixel_mean"], details["pixel_variance"]),
+    )
+    rates = {}
+    kernel_layers = [layer for layer in model.layers if prunable_kernels(layer)]
+    for layer in kernel_layers:
+        if not isinstance(layer, keras.layers.Dense):
+            rates[layer.name] = identity["conv_pruning_rate"]
+    rates[kernel_layers[-1].name] = identity["output_pruning_rate"]
+    return prunable(
+        model, pruning_rates={name: rate for name, rate in rates.items() if rate is not None}
+    )
+
+
+def load_ticket(
+    run: str | Path, level: int, weights: Literal["trained", "rewind"] = "trained"
+) -> keras.Model:
+    """Loads the ticket of a level.
+
+    Args:
+      run: a run folder, WORKDIR/NAME/replicate_R.
+      level: a finished level; 0 is the dense network.
+      weights: "trained", or "rewind" for the weights from which the level was trained.
+
+    Returns:
+      A prunable model that holds the level's mask; maps raw pixels
+      `[batch, height, width, channels]` to logits `[batch, classes]`. It is not compiled.
+
+    Raises:
+      ValueError: if there is no such run, level or kind of weights, or a file of it is damaged.
+    """
+    if weights not in ("trained", "rewind"):
+        raise ValueError(f"weights={weights!r}: use 'trained' or 'rewind'.")
+    folder = RunFolder.read(Path(run))
+    journal = RunJournal(folder)
+    if not journal.is_complete(level):
+        finished = folder.finished_levels()
+        have = f"it has levels 0 to {finished[-1]}" if finished else "it has none"
+        raise RunFolderError(f"level={level} is not finished in {folder.path}; {have}.")
+    values, mask = journal.load(level)
+    if weights == "rewind":
+        values = journal.rewind_state().weights
+    model = build_prunable_model(folder.identity, folder.details, init_seed=0)
+    set_weights(model, values, mask)
+    return model

@@ -1,0 +1,203 @@
+"""Iterative magnitude pruning around `model.fit`, one call per level."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import tf_keras as keras
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable import pruning_plan
+from tf_lottery.pruning.scores import Score, magnitude
+from tf_lottery.tickets.callbacks import LevelWatch
+from tf_lottery.tickets.fit_length import infer_steps_per_epoch, resolve_rewind_step
+from tf_lottery.tickets.history import LevelResult, SearchHistory
+from tf_lottery.tickets.imp import iterative_magnitude_pruning
+from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.training.loop import TrainingDivergedError
+from tf_lottery.training.network import Network, NetworkState
+
+Callbacks = Sequence[keras.callbacks.Callback]
+
+
+class IterativeMagnitudePruning:
+    """Searches a compiled, prunable model for a lottery ticket.
+
+    ```python
+    model = tf_lottery.prunable(build_model())
+    model.compile(optimizer="adam", loss=..., metrics=["accuracy"])
+    search = tf_lottery.IterativeMagnitudePruning(model, levels=10, rewind_step="500it")
+    history = search.fit(train_ds, epochs=20, validation_data=val_ds)
+    ```
+
+    Attributes:
+      history: results of the levels so far.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        levels: int,
+        pruning_rate: float = 0.2,
+        rewind_step: str | int = "0it",
+        scope: str = "global",
+        score: Score = magnitude,
+        rewind_optimizer: bool = False,
+    ):
+        """Plans the search.
+
+        Args:
+          model: a model made by `prunable` and compiled, with the initial weights.
+          levels: number of prunings.
+          pruning_rate: fraction of the remaining weights removed at each level, where a layer has
+            no rate of its own.
+          rewind_step: the survivors return to their values at this step: "500it", "2ep", "1%".
+          scope: "global": the weights of all layers compete; "layerwise": those of each layer.
+          score: function (weights, mask) -> scores; the lowest are pruned.
+          rewind_optimizer: rewind the optimizer's slots too; by default they start fresh.
+
+        Raises:
+          ValueError: if the model is not prunable or not compiled, if it is pruned already, or if
+            no weight would remain.
+        """
+        if levels < 0:
+            raise ValueError(f"levels={levels}: use 0 (only the dense network) or more.")
+        self._plan = pruning_plan(model, pruning_rate, scope)
+        self._plan.check(levels)
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError("the model is not compiled; call model.compile(...) first.")
+        with model.distribute_strategy.scope():
+            self._network = Network(model, model.optimizer)
+        if self._network.mask.density < 1:
+            raise ValueError(
+                f"the model is pruned already ({self._network.mask}); start from a dense one."
+            )
+        self._levels, self._score = levels, score
+        self._rewind_step, self._rewind_optimizer = rewind_step, rewind_optimizer
+        self._journal = MemoryJournal()
+        self._initial_state: NetworkState | None = None
+        self.history = SearchHistory()
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        epochs: int = 1,
+        callbacks: Callbacks | Callable[[int], Callbacks] = (),
+        **fit_arguments: Any,
+    ) -> SearchHistory:
+        """Trains, prunes and rewinds, level after level.
+
+        Level 0 trains for `epochs`; later levels start at the rewind step and end at the same
+        iteration as level 0. If it is interrupted, calling it again goes on with the level that
+        was not finished.
+
+        Args:
+          x: as in `model.fit`.
+          y: as in `model.fit`.
+          epochs: length of training, in epochs.
+          callbacks: of yours, for every level; or a function from level to callbacks.
+          **fit_arguments: further arguments of `model.fit`: validation_data, class_weight, ...
+
+        Returns:
+          The history; the model holds the last level's ticket, trained.
+
+        Raises:
+          ValueError: if the rewind step is not before the end of training.
+          TrainingDivergedError: if a level's loss is not finite; earlier levels are kept.
+        """
+        if "initial_epoch" in fit_arguments:
+            raise ValueError("initial_epoch: the rewind step decides where a level starts.")
+        model, journal = self._network.model, self._journal
+        steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
+        rewind_step = resolve_rewind_step(
+            self._rewind_step,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            steps_per_execution=int(model._steps_per_execution or 1),
+        )
+        if not journal.is_complete(0):
+            self._begin()
+
+        def train(level: int) -> dict[str, float]:
+            nonlocal steps_per_epoch
+            density = self._plan.density(level)
+            if fit_arguments.get("verbose", "auto"):
+                print(f"Level {level} of {self._levels}, density {density:.1%}", flush=True)
+            first = rewind_step if level else 0
+            watch = LevelWatch(
+                first,
+                last=epochs * steps_per_epoch if steps_per_epoch else None,
+                save_at=None if level else rewind_step,
+                save=lambda step: journal.save_rewind_state(self._state_at(step)),
+            )
+            result = model.fit(
+                x,
+                y,
+                epochs=epochs,
+                initial_epoch=first // steps_per_epoch if steps_per_epoch else 0,
+                callbacks=[watch, *(callbacks(level) if callable(callbacks) else callbacks)],
+                **fit_arguments,
+            )
+            steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
+            return self._record(level, result.history)
+
+        iterative_magnitude_pruning(
+            self._network,
+            self._plan,
+            self._levels,
+            train,
+            journal,
+            score=self._score,
+            rewind_optimizer=self._rewind_optimizer,
+        )
+        return self.history
+
+    def restore(self, level: int, weights: Literal["trained", "rewind"] = "trained") -> keras.Model:
+        """Puts a level's ticket back into the model.
+
+        Args:
+          level: a finished level.
+          weights: "trained", or "rewind" for those from which the level was trained.
+
+        Returns:
+          The model.
+
+        Raises:
+          ValueError: if the level is not finished or `weights` is unknown.
+        """
+        if not self._journal.is_complete(level):
+            raise ValueError(f"level={level} is not finished.")
+        trained, mask = self._journal.load(level)
+        if weights == "trained":
+            self._network.set_weights(trained, mask)
+        elif weights == "rewind":
+            self._network.rewind(self._journal.rewind_state(), mask)
+        else:
+            raise ValueError(f"weights={weights!r}: use 'trained' or 'rewind'.")
+        return self._network.model
+
+    def mask(self, level: int) -> Mask:
+        """The mask of a finished level."""
+        if not self._journal.is_complete(level):
+            raise ValueError(f"level={level} is not finished.")
+        return self._journal.load(level)[1]
+
+    def _begin(self) -> None:
+        """Starts level 0 from the initial weights, also when it was interrupted before."""
+        if self._initial_state is None:
+            self._initial_state = replace(self._network.state(), step=0)
+        self._network.rewind(self._initial_state, self._network.mask)
+
+    def _state_at(self, step: int) -> NetworkState:
+        return replace(self._network.state(), step=step)
+
+    def _record(self, level: int, history: dict[str, list[float]]) -> dict[str, float]:
+        metrics = {name: float(values[-1]) for name, values in history.items()}
+        if not math.isfinite(metrics["loss"]):
+            raise TrainingDivergedError(f"level {level}: the loss is {metrics['loss']}")
+        result = LevelResult(level, self._plan.density(level), self._plan.remaining(level), metrics)
+        self.history.levels.append(result)
+        return metrics
