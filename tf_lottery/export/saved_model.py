@@ -1,6 +1,5 @@
 """Exports tickets as plain TensorFlow."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
             if target.exists():
                 # Not removed before the new one is complete, and put aside in one step.
                 target.rename(Path(temporary) / "old")
-            os.replace(written, target)
+            written.replace(target)
     except OSError as error:
         raise ValueError(f"--export_dir={path} cannot be written: {error}") from error
 

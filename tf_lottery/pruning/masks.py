@@ -146,5 +146,6 @@ def _check_shapes(mask: Mask, arrays: Mapping[str, np.ndarray], what: str) -> No
             raise ValueError(f"{what} lacks {name}, which the mask prunes.")
         if np.shape(arrays[name]) != array.shape:
             raise ValueError(
-                f"{name} has shape {np.shape(arrays[name])} in {what}, but {array.shape} in the mask."
+                f"{name} has shape {np.shape(arrays[name])} in {what}, but {array.shape} in the "
+                "mask."
             )

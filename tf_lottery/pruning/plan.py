@@ -73,7 +73,7 @@ class PruningPlan:
         """Checks that something is left of every group after `levels` prunings.
 
         Raises:
-          ValueError: if a level would leave no weight in a group; says how many levels are possible.
+          ValueError: if a level would leave no weight in a group; says how many are possible.
         """
         for group in self.groups:
             level = next(

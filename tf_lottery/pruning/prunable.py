@@ -73,7 +73,7 @@ def strip(model: keras.Model) -> keras.Model:
 
 
 def leaf_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Layers of a model and of the models in it, with their paths; wrappers count as their layer."""
+    """Layers of a model and of the models in it, with their paths; a wrapper has its layer's."""
     for layer in model.layers:
         name = layer.layer.name if isinstance(layer, MaskedLayer) else layer.name
         if isinstance(layer, keras.Model):
@@ -128,7 +128,7 @@ def set_mask(model: keras.Model, mask: Mask) -> None:
     weights = {name: weight.numpy() for name, (weight, _) in variables.items()}
     if set(mask) != set(weights):
         raise ValueError(
-            f"the mask is of {sorted(mask)}, but the model's prunable weights are {sorted(weights)}."
+            f"the mask is of {sorted(mask)}, but the prunable weights are {sorted(weights)}."
         )
     for name, array in mask.apply(weights).items():
         weight, variable = variables[name]
@@ -195,20 +195,20 @@ def _check_model(model: keras.Model) -> None:
     if not isinstance(model, keras.Model):
         if type(model).__module__.split(".")[0] == "keras":
             raise ValueError(
-                f"{model!r} is a Keras 3 model; the masks are held by wrappers for Keras 2. Build it "
-                "with `import tf_keras as keras`, which is installed with tf_lottery."
+                f"{model!r} is a Keras 3 model; the masks are held by wrappers for Keras 2. Build "
+                "it with `import tf_keras as keras`, which is installed with tf_lottery."
             )
         raise ValueError(f"{model!r} is not a tf_keras model.")
     for nested in [model, *(layer for layer in model.submodules if isinstance(layer, keras.Model))]:
         if not isinstance(nested, keras.Sequential) and not nested._is_graph_network:
             raise ValueError(
-                f"{nested.name} ({type(nested).__name__}) is a subclassed model, whose layers cannot "
-                "be found and wrapped; write it as keras.Model(inputs, outputs) or Sequential."
+                f"{nested.name} ({type(nested).__name__}) is a subclassed model, whose layers "
+                "cannot be found and wrapped; write it as keras.Model(inputs, outputs) or Sequential."
             )
         if not nested.built:
             raise ValueError(
-                f"{nested.name} is not built, so its weights do not exist yet; give its first layer "
-                "an input_shape, or call model.build(input_shape)."
+                f"{nested.name} is not built, so its weights do not exist yet; give its first "
+                "layer an input_shape, or call model.build(input_shape)."
             )
         if any(isinstance(layer, MaskedLayer) for layer in nested.layers):
             raise ValueError(f"{nested.name} is prunable already.")

@@ -56,7 +56,7 @@ def resolve_rewind_step(
         if position % steps_per_execution or rest % steps_per_execution:
             raise ValueError(
                 f"rewind_step={rewind_step!r} is iteration {step}, inside one execution of "
-                f"steps_per_execution={steps_per_execution} steps; rewind to the start of an epoch, "
-                "or compile the model with a number that divides the steps before and after."
+                f"steps_per_execution={steps_per_execution} steps; rewind to the start of an "
+                "epoch, or compile the model with a number that divides the steps before and after."
             )
     return step
