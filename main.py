@@ -5,22 +5,21 @@ import sys
 
 from absl import app, flags, logging
 
-# TensorFlow reads it when it is imported; its start-up messages would bury ours.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-from tf_lottery.flags import config_from_flags, define_flags
+import tf_lottery
+from tf_lottery import flags as experiment_flags
 
 
 def main(arguments: list[str]) -> None:
+    """Runs the experiment that the flags describe."""
     if len(arguments) > 1:
         raise app.UsageError(f"unexpected arguments: {' '.join(arguments[1:])}")
+    # TensorFlow, which is imported below, would bury our messages under its own.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)
     try:
-        config = config_from_flags()
-        from tf_lottery.experiments import run_experiment
-
-        run_experiment(config)
+        config = experiment_flags.config_from_flags()
+        tf_lottery.run_experiment(config)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command continues where it stopped.")
     except (ValueError, ArithmeticError) as error:
@@ -28,5 +27,6 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    define_flags()
+    experiment_flags.define_flags()
+    flags.adopt_module_key_flags(experiment_flags)
     app.run(main)

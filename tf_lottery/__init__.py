@@ -1,39 +1,45 @@
-"""Lottery tickets in Keras: find sparse subnetworks that train as well as the dense network."""
+"""Lottery tickets in Keras: find sparse subnetworks that train as well as the dense network.
 
-from tf_lottery.config import ExperimentConfig, config_from_values
-from tf_lottery.data import Dataset, from_arrays
-from tf_lottery.experiments import run_experiment
-from tf_lottery.export.saved_model import export_saved_model
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, prunable, set_mask, strip
-from tf_lottery.pruning.schedule import IMPSchedule
-from tf_lottery.pruning.scores import magnitude
-from tf_lottery.tickets.callbacks import PruneAndRewind
-from tf_lottery.tickets.history import LevelResult, SearchHistory
-from tf_lottery.tickets.load import load_ticket
-from tf_lottery.tickets.search import IterativeMagnitudePruning
-from tf_lottery.training.loop import TrainingDivergedError
+The public names are loaded when they are first used: reading flags needs no TensorFlow.
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Dataset",
-    "ExperimentConfig",
-    "IMPSchedule",
-    "IterativeMagnitudePruning",
-    "LevelResult",
-    "Mask",
-    "PruneAndRewind",
-    "SearchHistory",
-    "TrainingDivergedError",
-    "config_from_values",
-    "export_saved_model",
-    "from_arrays",
-    "get_mask",
-    "load_ticket",
-    "magnitude",
-    "prunable",
-    "run_experiment",
-    "set_mask",
-    "strip",
-]
+_MODULES = {
+    "Dataset": "tf_lottery.data",
+    "ExperimentConfig": "tf_lottery.config",
+    "IMPSchedule": "tf_lottery.pruning.schedule",
+    "IterativeMagnitudePruning": "tf_lottery.tickets.search",
+    "LevelResult": "tf_lottery.tickets.history",
+    "Mask": "tf_lottery.pruning.masks",
+    "PruneAndRewind": "tf_lottery.tickets.callbacks",
+    "SearchHistory": "tf_lottery.tickets.history",
+    "TrainingDivergedError": "tf_lottery.training.loop",
+    "config_from_values": "tf_lottery.config",
+    "export_saved_model": "tf_lottery.export.saved_model",
+    "from_arrays": "tf_lottery.data",
+    "get_mask": "tf_lottery.pruning.prunable",
+    "load_ticket": "tf_lottery.tickets.load",
+    "magnitude": "tf_lottery.pruning.scores",
+    "prunable": "tf_lottery.pruning.prunable",
+    "run_experiment": "tf_lottery.experiments",
+    "set_mask": "tf_lottery.pruning.prunable",
+    "strip": "tf_lottery.pruning.prunable",
+}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

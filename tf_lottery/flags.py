@@ -20,7 +20,6 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
             "default": option.default,
             "help": option.metadata["help"],
             "flag_values": flag_values,
-            "module_name": "tf_lottery",
         }
         if option.metadata["choices"]:
             flags.DEFINE_enum(option.name, enum_values=option.metadata["choices"], **arguments)

@@ -22,6 +22,9 @@ def conv(
 ) -> tf.Tensor:
     """Connects pairs of 3x3 convolutions, each pair with a 2x2 max-pooling, and dense layers.
 
+    On 32x32x3 images and 10 classes they have 4.3 M, 2.4 M and 2.3 M weights. The figure says
+    1.7 M for Conv-6, which the layers it lists do not give.
+
     Args:
         inputs: Standardised pixels, `[batch, height, width, channels]`.
         classes: Number of logits.

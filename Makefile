@@ -1,0 +1,33 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: run test test-all lint format bench clean
+
+run: .venv/installed
+	$(BIN)/python main.py --flagfile=configs/digits_lenet.cfg
+
+test: lint
+	$(BIN)/pytest -n 2 --dist loadfile
+
+test-all: lint
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow"
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+format: .venv/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/train_step.py
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache
+
+.venv/installed: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
