@@ -39,6 +39,7 @@ def lines(file):
 def test_time_left_counts_all_later_levels_at_the_measured_rate(clock):
     left = TimeLeft([100, 80, 60], clock)
     left.start_level(0, 0, 100)
+    left.reach(0)
     assert left.seconds() is None
     clock.pass_seconds(20)
     left.reach(20)
@@ -57,6 +58,24 @@ def test_time_left_forgets_the_start_up_after_the_second_report(clock):
     clock.pass_seconds(20)
     left.reach(30)
     assert left.seconds() == pytest.approx(70 * 25 / 20)
+
+
+def test_time_left_is_not_guessed_from_the_first_moments(clock):
+    left = TimeLeft([1000], clock)
+    left.start_level(0, 0, 1000)
+    left.reach(0)
+    clock.pass_seconds(1)
+    left.reach(1)
+    assert left.seconds() is None
+
+
+def test_advancing_keeps_the_metrics_of_the_latest_evaluation(clock):
+    reporter, file = log_reporter(clock)
+    reporter.start_level(0, 1.0, 0, 100, 10)
+    reporter.update(10, {"train_loss": 0.5})
+    clock.pass_seconds(10)
+    reporter.advance(20)
+    assert "step 20/100  loss 0.5000" in lines(file)[-1]
 
 
 def test_time_left_of_a_resumed_run_counts_only_what_it_trains(clock):
@@ -117,7 +136,7 @@ def test_missing_metrics_are_left_out_and_test_stands_in_for_validation(clock):
         40, {"train_loss": None, "validation_accuracy": None, "test_accuracy": 0.8, "step": 40}
     )
     assert lines(file)[-1] == (
-        "level 1/2  density 80.0%  epoch 4.0/10  step 40/100  test 80.00%  1 min 17 s left"
+        "level 1/2  density 80.0%  epoch 4.0/10  step 40/100  test 80.00%"
     )
 
 
@@ -138,6 +157,7 @@ def test_levels_found_complete_share_a_line_before_what_follows(clock):
 def test_steps_may_be_a_function_of_the_level(clock):
     reporter, file = log_reporter(clock, steps=lambda level: 100 if level == 0 else 50)
     reporter.start_level(0, 1.0, 0, 100, 10)
+    reporter.update(0, {})
     clock.pass_seconds(10)
     reporter.update(10, {})
     assert lines(file)[-1].endswith("  3 min 10 s left")

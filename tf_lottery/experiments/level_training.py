@@ -108,6 +108,7 @@ class LevelTrainer:
                 network.step,
                 lengths.train_steps,
                 self._callbacks(level),
+                self._progress.advance,
             )
         except TrainingDivergedError as error:
             raise TrainingDivergedError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.data import Dataset
@@ -11,7 +12,7 @@ from tf_lottery.export.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
 from tf_lottery.report.figure import save_summary_figure
 from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary, dense_summary
+from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary
 from tf_lottery.report.table import print_summary
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import RunFolderMismatchError
@@ -47,9 +48,11 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
         defaults=ExperimentConfig().identity(),
     ) as run:
         _check_data(run, experiment)
-        _find_tickets(experiment, run)
-        summaries = [_summary(run, level) for level in range(experiment.levels + 1)]
-        _report(run, config, summaries)
+        try:
+            _find_tickets(experiment, run)
+        finally:
+            # Also of a run that diverged or was interrupted.
+            summaries = _report(run, config)
         if config.run.export_dir:
             export_saved_model(load_ticket(run.path, experiment.levels), config.run.export_dir)
             print(f"SavedModel: {config.run.export_dir}")
@@ -57,7 +60,7 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
 
 
 def _find_tickets(experiment: Experiment, run: RunFolder) -> None:
-    lengths, journal = experiment.lengths, RunJournal(run)
+    lengths, journal = experiment.lengths, _SummarizingJournal(run)
     steps = [lengths.train_steps - lengths.first(level) for level in range(experiment.levels + 1)]
     finished = [level for level in range(experiment.levels + 1) if journal.is_complete(level)]
     with ProgressReporter(experiment.levels, steps) as progress:
@@ -75,18 +78,29 @@ def _find_tickets(experiment: Experiment, run: RunFolder) -> None:
         )
 
 
-def _summary(run: RunFolder, level: int) -> LevelSummary:
-    return LevelSummary(**run.level(level).record())
+class _SummarizingJournal(RunJournal):
+    """Keeps summary.csv up to date, level by level."""
+
+    def save(self, *level_and_content: Any) -> None:
+        super().save(*level_and_content)
+        _write_summary(self._run)
 
 
-def _report(run: RunFolder, config: ExperimentConfig, summaries: list[LevelSummary]) -> None:
-    finished = [_summary(run, level) for level in run.finished_levels()]
-    write_csv(run.summary_csv, SUMMARY_COLUMNS, [dataclasses.asdict(row) for row in finished])
-    with atomic_path(run.summary_png) as path:
-        save_summary_figure(path, finished, f"{config.name}, replicate {config.seeds.replicate}")
-    if dense_summary(summaries) is not None:
+def _write_summary(run: RunFolder) -> list[LevelSummary]:
+    summaries = [LevelSummary(**run.level(level).record()) for level in run.finished_levels()]
+    write_csv(run.summary_csv, SUMMARY_COLUMNS, [dataclasses.asdict(row) for row in summaries])
+    return summaries
+
+
+def _report(run: RunFolder, config: ExperimentConfig) -> list[LevelSummary]:
+    summaries = _write_summary(run)
+    if summaries:
+        title = f"{config.name}, replicate {config.seeds.replicate}"
+        with atomic_path(run.summary_png) as path:
+            save_summary_figure(path, summaries, title)
         print_summary(summaries)
     print(f"Run folder: {run.path}")
+    return summaries
 
 
 def _check_data(run: RunFolder, experiment: Experiment) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.data import Dataset, load_dataset, steps_per_epoch
+from tf_lottery.models import check_model_name
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.prunable import pruning_plan
 from tf_lottery.steps import parse_steps
@@ -71,6 +72,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
     Raises:
       ValueError: if something does not fit; names the flag.
     """
+    check_model_name(config.model.model)  # before data are prepared, which can take long
     if dataset is None:
         dataset = load_dataset(
             config.data.dataset,

@@ -62,6 +62,18 @@ def example_models() -> list[str]:
     return sorted(itertools.chain.from_iterable(family.examples for family in _FAMILIES))
 
 
+def check_model_name(name: str) -> None:
+    """Checks that `build_model` knows a name.
+
+    Args:
+        name: A name as given to `--model`.
+
+    Raises:
+        ValueError: If the name is unknown; says which are known.
+    """
+    _family_of(name)
+
+
 def build_model(
     name: str,
     input_shape: tuple[int, ...],

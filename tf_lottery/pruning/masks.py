@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -85,6 +84,7 @@ class Mask(Mapping[str, np.ndarray]):
           ValueError: if the masks do not fit the same network.
         """
         _check_shapes(self, other, "the other mask")
+        _check_shapes(other, self, "this mask")
         both = sum(int(np.count_nonzero(self[name] & other[name])) for name in self)
         either = sum(int(np.count_nonzero(self[name] | other[name])) for name in self)
         return both / either if either else 1.0
@@ -105,8 +105,8 @@ class Mask(Mapping[str, np.ndarray]):
         }
 
     def save(self, path: str | Path) -> None:
-        """Writes an .npz of bits: `<name>:bits` (np.packbits) and `<name>:shape` per array."""
-        members = {}
+        """Writes an .npz: `names`, and `<name>:bits` (np.packbits) and `<name>:shape` of each."""
+        members = {"names": np.array(list(self), np.str_)}
         for name, array in self.items():
             members[f"{name}:bits"] = np.packbits(array)
             members[f"{name}:shape"] = np.asarray(array.shape, np.int64)
@@ -121,17 +121,18 @@ class Mask(Mapping[str, np.ndarray]):
           ValueError: if the file is damaged or is not a mask; names the file.
           FileNotFoundError: if there is no such file.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(dict(_unpack(file)))
-        except (BadZipFile, EOFError, KeyError, ValueError, TypeError) as error:
-            raise ValueError(f"{path} is damaged or is not a mask file: {error}") from error
+        with Path(path).open("rb") as file:
+            try:
+                with np.load(file, allow_pickle=False) as members:
+                    return cls(dict(_unpack(members)))
+            except Exception as error:  # Damage makes zipfile and NumPy raise nearly anything.
+                raise ValueError(f"{path} is damaged or is not a mask file: {error}") from error
 
 
 def _unpack(file: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    names = [key.removesuffix(":bits") for key in file if key.endswith(":bits")]
-    if len(file) != 2 * len(names):
-        raise ValueError("its members are not pairs of bits and shape")
+    names = file["names"].tolist()
+    if len(file) != 1 + 2 * len(names):
+        raise ValueError("its members are not names and pairs of bits and shape")
     for name in names:
         shape = tuple(int(size) for size in file[f"{name}:shape"])
         bits, size = file[f"{name}:bits"], int(np.prod(shape))

@@ -57,13 +57,15 @@ class MaskConstraint(keras.constraints.Constraint):
     """
 
     def __init__(self, original: keras.constraints.Constraint | None):
-        """Wraps the constraint that the layer had, which is applied first."""
+        """Wraps the constraint that the layer had, which gets to see masked weights."""
         self.original = original
         self.mask = None
 
     def __call__(self, weight: tf.Tensor) -> tf.Tensor:
-        if self.original is not None:
-            weight = self.original(weight)
+        weight = self._masked(weight)
+        return weight if self.original is None else self._masked(self.original(weight))
+
+    def _masked(self, weight: tf.Tensor) -> tf.Tensor:
         if self.mask is None:
             return weight
         # Not a product: that would leave -0.0, and NaN where a pruned weight overflowed.
@@ -152,3 +154,7 @@ class MaskedLayer(PruneLowMagnitude):
         layer = keras.layers.deserialize(config.pop("layer"))
         schedule = IMPSchedule(**config.pop("pruning_schedule")["config"])
         return cls(layer, pruning_schedule=schedule, **config)
+
+
+# Keras's HDF5 files of a Sequential that contains models name the class without its package.
+keras.utils.get_custom_objects()[MaskedLayer.__name__] = MaskedLayer

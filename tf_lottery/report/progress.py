@@ -121,6 +121,14 @@ class ProgressReporter:
         elif self._live is None:
             self._start_live_line()
 
+    def advance(self, step: int) -> None:
+        """Reports that training has come to a step, between evaluations.
+
+        Args:
+          step: the iteration.
+        """
+        self.update(step, self._shown.metrics)
+
     def update(self, step: int, metrics: Mapping[str, float | None]) -> None:
         """Reports an evaluation.
 
@@ -195,7 +203,8 @@ class ProgressReporter:
         density = f"density {format_density(training.density)}"
         epoch = f"{shown.step / training.steps_per_epoch:.1f}"
         epochs = f"{training.last_step / training.steps_per_epoch:.1f}".removesuffix(".0")
-        parts = [f"level {training.level}/{self._levels}"]
+        width = len(str(self._levels))
+        parts = [f"level {training.level:>{width}}/{self._levels}"]
         parts += [density] if with_density else []
         parts += [f"epoch {epoch}/{epochs}"]
         parts += [f"step {shown.step:,}/{training.last_step:,}"] if with_step else []

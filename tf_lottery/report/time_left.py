@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 
+_SECONDS_FOR_AN_ESTIMATE = 2.0
+
 
 class TimeLeft:
     """Estimates the time left from the seconds per training step so far in this process.
 
     The clock runs on between the levels, so that pruning, evaluation and saving count into the
-    seconds per step. The time before the first report, in which TensorFlow traces and compiles,
-    does not count as soon as there is a second report.
+    seconds per step. It starts at the first report: before that, TensorFlow traces and compiles.
     """
 
     def __init__(self, steps_per_level: Sequence[int], clock: Callable[[], float] = time.monotonic):
@@ -24,7 +25,6 @@ class TimeLeft:
         self._next_level = 0
         self._step = self._last_step = 0
         self._steps_done = 0
-        self._measured_from: tuple[float, int] | None = None
         self._first_report: tuple[float, int] | None = None
         self._latest_report: tuple[float, int] | None = None
 
@@ -32,21 +32,13 @@ class TimeLeft:
         """Says that training from `first_step` to `last_step` begins; earlier levels are done."""
         self._next_level = level + 1
         self._step, self._last_step = first_step, last_step
-        if self._measured_from is None:
-            self._measured_from = (self._clock(), 0)
 
     def reach(self, step: int) -> None:
         """Says that training has reached iteration `step`."""
         self._steps_done += step - self._step
         self._step = step
-        report = (self._clock(), self._steps_done)
-        if self._steps_done == 0:
-            self._measured_from = report
-        elif self._first_report is None:
-            self._first_report = report
-        elif self._steps_done > self._first_report[1]:
-            self._measured_from = self._first_report
-        self._latest_report = report
+        self._latest_report = (self._clock(), self._steps_done)
+        self._first_report = self._first_report or self._latest_report
 
     def finish_level(self, level: int) -> None:
         """Says that the level is complete, whether trained now or found so."""
@@ -58,8 +50,10 @@ class TimeLeft:
         return self._last_step - self._step + sum(self._steps_per_level[self._next_level :])
 
     def seconds(self) -> float | None:
-        """Returns the seconds left as of the latest report, or None before any was measured."""
-        if self._latest_report is None or self._latest_report[1] == self._measured_from[1]:
+        """Returns the seconds left as of the latest report, or None while it is too early to say."""
+        if self._latest_report is None:
             return None
-        (start, steps_at_start), (now, steps_now) = self._measured_from, self._latest_report
+        (start, steps_at_start), (now, steps_now) = self._first_report, self._latest_report
+        if steps_now == steps_at_start or now - start < _SECONDS_FOR_AN_ESTIMATE:
+            return None
         return self.steps() * (now - start) / (steps_now - steps_at_start)

@@ -128,7 +128,6 @@ def remove_leftovers(folder: Path) -> None:
     for place, folder_names, file_names in os.walk(folder):
         for name in filter(is_leftover, folder_names + file_names):
             remove(Path(place) / name)
-        folder_names[:] = [name for name in folder_names if not is_leftover(name)]
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from tf_lottery.pruning.prunable import pruning_plan
+from tf_lottery.pruning.prunable import get_mask, pruning_plan, set_mask
 from tf_lottery.pruning.scores import Score, magnitude
 from tf_lottery.tickets.fit_length import resolve_rewind_step
 from tf_lottery.tickets.history import LevelResult, SearchHistory
@@ -40,6 +40,10 @@ class IterationCallback(keras.callbacks.Callback):
         """Learns the length of an epoch."""
         if self.steps_in_first_epoch is None:
             self.steps_in_first_epoch = self.iteration - self._epoch_start
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Masks again: averages of weights, which Keras assigns at the end, are not masked."""
+        set_mask(self.model, get_mask(self.model))
 
 
 class LevelWatch(IterationCallback):

@@ -23,7 +23,8 @@ def infer_steps_per_epoch(x: Any, fit_arguments: dict[str, Any]) -> int | None:
     leaves = [leaf for leaf in tf.nest.flatten(x) if hasattr(leaf, "shape")]
     if leaves:
         examples = int(leaves[0].shape[0])
-        examples -= math.ceil(examples * (fit_arguments.get("validation_split") or 0.0))
+        # As Keras computes it: rounding makes the complement's ceiling another number.
+        examples = math.floor(examples * (1.0 - (fit_arguments.get("validation_split") or 0.0)))
         return math.ceil(examples / (fit_arguments.get("batch_size") or 32))
     return len(x) if hasattr(x, "__len__") else None
 

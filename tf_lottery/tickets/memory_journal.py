@@ -32,9 +32,15 @@ class MemoryJournal:
         self._levels[level] = (weights, mask)
 
     def rewind_state(self) -> NetworkState:
-        """The state given to `save_rewind_state`."""
+        """The state given to `save_rewind_state`.
+
+        Raises:
+          ValueError: if there is none.
+        """
         if self._rewind_state is None:
-            raise RuntimeError("training ended before it reached the rewind step.")
+            raise ValueError(
+                "rewind_step: level 0 ended before it was reached; rewind to an earlier step."
+            )
         return self._rewind_state
 
     def save_rewind_state(self, state: NetworkState) -> None:

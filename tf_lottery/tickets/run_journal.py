@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors, save_tensors
 from tf_lottery.training.network import NetworkState
@@ -53,8 +53,15 @@ class RunJournal:
 
         Raises:
           DamagedFileError: if its files are not as they were written.
+          RunFolderError: if it was deleted.
         """
-        tensors, record = self._run.rewind.load()
+        rewind = self._run.rewind
+        if not rewind.exists():
+            raise RunFolderError(
+                f"{rewind.path} is missing. Delete {self._run.level(0).path} as well: training "
+                "level 0 again makes both anew."
+            )
+        tensors, record = rewind.load()
         return NetworkState.from_tensors(record["step"], tensors)
 
     def save_rewind_state(self, state: NetworkState) -> None:

@@ -77,6 +77,7 @@ class IterativeMagnitudePruning:
         self._rewind_step, self._rewind_optimizer = rewind_step, rewind_optimizer
         self._journal = MemoryJournal()
         self._initial_state: NetworkState | None = None
+        self._steps_per_epoch: int | None = None
         self.history = SearchHistory()
 
     def fit(
@@ -111,7 +112,7 @@ class IterativeMagnitudePruning:
         if "initial_epoch" in fit_arguments:
             raise ValueError("initial_epoch: the rewind step decides where a level starts.")
         model, journal = self._network.model, self._journal
-        steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
+        steps_per_epoch = infer_steps_per_epoch(x, fit_arguments) or self._steps_per_epoch
         rewind_step = resolve_rewind_step(
             self._rewind_step,
             epochs=epochs,
@@ -142,6 +143,7 @@ class IterativeMagnitudePruning:
                 **fit_arguments,
             )
             steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
+            self._steps_per_epoch = steps_per_epoch
             return self._record(level, result.history)
 
         iterative_magnitude_pruning(

@@ -69,13 +69,13 @@ def reset_optimizer(
     build_slots(optimizer, variables)
     twin = build_slots(type(optimizer).from_config(config), variables)
     set_optimizer_values(optimizer, optimizer_values(twin))
-    if isinstance(optimizer, keras.optimizers.legacy.Optimizer):
-        # Legacy optimizers keep numbers such as the learning rate apart from their variables.
-        for name in set(config) & set(optimizer._hyper):
-            optimizer._set_hyper(name, twin._hyper[name])
     optimizer.iterations.assign(iteration)
 
 
 def _variables(optimizer: keras.optimizers.Optimizer) -> list[tf.Variable]:
     variables = optimizer.variables
-    return list(variables() if callable(variables) else variables)
+    if not isinstance(optimizer, keras.optimizers.legacy.Optimizer):
+        return list(variables() if callable(variables) else variables)
+    # Legacy optimizers keep numbers such as the learning rate apart from their variables.
+    numbers = [value for _, value in sorted(optimizer._hyper.items())]
+    return variables() + [value for value in numbers if isinstance(value, tf.Variable)]

@@ -1,0 +1,143 @@
+"""What masks cost in training, against the dense network and against stock tfmot.
+
+    python benchmarks/train_step.py [--rounds=7] [--only=masks,tfmot,experiment]
+
+Random images of Fashion-MNIST's and CIFAR-10's shapes; no data is read. Run it on an idle machine.
+"""
+
+import argparse
+import os
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+from pairs import alternate, print_ratios, time_call
+
+import tf_lottery
+from tf_lottery.data import Dataset, from_arrays
+from tf_lottery.models import build_model
+from tf_lottery.pruning.prunable import pruning_plan
+from tf_lottery.training.execution import choose_execution
+from tf_lottery.training.network import Network
+from tf_lottery.training.program import TrainingProgram
+
+BATCH = 60
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="masks,tfmot,experiment")
+    arguments = parser.parse_args()
+    chosen = arguments.only.split(",")
+    lenet = random_images(60_000, (28, 28, 1))
+    if "masks" in chosen:
+        for name, data in (("lenet_300_100", lenet), ("conv2", random_images(1800, (32, 32, 3)))):
+            runs = {
+                "dense": training_epoch(dense_model(name, data), data),
+                "masked, 33% of the weights": training_epoch(masked_model(name, data), data),
+            }
+            title = f"{name}, batch {BATCH}, {len(data.train)} examples, an epoch"
+            print_ratios(title, alternate(runs, arguments.rounds), "dense")
+    if "tfmot" in chosen:
+        runs = {
+            "stock tfmot, model.fit": tfmot_epoch(lenet),
+            "dense, model.fit": fit_epoch(dense_model("lenet_300_100", lenet), lenet),
+            "tf_lottery, masked": training_epoch(masked_model("lenet_300_100", lenet), lenet),
+        }
+        seconds = alternate(runs, arguments.rounds)
+        print_ratios(f"lenet_300_100, batch {BATCH}, an epoch", seconds, "stock tfmot, model.fit")
+    if "experiment" in chosen:
+        whole_experiment(lenet)
+
+
+def random_images(examples: int, shape: tuple[int, ...]) -> Dataset:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (examples, *shape), np.uint8)
+    labels = generator.integers(0, 10, examples)
+    return from_arrays((images, labels), (images[:10_000], labels[:10_000]), classes=10)
+
+
+def dense_model(name: str, data: Dataset) -> keras.Model:
+    return build_model(name, data.input_shape, data.classes, 0, data.pixel_statistics())
+
+
+def masked_model(name: str, data: Dataset) -> keras.Model:
+    model = tf_lottery.prunable(dense_model(name, data))
+    plan = pruning_plan(model, 0.2, "global")
+    network = Network(model, keras.optimizers.SGD())
+    scores = tf_lottery.magnitude(network.weights(), network.mask)
+    tf_lottery.set_mask(model, plan.prune(scores, network.mask, level=5))
+    return model
+
+
+def training_epoch(model: keras.Model, data: Dataset):
+    program = TrainingProgram(
+        Network(model, keras.optimizers.Adam(1.2e-3, jit_compile=False)),
+        data.train.images,
+        data.train.labels,
+        batch_size=BATCH,
+        weight_decay=0.0,
+        plan=choose_execution(model),
+    )
+    order = np.random.default_rng(0).permutation(len(data.train))
+
+    def epoch() -> None:
+        program.run(order, 0, len(order) // BATCH)
+        program.metrics()
+
+    return epoch
+
+
+def fit_epoch(model: keras.Model, data: Dataset, callbacks=()):
+    import tensorflow as tf
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1.2e-3), loss, ["accuracy"])
+    images = data.train.images.astype(np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((images, data.train.labels))
+    batches = batches.shuffle(len(images)).batch(BATCH, drop_remainder=True)
+    return lambda: model.fit(batches, epochs=1, verbose=0, callbacks=list(callbacks))
+
+
+def tfmot_epoch(data: Dataset):
+    # Stock tfmot does not know the Normalization layer: it is left out of the model.
+    layers = dense_model("lenet_300_100", data).layers[2:]
+    model = keras.Sequential([keras.Input(data.input_shape), *layers])
+    schedule = tfmot.sparsity.keras.ConstantSparsity(0.67, 0)
+    model = tfmot.sparsity.keras.prune_low_magnitude(model, schedule)
+    return fit_epoch(model, data, [tfmot.sparsity.keras.UpdatePruningStep()])
+
+
+def whole_experiment(data: Dataset) -> None:
+    levels, epochs = 3, 12
+    arrays = (data.train.images, data.train.labels)
+    split = from_arrays(
+        arrays, (data.test.images, data.test.labels), validation_examples=5_000, classes=10
+    )
+    pure = training_epoch(masked_model("lenet_300_100", split), split)
+    pure()
+    with tempfile.TemporaryDirectory() as workdir:
+        config = tf_lottery.config_from_values(
+            {
+                "workdir": workdir,
+                "levels": levels,
+                "train_steps": f"{epochs}ep",
+                "batch_size": BATCH,
+                "validation_examples": 5_000,
+            }
+        )
+        before = time_call(lambda: [pure() for _ in range(2 * epochs)])
+        whole = time_call(lambda: tf_lottery.run_experiment(config, split))
+        after = time_call(lambda: [pure() for _ in range(2 * epochs)])
+    training = (before + after) / (4 * epochs) * epochs * (levels + 1)
+    print(f"\nwhole experiment, {levels} levels of {epochs} epochs, evaluated every epoch")
+    print(f"  run_experiment {whole:.1f} s, the training steps alone {training:.1f} s")
+    print(f"  x {whole / training:.3f} of pure training")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Tiny experiments, in this process and in processes that can be killed."""
+
+import csv
+import hashlib
+import multiprocessing
+import os
+import random
+import runpy
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_lottery
+from tf_lottery.store.tensors import load_tensors
+
+_MAIN = Path(__file__).parents[2] / "main.py"
+_TINY = {
+    "name": "tiny",
+    "model": "lenet_20_10",
+    "train_steps": "45it",
+    "evaluate_every": "10it",
+    "levels": 2,
+    "pruning_rate": 0.2,
+    "rewind_step": "7it",
+    "jit_compile": "off",
+}
+
+
+def _is_bookkeeping(path: Path) -> bool:
+    return path.name.startswith(".lock")
+
+
+@pytest.fixture(scope="session")
+def run_tiny() -> Callable[..., Path]:
+    """Returns a function that runs a tiny experiment in this process; gives its run folder."""
+
+    def run(workdir: Path, dataset: tf_lottery.Dataset | None = None, **flags: Any) -> Path:
+        config = tf_lottery.config_from_values({**_TINY, "workdir": str(workdir), **flags})
+        tf_lottery.run_experiment(config, dataset)
+        return config.run_path
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished_run(run_tiny, tmp_path_factory) -> Path:
+    """The run folder of a finished tiny experiment; not to be changed."""
+    return run_tiny(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def copied_run(finished_run, tmp_path) -> Path:
+    """A copy of the finished run that may be changed; its workdir is `tmp_path`."""
+    copy = tmp_path / "tiny" / "replicate_1"
+    shutil.copytree(finished_run, copy)
+    return copy
+
+
+@pytest.fixture
+def half_run(copied_run) -> Path:
+    """A run that was interrupted between level 1 and level 2; its workdir is `tmp_path`."""
+    shutil.rmtree(copied_run / "level_2")
+    for name in ("summary.csv", "summary.png"):
+        (copied_run / name).unlink()
+    return copied_run
+
+
+@pytest.fixture(scope="session")
+def snapshot() -> Callable[[Path], dict[str, Any]]:
+    """Returns a function that tells everything about the files in a folder: bytes and times."""
+
+    def take(folder: Path) -> dict[str, Any]:
+        return {
+            str(path.relative_to(folder)): (
+                path.stat().st_mtime_ns,
+                hashlib.sha256(path.read_bytes()).hexdigest(),
+            )
+            for path in folder.rglob("*")
+            if path.is_file() and not _is_bookkeeping(path)
+        }
+
+    return take
+
+
+@pytest.fixture(scope="session")
+def outcome_of() -> Callable[[Path], dict[str, Any]]:
+    """Returns a function that reads what must not depend on time or place: all bits of a run."""
+
+    def digest(array: np.ndarray) -> tuple:
+        return array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).hexdigest()
+
+    def content(path: Path) -> Any:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: digest(arrays[name]) for name in arrays}
+        if path.suffix == ".index":
+            tensors = load_tensors(path.with_suffix(""))
+            return {name: digest(array) for name, array in tensors.items()}
+        if path.name == "metrics.csv":
+            return path.read_text()
+        if path.name == "summary.csv":
+            with path.open() as file:
+                rows = list(csv.DictReader(file))
+            return [{name: row[name] for name in row if name != "seconds"} for row in rows]
+        return "is there"
+
+    def read(run: Path) -> dict[str, Any]:
+        return {
+            str(path.relative_to(run)): content(path)
+            for path in run.rglob("*")
+            if path.is_file() and not _is_bookkeeping(path) and "tensorboard" not in path.parts
+        }
+
+    return read
+
+
+class MainProcess:
+    """A running main.py."""
+
+    def __init__(self, process: multiprocessing.Process, log: Path):
+        self._process, self._log = process, log
+
+    @property
+    def output(self) -> str:
+        """What it printed so far."""
+        return self._log.read_text()
+
+    def wait(self) -> int:
+        """Waits for its end; returns the exit code, negative for a signal."""
+        self._process.join(100)
+        assert self._process.exitcode is not None, f"still running:\n{self.output}"
+        return self._process.exitcode
+
+    def wait_for(self, folder: Path, pattern: str) -> None:
+        """Waits until a file or folder appears."""
+        deadline = time.monotonic() + 60
+        while not any(folder.glob(pattern)):
+            assert self._process.is_alive(), f"ended before {pattern} was there:\n{self.output}"
+            assert time.monotonic() < deadline, f"no {pattern}:\n{self.output}"
+            time.sleep(0.001)
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal."""
+        os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        """Ends it as kill -9 does, if it has not ended by itself."""
+        self._process.kill()
+        self._process.join()
+
+
+@pytest.fixture(scope="session")
+def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
+    """Returns a function that starts main.py with some flags, in a process of its own.
+
+    The processes are forked from one that has imported everything: importing TensorFlow takes
+    longer than a tiny experiment.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["tf_lottery.experiments", "matplotlib.backends.backend_agg", "sklearn.datasets"]
+    )
+    logs, numbers, started = tmp_path_factory.mktemp("logs"), count(), []
+
+    def start(
+        *flags: str,
+        workdir: Path,
+        largest_file: int | None = None,
+        last_file_operation: int | None = None,
+    ) -> MainProcess:
+        tiny = {f"--{name}": value for name, value in _TINY.items()}
+        request = {
+            "main": str(_MAIN),
+            "arguments": [f"{name}={value}" for name, value in tiny.items()]
+            + [f"--workdir={workdir}", *flags],
+            "workdir": str(workdir),
+            "log": str(logs / f"{next(numbers)}.txt"),
+            "largest_file": largest_file,
+            "last_file_operation": last_file_operation,
+        }
+        Path(request["log"]).touch()
+        process = context.Process(
+            target=runpy.run_path,
+            args=(str(Path(__file__).with_name("main_process.py")),),
+            kwargs={"init_globals": {"REQUEST": request}},
+        )
+        process.start()
+        started.append(MainProcess(process, Path(request["log"])))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    """Random numbers, the same in every test run."""
+    return random.Random(20)

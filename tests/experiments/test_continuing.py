@@ -1,0 +1,83 @@
+"""Commands that are given again, with the same flags or with others."""
+
+import time
+
+import pytest
+import tf_lottery
+from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
+
+
+def _without_report(files):
+    return {name: seen for name, seen in files.items() if not name.startswith("summary.")}
+
+
+def test_finished_command_only_reports(copied_run, run_tiny, snapshot, outcome_of, tmp_path, capsys):
+    before, outcome = snapshot(copied_run), outcome_of(copied_run)
+    started = time.monotonic()
+    run_tiny(tmp_path)
+    assert time.monotonic() - started < 10
+    after, output = snapshot(copied_run), capsys.readouterr().out
+    assert _without_report(after) == _without_report(before)
+    assert {name: digest for name, (_, digest) in after.items()} == {
+        name: digest for name, (_, digest) in before.items()
+    }
+    assert outcome_of(copied_run) == outcome
+    assert "levels 0 to 2 are complete already" in output
+    for cell in ("1,580", "1,264", "1,011"):
+        assert cell in output
+
+
+def test_train_first_then_lottery(run_tiny, finished_run, snapshot, outcome_of, tmp_path, capsys):
+    run = run_tiny(tmp_path, experiment="train")
+    assert not (run / "level_1").exists()
+    dense = {name: seen for name, seen in snapshot(run).items() if name.startswith("level_0/")}
+    assert len(dense) == 5
+    run_tiny(tmp_path)
+    after = snapshot(run)
+    assert {name: after[name] for name in dense} == dense
+    assert "level 0 is complete already" in capsys.readouterr().out
+    assert outcome_of(run) == outcome_of(finished_run)
+
+
+def test_train_on_a_finished_lottery_keeps_its_summary(copied_run, run_tiny, outcome_of, tmp_path):
+    before = outcome_of(copied_run)
+    run_tiny(tmp_path, experiment="train")
+    assert outcome_of(copied_run) == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "new", "shown"),
+    [
+        ("learning_rate", 0.01, ("0.0012", "0.01")),
+        ("levels", 3, ("2", "3")),
+        ("output_pruning_rate", 0.1, ("null", "0.1")),
+        ("same_data_order", True, ("false", "true")),
+        ("rewind_step", "0it", ('"7it"', '"0it"')),
+    ],
+)
+def test_changed_flag(flag, new, shown, copied_run, run_tiny, snapshot, tmp_path):
+    before = snapshot(copied_run)
+    with pytest.raises(RunFolderMismatchError) as error:
+        run_tiny(tmp_path, **{flag: new})
+    line = next(line for line in str(error.value).splitlines() if f"--{flag}:" in line)
+    assert f"the run folder has {shown[0]}, this command says {shown[1]}" in line
+    assert snapshot(copied_run) == before
+
+
+def test_other_data_under_the_same_name(copied_run, run_tiny, snapshot, tmp_path):
+    before = snapshot(copied_run)
+    digits = tf_lottery.data.load_dataset("digits", validation_examples=200)
+    digits.train.images[0, 0, 0] += 1
+    with pytest.raises(RunFolderMismatchError, match="--dataset=digits: the examples are not"):
+        run_tiny(tmp_path, digits)
+    assert snapshot(copied_run) == before
+
+
+def test_foreign_folder(run_tiny, snapshot, tmp_path):
+    folder = tmp_path / "tiny" / "replicate_1"
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("all my work")
+    before = snapshot(folder)
+    with pytest.raises(RunFolderError, match=r"replicate_1 is not a run folder.*thesis\.txt"):
+        run_tiny(tmp_path)
+    assert snapshot(folder) == before

@@ -1,0 +1,155 @@
+"""Runs that are killed, at any moment, end with the same bits when started again."""
+
+import shutil
+import signal
+import time
+
+import pytest
+
+FLAGS = ("--train_steps=120it", "--evaluate_every=5it")
+
+_MOMENTS = (
+    "rewind",
+    "level_0/checkpoint/step_*",
+    "level_0/level.json",
+    "level_1/masks.npz",
+    "level_1/level.json",
+    "level_2/checkpoint/step_*",
+    "summary.csv",
+)
+
+
+@pytest.fixture(scope="module")
+def reference_run(start_main, tmp_path_factory):
+    """The folder of a run that is never interrupted."""
+    workdir = tmp_path_factory.mktemp("reference")
+    process = start_main(*FLAGS, workdir=workdir)
+    assert process.wait() == 0, process.output
+    return workdir / "tiny" / "replicate_1"
+
+
+@pytest.fixture(scope="module")
+def reference(reference_run, outcome_of):
+    """What a run that is never interrupted comes to."""
+    return outcome_of(reference_run)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The run folder of the killed run."""
+    return tmp_path / "tiny" / "replicate_1"
+
+
+@pytest.fixture
+def half_run_of_reference(reference_run, run):
+    """A run that was killed when level 0 was complete."""
+    shutil.copytree(reference_run, run)
+    for number in (1, 2):
+        shutil.rmtree(run / f"level_{number}")
+    for name in ("summary.csv", "summary.png"):
+        (run / name).unlink()
+    return run
+
+
+def _kill_at(moments, start_main, run, tmp_path, dice, delay) -> None:
+    for moment in moments:
+        process = start_main(*FLAGS, workdir=tmp_path)
+        process.wait_for(run, moment)
+        time.sleep(dice.uniform(0, delay))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, f"it ended before the kill at {moment}"
+
+
+def _finish(start_main, tmp_path) -> None:
+    process = start_main(*FLAGS, workdir=tmp_path)
+    assert process.wait() == 0, process.output
+
+
+def test_killed_when_files_appear(start_main, outcome_of, reference, run, tmp_path, dice):
+    moments = ("rewind", "level_0/checkpoint/step_*", "level_1/masks.npz")
+    _kill_at(moments, start_main, run, tmp_path, dice, delay=0.02)
+    _finish(start_main, tmp_path)
+    assert outcome_of(run) == reference
+
+
+def test_killed_before_file_operations(start_main, outcome_of, reference, run, tmp_path, dice):
+    for _ in range(3):
+        process = start_main(*FLAGS, workdir=tmp_path, last_file_operation=dice.randint(10, 30))
+        assert process.wait() == -signal.SIGKILL, process.output
+    _finish(start_main, tmp_path)
+    assert outcome_of(run) == reference
+
+
+@pytest.mark.slow
+def test_killed_at_every_stage(start_main, outcome_of, reference, run, tmp_path, dice):
+    _kill_at(_MOMENTS, start_main, run, tmp_path, dice, delay=0.0)
+    _finish(start_main, tmp_path)
+    assert outcome_of(run) == reference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("smallest", [6, 12])
+def test_killed_again_and_again(smallest, start_main, outcome_of, reference, run, tmp_path, dice):
+    kills = 0
+    while True:
+        process = start_main(
+            *FLAGS, workdir=tmp_path, last_file_operation=dice.randint(smallest, smallest + 6)
+        )
+        if process.wait() == 0:
+            break
+        assert process.wait() == -signal.SIGKILL, process.output
+        kills += 1
+        assert kills < 60, "it makes no headway"
+    assert kills >= 4
+    assert outcome_of(run) == reference
+
+
+def test_interrupted_by_the_user(start_main, outcome_of, reference, run, tmp_path):
+    process = start_main(*FLAGS, workdir=tmp_path)
+    process.wait_for(run, "level_1/checkpoint/step_10")
+    process.send(signal.SIGINT)
+    assert process.wait() == 1
+    assert "The same command continues" in process.output
+    assert "Traceback" not in process.output
+    assert not (run / "level_1" / "level.json").exists()
+    process = start_main(*FLAGS, workdir=tmp_path)
+    assert process.wait() == 0, process.output
+    assert "level 0 is complete already" in process.output
+    assert "level 1 continues at step" in process.output
+    assert outcome_of(run) == reference
+
+
+def test_second_process_on_one_run_folder(start_main, run, tmp_path):
+    first = start_main("--train_steps=1000000it", "--evaluate_every=1000it", workdir=tmp_path)
+    first.wait_for(run, "level_0/checkpoint/step_*")
+    second = start_main("--train_steps=1000000it", "--evaluate_every=1000it", workdir=tmp_path)
+    assert second.wait() == 1
+    assert str(run) in second.output
+    assert "in use" in second.output
+    assert "Traceback" not in second.output
+    assert any((run / "level_0" / "checkpoint").iterdir())
+    first.kill()
+
+
+def test_full_disk(start_main, outcome_of, reference, half_run_of_reference, tmp_path, snapshot):
+    run = half_run_of_reference
+    before = snapshot(run)
+    for largest_file in (4_000, 15_000):  # too small for the weights, for weights and slots
+        full = start_main(*FLAGS, workdir=tmp_path, largest_file=largest_file)
+        assert full.wait() == 1
+        assert f"Error: cannot write {run}" in full.output
+        assert "File too large" in full.output
+        assert "Traceback" not in full.output
+        after = snapshot(run)
+        assert {name: after[name] for name in before} == before
+    _finish(start_main, tmp_path)
+    assert outcome_of(run) == reference
+
+
+@pytest.mark.xfail(strict=True, reason="TensorBoard's writer raises an error of TensorFlow")
+def test_full_disk_for_tensorboard(start_main, tmp_path):
+    flags = ("--train_steps=200it", "--evaluate_every=2it", "--optimizer=sgd", "--levels=0")
+    full = start_main(*flags, workdir=tmp_path, largest_file=16_000)
+    assert full.wait() == 1
+    assert f"Error: cannot write {tmp_path}" in full.output
+    assert "Traceback" not in full.output

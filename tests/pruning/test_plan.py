@@ -1,0 +1,204 @@
+"""Counts and choices of pruning against a plain reference that sorts."""
+
+import numpy as np
+import pytest
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.plan import PruningPlan, keep_highest
+from tf_lottery.pruning.scores import magnitude
+
+SHAPES = {"first/kernel": (13, 7), "conv/kernel": (3, 3, 2, 5), "output/kernel": (7, 4)}
+
+
+def reference_keep(
+    scores: list[np.ndarray], masks: list[np.ndarray], count: int
+) -> list[np.ndarray]:
+    """Sorts the survivors by falling score, then by position, and keeps the first `count`."""
+    survivors = [
+        (-float(score), array, position)
+        for array, (values, mask) in enumerate(zip(scores, masks, strict=True))
+        for position, (score, alive) in enumerate(zip(values.ravel(), mask.ravel(), strict=True))
+        if alive
+    ]
+    results = [np.zeros(mask.size, bool) for mask in masks]
+    for _, array, position in sorted(survivors)[:count]:
+        results[array][position] = True
+    return [kept.reshape(mask.shape) for kept, mask in zip(results, masks, strict=True)]
+
+
+def draw(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    if kind == "distinct":
+        return rng.normal(size=shape).astype(np.float32)
+    if kind == "ties":
+        return rng.integers(-2, 3, shape).astype(np.float32)
+    if kind == "zeros":
+        return np.where(rng.random(shape) < 0.7, 0, rng.normal(size=shape)).astype(np.float32)
+    if kind == "signed zeros":
+        return np.where(rng.random(shape) < 0.5, -0.0, 0.0).astype(np.float32)
+    if kind == "infinite":
+        return np.where(rng.random(shape) < 0.2, np.inf, rng.normal(size=shape))
+    return np.where(rng.random(shape) < 0.5, -0.25, 0.25).astype(np.float32)
+
+
+KINDS = ["distinct", "ties", "zeros", "signed zeros", "infinite", "equal magnitudes"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_keep_highest_against_sorting(kind: str, seed: int):
+    rng = np.random.default_rng(seed)
+    shapes = [tuple(rng.integers(1, 7, rng.integers(1, 4))) for _ in range(rng.integers(1, 5))]
+    # Signs stay: among scores, -0.0 and 0.0 are a tie too.
+    scores = [draw(kind, shape, rng) for shape in shapes]
+    masks = [rng.random(shape) < 0.8 for shape in shapes]
+    alive = sum(int(mask.sum()) for mask in masks)
+    for count in {0, 1, alive // 3, alive // 2, max(alive - 1, 0), alive} & set(range(alive + 1)):
+        kept = keep_highest(scores, masks, count)
+        for ours, theirs in zip(kept, reference_keep(scores, masks, count), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_keep_highest_does_not_touch_its_arguments():
+    scores, masks = [np.array([3.0, 1.0, 2.0])], [np.array([True, True, False])]
+    assert keep_highest(scores, masks, 1)[0].tolist() == [True, False, False]
+    assert masks[0].tolist() == [True, True, False]
+    assert scores[0].tolist() == [3.0, 1.0, 2.0]
+
+
+def test_first_of_equal_scores_remain():
+    ones = [np.ones((2, 2)), np.ones(3)]
+    kept = keep_highest(ones, [np.ones((2, 2), bool), np.ones(3, bool)], 5)
+    assert kept[0].all()
+    assert kept[1].tolist() == [True, False, False]
+
+
+def test_nan_of_a_survivor_is_an_error():
+    scores = np.array([1.0, np.nan, 2.0])
+    with pytest.raises(ValueError, match="NaN"):
+        keep_highest([scores], [np.array([True, True, True])], 1)
+    assert keep_highest([scores], [np.array([True, False, True])], 1)[0].tolist() == [0, 0, 1]
+
+
+def test_more_than_survive_cannot_be_kept():
+    with pytest.raises(ValueError, match=r"3 weights.*only 2"):
+        keep_highest([np.ones(4)], [np.array([True, True, False, False])], 3)
+
+
+def sizes_of(shapes: dict[str, tuple[int, ...]]) -> dict[str, int]:
+    return {name: int(np.prod(shape)) for name, shape in shapes.items()}
+
+
+def expected_level(
+    scores: dict[str, np.ndarray], mask: Mask, groups: list[tuple[list[str], int]]
+) -> Mask:
+    kept = {}
+    for names, count in groups:
+        arrays = reference_keep([scores[n] for n in names], [mask[n] for n in names], count)
+        kept.update(zip(names, arrays, strict=True))
+    return Mask(kept)
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(2))
+def test_levels_against_sorting(scope: str, kind: str, seed: int):
+    """Own rates: the output at half the rate, the convolution not at all."""
+    rng = np.random.default_rng(seed)
+    rates = {"first/kernel": 0.4, "conv/kernel": 0.0, "output/kernel": 0.2}
+    sizes = sizes_of(SHAPES)
+    plan = PruningPlan.build(sizes, rates, scope)
+    mask = Mask({name: np.ones(shape, bool) for name, shape in SHAPES.items()})
+    for level in range(1, 6):
+        # New weights at every level: pruned ones look large again and must not come back.
+        weights = {name: draw(kind, shape, rng) for name, shape in SHAPES.items()}
+        scores = magnitude(weights, mask)
+        groups = [([n], round(sizes[n] * (1 - rates[n]) ** level)) for n in SHAPES]
+        new = plan.prune(scores, mask, level)
+        assert new == expected_level(scores, mask, groups)
+        assert all(not np.any(new[name] & ~mask[name]) for name in SHAPES)
+        assert new["conv/kernel"].all()
+        assert new.remaining == plan.remaining(level) == sum(count for _, count in groups)
+        assert plan.density(level) == pytest.approx(new.density, abs=1e-15)
+        mask = new
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_global_scope_ranks_layers_of_one_rate_together(kind: str):
+    rng = np.random.default_rng(5)
+    rates = {"first/kernel": 0.2, "conv/kernel": 0.1, "output/kernel": 0.2}
+    sizes = sizes_of(SHAPES)
+    plan = PruningPlan.build(sizes, rates, "global")
+    together = sizes["first/kernel"] + sizes["output/kernel"]
+    mask = Mask({name: np.ones(shape, bool) for name, shape in SHAPES.items()})
+    for level in range(1, 8):
+        weights = {name: draw(kind, shape, rng) for name, shape in SHAPES.items()}
+        weights["output/kernel"] *= 3
+        scores = magnitude(weights, mask)
+        groups = [
+            (["first/kernel", "output/kernel"], round(together * 0.8**level)),
+            (["conv/kernel"], round(sizes["conv/kernel"] * 0.9**level)),
+        ]
+        new = plan.prune(scores, mask, level)
+        assert new == expected_level(scores, mask, groups)
+        mask = new
+    if kind == "distinct":
+        densities = mask.densities()
+        assert densities["output/kernel"] > 2 * densities["first/kernel"]
+
+
+@pytest.mark.parametrize("kind", ["distinct", "ties", "signed zeros"])
+def test_fifteen_levels_of_lenet(kind: str):
+    shapes = {"a": (784, 300), "b": (300, 100), "c": (100, 10)}
+    sizes = sizes_of(shapes)
+    plan = PruningPlan.build(sizes, dict.fromkeys(shapes, 0.2), "global")
+    plan.check(15)
+    rng = np.random.default_rng(0)
+    mask = Mask({name: np.ones(shape, bool) for name, shape in shapes.items()})
+    assert plan.remaining(0) == mask.total == 266_200
+    for level in range(1, 16):
+        weights = {name: draw(kind, shape, rng) for name, shape in shapes.items()}
+        new = plan.prune(magnitude(weights, mask), mask, level)
+        assert new.remaining == plan.remaining(level) == round(266_200 * 0.8**level)
+        assert all(not np.any(new[name] & ~mask[name]) for name in shapes)
+        mask = new
+    assert mask.density == pytest.approx(0.8**15, rel=1e-4)
+
+
+def test_layerwise_counts_are_each_layers_own():
+    sizes = {"a": 235_200, "b": 30_000, "c": 1_000}
+    plan = PruningPlan.build(sizes, {"a": 0.2, "b": 0.2, "c": 0.1}, "layerwise")
+    for level in range(16):
+        assert plan.remaining(level) == (
+            round(235_200 * 0.8**level) + round(30_000 * 0.8**level) + round(1_000 * 0.9**level)
+        )
+
+
+def test_pruning_to_a_level_twice_changes_nothing():
+    plan = PruningPlan.build({"a": 40}, {"a": 0.3}, "global")
+    weights = {"a": np.random.default_rng(0).normal(size=40)}
+    mask = plan.prune(magnitude(weights, Mask.ones_like(weights)), Mask.ones_like(weights), 2)
+    assert plan.prune(magnitude(weights, mask), mask, 2) == mask
+    with pytest.raises(ValueError, match="should remain"):
+        plan.prune(magnitude(weights, mask), mask, 1)
+
+
+def test_too_many_levels_are_an_error_that_says_how_many_are_possible():
+    plan = PruningPlan.build({"big": 1000, "small": 10}, {"big": 0.5, "small": 0.5}, "layerwise")
+    plan.check(4)  # 10 * 0.5^4 rounds to 1
+    with pytest.raises(ValueError, match=r"levels=5.*small.*at most 4 levels"):
+        plan.check(5)
+    PruningPlan.build({"big": 1000, "small": 10}, dict.fromkeys(("big", "small"), 0.5), "global").check(9)
+
+
+def test_bad_plans_are_refused():
+    with pytest.raises(ValueError, match="scope='local'.*global, layerwise"):
+        PruningPlan.build({"a": 4}, {"a": 0.2}, "local")
+    with pytest.raises(ValueError, match="no prunable weights"):
+        PruningPlan.build({}, {}, "global")
+
+
+def test_magnitude_ranks_by_absolute_value():
+    weights = {"k": np.array([-3.0, 1.0, -0.0]), "bias": np.array([9.0])}
+    scores = magnitude(weights, Mask({"k": np.ones(3, bool)}))
+    assert list(scores) == ["k"]
+    assert scores["k"].tolist() == [3.0, 1.0, 0.0]

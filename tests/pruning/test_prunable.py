@@ -1,0 +1,360 @@
+"""Wrapping: every kind of model, the same function, other variables."""
+
+from collections.abc import Callable
+
+import keras as keras_3
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable import (
+    get_mask,
+    model_variables,
+    prunable,
+    pruning_plan,
+    set_mask,
+    strip,
+)
+from tf_lottery.pruning.wrapper import MaskedLayer
+
+layers = keras.layers
+
+
+def sequential() -> keras.Model:
+    return keras.Sequential(
+        [layers.Dense(8, activation="relu", input_shape=(6,), name="hidden"), layers.Dense(3, name="output")]
+    )  # fmt: skip
+
+
+def functional() -> keras.Model:
+    image = keras.Input((8, 8, 2))
+    x = layers.Conv2D(4, 3, padding="same", use_bias=False, name="conv")(image)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.ReLU()(x)
+    x = layers.Add()([x, layers.Conv2D(4, 1, name="shortcut")(image)])
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(3, name="output")(x))
+
+
+def nested() -> keras.Model:
+    block = keras.Sequential([layers.Dense(6, input_shape=(6,), name="dense")], name="block")
+    inner_input = keras.Input((6,))
+    inner = keras.Model(inner_input, layers.Dense(5, name="dense")(block(inner_input)), name="inner")
+    x = keras.Input((6,))
+    return keras.Model(x, layers.Dense(3, name="dense")(inner(x)))
+
+
+def shared_layer() -> keras.Model:
+    one, two = keras.Input((6,)), keras.Input((6,))
+    shared = layers.Dense(4, name="shared")
+    return keras.Model([one, two], layers.Concatenate()([shared(one), shared(two)]))
+
+
+def shared_model() -> keras.Model:
+    tower = keras.Sequential([layers.Dense(4, input_shape=(6,), name="dense")], name="tower")
+    one, two = keras.Input((6,)), keras.Input((6,))
+    return keras.Model([one, two], layers.Subtract()([tower(one), tower(two)]))
+
+
+def tensorflow_operations() -> keras.Model:
+    x = keras.Input((6,))
+    y = tf.nn.relu(layers.Dense(5, name="first")(x) * 2.0 + 1.0)
+    y = tf.concat([y, y[:, :2]], axis=-1)
+    return keras.Model(x, tf.math.tanh(layers.Dense(3, name="second")(y)))
+
+
+def several_outputs() -> keras.Model:
+    x = keras.Input((6,))
+    hidden = layers.Dense(5, name="hidden")(x)
+    return keras.Model(
+        {"x": x}, {"a": layers.Dense(2, name="a")(hidden), "b": layers.Dense(3, name="b")(hidden)}
+    )
+
+
+def convolutions() -> keras.Model:
+    return keras.Sequential(
+        [
+            layers.SeparableConv2D(4, 3, input_shape=(9, 9, 2), name="separable"),
+            layers.DepthwiseConv2D(3, name="depthwise"),
+            layers.Conv2DTranspose(3, 2, strides=2, name="transpose"),
+            layers.Conv2D(4, 3, groups=1, dilation_rate=2, name="plain"),
+            layers.Flatten(),
+            layers.Dense(3, name="output"),
+        ]
+    )
+
+
+def convolutions_1d() -> keras.Model:
+    return keras.Sequential(
+        [
+            layers.Conv1D(4, 3, input_shape=(12, 2), name="plain"),
+            layers.SeparableConv1D(4, 3, name="separable"),
+            layers.DepthwiseConv1D(3, name="depthwise"),
+            layers.Conv1DTranspose(2, 3, name="transpose"),
+        ]
+    )
+
+
+def convolutions_3d() -> keras.Model:
+    return keras.Sequential(
+        [
+            layers.Conv3D(2, 2, input_shape=(4, 4, 4, 1), name="plain"),
+            layers.Conv3DTranspose(2, 2, name="transpose"),
+        ]
+    )
+
+
+KERNELS: dict[Callable[[], keras.Model], list[str]] = {
+    sequential: ["hidden/kernel", "output/kernel"],
+    functional: ["conv/kernel", "shortcut/kernel", "output/kernel"],
+    nested: ["inner/block/dense/kernel", "inner/dense/kernel", "dense/kernel"],
+    shared_layer: ["shared/kernel"],
+    shared_model: ["tower/dense/kernel"],
+    tensorflow_operations: ["first/kernel", "second/kernel"],
+    several_outputs: ["hidden/kernel", "a/kernel", "b/kernel"],
+    convolutions: [
+        "separable/depthwise_kernel", "separable/pointwise_kernel", "depthwise/depthwise_kernel",
+        "transpose/kernel", "plain/kernel", "output/kernel",
+    ],
+    convolutions_1d: [
+        "plain/kernel", "separable/depthwise_kernel", "separable/pointwise_kernel",
+        "depthwise/depthwise_kernel", "transpose/kernel",
+    ],
+    convolutions_3d: ["plain/kernel", "transpose/kernel"],
+}  # fmt: skip
+EVERY_MODEL = pytest.mark.parametrize("build", KERNELS, ids=lambda build: build.__name__)
+
+
+def inputs_of(model: keras.Model) -> list[tf.Tensor]:
+    rng = np.random.default_rng(0)
+    return tf.nest.map_structure(
+        lambda tensor: tf.constant(rng.normal(size=(3, *tensor.shape[1:])), tf.float32), model.input
+    )
+
+
+def same_outputs(one: keras.Model, two: keras.Model) -> None:
+    for training in (False, True):
+        inputs = inputs_of(one)
+        tf.nest.map_structure(
+            np.testing.assert_array_equal, one(inputs, training=training), two(inputs, training=training)
+        )  # fmt: skip
+
+
+def half_mask(model: keras.Model, seed: int = 0) -> Mask:
+    rng = np.random.default_rng(seed)
+    return Mask({name: rng.random(array.shape) < 0.5 for name, array in get_mask(model).items()})
+
+
+def randomize(model: keras.Model) -> keras.Model:
+    """Gives every variable, normalization statistics too, values that no initializer gives."""
+    rng = np.random.default_rng(1)
+    model.set_weights([rng.uniform(0.1, 1, w.shape).astype(w.dtype) for w in model.get_weights()])
+    return model
+
+
+@EVERY_MODEL
+def test_every_kernel_gets_a_mask_and_the_function_stays(build: Callable[[], keras.Model]):
+    original = randomize(build())
+    model = prunable(original)
+    assert type(model) is type(original)
+    assert sorted(get_mask(model)) == sorted(KERNELS[build])
+    assert get_mask(model).density == 1.0
+    assert len(model_variables(model)) == len(original.weights)
+    same_outputs(original, model)
+
+
+@EVERY_MODEL
+def test_masks_zero_exactly_their_weights(build: Callable[[], keras.Model]):
+    model = prunable(randomize(build()))
+    before = {name: v.numpy() for name, v in model_variables(model).items()}
+    mask = half_mask(model)
+    set_mask(model, mask)
+    assert get_mask(model) == mask
+    expected = mask.apply(before)
+    for name, variable in model_variables(model).items():
+        np.testing.assert_array_equal(variable.numpy(), expected[name])
+
+
+@EVERY_MODEL
+def test_stripped_models_are_plain(build: Callable[[], keras.Model]):
+    original = build()
+    model = prunable(original)
+    set_mask(model, half_mask(model))
+    plain = strip(model)
+    same_outputs(plain, model)
+    assert "tf_lottery" not in plain.to_json()
+    assert "Prune" not in plain.to_json()
+    assert [w.shape for w in plain.get_weights()] == [w.shape for w in original.get_weights()]
+    assert not any(isinstance(module, MaskedLayer) for module in plain.submodules)
+    assert not {id(v) for v in plain.variables} & {id(v) for v in model.variables}
+
+
+def test_the_copy_has_its_own_variables():
+    original = functional()
+    before = original.get_weights()
+    model = prunable(original)
+    set_mask(model, half_mask(model))
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 8, 8, 2)), np.ones((4, 3)), verbose=0)
+    for old, now in zip(before, original.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)
+
+
+def test_normalization_is_copied_but_not_masked():
+    original = randomize(functional())
+    model = prunable(original)
+    variables = model_variables(model)
+    for name, variable in zip(
+        ("gamma", "beta", "moving_mean", "moving_variance"), original.get_layer("norm").weights,
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(variables[f"norm/{name}"], variable)
+
+
+def train(model: keras.Model, learning_rate: float = 0.3) -> None:
+    x = np.random.default_rng(3).normal(size=(16, 6)).astype(np.float32)
+    model.compile(keras.optimizers.SGD(learning_rate), "mse")
+    model.fit(x, np.tile([3.0, -3.0, 3.0], (16, 1)), epochs=3, verbose=0)
+
+
+def test_a_constraint_of_the_users_holds_for_the_survivors():
+    dense = keras.Sequential(
+        [layers.Dense(3, input_shape=(6,), name="output", kernel_constraint="unit_norm")]
+    )
+    model = prunable(dense)
+    mask = half_mask(model)
+    set_mask(model, mask)
+    train(model)
+    kernel = model_variables(model)["output/kernel"].numpy()
+    assert not kernel[~mask["output/kernel"]].view(np.uint32).any()
+    np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), 1, atol=1e-6)
+
+
+def test_a_non_negative_constraint_leaves_no_negative_zero():
+    dense = keras.Sequential(
+        [layers.Dense(3, input_shape=(6,), name="output", kernel_constraint="non_neg")]
+    )
+    model = prunable(dense)
+    mask = half_mask(model)
+    set_mask(model, mask)
+    train(model)
+    kernel = model_variables(model)["output/kernel"].numpy()
+    assert (kernel >= 0).all()
+    assert not kernel[~mask["output/kernel"]].view(np.uint32).any()
+    config = strip(model).get_layer("output").get_config()
+    assert config["kernel_constraint"]["class_name"] == "NonNeg"
+
+
+def test_regularizers_of_the_users_apply():
+    dense = keras.Sequential(
+        [
+            layers.Dense(
+                3, input_shape=(6,), kernel_regularizer=keras.regularizers.L2(0.5), name="output"
+            )
+        ]
+    )
+    model = prunable(dense)
+    set_mask(model, half_mask(model))
+    kernel = model_variables(model)["output/kernel"].numpy()
+    model(np.zeros((1, 6), np.float32))
+    assert float(tf.add_n(model.losses)) == pytest.approx(0.5 * np.square(kernel).sum(), rel=1e-6)
+
+
+def test_frozen_layers_stay_frozen():
+    original = sequential()
+    original.get_layer("hidden").trainable = False
+    model = prunable(original)
+    before = model_variables(model)["hidden/kernel"].numpy()
+    train(model)
+    np.testing.assert_array_equal(before, model_variables(model)["hidden/kernel"])
+
+
+def test_excluded_layers_have_no_mask():
+    model = prunable(functional(), exclude=["output", "conv"])
+    assert list(get_mask(model)) == ["shortcut/kernel"]
+
+
+def test_layers_have_their_own_rates():
+    model = prunable(sequential(), pruning_rates={"output": 0.25, "hidden": 0})
+    plan = pruning_plan(model, 0.5, "global")
+    assert [plan.remaining(level) for level in range(3)] == [72, 48 + 18, 48 + round(13.5)]
+    model = prunable(sequential(), pruning_rates={"output": 0.25})
+    plan = pruning_plan(model, 0.5, "global")
+    assert [plan.remaining(level) for level in range(3)] == [72, 24 + 18, 12 + round(13.5)]
+
+
+def test_bad_arguments_name_themselves():
+    model = sequential()
+    with pytest.raises(ValueError, match=r"exclude.*hiden.*hidden, output"):
+        prunable(model, exclude=["hiden"])
+    with pytest.raises(ValueError, match=r"pruning_rates.*last"):
+        prunable(model, pruning_rates={"last": 0.1})
+    with pytest.raises(ValueError, match=r"pruning_rate=1\.5"):
+        prunable(model, pruning_rates={"output": 1.5})
+    with pytest.raises(ValueError, match="no Dense or convolution layer left"):
+        prunable(model, exclude=["hidden", "output"])
+    with pytest.raises(ValueError, match="prunable already"):
+        prunable(prunable(model))
+    with pytest.raises(ValueError, match=r"pruning_rate=0.*\(0, 1\)"):
+        pruning_plan(prunable(model), 0, "global")
+    with pytest.raises(ValueError, match=r"tf_lottery\.prunable"):
+        pruning_plan(model, 0.2, "global")
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__(name="mine")
+        self.dense = layers.Dense(3)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+
+def test_models_that_cannot_be_wrapped_are_explained():
+    with pytest.raises(ValueError, match=r"Keras 3.*tf_keras as keras"):
+        prunable(keras_3.Sequential([keras_3.Input((6,)), keras_3.layers.Dense(3)]))
+    with pytest.raises(ValueError, match=r"not built.*input_shape"):
+        prunable(keras.Sequential([layers.Dense(3)]))
+    with pytest.raises(ValueError, match=r"mine.*subclassed.*keras\.Model\(inputs, outputs\)"):
+        prunable(Subclassed())
+    x = keras.Input((6,))
+    with pytest.raises(ValueError, match=r"mine.*subclassed"):
+        prunable(keras.Model(x, Subclassed()(x)))
+    with pytest.raises(ValueError, match="no Dense or convolution layer"):
+        prunable(keras.Sequential([layers.Flatten(input_shape=(2, 2))]))
+    with pytest.raises(ValueError, match="not a tf_keras model"):
+        prunable(layers.Dense(3))
+
+
+def test_masks_of_other_models_are_refused():
+    model = prunable(sequential())
+    with pytest.raises(ValueError, match="output/kernel"):
+        set_mask(model, Mask({"hidden/kernel": np.ones((6, 8), bool)}))
+    wrong = {"hidden/kernel": np.ones((8, 6), bool), "output/kernel": np.ones((8, 3), bool)}
+    with pytest.raises(ValueError, match=r"hidden/kernel.*\(8, 6\)"):
+        set_mask(model, Mask(wrong))
+
+
+def test_wrappers_want_new_layers_with_kernels():
+    with pytest.raises(ValueError, match="Flatten has no prunable kernel"):
+        MaskedLayer(layers.Flatten())
+    built = layers.Dense(3)
+    built.build((None, 6))
+    with pytest.raises(ValueError, match=r"built already.*tf_lottery\.prunable"):
+        MaskedLayer(built)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
+def test_other_types_of_numbers(policy: str):
+    model = prunable(
+        keras.Sequential([layers.Dense(3, input_shape=(6,), dtype=policy, name="output")])
+    )
+    mask = half_mask(model)
+    set_mask(model, mask)
+    train(model, 0.1)
+    kernel = model_variables(model)["output/kernel"].numpy()
+    assert kernel.dtype == (np.float32 if policy == "mixed_bfloat16" else np.float64)
+    assert not kernel[~mask["output/kernel"]].view(np.uint8).any()
+    assert kernel[mask["output/kernel"]].all()
