@@ -12,7 +12,7 @@ tf.config.set_logical_device_configuration(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mirrored() -> tf.distribute.Strategy:
-    """A MirroredStrategy over two replicas."""
+    """A MirroredStrategy over two replicas; one only, as collectives of several would mix."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -11,7 +11,9 @@ def _without_report(files):
     return {name: seen for name, seen in files.items() if not name.startswith("summary.")}
 
 
-def test_finished_command_only_reports(copied_run, run_tiny, snapshot, outcome_of, tmp_path, capsys):
+def test_finished_command_only_reports(
+    copied_run, run_tiny, snapshot, outcome_of, tmp_path, capsys
+):
     before, outcome = snapshot(copied_run), outcome_of(copied_run)
     started = time.monotonic()
     run_tiny(tmp_path)

@@ -30,7 +30,7 @@ def flip_a_mask(path):
 def edit_json(path):
     content = json.loads(path.read_text())
     part = content.get("record", content.get("identity"))
-    key = next(key for key, value in part.items() if isinstance(value, int))
+    key = next(key for key, value in part.items() if isinstance(value, int | float))
     part[key] += 1
     path.write_text(json.dumps(content))
 

@@ -38,7 +38,12 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
       TrainingDivergedError: if a loss is not finite; finished levels are kept.
     """
     if config.run.export_dir:
-        check_export_dir(config.run.export_dir)
+        target, run_path = check_export_dir(config.run.export_dir), config.run_path.absolute()
+        if target in (run_path, *run_path.parents):
+            raise ValueError(
+                f"--export_dir={config.run.export_dir} is or holds the run folder {run_path}; "
+                "choose another folder."
+            )
     experiment = prepare(config, dataset)
     with RunFolder.open(
         config.run_path,

@@ -1,11 +1,17 @@
 """Exports tickets as plain TensorFlow."""
 
+import os
 import tempfile
 from pathlib import Path
 
+import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.pruning.prunable import strip
+
+_SAVED_MODEL_NAMES = frozenset(
+    {"assets", "fingerprint.pb", "keras_metadata.pb", "saved_model.pb", "variables"}
+)
 
 
 def export_saved_model(model: keras.Model, path: str | Path) -> None:
@@ -33,7 +39,7 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
                 # Not removed before the new one is complete, and put aside in one step.
                 target.rename(Path(temporary) / "old")
             written.replace(target)
-    except OSError as error:
+    except (OSError, tf.errors.OpError) as error:
         raise ValueError(f"--export_dir={path} cannot be written: {error}") from error
 
 
@@ -41,16 +47,22 @@ def check_export_dir(path: str | Path) -> Path:
     """Checks that a SavedModel may be written to a folder.
 
     Raises:
-      ValueError: if there is a file, or a folder of something else.
+      ValueError: if there is a file, a folder of something else, or no way to make a folder.
     """
     target = Path(path).expanduser().absolute()
     if target.is_dir():
         names = {entry.name for entry in target.iterdir()}
-        if names and "saved_model.pb" not in names:
+        others = names - _SAVED_MODEL_NAMES if "saved_model.pb" in names else names
+        if others:
             raise ValueError(
-                f"--export_dir={path} holds {', '.join(sorted(names)[:5])} and no SavedModel; "
-                "choose an empty or a new folder."
+                f"--export_dir={path} holds {', '.join(sorted(others)[:5])}, which is no part of a "
+                "SavedModel; choose an empty or a new folder."
             )
     elif target.exists():
         raise ValueError(f"--export_dir={path} is a file; choose a folder.")
+    parent = next(folder for folder in target.parents if folder.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise ValueError(
+            f"--export_dir={path} cannot be written: {parent} is not a writable folder."
+        )
     return target

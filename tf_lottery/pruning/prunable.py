@@ -203,7 +203,8 @@ def _check_model(model: keras.Model) -> None:
         if not isinstance(nested, keras.Sequential) and not nested._is_graph_network:
             raise ValueError(
                 f"{nested.name} ({type(nested).__name__}) is a subclassed model, whose layers "
-                "cannot be found and wrapped; write it as keras.Model(inputs, outputs) or Sequential."
+                "cannot be found and wrapped; write it as keras.Model(inputs, outputs) or "
+                "keras.Sequential."
             )
         if not nested.built:
             raise ValueError(

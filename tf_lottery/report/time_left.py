@@ -50,7 +50,7 @@ class TimeLeft:
         return self._last_step - self._step + sum(self._steps_per_level[self._next_level :])
 
     def seconds(self) -> float | None:
-        """Returns the seconds left as of the latest report, or None while it is too early to say."""
+        """Returns the seconds left as of the latest report, or None if it is too early to say."""
         if self._latest_report is None:
             return None
         (start, steps_at_start), (now, steps_now) = self._first_report, self._latest_report

@@ -14,6 +14,7 @@ from tf_lottery.tickets.callbacks import LevelWatch
 from tf_lottery.tickets.fit_length import infer_steps_per_epoch, resolve_rewind_step
 from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
+from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
@@ -106,12 +107,14 @@ class IterativeMagnitudePruning:
           The history; the model holds the last level's ticket, trained.
 
         Raises:
-          ValueError: if the rewind step is not before the end of training.
+          ValueError: if the rewind step is not before the end of training, or a label is not one
+            of the model's outputs.
           TrainingDivergedError: if a level's loss is not finite; earlier levels are kept.
         """
         if "initial_epoch" in fit_arguments:
             raise ValueError("initial_epoch: the rewind step decides where a level starts.")
         model, journal = self._network.model, self._journal
+        check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments) or self._steps_per_epoch
         rewind_step = resolve_rewind_step(
             self._rewind_step,

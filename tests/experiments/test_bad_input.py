@@ -1,0 +1,123 @@
+"""Bad input is refused before training, with the flag, the value and what would be right."""
+
+import numpy as np
+import pytest
+import tf_lottery
+from tf_lottery.data import epoch_order
+
+_CASES = {
+    "--pruning_rate=0": ("--pruning_rate=0.0", "between 0 and 1"),
+    "--pruning_rate=1": ("--pruning_rate=1.0", "between 0 and 1"),
+    "--pruning_rate=nan": ("--pruning_rate=nan", "between 0 and 1"),
+    "--pruning_rate=half": ("flag --pruning_rate=half", "float"),
+    "--output_pruning_rate=1.5": ("--output_pruning_rate=1.5", "0 <= rate < 1"),
+    "--conv_pruning_rate=-0.1": ("--conv_pruning_rate=-0.1", "0 <= rate < 1"),
+    "--levels=-1": ("--levels=-1", "0 or more"),
+    "--levels=200": ("levels=200", "use at most"),
+    "--rewind_step=45it": ("--rewind_step=45it", "ends at 45", "earlier"),
+    "--rewind_step=3ep": ("--rewind_step=3ep", "60", "ends at 45"),
+    "--rewind_step=soon": ("--rewind_step", "'soon'", "'500it'"),
+    "--train_steps=0it": ("--train_steps=0it", "1it or more"),
+    "--train_steps=5%": ("--train_steps", "'5%'", "iterations or epochs"),
+    "--evaluate_every=0it": ("--evaluate_every=0it", "1it or more"),
+    "--batch_size=0": ("--batch_size=0", "1 or more"),
+    "--batch_size=1238": ("--batch_size=1238", "1237"),
+    "--learning_rate=-1": ("--learning_rate=-1.0", "positive"),
+    "--momentum=0.9": ("--momentum=0.9", "--optimizer=sgd"),
+    "--optimizer=rmsprop": ("--optimizer=rmsprop", "sgd|adam"),
+    "--validation_examples=1437": ("--validation_examples=1437", "between 0 and 1436"),
+    "--init_seed=-3": ("--init_seed=-3", "0 or more"),
+    "--name=../other": ("--name=../other", "letters, digits"),
+    "--model=resnet_99": ("--model=resnet_99", "lenet_300_100", "conv2"),
+    "--model=lenet_0": ("--model=lenet_0", "lenet_N_M"),
+    "--dataset=no_such_set": ("--dataset=no_such_set", "digits"),
+    "--no_such_flag=1": ("no_such_flag",),
+    "banana": ("unexpected arguments: banana",),
+}
+
+
+@pytest.mark.parametrize("argument", _CASES)
+def test_refused_before_anything_is_written(argument, start_main, tmp_path):
+    process = start_main(argument, workdir=tmp_path)
+    assert process.wait() == 1, process.output
+    for part in _CASES[argument]:
+        assert part in process.output
+    assert "Traceback" not in process.output
+    assert "training from" not in process.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workdir_that_cannot_be_written(start_main, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for workdir in (tmp_path / "file" / "runs", "/proc/runs"):
+        process = start_main(workdir=workdir)
+        assert process.wait() == 1
+        assert f"Error: cannot write {workdir}/tiny/replicate_1" in process.output
+        assert "choose a writable folder with --workdir" in process.output
+        assert "Traceback" not in process.output
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_export_dir_that_cannot_be_written(run_tiny, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("all my work")
+    (tmp_path / "file").write_text("mine")
+    for name, reason in {"notes": "thesis.txt", "file": "is a file", "file/ticket": ""}.items():
+        with pytest.raises(ValueError, match=f"--export_dir={tmp_path / name} .*{reason}"):
+            run_tiny(tmp_path / "runs", export_dir=str(tmp_path / name))
+        assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("inside", ["", "tiny", "tiny/replicate_1"])
+def test_export_dir_among_the_runs(inside, run_tiny, tmp_path):
+    with pytest.raises(ValueError, match="--export_dir"):
+        run_tiny(tmp_path / "runs", export_dir=str(tmp_path / "runs" / inside))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_labels_that_do_not_fit_the_classes():
+    images, labels = np.zeros((4, 2, 2), np.uint8), np.array([0, 1, 2, 1])
+    with pytest.raises(ValueError, match="label 2 .* 2 classes are 0 to 1"):
+        tf_lottery.from_arrays((images, labels), (images, labels), classes=2)
+
+
+def test_images_that_do_not_fit_the_model(run_tiny, tmp_path):
+    images, labels = np.zeros((4, 6, 6), np.uint8), np.array([0, 1, 1, 0])
+    data = tf_lottery.from_arrays((images, labels), (images, labels))
+    with pytest.raises(ValueError, match=r"conv6.*\(6, 6, 1\).*at least 8"):
+        run_tiny(tmp_path, data, model="conv6", batch_size=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_diverging_at_once(start_main, tmp_path):
+    process = start_main("--optimizer=sgd", "--learning_rate=1e20", workdir=tmp_path)
+    assert process.wait() == 1
+    assert "the loss is not finite at step 2 of level 0" in process.output
+    assert "lower --learning_rate" in process.output
+    assert "Traceback" not in process.output
+    assert not (tmp_path / "tiny" / "replicate_1" / "level_0" / "level.json").exists()
+
+
+def test_diverging_at_a_later_level_keeps_the_finished_ones(run_tiny, snapshot, tmp_path):
+    """At a huge learning rate all is well until the one example of class 1 comes along."""
+    images, labels = np.zeros((64, 4), np.float32), np.zeros(64, np.int32)
+    images[:, 0], images[63], labels[63] = 1, 2, 1
+    steps, batch = 8, 2
+
+    def comes_along(seed, level):
+        return 63 in epoch_order(seed, level, 0, 64)[: steps * batch - batch]
+
+    seed = next(seed for seed in range(99) if comes_along(seed, 1) and not comes_along(seed, 0))
+    flags = {"data_seed": seed, "batch_size": batch, "train_steps": f"{steps - 1}it"}
+    flags |= {"optimizer": "sgd", "learning_rate": 1e15, "evaluate_every": "1it"}
+    flags |= {"rewind_step": "0it", "model": "lenet_20"}
+    data = tf_lottery.from_arrays((images, labels), (images[:9], labels[:9]), classes=2)
+    with pytest.raises(tf_lottery.TrainingDivergedError, match=r"step \d of level 1\. Finished"):
+        run_tiny(tmp_path, data, **flags)
+    run = tmp_path / "tiny" / "replicate_1"
+    assert tf_lottery.load_ticket(run, 0)(images).shape == (64, 2)
+    assert len((run / "summary.csv").read_text().splitlines()) == 2
+    kept = {name: seen for name, seen in snapshot(run).items() if name.startswith("level_0")}
+    with pytest.raises(tf_lottery.TrainingDivergedError, match="of level 1"):
+        run_tiny(tmp_path, data, **flags)
+    assert {name: snapshot(run)[name] for name in kept} == kept

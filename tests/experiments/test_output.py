@@ -1,0 +1,66 @@
+"""The program as a user starts it, its output going into a file."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+_MAIN = Path(__file__).parents[2] / "main.py"
+
+
+def _run_main(*flags, **arguments):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, _MAIN, *flags],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        **arguments,
+    )
+
+
+def test_progress_and_table(tmp_path):
+    result = _run_main(
+        *("--model=lenet_20_10", "--train_steps=45it", "--levels=2", "--jit_compile=off"),
+        "--export_dir=ticket",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "\r" not in result.stdout
+    for level, density in enumerate(("100%", "80.0%", "64.0%")):
+        lines = re.findall(rf"^level {level}/2 +density +{density} .*$", result.stdout, re.M)
+        assert lines[0].endswith("training from step 0 to 45")
+        assert re.search(r"test \d+\.\d\d%", lines[-1])
+    assert re.search(r"^ +2 +64\.0% +1,011 +\d+\.\d+%", result.stdout, re.M)
+    assert "Run folder: runs/digits_lenet_20_10/replicate_1" in result.stdout
+    assert "SavedModel: ticket" in result.stdout
+    assert (tmp_path / "ticket" / "saved_model.pb").exists()
+    assert (tmp_path / "runs" / "digits_lenet_20_10" / "replicate_1" / "summary.png").exists()
+    assert "Traceback" not in result.stderr
+
+
+def test_time_left(start_main, tmp_path):
+    flags = ("--levels=1", "--train_steps=1200it", "--evaluate_every=1it", "--rewind_step=1190it")
+    process = start_main(*flags, workdir=tmp_path)
+    assert process.wait() == 0
+    (dense,) = re.findall(r"^level 0/1 .* test .*$", process.output, re.M)
+    (last,) = re.findall(r"^level 1/1 .* test .*$", process.output, re.M)
+    assert re.search(r"  \d+ s left$", dense)
+    assert "left" not in last
+
+
+def test_help_is_short(tmp_path):
+    result = _run_main("--help", cwd=tmp_path)
+    assert "--pruning_rate: Fraction of the remaining weights removed" in result.stdout
+    assert len(result.stdout.splitlines()) < 120
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_bad_flag_fails_at_once(tmp_path):
+    result = _run_main("--pruning_rate=2", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: --pruning_rate=2.0 is out of range")
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,75 @@
+"""Exported tickets."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_lottery
+
+PIXELS = np.random.default_rng(5).integers(0, 17, (6, 4, 4, 1)).astype(np.float32)
+
+
+def test_serves_with_tensorflow_alone(ticket, serve, tmp_path):
+    tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
+    served = serve(tmp_path / "ticket", PIXELS)
+    expected = ticket(PIXELS).numpy()
+    assert expected.std() > 0
+    np.testing.assert_allclose(served["result"], expected, rtol=1e-6, atol=1e-6)
+    mask = tf_lottery.get_mask(ticket)
+    assert set(mask) == {"conv/kernel", "output/kernel"}
+    for name, array in mask.items():
+        kernel = served[f"{name}:0"]
+        assert (kernel[~array] == 0).all()
+        assert np.count_nonzero(kernel) == np.count_nonzero(array)
+    names = {"conv/bias:0", "output/bias:0", "conv/kernel:0", "output/kernel:0", "result"}
+    names |= {f"normalization/{name}:0" for name in ("gamma", "beta")}
+    names |= {f"normalization/moving_{name}:0" for name in ("mean", "variance")}
+    assert set(served) == names, "masks or counters are left in the file"
+
+
+def test_the_model_is_left_as_it_is(ticket, tmp_path):
+    before = [array.tobytes() for array in ticket.get_weights()]
+    tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
+    assert [array.tobytes() for array in ticket.get_weights()] == before
+    assert tf_lottery.get_mask(ticket).density < 0.6
+
+
+def test_replaces_an_earlier_export_as_a_whole(ticket, tmp_path):
+    folder = tmp_path / "ticket"
+    tf_lottery.export_saved_model(ticket, folder)
+    output = ticket.layers[-1].layer
+    output.bias.assign(np.full(5, 7, np.float32))
+    tf_lottery.export_saved_model(ticket, folder)
+    loaded = tf.saved_model.load(str(folder))
+    np.testing.assert_allclose(loaded(PIXELS), ticket(PIXELS), rtol=1e-6, atol=1e-6)
+    assert [path.name for path in tmp_path.iterdir()] == ["ticket"]
+
+
+def test_into_an_empty_or_new_folder(ticket, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", tmp_path / "new" / "folder"):
+        tf_lottery.export_saved_model(ticket, folder)
+        assert (folder / "saved_model.pb").exists()
+
+
+def test_refuses_a_folder_of_something_else(ticket, tmp_path):
+    (tmp_path / "notes.txt").write_text("all my work")
+    with pytest.raises(ValueError, match=r"holds notes\.txt.*choose an empty or a new folder"):
+        tf_lottery.export_saved_model(ticket, tmp_path)
+    with pytest.raises(ValueError, match="is a file"):
+        tf_lottery.export_saved_model(ticket, tmp_path / "notes.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_keeps_what_was_put_beside_an_earlier_export(ticket, tmp_path):
+    tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
+    (tmp_path / "ticket" / "notes.txt").write_text("all my work")
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
+    assert (tmp_path / "ticket" / "notes.txt").read_text() == "all my work"
+
+
+def test_folder_that_cannot_be_written(ticket, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file" / "ticket", "/proc/ticket"):
+        with pytest.raises(ValueError, match=f"--export_dir={folder} cannot be written"):
+            tf_lottery.export_saved_model(ticket, folder)

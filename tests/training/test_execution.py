@@ -1,0 +1,48 @@
+"""Which of compilation and steps per call is chosen, without a GPU."""
+
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_lottery.pruning.prunable import prunable
+from tf_lottery.training.execution import choose_execution
+
+pytestmark = pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="the choice on a GPU is another"
+)
+
+
+def dense() -> keras.Model:
+    return prunable(keras.Sequential([keras.layers.Dense(3, input_shape=(6,))]))
+
+
+def convolutional() -> keras.Model:
+    conv = keras.layers.Conv2D(2, 3, input_shape=(6, 6, 1))
+    return prunable(
+        keras.Sequential([conv, keras.layers.Flatten(), keras.layers.Dense(3)]), exclude=[conv.name]
+    )
+
+
+def test_dense_networks_are_compiled_whole():
+    plan = choose_execution(dense())
+    assert plan.compile_step
+    assert plan.steps_per_execution > 1
+
+
+def test_convolutions_are_not_compiled_on_a_cpu_even_unpruned_ones():
+    plan = choose_execution(convolutional())
+    assert not plan.compile_step
+    assert plan.compile_update
+
+
+def test_several_replicas_on_a_cpu_are_not_compiled(mirrored: tf.distribute.Strategy):
+    with mirrored.scope():
+        plan = choose_execution(dense())
+    assert not plan.compile_step
+    assert not plan.compile_update
+
+
+def test_the_user_decides_if_wanted():
+    assert choose_execution(convolutional(), jit_compile="on").compile_step
+    plan = choose_execution(dense(), jit_compile="off", steps_per_execution=7)
+    assert (plan.compile_step, plan.compile_update, plan.steps_per_execution) == (False, False, 7)

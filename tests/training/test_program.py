@@ -1,0 +1,245 @@
+"""The compiled training loop: exact in every arrangement, and equal to training by hand."""
+
+import dataclasses
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable import prunable, set_mask
+from tf_lottery.training.execution import ExecutionPlan
+from tf_lottery.training.network import Network
+from tf_lottery.training.program import TrainingProgram
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 3, (48, 6)).astype(np.uint8)
+LABELS = (np.arange(48) % 3).astype(np.int32)
+ORDER = np.random.default_rng(1).permutation(48)
+
+PLAIN = ExecutionPlan(False, False, 1, 16)
+UPDATE = ExecutionPlan(False, True, 2, 16)
+COMPILED = ExecutionPlan(True, True, 3, 16)
+PLANS = {"plain": PLAIN, "compiled update": UPDATE, "compiled": COMPILED}
+EVERY_PLAN = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+
+
+def build_network(
+    optimizer: keras.optimizers.Optimizer | None = None, dropout: float = 0.0, **dense
+) -> Network:
+    """A 6-8-3 network, half of whose weights are pruned; always the same weights."""
+    initial = np.random.default_rng(2)
+    model = keras.Sequential(
+        [
+            keras.layers.Dense(8, activation="relu", input_shape=(6,), name="hidden", **dense),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Dropout(dropout),
+            keras.layers.Dense(3, name="output"),
+        ]
+    )
+    model.set_weights([initial.uniform(-0.5, 0.9, w.shape) for w in model.get_weights()])
+    model.get_layer("norm").set_weights([np.ones(8), np.zeros(8), np.zeros(8), np.ones(8)])
+    network = Network(
+        prunable(model), optimizer or keras.optimizers.SGD(0.1, momentum=0.9, jit_compile=False)
+    )
+    masks = {name: initial.random(array.shape) < 0.5 for name, array in network.mask.items()}
+    set_mask(network.model, Mask(masks))
+    return network
+
+
+def build_program(
+    network: Network, plan: ExecutionPlan, *, batch_size: int = 4, weight_decay: float = 0.01
+) -> TrainingProgram:
+    return TrainingProgram(
+        network, IMAGES, LABELS, batch_size=batch_size, weight_decay=weight_decay, plan=plan
+    )
+
+
+def same_state(one: Network, two: Network) -> None:
+    tensors = two.state().tensors()
+    for name, value in one.state().tensors().items():
+        np.testing.assert_array_equal(value, tensors[name], err_msg=name)
+
+
+def assert_pruned_are_zero(network: Network) -> None:
+    weights = network.weights()
+    assert 0.3 < network.mask.density < 0.7
+    for name, array in network.mask.items():
+        assert not weights[name][~array].view(np.uint32).any()
+        assert weights[name][array].all()
+
+
+@EVERY_PLAN
+def test_pruned_weights_are_zero(plan: ExecutionPlan):
+    network = build_network(keras.optimizers.Adam(0.05, jit_compile=False))
+    before = network.weights()
+    build_program(network, plan).run(ORDER, 0, 11)
+    assert network.step == 11
+    assert_pruned_are_zero(network)
+    assert not np.array_equal(before["hidden/kernel"], network.weights()["hidden/kernel"])
+
+
+@pytest.mark.parametrize("plan", [UPDATE, COMPILED], ids=["compiled update", "compiled"])
+def test_steps_per_execution_changes_no_bit(plan: ExecutionPlan):
+    networks = []
+    for steps in (1, 4):
+        network = build_network()
+        program = build_program(network, dataclasses.replace(plan, steps_per_execution=steps))
+        program.run(ORDER, 0, 10)
+        networks.append((network, program.metrics()))
+    (one_by_one, metrics), (by_fours, metrics_by_fours) = networks
+    same_state(one_by_one, by_fours)
+    assert metrics == metrics_by_fours
+
+
+@pytest.mark.parametrize("plan", [PLAIN, COMPILED], ids=["plain", "compiled"])
+def test_split_runs_change_no_bit(plan: ExecutionPlan):
+    whole, parts = build_network(), build_network()
+    program = build_program(whole, plan)
+    program.run(ORDER, 0, 10)
+    program_of_parts = build_program(parts, plan)
+    program_of_parts.run(ORDER, 0, 3)
+    program_of_parts.run(ORDER, 3, 10)
+    same_state(whole, parts)
+    assert program.metrics() == program_of_parts.metrics()
+
+
+def by_hand(network: Network, steps: int, weight_decay: float) -> list[np.ndarray]:
+    """Logits of each step under plain Keras, whose variables are trained on the way."""
+    model, optimizer = network.model, network.optimizer
+    kernels = {id(layer.layer.kernel) for layer in (model.layers[0], model.layers[-1])}
+    seen = []
+    for step in range(steps):
+        batch = ORDER[step * 4 : (step + 1) * 4]
+        with tf.GradientTape() as tape:
+            logits = model(IMAGES[batch].astype(np.float32), training=True)
+            loss = keras.losses.sparse_categorical_crossentropy(LABELS[batch], logits, True)
+            total = tf.reduce_mean(loss) + sum(
+                weight_decay / 2 * tf.reduce_sum(tf.square(v))
+                for v in model.trainable_variables
+                if id(v) in kernels
+            )
+            total += tf.add_n(model.losses) if model.losses else 0.0
+        gradients = tape.gradient(total, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        seen.append(logits.numpy())
+    return seen
+
+
+@EVERY_PLAN
+def test_it_equals_training_by_hand(plan: ExecutionPlan):
+    ours, theirs = (
+        build_network(kernel_regularizer=keras.regularizers.L2(0.3)) for _ in range(2)
+    )
+    program = build_program(ours, plan, weight_decay=0.05)
+    program.run(ORDER, 0, 5)
+    logits = np.concatenate(by_hand(theirs, 5, weight_decay=0.05)).astype(np.float64)
+    expected = theirs.weights()
+    for name, value in ours.weights().items():
+        np.testing.assert_allclose(value, expected[name], atol=2e-6, err_msg=name)
+    labels = LABELS[ORDER[:20]]
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(20), labels]
+    metrics = program.metrics()
+    assert metrics.loss == pytest.approx(losses.mean(), rel=1e-5)
+    assert metrics.accuracy == np.mean(logits.argmax(axis=1) == labels)
+
+
+def test_weight_decay_is_the_gradient_of_the_penalty():
+    """One step of SGD without momentum: w <- w - lr * (gradient + decay * w), kernels only."""
+    rate, decay = 0.5, 0.25
+    plain, decayed = (build_network(keras.optimizers.SGD(rate)) for _ in range(2))
+    before = plain.weights()
+    build_program(plain, PLAIN, weight_decay=0.0).run(ORDER, 0, 1)
+    build_program(decayed, PLAIN, weight_decay=decay).run(ORDER, 0, 1)
+    without = plain.weights()
+    for name, value in decayed.weights().items():
+        penalty = rate * decay * before[name] if name.endswith("kernel") else 0.0
+        np.testing.assert_allclose(value, without[name] - penalty, atol=1e-6, err_msg=name)
+
+
+def test_layers_that_are_not_pruned_decay_too():
+    model = keras.Sequential(
+        [keras.layers.Dense(4, input_shape=(6,), name="kept"), keras.layers.Dense(3, name="output")]
+    )
+    before = model.get_layer("kept").kernel.numpy()
+    network = Network(prunable(model, exclude=["kept"]), keras.optimizers.SGD(1e-9))
+    build_program(network, PLAIN, weight_decay=1e8).run(ORDER, 0, 1)
+    np.testing.assert_allclose(network.weights()["kept/kernel"], before * 0.9, atol=1e-6)
+
+
+def test_metrics_are_reset_when_read():
+    program = build_program(build_network(keras.optimizers.SGD(0.0)), PLAIN)
+    program.run(ORDER, 0, 4)
+    first = program.metrics()
+    program.run(ORDER, 0, 4)
+    assert program.metrics() == first
+    assert program.metrics() == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("plan", [PLAIN, COMPILED], ids=["plain", "compiled"])
+def test_the_first_step_without_a_finite_loss_is_named(plan: ExecutionPlan):
+    network = build_network()
+    network.optimizer.iterations.assign(20)
+    images = IMAGES.astype(np.float32)
+    images[ORDER[6 * 4 + 1]] = np.nan
+    program = TrainingProgram(
+        network, images, LABELS, batch_size=4, weight_decay=0.0, plan=plan
+    )
+    program.run(ORDER, 0, 6)
+    assert program.first_bad_step() is None
+    program.run(ORDER, 6, 12)
+    assert program.first_bad_step() == 20 + 7
+    program.metrics()
+    assert program.first_bad_step() is None
+
+
+def test_two_replicas_train_like_one(mirrored: tf.distribute.Strategy):
+    networks = []
+    for strategy in (None, mirrored):
+        with strategy.scope() if strategy else nullcontext():
+            # Without normalization, which sees half a batch on each of two replicas.
+            model = keras.Sequential(
+                [
+                    keras.layers.Dense(
+                        8, activation="relu", input_shape=(6,), name="hidden",
+                        kernel_regularizer=keras.regularizers.L2(0.1),
+                    ),
+                    keras.layers.Dense(3, name="output"),
+                ]
+            )  # fmt: skip
+            initial = np.random.default_rng(2)
+            model.set_weights([initial.normal(size=w.shape) for w in model.get_weights()])
+            network = Network(prunable(model), keras.optimizers.SGD(0.05, momentum=0.9))
+            masks = {n: initial.random(a.shape) < 0.5 for n, a in network.mask.items()}
+            set_mask(network.model, Mask(masks))
+            program = build_program(network, dataclasses.replace(PLAIN, steps_per_execution=4))
+            program.run(ORDER, 0, 10)
+            networks.append((network, program.metrics(), program.first_bad_step()))
+    (one, metrics, _), (two, metrics_of_two, bad_step) = networks
+    assert_pruned_are_zero(two)
+    assert two.step == 10
+    assert bad_step is None
+    expected = one.weights()
+    for name, value in two.weights().items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
+    assert metrics_of_two.loss == pytest.approx(metrics.loss, rel=1e-5)
+    assert metrics_of_two.accuracy == metrics.accuracy
+
+
+def test_two_replicas_report_the_bad_step(mirrored: tf.distribute.Strategy):
+    with mirrored.scope():
+        network = build_network()
+        images = IMAGES.astype(np.float32)
+        images[ORDER[2 * 4 + 3]] = np.inf  # on the second replica alone
+        program = TrainingProgram(
+            network, images, LABELS, batch_size=4, weight_decay=0.0, plan=PLAIN
+        )
+        program.run(ORDER, 0, 4)
+        assert program.first_bad_step() == 3
+
+
+def test_replicas_must_share_the_batch(mirrored: tf.distribute.Strategy):
+    with mirrored.scope(), pytest.raises(ValueError, match=r"batch_size=5.*2 replicas"):
+        build_program(build_network(), PLAIN, batch_size=5)

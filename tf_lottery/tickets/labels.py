@@ -1,0 +1,28 @@
+"""Checks that labels fit a model, which XLA does not."""
+
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+
+def check_labels(model: keras.Model, y: Any) -> None:
+    """Checks class numbers that are given to `fit` as an array.
+
+    Args:
+      model: a compiled model.
+      y: labels; only looked at if they are an array and the loss reads them as class numbers.
+
+    Raises:
+      ValueError: if a class number is not one of the model's outputs.
+    """
+    loss = getattr(model.loss, "name", getattr(model.loss, "__name__", model.loss))
+    if loss != "sparse_categorical_crossentropy" or not hasattr(y, "dtype"):
+        return
+    labels, classes = np.asarray(y), model.output_shape[-1]
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if outside.size:
+        raise ValueError(
+            f"y holds the label {outside.flat[0]}, but the model has {classes} outputs: labels "
+            f"must be 0 to {classes - 1}."
+        )
