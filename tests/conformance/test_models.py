@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+
 import tf_lottery
 from tf_lottery.models import build_model, example_models
 from tf_lottery.pruning.prunable import pruning_plan

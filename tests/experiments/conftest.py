@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tf_lottery
 from tf_lottery.store.tensors import load_tensors
 

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-REQUEST: dict[str, Any]
+REQUEST: dict[str, Any] = globals()["REQUEST"]  # from whoever runs this file
 
 _FILE_OPERATIONS = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir"})
 
@@ -18,9 +18,9 @@ def _die_before_file_operation(number: int) -> None:
     operations = count(1)
 
     def watch(event: str, arguments: tuple) -> None:
-        if event in _FILE_OPERATIONS and REQUEST["workdir"] in str(arguments[0]):  # noqa: SIM102
-            if next(operations) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
+        counts = event in _FILE_OPERATIONS and REQUEST["workdir"] in str(arguments[0])
+        if counts and next(operations) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import tf_lottery
 from tf_lottery.data import epoch_order
 
@@ -77,7 +78,7 @@ def test_export_dir_among_the_runs(inside, run_tiny, tmp_path):
 
 def test_labels_that_do_not_fit_the_classes():
     images, labels = np.zeros((4, 2, 2), np.uint8), np.array([0, 1, 2, 1])
-    with pytest.raises(ValueError, match="label 2 .* 2 classes are 0 to 1"):
+    with pytest.raises(ValueError, match=r"label 2 .* 2 classes are 0 to 1"):
         tf_lottery.from_arrays((images, labels), (images, labels), classes=2)
 
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 import tf_lottery
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 

@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+
 from tf_lottery.store.errors import DamagedFileError
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import tf_lottery
 from tf_lottery.pruning.prunable import model_variables
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
@@ -39,7 +40,7 @@ def test_rewind_weights(finished_run):
 def test_errors(finished_run, tmp_path):
     with pytest.raises(ValueError, match="weights='initial': use 'trained' or 'rewind'"):
         tf_lottery.load_ticket(finished_run, 1, weights="initial")
-    with pytest.raises(RunFolderError, match="level=7 is not finished.*levels 0 to 2"):
+    with pytest.raises(RunFolderError, match=r"level=7 is not finished.*levels 0 to 2"):
         tf_lottery.load_ticket(finished_run, 7)
     with pytest.raises(ValueError, match="level must be at least 0, not -1"):
         tf_lottery.load_ticket(finished_run, -1)

@@ -43,7 +43,7 @@ def test_progress_and_table(tmp_path):
 
 
 def test_time_left(start_main, tmp_path):
-    flags = ("--levels=1", "--train_steps=1200it", "--evaluate_every=1it", "--rewind_step=1190it")
+    flags = ("--levels=1", "--train_steps=300it", "--evaluate_every=1it", "--rewind_step=295it")
     process = start_main(*flags, workdir=tmp_path)
     assert process.wait() == 0
     (dense,) = re.findall(r"^level 0/1 .* test .*$", process.output, re.M)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import tf_lottery
 from tf_lottery.experiments import level_training
 from tf_lottery.store.tensors import load_tensors
@@ -43,6 +44,7 @@ def test_steps_per_execution_changes_no_bit(run_tiny, finished_run, outcome_of, 
     assert outcome_of(run) == outcome_of(finished_run)
 
 
+@pytest.mark.slow
 def test_steps_per_execution_changes_no_bit_when_compiled(run_tiny, outcome_of, tmp_path):
     flags = {"jit_compile": "on", "experiment": "train"}
     run = run_tiny(tmp_path / "50", **flags)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
-import tf_lottery
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import tf_lottery
 from tf_lottery.data import epoch_order, load_dataset
 from tf_lottery.store.tensors import load_tensors
 

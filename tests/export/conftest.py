@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tf_keras as keras
+
 import tf_lottery
 
 _TENSORFLOW_ALONE = """

@@ -1,6 +1,7 @@
 """The SavedModel that an experiment leaves with --export_dir."""
 
 import numpy as np
+
 import tf_lottery
 
 

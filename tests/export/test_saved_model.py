@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 import tf_lottery
 
 PIXELS = np.random.default_rng(5).integers(0, 17, (6, 4, 4, 1)).astype(np.float32)

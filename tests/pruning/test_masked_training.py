@@ -144,7 +144,9 @@ def test_averaged_weights_while_training(replicas: int, mirrored: tf.distribute.
         model, mask = sparse(mlp())
         kernel, alive = model_variables(model)["hidden/kernel"], mask["hidden/kernel"]
         look = keras.callbacks.LambdaCallback(
-            on_batch_end=lambda batch, logs: pruned_bits.append(kernel.numpy()[~alive].view(np.uint32))
+            on_batch_end=lambda batch, logs: pruned_bits.append(
+                kernel.numpy()[~alive].view(np.uint32)
+            )
         )
         adam = optimizers.Adam(0.01, use_ema=True, ema_overwrite_frequency=2)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -182,8 +184,7 @@ def test_survivors_train_as_if_the_forward_pass_were_masked():
     weights = {name: tf.Variable(value) for name, value in kernels.items()}
     with tf.GradientTape() as tape:
         masked = {
-            name: tf.where(mask[name], v, 0.0) if name in mask else v
-            for name, v in weights.items()
+            name: tf.where(mask[name], v, 0.0) if name in mask else v for name, v in weights.items()
         }
         hidden = tf.nn.relu(X[:4] @ masked["hidden/kernel"] + masked["hidden/bias"])
         logits = hidden @ masked["output/kernel"] + masked["output/bias"]

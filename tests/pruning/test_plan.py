@@ -187,11 +187,13 @@ def test_too_many_levels_are_an_error_that_says_how_many_are_possible():
     plan.check(4)  # 10 * 0.5^4 rounds to 1
     with pytest.raises(ValueError, match=r"levels=5.*small.*at most 4 levels"):
         plan.check(5)
-    PruningPlan.build({"big": 1000, "small": 10}, dict.fromkeys(("big", "small"), 0.5), "global").check(9)
+    PruningPlan.build(
+        {"big": 1000, "small": 10}, dict.fromkeys(("big", "small"), 0.5), "global"
+    ).check(9)
 
 
 def test_bad_plans_are_refused():
-    with pytest.raises(ValueError, match="scope='local'.*global, layerwise"):
+    with pytest.raises(ValueError, match=r"scope='local'.*global, layerwise"):
         PruningPlan.build({"a": 4}, {"a": 0.2}, "local")
     with pytest.raises(ValueError, match="no prunable weights"):
         PruningPlan.build({}, {}, "global")

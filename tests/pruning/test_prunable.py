@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import keras as keras_3
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +12,6 @@ from tf_lottery.pruning.prunable import (
     get_mask,
     model_variables,
     prunable,
-    pruning_plan,
     set_mask,
     strip,
 )
@@ -24,8 +22,11 @@ layers = keras.layers
 
 def sequential() -> keras.Model:
     return keras.Sequential(
-        [layers.Dense(8, activation="relu", input_shape=(6,), name="hidden"), layers.Dense(3, name="output")]
-    )  # fmt: skip
+        [
+            layers.Dense(8, activation="relu", input_shape=(6,), name="hidden"),
+            layers.Dense(3, name="output"),
+        ]
+    )
 
 
 def functional() -> keras.Model:
@@ -41,7 +42,9 @@ def functional() -> keras.Model:
 def nested() -> keras.Model:
     block = keras.Sequential([layers.Dense(6, input_shape=(6,), name="dense")], name="block")
     inner_input = keras.Input((6,))
-    inner = keras.Model(inner_input, layers.Dense(5, name="dense")(block(inner_input)), name="inner")
+    inner = keras.Model(
+        inner_input, layers.Dense(5, name="dense")(block(inner_input)), name="inner"
+    )
     x = keras.Input((6,))
     return keras.Model(x, layers.Dense(3, name="dense")(inner(x)))
 
@@ -137,9 +140,8 @@ def inputs_of(model: keras.Model) -> list[tf.Tensor]:
 def same_outputs(one: keras.Model, two: keras.Model) -> None:
     for training in (False, True):
         inputs = inputs_of(one)
-        tf.nest.map_structure(
-            np.testing.assert_array_equal, one(inputs, training=training), two(inputs, training=training)
-        )  # fmt: skip
+        outputs = [model(inputs, training=training) for model in (one, two)]
+        tf.nest.map_structure(np.testing.assert_array_equal, *outputs)
 
 
 def half_mask(model: keras.Model, seed: int = 0) -> Mask:
@@ -211,150 +213,3 @@ def test_normalization_is_copied_but_not_masked():
         strict=True,
     ):  # fmt: skip
         np.testing.assert_array_equal(variables[f"norm/{name}"], variable)
-
-
-def train(model: keras.Model, learning_rate: float = 0.3) -> None:
-    x = np.random.default_rng(3).normal(size=(16, 6)).astype(np.float32)
-    model.compile(keras.optimizers.SGD(learning_rate), "mse")
-    model.fit(x, np.tile([3.0, -3.0, 3.0], (16, 1)), epochs=3, verbose=0)
-
-
-def test_a_constraint_of_the_users_holds_for_the_survivors():
-    dense = keras.Sequential(
-        [layers.Dense(3, input_shape=(6,), name="output", kernel_constraint="unit_norm")]
-    )
-    model = prunable(dense)
-    mask = half_mask(model)
-    set_mask(model, mask)
-    train(model)
-    kernel = model_variables(model)["output/kernel"].numpy()
-    assert not kernel[~mask["output/kernel"]].view(np.uint32).any()
-    np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), 1, atol=1e-6)
-
-
-def test_a_non_negative_constraint_leaves_no_negative_zero():
-    dense = keras.Sequential(
-        [layers.Dense(3, input_shape=(6,), name="output", kernel_constraint="non_neg")]
-    )
-    model = prunable(dense)
-    mask = half_mask(model)
-    set_mask(model, mask)
-    train(model)
-    kernel = model_variables(model)["output/kernel"].numpy()
-    assert (kernel >= 0).all()
-    assert not kernel[~mask["output/kernel"]].view(np.uint32).any()
-    config = strip(model).get_layer("output").get_config()
-    assert config["kernel_constraint"]["class_name"] == "NonNeg"
-
-
-def test_regularizers_of_the_users_apply():
-    dense = keras.Sequential(
-        [
-            layers.Dense(
-                3, input_shape=(6,), kernel_regularizer=keras.regularizers.L2(0.5), name="output"
-            )
-        ]
-    )
-    model = prunable(dense)
-    set_mask(model, half_mask(model))
-    kernel = model_variables(model)["output/kernel"].numpy()
-    model(np.zeros((1, 6), np.float32))
-    assert float(tf.add_n(model.losses)) == pytest.approx(0.5 * np.square(kernel).sum(), rel=1e-6)
-
-
-def test_frozen_layers_stay_frozen():
-    original = sequential()
-    original.get_layer("hidden").trainable = False
-    model = prunable(original)
-    before = model_variables(model)["hidden/kernel"].numpy()
-    train(model)
-    np.testing.assert_array_equal(before, model_variables(model)["hidden/kernel"])
-
-
-def test_excluded_layers_have_no_mask():
-    model = prunable(functional(), exclude=["output", "conv"])
-    assert list(get_mask(model)) == ["shortcut/kernel"]
-
-
-def test_layers_have_their_own_rates():
-    model = prunable(sequential(), pruning_rates={"output": 0.25, "hidden": 0})
-    plan = pruning_plan(model, 0.5, "global")
-    assert [plan.remaining(level) for level in range(3)] == [72, 48 + 18, 48 + round(13.5)]
-    model = prunable(sequential(), pruning_rates={"output": 0.25})
-    plan = pruning_plan(model, 0.5, "global")
-    assert [plan.remaining(level) for level in range(3)] == [72, 24 + 18, 12 + round(13.5)]
-
-
-def test_bad_arguments_name_themselves():
-    model = sequential()
-    with pytest.raises(ValueError, match=r"exclude.*hiden.*hidden, output"):
-        prunable(model, exclude=["hiden"])
-    with pytest.raises(ValueError, match=r"pruning_rates.*last"):
-        prunable(model, pruning_rates={"last": 0.1})
-    with pytest.raises(ValueError, match=r"pruning_rate=1\.5"):
-        prunable(model, pruning_rates={"output": 1.5})
-    with pytest.raises(ValueError, match="no Dense or convolution layer left"):
-        prunable(model, exclude=["hidden", "output"])
-    with pytest.raises(ValueError, match="prunable already"):
-        prunable(prunable(model))
-    with pytest.raises(ValueError, match=r"pruning_rate=0.*\(0, 1\)"):
-        pruning_plan(prunable(model), 0, "global")
-    with pytest.raises(ValueError, match=r"tf_lottery\.prunable"):
-        pruning_plan(model, 0.2, "global")
-
-
-class Subclassed(keras.Model):
-    def __init__(self):
-        super().__init__(name="mine")
-        self.dense = layers.Dense(3)
-
-    def call(self, inputs):
-        return self.dense(inputs)
-
-
-def test_models_that_cannot_be_wrapped_are_explained():
-    with pytest.raises(ValueError, match=r"Keras 3.*tf_keras as keras"):
-        prunable(keras_3.Sequential([keras_3.Input((6,)), keras_3.layers.Dense(3)]))
-    with pytest.raises(ValueError, match=r"not built.*input_shape"):
-        prunable(keras.Sequential([layers.Dense(3)]))
-    with pytest.raises(ValueError, match=r"mine.*subclassed.*keras\.Model\(inputs, outputs\)"):
-        prunable(Subclassed())
-    x = keras.Input((6,))
-    with pytest.raises(ValueError, match=r"mine.*subclassed"):
-        prunable(keras.Model(x, Subclassed()(x)))
-    with pytest.raises(ValueError, match="no Dense or convolution layer"):
-        prunable(keras.Sequential([layers.Flatten(input_shape=(2, 2))]))
-    with pytest.raises(ValueError, match="not a tf_keras model"):
-        prunable(layers.Dense(3))
-
-
-def test_masks_of_other_models_are_refused():
-    model = prunable(sequential())
-    with pytest.raises(ValueError, match="output/kernel"):
-        set_mask(model, Mask({"hidden/kernel": np.ones((6, 8), bool)}))
-    wrong = {"hidden/kernel": np.ones((8, 6), bool), "output/kernel": np.ones((8, 3), bool)}
-    with pytest.raises(ValueError, match=r"hidden/kernel.*\(8, 6\)"):
-        set_mask(model, Mask(wrong))
-
-
-def test_wrappers_want_new_layers_with_kernels():
-    with pytest.raises(ValueError, match="Flatten has no prunable kernel"):
-        MaskedLayer(layers.Flatten())
-    built = layers.Dense(3)
-    built.build((None, 6))
-    with pytest.raises(ValueError, match=r"built already.*tf_lottery\.prunable"):
-        MaskedLayer(built)
-
-
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
-def test_other_types_of_numbers(policy: str):
-    model = prunable(
-        keras.Sequential([layers.Dense(3, input_shape=(6,), dtype=policy, name="output")])
-    )
-    mask = half_mask(model)
-    set_mask(model, mask)
-    train(model, 0.1)
-    kernel = model_variables(model)["output/kernel"].numpy()
-    assert kernel.dtype == (np.float32 if policy == "mixed_bfloat16" else np.float64)
-    assert not kernel[~mask["output/kernel"]].view(np.uint8).any()
-    assert kernel[mask["output/kernel"]].all()

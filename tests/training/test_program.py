@@ -33,7 +33,7 @@ def build_network(
     initial = np.random.default_rng(2)
     model = keras.Sequential(
         [
-            keras.layers.Dense(8, activation="relu", input_shape=(6,), name="hidden", **dense),
+            keras.layers.Dense(8, activation="tanh", input_shape=(6,), name="hidden", **dense),
             keras.layers.BatchNormalization(name="norm"),
             keras.layers.Dropout(dropout),
             keras.layers.Dense(3, name="output"),
@@ -130,9 +130,7 @@ def by_hand(network: Network, steps: int, weight_decay: float) -> list[np.ndarra
 
 @EVERY_PLAN
 def test_it_equals_training_by_hand(plan: ExecutionPlan):
-    ours, theirs = (
-        build_network(kernel_regularizer=keras.regularizers.L2(0.3)) for _ in range(2)
-    )
+    ours, theirs = (build_network(kernel_regularizer=keras.regularizers.L2(0.3)) for _ in range(2))
     program = build_program(ours, plan, weight_decay=0.05)
     program.run(ORDER, 0, 5)
     logits = np.concatenate(by_hand(theirs, 5, weight_decay=0.05)).astype(np.float64)
@@ -184,9 +182,7 @@ def test_the_first_step_without_a_finite_loss_is_named(plan: ExecutionPlan):
     network.optimizer.iterations.assign(20)
     images = IMAGES.astype(np.float32)
     images[ORDER[6 * 4 + 1]] = np.nan
-    program = TrainingProgram(
-        network, images, LABELS, batch_size=4, weight_decay=0.0, plan=plan
-    )
+    program = TrainingProgram(network, images, LABELS, batch_size=4, weight_decay=0.0, plan=plan)
     program.run(ORDER, 0, 6)
     assert program.first_bad_step() is None
     program.run(ORDER, 6, 12)

@@ -10,7 +10,7 @@ import tf_keras as keras
 
 from tf_lottery.pruning.prunable import get_mask, pruning_plan, set_mask
 from tf_lottery.pruning.scores import Score, magnitude
-from tf_lottery.tickets.fit_length import resolve_rewind_step
+from tf_lottery.tickets.fit_length import resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
@@ -148,8 +148,7 @@ class PruneAndRewind(IterationCallback):
             )
         self._plan = pruning_plan(self.model, self._pruning_rate, self._scope)
         self._plan.check(self._levels)
-        executions = int(self.model._steps_per_execution or 1)
-        self._rewind_step, self._last = self._resolve(steps, executions)
+        self._rewind_step, self._last = self._resolve(steps, steps_per_execution(self.model))
         if self.params["epochs"] < self.epochs(steps):
             raise ValueError(
                 f"epochs={self.params['epochs']}: {self._levels} levels need {self.epochs(steps)} "

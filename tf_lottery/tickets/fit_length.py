@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import tensorflow as tf
+import tf_keras as keras
 
 from tf_lottery.steps import parse_steps
 
@@ -27,6 +28,12 @@ def infer_steps_per_epoch(x: Any, fit_arguments: dict[str, Any]) -> int | None:
         examples = math.floor(examples * (1.0 - (fit_arguments.get("validation_split") or 0.0)))
         return math.ceil(examples / (fit_arguments.get("batch_size") or 32))
     return len(x) if hasattr(x, "__len__") else None
+
+
+def steps_per_execution(model: keras.Model) -> int:
+    """Iterations that a compiled model runs between two calls of its callbacks."""
+    variable = model._steps_per_execution
+    return 1 if variable is None else int(variable.numpy())
 
 
 def resolve_rewind_step(

@@ -11,7 +11,11 @@ from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import pruning_plan
 from tf_lottery.pruning.scores import Score, magnitude
 from tf_lottery.tickets.callbacks import LevelWatch
-from tf_lottery.tickets.fit_length import infer_steps_per_epoch, resolve_rewind_step
+from tf_lottery.tickets.fit_length import (
+    infer_steps_per_epoch,
+    resolve_rewind_step,
+    steps_per_execution,
+)
 from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.labels import check_labels
@@ -120,7 +124,7 @@ class IterativeMagnitudePruning:
             self._rewind_step,
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
-            steps_per_execution=int(model._steps_per_execution or 1),
+            steps_per_execution=steps_per_execution(model),
         )
         if not journal.is_complete(0):
             self._begin()

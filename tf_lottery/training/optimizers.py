@@ -73,9 +73,14 @@ def reset_optimizer(
 
 
 def _variables(optimizer: keras.optimizers.Optimizer) -> list[tf.Variable]:
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     variables = optimizer.variables
-    if not isinstance(optimizer, keras.optimizers.legacy.Optimizer):
-        return list(variables() if callable(variables) else variables)
-    # Legacy optimizers keep numbers such as the learning rate apart from their variables.
-    numbers = [value for _, value in sorted(optimizer._hyper.items())]
-    return variables() + [value for value in numbers if isinstance(value, tf.Variable)]
+    variables = list(variables() if callable(variables) else variables)
+    # Keras does not list the learning rate and other numbers that an optimizer keeps.
+    known = {id(variable) for variable in variables}
+    attributes = {**vars(optimizer), **getattr(optimizer, "_hyper", {})}
+    return variables + [
+        value
+        for _, value in sorted(attributes.items())
+        if isinstance(value, tf.Variable) and id(value) not in known
+    ]

@@ -63,7 +63,11 @@ class TrainingProgram:
         self._first_bad_step = self._accumulator(tf.int64)
         self._steps_measured = 0
         self._reset()
+        # Replicas cannot wait for each other within a loop: theirs is around the replicas.
+        self._chunk = plan.steps_per_execution if self._replicas == 1 else 1
         self._update, self._execute = self._apply_gradients, self._run_batches
+        if self._replicas > 1:
+            self._execute = self._run_one_batch
         if plan.compile_step:
             self._execute = tf.function(self._run_batches, jit_compile=True)
         elif plan.compile_update:
@@ -83,7 +87,7 @@ class TrainingProgram:
         """
         wanted = order[first * self._batch_size : last * self._batch_size]
         # The last call of the compiled loop may run fewer steps but takes batches of full shape.
-        padding = (-(last - first) % self._plan.steps_per_execution) * self._batch_size
+        padding = (-(last - first) % self._chunk) * self._batch_size
         indices = np.concatenate([wanted, np.zeros(padding, wanted.dtype)]).astype(np.int32)
         self._run(tf.constant(indices), tf.constant(last - first))
         self._steps_measured += last - first
@@ -128,7 +132,7 @@ class TrainingProgram:
         self._steps_measured = 0
 
     def _run_steps(self, indices: tf.Tensor, count: tf.Tensor) -> None:
-        chunk = self._plan.steps_per_execution
+        chunk = self._chunk
         done = 0
         while done < count:
             batches = tf.reshape(
@@ -142,7 +146,7 @@ class TrainingProgram:
         share = self._batch_size // self._replicas
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         own = batches[:, replica * share : (replica + 1) * share]
-        own = tf.ensure_shape(own, [self._plan.steps_per_execution, share])
+        own = tf.ensure_shape(own, [self._chunk, share])
         self._execute(tf.gather(self._images, own), tf.gather(self._labels, own), count)
 
     def _run_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
@@ -151,6 +155,9 @@ class TrainingProgram:
         while index < count:
             self._train_step(images[index], labels[index])
             index += 1
+
+    def _run_one_batch(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
+        self._train_step(images[0], labels[0])
 
     def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
         model = self._network.model

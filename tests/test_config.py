@@ -1,0 +1,99 @@
+"""The one description of an experiment."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tf_lottery.config import ExperimentConfig, config_from_values
+
+
+def test_defaults_are_valid_and_every_option_has_help():
+    config = ExperimentConfig()
+    options = [
+        option
+        for section in dataclasses.fields(config)
+        for option in dataclasses.fields(section.type)
+    ]
+    assert len({option.name for option in options}) == len(options)
+    assert all(option.metadata["help"].endswith(".") for option in options)
+
+
+def test_values_find_their_sections():
+    config = config_from_values(
+        {"model": "conv4", "levels": 3, "learning_rate": 0.5, "optimizer": "sgd", "replicate": 7}
+    )
+    assert config.model.model == "conv4"
+    assert config.pruning.levels == 3
+    assert config.training.learning_rate == 0.5
+    assert config.data == ExperimentConfig().data
+    assert config_from_values({}) == ExperimentConfig()
+
+
+def test_unknown_values_are_refused():
+    with pytest.raises(ValueError, match="learning_rte, lvls"):
+        config_from_values({"lvls": 3, "learning_rte": 0.1})
+
+
+def test_configurations_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ExperimentConfig().pruning.levels = 3
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pruning_rate": 0.0}, {"pruning_rate": 1.0}, {"pruning_rate": -0.2},
+        {"pruning_rate": float("nan")},
+        {"output_pruning_rate": 1.0}, {"conv_pruning_rate": -0.1},
+        {"levels": -1}, {"batch_size": 0}, {"validation_examples": -1}, {"split_seed": -1},
+        {"learning_rate": 0.0}, {"learning_rate": float("inf")}, {"learning_rate": float("nan")},
+        {"momentum": 1.0, "optimizer": "sgd"}, {"momentum": 0.9, "optimizer": "adam"},
+        {"weight_decay": -1e-4}, {"replicate": -1}, {"init_seed": -1}, {"data_seed": -1},
+        {"steps_per_execution": 0}, {"optimizer": "adamw"}, {"pruning_scope": "local"},
+        {"experiment": "branch"}, {"jit_compile": "yes"},
+        {"name": "../escape"}, {"name": ".hidden"}, {"name": "a/b"}, {"name": ""},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_values_out_of_range_are_refused_by_flag_and_value(values: dict):
+    flag, value = next(iter(values.items()))
+    with pytest.raises(ValueError, match=f"^--{flag}=") as error:
+        config_from_values(values)
+    assert str(value) in str(error.value)
+
+
+def test_the_ends_of_the_ranges_are_allowed():
+    config_from_values(
+        {
+            "levels": 0, "output_pruning_rate": 0.0, "conv_pruning_rate": 0.0, "weight_decay": 0.0,
+            "validation_examples": 0, "replicate": 0, "batch_size": 1, "steps_per_execution": 1,
+            "optimizer": "sgd", "momentum": 0.0, "name": "a.B_c-1",
+        }
+    )  # fmt: skip
+
+
+def test_seeds_follow_the_replicate_unless_given():
+    config = config_from_values({"replicate": 4, "data_seed": 0})
+    assert (config.init_seed, config.data_seed) == (4, 0)
+
+
+def test_run_paths(tmp_path: Path):
+    config = config_from_values({"workdir": str(tmp_path), "replicate": 2})
+    assert config.run_path == tmp_path / "digits_lenet_300_100" / "replicate_2"
+    config = config_from_values({"workdir": str(tmp_path), "dataset": "cifar10:3.0.2/x y"})
+    assert config.run_path.parent == tmp_path / "cifar10_3.0.2_x_y_lenet_300_100"
+    assert config_from_values({"workdir": "~/runs"}).run_path.parts[:2] == Path.home().parts[:2]
+
+
+def test_identity_is_what_the_results_depend_on():
+    base = ExperimentConfig().identity()
+    where = {"workdir": "/elsewhere", "name": "other", "data_dir": "/data", "export_dir": "/out",
+             "steps_per_execution": 3, "experiment": "train"}  # fmt: skip
+    assert config_from_values(where).identity() == base
+    for name, value in {
+        "model": "conv2", "batch_size": 61, "levels": 11, "rewind_step": "5it", "data_seed": 9,
+        "dataset": "mnist", "weight_decay": 0.1, "pruning_scope": "layerwise",
+    }.items():  # fmt: skip
+        changed = config_from_values({name: value}).identity()
+        assert {key for key in base if base[key] != changed[key]} == {name}

@@ -1,0 +1,161 @@
+"""Iterative magnitude pruning inside one `model.fit`."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable import get_mask, model_variables, set_mask
+from tf_lottery.tickets.callbacks import PruneAndRewind
+from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.training.loop import TrainingDivergedError
+
+
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    return {name: variable.numpy() for name, variable in model_variables(model).items()}
+
+
+@pytest.mark.parametrize("rewind_step", ["0it", "1ep"])
+@pytest.mark.parametrize("rewind_optimizer", [False, True])
+def test_it_equals_a_search_bit_for_bit(
+    build_model, batches, assert_same_weights, rewind_step, rewind_optimizer
+):
+    arguments = {"rewind_step": rewind_step, "rewind_optimizer": rewind_optimizer}
+    search = IterativeMagnitudePruning(build_model(metrics=["accuracy"]), 2, **arguments)
+    expected = search.fit(batches, epochs=3, verbose=0, validation_data=batches)
+
+    model = build_model(metrics=["accuracy"])
+    imp = PruneAndRewind(2, epochs_per_level=3, **arguments)
+    epochs = 9 if rewind_step == "0it" else 7
+    assert imp.epochs(4) == epochs
+    model.fit(batches, epochs=epochs, verbose=0, validation_data=batches, callbacks=[imp])
+
+    assert get_mask(model) == search.mask(2)
+    assert_same_weights(weights_of(model), weights_of(search.restore(2)))
+    ours, theirs = imp.history.to_frame(), expected.to_frame()
+    assert list(ours.columns) == list(theirs.columns)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rewind_step", ["0it", "3it", "1ep", "6it"])
+def test_levels_have_their_lengths(build_model, batches, rewind_step):
+    """Also where levels begin and end in the middle of an epoch."""
+    model = build_model()
+    imp = PruneAndRewind(3, epochs_per_level=2, pruning_rate=0.5, rewind_step=rewind_step)
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        """Before the search's own callback has acted on a batch."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append((get_mask(self.model).remaining, int(self.model.optimizer.iterations)))
+
+    step = {"0it": 0, "3it": 3, "1ep": 4, "6it": 6}[rewind_step]
+    model.fit(batches, epochs=imp.epochs(4), verbose=0, callbacks=[Watch(), imp])
+    expected = [(90, iteration) for iteration in range(1, 9)]
+    for remaining in (45, 22, 11):
+        expected += [(remaining, iteration) for iteration in range(step + 1, 9)]
+    assert seen == expected
+    assert [result.weights_remaining for result in imp.history.levels] == [90, 45, 22, 11]
+    assert [result.level for result in imp.history.levels] == [0, 1, 2, 3]
+
+
+def test_pruned_weights_are_zero_and_survivors_rewound(build_model, batches):
+    """At the first batch of a level the weights are those of the rewind step, masked."""
+    model, other = build_model(), build_model()
+    other.fit(batches.take(2), verbose=0)
+    early = weights_of(other)
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if get_mask(self.model).density < 1 and not seen:
+                seen.append((get_mask(self.model), weights_of(self.model)))
+
+    imp = PruneAndRewind(1, epochs_per_level=2, rewind_step="2it")
+    model.fit(batches, epochs=imp.epochs(4), verbose=0, callbacks=[imp, Watch()])
+    (mask, weights) = seen[0]
+    for name, value in mask.apply(early).items():
+        assert weights[name].tobytes() == value.tobytes()
+    for name, array in get_mask(model).items():
+        trained = model_variables(model)[name].numpy()
+        assert not trained[~array].view(np.uint32).any()
+        assert not np.array_equal(trained, weights[name])
+
+
+def test_metrics_of_a_level_that_ends_within_an_epoch_are_its_own(build_model, batches):
+    model = build_model(keras.optimizers.SGD(0.0))
+    imp = PruneAndRewind(1, epochs_per_level=1, rewind_step="2it")
+    model.fit(batches, epochs=imp.epochs(4), verbose=0, callbacks=[imp])
+    # Nothing is learned, so that the loss of batches 0 and 1 under the new mask is what is left.
+    other = build_model(keras.optimizers.SGD(0.0))
+    other.fit(batches, verbose=0)
+    set_mask(other, get_mask(model))
+    expected = other.fit(batches.take(2), verbose=0).history["loss"][0]
+    assert imp.history.levels[1].metrics["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("at", ["epoch", "batch"])
+def test_divergence_stops_training(build_model, batches, at):
+    model = build_model()
+    imp = PruneAndRewind(2, epochs_per_level=2, rewind_step="0it" if at == "epoch" else "3it")
+
+    def explode(batch, logs):
+        if get_mask(model).density < 1:
+            model.optimizer.learning_rate.assign(np.inf)
+
+    bomb = keras.callbacks.LambdaCallback(on_batch_end=explode)
+    with pytest.raises(TrainingDivergedError, match="level 1"):
+        model.fit(batches, epochs=imp.epochs(4), verbose=0, callbacks=[bomb, imp])
+    assert [result.level for result in imp.history.levels] == [0]
+
+
+def test_averaged_weights_are_masked(build_model, batches):
+    model = build_model(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
+    imp = PruneAndRewind(1, epochs_per_level=1, pruning_rate=0.5)
+    model.fit(batches, epochs=2, verbose=0, callbacks=[imp])
+    for name, array in get_mask(model).items():
+        assert array.sum() < array.size
+        assert not model_variables(model)[name].numpy()[~array].view(np.uint32).any()
+
+
+def test_two_replicas(build_model, batches, mirrored: tf.distribute.Strategy):
+    with mirrored.scope():
+        model = build_model()
+    imp = PruneAndRewind(2, epochs_per_level=2, pruning_rate=0.5, rewind_step="1ep")
+    model.fit(batches, epochs=imp.epochs(4), verbose=0, callbacks=[imp])
+    assert get_mask(model).remaining == round(22.5)
+    assert model.optimizer.iterations.numpy() == 8
+    for name, array in get_mask(model).items():
+        for replica in mirrored.experimental_local_results(model_variables(model)[name]):
+            assert not replica.numpy()[~array].view(np.uint32).any()
+
+
+def test_bad_use_is_explained_before_training(build_model, batches):
+    model = build_model()
+    with pytest.raises(ValueError, match=r"levels=-1, epochs_per_level=1"):
+        PruneAndRewind(-1, 1)
+    with pytest.raises(ValueError, match=r"levels=1, epochs_per_level=0"):
+        PruneAndRewind(1, 0)
+    for imp, epochs, message in (
+        (PruneAndRewind(2, 2), 5, "epochs=5: 2 levels need 6"),
+        (PruneAndRewind(30, 1), 31, r"levels=30.*at most 23"),
+        (PruneAndRewind(1, 1, 1.5), 2, r"pruning_rate=1\.5"),
+        (PruneAndRewind(1, 1, rewind_step="4it"), 2, "rewind_step='4it'.*ends at 4"),
+        (PruneAndRewind(1, 1, scope="local"), 2, "scope='local'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(batches, epochs=epochs, verbose=0, callbacks=[imp])
+    with pytest.raises(ValueError, match="steps_per_epoch"):
+        model.fit(
+            batches.filter(lambda image, label: True), epochs=2, callbacks=[PruneAndRewind(1, 1)]
+        )
+    with pytest.raises(ValueError, match=r"tf_lottery\.prunable"):
+        build_model(prune=False).fit(batches, epochs=2, callbacks=[PruneAndRewind(1, 1)])
+    assert int(model.optimizer.iterations) == 0
+
+    masks = {n: np.arange(a.size).reshape(a.shape) > 0 for n, a in get_mask(model).items()}
+    set_mask(model, Mask(masks))
+    with pytest.raises(ValueError, match="pruned already"):
+        model.fit(batches, epochs=2, verbose=0, callbacks=[PruneAndRewind(1, 1)])

@@ -1,0 +1,100 @@
+"""What a search refuses, and what it keeps when a level fails."""
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable import get_mask, model_variables, prunable, set_mask
+from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.training.loop import TrainingDivergedError
+
+TOTAL = 6 * 10 + 10 * 3
+
+
+def assert_zeros(model: keras.Model, mask: Mask) -> None:
+    assert get_mask(model) == mask
+    variables = model_variables(model)
+    for name, array in mask.items():
+        assert not variables[name].numpy()[~array].view(np.uint32).any()
+
+
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    return {name: variable.numpy() for name, variable in model_variables(model).items()}
+
+
+def test_a_level_that_diverges_leaves_the_earlier_ones(build_model, batches):
+    """A huge step size from the second level on."""
+    model = build_model()
+
+    def diverge(level: int) -> list[keras.callbacks.Callback]:
+        if level < 2:
+            return []
+        explode = keras.callbacks.LambdaCallback(
+            on_train_begin=lambda logs: model.optimizer.learning_rate.assign(np.inf)
+        )
+        return [explode]
+
+    search = IterativeMagnitudePruning(model, levels=3)
+    with pytest.raises(TrainingDivergedError, match="level 2"):
+        search.fit(batches, epochs=2, verbose=0, callbacks=diverge)
+    assert [result.level for result in search.history.levels] == [0, 1]
+    assert_zeros(search.restore(1), search.mask(1))
+    assert np.isfinite(model.predict(batches, verbose=0)).all()
+    with pytest.raises(ValueError, match="level=2"):
+        search.restore(2)
+
+
+def test_bad_arguments_are_refused_before_training(build_model, batches):
+    model = build_model()
+    for arguments, message in (
+        ({"levels": -1}, "levels=-1"),
+        ({"levels": 30}, r"levels=30.*at most 23"),
+        ({"levels": 1, "pruning_rate": 1.0}, r"pruning_rate=1\.0"),
+        ({"levels": 1, "scope": "local"}, "scope='local'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            IterativeMagnitudePruning(model, **arguments)
+    for rewind_step, message in (
+        ("2ep", r"rewind_step='2ep' is iteration 8.*ends at 8"),
+        ("9it", "rewind_step='9it'"),
+        ("100%", "rewind_step='100%'"),
+        ("soon", "rewind_step: 'soon'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            IterativeMagnitudePruning(model, 1, rewind_step=rewind_step).fit(batches, epochs=2)
+    with pytest.raises(ValueError, match="initial_epoch"):
+        IterativeMagnitudePruning(model, 1).fit(batches, epochs=2, initial_epoch=1)
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_kinds_of_weights(build_model, batches):
+    search = IterativeMagnitudePruning(build_model(), 0)
+    with pytest.raises(ValueError, match="level=0 is not finished"):
+        search.mask(0)
+    search.fit(batches, verbose=0)
+    with pytest.raises(ValueError, match="weights='old'"):
+        search.restore(0, "old")
+
+
+def test_unsuitable_models_are_refused(build_model):
+    with pytest.raises(ValueError, match=r"tf_lottery\.prunable"):
+        IterativeMagnitudePruning(build_model(prune=False), 1)
+    with pytest.raises(ValueError, match=r"not compiled.*model\.compile"):
+        IterativeMagnitudePruning(prunable(build_model(prune=False)), 1)
+    model = build_model()
+    set_mask(
+        model, Mask({n: np.arange(a.size).reshape(a.shape) > 0 for n, a in get_mask(model).items()})
+    )
+    with pytest.raises(ValueError, match="pruned already"):
+        IterativeMagnitudePruning(model, 1)
+
+
+def test_epochs_of_unknown_length(build_model, batches):
+    unknown = batches.filter(lambda image, label: True)
+    with pytest.raises(ValueError, match=r"rewind_step: '1ep'.*steps_per_epoch"):
+        IterativeMagnitudePruning(build_model(), 1, rewind_step="1ep").fit(unknown, epochs=2)
+    with pytest.raises(ValueError, match="rewind_step"):
+        IterativeMagnitudePruning(build_model(), 1, rewind_step="99it").fit(
+            unknown, epochs=2, verbose=0
+        )
