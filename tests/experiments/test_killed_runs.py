@@ -145,7 +145,6 @@ def test_full_disk(start_main, outcome_of, reference, half_run_of_reference, tmp
     assert outcome_of(run) == reference
 
 
-@pytest.mark.xfail(strict=True, reason="TensorBoard's writer raises an error of TensorFlow")
 def test_full_disk_for_tensorboard(start_main, tmp_path):
     flags = ("--train_steps=200it", "--evaluate_every=2it", "--optimizer=sgd", "--levels=0")
     full = start_main(*flags, workdir=tmp_path, largest_file=16_000)

@@ -69,6 +69,19 @@ def test_time_left_is_not_guessed_from_the_first_moments(clock):
     assert left.seconds() is None
 
 
+def test_time_left_starts_anew_after_the_first_evaluation(clock):
+    reporter, file = log_reporter(clock)
+    reporter.start_level(0, 1.0, 0, 100, 10)
+    reporter.advance(1)
+    clock.pass_seconds(100)  # compiling
+    reporter.update(10, {"train_loss": 0.5})
+    assert "left" not in lines(file)[-1]
+    clock.pass_seconds(10)
+    reporter.update(20, {"train_loss": 0.5})
+    # One second a step: 80 of level 0, and 80 of each level after it.
+    assert lines(file)[-1].endswith("4 min 00 s left")
+
+
 def test_advancing_keeps_the_metrics_of_the_latest_evaluation(clock):
     reporter, file = log_reporter(clock)
     reporter.start_level(0, 1.0, 0, 100, 10)
@@ -135,9 +148,7 @@ def test_missing_metrics_are_left_out_and_test_stands_in_for_validation(clock):
     reporter.update(
         40, {"train_loss": None, "validation_accuracy": None, "test_accuracy": 0.8, "step": 40}
     )
-    assert lines(file)[-1] == (
-        "level 1/2  density 80.0%  epoch 4.0/10  step 40/100  test 80.00%"
-    )
+    assert lines(file)[-1] == ("level 1/2  density 80.0%  epoch 4.0/10  step 40/100  test 80.00%")
 
 
 def test_levels_found_complete_share_a_line_before_what_follows(clock):

@@ -16,8 +16,7 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
-@pytest.mark.parametrize("rewind_step", ["0it", "1ep"])
-@pytest.mark.parametrize("rewind_optimizer", [False, True])
+@pytest.mark.parametrize(("rewind_step", "rewind_optimizer"), [("0it", False), ("1ep", True)])
 def test_it_equals_a_search_bit_for_bit(
     build_model, batches, assert_same_weights, rewind_step, rewind_optimizer
 ):

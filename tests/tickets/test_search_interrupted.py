@@ -14,7 +14,14 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("level", "batches_done", "known"),
-    [(0, 1, True), (0, 7, True), (2, 1, True), (2, 4, True), (0, 5, False), (2, 4, False)],
+    [
+        (0, 7, True),
+        (2, 4, False),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [(0, 1, True), (2, 1, True), (2, 4, True), (0, 5, False)]
+        ),
+    ],
 )
 def test_interrupted_anywhere(
     build_model, batches, make_counter, assert_same_weights, level, batches_done, known

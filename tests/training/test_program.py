@@ -26,16 +26,13 @@ PLANS = {"plain": PLAIN, "compiled update": UPDATE, "compiled": COMPILED}
 EVERY_PLAN = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 
 
-def build_network(
-    optimizer: keras.optimizers.Optimizer | None = None, dropout: float = 0.0, **dense
-) -> Network:
+def build_network(optimizer: keras.optimizers.Optimizer | None = None, **dense) -> Network:
     """A 6-8-3 network, half of whose weights are pruned; always the same weights."""
     initial = np.random.default_rng(2)
     model = keras.Sequential(
         [
             keras.layers.Dense(8, activation="tanh", input_shape=(6,), name="hidden", **dense),
             keras.layers.BatchNormalization(name="norm"),
-            keras.layers.Dropout(dropout),
             keras.layers.Dense(3, name="output"),
         ]
     )

@@ -10,6 +10,7 @@ from tf_lottery.data import Split, epoch_order
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary, early_stop
+from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import MetricsLog
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.run_journal import RunJournal
@@ -115,8 +116,7 @@ class LevelTrainer:
                 f"{error} of level {level}. Finished levels are kept in {self._run.path}; try a "
                 "lower --learning_rate."
             ) from error
-        finally:
-            self._events.close()
+        self._events.close()
         self._log.write()
         summary = self._summarize(level, mask.density, mask.remaining)
         self._progress.finish_level(summary)
@@ -134,6 +134,8 @@ class LevelTrainer:
             self._log = MetricsLog.load(
                 self._folder.metrics_path, METRICS_COLUMNS, up_to_step=checkpoint.step
             )
+            if len(self._log.rows) != checkpoint.record["rows"]:
+                raise DamagedFileError(self._folder.metrics_path, "lacks rows or has too many")
             seconds = checkpoint.record["seconds"]
             self._progress.note(f"level {level} continues at step {checkpoint.step}")
         self._events = EventLog(self._run.tensorboard(level), self._log.rows)
@@ -188,7 +190,7 @@ class LevelTrainer:
         self._folder.checkpoints.save(
             step,
             self._experiment.network.state().tensors(),
-            {"seconds": started - self._started},
+            {"seconds": started - self._started, "rows": len(self._log.rows)},
         )
         self._last_checkpoint = time.perf_counter()
         self._checkpoint_cost = self._last_checkpoint - started

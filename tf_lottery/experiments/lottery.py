@@ -1,6 +1,7 @@
 """Runs an experiment: data and network, iterative magnitude pruning, table, figure, export."""
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary
 from tf_lottery.report.table import print_summary
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 from tf_lottery.store.metrics import write_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
@@ -55,9 +56,13 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
         _check_data(run, experiment)
         try:
             _find_tickets(experiment, run)
-        finally:
-            # Also of a run that diverged or was interrupted.
-            summaries = _report(run, config)
+        except BaseException:
+            # A run that diverged or was interrupted has found something too; if not even that can
+            # be written, the first error says why.
+            with suppress(RunFolderError):
+                _report(run, config)
+            raise
+        summaries = _report(run, config)
         if config.run.export_dir:
             export_saved_model(load_ticket(run.path, experiment.levels), config.run.export_dir)
             print(f"SavedModel: {config.run.export_dir}")

@@ -68,6 +68,9 @@ def strip(model: keras.Model) -> keras.Model:
     Returns:
       A model of the same kind that neither tf_lottery nor tfmot is needed to load.
     """
+    # Keras masks every step, but not the averages of weights that an optimizer with use_ema assigns
+    # when training ends.
+    set_mask(model, get_mask(model))
     plain = tfmot.sparsity.keras.strip_pruning(model)
     return _clone(plain, lambda layer: type(layer).from_config(layer.get_config()))
 

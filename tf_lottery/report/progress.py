@@ -85,6 +85,7 @@ class ProgressReporter:
         self._complete_levels: list[int] = []
         self._latest_line = -float("inf")
         self._live: Live | None = None
+        self._evaluated = False
 
     def __enter__(self) -> "ProgressReporter":
         return self
@@ -138,6 +139,10 @@ class ProgressReporter:
             shown where they are there and not None, the last only for want of the second.
         """
         self._time_left.reach(step)
+        if metrics and not self._evaluated:
+            # Until then most of the time went into compiling training and evaluation.
+            self._time_left.restart_clock()
+            self._evaluated = True
         self._show(step, metrics)
         due = self._latest_line + SECONDS_BETWEEN_LOG_LINES
         if not self._console.is_interactive and self._shown.time >= due:

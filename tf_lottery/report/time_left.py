@@ -40,6 +40,10 @@ class TimeLeft:
         self._latest_report = (self._clock(), self._steps_done)
         self._first_report = self._first_report or self._latest_report
 
+    def restart_clock(self) -> None:
+        """Says that what was measured so far is not typical of the rest."""
+        self._first_report = self._latest_report
+
     def finish_level(self, level: int) -> None:
         """Says that the level is complete, whether trained now or found so."""
         self._next_level = max(self._next_level, level + 1)

@@ -50,7 +50,8 @@ def load_ticket(
     Args:
       run: a run folder, WORKDIR/NAME/replicate_R.
       level: a finished level; 0 is the dense network.
-      weights: "trained", or "rewind" for the weights from which the level was trained.
+      weights: "trained", or "rewind" for those of the rewind step, from which levels after the
+        first are trained.
 
     Returns:
       A prunable model that holds the level's mask; maps raw pixels

@@ -34,8 +34,8 @@ class Evaluator:
         self._images, self._labels = tf.constant(images), tf.constant(labels)
         self._examples = len(labels)
         self._batch = min(plan.evaluation_batch, self._examples)
-        self._compiled = tf.function(self._sums, jit_compile=plan.compile_step)
-        self._run = tf.function(self._run_batches)
+        self._compiled = tf.function(self._sums, jit_compile=plan.compile_step, autograph=False)
+        self._run = tf.function(self._run_batches, autograph=False)
 
     def __call__(self) -> Evaluation:
         """Evaluates the model as it is now."""
@@ -45,17 +45,24 @@ class Evaluator:
 
     def _run_batches(self) -> tuple[tf.Tensor, tf.Tensor]:
         batches = -(-self._examples // self._batch)
-        losses, correct = tf.TensorArray(tf.float32, batches), tf.constant(0)
-        for index in tf.range(batches):
+
+        def run_batch(index, losses, correct):
             # The last batch is filled up with examples that were counted already: static shapes.
             first = tf.minimum(index * self._batch, self._examples - self._batch)
-            images = tf.ensure_shape(
-                self._images[first : first + self._batch], [self._batch, *self._images.shape[1:]]
+            images = self._images[first : first + self._batch]
+            labels = self._labels[first : first + self._batch]
+            loss, hits = self._compiled(
+                tf.ensure_shape(images, [self._batch, *self._images.shape[1:]]),
+                tf.ensure_shape(labels, [self._batch]),
+                tf.range(self._batch) >= index * self._batch - first,
             )
-            labels = tf.ensure_shape(self._labels[first : first + self._batch], [self._batch])
-            new = tf.range(self._batch) >= index * self._batch - first
-            loss, hits = self._compiled(images, labels, new)
-            losses, correct = losses.write(index, loss), correct + hits
+            return index + 1, losses.write(index, loss), correct + hits
+
+        _, losses, correct = tf.while_loop(
+            lambda index, *_: index < batches,
+            run_batch,
+            (tf.constant(0), tf.TensorArray(tf.float32, batches), tf.constant(0)),
+        )
         return losses.stack(), correct
 
     def _sums(

@@ -65,16 +65,17 @@ class TrainingProgram:
         self._reset()
         # Replicas cannot wait for each other within a loop: theirs is around the replicas.
         self._chunk = plan.steps_per_execution if self._replicas == 1 else 1
-        self._update, self._execute = self._apply_gradients, self._run_batches
-        if self._replicas > 1:
-            self._execute = self._run_one_batch
+        self._update = self._apply_gradients
+        self._execute = self._run_batches if self._replicas == 1 else self._run_one_batch
         if plan.compile_step:
-            self._execute = tf.function(self._run_batches, jit_compile=True)
+            self._execute = tf.function(self._execute, jit_compile=True, autograph=False)
         elif plan.compile_update:
-            self._update = tf.function(self._apply_gradients, jit_compile=True)
+            self._update = tf.function(self._apply_gradients, jit_compile=True, autograph=False)
         self._run = tf.function(
             self._run_steps,
             input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)],
+            # Converting Keras' and our sources takes seconds, and there is nothing to convert.
+            autograph=False,
         )
 
     def run(self, order: np.ndarray, first: int, last: int) -> None:
@@ -133,14 +134,16 @@ class TrainingProgram:
 
     def _run_steps(self, indices: tf.Tensor, count: tf.Tensor) -> None:
         chunk = self._chunk
-        done = 0
-        while done < count:
+
+        def run_chunk(done: tf.Tensor) -> list[tf.Tensor]:
             batches = tf.reshape(
                 indices[done * self._batch_size : (done + chunk) * self._batch_size],
                 [chunk, self._batch_size],
             )
             self._strategy.run(self._run_replica, args=(batches, tf.minimum(chunk, count - done)))
-            done += chunk
+            return [done + chunk]
+
+        tf.while_loop(lambda done: done < count, run_chunk, [tf.constant(0)])
 
     def _run_replica(self, batches: tf.Tensor, count: tf.Tensor) -> None:
         share = self._batch_size // self._replicas
@@ -150,11 +153,12 @@ class TrainingProgram:
         self._execute(tf.gather(self._images, own), tf.gather(self._labels, own), count)
 
     def _run_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
-        # Not `for ... in tf.range(count)`: XLA would compile the loop anew for every count.
-        index = 0
-        while index < count:
+        def run_step(index: tf.Tensor) -> list[tf.Tensor]:
             self._train_step(images[index], labels[index])
-            index += 1
+            return [index + 1]
+
+        # Not a loop over a range, which XLA would compile anew for every count.
+        tf.while_loop(lambda index: index < count, run_step, [tf.constant(0)])
 
     def _run_one_batch(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
         self._train_step(images[0], labels[0])
