@@ -125,7 +125,7 @@ def test_killed_at_any_moment_the_latest_state_is_whole(tmp_path):
         # The file of announcements is not atomic: it may be empty.
         announced = int((place / "announced").read_text() or step)
         assert step in (announced, announced + 1)
-        assert step > 3
+        assert step >= 1
         assert np.array_equal(tensors["a"], np.full(2000, step, np.float32))
         assert np.array_equal(tensors["b"], np.full(9, step))
         assert record == {"step": step}

@@ -1,6 +1,7 @@
 """Trains one level of an experiment, from where it was left."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
 
@@ -88,7 +89,7 @@ class LevelTrainer:
           The level's summary, to be recorded.
 
         Raises:
-          TrainingDivergedError: if a loss is not finite; names the level and the step.
+          TrainingDivergedError: if a loss or a weight is not finite; names the level and the step.
         """
         lengths, network = self._experiment.lengths, self._experiment.network
         mask = network.mask
@@ -180,6 +181,8 @@ class LevelTrainer:
         self._progress.update(step, row)
         if step < self._experiment.lengths.train_steps:
             self._save_checkpoint_if_cheap(step)
+        else:
+            self._check_weights(self._experiment.network.weights())
 
     def _save_checkpoint_if_cheap(self, step: int) -> None:
         started = time.perf_counter()
@@ -187,13 +190,23 @@ class LevelTrainer:
             return
         # The log first: rows beyond the checkpoint are dropped on resuming, missing ones are lost.
         self._log.write()
+        state = self._experiment.network.state()
+        self._check_weights(state.weights)
         self._folder.checkpoints.save(
             step,
-            self._experiment.network.state().tensors(),
+            state.tensors(),
             {"seconds": started - self._started, "rows": len(self._log.rows)},
         )
         self._last_checkpoint = time.perf_counter()
         self._checkpoint_cost = self._last_checkpoint - started
+
+    def _check_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        # Some activations hide it from the loss: on a CPU, relu(NaN) is 0.
+        for name, array in weights.items():
+            if not np.isfinite(array).all():
+                raise TrainingDivergedError(
+                    f"{name} is not finite at step {self._experiment.network.step}"
+                )
 
     def _summarize(self, level: int, density: float, weights_remaining: int) -> LevelSummary:
         last = self._log.rows[-1]

@@ -159,7 +159,8 @@ class PruneAndRewind(IterationCallback):
         self._mask = self._network.mask
         if self._mask.density < 1:
             raise ValueError(f"the model is pruned already ({self._mask}); start from a dense one.")
-        self._level_iteration = self._level = 0
+        self.iteration = self._epoch_start = self._level_iteration = self._level = 0
+        self.history = SearchHistory()
         self._save_at_rewind_step()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
