@@ -113,6 +113,12 @@ class RunConfig:
     export_dir: str | None = _option(
         None, "Write the last level's ticket there as a SavedModel.", path=True
     )
+    in_memory: str = _option(
+        "auto",
+        "Keep the training images in the device's memory; auto: up to 2 GiB of them. Otherwise "
+        "they stay in the host's, and batches are sent.",
+        choices=("auto", "on", "off"),
+    )
     steps_per_execution: int | None = _option(
         None, "Training steps that one compiled call runs; unset: chosen by device and network."
     )

@@ -46,3 +46,11 @@ def test_the_user_decides_if_wanted():
     assert choose_execution(convolutional(), jit_compile="on").compile_step
     plan = choose_execution(dense(), jit_compile="off", steps_per_execution=7)
     assert (plan.compile_step, plan.compile_update, plan.steps_per_execution) == (False, False, 7)
+
+
+def test_large_data_stay_with_the_host_unless_wanted():
+    large = 3 * 2**30
+    assert choose_execution(dense(), data_bytes=2**20).data_on_device
+    assert not choose_execution(dense(), data_bytes=large).data_on_device
+    assert choose_execution(dense(), data_bytes=large, in_memory="on").data_on_device
+    assert not choose_execution(dense(), data_bytes=2**20, in_memory="off").data_on_device

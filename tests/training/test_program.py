@@ -91,6 +91,17 @@ def test_steps_per_execution_changes_no_bit(plan: ExecutionPlan):
     assert metrics == metrics_by_fours
 
 
+@EVERY_PLAN
+def test_where_the_data_are_changes_no_bit(plan: ExecutionPlan):
+    on_device, sent = build_network(), build_network()
+    program = build_program(on_device, plan)
+    program.run(ORDER, 1, 11)
+    sending = build_program(sent, dataclasses.replace(plan, data_on_device=False))
+    sending.run(ORDER, 1, 11)
+    same_state(on_device, sent)
+    assert program.metrics() == sending.metrics()
+
+
 @pytest.mark.parametrize("plan", [PLAIN, COMPILED], ids=["plain", "compiled"])
 def test_split_runs_change_no_bit(plan: ExecutionPlan):
     whole, parts = build_network(), build_network()
@@ -188,7 +199,9 @@ def test_the_first_step_without_a_finite_loss_is_named(plan: ExecutionPlan):
     assert program.first_bad_step() is None
 
 
-def test_two_replicas_train_like_one(mirrored: tf.distribute.Strategy):
+@pytest.mark.parametrize("data_on_device", [True, False])
+def test_two_replicas_train_like_one(mirrored: tf.distribute.Strategy, data_on_device: bool):
+    plan = dataclasses.replace(PLAIN, steps_per_execution=4, data_on_device=data_on_device)
     networks = []
     for strategy in (None, mirrored):
         with strategy.scope() if strategy else nullcontext():
@@ -207,7 +220,7 @@ def test_two_replicas_train_like_one(mirrored: tf.distribute.Strategy):
             network = Network(prunable(model), keras.optimizers.SGD(0.05, momentum=0.9))
             masks = {n: initial.random(a.shape) < 0.5 for n, a in network.mask.items()}
             set_mask(network.model, Mask(masks))
-            program = build_program(network, dataclasses.replace(PLAIN, steps_per_execution=4))
+            program = build_program(network, plan)
             program.run(ORDER, 0, 10)
             networks.append((network, program.metrics(), program.first_bad_step()))
     (one, metrics, _), (two, metrics_of_two, bad_step) = networks

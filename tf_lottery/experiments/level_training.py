@@ -61,6 +61,8 @@ class LevelTrainer:
             model,
             jit_compile=config.training.jit_compile,
             steps_per_execution=config.run.steps_per_execution,
+            in_memory=config.run.in_memory,
+            data_bytes=data.train.images.nbytes,
         )
         self._program = TrainingProgram(
             experiment.network,

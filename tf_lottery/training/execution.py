@@ -8,6 +8,8 @@ import tf_keras as keras
 from tf_lottery.pruning.prunable import leaf_layers
 from tf_lottery.pruning.wrapper import prunable_kernels
 
+_DEVICE_BYTES = 2 * 2**30
+
 
 @dataclass(frozen=True)
 class ExecutionPlan:
@@ -18,16 +20,23 @@ class ExecutionPlan:
       compile_update: compile the optimizer's update with XLA.
       steps_per_execution: training steps in one compiled call.
       evaluation_batch: examples in one evaluation call.
+      data_on_device: keep the training data in the device's memory.
     """
 
     compile_step: bool
     compile_update: bool
     steps_per_execution: int
     evaluation_batch: int
+    data_on_device: bool = True
 
 
 def choose_execution(
-    model: keras.Model, *, jit_compile: str = "auto", steps_per_execution: int | None = None
+    model: keras.Model,
+    *,
+    jit_compile: str = "auto",
+    steps_per_execution: int | None = None,
+    in_memory: str = "auto",
+    data_bytes: int = 0,
 ) -> ExecutionPlan:
     """Chooses by device, strategy and network.
 
@@ -39,6 +48,8 @@ def choose_execution(
       model: the network.
       jit_compile: "auto", "on" or "off".
       steps_per_execution: overrides the choice.
+      in_memory: "auto", "on" or "off".
+      data_bytes: size of the training data.
     """
     on_cpu = not tf.config.list_physical_devices("GPU")
     single = tf.distribute.get_strategy().num_replicas_in_sync == 1
@@ -55,4 +66,5 @@ def choose_execution(
         compile_update=single and jit_compile != "off",
         steps_per_execution=steps_per_execution or (50 if compile_step else 1),
         evaluation_batch=1000 if compile_step else 250,
+        data_on_device=(data_bytes <= _DEVICE_BYTES if in_memory == "auto" else in_memory == "on"),
     )

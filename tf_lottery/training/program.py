@@ -1,4 +1,4 @@
-"""The compiled training loop over data that is held in memory."""
+"""The compiled training loop."""
 
 from typing import NamedTuple
 
@@ -56,7 +56,9 @@ class TrainingProgram:
                 f"batch_size={batch_size} is not a multiple of the {self._replicas} replicas."
             )
         self._batch_size = batch_size
-        self._images, self._labels = tf.constant(images), tf.constant(labels)
+        self._images, self._labels = images, labels
+        if plan.data_on_device:
+            self._images, self._labels = tf.constant(images), tf.constant(labels)
         self._weight_decay = weight_decay
         self._kernels = _kernel_ids(network)
         self._loss_sum, self._correct = self._accumulator(tf.float32), self._accumulator(tf.int32)
@@ -77,6 +79,7 @@ class TrainingProgram:
             # Converting Keras' and our sources takes seconds, and there is nothing to convert.
             autograph=False,
         )
+        self._run_sent = tf.function(self._run_sent_batches, autograph=False)
 
     def run(self, order: np.ndarray, first: int, last: int) -> None:
         """Runs the steps `first` to `last` (exclusive) of an epoch.
@@ -90,7 +93,10 @@ class TrainingProgram:
         # The last call of the compiled loop may run fewer steps but takes batches of full shape.
         padding = (-(last - first) % self._chunk) * self._batch_size
         indices = np.concatenate([wanted, np.zeros(padding, wanted.dtype)]).astype(np.int32)
-        self._run(tf.constant(indices), tf.constant(last - first))
+        if self._plan.data_on_device:
+            self._run(tf.constant(indices), tf.constant(last - first))
+        else:
+            self._send(indices, last - first)
         self._steps_measured += last - first
 
     def metrics(self) -> TrainingMetrics:
@@ -145,12 +151,32 @@ class TrainingProgram:
 
         tf.while_loop(lambda done: done < count, run_chunk, [tf.constant(0)])
 
+    def _send(self, indices: np.ndarray, count: int) -> None:
+        for done in range(0, count, self._chunk):
+            batches = indices[done * self._batch_size : (done + self._chunk) * self._batch_size]
+            batches = batches.reshape(self._chunk, self._batch_size)
+            self._run_sent(
+                tf.constant(self._images[batches]),
+                tf.constant(self._labels[batches]),
+                tf.constant(min(self._chunk, count - done)),
+            )
+
+    def _run_sent_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
+        def run_replica(count: tf.Tensor) -> None:
+            self._execute(self._share(images), self._share(labels), count)
+
+        self._strategy.run(run_replica, args=(count,))
+
     def _run_replica(self, batches: tf.Tensor, count: tf.Tensor) -> None:
+        own = self._share(batches)
+        self._execute(tf.gather(self._images, own), tf.gather(self._labels, own), count)
+
+    def _share(self, batches: tf.Tensor) -> tf.Tensor:
+        """The replica's part of each batch, `[steps, batch, ...]`."""
         share = self._batch_size // self._replicas
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         own = batches[:, replica * share : (replica + 1) * share]
-        own = tf.ensure_shape(own, [self._chunk, share])
-        self._execute(tf.gather(self._images, own), tf.gather(self._labels, own), count)
+        return tf.ensure_shape(own, [self._chunk, share, *batches.shape[2:]])
 
     def _run_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
         def run_step(index: tf.Tensor) -> list[tf.Tensor]:
