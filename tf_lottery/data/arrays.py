@@ -19,21 +19,21 @@ def from_arrays(
     """Makes a data set of arrays.
 
     Args:
-        train: Images and labels to train on. Images are raw pixels, `[examples, height, width,
-            channels]`, `[examples, height, width]` or flat `[examples, features]`; labels are
-            integers, `[examples]` or `[examples, 1]`.
-        test: Images and labels that are only reported.
-        validation_examples: How many training examples to hold out for validation.
-        split_seed: Draws which ones, at least 0.
-        classes: Number of classes; without it, one more than the largest training label.
-        name: The name of the set, for messages and records.
+      train: Images and labels to train on. Images are raw pixels, `[examples, height, width,
+        channels]`, `[examples, height, width]` or flat `[examples, features]`; labels are
+        integers, `[examples]` or `[examples, 1]`.
+      test: Images and labels that are only reported.
+      validation_examples: How many training examples to hold out for validation.
+      split_seed: Draws which ones, at least 0.
+      classes: Number of classes; without it, one more than the largest training label.
+      name: The name of the set, for messages and records.
 
     Returns:
-        The checked data set.
+      The checked data set.
 
     Raises:
-        ValueError: If the arrays are not a classification task (see `checked_dataset`), or if the
-            held-out examples leave none to train on.
+      ValueError: If the arrays are not a classification task (see `checked_dataset`), or if the
+        held-out examples leave none to train on.
     """
     if classes is None:
         train_labels = checked_labels("train", train[1])

@@ -15,9 +15,9 @@ class Split:
     """Examples that belong together: all training, validation or test examples.
 
     Attributes:
-        images: Raw pixels, uint8 or float32, `[examples, height, width, channels]`, or flat
-            `[examples, features]`.
-        labels: Class numbers, int32, `[examples]`.
+      images: Raw pixels, uint8 or float32, `[examples, height, width, channels]`, or flat
+        `[examples, features]`.
+      labels: Class numbers, int32, `[examples]`.
     """
 
     images: np.ndarray
@@ -33,11 +33,11 @@ class Dataset:
     """A checked image-classification set; `checked_dataset` makes it.
 
     Attributes:
-        name: The name it was loaded by.
-        classes: Number of classes; every label is in `[0, classes)`.
-        train: Examples to train on.
-        validation: Examples held out of the training examples, or None where none are.
-        test: Examples that are only reported.
+      name: The name it was loaded by.
+      classes: Number of classes; every label is in `[0, classes)`.
+      train: Examples to train on.
+      validation: Examples held out of the training examples, or None where none are.
+      test: Examples that are only reported.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Dataset:
         Computed in float64, chunk by chunk, so that the extra memory does not grow with the set.
 
         Returns:
-            The means and the (population) variances of the training pixels: one value per
-            channel for images, a single value over all features for flat data.
+          The means and the (population) variances of the training pixels: one value per
+          channel for images, a single value over all features for flat data.
         """
         images = self.train.images
         channels = images.shape[-1] if images.ndim == 4 else 1
@@ -81,18 +81,18 @@ def checked_dataset(
     become float32.
 
     Args:
-        name: The name of the set.
-        classes: Number of classes, at least 2.
-        train: Images and labels to train on.
-        test: Images and labels that are only reported.
+      name: The name of the set.
+      classes: Number of classes, at least 2.
+      train: Images and labels to train on.
+      test: Images and labels that are only reported.
 
     Returns:
-        The data set; its `validation` is None.
+      The data set; its `validation` is None.
 
     Raises:
-        ValueError: If there is a split without examples, images and labels of different length,
-            images of another shape or type in another split, a pixel that is not finite, or a
-            label that is not an integer in `[0, classes)`.
+      ValueError: If there is a split without examples, images and labels of different length,
+        images of another shape or type in another split, a pixel that is not finite, or a
+        label that is not an integer in `[0, classes)`.
     """
     if classes < 2:
         raise ValueError(f"classes={classes}: a classification task has at least 2 classes.")
@@ -114,14 +114,14 @@ def checked_labels(split_name: str, labels: np.ndarray) -> np.ndarray:
     """Returns labels as an integer vector.
 
     Args:
-        split_name: The split they belong to, for the message.
-        labels: Class numbers, `[examples]` or `[examples, 1]`.
+      split_name: The split they belong to, for the message.
+      labels: Class numbers, `[examples]` or `[examples, 1]`.
 
     Returns:
-        The labels, `[examples]`, in the integer type that they came in.
+      The labels, `[examples]`, in the integer type that they came in.
 
     Raises:
-        ValueError: If they are of another shape or not integers.
+      ValueError: If they are of another shape or not integers.
     """
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:

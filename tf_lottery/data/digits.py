@@ -17,7 +17,7 @@ def load_digits() -> Dataset:
     the 360 test images, always the same; the other 1437 are the training images.
 
     Returns:
-        The data set, without validation examples.
+      The data set, without validation examples.
     """
     from sklearn import datasets  # Slow to import, and other data does not need it.
 

@@ -12,12 +12,12 @@ def check_fits_memory(dataset: str, data_bytes: int, available_bytes: int) -> No
     """Refuses data that would crowd out the training.
 
     Args:
-        dataset: The name of the set, for the message.
-        data_bytes: Size of its decoded examples.
-        available_bytes: Memory that can be had, from `available_memory`.
+      dataset: The name of the set, for the message.
+      data_bytes: Size of its decoded examples.
+      available_bytes: Memory that can be had, from `available_memory`.
 
     Raises:
-        ValueError: If the data would take more than 70 % of the available memory.
+      ValueError: If the data would take more than 70 % of the available memory.
     """
     if data_bytes > _LARGEST_FRACTION * available_bytes:
         raise ValueError(

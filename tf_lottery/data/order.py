@@ -12,16 +12,16 @@ def epoch_order(data_seed: int, level: int, epoch: int, examples: int) -> np.nda
     level, being trained anew, draws its own.
 
     Args:
-        data_seed: Seed of the SGD noise, at least 0.
-        level: Number of prunings so far, at least 0.
-        epoch: Number of epochs before this one in the level, at least 0.
-        examples: Number of training examples, at least 1.
+      data_seed: Seed of the SGD noise, at least 0.
+      level: Number of prunings so far, at least 0.
+      epoch: Number of epochs before this one in the level, at least 0.
+      examples: Number of training examples, at least 1.
 
     Returns:
-        A permutation of `0 … examples - 1`, int32, `[examples]`.
+      A permutation of `0 … examples - 1`, int32, `[examples]`.
 
     Raises:
-        ValueError: If a seed, level or epoch is negative, or if there are no examples.
+      ValueError: If a seed, level or epoch is negative, or if there are no examples.
     """
     for argument, value in (("--data_seed", data_seed), ("level", level), ("epoch", epoch)):
         if value < 0:
@@ -41,14 +41,14 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     `epoch_order`, so they differ from epoch to epoch.
 
     Args:
-        examples: Number of training examples.
-        batch_size: Examples per iteration.
+      examples: Number of training examples.
+      batch_size: Examples per iteration.
 
     Returns:
-        Iterations per epoch.
+      Iterations per epoch.
 
     Raises:
-        ValueError: If not even one batch can be filled, or if `batch_size` is less than 1.
+      ValueError: If not even one batch can be filled, or if `batch_size` is less than 1.
     """
     if not 1 <= batch_size <= examples:
         raise ValueError(

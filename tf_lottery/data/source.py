@@ -19,20 +19,20 @@ def load_dataset(
     """Loads an image-classification set into memory.
 
     Args:
-        name: "digits" (embedded in scikit-learn), or a set of tensorflow-datasets: "mnist",
-            "mnist_corrupted/fog", "cifar10:3.0.2".
-        data_dir: Where tensorflow-datasets keeps prepared sets; its own default without it.
-        manual_dir: A folder with the set's downloaded archives, for machines without internet.
-        validation_examples: How many training examples to hold out for validation.
-        split_seed: Draws which ones, at least 0.
+      name: "digits" (embedded in scikit-learn), or a set of tensorflow-datasets: "mnist",
+        "mnist_corrupted/fog", "cifar10:3.0.2".
+      data_dir: Where tensorflow-datasets keeps prepared sets; its own default without it.
+      manual_dir: A folder with the set's downloaded archives, for machines without internet.
+      validation_examples: How many training examples to hold out for validation.
+      split_seed: Draws which ones, at least 0.
 
     Returns:
-        The checked data set. Where a set has no test split, its validation split is the test set.
+      The checked data set. Where a set has no test split, its validation split is the test set.
 
     Raises:
-        ValueError: If the set is unknown, cannot be downloaded or prepared, is damaged, is not an
-            image-classification set of one image size, does not fit the memory, or has too few
-            examples for the held-out ones.
+      ValueError: If the set is unknown, cannot be downloaded or prepared, is damaged, is not an
+        image-classification set of one image size, does not fit the memory, or has too few
+        examples for the held-out ones.
     """
     if name == "digits":
         dataset = load_digits()

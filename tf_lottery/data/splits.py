@@ -13,15 +13,15 @@ def hold_out(split: Split, examples: int, seed: int) -> tuple[Split, Split]:
     """Divides a split at random, by seed.
 
     Args:
-        split: The examples to divide.
-        examples: How many of them to hold out; at least one must remain.
-        seed: Draws which ones, at least 0.
+      split: The examples to divide.
+      examples: How many of them to hold out; at least one must remain.
+      seed: Draws which ones, at least 0.
 
     Returns:
-        The remaining and the held-out examples, each in the order they had in `split`.
+      The remaining and the held-out examples, each in the order they had in `split`.
 
     Raises:
-        ValueError: If `examples` or `seed` is negative, or if no example would remain.
+      ValueError: If `examples` or `seed` is negative, or if no example would remain.
     """
     largest = len(split) - 1
     if not 0 <= examples <= largest:
@@ -43,15 +43,15 @@ def with_validation(dataset: Dataset, examples: int, seed: int) -> Dataset:
     """Returns the data set with a validation split held out of its training split.
 
     Args:
-        dataset: A data set without validation examples.
-        examples: How many training examples to hold out; 0 holds out none.
-        seed: Draws which ones, at least 0.
+      dataset: A data set without validation examples.
+      examples: How many training examples to hold out; 0 holds out none.
+      seed: Draws which ones, at least 0.
 
     Returns:
-        The divided data set, or `dataset` itself for 0 examples.
+      The divided data set, or `dataset` itself for 0 examples.
 
     Raises:
-        ValueError: If `examples` or `seed` is negative, or if no training example would remain.
+      ValueError: If `examples` or `seed` is negative, or if no training example would remain.
     """
     if examples == 0:
         return dataset

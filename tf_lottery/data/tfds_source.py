@@ -26,17 +26,17 @@ def load_tfds(name: str, data_dir: str | None = None, manual_dir: str | None = N
     "validation"; other splits are not used.
 
     Args:
-        name: "NAME", "NAME/CONFIG", "NAME:VERSION" or "NAME/CONFIG:VERSION".
-        data_dir: Where tensorflow-datasets keeps prepared sets; its own default without it.
-        manual_dir: A folder with the set's downloaded archives, for machines without internet.
+      name: "NAME", "NAME/CONFIG", "NAME:VERSION" or "NAME/CONFIG:VERSION".
+      data_dir: Where tensorflow-datasets keeps prepared sets; its own default without it.
+      manual_dir: A folder with the set's downloaded archives, for machines without internet.
 
     Returns:
-        The checked data set, without validation examples.
+      The checked data set, without validation examples.
 
     Raises:
-        ValueError: If the set is unknown, is not an image-classification set of one image size
-            with a training and a test split, cannot be prepared, does not fit the memory, or if
-            its prepared copy is damaged.
+      ValueError: If the set is unknown, is not an image-classification set of one image size
+        with a training and a test split, cannot be prepared, does not fit the memory, or if
+        its prepared copy is damaged.
     """
     flag = f"--dataset={name}"
     builder = find_builder(name, data_dir)

@@ -26,16 +26,16 @@ def conv(
     1.7 M for Conv-6, which the layers it lists do not give.
 
     Args:
-        inputs: Standardised pixels, `[batch, height, width, channels]`.
-        classes: Number of logits.
-        kernels: Initializer of each kernel in turn.
-        convolutions: How many: "2", "4" or "6".
+      inputs: Standardised pixels, `[batch, height, width, channels]`.
+      classes: Number of logits.
+      kernels: Initializer of each kernel in turn.
+      convolutions: How many: "2", "4" or "6".
 
     Returns:
-        Logits, `[batch, classes]`.
+      Logits, `[batch, classes]`.
 
     Raises:
-        UnsuitableInputError: If the inputs are flat or too small for the poolings.
+      UnsuitableInputError: If the inputs are flat or too small for the poolings.
     """
     filters_of_pairs = _FILTERS_OF_PAIRS[convolutions]
     _check_size(inputs.shape, poolings=len(filters_of_pairs))

@@ -24,13 +24,13 @@ def lenet(
     """Connects a fully connected network; "300_100" is the one of arXiv:1803.03635, section 2.
 
     Args:
-        inputs: Standardised pixels, `[batch, height, width, channels]` or `[batch, features]`.
-        classes: Number of logits.
-        kernels: Initializer of each kernel in turn.
-        widths: Units of each hidden layer, joined by underscores.
+      inputs: Standardised pixels, `[batch, height, width, channels]` or `[batch, features]`.
+      classes: Number of logits.
+      kernels: Initializer of each kernel in turn.
+      widths: Units of each hidden layer, joined by underscores.
 
     Returns:
-        Logits, `[batch, classes]`.
+      Logits, `[batch, classes]`.
     """
     features = keras.layers.Flatten(name="flatten")(inputs)
     for number, units in enumerate(widths.strip("_").split("_"), start=1):

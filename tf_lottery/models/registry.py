@@ -36,12 +36,12 @@ def register(
     `groups` are the texts that the pattern's groups matched.
 
     Args:
-        pattern: The name, or a regular expression for the names of a whole family.
-        examples: Names of the family that can be built; for a plain name, the name itself.
-        shown: What lists of models show; by default the examples.
+      pattern: The name, or a regular expression for the names of a whole family.
+      examples: Names of the family that can be built; for a plain name, the name itself.
+      shown: What lists of models show; by default the examples.
 
     Returns:
-        The decorator.
+      The decorator.
     """
 
     def add(architecture: Callable) -> Callable:
@@ -66,10 +66,10 @@ def check_model_name(name: str) -> None:
     """Checks that `build_model` knows a name.
 
     Args:
-        name: A name as given to `--model`.
+      name: A name as given to `--model`.
 
     Raises:
-        ValueError: If the name is unknown; says which are known.
+      ValueError: If the name is unknown; says which are known.
     """
     _family_of(name)
 
@@ -87,18 +87,18 @@ def build_model(
     architecture and `init_seed` alone: the same in every process and under every strategy.
 
     Args:
-        name: A registered name, such as "lenet_300_100" or "conv2"; also the model's Keras name.
-        input_shape: Shape of one example, `(height, width, channels)` or `(features,)`.
-        classes: Number of logits, at least 2.
-        init_seed: Seed of the initial weights, at least 0.
-        normalization: Mean and variance of the pixels, one value for all or one per channel.
+      name: A registered name, such as "lenet_300_100" or "conv2"; also the model's Keras name.
+      input_shape: Shape of one example, `(height, width, channels)` or `(features,)`.
+      classes: Number of logits, at least 2.
+      init_seed: Seed of the initial weights, at least 0.
+      normalization: Mean and variance of the pixels, one value for all or one per channel.
 
     Returns:
-        A functional model, not compiled, that maps `[batch, *input_shape]` to
-        `[batch, classes]`.
+      A functional model, not compiled, that maps `[batch, *input_shape]` to
+      `[batch, classes]`.
 
     Raises:
-        ValueError: If the name is unknown, or if an argument does not fit the model.
+      ValueError: If the name is unknown, or if an argument does not fit the model.
     """
     family, groups = _family_of(name)
     _check_arguments(input_shape, classes, init_seed)
