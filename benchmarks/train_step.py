@@ -12,6 +12,7 @@ import tempfile
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 from pairs import alternate, print_ratios, time_call
@@ -93,8 +94,6 @@ def training_epoch(model: keras.Model, data: Dataset):
 
 
 def fit_epoch(model: keras.Model, data: Dataset, callbacks=()):
-    import tensorflow as tf
-
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1.2e-3), loss, ["accuracy"])
     images = data.train.images.astype(np.float32)

@@ -49,7 +49,7 @@ def test_configurations_cannot_be_changed():
         {"levels": -1}, {"batch_size": 0}, {"validation_examples": -1}, {"split_seed": -1},
         {"learning_rate": 0.0}, {"learning_rate": float("inf")}, {"learning_rate": float("nan")},
         {"momentum": 1.0, "optimizer": "sgd"}, {"momentum": 0.9, "optimizer": "adam"},
-        {"weight_decay": -1e-4}, {"replicate": -1}, {"init_seed": -1}, {"data_seed": -1},
+        {"weight_decay": -1e-4}, {"replicate": 0}, {"init_seed": -1}, {"data_seed": -1},
         {"steps_per_execution": 0}, {"optimizer": "adamw"}, {"pruning_scope": "local"},
         {"experiment": "branch"}, {"jit_compile": "yes"},
         {"name": "../escape"}, {"name": ".hidden"}, {"name": "a/b"}, {"name": ""},
@@ -67,7 +67,7 @@ def test_the_ends_of_the_ranges_are_allowed():
     config_from_values(
         {
             "levels": 0, "output_pruning_rate": 0.0, "conv_pruning_rate": 0.0, "weight_decay": 0.0,
-            "validation_examples": 0, "replicate": 0, "batch_size": 1, "steps_per_execution": 1,
+            "validation_examples": 0, "replicate": 1, "batch_size": 1, "steps_per_execution": 1,
             "optimizer": "sgd", "momentum": 0.0, "name": "a.B_c-1",
         }
     )  # fmt: skip

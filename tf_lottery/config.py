@@ -218,9 +218,9 @@ def _check(config: ExperimentConfig) -> None:
     for flag in ("conv_pruning_rate", "output_pruning_rate"):
         rate = getattr(pruning, flag)
         require(rate is None or 0 <= rate < 1, flag, rate, "use 0 <= rate < 1")
-    for flag in ("split_seed",):
-        require(config.data.split_seed >= 0, flag, config.data.split_seed, "use 0 or more")
-    for flag in ("replicate", "init_seed", "data_seed"):
+    require(config.data.split_seed >= 0, "split_seed", config.data.split_seed, "use 0 or more")
+    require(config.seeds.replicate >= 1, "replicate", config.seeds.replicate, "use 1 or more")
+    for flag in ("init_seed", "data_seed"):
         seed = getattr(config.seeds, flag)
         require(seed is None or seed >= 0, flag, seed, "use 0 or more")
     require(run.steps_per_execution is None or run.steps_per_execution >= 1,

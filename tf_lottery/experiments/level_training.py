@@ -15,7 +15,7 @@ from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import MetricsLog
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.training.evaluation import Evaluation, Evaluator
+from tf_lottery.training.evaluation import Evaluator
 from tf_lottery.training.event_log import EventLog
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.loop import StepCallback, TrainingDivergedError, train
@@ -171,7 +171,7 @@ class LevelTrainer:
         return callbacks
 
     def _evaluate(self, step: int) -> None:
-        metrics = {"train": Evaluation(*self._program.metrics())}
+        metrics = {"train": self._program.metrics()}
         metrics |= {name: run() for name, run in self._evaluators.items() if run is not None}
         row = {"step": step}
         for name, (loss, accuracy) in metrics.items():

@@ -135,6 +135,7 @@ def _fingerprint(dataset: Dataset) -> str:
     digest = hashlib.sha256()
     for split in (dataset.train, dataset.validation, dataset.test):
         if split is not None:
+            digest.update(str(split.images.shape).encode())
             digest.update(np.ascontiguousarray(split.images).data)
             digest.update(np.ascontiguousarray(split.labels).data)
     return digest.hexdigest()

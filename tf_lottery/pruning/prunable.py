@@ -10,7 +10,7 @@ import tf_keras as keras
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.schedule import IMPSchedule
-from tf_lottery.pruning.wrapper import MaskedLayer, prunable_kernels
+from tf_lottery.pruning.wrapper import MaskedLayer, prunable_kernels, unwrapped
 
 
 def prunable(
@@ -78,7 +78,7 @@ def strip(model: keras.Model) -> keras.Model:
 def leaf_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
     """Layers of a model and of the models in it, with their paths; a wrapper has its layer's."""
     for layer in model.layers:
-        name = layer.layer.name if isinstance(layer, MaskedLayer) else layer.name
+        name = unwrapped(layer).name
         if isinstance(layer, keras.Model):
             yield from leaf_layers(layer, f"{prefix}{name}/")
         else:
@@ -90,8 +90,7 @@ def model_variables(model: keras.Model) -> dict[str, tf.Variable]:
     named: dict[str, tf.Variable] = {}
     seen = set()
     for path, layer in leaf_layers(model):
-        inner = layer.layer if isinstance(layer, MaskedLayer) else layer
-        for variable in inner.weights:
+        for variable in unwrapped(layer).weights:
             if id(variable) in seen:
                 continue
             seen.add(id(variable))

@@ -49,6 +49,11 @@ def prunable_kernels(layer: keras.layers.Layer) -> dict[str, str]:
     return {}
 
 
+def unwrapped(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer that a `MaskedLayer` wraps; other layers as they are."""
+    return layer.layer if isinstance(layer, MaskedLayer) else layer
+
+
 class MaskConstraint(keras.constraints.Constraint):
     """Sets pruned weights to zero after every optimizer step.
 

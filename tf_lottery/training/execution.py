@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.pruning.prunable import leaf_layers
-from tf_lottery.pruning.wrapper import prunable_kernels
+from tf_lottery.pruning.wrapper import prunable_kernels, unwrapped
 
 _DEVICE_BYTES = 2 * 2**30
 
@@ -40,9 +40,9 @@ def choose_execution(
 ) -> ExecutionPlan:
     """Chooses by device, strategy and network.
 
-    XLA makes small dense networks faster everywhere, but its convolutions on CPUs are slow; there
-    only the optimizer's update is compiled. Under a strategy with several replicas on a CPU, XLA
-    cannot compile the reduction across them.
+    XLA makes networks of dense layers faster, but its convolutions on CPUs are slow; there only the
+    optimizer's update is compiled. Under a strategy with several replicas on a CPU, XLA cannot
+    compile the reduction across them.
 
     Args:
       model: the network.
@@ -55,8 +55,7 @@ def choose_execution(
     single = tf.distribute.get_strategy().num_replicas_in_sync == 1
     # Every prunable layer but Dense is a convolution.
     convolutional = any(
-        prunable_kernels(getattr(layer, "layer", layer))
-        and not isinstance(getattr(layer, "layer", layer), keras.layers.Dense)
+        prunable_kernels(unwrapped(layer)) and not isinstance(unwrapped(layer), keras.layers.Dense)
         for _, layer in leaf_layers(model)
     )
     automatic = single and not (on_cpu and convolutional)

@@ -12,7 +12,7 @@ _SECONDS_PER_CALL = 1.0
 
 
 class TrainingDivergedError(ArithmeticError):
-    """The loss is not finite."""
+    """A loss or a weight is not finite."""
 
 
 @dataclass(frozen=True)

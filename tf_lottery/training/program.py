@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.pruning.prunable import leaf_layers
-from tf_lottery.pruning.wrapper import prunable_kernels
+from tf_lottery.pruning.wrapper import prunable_kernels, unwrapped
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
 
@@ -223,6 +223,6 @@ def _kernel_ids(network: Network) -> set[int]:
     """Kernels of all Dense and convolution layers, whether they are pruned or not."""
     kernels = set()
     for _, layer in leaf_layers(network.model):
-        inner = getattr(layer, "layer", layer)
+        inner = unwrapped(layer)
         kernels.update(id(getattr(inner, name)) for name in prunable_kernels(inner))
     return kernels
