@@ -50,7 +50,7 @@ def test_configurations_cannot_be_changed():
         {"learning_rate": 0.0}, {"learning_rate": float("inf")}, {"learning_rate": float("nan")},
         {"momentum": 1.0, "optimizer": "sgd"}, {"momentum": 0.9, "optimizer": "adam"},
         {"weight_decay": -1e-4}, {"replicate": 0}, {"init_seed": -1}, {"data_seed": -1},
-        {"steps_per_execution": 0}, {"optimizer": "adamw"}, {"pruning_scope": "local"},
+        {"steps_per_execution": 0}, {"optimizer": "rmsprop"}, {"pruning_scope": "local"},
         {"experiment": "branch"}, {"jit_compile": "yes"},
         {"name": "../escape"}, {"name": ".hidden"}, {"name": "a/b"}, {"name": ""},
     ],

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.config_ranges import check_ranges
+
 
 def _option(default: Any, text: str, *, choices: tuple[str, ...] = (), path: bool = False) -> Any:
     return field(default=default, metadata={"help": text, "choices": choices, "path": path})
@@ -22,6 +24,23 @@ class DataConfig:
         200, "Examples held out of the training split to find the step of lowest validation loss."
     )
     split_seed: int = _option(0, "Seed that chooses the held-out examples.")
+    image_size: int | None = _option(
+        None,
+        "Side of the images that the network sees; unset: as stored. Smaller images in memory are "
+        "padded with black; streamed images are cropped and resized.",
+    )
+    shift_crop: int = _option(0, "Augmentation: shift images by up to so many pixels each way.")
+    random_flip: bool = _option(False, "Augmentation: mirror half of the images left to right.")
+    cutout: int = _option(0, "Augmentation: side of a square that is blanked out; 0: none.")
+    streaming: str = _option(
+        "auto",
+        "Read examples from the disk while training; auto: where images differ in size.",
+        choices=("auto", "on", "off"),
+    )
+    shuffle_buffer: int = _option(10_000, "Streamed examples among which the next is drawn.")
+    smallest_crop: float = _option(
+        0.08, "Smallest area of a random training crop of streamed images; 1: the central crop."
+    )
 
 
 @dataclass(frozen=True)
@@ -29,7 +48,21 @@ class ModelConfig:
     """Which network is trained."""
 
     model: str = _option(
-        "lenet_300_100", "lenet_300_100, any lenet_N_M_..., conv2, conv4 or conv6."
+        "lenet_300_100",
+        "lenet_300_100 or any lenet_N_M_...; conv2, conv4, conv6; for CIFAR resnet20 (32, 44, 56, "
+        "110; resnet20_w2: twice as wide), vgg16 (11, 13, 19), wideresnet_16_8, wideresnet_28_10; "
+        "for ImageNet resnet50 (18, 34, 101), inception_v3, mobilenet_v2; applications.NAME: any "
+        "network of tf_keras.applications.",
+    )
+    initializer: str = _option(
+        "glorot_normal",
+        "Distribution of the initial kernels.",
+        choices=("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
+    )
+    batch_norm: str = _option(
+        "per_replica",
+        "Statistics of batch normalization in training: each replica's own, or of all of them.",
+        choices=("per_replica", "synchronized"),
     )
 
 
@@ -39,11 +72,34 @@ class TrainingConfig:
 
     batch_size: int = _option(60, "Examples in a training step.")
     train_steps: str = _option("1000it", "Length of training, such as 50000it or 12ep.")
-    optimizer: str = _option("adam", "Optimizer.", choices=("sgd", "adam"))
-    learning_rate: float = _option(1.2e-3, "Learning rate.")
+    optimizer: str = _option("adam", "Optimizer.", choices=("sgd", "adam", "adamw"))
+    learning_rate: float = _option(1.2e-3, "Learning rate, the highest that is reached.")
+    lr_schedule: str = _option(
+        "constant",
+        "How the learning rate falls: not; by --lr_decay at --lr_milestones; along a line or a "
+        "half cosine to --final_learning_rate at the end of training.",
+        choices=("constant", "step", "linear", "cosine"),
+    )
+    lr_milestones: str = _option("", "Points of --lr_schedule=step: 32000it,48000it or 30ep,60ep.")
+    lr_decay: float = _option(0.1, "Factor of the learning rate at each milestone.")
+    final_learning_rate: float = _option(0.0, "Where --lr_schedule=linear or cosine ends.")
+    warmup_steps: str = _option("0it", "Length of a linear rise of the learning rate from 0.")
     momentum: float = _option(0.0, "Momentum of sgd.")
+    nesterov: bool = _option(False, "Nesterov's form of the momentum.")
     weight_decay: float = _option(
-        0.0, "Factor w of the L2 penalty w/2 * |kernel|^2; biases and normalization are exempt."
+        0.0, "Factor w of the weight decay of kernels; biases and normalization are exempt."
+    )
+    weight_decay_mode: str = _option(
+        "auto",
+        "l2: the gradient of the penalty w/2 * |kernel|^2; decoupled: kernels shrink by the "
+        "learning rate times w; auto: decoupled for adamw, else l2.",
+        choices=("auto", "l2", "decoupled"),
+    )
+    label_smoothing: float = _option(
+        0.0, "Share of the training target that is spread evenly over all classes."
+    )
+    clip_norm: float | None = _option(
+        None, "Largest norm of a step's gradient over all weights that remain; unset: any."
     )
     evaluate_every: str = _option(
         "1ep", "Steps between evaluations, which are also the points from which a run resumes."
@@ -51,11 +107,22 @@ class TrainingConfig:
     same_data_order: bool = _option(
         False, "Give every level the same data order; by default each draws its own."
     )
+    mixed_precision: str = _option(
+        "auto",
+        "Compute in bfloat16 with float32 weights; auto: on TPUs and on GPUs that have it.",
+        choices=("auto", "on", "off"),
+    )
     jit_compile: str = _option(
         "auto",
         "Compile training with XLA; auto: except for convolutions on a CPU, where XLA is slow.",
         choices=("auto", "on", "off"),
     )
+
+    @property
+    def decouples_weight_decay(self) -> bool:
+        """Whether the optimizer, not the loss, decays the weights."""
+        mode = self.weight_decay_mode
+        return mode == "decoupled" or (mode == "auto" and self.optimizer == "adamw")
 
 
 @dataclass(frozen=True)
@@ -113,6 +180,17 @@ class RunConfig:
     export_dir: str | None = _option(
         None, "Write the last level's ticket there as a SavedModel.", path=True
     )
+    distribution: str = _option(
+        "auto",
+        "Where the network is trained: one_device; mirrored: on all GPUs of this machine (or on "
+        "its virtual devices); multi_worker: on all machines that TF_CONFIG names; tpu: on --tpu. "
+        "auto: tpu if --tpu is given, multi_worker if TF_CONFIG is set, else all GPUs there are.",
+        choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
+    )
+    num_virtual_devices: int | None = _option(
+        None, "Split the CPU into so many devices, to try a distribution without GPUs."
+    )
+    tpu: str | None = _option(None, "Address or name of the TPU; 'local' on a TPU machine.")
     in_memory: str = _option(
         "auto",
         "Keep the training images in the device's memory; auto: up to 2 GiB of them. Otherwise "
@@ -136,7 +214,7 @@ class ExperimentConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self):
-        _check(self)
+        check_ranges(self)
 
     @property
     def init_seed(self) -> int:
@@ -187,44 +265,3 @@ def config_from_values(values: dict[str, Any]) -> ExperimentConfig:
     if remaining:
         raise ValueError(f"unknown configuration values: {', '.join(sorted(remaining))}.")
     return ExperimentConfig(**sections)
-
-
-def _check(config: ExperimentConfig) -> None:
-    def require(holds: bool, flag: str, value: Any, right: str) -> None:
-        if not holds:
-            raise ValueError(f"--{flag}={value} is out of range: {right}.")
-
-    for section in dataclasses.fields(config):
-        for option in dataclasses.fields(section.type):
-            value, choices = getattr(getattr(config, section.name), option.name), option.metadata
-            if choices["choices"]:
-                allowed = ", ".join(choices["choices"])
-                require(value in choices["choices"], option.name, value, f"use one of {allowed}")
-
-    training, pruning, run = config.training, config.pruning, config.run
-    require(config.data.validation_examples >= 0, "validation_examples",
-            config.data.validation_examples, "use 0 or more")  # fmt: skip
-    require(training.batch_size >= 1, "batch_size", training.batch_size, "use 1 or more")
-    require(0 < training.learning_rate < float("inf"), "learning_rate", training.learning_rate,
-            "use a positive number")  # fmt: skip
-    require(0 <= training.momentum < 1, "momentum", training.momentum, "use 0 <= momentum < 1")
-    require(not (training.momentum and training.optimizer != "sgd"), "momentum",
-            training.momentum, "only --optimizer=sgd has momentum")  # fmt: skip
-    require(0 <= training.weight_decay < float("inf"), "weight_decay", training.weight_decay,
-            "use 0 or more")  # fmt: skip
-    require(pruning.levels >= 0, "levels", pruning.levels, "use 0 or more")
-    require(0 < pruning.pruning_rate < 1, "pruning_rate", pruning.pruning_rate,
-            "use a fraction between 0 and 1, such as 0.2")  # fmt: skip
-    for flag in ("conv_pruning_rate", "output_pruning_rate"):
-        rate = getattr(pruning, flag)
-        require(rate is None or 0 <= rate < 1, flag, rate, "use 0 <= rate < 1")
-    require(config.data.split_seed >= 0, "split_seed", config.data.split_seed, "use 0 or more")
-    require(config.seeds.replicate >= 1, "replicate", config.seeds.replicate, "use 1 or more")
-    for flag in ("init_seed", "data_seed"):
-        seed = getattr(config.seeds, flag)
-        require(seed is None or seed >= 0, flag, seed, "use 0 or more")
-    require(run.steps_per_execution is None or run.steps_per_execution >= 1,
-            "steps_per_execution", run.steps_per_execution, "use 1 or more")  # fmt: skip
-    require(run.name is None or re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", run.name) is not None,
-            "name", run.name, "use letters, digits, '.', '_' and '-', not beginning with '.'",
-            )  # fmt: skip

@@ -1,0 +1,153 @@
+"""What the values of a configuration may be, each alone and together."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tf_lottery.config import ExperimentConfig
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+
+def check_ranges(config: ExperimentConfig) -> None:
+    """Checks all values that can be checked without data and network.
+
+    Raises:
+      ValueError: if a value is out of its range; names the flag.
+    """
+    for section in dataclasses.fields(config):
+        _check_choices(getattr(config, section.name))
+    _check_data(config)
+    _check_training(config)
+    _check_learning_rate(config)
+    _check_pruning(config)
+    _check_run(config)
+
+
+def _require(holds: bool, flag: str, value: Any, right: str) -> None:
+    if not holds:
+        raise ValueError(f"--{flag}={value} is out of range: {right}.")
+
+
+def _check_choices(section: Any) -> None:
+    for option in dataclasses.fields(section):
+        value, choices = getattr(section, option.name), option.metadata["choices"]
+        _require(
+            not choices or value in choices, option.name, value, f"use one of {', '.join(choices)}"
+        )
+
+
+def _check_data(config: ExperimentConfig) -> None:
+    data = config.data
+    for flag in ("validation_examples", "split_seed", "shift_crop", "cutout"):
+        _require(getattr(data, flag) >= 0, flag, getattr(data, flag), "use 0 or more")
+    _require(
+        data.image_size is None or data.image_size >= 1,
+        "image_size",
+        data.image_size,
+        "use 1 or more",
+    )
+    _require(data.shuffle_buffer >= 1, "shuffle_buffer", data.shuffle_buffer, "use 1 or more")
+    _require(0 < data.smallest_crop <= 1, "smallest_crop", data.smallest_crop, "use 0 < share <= 1")
+
+
+def _check_training(config: ExperimentConfig) -> None:
+    training = config.training
+    _require(training.batch_size >= 1, "batch_size", training.batch_size, "use 1 or more")
+    _require(0 <= training.momentum < 1, "momentum", training.momentum, "use 0 <= momentum < 1")
+    _require(
+        not (training.momentum and training.optimizer != "sgd"),
+        "momentum",
+        training.momentum,
+        "only --optimizer=sgd has momentum",
+    )
+    _require(
+        not training.nesterov or training.momentum > 0,
+        "nesterov",
+        training.nesterov,
+        "it is a form of momentum: give --momentum as well",
+    )
+    decay, mode = training.weight_decay, training.weight_decay_mode
+    _require(0 <= decay < math.inf, "weight_decay", decay, "use 0 or more")
+    _require(
+        not (training.optimizer == "adamw" and mode == "l2"),
+        "weight_decay_mode",
+        mode,
+        "adamw is Adam with decoupled weight decay; use --optimizer=adam for l2",
+    )
+    _require(
+        0 <= training.label_smoothing < 1,
+        "label_smoothing",
+        training.label_smoothing,
+        "use 0 <= share < 1",
+    )
+    _require(
+        training.clip_norm is None or 0 < training.clip_norm < math.inf,
+        "clip_norm",
+        training.clip_norm,
+        "use a positive number, or leave it out",
+    )
+
+
+def _check_learning_rate(config: ExperimentConfig) -> None:
+    training = config.training
+    rate, schedule, final = (
+        training.learning_rate,
+        training.lr_schedule,
+        training.final_learning_rate,
+    )
+    _require(0 < rate < math.inf, "learning_rate", rate, "use a positive number")
+    _require(0 < training.lr_decay < 1, "lr_decay", training.lr_decay, "use 0 < factor < 1")
+    _require(
+        bool(training.lr_milestones.strip()) == (schedule == "step"),
+        "lr_milestones",
+        training.lr_milestones,
+        "--lr_schedule=step needs points such as 32000it,48000it, and no other schedule has them",
+    )
+    _require(
+        final == 0 or (schedule in ("linear", "cosine") and 0 < final < rate),
+        "final_learning_rate",
+        final,
+        f"--lr_schedule=linear or cosine end at it, below --learning_rate={rate}",
+    )
+
+
+def _check_pruning(config: ExperimentConfig) -> None:
+    pruning = config.pruning
+    _require(pruning.levels >= 0, "levels", pruning.levels, "use 0 or more")
+    _require(
+        0 < pruning.pruning_rate < 1,
+        "pruning_rate",
+        pruning.pruning_rate,
+        "use a fraction between 0 and 1, such as 0.2",
+    )
+    for flag in ("conv_pruning_rate", "output_pruning_rate"):
+        rate = getattr(pruning, flag)
+        _require(rate is None or 0 <= rate < 1, flag, rate, "use 0 <= rate < 1")
+
+
+def _check_run(config: ExperimentConfig) -> None:
+    seeds, run = config.seeds, config.run
+    _require(seeds.replicate >= 1, "replicate", seeds.replicate, "use 1 or more")
+    for flag in ("init_seed", "data_seed"):
+        seed = getattr(seeds, flag)
+        _require(seed is None or seed >= 0, flag, seed, "use 0 or more")
+    for flag in ("steps_per_execution", "num_virtual_devices"):
+        number = getattr(run, flag)
+        _require(number is None or number >= 1, flag, number, "use 1 or more")
+    _require(
+        run.tpu is None or run.distribution in ("auto", "tpu"),
+        "tpu",
+        run.tpu,
+        f"--distribution={run.distribution} does not use it; use auto or tpu",
+    )
+    _require(
+        run.name is None or _NAME.fullmatch(run.name) is not None,
+        "name",
+        run.name,
+        "use letters, digits, '.', '_' and '-', not beginning with '.'",
+    )
