@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
         tf_lottery.run_experiment(config)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command continues where it stopped.")
-    except (ValueError, ArithmeticError) as error:
+    except (ValueError, ArithmeticError, ConnectionError) as error:
         sys.exit(f"Error: {error}")
 
 

@@ -30,14 +30,6 @@ def test_the_library_in_ten_lines(tmp_path, monkeypatch, capsys):
     assert tf_lottery.get_mask(model).remaining == round(22_200 * 0.6**5)
 
 
-def test_configurations_parse_and_are_all_in_the_readme():
-    from absl import flags
-
-    from tf_lottery.flags import config_from_flags, define_flags
-
-    for path in sorted((Path(__file__).parent.parent / "configs").glob("*.cfg")):
-        values = flags.FlagValues()
-        define_flags(values)
-        values(["main.py", f"--flagfile={path}"])
-        assert config_from_flags(values).name == path.stem
-        assert path.stem.removeprefix("cifar10_") in README
+def test_configurations_are_in_the_readme():
+    for path in (Path(__file__).parent.parent / "configs").glob("*.cfg"):
+        assert f"configs/{path.name}" in README

@@ -18,6 +18,7 @@ _MODULES = {
     "PruneAndRewind": "tf_lottery.tickets.callbacks",
     "SearchHistory": "tf_lottery.tickets.history",
     "TrainingDivergedError": "tf_lottery.training.loop",
+    "WorkerLostError": "tf_lottery.training.workers",
     "config_from_values": "tf_lottery.config",
     "export_saved_model": "tf_lottery.export.saved_model",
     "from_arrays": "tf_lottery.data",

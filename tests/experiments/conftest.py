@@ -174,6 +174,8 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
         workdir: Path,
         largest_file: int | None = None,
         last_file_operation: int | None = None,
+        environment: dict[str, str] | None = None,
+        mock_examples: int | None = None,
     ) -> MainProcess:
         tiny = {f"--{name}": value for name, value in _TINY.items()}
         request = {
@@ -184,6 +186,8 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
             "log": str(logs / f"{next(numbers)}.txt"),
             "largest_file": largest_file,
             "last_file_operation": last_file_operation,
+            "environment": environment or {},
+            "mock_examples": mock_examples,
         }
         Path(request["log"]).touch()
         process = context.Process(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.data import epoch_order
+from tf_lottery.data import Epoch, epoch_order
 
 _CASES = {
     "--pruning_rate=0": ("--pruning_rate=0.0", "between 0 and 1"),
@@ -31,6 +31,17 @@ _CASES = {
     "--name=../other": ("--name=../other", "letters, digits"),
     "--model=resnet_99": ("--model=resnet_99", "lenet_300_100", "conv2"),
     "--model=lenet_0": ("--model=lenet_0", "lenet_N_M"),
+    "--model=inception_v3": ("--model=inception_v3", "(8, 8, 1)", "75"),
+    "--model=applications.MobileNet9": ("applications.MobileNet9", "MobileNet"),
+    "--lr_schedule=step": ("--lr_milestones=", "32000it,48000it"),
+    "--warmup_steps=45it": ("--warmup_steps=45it", "45"),
+    "--label_smoothing=1": ("--label_smoothing=1.0", "0 <= share < 1"),
+    "--shift_crop=9": ("--shift_crop=9", "8x8", "at most 8"),
+    "--image_size=4": ("--image_size=4", "8"),
+    "--streaming=on": ("--streaming=on", "digits"),
+    "--tpu=grpc://127.0.0.1:1": ("--tpu=grpc://127.0.0.1:1", "no TPU can be reached"),
+    "--distribution=multi_worker": ("--distribution=multi_worker", "TF_CONFIG"),
+    "--num_virtual_devices=7": ("--batch_size=60", "7 replicas", "such as 63"),
     "--dataset=no_such_set": ("--dataset=no_such_set", "digits"),
     "--no_such_flag=1": ("no_such_flag",),
     "banana": ("unexpected arguments: banana",),
@@ -106,7 +117,7 @@ def test_diverging_at_a_later_level_keeps_the_finished_ones(run_tiny, snapshot, 
     steps, batch = 8, 2
 
     def comes_along(seed, level):
-        return 63 in epoch_order(seed, level, 0, 64)[: steps * batch - batch]
+        return 63 in epoch_order(Epoch(seed, level, 0), 64)[: steps * batch - batch]
 
     seed = next(seed for seed in range(99) if comes_along(seed, 1) and not comes_along(seed, 0))
     flags = {"data_seed": seed, "batch_size": batch, "train_steps": f"{steps - 1}it"}

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.experiments import level_training
 from tf_lottery.store.tensors import load_tensors
+from tf_lottery.training import program
 
 
 @pytest.fixture
 def drawn_orders(monkeypatch):
     """The data orders that were trained on since the last time the list was cleared."""
-    orders, draw = [], level_training.epoch_order
+    orders, draw = [], program.epoch_order
 
     def record(*arguments):
         orders.append(draw(*arguments).tolist())
         return draw(*arguments)
 
-    monkeypatch.setattr(level_training, "epoch_order", record)
+    monkeypatch.setattr(program, "epoch_order", record)
     return orders
 
 

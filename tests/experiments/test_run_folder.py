@@ -10,7 +10,7 @@ import tf_keras as keras
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tf_lottery
-from tf_lottery.data import epoch_order, load_dataset
+from tf_lottery.data import Epoch, epoch_order, load_dataset
 from tf_lottery.store.tensors import load_tensors
 
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
@@ -86,7 +86,7 @@ def test_levels_train_from_the_rewound_weights(run_tiny, tmp_path):
     data = load_dataset("digits", validation_examples=200, split_seed=0).train
     epoch_steps = len(data) // 60
     for step in range(7, 45):
-        order = epoch_order(1, 1, step // epoch_steps, len(data))
+        order = epoch_order(Epoch(1, 1, step // epoch_steps), len(data))
         batch = order[step % epoch_steps * 60 :][:60]
         with tf.GradientTape() as tape:
             logits = model(data.images[batch].astype(np.float32), training=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.plan import PruningPlan, keep_highest
+from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.scores import magnitude
 
 SHAPES = {"first/kernel": (13, 7), "conv/kernel": (3, 3, 2, 5), "output/kernel": (7, 4)}
@@ -41,47 +41,6 @@ def draw(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndar
 
 
 KINDS = ["distinct", "ties", "zeros", "signed zeros", "infinite", "equal magnitudes"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(4))
-def test_keep_highest_against_sorting(kind: str, seed: int):
-    rng = np.random.default_rng(seed)
-    shapes = [tuple(rng.integers(1, 7, rng.integers(1, 4))) for _ in range(rng.integers(1, 5))]
-    # Signs stay: among scores, -0.0 and 0.0 are a tie too.
-    scores = [draw(kind, shape, rng) for shape in shapes]
-    masks = [rng.random(shape) < 0.8 for shape in shapes]
-    alive = sum(int(mask.sum()) for mask in masks)
-    for count in {0, 1, alive // 3, alive // 2, max(alive - 1, 0), alive} & set(range(alive + 1)):
-        kept = keep_highest(scores, masks, count)
-        for ours, theirs in zip(kept, reference_keep(scores, masks, count), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-
-
-def test_keep_highest_does_not_touch_its_arguments():
-    scores, masks = [np.array([3.0, 1.0, 2.0])], [np.array([True, True, False])]
-    assert keep_highest(scores, masks, 1)[0].tolist() == [True, False, False]
-    assert masks[0].tolist() == [True, True, False]
-    assert scores[0].tolist() == [3.0, 1.0, 2.0]
-
-
-def test_first_of_equal_scores_remain():
-    ones = [np.ones((2, 2)), np.ones(3)]
-    kept = keep_highest(ones, [np.ones((2, 2), bool), np.ones(3, bool)], 5)
-    assert kept[0].all()
-    assert kept[1].tolist() == [True, False, False]
-
-
-def test_nan_of_a_survivor_is_an_error():
-    scores = np.array([1.0, np.nan, 2.0])
-    with pytest.raises(ValueError, match="NaN"):
-        keep_highest([scores], [np.array([True, True, True])], 1)
-    assert keep_highest([scores], [np.array([True, False, True])], 1)[0].tolist() == [0, 0, 1]
-
-
-def test_more_than_survive_cannot_be_kept():
-    with pytest.raises(ValueError, match=r"3 weights.*only 2"):
-        keep_highest([np.ones(4)], [np.array([True, True, False, False])], 3)
 
 
 def sizes_of(shapes: dict[str, tuple[int, ...]]) -> dict[str, int]:
@@ -144,6 +103,32 @@ def test_global_scope_ranks_layers_of_one_rate_together(kind: str):
     if kind == "distinct":
         densities = mask.densities()
         assert densities["output/kernel"] > 2 * densities["first/kernel"]
+
+
+@pytest.mark.parametrize("kind", ["distinct", "ties", "zeros", "signed zeros"])
+def test_large_groups_against_sorting(kind: str):
+    """Arrays and ties beyond what is ranked in one piece, in three groups."""
+    shapes = {
+        "first": (3, 3, 8, 64),
+        "conv": (3, 3, 64, 128),
+        "hidden": (300, 300),
+        "out": (9, 700),
+    }
+    rates = {"first": 0.2, "conv": 0.3, "hidden": 0.2, "out": 0.1}
+    sizes = sizes_of(shapes)
+    plan = PruningPlan.build(sizes, rates, "global")
+    rng = np.random.default_rng(3)
+    mask = Mask.ones_like({name: np.empty(shape) for name, shape in shapes.items()})
+    for level in (1, 2):
+        weights = {name: draw(kind, shape, rng) for name, shape in shapes.items()}
+        scores = magnitude(weights, mask)
+        groups = [
+            (names, round(sum(sizes[name] for name in names) * (1 - rate) ** level))
+            for names, rate in ((["first", "hidden"], 0.2), (["conv"], 0.3), (["out"], 0.1))
+        ]
+        new = plan.prune(scores, mask, level)
+        assert new == expected_level(scores, mask, groups)
+        mask = new
 
 
 @pytest.mark.parametrize("kind", ["distinct", "ties", "signed zeros"])

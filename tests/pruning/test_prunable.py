@@ -213,3 +213,43 @@ def test_normalization_is_copied_but_not_masked():
         strict=True,
     ):  # fmt: skip
         np.testing.assert_array_equal(variables[f"norm/{name}"], variable)
+
+
+@pytest.mark.parametrize(
+    ("build", "size", "kernels"),
+    [
+        pytest.param(keras.applications.MobileNetV3Small, 32, 54, marks=pytest.mark.slow),
+        pytest.param(keras.applications.EfficientNetB0, 32, 82, marks=pytest.mark.slow),
+        pytest.param(keras.applications.InceptionV3, 75, 95, marks=pytest.mark.slow),
+        pytest.param(keras.applications.ConvNeXtTiny, 32, 59, marks=pytest.mark.slow),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_networks_of_keras(build: Callable[..., keras.Model], size: int, kernels: int):
+    """Some hold TensorFlow operations, rescaling and layers of classes of their own."""
+    original = build(weights=None, input_shape=(size, size, 3), classes=3)
+    images = np.random.default_rng(0).normal(size=(2, size, size, 3)).astype(np.float32)
+    model = prunable(original)
+    np.testing.assert_array_equal(model(images), original(images))
+    assert len(get_mask(model)) == kernels
+    assert len(model_variables(model)) == len(original.weights)
+    mask = half_mask(model)
+    set_mask(model, mask)
+    variables = model_variables(model)
+    assert not any(variables[name].numpy()[~array].any() for name, array in mask.items())
+    plain = strip(model)
+    np.testing.assert_array_equal(plain(images), model(images))
+    assert not any(isinstance(module, MaskedLayer) for module in plain.submodules)
+
+
+def test_a_mask_that_does_not_fit_changes_nothing():
+    model = prunable(randomize(sequential()))
+    before = model.get_weights()
+    hidden, output = np.zeros((6, 8), bool), np.zeros((3, 8), bool)
+    with pytest.raises(ValueError, match=r"output/kernel has shape \(8, 3\).*\(3, 8\)"):
+        set_mask(model, Mask({"hidden/kernel": hidden, "output/kernel": output}))
+    with pytest.raises(ValueError, match=r"prunable weights are .*output/kernel"):
+        set_mask(model, Mask({"hidden/kernel": hidden}))
+    assert get_mask(model).density == 1.0
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.training.evaluation import Evaluator
+from tf_lottery.data import ArrayEvaluationStream, Split
+from tf_lottery.training.evaluation import Evaluation, Evaluator, StreamedEvaluator
 from tf_lottery.training.execution import ExecutionPlan
 
 
@@ -37,31 +38,59 @@ def expected(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> tupl
     return losses.mean(), np.mean(logits.argmax(1) == labels)
 
 
+def evaluate(
+    model: keras.Model, data: tuple[np.ndarray, np.ndarray], streamed: bool, **plan
+) -> Evaluation:
+    plan = ExecutionPlan(**{"evaluation_batch": 8, **plan})
+    if streamed:
+        return StreamedEvaluator(model, ArrayEvaluationStream(Split(*data)), plan)()
+    return Evaluator(model, Split(*data), plan)()
+
+
+EITHER_WAY = pytest.mark.parametrize("streamed", [False, True], ids=["resident", "streamed"])
+
+
+@EITHER_WAY
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 29])
-def test_against_numpy(count: int, compiled: bool):
-    model, (images, labels) = network(), examples(count)
-    evaluate = Evaluator(model, images, labels, ExecutionPlan(compiled, False, 1, 8))
-    loss, accuracy = expected(model, images, labels)
-    result = evaluate()
+def test_against_numpy(count: int, compiled: bool, streamed: bool):
+    model, data = network(), examples(count)
+    loss, accuracy = expected(model, *data)
+    result = evaluate(model, data, streamed, compile_loop=compiled)
     assert result.loss == pytest.approx(loss, rel=1e-5)
     assert result.accuracy == accuracy
-    assert evaluate() == result
 
 
-def test_it_sees_the_weights_as_they_are_now():
+@EITHER_WAY
+def test_it_sees_the_weights_as_they_are_now(streamed: bool):
     model, (images, labels) = network(), examples(20)
-    evaluate = Evaluator(model, images, labels, ExecutionPlan(True, False, 1, 8))
-    evaluate()
+    plan = ExecutionPlan(compile_loop=True, evaluation_batch=8)
+    split = Split(images, labels)
+    evaluate = (
+        StreamedEvaluator(model, ArrayEvaluationStream(split), plan)
+        if streamed
+        else Evaluator(model, split, plan)
+    )
+    first = evaluate()
+    assert evaluate() == first
     model.set_weights([-w for w in model.get_weights()])
     loss, accuracy = expected(model, images, labels)
     assert evaluate() == (pytest.approx(loss, rel=1e-5), accuracy)
 
 
-def test_two_replicas(mirrored: tf.distribute.Strategy):
-    images, labels = examples(11)
+@EITHER_WAY
+@pytest.mark.parametrize("count", [3, 4, 11, 16])
+def test_two_replicas(mirrored: tf.distribute.Strategy, count: int, streamed: bool):
+    data = examples(count)
     with mirrored.scope():
         model = network()
-        result = Evaluator(model, images, labels, ExecutionPlan(False, False, 1, 4))()
-    loss, accuracy = expected(model, images, labels)
+        result = evaluate(model, data, streamed, evaluation_batch=4)
+    loss, accuracy = expected(model, *data)
     assert result == (pytest.approx(loss, rel=1e-5), accuracy)
+
+
+def test_the_number_of_replicas_changes_no_bit(mirrored: tf.distribute.Strategy):
+    data = examples(29)
+    alone = evaluate(network(), data, streamed=False, evaluation_batch=4)
+    with mirrored.scope():
+        assert evaluate(network(), data, streamed=False, evaluation_batch=4) == alone

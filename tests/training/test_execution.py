@@ -25,27 +25,44 @@ def convolutional() -> keras.Model:
 
 def test_dense_networks_are_compiled_whole():
     plan = choose_execution(dense())
-    assert plan.compile_step
+    assert plan.compile_loop
     assert plan.steps_per_execution > 1
 
 
 def test_convolutions_are_not_compiled_on_a_cpu_even_unpruned_ones():
     plan = choose_execution(convolutional())
-    assert not plan.compile_step
+    assert not plan.compile_loop
     assert plan.compile_update
 
 
 def test_several_replicas_on_a_cpu_are_not_compiled(mirrored: tf.distribute.Strategy):
     with mirrored.scope():
         plan = choose_execution(dense())
-    assert not plan.compile_step
+    assert not plan.compile_loop
     assert not plan.compile_update
 
 
+def test_reductions_across_replicas_are_never_compiled(mirrored: tf.distribute.Strategy):
+    with mirrored.scope():
+        plan = choose_execution(dense(), jit_compile="on")
+    assert plan.compile_gradients
+    assert not plan.compile_loop
+    assert not plan.compile_update
+
+
+def test_waiting_replicas_cannot_be_compiled(mirrored: tf.distribute.Strategy):
+    with mirrored.scope():
+        norm = keras.layers.experimental.SyncBatchNormalization()
+        model = prunable(keras.Sequential([keras.layers.Dense(3, input_shape=(6,)), norm]))
+        with pytest.raises(ValueError, match=r"--jit_compile=on.*--batch_norm=synchronized"):
+            choose_execution(model, jit_compile="on")
+        assert not choose_execution(model).compile_gradients
+
+
 def test_the_user_decides_if_wanted():
-    assert choose_execution(convolutional(), jit_compile="on").compile_step
+    assert choose_execution(convolutional(), jit_compile="on").compile_loop
     plan = choose_execution(dense(), jit_compile="off", steps_per_execution=7)
-    assert (plan.compile_step, plan.compile_update, plan.steps_per_execution) == (False, False, 7)
+    assert (plan.compile_loop, plan.compile_update, plan.steps_per_execution) == (False, False, 7)
 
 
 def test_large_data_stay_with_the_host_unless_wanted():

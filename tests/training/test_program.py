@@ -8,20 +8,23 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.data import ArrayStream, Augmentation, Epoch, Split, epoch_order
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import prunable, set_mask
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.program import ResidentProgram, StreamedProgram, TrainingProgram
+from tf_lottery.training.step import StepOptions, TrainingStep
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 3, (48, 6)).astype(np.uint8)
 LABELS = (np.arange(48) % 3).astype(np.int32)
-ORDER = np.random.default_rng(1).permutation(48)
+EPOCH = Epoch(data_seed=1, level=0, number=0)
+ORDER = epoch_order(EPOCH, 48)
 
-PLAIN = ExecutionPlan(False, False, 1, 16)
-UPDATE = ExecutionPlan(False, True, 2, 16)
-COMPILED = ExecutionPlan(True, True, 3, 16)
+PLAIN = ExecutionPlan()
+UPDATE = ExecutionPlan(compile_update=True, steps_per_execution=2)
+COMPILED = ExecutionPlan(compile_loop=True, steps_per_execution=3)
 PLANS = {"plain": PLAIN, "compiled update": UPDATE, "compiled": COMPILED}
 EVERY_PLAN = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 
@@ -47,11 +50,26 @@ def build_network(optimizer: keras.optimizers.Optimizer | None = None, **dense) 
 
 
 def build_program(
-    network: Network, plan: ExecutionPlan, *, batch_size: int = 4, weight_decay: float = 0.01
+    network: Network,
+    plan: ExecutionPlan,
+    *,
+    images: np.ndarray = IMAGES,
+    batch_size: int = 4,
+    weight_decay: float = 0.01,
+    **options,
 ) -> TrainingProgram:
-    return TrainingProgram(
-        network, IMAGES, LABELS, batch_size=batch_size, weight_decay=weight_decay, plan=plan
+    augmentation = Augmentation()
+    step = TrainingStep(
+        network,
+        StepOptions(batch_size, weight_decay, **options),
+        lambda pixels, draws: pixels,
+        compile_gradients=plan.compile_gradients,
+        compile_update=plan.compile_update,
     )
+    data = Split(images, LABELS)
+    if plan.data_on_device:
+        return ResidentProgram(step, data, augmentation, batch_size, plan)
+    return StreamedProgram(step, ArrayStream(data, augmentation), batch_size, plan)
 
 
 def same_state(one: Network, two: Network) -> None:
@@ -72,7 +90,7 @@ def assert_pruned_are_zero(network: Network) -> None:
 def test_pruned_weights_are_zero(plan: ExecutionPlan):
     network = build_network(keras.optimizers.Adam(0.05, jit_compile=False))
     before = network.weights()
-    build_program(network, plan).run(ORDER, 0, 11)
+    build_program(network, plan).run(EPOCH, 0, 11)
     assert network.step == 11
     assert_pruned_are_zero(network)
     assert not np.array_equal(before["hidden/kernel"], network.weights()["hidden/kernel"])
@@ -84,7 +102,7 @@ def test_steps_per_execution_changes_no_bit(plan: ExecutionPlan):
     for steps in (1, 4):
         network = build_network()
         program = build_program(network, dataclasses.replace(plan, steps_per_execution=steps))
-        program.run(ORDER, 0, 10)
+        program.run(EPOCH, 0, 10)
         networks.append((network, program.metrics()))
     (one_by_one, metrics), (by_fours, metrics_by_fours) = networks
     same_state(one_by_one, by_fours)
@@ -95,9 +113,9 @@ def test_steps_per_execution_changes_no_bit(plan: ExecutionPlan):
 def test_where_the_data_are_changes_no_bit(plan: ExecutionPlan):
     on_device, sent = build_network(), build_network()
     program = build_program(on_device, plan)
-    program.run(ORDER, 1, 11)
+    program.run(EPOCH, 1, 11)
     sending = build_program(sent, dataclasses.replace(plan, data_on_device=False))
-    sending.run(ORDER, 1, 11)
+    sending.run(EPOCH, 1, 11)
     same_state(on_device, sent)
     assert program.metrics() == sending.metrics()
 
@@ -106,10 +124,10 @@ def test_where_the_data_are_changes_no_bit(plan: ExecutionPlan):
 def test_split_runs_change_no_bit(plan: ExecutionPlan):
     whole, parts = build_network(), build_network()
     program = build_program(whole, plan)
-    program.run(ORDER, 0, 10)
+    program.run(EPOCH, 0, 10)
     program_of_parts = build_program(parts, plan)
-    program_of_parts.run(ORDER, 0, 3)
-    program_of_parts.run(ORDER, 3, 10)
+    program_of_parts.run(EPOCH, 0, 3)
+    program_of_parts.run(EPOCH, 3, 10)
     same_state(whole, parts)
     assert program.metrics() == program_of_parts.metrics()
 
@@ -140,7 +158,7 @@ def by_hand(network: Network, steps: int, weight_decay: float) -> list[np.ndarra
 def test_it_equals_training_by_hand(plan: ExecutionPlan):
     ours, theirs = (build_network(kernel_regularizer=keras.regularizers.L2(0.3)) for _ in range(2))
     program = build_program(ours, plan, weight_decay=0.05)
-    program.run(ORDER, 0, 5)
+    program.run(EPOCH, 0, 5)
     logits = np.concatenate(by_hand(theirs, 5, weight_decay=0.05)).astype(np.float64)
     expected = theirs.weights()
     for name, value in ours.weights().items():
@@ -157,8 +175,8 @@ def test_weight_decay_is_the_gradient_of_the_penalty():
     rate, decay = 0.5, 0.25
     plain, decayed = (build_network(keras.optimizers.SGD(rate)) for _ in range(2))
     before = plain.weights()
-    build_program(plain, PLAIN, weight_decay=0.0).run(ORDER, 0, 1)
-    build_program(decayed, PLAIN, weight_decay=decay).run(ORDER, 0, 1)
+    build_program(plain, PLAIN, weight_decay=0.0).run(EPOCH, 0, 1)
+    build_program(decayed, PLAIN, weight_decay=decay).run(EPOCH, 0, 1)
     without = plain.weights()
     for name, value in decayed.weights().items():
         penalty = rate * decay * before[name] if name.endswith("kernel") else 0.0
@@ -171,15 +189,15 @@ def test_layers_that_are_not_pruned_decay_too():
     )
     before = model.get_layer("kept").kernel.numpy()
     network = Network(prunable(model, exclude=["kept"]), keras.optimizers.SGD(1e-9))
-    build_program(network, PLAIN, weight_decay=1e8).run(ORDER, 0, 1)
+    build_program(network, PLAIN, weight_decay=1e8).run(EPOCH, 0, 1)
     np.testing.assert_allclose(network.weights()["kept/kernel"], before * 0.9, atol=1e-6)
 
 
 def test_metrics_are_reset_when_read():
     program = build_program(build_network(keras.optimizers.SGD(0.0)), PLAIN)
-    program.run(ORDER, 0, 4)
+    program.run(EPOCH, 0, 4)
     first = program.metrics()
-    program.run(ORDER, 0, 4)
+    program.run(EPOCH, 0, 4)
     assert program.metrics() == first
     assert program.metrics() == (0.0, 0.0)
 
@@ -190,10 +208,10 @@ def test_the_first_step_without_a_finite_loss_is_named(plan: ExecutionPlan):
     network.optimizer.iterations.assign(20)
     images = IMAGES.astype(np.float32)
     images[ORDER[6 * 4 + 1]] = np.nan
-    program = TrainingProgram(network, images, LABELS, batch_size=4, weight_decay=0.0, plan=plan)
-    program.run(ORDER, 0, 6)
+    program = build_program(network, plan, images=images, weight_decay=0.0)
+    program.run(EPOCH, 0, 6)
     assert program.first_bad_step() is None
-    program.run(ORDER, 6, 12)
+    program.run(EPOCH, 6, 12)
     assert program.first_bad_step() == 20 + 7
     program.metrics()
     assert program.first_bad_step() is None
@@ -221,7 +239,7 @@ def test_two_replicas_train_like_one(mirrored: tf.distribute.Strategy, data_on_d
             masks = {n: initial.random(a.shape) < 0.5 for n, a in network.mask.items()}
             set_mask(network.model, Mask(masks))
             program = build_program(network, plan)
-            program.run(ORDER, 0, 10)
+            program.run(EPOCH, 0, 10)
             networks.append((network, program.metrics(), program.first_bad_step()))
     (one, metrics, _), (two, metrics_of_two, bad_step) = networks
     assert_pruned_are_zero(two)
@@ -239,13 +257,6 @@ def test_two_replicas_report_the_bad_step(mirrored: tf.distribute.Strategy):
         network = build_network()
         images = IMAGES.astype(np.float32)
         images[ORDER[2 * 4 + 3]] = np.inf  # on the second replica alone
-        program = TrainingProgram(
-            network, images, LABELS, batch_size=4, weight_decay=0.0, plan=PLAIN
-        )
-        program.run(ORDER, 0, 4)
+        program = build_program(network, PLAIN, images=images, weight_decay=0.0)
+        program.run(EPOCH, 0, 4)
         assert program.first_bad_step() == 3
-
-
-def test_replicas_must_share_the_batch(mirrored: tf.distribute.Strategy):
-    with mirrored.scope(), pytest.raises(ValueError, match=r"batch_size=5.*2 replicas"):
-        build_program(build_network(), PLAIN, batch_size=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -66,6 +67,16 @@ class Dataset:
         mean = _channel_means(pixels, lambda channel, chunk: chunk)
         variance = _channel_means(pixels, lambda channel, chunk: (chunk - mean[channel]) ** 2)
         return mean, variance
+
+    def fingerprint(self) -> str:
+        """Returns the SHA-256 of all images and labels: equal for equal data alone."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.validation, self.test):
+            if split is not None:
+                digest.update(str(split.images.shape).encode())
+                digest.update(np.ascontiguousarray(split.images).data)
+                digest.update(np.ascontiguousarray(split.labels).data)
+        return digest.hexdigest()
 
 
 def checked_dataset(

@@ -1,20 +1,65 @@
-"""The order in which an epoch goes through the training examples."""
+"""The SGD noise of an epoch: the order of its examples, and the seeds of all else that is drawn."""
 
 from __future__ import annotations
+
+import enum
+from typing import NamedTuple
 
 import numpy as np
 
 
-def epoch_order(data_seed: int, level: int, epoch: int, examples: int) -> np.ndarray:
+class Epoch(NamedTuple):
+    """Names the SGD noise of one epoch: equal epochs have the same noise, others their own.
+
+    Attributes:
+      data_seed: Seed of the SGD noise, at least 0.
+      level: Number of prunings so far, at least 0.
+      number: Number of epochs before this one in the level, at least 0.
+    """
+
+    data_seed: int
+    level: int
+    number: int
+
+
+class Noise(enum.IntEnum):
+    """What is drawn in an epoch besides the order of its examples."""
+
+    AUGMENTATION = 1
+    FILE_ORDER = 2
+    SHUFFLE_BUFFER = 3
+    CROPS = 4
+
+
+def noise_seed(epoch: Epoch, noise: Noise | None = None) -> np.random.SeedSequence:
+    """Returns the seed of one kind of noise in one epoch, independent of all others.
+
+    Args:
+      epoch: The epoch.
+      noise: What is drawn; None for the order of the examples.
+
+    Returns:
+      The seed.
+
+    Raises:
+      ValueError: If a seed, level or number is negative.
+    """
+    for argument, value in zip(("--data_seed", "level", "epoch"), epoch, strict=True):
+        if value < 0:
+            raise ValueError(f"{argument}={value} must be at least 0.")
+    # A spawn key keeps the parts apart: in one list, a large seed would spill into the level.
+    spawn_key = (epoch.level, epoch.number) if noise is None else (*epoch[1:], int(noise))
+    return np.random.SeedSequence(epoch.data_seed, spawn_key=spawn_key)
+
+
+def epoch_order(epoch: Epoch, examples: int) -> np.ndarray:
     """Draws the order of one epoch.
 
     It depends on the arguments alone, so that a resumed run goes on in the same order, and every
     level, being trained anew, draws its own.
 
     Args:
-      data_seed: Seed of the SGD noise, at least 0.
-      level: Number of prunings so far, at least 0.
-      epoch: Number of epochs before this one in the level, at least 0.
+      epoch: The epoch.
       examples: Number of training examples, at least 1.
 
     Returns:
@@ -23,14 +68,9 @@ def epoch_order(data_seed: int, level: int, epoch: int, examples: int) -> np.nda
     Raises:
       ValueError: If a seed, level or epoch is negative, or if there are no examples.
     """
-    for argument, value in (("--data_seed", data_seed), ("level", level), ("epoch", epoch)):
-        if value < 0:
-            raise ValueError(f"{argument}={value} must be at least 0.")
     if examples < 1:
         raise ValueError(f"examples={examples} must be at least 1.")
-    # A spawn key keeps the three apart: in one list, a large seed would spill into the level.
-    seed = np.random.SeedSequence(data_seed, spawn_key=(level, epoch))
-    generator = np.random.Generator(np.random.Philox(seed))
+    generator = np.random.Generator(np.random.Philox(noise_seed(epoch)))
     return generator.permutation(np.arange(examples, dtype=np.int32))
 
 
@@ -38,7 +78,7 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     """Counts the full batches of an epoch.
 
     The examples that do not fill a last batch are left out of the epoch. They are the last of
-    `epoch_order`, so they differ from epoch to epoch.
+    the epoch's order, so they differ from epoch to epoch.
 
     Args:
       examples: Number of training examples.

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from tf_lottery.data.dataset import Dataset
 from tf_lottery.data.digits import load_digits
+from tf_lottery.data.image_size import padded
 from tf_lottery.data.splits import with_validation
-from tf_lottery.data.tfds_source import load_tfds
+from tf_lottery.data.streamed import StreamedDataset, load_streamed
+from tf_lottery.data.tfds_set import ImageSet, find_image_set
+from tf_lottery.data.tfds_source import load_into_memory
+
+_STREAMING = ("auto", "on", "off")
 
 
 def load_dataset(
@@ -15,8 +20,13 @@ def load_dataset(
     manual_dir: str | None = None,
     validation_examples: int = 0,
     split_seed: int = 0,
-) -> Dataset:
-    """Loads an image-classification set into memory.
+    image_size: int | None = None,
+    streaming: str = "auto",
+    shuffle_buffer: int = 10_000,
+    smallest_crop: float = 0.08,
+    random_flip: bool = False,
+) -> Dataset | StreamedDataset:
+    """Loads an image-classification set into memory, or opens it for streaming from the disk.
 
     Args:
       name: "digits" (embedded in scikit-learn), or a set of tensorflow-datasets: "mnist",
@@ -25,17 +35,52 @@ def load_dataset(
       manual_dir: A folder with the set's downloaded archives, for machines without internet.
       validation_examples: How many training examples to hold out for validation.
       split_seed: Draws which ones, at least 0.
+      image_size: Side of the images, in pixels: smaller images in memory are surrounded with
+        zeros, streamed ones are cropped and resized. None: as stored.
+      streaming: "on", "off", or "auto": where images differ in size.
+      shuffle_buffer: Streamed training examples among which the next is drawn.
+      smallest_crop: Smallest area of the training crops of streamed images, as a fraction of the
+        image; 1: the crop for evaluation.
+      random_flip: Whether half of the streamed training images are mirrored left to right.
+        Those in memory are mirrored by `Augmentation`.
 
     Returns:
-      The checked data set. Where a set has no test split, its validation split is the test set.
+      The checked data set. Where a set has no labelled test split, its validation split is the
+      test set.
 
     Raises:
       ValueError: If the set is unknown, cannot be downloaded or prepared, is damaged, is not an
-        image-classification set of one image size, does not fit the memory, or has too few
-        examples for the held-out ones.
+        image-classification set, does not fit the memory, has too few examples for the held-out
+        ones, or if its images do not fit `image_size` and `streaming`.
     """
+    if streaming not in _STREAMING:
+        raise ValueError(f"--streaming={streaming} is not one of {', '.join(_STREAMING)}.")
     if name == "digits":
-        dataset = load_digits()
-    else:
-        dataset = load_tfds(name, data_dir=data_dir, manual_dir=manual_dir)
+        if streaming == "on":
+            raise ValueError("--streaming=on: --dataset=digits is not on the disk; use auto.")
+        dataset = padded(load_digits(), image_size)
+        return with_validation(dataset, validation_examples, split_seed)
+    image_set = find_image_set(name, data_dir)
+    if _is_streamed(image_set, streaming):
+        return load_streamed(
+            image_set,
+            manual_dir=manual_dir,
+            validation_examples=validation_examples,
+            split_seed=split_seed,
+            image_size=image_size,
+            shuffle_buffer=shuffle_buffer,
+            smallest_crop=smallest_crop,
+            random_flip=random_flip,
+        )
+    dataset = load_into_memory(image_set, manual_dir, image_size)
     return with_validation(dataset, validation_examples, split_seed)
+
+
+def _is_streamed(image_set: ImageSet, streaming: str) -> bool:
+    if streaming == "off" and image_set.image_sizes_differ:
+        raise ValueError(
+            f"--streaming=off: {image_set.flag} has images of varying size, shape "
+            f"{image_set.image.shape}, which cannot be kept in memory; use --streaming=auto with "
+            "--image_size."
+        )
+    return streaming == "on" or image_set.image_sizes_differ

@@ -7,6 +7,28 @@ import dataclasses
 import numpy as np
 
 from tf_lottery.data.dataset import Dataset, Split
+from tf_lottery.data.shared_memory import shareable_rows
+
+
+def check_held_out(training_examples: int, examples: int, seed: int) -> None:
+    """Checks that so many examples can be held out.
+
+    Args:
+      training_examples: How many there are to divide.
+      examples: How many of them to hold out.
+      seed: Draws which ones.
+
+    Raises:
+      ValueError: If `examples` or `seed` is negative, or if no example would remain.
+    """
+    largest = training_examples - 1
+    if not 0 <= examples <= largest:
+        raise ValueError(
+            f"--validation_examples={examples} must be between 0 and {largest}: they are held out "
+            f"of {training_examples} training examples, of which at least 1 must remain."
+        )
+    if seed < 0:
+        raise ValueError(f"--split_seed={seed} must be at least 0.")
 
 
 def hold_out(split: Split, examples: int, seed: int) -> tuple[Split, Split]:
@@ -23,19 +45,12 @@ def hold_out(split: Split, examples: int, seed: int) -> tuple[Split, Split]:
     Raises:
       ValueError: If `examples` or `seed` is negative, or if no example would remain.
     """
-    largest = len(split) - 1
-    if not 0 <= examples <= largest:
-        raise ValueError(
-            f"--validation_examples={examples} must be between 0 and {largest}: they are held out "
-            f"of {len(split)} training examples, of which at least 1 must remain."
-        )
-    if seed < 0:
-        raise ValueError(f"split_seed={seed} must be at least 0.")
+    check_held_out(len(split), examples, seed)
     order = np.random.Generator(np.random.Philox(seed)).permutation(len(split))
     held_out, remaining = np.sort(order[:examples]), np.sort(order[examples:])
     return (
-        Split(split.images[remaining], split.labels[remaining]),
-        Split(split.images[held_out], split.labels[held_out]),
+        Split(shareable_rows(split.images, remaining), split.labels[remaining]),
+        Split(shareable_rows(split.images, held_out), split.labels[held_out]),
     )
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _DOWNLOAD_RETRIES = 4
 _MOST_FILES_NAMED = 8
 _LONGEST_CAUSE = 300
+# tfds prepares ImageNet without the splits whose archives are missing.
+_IMAGENET_ARCHIVE = re.compile(r"ILSVRC2012_img_\w+\.tar")
 
 
 def find_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
@@ -65,7 +67,8 @@ def prepare(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None
 
     Raises:
       ValueError: If `manual_dir` does not exist, if the archives are neither there nor can be
-        downloaded, if one has a wrong checksum, or if the set cannot be prepared.
+        downloaded, if one has a wrong checksum, or if the set cannot be prepared. For a set that
+        must be downloaded by hand, it says which files are needed.
     """
     import requests
     import tensorflow_datasets as tfds
@@ -76,6 +79,7 @@ def prepare(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None
             f"--manual_dir={manual_dir} is not a folder: name the one that holds the downloaded "
             f"archives of {flag}, or leave the flag out to download them."
         )
+    _check_archives(builder, flag, manual_dir)
     config = tfds.download.DownloadConfig(
         manual_dir=manual_dir, try_download_gcs=manual_dir is None
     )
@@ -93,10 +97,41 @@ def prepare(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None
         ) from error
     # A set's own code runs here: it may raise anything, about archives, packages or the disk.
     except Exception as error:
+        folder = _manual_folder(builder, manual_dir)
+        if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not folder.exists():
+            problem = f"there is no folder {folder}"
+            raise ValueError(_by_hand(builder, flag, problem)) from error
         raise ValueError(
             f"{flag} cannot be prepared in --data_dir={builder.data_dir_root}"
             f"{_in_folder(manual_dir, ' from ')}: {_in_one_line(error)}"
         ) from error
+
+
+def _check_archives(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None) -> None:
+    """Refuses a folder that lacks archives, before tfds prepares a set of what there is."""
+    folder = _manual_folder(builder, manual_dir)
+    # Where there is no folder, tfds itself stops; under its mock_data, it needs none.
+    if builder.data_path.exists() or not folder.is_dir():
+        return
+    instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS or ""
+    found = {path.name for path in folder.iterdir()}
+    missing = sorted(set(_IMAGENET_ARCHIVE.findall(instructions)) - found)
+    if missing or (instructions and not found):
+        raise ValueError(_by_hand(builder, flag, f"{folder} lacks {', '.join(missing) or 'them'}"))
+
+
+def _manual_folder(builder: tfds.core.DatasetBuilder, manual_dir: str | None) -> pathlib.Path:
+    default = pathlib.Path(builder.data_dir_root, "downloads", "manual")
+    return pathlib.Path(manual_dir).expanduser() if manual_dir else default
+
+
+def _by_hand(builder: tfds.core.DatasetBuilder, flag: str, problem: str) -> str:
+    instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+    return (
+        f"{flag} is made of files that must be downloaded by hand, and {problem}. Fill "
+        f"--manual_dir as tensorflow-datasets says: {instructions} Or point --data_dir at a folder "
+        f"with a prepared copy ({builder.info.full_name})."
+    )
 
 
 def _unknown_message(name: str) -> str:

@@ -1,12 +1,13 @@
 """Runs an experiment: data and network, iterative magnitude pruning, table, figure, export."""
 
 import dataclasses
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.data import Dataset
+from tf_lottery.experiments.level_records import LevelRecords, NoRecords, WrittenRecords
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.export.saved_model import check_export_dir, export_saved_model
@@ -19,9 +20,13 @@ from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 from tf_lottery.store.metrics import write_csv
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.seal import checksum
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.load import load_ticket
 from tf_lottery.tickets.run_journal import RunJournal
+from tf_lottery.tickets.shared_journal import SharedJournal
+from tf_lottery.training.strategy import open_strategy
+from tf_lottery.training.workers import Workers
 
 
 def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> list[LevelSummary]:
@@ -32,12 +37,40 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
       dataset: your own data (`tf_lottery.from_arrays`) in place of the set the flags name.
 
     Returns:
-      A summary of each level.
+      A summary of each level; nothing to workers that are not the chief.
 
     Raises:
-      ValueError: if the configuration or the run folder is not in order; before training.
+      ValueError: if the configuration, the devices or the run folder are not in order; before
+        training.
       TrainingDivergedError: if a loss is not finite; finished levels are kept.
+      WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
+    strategy = open_strategy(config.run)
+    with strategy.scope():
+        workers = Workers(strategy)
+        with workers.together():
+            return _run(config, dataset, workers)
+
+
+def _run(config: ExperimentConfig, dataset: Dataset | None, workers: Workers) -> list[LevelSummary]:
+    workers.on_chief(lambda: _check_export_dir(config))
+    experiment = prepare(config, dataset)
+    _check_same_experiment(experiment, workers)
+    with ExitStack() as resources:
+        run = workers.on_chief(lambda: resources.enter_context(_open_run(experiment)))
+        try:
+            _find_tickets(experiment, run, workers)
+        except BaseException:
+            # A run that diverged or was interrupted has found something too; if not even that can
+            # be written, the first error says why.
+            with suppress(RunFolderError):
+                if run is not None:
+                    _report(run, config)
+            raise
+        return workers.on_chief(lambda: _finish(run, experiment)) or []
+
+
+def _check_export_dir(config: ExperimentConfig) -> None:
     if config.run.export_dir:
         target, run_path = check_export_dir(config.run.export_dir), config.run_path.absolute()
         if target in (run_path, *run_path.parents):
@@ -45,47 +78,69 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
                 f"--export_dir={config.run.export_dir} is or holds the run folder {run_path}; "
                 "choose another folder."
             )
-    experiment = prepare(config, dataset)
-    with RunFolder.open(
+
+
+def _check_same_experiment(experiment: Experiment, workers: Workers) -> None:
+    content = {"identity": experiment.config.identity(), "details": experiment.details}
+    number = int(checksum(content)[:15], 16)
+    others = [index for index, own in enumerate(workers.all(number)) if own != number]
+    if others:
+        raise ValueError(
+            f"worker {workers.index} was given other flags, data or versions than "
+            f"{', '.join(f'worker {index}' for index in others)}; start all with the same command."
+        )
+
+
+def _open_run(experiment: Experiment) -> RunFolder:
+    config = experiment.config
+    run = RunFolder.open(
         config.run_path,
         config.identity(),
         experiment.details,
         flags_text(config),
         defaults=ExperimentConfig().identity(),
-    ) as run:
-        _check_data(run, experiment)
-        try:
-            _find_tickets(experiment, run)
-        except BaseException:
-            # A run that diverged or was interrupted has found something too; if not even that can
-            # be written, the first error says why.
-            with suppress(RunFolderError):
-                _report(run, config)
-            raise
-        summaries = _report(run, config)
-        if config.run.export_dir:
-            export_saved_model(load_ticket(run.path, experiment.levels), config.run.export_dir)
-            print(f"SavedModel: {config.run.export_dir}")
-    return summaries
+    )
+    try:
+        _check_details(run, experiment)
+    except ValueError:
+        run.close()
+        raise
+    return run
 
 
-def _find_tickets(experiment: Experiment, run: RunFolder) -> None:
-    lengths, journal = experiment.lengths, _SummarizingJournal(run)
+def _find_tickets(experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
+    lengths = experiment.lengths
+    journal = SharedJournal(None if run is None else _SummarizingJournal(run), workers)
     steps = [lengths.train_steps - lengths.first(level) for level in range(experiment.levels + 1)]
     finished = [level for level in range(experiment.levels + 1) if journal.is_complete(level)]
-    with ProgressReporter(experiment.levels, steps) as progress:
-        for level in finished:
-            progress.skip_level(level)
+    # Only the chief reports.
+    with ProgressReporter(experiment.levels, steps) if run else nullcontext() as progress:
+
+        def records_of(level: int) -> LevelRecords:
+            return NoRecords() if run is None else WrittenRecords(run, level, lengths, progress)
+
+        if run is not None:
+            for level in finished:
+                progress.skip_level(level)
         if len(finished) == experiment.levels + 1:
             return
         iterative_magnitude_pruning(
             experiment.network,
             experiment.plan,
             experiment.levels,
-            LevelTrainer(experiment, run, journal, progress),
+            LevelTrainer(experiment, journal, records_of, workers),
             journal,
             rewind_optimizer=experiment.config.pruning.rewind_optimizer,
         )
+
+
+def _finish(run: RunFolder, experiment: Experiment) -> list[LevelSummary]:
+    config = experiment.config
+    summaries = _report(run, config)
+    if config.run.export_dir:
+        export_saved_model(load_ticket(run.path, experiment.levels), config.run.export_dir)
+        print(f"SavedModel: {config.run.export_dir}")
+    return summaries
 
 
 class _SummarizingJournal(RunJournal):
@@ -113,9 +168,26 @@ def _report(run: RunFolder, config: ExperimentConfig) -> list[LevelSummary]:
     return summaries
 
 
-def _check_data(run: RunFolder, experiment: Experiment) -> None:
-    if run.details["data_sha256"] != experiment.details["data_sha256"]:
+def _check_details(run: RunFolder, experiment: Experiment) -> None:
+    """Checks what the flags leave open: the data, and what was chosen by the devices."""
+    begun, now = run.details, experiment.details
+    if begun["data_sha256"] != now["data_sha256"]:
         raise RunFolderMismatchError(
             f"--dataset={experiment.config.data.dataset}: the examples are not those that "
             f"{Path(run.path)} was begun with; check --data_dir, or choose another --name."
+        )
+    precision = begun.get("precision", "float32")
+    if precision != now["precision"]:
+        flag = "off" if precision == "float32" else "on"
+        raise RunFolderMismatchError(
+            f"--mixed_precision={experiment.config.training.mixed_precision} means "
+            f"{now['precision']} on these devices, but {Path(run.path)} was begun with "
+            f"{precision}; go on where it was begun, or give --mixed_precision={flag} and another "
+            "--name."
+        )
+    replicas = begun.get("replicas", 1)
+    if replicas != now["replicas"]:
+        print(
+            f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
+            "results will differ in rounding, and with --batch_norm=per_replica in more than that."
         )

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.models.registry import UnsuitableInputError, register
+from tf_lottery.models.images import check_images
+from tf_lottery.models.registry import register
 
 _FILTERS_OF_PAIRS = {"2": (64,), "4": (64, 128), "6": (64, 128, 256)}
 _DENSE_UNITS = (256, 256)
 
 
 @register(r"conv([246])", examples=("conv2", "conv4", "conv6"))
-def conv(
-    inputs: tf.Tensor,
-    classes: int,
-    kernels: Iterator[keras.initializers.Initializer],
-    convolutions: str,
-) -> tf.Tensor:
+def conv(inputs: tf.Tensor, classes: int, convolutions: str) -> tf.Tensor:
     """Connects pairs of 3x3 convolutions, each pair with a 2x2 max-pooling, and dense layers.
 
     On 32x32x3 images and 10 classes they have 4.3 M, 2.4 M and 2.3 M weights. The figure says
@@ -28,7 +22,6 @@ def conv(
     Args:
       inputs: Standardised pixels, `[batch, height, width, channels]`.
       classes: Number of logits.
-      kernels: Initializer of each kernel in turn.
       convolutions: How many: "2", "4" or "6".
 
     Returns:
@@ -38,32 +31,15 @@ def conv(
       UnsuitableInputError: If the inputs are flat or too small for the poolings.
     """
     filters_of_pairs = _FILTERS_OF_PAIRS[convolutions]
-    _check_size(inputs.shape, poolings=len(filters_of_pairs))
+    check_images(inputs, halvings=len(filters_of_pairs))
     features = inputs
     for pair, filters in enumerate(filters_of_pairs, start=1):
         for number in (2 * pair - 1, 2 * pair):
             features = keras.layers.Conv2D(
-                filters,
-                kernel_size=3,
-                padding="same",
-                activation="relu",
-                kernel_initializer=next(kernels),
-                name=f"conv_{number}",
+                filters, kernel_size=3, padding="same", activation="relu", name=f"conv_{number}"
             )(features)
         features = keras.layers.MaxPooling2D(name=f"pool_{pair}")(features)
     features = keras.layers.Flatten(name="flatten")(features)
     for number, units in enumerate(_DENSE_UNITS, start=1):
-        features = keras.layers.Dense(
-            units, activation="relu", kernel_initializer=next(kernels), name=f"dense_{number}"
-        )(features)
-    return keras.layers.Dense(classes, kernel_initializer=next(kernels), name="output")(features)
-
-
-def _check_size(shape: tuple[int | None, ...], poolings: int) -> None:
-    if len(shape) != 4:
-        raise UnsuitableInputError("it needs (height, width, channels), not flat features.")
-    smallest = 2**poolings
-    if min(shape[1:3]) < smallest:
-        raise UnsuitableInputError(
-            f"it halves height and width {poolings} times, so each must be at least {smallest}."
-        )
+        features = keras.layers.Dense(units, activation="relu", name=f"dense_{number}")(features)
+    return keras.layers.Dense(classes, name="output")(features)

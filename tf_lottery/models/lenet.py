@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import tensorflow as tf
 import tf_keras as keras
 
@@ -15,18 +13,12 @@ from tf_lottery.models.registry import register
     examples=("lenet_300_100",),
     shown=("lenet_300_100", "lenet_N_M_…"),
 )
-def lenet(
-    inputs: tf.Tensor,
-    classes: int,
-    kernels: Iterator[keras.initializers.Initializer],
-    widths: str,
-) -> tf.Tensor:
+def lenet(inputs: tf.Tensor, classes: int, widths: str) -> tf.Tensor:
     """Connects a fully connected network; "300_100" is the one of arXiv:1803.03635, section 2.
 
     Args:
       inputs: Standardised pixels, `[batch, height, width, channels]` or `[batch, features]`.
       classes: Number of logits.
-      kernels: Initializer of each kernel in turn.
       widths: Units of each hidden layer, joined by underscores.
 
     Returns:
@@ -34,10 +26,7 @@ def lenet(
     """
     features = keras.layers.Flatten(name="flatten")(inputs)
     for number, units in enumerate(widths.strip("_").split("_"), start=1):
-        features = keras.layers.Dense(
-            int(units),
-            activation="relu",
-            kernel_initializer=next(kernels),
-            name=f"dense_{number}",
-        )(features)
-    return keras.layers.Dense(classes, kernel_initializer=next(kernels), name="output")(features)
+        features = keras.layers.Dense(int(units), activation="relu", name=f"dense_{number}")(
+            features
+        )
+    return keras.layers.Dense(classes, name="output")(features)

@@ -7,18 +7,22 @@ import difflib
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.models.assembly import Variant, assemble
+from tf_lottery.models.images import UnsuitableInputError
+
 
 @dataclasses.dataclass(frozen=True)
 class _Family:
     pattern: str
-    shown: tuple[str, ...]
     examples: tuple[str, ...]
+    shown: tuple[str, ...]
+    spelled: tuple[str, ...]
     architecture: Callable[..., tf.Tensor]
 
 
@@ -26,27 +30,37 @@ _FAMILIES: list[_Family] = []
 
 
 def register(
-    pattern: str, *, examples: Sequence[str] = (), shown: Sequence[str] = ()
+    pattern: str,
+    *,
+    examples: Sequence[str] = (),
+    shown: Sequence[str] = (),
+    spelled: Sequence[str] = (),
 ) -> Callable[[Callable], Callable]:
     """Registers an architecture under its name.
 
-    The decorated function maps `(inputs, classes, kernels, *groups)` to logits `[batch, classes]`:
-    `inputs` are standardised pixels, a symbolic tensor; `classes` is the number of logits;
-    `kernels` yields the initializer of each kernel in turn, to be taken with `next(kernels)`;
-    `groups` are the texts that the pattern's groups matched.
+    The decorated function maps `(inputs, classes, *groups)` to logits `[batch, classes]`, in plain
+    Keras: `inputs` are standardised pixels, a `keras.Input`; `classes` is the number of logits;
+    `groups` are the texts that the pattern's groups matched, None for a group left out. How
+    kernels are drawn and batches normalized, and in which dtypes, is not its concern. It gives
+    layers names that tell where they are, since masks are stored by them, and raises
+    `UnsuitableInputError` for inputs of a shape that it cannot take.
 
     Args:
       pattern: The name, or a regular expression for the names of a whole family.
-      examples: Names of the family that can be built; for a plain name, the name itself.
+      examples: Names of the family that can be built, the cheapest first; for a plain name, the
+        name itself.
       shown: What lists of models show; by default the examples.
+      spelled: Names that are suggested in place of a similar unknown one; by default the examples.
 
     Returns:
       The decorator.
     """
 
     def add(architecture: Callable) -> Callable:
-        buildable = tuple(examples) or (pattern,)
-        _FAMILIES.append(_Family(pattern, tuple(shown) or buildable, buildable, architecture))
+        names = tuple(examples) or (pattern,)
+        _FAMILIES.append(
+            _Family(pattern, names, tuple(shown) or names, tuple(spelled) or names, architecture)
+        )
         return architecture
 
     return add
@@ -60,6 +74,11 @@ def model_names() -> list[str]:
 def example_models() -> list[str]:
     """Returns names that `build_model` accepts, at least one of every registered architecture."""
     return sorted(itertools.chain.from_iterable(family.examples for family in _FAMILIES))
+
+
+def cheapest_models() -> list[str]:
+    """Returns the first example of every registered architecture, its cheapest to train."""
+    return sorted(family.examples[0] for family in _FAMILIES)
 
 
 def check_model_name(name: str) -> None:
@@ -80,18 +99,29 @@ def build_model(
     classes: int,
     init_seed: int,
     normalization: tuple[Sequence[float], Sequence[float]],
+    *,
+    initializer: str = "glorot_normal",
+    batch_norm: str = "per_replica",
+    dtype_policy: str = "float32",
 ) -> keras.Model:
     """Builds a model that maps raw pixels to logits.
 
     Its first layer, "normalization", standardises the pixels. The weights depend on the
-    architecture and `init_seed` alone: the same in every process and under every strategy.
+    architecture, `init_seed` and `initializer` alone: the same in every process and under every
+    strategy.
 
     Args:
-      name: A registered name, such as "lenet_300_100" or "conv2"; also the model's Keras name.
+      name: A registered name, such as "lenet_300_100" or "resnet20"; also the model's Keras name.
       input_shape: Shape of one example, `(height, width, channels)` or `(features,)`.
       classes: Number of logits, at least 2.
       init_seed: Seed of the initial weights, at least 0.
       normalization: Mean and variance of the pixels, one value for all or one per channel.
+      initializer: Distribution of the kernels: "glorot_normal", "glorot_uniform" (Glorot and
+        Bengio, 2010), "he_normal" or "he_uniform" (arXiv:1502.01852).
+      batch_norm: In training, normalize with the statistics of each replica's batch,
+        "per_replica", or of all replicas' batches, "synchronized".
+      dtype_policy: In which dtypes the network computes: "float32", "mixed_bfloat16" or
+        "mixed_float16". Weights, standardised pixels and logits are float32 with each.
 
     Returns:
       A functional model, not compiled, that maps `[batch, *input_shape]` to
@@ -101,45 +131,39 @@ def build_model(
       ValueError: If the name is unknown, or if an argument does not fit the model.
     """
     family, groups = _family_of(name)
-    _check_arguments(input_shape, classes, init_seed)
+    _check_arguments(input_shape, classes)
+    variant = Variant(init_seed, initializer, batch_norm, dtype_policy)
     mean, variance = _checked_normalization(normalization, input_shape[-1])
-    inputs = keras.Input(shape=input_shape, dtype="float32", name="images")
-    standardised = keras.layers.Normalization(
-        axis=-1, mean=mean, variance=variance, name="normalization"
-    )(inputs)
+    standardise = keras.layers.Normalization(
+        axis=-1, mean=mean, variance=variance, dtype="float32", name="normalization"
+    )
     try:
-        logits = family.architecture(standardised, classes, _glorot_normal(init_seed), *groups)
+        return assemble(
+            name,
+            lambda inputs: family.architecture(inputs, classes, *groups),
+            tuple(input_shape),
+            standardise,
+            variant,
+        )
     except UnsuitableInputError as error:
         raise ValueError(
             f"--model={name} does not fit images of shape {input_shape}: {error}"
         ) from error
-    return keras.Model(inputs, logits, name=name)
-
-
-class UnsuitableInputError(Exception):
-    """Raised by an architecture whose inputs are of a shape that it cannot take."""
 
 
 def _family_of(name: str) -> tuple[_Family, tuple[str, ...]]:
     for family in _FAMILIES:
         if match := re.fullmatch(family.pattern, name):
             return family, match.groups()
-    close = difflib.get_close_matches(name, example_models())
-    meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    spelled = {name.lower(): name for family in _FAMILIES for name in family.spelled}
+    close = difflib.get_close_matches(name.lower(), spelled)
+    meant = f" Did you mean {' or '.join(map(spelled.get, close))}?" if close else ""
     raise ValueError(
         f"--model={name} is not a known model.{meant} Known are: {', '.join(model_names())}."
     )
 
 
-def _glorot_normal(init_seed: int) -> Iterator[keras.initializers.Initializer]:
-    """Yields each layer's initializer, seeded from `(init_seed, layer index)`."""
-    for index in itertools.count():
-        state = np.random.SeedSequence([init_seed, index]).generate_state(1)
-        # TensorFlow takes seeds as signed 32-bit numbers.
-        yield keras.initializers.GlorotNormal(seed=int(state[0]) >> 1)
-
-
-def _check_arguments(input_shape: tuple[int, ...], classes: int, init_seed: int) -> None:
+def _check_arguments(input_shape: tuple[int, ...], classes: int) -> None:
     if len(input_shape) not in (1, 3) or any(size < 1 for size in input_shape):
         raise ValueError(
             f"input_shape={input_shape} must be (height, width, channels) or (features,), each at "
@@ -147,8 +171,6 @@ def _check_arguments(input_shape: tuple[int, ...], classes: int, init_seed: int)
         )
     if classes < 2:
         raise ValueError(f"classes={classes} must be at least 2.")
-    if init_seed < 0:
-        raise ValueError(f"--init_seed={init_seed} must be at least 0.")
 
 
 def _checked_normalization(

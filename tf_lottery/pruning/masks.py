@@ -138,7 +138,7 @@ def _unpack(file: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
         bits, size = file[f"{name}:bits"], int(np.prod(shape))
         if bits.dtype != np.uint8 or bits.shape != (-(-size // 8),):
             raise ValueError(f"the bits of {name} do not fit its shape {shape}")
-        yield name, np.unpackbits(bits, count=size).astype(bool).reshape(shape)
+        yield name, np.unpackbits(bits, count=size).view(bool).reshape(shape)
 
 
 def _check_shapes(mask: Mask, arrays: Mapping[str, np.ndarray], what: str) -> None:

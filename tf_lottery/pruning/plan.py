@@ -1,11 +1,12 @@
 """Which weights compete with each other, and how many of them remain at each level."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.ranking import keep_highest
 from tf_lottery.pruning.schedule import IMPSchedule
 
 SCOPES = ("global", "layerwise")
@@ -109,44 +110,3 @@ class PruningPlan:
             )
             kept.update(zip(group.names, arrays, strict=True))
         return Mask({name: kept[name] for name in mask})
-
-
-def keep_highest(
-    scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], count: int
-) -> list[np.ndarray]:
-    """Keeps the `count` highest scores among the survivors.
-
-    Among equal scores those that come first remain: arrays in the given order, row-major within.
-
-    Args:
-      scores: arrays of scores.
-      masks: boolean arrays of the same shapes, True where a weight survives so far.
-      count: number of weights to keep over all arrays.
-
-    Returns:
-      New boolean arrays, `count` True entries in all, each within its old mask.
-
-    Raises:
-      ValueError: if a survivor's score is NaN or fewer than `count` weights survive.
-    """
-    surviving = np.concatenate([s[m] for s, m in zip(scores, masks, strict=True)])
-    if np.isnan(surviving).any():
-        raise ValueError("a score is NaN: the network has diverged and cannot be ranked.")
-    if count > surviving.size:
-        raise ValueError(f"{count} weights should remain, but only {surviving.size} are left.")
-    if count == 0:
-        kept = np.zeros(surviving.size, bool)
-    else:
-        first_kept = surviving.size - count
-        threshold = np.partition(surviving, first_kept)[first_kept]
-        kept = surviving > threshold
-        ties = np.flatnonzero(surviving == threshold)
-        kept[ties[: count - np.count_nonzero(kept)]] = True
-    results, start = [], 0
-    for mask in masks:
-        result = np.zeros(mask.shape, bool)
-        end = start + np.count_nonzero(mask)
-        result[mask] = kept[start:end]
-        results.append(result)
-        start = end
-    return results

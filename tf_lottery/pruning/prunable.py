@@ -60,7 +60,8 @@ def prunable(
 def strip(model: keras.Model) -> keras.Model:
     """Copies a prunable model without the wrappers: plain Keras layers with sparse weights.
 
-    tfmot's `strip_pruning` does the same without copying the layers.
+    tfmot's `strip_pruning` does the same without copying the layers. One of several workers may
+    call it alone; normalization statistics are then the mean of that worker's replicas.
 
     Args:
       model: a model made by `prunable`.
@@ -127,15 +128,22 @@ def set_mask(model: keras.Model, mask: Mask) -> None:
       ValueError: if the mask does not fit the model.
     """
     variables = masked_variables(model)
-    weights = {name: weight.numpy() for name, (weight, _) in variables.items()}
-    if set(mask) != set(weights):
+    if set(mask) != set(variables):
         raise ValueError(
-            f"the mask is of {sorted(mask)}, but the prunable weights are {sorted(weights)}."
+            f"the mask is of {sorted(mask)}, but the prunable weights are {sorted(variables)}."
         )
-    for name, array in mask.apply(weights).items():
+    for name, array in mask.items():
+        shape = tuple(variables[name][0].shape)
+        if array.shape != shape:
+            raise ValueError(
+                f"{name} has shape {shape} in the model, but {array.shape} in the mask."
+            )
+    for name, array in mask.items():
         weight, variable = variables[name]
-        weight.assign(array)
-        variable.assign(mask[name].astype(variable.dtype.as_numpy_dtype))
+        # On the device: only the mask travels to it, and no weight back and forth.
+        alive = tf.convert_to_tensor(array)
+        weight.assign(tf.where(alive, weight, tf.zeros([], weight.dtype)))
+        variable.assign(tf.cast(alive, variable.dtype))
 
 
 def pruning_plan(model: keras.Model, pruning_rate: float, scope: str) -> PruningPlan:
@@ -189,8 +197,28 @@ def _clone(
     clone = keras.models.clone_model(model, clone_function=copy)
     for layer, new in copies.values():
         if not isinstance(layer, keras.Model):
-            new.set_weights(layer.get_weights())
+            new.set_weights(_weight_values(layer))
     return clone
+
+
+def _weight_values(layer: keras.layers.Layer) -> list[np.ndarray]:
+    """What `layer.get_weights()` returns, by the replicas of this worker alone.
+
+    Normalization statistics differ among replicas; to average them over the replicas of all
+    workers, `get_weights` would wait until the other workers call it too.
+    """
+    if not any(isinstance(weight, tf.distribute.DistributedValues) for weight in layer.weights):
+        return layer.get_weights()
+    return [
+        np.mean(
+            [replica.numpy() for replica in weight.values],
+            axis=0,
+            dtype=weight.dtype.as_numpy_dtype,
+        )
+        if weight.synchronization == tf.VariableSynchronization.ON_READ
+        else weight.numpy()
+        for weight in unwrapped(layer).weights
+    ]
 
 
 def _check_model(model: keras.Model) -> None:

@@ -121,7 +121,8 @@ def _write(prefix: Path, arrays: dict[str, np.ndarray]) -> None:
                 prefix=str(prefix),
                 tensor_names=list(arrays),
                 shape_and_slices=[""] * len(arrays),
-                tensors=[tf.convert_to_tensor(array) for array in arrays.values()],
+                # One copy; conversion alone would hold two of each until all are written.
+                tensors=[tf.identity(array) for array in arrays.values()],
             )
     except tf.errors.OpError as error:
         raise StorageError(prefix, _reason(error)) from error

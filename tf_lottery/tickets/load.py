@@ -15,7 +15,10 @@ from tf_lottery.training.network import set_weights
 
 
 def build_prunable_model(
-    identity: dict[str, Any], details: dict[str, Any], init_seed: int
+    identity: dict[str, Any],
+    details: dict[str, Any],
+    init_seed: int,
+    dtype_policy: str = "float32",
 ) -> keras.Model:
     """The network of an experiment, with its initial weights.
 
@@ -23,6 +26,7 @@ def build_prunable_model(
       identity: flag values: the network and its pruning rates by kind of layer.
       details: input_shape, classes, pixel_mean and pixel_variance of the data.
       init_seed: draws the weights.
+      dtype_policy: Keras policy of the layers; tickets are loaded in float32.
     """
     model = build_model(
         identity["model"],
@@ -30,6 +34,10 @@ def build_prunable_model(
         details["classes"],
         init_seed,
         (details["pixel_mean"], details["pixel_variance"]),
+        # Runs made before there was a choice have neither.
+        initializer=identity.get("initializer", "glorot_normal"),
+        batch_norm=identity.get("batch_norm", "per_replica"),
+        dtype_policy=dtype_policy,
     )
     rates = {}
     kernel_layers = [layer for layer in model.layers if prunable_kernels(layer)]

@@ -16,17 +16,19 @@ class ExecutionPlan:
     """Choices that affect speed.
 
     Attributes:
-      compile_step: compile whole training steps and evaluation with XLA.
+      compile_loop: compile whole training steps with XLA.
+      compile_gradients: compile the forward and backward pass and the evaluation with XLA.
       compile_update: compile the optimizer's update with XLA.
       steps_per_execution: training steps in one compiled call.
       evaluation_batch: examples in one evaluation call.
-      data_on_device: keep the training data in the device's memory.
+      data_on_device: keep the data in the memory of every device.
     """
 
-    compile_step: bool
-    compile_update: bool
-    steps_per_execution: int
-    evaluation_batch: int
+    compile_loop: bool = False
+    compile_gradients: bool = False
+    compile_update: bool = False
+    steps_per_execution: int = 1
+    evaluation_batch: int = 250
     data_on_device: bool = True
 
 
@@ -41,29 +43,58 @@ def choose_execution(
     """Chooses by device, strategy and network.
 
     XLA makes networks of dense layers faster, but its convolutions on CPUs are slow; there only the
-    optimizer's update is compiled. Under a strategy with several replicas on a CPU, XLA cannot
-    compile the reduction across them.
+    optimizer's update is compiled. With several replicas, the reduction across them stays outside
+    of what is compiled. A TPU compiles everything by itself.
 
     Args:
       model: the network.
       jit_compile: "auto", "on" or "off".
       steps_per_execution: overrides the choice.
       in_memory: "auto", "on" or "off".
-      data_bytes: size of the training data.
+      data_bytes: size of the data.
+
+    Raises:
+      ValueError: if something is asked for that the strategy cannot do; names the flag.
     """
+    strategy = tf.distribute.get_strategy()
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        return _on_tpu(jit_compile, in_memory)
     on_cpu = not tf.config.list_physical_devices("GPU")
-    single = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    single = strategy.num_replicas_in_sync == 1
     # Every prunable layer but Dense is a convolution.
     convolutional = any(
         prunable_kernels(unwrapped(layer)) and not isinstance(unwrapped(layer), keras.layers.Dense)
         for _, layer in leaf_layers(model)
     )
     automatic = single and not (on_cpu and convolutional)
-    compile_step = automatic if jit_compile == "auto" else jit_compile == "on"
+    compiled = automatic if jit_compile == "auto" else jit_compile == "on"
+    if compiled and not single and _has_synchronized_normalization(model):
+        raise ValueError(
+            "--jit_compile=on: XLA cannot compile --batch_norm=synchronized, whose replicas wait "
+            "for each other; leave one of the two out."
+        )
     return ExecutionPlan(
-        compile_step=compile_step,
-        compile_update=single and jit_compile != "off",
-        steps_per_execution=steps_per_execution or (50 if compile_step else 1),
-        evaluation_batch=1000 if compile_step else 250,
+        compile_loop=compiled and single,
+        compile_gradients=compiled and not single,
+        compile_update=single and not compiled and jit_compile != "off",
+        steps_per_execution=steps_per_execution or (50 if compiled and single else 1),
+        evaluation_batch=1000 if compiled else 250,
         data_on_device=(data_bytes <= _DEVICE_BYTES if in_memory == "auto" else in_memory == "on"),
     )
+
+
+def _on_tpu(jit_compile: str, in_memory: str) -> ExecutionPlan:
+    for flag, value, wrong in (
+        ("jit_compile", jit_compile, "off"),
+        ("in_memory", in_memory, "on"),
+    ):
+        if value == wrong:
+            raise ValueError(
+                f"--{flag}={value} is not possible on a TPU, which compiles everything and is fed "
+                "by the host; leave the flag out."
+            )
+    return ExecutionPlan(evaluation_batch=1000, data_on_device=False)
+
+
+def _has_synchronized_normalization(model: keras.Model) -> bool:
+    return any(getattr(layer, "synchronized", False) for _, layer in leaf_layers(model))

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from tf_lottery.data import Epoch
 from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.workers import Message, Workers
 
 _SECONDS_PER_CALL = 1.0
 
@@ -37,7 +37,7 @@ class StepCallback:
 
 def train(
     program: TrainingProgram,
-    epoch_order: Callable[[int], np.ndarray],
+    epochs: Callable[[int], Epoch],
     steps_per_epoch: int,
     first: int,
     last: int,
@@ -48,8 +48,8 @@ def train(
 
     Args:
       program: runs the steps.
-      epoch_order: epoch number to permutation of the examples, `[examples]`.
-      steps_per_epoch: iterations in an epoch; what is left of its order is not used.
+      epochs: number of an epoch to the randomness that its batches are drawn with.
+      steps_per_epoch: iterations in an epoch; what is left of its examples is not used.
       first: iterations done already.
       last: iterations when training is over.
       callbacks: called in the given order when they are due.
@@ -58,17 +58,20 @@ def train(
     Raises:
       TrainingDivergedError: if the loss stops being finite; names the step.
     """
+    workers = Workers()
     step, slice_steps = first, 1
     while step < last:
         epoch, position = divmod(step, steps_per_epoch)
         due = [callback.next_due(step, last) for callback in callbacks]
         stop = min([last, (epoch + 1) * steps_per_epoch, step + slice_steps, *due])
         started = time.perf_counter()
-        program.run(epoch_order(epoch), position, position + stop - step)
+        program.run(epochs(epoch), position, position + stop - step)
         bad_step = program.first_bad_step()
         if bad_step is not None:
             raise TrainingDivergedError(f"the loss is not finite at step {bad_step}")
-        if time.perf_counter() - started < _SECONDS_PER_CALL / 2:
+        short = time.perf_counter() - started < _SECONDS_PER_CALL / 2
+        # The workers' clocks differ, but they have to stop at the same steps.
+        if workers.from_chief(lambda short=short: Message(short)).record:
             slice_steps *= 2
         step = stop
         on_progress(step)

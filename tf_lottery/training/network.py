@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.pruning.masks import Mask
@@ -76,8 +77,23 @@ class Network:
         return get_mask(self.model)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Values of all weights of the model by name."""
-        return {name: variable.numpy() for name, variable in model_variables(self.model).items()}
+        """Values of all weights of the model by name, as the first replica has them."""
+        # Not variable.numpy(), which waits for all replicas where they may differ.
+        strategy = tf.distribute.get_strategy()
+        return {
+            name: strategy.experimental_local_results(variable)[0].numpy()
+            for name, variable in model_variables(self.model).items()
+        }
+
+    def unite_statistics(self) -> None:
+        """Gives all replicas the mean of their normalization statistics.
+
+        Replicas train with statistics of their own. They are made equal before they are used or
+        saved, so that a resumed run goes on with the very values. To be called by all workers.
+        """
+        for variable in model_variables(self.model).values():
+            if variable.synchronization == tf.VariableSynchronization.ON_READ:
+                variable.assign(variable.read_value())
 
     def state(self) -> NetworkState:
         """A copy of weights, optimizer and step."""

@@ -1,5 +1,6 @@
 """Optimizers by name, and the state in which any Keras optimizer begins."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,57 @@ import tf_keras as keras
 from tf_lottery.config import TrainingConfig
 
 
-def build_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
+def build_optimizer(
+    config: TrainingConfig,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+) -> keras.optimizers.Optimizer:
     """The optimizer that the flags describe.
 
-    Weight decay is not the optimizer's here: the training step adds its gradient.
+    Decoupled weight decay (arXiv 1711.05101, section 2, with the weight decay times the learning
+    rate of the iteration) is the optimizer's: tell it with `exempt_from_weight_decay` what does not
+    decay. The gradient of the L2 penalty is not; the training step adds it. Clipping scales the
+    gradients that the optimizer is given, once they are summed over the replicas, all by one
+    factor, so that their common Euclidean norm is at most `clip_norm`; it leaves decoupled decay
+    alone.
+
+    Args:
+      config: the flags.
+      learning_rate: what `learning_rate_schedule` returns.
+
+    Returns:
+      The optimizer, without slots yet.
     """
+    decay = config.weight_decay if config.decouples_weight_decay else 0.0
+    options = {
+        # Keras takes 0.0 for a decay, and would spend the time of one.
+        "weight_decay": decay or None,
+        "global_clipnorm": config.clip_norm,
+        "jit_compile": False,
+    }
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(
-            config.learning_rate, momentum=config.momentum, jit_compile=False
+            learning_rate, momentum=config.momentum, nesterov=config.nesterov, **options
         )
-    return keras.optimizers.Adam(config.learning_rate, jit_compile=False)
+    adam = keras.optimizers.AdamW if decay else keras.optimizers.Adam
+    return adam(learning_rate, **options)
+
+
+def exempt_from_weight_decay(
+    optimizer: keras.optimizers.Optimizer,
+    variables: Iterable[tf.Variable],
+    kernels: Iterable[tf.Variable],
+) -> None:
+    """Lets the optimizer's weight decay shrink kernels only.
+
+    Args:
+      optimizer: a Keras optimizer without slots yet; Keras refuses others.
+      variables: all trained variables.
+      kernels: those that decay; biases, scales and offsets of normalization do not.
+    """
+    decaying = {id(kernel) for kernel in kernels}
+    optimizer.exclude_from_weight_decay(
+        var_list=[variable for variable in variables if id(variable) not in decaying]
+    )
 
 
 def build_slots(
@@ -67,7 +109,8 @@ def reset_optimizer(
       iteration: value of the iteration counter, which learning-rate schedules read.
     """
     build_slots(optimizer, variables)
-    twin = build_slots(type(optimizer).from_config(config), variables)
+    # A copy, as Keras replaces the description of a schedule in it.
+    twin = build_slots(type(optimizer).from_config(dict(config)), variables)
     set_optimizer_values(optimizer, optimizer_values(twin))
     optimizer.iterations.assign(iteration)
 

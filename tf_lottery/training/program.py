@@ -1,14 +1,15 @@
-"""The compiled training loop."""
+"""Compiled training loops, many steps to a call: over data in memory, and over streams."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.pruning.prunable import leaf_layers
-from tf_lottery.pruning.wrapper import prunable_kernels, unwrapped
+from tf_lottery.data import Augmentation, Epoch, Split, TrainingStream, epoch_order
 from tf_lottery.training.execution import ExecutionPlan
-from tf_lottery.training.network import Network
+from tf_lottery.training.step import TrainingStep
 
 
 class TrainingMetrics(NamedTuple):
@@ -18,8 +19,37 @@ class TrainingMetrics(NamedTuple):
     accuracy: float
 
 
-class TrainingProgram:
-    """Runs training steps of a network, many to a call.
+class TrainingProgram(Protocol):
+    """Runs training steps of a network."""
+
+    def run(self, epoch: Epoch, first: int, last: int) -> None:
+        """Runs the steps `first` to `last` (exclusive) of an epoch."""
+
+    def metrics(self) -> TrainingMetrics:
+        """Reads and resets the metrics; waits for the steps to be done."""
+
+    def first_bad_step(self) -> int | None:
+        """First iteration with a loss that was not finite since the metrics were read."""
+
+
+class _Metrics:
+    """Means out of a step's tally."""
+
+    def __init__(self, step: TrainingStep, batch_size: int):
+        self._tally, self._batch_size = step.tally, batch_size
+        self._steps = 0
+
+    def count(self, steps: int) -> None:
+        self._steps += steps
+
+    def read(self) -> TrainingMetrics:
+        examples = max(1, self._steps * self._batch_size)
+        sums, self._steps = self._tally.read(), 0
+        return TrainingMetrics(sums.loss / examples, sums.correct / examples)
+
+
+class ResidentProgram:
+    """Trains on data that lie in the memory of every device.
 
     Batches are gathered outside of the compiled code, which would copy the whole data set at each
     call, for several steps at once; the compiled loop then runs over those batches.
@@ -27,202 +57,174 @@ class TrainingProgram:
 
     def __init__(
         self,
-        network: Network,
-        images: np.ndarray,
-        labels: np.ndarray,
-        *,
+        step: TrainingStep,
+        data: Split,
+        augmentation: Augmentation,
         batch_size: int,
-        weight_decay: float,
         plan: ExecutionPlan,
     ):
-        """Places the data and compiles nothing yet.
+        """Places the data; compiles nothing yet.
 
         Args:
-          network: the network; its variables were created in the scope of the current strategy.
-          images: `[examples, ...]` raw inputs of the model.
-          labels: `[examples]` class numbers.
-          batch_size: examples in a step, over all replicas.
-          weight_decay: factor w of the penalty w/2 * |kernel|^2.
+          step: one training step; its network was made in the scope of the current strategy.
+          data: images and labels.
+          augmentation: draws the random numbers that the step is given.
+          batch_size: examples in a step, over all replicas, which share it equally.
           plan: what to compile.
-
-        Raises:
-          ValueError: if the replicas cannot share the batch equally.
         """
-        self._network, self._plan = network, plan
+        self._step, self._augmentation, self._batch_size = step, augmentation, batch_size
         self._strategy = tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
-        if batch_size % self._replicas:
-            raise ValueError(
-                f"batch_size={batch_size} is not a multiple of the {self._replicas} replicas."
-            )
-        self._batch_size = batch_size
-        self._images, self._labels = images, labels
-        if plan.data_on_device:
-            self._images, self._labels = tf.constant(images), tf.constant(labels)
-        self._weight_decay = weight_decay
-        self._kernels = _kernel_ids(network)
-        self._loss_sum, self._correct = self._accumulator(tf.float32), self._accumulator(tf.int32)
-        self._first_bad_step = self._accumulator(tf.int64)
-        self._steps_measured = 0
-        self._reset()
+        self._examples, self._image_shape = len(data), data.images.shape[1:]
+        self._images, self._labels = on_every_device(data.images), on_every_device(data.labels)
+        self._metrics = _Metrics(step, batch_size)
+        self.metrics, self.first_bad_step = self._metrics.read, step.tally.first_bad_step
         # Replicas cannot wait for each other within a loop: theirs is around the replicas.
-        self._chunk = plan.steps_per_execution if self._replicas == 1 else 1
-        self._update = self._apply_gradients
-        self._execute = self._run_batches if self._replicas == 1 else self._run_one_batch
-        if plan.compile_step:
+        single = self._replicas == 1
+        self._chunk = plan.steps_per_execution if single else 1
+        self._execute = self._run_batches if single else self._run_one_batch
+        if plan.compile_loop:
             self._execute = tf.function(self._execute, jit_compile=True, autograph=False)
-        elif plan.compile_update:
-            self._update = tf.function(self._apply_gradients, jit_compile=True, autograph=False)
         self._run = tf.function(
             self._run_steps,
-            input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)],
-            # Converting Keras' and our sources takes seconds, and there is nothing to convert.
+            input_signature=[
+                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([None, augmentation.columns], tf.int32),
+                tf.TensorSpec([], tf.int32),
+            ],
             autograph=False,
         )
-        self._run_sent = tf.function(self._run_sent_batches, autograph=False)
+        self._rows = lru_cache(maxsize=1)(self._draw_rows)
 
-    def run(self, order: np.ndarray, first: int, last: int) -> None:
-        """Runs the steps `first` to `last` (exclusive) of an epoch.
-
-        Args:
-          order: `[examples]` the epoch's permutation of the examples.
-          first: position in the epoch, in steps.
-          last: position after the last step.
-        """
-        wanted = order[first * self._batch_size : last * self._batch_size]
+    def run(self, epoch: Epoch, first: int, last: int) -> None:
+        """Runs the steps `first` to `last` (exclusive) of an epoch."""
+        order, draws = self._rows(epoch)
         # The last call of the compiled loop may run fewer steps but takes batches of full shape.
+        wanted = np.arange(first * self._batch_size, last * self._batch_size)
         padding = (-(last - first) % self._chunk) * self._batch_size
-        indices = np.concatenate([wanted, np.zeros(padding, wanted.dtype)]).astype(np.int32)
-        if self._plan.data_on_device:
-            self._run(tf.constant(indices), tf.constant(last - first))
-        else:
-            self._send(indices, last - first)
-        self._steps_measured += last - first
+        rows = np.concatenate([wanted, np.zeros(padding, wanted.dtype)])
+        self._run(tf.constant(order[rows]), tf.constant(draws[rows]), tf.constant(last - first))
+        self._metrics.count(last - first)
 
-    def metrics(self) -> TrainingMetrics:
-        """Reads and resets the metrics; waits for the steps to be done."""
-        examples = max(1, self._steps_measured * self._batch_size)
-        result = TrainingMetrics(
-            self._read_sum(self._loss_sum) / max(1, self._steps_measured),
-            self._read_sum(self._correct) / examples,
-        )
-        self._reset()
-        return result
+    def _draw_rows(self, epoch: Epoch) -> tuple[np.ndarray, np.ndarray]:
+        order = epoch_order(epoch, self._examples)
+        return order, self._augmentation.draw(epoch, self._examples, self._image_shape)
 
-    def first_bad_step(self) -> int | None:
-        """First iteration with a loss that was not finite since the metrics were read."""
-        values = self._strategy.experimental_local_results(self._first_bad_step)
-        bad = [int(value.numpy()) for value in values if int(value.numpy()) >= 0]
-        return min(bad) if bad else None
-
-    def _accumulator(self, dtype: tf.DType) -> tf.Variable:
-        with self._strategy.scope():
-            return tf.Variable(
-                tf.zeros([], dtype),
-                trainable=False,
-                synchronization=tf.VariableSynchronization.ON_READ,
-                aggregation=tf.VariableAggregation.SUM,
-            )
-
-    def _read_sum(self, accumulator: tf.Variable) -> float:
-        values = self._strategy.experimental_local_results(accumulator)
-        return float(sum(value.numpy().astype(np.float64) for value in values))
-
-    def _reset(self) -> None:
-        for accumulator, start in (
-            (self._loss_sum, 0),
-            (self._correct, 0),
-            (self._first_bad_step, -1),
-        ):
-            for variable in self._strategy.experimental_local_results(accumulator):
-                variable.assign(start)
-        self._steps_measured = 0
-
-    def _run_steps(self, indices: tf.Tensor, count: tf.Tensor) -> None:
-        chunk = self._chunk
-
+    def _run_steps(self, indices: tf.Tensor, draws: tf.Tensor, count: tf.Tensor) -> None:
         def run_chunk(done: tf.Tensor) -> list[tf.Tensor]:
-            batches = tf.reshape(
-                indices[done * self._batch_size : (done + chunk) * self._batch_size],
-                [chunk, self._batch_size],
+            steps = tf.minimum(self._chunk, count - done)
+            chunk = slice(done * self._batch_size, (done + self._chunk) * self._batch_size)
+            self._strategy.run(
+                self._run_replica,
+                args=(self._images, self._labels, indices[chunk], draws[chunk], steps),
             )
-            self._strategy.run(self._run_replica, args=(batches, tf.minimum(chunk, count - done)))
-            return [done + chunk]
+            return [done + self._chunk]
 
         tf.while_loop(lambda done: done < count, run_chunk, [tf.constant(0)])
 
-    def _send(self, indices: np.ndarray, count: int) -> None:
-        for done in range(0, count, self._chunk):
-            batches = indices[done * self._batch_size : (done + self._chunk) * self._batch_size]
-            batches = batches.reshape(self._chunk, self._batch_size)
-            self._run_sent(
-                tf.constant(self._images[batches]),
-                tf.constant(self._labels[batches]),
-                tf.constant(min(self._chunk, count - done)),
-            )
+    def _run_replica(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        indices: tf.Tensor,
+        draws: tf.Tensor,
+        count: tf.Tensor,
+    ) -> None:
+        own = self._share(indices)
+        self._execute(tf.gather(images, own), tf.gather(labels, own), self._share(draws), count)
 
-    def _run_sent_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
-        def run_replica(count: tf.Tensor) -> None:
-            self._execute(self._share(images), self._share(labels), count)
-
-        self._strategy.run(run_replica, args=(count,))
-
-    def _run_replica(self, batches: tf.Tensor, count: tf.Tensor) -> None:
-        own = self._share(batches)
-        self._execute(tf.gather(self._images, own), tf.gather(self._labels, own), count)
-
-    def _share(self, batches: tf.Tensor) -> tf.Tensor:
-        """The replica's part of each batch, `[steps, batch, ...]`."""
+    def _share(self, rows: tf.Tensor) -> tf.Tensor:
+        """The replica's part of each batch, `[steps, share, ...]`."""
         share = self._batch_size // self._replicas
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        batches = tf.reshape(rows, [self._chunk, self._batch_size, *rows.shape[1:]])
         own = batches[:, replica * share : (replica + 1) * share]
-        return tf.ensure_shape(own, [self._chunk, share, *batches.shape[2:]])
+        return tf.ensure_shape(own, [self._chunk, share, *rows.shape[1:]])
 
-    def _run_batches(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
+    def _run_batches(
+        self, images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor, count: tf.Tensor
+    ) -> None:
         def run_step(index: tf.Tensor) -> list[tf.Tensor]:
-            self._train_step(images[index], labels[index])
+            self._step(images[index], labels[index], draws[index])
             return [index + 1]
 
         # Not a loop over a range, which XLA would compile anew for every count.
         tf.while_loop(lambda index: index < count, run_step, [tf.constant(0)])
 
-    def _run_one_batch(self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor) -> None:
-        self._train_step(images[0], labels[0])
-
-    def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
-        model = self._network.model
-        with tf.GradientTape() as tape:
-            logits = tf.cast(model(tf.cast(images, tf.float32), training=True), tf.float32)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_sum(losses) / self._batch_size
-            # Each replica adds its share of the penalties, as gradients are summed over replicas.
-            penalty = tf.add_n(model.losses) / self._replicas if model.losses else 0.0
-            total = loss + penalty
-        variables = model.trainable_variables
-        gradients = tape.gradient(total, variables)
-        if self._weight_decay:
-            factor = self._weight_decay / self._replicas
-            gradients = [
-                gradient + factor * variable if id(variable) in self._kernels else gradient
-                for gradient, variable in zip(gradients, variables, strict=True)
-            ]
-        step = self._network.optimizer.iterations + 1
-        unseen = tf.logical_and(self._first_bad_step < 0, ~tf.math.is_finite(total))
-        self._first_bad_step.assign(tf.where(unseen, step, self._first_bad_step))
-        self._loss_sum.assign_add(loss)
-        hits = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)
-        self._correct.assign_add(tf.reduce_sum(tf.cast(hits, tf.int32)))
-        self._update(gradients)
-
-    def _apply_gradients(self, gradients: list[tf.Tensor]) -> None:
-        variables = self._network.model.trainable_variables
-        self._network.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    def _run_one_batch(
+        self, images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor, count: tf.Tensor
+    ) -> None:
+        self._step(images[0], labels[0], draws[0])
 
 
-def _kernel_ids(network: Network) -> set[int]:
-    """Kernels of all Dense and convolution layers, whether they are pruned or not."""
-    kernels = set()
-    for _, layer in leaf_layers(network.model):
-        inner = unwrapped(layer)
-        kernels.update(id(getattr(inner, name)) for name in prunable_kernels(inner))
-    return kernels
+class StreamedProgram:
+    """Trains on batches that the host reads while the devices train."""
+
+    def __init__(
+        self, step: TrainingStep, stream: TrainingStream, batch_size: int, plan: ExecutionPlan
+    ):
+        """Opens nothing yet.
+
+        Args:
+          step: one training step; its network was made in the scope of the current strategy.
+          stream: gives the batches of an epoch.
+          batch_size: examples in a step, over all replicas, which share it equally.
+          plan: what to compile.
+        """
+        self._stream, self._batch_size = stream, batch_size
+        self._strategy = tf.distribute.get_strategy()
+        self._metrics = _Metrics(step, batch_size)
+        self.metrics, self.first_bad_step = self._metrics.read, step.tally.first_bad_step
+        self._execute = step.__call__
+        if plan.compile_loop:
+            self._execute = tf.function(self._execute, jit_compile=True, autograph=False)
+        self._run = tf.function(self._run_steps, autograph=False)
+        self._batches: Iterator | None = None
+        self._position: tuple[Epoch, int] | None = None
+
+    def run(self, epoch: Epoch, first: int, last: int) -> None:
+        """Runs the steps `first` to `last` (exclusive) of an epoch."""
+        if self._position != (epoch, first):
+            self._batches = self._open(epoch, first)
+        self._run(self._batches, tf.constant(last - first))
+        self._position = (epoch, last)
+        self._metrics.count(last - first)
+
+    def _open(self, epoch: Epoch, first: int) -> Iterator:
+        def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            pipelines = context.num_input_pipelines
+            return self._stream.batches(
+                epoch,
+                first,
+                self._batch_size,
+                pipeline=context.input_pipeline_id,
+                pipelines=pipelines,
+                replicas=self._strategy.num_replicas_in_sync // pipelines,
+            )
+
+        return iter(self._strategy.distribute_datasets_from_function(batches))
+
+    def _run_steps(self, batches: Iterator, count: tf.Tensor) -> None:
+        def run_step(done: tf.Tensor) -> list[tf.Tensor]:
+            self._strategy.run(self._execute, args=batches.get_next())
+            return [done + 1]
+
+        tf.while_loop(lambda done: done < count, run_step, [tf.constant(0)])
+
+
+def on_every_device(array: np.ndarray) -> tf.Tensor:
+    """A constant with a copy on each device of the current strategy.
+
+    Returns:
+      A tensor, or one per replica, to be given to `strategy.run`.
+    """
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync == 1:
+        return tf.constant(array)
+    devices = iter(strategy.extended.worker_devices)
+
+    def place(context: tf.distribute.InputContext) -> tf.Tensor:
+        with tf.device(next(devices)):
+            return tf.identity(array)
+
+    return strategy.experimental_distribute_values_from_function(place)

@@ -1,0 +1,157 @@
+"""Experiments on two workers: main.py in two processes that talk over the loopback address."""
+
+import json
+import signal
+import socket
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.store.tensors import load_tensors
+
+FLAGS = ("--train_steps=60it", "--evaluate_every=5it")
+
+
+def free_addresses(count: int) -> list[str]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+
+
+@pytest.fixture
+def start_workers(start_main):
+    """Returns a function that starts two workers, with flags for both and for the second alone."""
+
+    def start(*flags: str, workdirs, second: tuple[str, ...] = ()):
+        cluster = {"worker": free_addresses(2)}
+        return [
+            start_main(
+                *flags,
+                *(second if index else ()),
+                workdir=workdir,
+                environment={
+                    "TF_CONFIG": json.dumps(
+                        {"cluster": cluster, "task": {"type": "worker", "index": index}}
+                    )
+                },
+            )
+            for index, workdir in enumerate(workdirs)
+        ]
+
+    return start
+
+
+@pytest.fixture
+def workdirs(tmp_path):
+    """Where chief and follower would write; only the first may be used."""
+    folders = tmp_path / "chief", tmp_path / "follower"
+    for folder in folders:
+        folder.mkdir()
+    return folders
+
+
+@pytest.fixture(scope="module")
+def run_of_one(start_main, tmp_path_factory):
+    """The run folder of one worker."""
+    workdir = tmp_path_factory.mktemp("one")
+    process = start_main(*FLAGS, workdir=workdir)
+    assert process.wait() == 0, process.output
+    return workdir / "tiny" / "replicate_1"
+
+
+def run_folder(workdirs):
+    return workdirs[0] / "tiny" / "replicate_1"
+
+
+def test_two_workers_come_to_what_one_does(start_workers, workdirs, run_of_one):
+    chief, follower = start_workers(*FLAGS, workdirs=workdirs)
+    assert chief.wait() == 0, chief.output
+    assert follower.wait() == 0, follower.output
+    assert "Run folder" in chief.output
+    assert "Level" not in follower.output
+    assert list(workdirs[1].iterdir()) == []
+    run = run_folder(workdirs)
+    for level in range(3):
+        one = Mask.load(run_of_one / f"level_{level}" / "masks.npz")
+        two = Mask.load(run / f"level_{level}" / "masks.npz")
+        assert two.remaining == one.remaining
+        assert two.overlap(one) > 0.99
+        trained = load_tensors(run / f"level_{level}" / "weights")
+        assert all((trained[name][~array] == 0).all() for name, array in two.items())
+    expected = load_tensors(run_of_one / "level_0" / "weights")
+    for name, array in load_tensors(run / "level_0" / "weights").items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-4, err_msg=name)
+
+
+def test_a_killed_worker_ends_all_and_the_same_commands_continue(
+    start_workers, workdirs, tmp_path, outcome_of
+):
+    reference = tmp_path / "reference", tmp_path / "unused"
+    for process in start_workers(*FLAGS, workdirs=reference):
+        assert process.wait() == 0, process.output
+    for lost, moment in ((1, "level_0/checkpoint/step_*"), (0, "level_1/checkpoint/step_*")):
+        workers = start_workers(*FLAGS, workdirs=workdirs)
+        workers[0].wait_for(run_folder(workdirs), moment)
+        workers[lost].kill()
+        assert workers[lost].wait() == -signal.SIGKILL
+        survivor = workers[1 - lost]
+        assert survivor.wait() != 0
+        if lost == 1:
+            assert "another worker has ended" in survivor.output
+            assert "Traceback" not in survivor.output
+    for process in start_workers(*FLAGS, workdirs=workdirs):
+        assert process.wait() == 0, process.output
+    assert outcome_of(run_folder(workdirs)) == outcome_of(run_folder(reference))
+
+
+def test_workers_with_different_flags_are_told(start_workers, workdirs):
+    workers = start_workers(*FLAGS, workdirs=workdirs, second=("--learning_rate=0.01",))
+    for process in workers:
+        assert process.wait() == 1
+        assert "other flags, data or versions" in process.output
+    assert list(workdirs[0].iterdir()) == []
+
+
+def test_an_error_of_the_chief_reaches_all(start_workers, workdirs):
+    run_folder(workdirs).mkdir(parents=True)
+    (run_folder(workdirs) / "mine.txt").write_text("mine")
+    chief, follower = start_workers(*FLAGS, workdirs=workdirs)
+    assert (chief.wait(), follower.wait()) == (1, 1)
+    assert "is not a run folder and not empty" in chief.output
+    assert "the chief has stopped" in follower.output
+    assert "is not a run folder and not empty" in follower.output
+
+
+@pytest.mark.parametrize(
+    ("tf_config", "wrong"),
+    {
+        "{": "cannot be read",
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}': (
+            "task index 2 is not one of 0 to 1 of the workers"
+        ),
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}': (
+            "task type 'chief' is not one of worker"
+        ),
+        '{"cluster": {"worker": ["a:1", "b"]}, "task": {"type": "worker", "index": 0}}': (
+            "not a list of 'host:port'"
+        ),
+        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}': (
+            "an address occurs twice"
+        ),
+        '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps", "index": 0}}': (
+            "only chief and worker train together"
+        ),
+    }.items(),
+    ids=["broken", "index", "type", "address", "twice", "ps"],
+)
+def test_a_tf_config_that_does_not_fit(start_main, tmp_path, tf_config, wrong):
+    process = start_main(workdir=tmp_path, environment={"TF_CONFIG": tf_config})
+    assert process.wait() == 1
+    assert "TF_CONFIG" in process.output
+    assert wrong in process.output
+    assert "Traceback" not in process.output
+    assert list(tmp_path.iterdir()) == []

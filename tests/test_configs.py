@@ -1,0 +1,120 @@
+"""The flag files: each is a valid experiment, and the table of the papers' rows describes them."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from tf_lottery.config import ExperimentConfig
+from tf_lottery.flags import config_from_flags, define_flags
+from tf_lottery.steps import parse_steps
+
+FOLDER = Path(__file__).parent.parent / "configs"
+FILES = sorted(FOLDER.rglob("*.cfg"))
+PAPER_FILES = sorted((FOLDER / "paper").glob("*.cfg"))
+VARIANTS = [path for path in PAPER_FILES if path.stem.endswith(("_low", "_warmup"))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What a row of the table says, as written there."""
+
+    batch: str
+    length: str
+    remaining: str
+
+
+def table_rows() -> list[tuple[str, Row]]:
+    lines = (FOLDER / "paper" / "README.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
+    return [(row[1].strip("`"), Row(row[3], row[4], row[6])) for row in cells if ".cfg" in row[1]]
+
+
+def read_config(path: Path) -> ExperimentConfig:
+    values = flags.FlagValues()
+    define_flags(values)
+    assert values(["main.py", f"--flagfile={path}"]) == ["main.py"]
+    return config_from_flags(values)
+
+
+def remaining(config: ExperimentConfig) -> str:
+    """What the last level leaves of the layers, by kind: "1.15%, convolutions 12.2%"."""
+    pruning = config.pruning
+    rates = {
+        "": pruning.pruning_rate,
+        "convolutions ": pruning.conv_pruning_rate,
+        "output ": pruning.output_pruning_rate,
+    }
+    return ", ".join(
+        f"{kind}{100 * (1 - rate) ** pruning.levels:.3g}%"
+        for kind, rate in rates.items()
+        if rate is not None
+    )
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.stem for path in paths]
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_a_file_is_a_valid_experiment_of_its_name(path: Path):
+    assert read_config(path).run.name == path.stem
+
+
+def test_no_two_files_share_a_name():
+    assert len(FILES) > len(PAPER_FILES) > 0
+    assert len(set(names(FILES))) == len(FILES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_a_file_says_what_it_is_and_gives_every_flag_once(path: Path):
+    lines = path.read_text().splitlines()
+    comments = [line for line in lines if line.startswith("# ")]
+    given = lines[len(comments) :]
+    assert 1 <= len(comments) <= 3
+    assert all(re.fullmatch(r"--[a-z_]+(=\S+)?", flag) for flag in given)
+    flag_names = [flag.removeprefix("--").split("=")[0] for flag in given]
+    assert len(set(flag_names)) == len(flag_names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_points_in_training_are_in_order(path: Path):
+    config = read_config(path)
+    training, rewind = config.training, config.pruning.rewind_step
+
+    def point(text: str) -> int:
+        return parse_steps(text, steps_per_epoch=400, argument=f"{path.name}: {text}")
+
+    end = point(training.train_steps)
+    milestones = [point(text) for text in training.lr_milestones.split(",") if text]
+    assert point(rewind) < end
+    assert 0 < point(training.evaluate_every) <= end
+    drops = [*milestones, end]
+    assert point(training.warmup_steps) <= drops[0]
+    assert drops == sorted(set(drops))
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=names(VARIANTS))
+def test_a_variant_differs_in_its_learning_rate_and_where_it_rewinds(path: Path):
+    variant = read_config(path)
+    standard = read_config(path.with_stem(re.sub("_(low|warmup)$", "", path.stem)))
+    values, others = variant.identity(), standard.identity()
+    differing = {name for name in values if values[name] != others[name]}
+    assert differing & {"learning_rate", "warmup_steps"}
+    assert differing <= {"learning_rate", "warmup_steps", "levels", "rewind_step"}
+    assert (values["warmup_steps"] != "0it") == path.stem.endswith("_warmup")
+    assert values["rewind_step"] == "0it"
+
+
+def test_every_file_of_a_paper_has_its_row():
+    assert sorted(name for name, _ in table_rows()) == [path.name for path in PAPER_FILES]
+
+
+@pytest.mark.parametrize(("name", "row"), table_rows(), ids=[name for name, _ in table_rows()])
+def test_a_row_describes_its_file(name: str, row: Row):
+    config = read_config(FOLDER / "paper" / name)
+    assert row.remaining == remaining(config)
+    assert row.batch.replace(",", "") == str(config.training.batch_size)
+    assert row.length.replace(",", "").replace(" ", "") == config.training.train_steps

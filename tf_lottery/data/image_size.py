@@ -1,0 +1,73 @@
+"""Images in memory, padded to the size that the network sees."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tf_lottery.data.dataset import Dataset, Split
+
+
+def check_padding(dataset: str, image_shape: Sequence[int], image_size: int) -> None:
+    """Checks that images can be padded to a size.
+
+    Args:
+      dataset: The name of the set, for the message.
+      image_shape: `(height, width, channels)` of the images.
+      image_size: Side of the padded images, in pixels.
+
+    Raises:
+      ValueError: If the data are flat, or if the images are larger.
+    """
+    if len(image_shape) != 3:
+        raise ValueError(
+            f"--image_size={image_size} needs images, (height, width, channels); the examples of "
+            f"--dataset={dataset} have shape {tuple(image_shape)}."
+        )
+    height, width = image_shape[:2]
+    if max(height, width) > image_size:
+        raise ValueError(
+            f"--image_size={image_size} is smaller than the images of --dataset={dataset}, "
+            f"{height}x{width} pixels: images in memory can only be padded. Use "
+            f"{max(height, width)} or more, or --streaming=on, which resizes them."
+        )
+
+
+def pad_images(images: np.ndarray, image_size: int) -> np.ndarray:
+    """Surrounds images with zeros; what is odd of them lies below and to the right.
+
+    Args:
+      images: `[examples, height, width, channels]`, at most of the new size.
+      image_size: Side of the padded images, in pixels.
+
+    Returns:
+      Images `[examples, image_size, image_size, channels]`.
+    """
+    height, width = (image_size - side for side in images.shape[1:3])
+    sides = ((height // 2, height - height // 2), (width // 2, width - width // 2))
+    return np.pad(images, ((0, 0), *sides, (0, 0)))
+
+
+def padded(dataset: Dataset, image_size: int | None) -> Dataset:
+    """Pads the training and test images of a set.
+
+    Args:
+      dataset: A data set without validation examples.
+      image_size: Side of the padded images, in pixels; None leaves them as they are.
+
+    Returns:
+      The padded data set.
+
+    Raises:
+      ValueError: If the data are flat, or if the images are larger.
+    """
+    if image_size is None:
+        return dataset
+    check_padding(dataset.name, dataset.input_shape, image_size)
+    train, test = (
+        Split(pad_images(split.images, image_size), split.labels)
+        for split in (dataset.train, dataset.test)
+    )
+    return dataclasses.replace(dataset, train=train, test=test)

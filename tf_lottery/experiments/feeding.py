@@ -1,0 +1,58 @@
+"""Brings an experiment's data to its network: from the devices' memory, or in streams."""
+
+from collections.abc import Callable
+
+from tf_lottery.data import (
+    ArrayEvaluationStream,
+    ArrayStream,
+    Augmentation,
+    Dataset,
+    Split,
+)
+from tf_lottery.experiments.setup import Experiment
+from tf_lottery.training.evaluation import Evaluation, Evaluator, StreamedEvaluator
+from tf_lottery.training.program import ResidentProgram, StreamedProgram, TrainingProgram
+from tf_lottery.training.step import StepOptions, TrainingStep
+
+
+def build_program(experiment: Experiment) -> TrainingProgram:
+    """The training loop of an experiment, compiled when it first runs."""
+    config, data, plan = experiment.config, experiment.dataset.train, experiment.execution
+    training = config.training
+    options = StepOptions(
+        batch_size=training.batch_size,
+        l2=0.0 if training.decouples_weight_decay else training.weight_decay,
+        label_smoothing=training.label_smoothing,
+        mask_gradients=training.clip_norm is not None,
+    )
+    in_memory = isinstance(data, Split)
+    augmentation = experiment.augmentation if in_memory else Augmentation()
+    # What is shifted in or cut out has the mean colour: zero after standardization.
+    fill = experiment.details["pixel_mean"]
+    step = TrainingStep(
+        experiment.network,
+        options,
+        lambda images, draws: augmentation.apply(images, draws, fill),
+        compile_gradients=plan.compile_gradients,
+        compile_update=plan.compile_update,
+    )
+    if in_memory and plan.data_on_device:
+        return ResidentProgram(step, data, augmentation, training.batch_size, plan)
+    stream = ArrayStream(data, augmentation) if in_memory else data
+    return StreamedProgram(step, stream, training.batch_size, plan)
+
+
+def build_evaluators(experiment: Experiment) -> dict[str, Callable[[], Evaluation]]:
+    """The evaluations of an experiment: "validation" where there is such a split, and "test"."""
+    model, plan = experiment.network.model, experiment.execution
+    dataset: Dataset = experiment.dataset
+    evaluators = {}
+    for name, data in (("validation", dataset.validation), ("test", dataset.test)):
+        if data is None:
+            continue
+        if isinstance(data, Split) and plan.data_on_device:
+            evaluators[name] = Evaluator(model, data, plan)
+        else:
+            stream = ArrayEvaluationStream(data) if isinstance(data, Split) else data
+            evaluators[name] = StreamedEvaluator(model, stream, plan)
+    return evaluators

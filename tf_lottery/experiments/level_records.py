@@ -1,0 +1,169 @@
+"""What a level that is being trained leaves in the run folder, and continues from."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from tf_lottery.experiments.setup import Lengths
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.report.progress import ProgressReporter
+from tf_lottery.report.summary import LevelSummary, early_stop
+from tf_lottery.store.checkpoint import Checkpoint
+from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.metrics import MetricsLog
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.training.event_log import EventLog
+from tf_lottery.training.network import NetworkState
+
+METRICS_COLUMNS = (
+    "step",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+
+# Saving the state may take this share of the time; small networks would else mostly save.
+_CHECKPOINT_SHARE = 0.03
+
+Row = Mapping[str, float | None]
+
+
+class LevelRecords(Protocol):
+    """Takes what happens while a level is trained."""
+
+    def resume(self) -> Checkpoint | None:
+        """The state from which an interrupted level continues."""
+
+    def start(self, mask: Mask, step: int) -> None:
+        """Training starts or continues at `step`, in iterations."""
+
+    def advance(self, step: int) -> None:
+        """Training has come to a step, in iterations."""
+
+    def append(self, row: Row) -> None:
+        """An evaluation."""
+
+    def checkpoint(self, state: Callable[[], NetworkState]) -> None:
+        """A point from which training can continue; reads the state if it is saved."""
+
+    def finish(self, mask: Mask) -> dict[str, Any]:
+        """The level is trained; returns what is to be recorded of it."""
+
+
+class NoRecords:
+    """The records of workers that are not the chief."""
+
+    def resume(self) -> Checkpoint | None:
+        """Nothing to continue from: the chief knows."""
+
+    def start(self, mask: Mask, step: int) -> None:
+        """Says nothing."""
+
+    def advance(self, step: int) -> None:
+        """Says nothing."""
+
+    def append(self, row: Row) -> None:
+        """Keeps nothing."""
+
+    def checkpoint(self, state: Callable[[], NetworkState]) -> None:
+        """Keeps nothing."""
+
+    def finish(self, mask: Mask) -> dict[str, Any]:
+        """Has nothing to record."""
+        return {}
+
+
+class WrittenRecords:
+    """Metrics, TensorBoard logs, checkpoints and progress of one level."""
+
+    def __init__(self, run: RunFolder, level: int, lengths: Lengths, progress: ProgressReporter):
+        """Opens nothing yet.
+
+        Args:
+          run: where everything goes.
+          level: number of prunings so far.
+          lengths: of training.
+          progress: is told of everything.
+        """
+        self._run, self._level, self._lengths = run, level, lengths
+        self._progress, self._folder = progress, run.level(level)
+        self._log = MetricsLog(self._folder.metrics_path, METRICS_COLUMNS)
+        self._seconds_before = 0.0
+
+    def resume(self) -> Checkpoint | None:
+        """Loads the latest checkpoint and the metrics up to it.
+
+        Raises:
+          DamagedFileError: if they are not as they were written.
+        """
+        checkpoint = self._folder.checkpoints.latest()
+        if checkpoint is not None:
+            path = self._folder.metrics_path
+            self._log = MetricsLog.load(path, METRICS_COLUMNS, up_to_step=checkpoint.step)
+            if len(self._log.rows) != checkpoint.record["rows"]:
+                raise DamagedFileError(path, "lacks rows or has too many")
+            self._seconds_before = checkpoint.record["seconds"]
+            self._progress.note(f"level {self._level} continues at step {checkpoint.step}")
+        return checkpoint
+
+    def start(self, mask: Mask, step: int) -> None:
+        """Starts the clock and the progress line."""
+        self._events = EventLog(self._run.tensorboard(self._level), self._log.rows)
+        self._started = time.perf_counter() - self._seconds_before
+        self._last_checkpoint, self._checkpoint_cost = time.perf_counter(), 0.0
+        self._progress.start_level(
+            self._level,
+            mask.density,
+            step,
+            self._lengths.train_steps,
+            self._lengths.steps_per_epoch,
+        )
+
+    def advance(self, step: int) -> None:
+        """Tells the progress."""
+        self._progress.advance(step)
+
+    def append(self, row: Row) -> None:
+        """Keeps a row of metrics."""
+        self._log.append(row)
+        self._events.append(row)
+        self._progress.update(row["step"], row)
+
+    def checkpoint(self, state: Callable[[], NetworkState]) -> None:
+        """Saves the state if that is cheap for the time that it would save."""
+        started = time.perf_counter()
+        if started - self._last_checkpoint < self._checkpoint_cost / _CHECKPOINT_SHARE:
+            return
+        # The log first: rows beyond the checkpoint are dropped on resuming, missing ones are lost.
+        self._log.write()
+        now = state()
+        self._folder.checkpoints.save(
+            now.step,
+            now.tensors(),
+            {"seconds": started - self._started, "rows": len(self._log.rows)},
+        )
+        self._last_checkpoint = time.perf_counter()
+        self._checkpoint_cost = self._last_checkpoint - started
+
+    def finish(self, mask: Mask) -> dict[str, Any]:
+        """Writes the metrics and summarizes them."""
+        self._events.close()
+        self._log.write()
+        last = self._log.rows[-1]
+        step, accuracy = early_stop(self._log.rows)
+        summary = LevelSummary(
+            level=self._level,
+            density=mask.density,
+            weights_remaining=mask.remaining,
+            test_accuracy=last["test_accuracy"],
+            test_loss=last["test_loss"],
+            early_stop_step=step,
+            early_stop_test_accuracy=accuracy,
+            seconds=time.perf_counter() - self._started,
+        )
+        self._progress.finish_level(summary)
+        return asdict(summary)

@@ -1,0 +1,166 @@
+"""Makes the network of an experiment from an architecture written in plain Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+_INITIALIZERS = {
+    "glorot_normal": keras.initializers.GlorotNormal,
+    "glorot_uniform": keras.initializers.GlorotUniform,
+    "he_normal": keras.initializers.HeNormal,
+    "he_uniform": keras.initializers.HeUniform,
+}
+_NORMALIZATIONS = {
+    "per_replica": keras.layers.BatchNormalization,
+    # BatchNormalization(synchronized=True) forgets that it is synchronized when it is cloned.
+    "synchronized": keras.layers.experimental.SyncBatchNormalization,
+}
+_DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+_INPUT_LAYERS = ("InputLayer", "Rescaling", "Normalization")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """What an experiment chooses about any network.
+
+    Attributes:
+      init_seed: Seed of the initial weights, at least 0.
+      initializer: Distribution of the initial kernels: "glorot_normal" or "glorot_uniform"
+        (Glorot and Bengio, 2010), "he_normal" or "he_uniform" (arXiv:1502.01852).
+      batch_norm: Statistics of batch normalization in training: "per_replica" or "synchronized".
+      dtype_policy: Keras's name of the layers' dtypes; variables and logits are float32.
+    """
+
+    init_seed: int
+    initializer: str = "glorot_normal"
+    batch_norm: str = "per_replica"
+    dtype_policy: str = "float32"
+
+    def __post_init__(self):
+        if self.init_seed < 0:
+            raise ValueError(f"--init_seed={self.init_seed} must be at least 0.")
+        for argument, choices in (
+            ("--initializer", tuple(_INITIALIZERS)),
+            ("--batch_norm", tuple(_NORMALIZATIONS)),
+            ("dtype_policy", _DTYPE_POLICIES),
+        ):
+            value = getattr(self, argument.removeprefix("--"))
+            if value not in choices:
+                raise ValueError(f"{argument}={value} must be one of {', '.join(choices)}.")
+
+
+def assemble(
+    name: str,
+    architecture: Callable[[tf.Tensor], tf.Tensor],
+    input_shape: tuple[int, ...],
+    standardise: keras.layers.Normalization,
+    variant: Variant,
+) -> keras.Model:
+    """Builds a network behind the layer that standardises its pixels.
+
+    The architecture only says how layers are connected: its kernels are drawn, its batch
+    normalizations and dtypes are chosen as the variant says. Layers that it has to preprocess
+    pixels are left out.
+
+    Args:
+      name: Name of the model.
+      architecture: Connects the input to the logits.
+      input_shape: Shape of one example.
+      standardise: Layer that takes the raw pixels, not built.
+      variant: What is not the architecture's to choose.
+
+    Returns:
+      A functional model that maps float32 `[batch, *input_shape]` to the logits.
+    """
+    config, layer_classes = _blueprint(architecture, input_shape)
+    layers = config["layers"]
+    entrance = list(itertools.takewhile(lambda layer: layer["class_name"] in _INPUT_LAYERS, layers))
+    network = layers[len(entrance) :]
+    _apply(variant, network, _seeded_kernels(variant), keep_float32=config["output_layers"][0][0])
+    images = keras.layers.InputLayer(input_shape, dtype="float32", name="images")
+    config["layers"] = [
+        _layer_config(images, key="images", inbound_nodes=[]),
+        # Under the key that the network knows its pixels by.
+        _layer_config(
+            standardise, key=entrance[-1]["name"], inbound_nodes=[[["images", 0, 0, {}]]]
+        ),
+        *network,
+    ]
+    config["input_layers"] = [["images", 0, 0]]
+    config["name"] = name
+    return keras.Model.from_config(config, custom_objects=layer_classes)
+
+
+def _blueprint(
+    architecture: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, ...]
+) -> tuple[dict[str, Any], dict[str, type]]:
+    """A network's configuration and its layers' classes, which Keras need not know."""
+
+    def draw() -> tuple[dict[str, Any], dict[str, type]]:
+        inputs = keras.Input(input_shape, dtype="float32")
+        model = keras.Model(inputs, architecture(inputs))
+        layers = (part for part in model.submodules if isinstance(part, keras.layers.Layer))
+        return model.get_config(), {type(layer).__name__: type(layer) for layer in layers}
+
+    # Keras numbers unnamed layers by thread. In a new one their names, by which masks are stored,
+    # do not depend on what was built before, and no strategy copies these weights to its devices.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(draw).result()
+
+
+def _layer_config(layer: keras.layers.Layer, key: str, inbound_nodes: list) -> dict[str, Any]:
+    return {**keras.layers.serialize(layer), "name": key, "inbound_nodes": inbound_nodes}
+
+
+def _apply(
+    variant: Variant,
+    layers: list[dict[str, Any]],
+    kernels: Iterator[dict[str, Any]],
+    keep_float32: str = "",
+) -> None:
+    """Changes the configurations of layers and of the models among them."""
+    for layer in layers:
+        config = layer["config"]
+        # Else Keras builds the layer before it is called, and its weights lack its name.
+        layer.pop("build_config", None)
+        if "layers" in config:
+            _apply(variant, config["layers"], kernels)
+            continue
+        for initializer in _kernel_initializers(config):
+            config[initializer] = next(kernels)
+        if layer["class_name"] == keras.layers.BatchNormalization.__name__:
+            chosen = _NORMALIZATIONS[variant.batch_norm].from_config(config)
+            layer.update(keras.layers.serialize(chosen))
+        layer["config"]["dtype"] = _dtype(variant, layer, keep_float32)
+
+
+def _dtype(variant: Variant, layer: dict[str, Any], keep_float32: str) -> str:
+    if layer.get("name") == keep_float32:
+        return "float32"
+    if layer["class_name"] == keras.layers.InputLayer.__name__:
+        return keras.mixed_precision.Policy(variant.dtype_policy).compute_dtype
+    return variant.dtype_policy
+
+
+def _kernel_initializers(config: dict[str, Any]) -> list[str]:
+    """The keys of a layer's kernel initializers."""
+    # Separable convolutions also have a kernel_initializer, of a kernel that they do not have.
+    separate = [key for key in ("depthwise_initializer", "pointwise_initializer") if key in config]
+    return separate or [key for key in ("kernel_initializer",) if key in config]
+
+
+def _seeded_kernels(variant: Variant) -> Iterator[dict[str, Any]]:
+    """Yields each kernel's initializer, seeded from `(init_seed, kernel index)`."""
+    for index in itertools.count():
+        state = np.random.SeedSequence([variant.init_seed, index]).generate_state(1)
+        # TensorFlow takes seeds as signed 32-bit numbers.
+        initializer = _INITIALIZERS[variant.initializer](seed=int(state[0]) >> 1)
+        yield keras.initializers.serialize(initializer)

@@ -1,0 +1,58 @@
+"""The layers that all networks with batch normalization are made of."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras as keras
+
+
+def convolution(
+    features: tf.Tensor, filters: int, size: int, stride: int = 1, *, name: str
+) -> tf.Tensor:
+    """Connects a convolution without biases, which the normalization after it would undo.
+
+    Args:
+      features: `[batch, height, width, channels]`.
+      filters: Channels of the output.
+      size: Height and width of the kernel.
+      stride: Divides height and width, rounding up.
+      name: Name of the layer.
+
+    Returns:
+      Features, `[batch, height / stride, width / stride, filters]`.
+    """
+    return keras.layers.Conv2D(
+        filters, size, strides=stride, padding="same", use_bias=False, name=name
+    )(features)
+
+
+def batch_norm(features: tf.Tensor, *, name: str) -> tf.Tensor:
+    """Connects a batch normalization, arXiv:1502.03167; `name` is the layer's."""
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(features)
+
+
+def convolution_and_norm(
+    features: tf.Tensor, filters: int, size: int, stride: int = 1, *, name: str
+) -> tf.Tensor:
+    """Connects a `convolution` and its batch normalization, called NAME_bn."""
+    features = convolution(features, filters, size, stride, name=name)
+    return batch_norm(features, name=f"{name}_bn")
+
+
+def relu(features: tf.Tensor, *, name: str) -> tf.Tensor:
+    """Connects a rectifier; `name` is the layer's."""
+    return keras.layers.ReLU(name=name)(features)
+
+
+def average_and_classify(features: tf.Tensor, classes: int) -> tf.Tensor:
+    """Connects a global average pooling and the output layer.
+
+    Args:
+      features: `[batch, height, width, channels]`.
+      classes: Number of logits.
+
+    Returns:
+      Logits, `[batch, classes]`.
+    """
+    features = keras.layers.GlobalAveragePooling2D(name="pool")(features)
+    return keras.layers.Dense(classes, name="output")(features)

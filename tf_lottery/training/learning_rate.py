@@ -1,0 +1,140 @@
+"""The learning rate as a function of the iteration."""
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_lottery.config import TrainingConfig
+from tf_lottery.steps import parse_steps
+
+_schedules = keras.optimizers.schedules
+
+
+@keras.utils.register_keras_serializable(package="tf_lottery")
+class LinearWarmup(_schedules.LearningRateSchedule):
+    """A linear rise to the peak, then another schedule (arXiv 1706.02677, section 2.2).
+
+    Iteration t, counted from 0, has the rate peak * (t + 1) / warmup_steps; so the first one
+    trains already, and the last one of the warmup trains at the peak.
+    """
+
+    def __init__(
+        self,
+        peak: float,
+        warmup_steps: int,
+        after: _schedules.LearningRateSchedule | None = None,
+    ):
+        """Describes the rise.
+
+        Args:
+          peak: learning rate at its end.
+          warmup_steps: its length in iterations, at least 1.
+          after: what follows, as a function of the iterations since the end of the rise; None
+            stays at the peak.
+        """
+        self.peak, self.warmup_steps, self.after = peak, warmup_steps, after
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        rising = self.peak * (tf.cast(step + 1, tf.float32) / self.warmup_steps)
+        after = self.peak if self.after is None else self.after(step - self.warmup_steps)
+        return tf.where(step < self.warmup_steps, rising, after)
+
+    def get_config(self) -> dict[str, Any]:
+        after = None if self.after is None else _schedules.serialize(self.after)
+        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "after": after}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LinearWarmup":
+        after = config["after"]
+        return cls(**{**config, "after": None if after is None else _schedules.deserialize(after)})
+
+
+def learning_rate_schedule(
+    config: TrainingConfig, *, train_steps: int, steps_per_epoch: int
+) -> float | _schedules.LearningRateSchedule:
+    """The learning rate that the flags describe.
+
+    All points are iterations of the whole training, counted from 0, which is what the optimizer
+    counts: a rewound or resumed training finds the rate of the iteration it is at. A milestone is
+    the first iteration with the lower rate. The line and the half cosine (arXiv 1608.03983,
+    section 3, without restarts) begin at the peak in the first iteration after the warmup and would
+    reach the final rate in iteration `train_steps`, the first one that is not trained. Rates are
+    computed in float32, to within a millionth of the peak.
+
+    Args:
+      config: the flags.
+      train_steps: length of training in iterations.
+      steps_per_epoch: iterations in an epoch.
+
+    Returns:
+      The rate itself if it never changes, else a schedule for a Keras optimizer.
+
+    Raises:
+      ValueError: if the warmup or a milestone does not fit the training; names the flag.
+    """
+    warmup = parse_steps(
+        config.warmup_steps,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=train_steps,
+        argument="--warmup_steps",
+    )
+    if warmup >= train_steps:
+        raise ValueError(
+            f"--warmup_steps={config.warmup_steps} is {warmup} iterations, but training has "
+            f"{train_steps}; use a warmup that is shorter than training."
+        )
+    after = _after_warmup(config, train_steps, steps_per_epoch, warmup)
+    peak = float(config.learning_rate)
+    if warmup:
+        return LinearWarmup(peak, warmup, after)
+    return peak if after is None else after
+
+
+def _after_warmup(
+    config: TrainingConfig, train_steps: int, steps_per_epoch: int, warmup: int
+) -> _schedules.LearningRateSchedule | None:
+    peak, final = float(config.learning_rate), float(config.final_learning_rate)
+    length = train_steps - warmup
+    if config.lr_schedule == "linear":
+        return _schedules.PolynomialDecay(peak, length, end_learning_rate=final)
+    if config.lr_schedule == "cosine":
+        return _schedules.CosineDecay(peak, length, alpha=final / peak)
+    if config.lr_schedule == "step":
+        milestones = _milestones(config, train_steps, steps_per_epoch, warmup)
+        return _schedules.PiecewiseConstantDecay(
+            # Keras's boundaries are the last iterations before the rate falls.
+            [milestone - warmup - 1 for milestone in milestones],
+            [peak * config.lr_decay**count for count in range(len(milestones) + 1)],
+        )
+    return None
+
+
+def _milestones(
+    config: TrainingConfig, train_steps: int, steps_per_epoch: int, warmup: int
+) -> list[int]:
+    texts = [text.strip() for text in config.lr_milestones.split(",")]
+    milestones = [
+        parse_steps(
+            text,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=train_steps,
+            argument="--lr_milestones",
+        )
+        for text in texts
+    ]
+    for text, milestone in zip(texts, milestones, strict=True):
+        problem = f"--lr_milestones={config.lr_milestones}: {text} is iteration {milestone}, but"
+        if milestone >= train_steps:
+            raise ValueError(f"{problem} training ends at {train_steps}; use an earlier one.")
+        if milestone < max(1, warmup):
+            raise ValueError(
+                f"{problem} the learning rate is at its peak from iteration {max(0, warmup - 1)} "
+                f"(--warmup_steps={config.warmup_steps}); use a later one."
+            )
+    if milestones != sorted(set(milestones)):
+        raise ValueError(
+            f"--lr_milestones={config.lr_milestones}: these are the iterations {milestones}; write "
+            "each one later than the one before."
+        )
+    return milestones

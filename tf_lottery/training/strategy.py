@@ -1,0 +1,168 @@
+"""The distribution strategy that the flags ask for."""
+
+import json
+import os
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import tensorflow as tf
+
+from tf_lottery.config import RunConfig
+
+_SECONDS_TO_ANSWER = 10
+
+
+def open_strategy(config: RunConfig) -> tf.distribute.Strategy:
+    """Opens the devices for training; to be called before anything else uses TensorFlow.
+
+    With --distribution=auto, a strategy in whose scope this is called is used.
+
+    Args:
+      config: distribution, tpu and num_virtual_devices.
+
+    Raises:
+      ValueError: if the devices are not there, or TF_CONFIG does not describe the workers.
+    """
+    if config.num_virtual_devices is not None:
+        _split_cpu(config.num_virtual_devices)
+    if config.distribution == "auto" and tf.distribute.has_strategy():
+        return tf.distribute.get_strategy()
+    distribution = _resolve(config)
+    if distribution == "tpu":
+        return _tpu_strategy(config.tpu)
+    if distribution == "multi_worker":
+        return _multi_worker_strategy()
+    if distribution == "mirrored":
+        return tf.distribute.MirroredStrategy(_local_devices())
+    # The default one, which uses the first GPU if there is any.
+    return tf.distribute.get_strategy()
+
+
+def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
+    """Checks that the replicas can share a batch equally.
+
+    Raises:
+      ValueError: if they cannot; says what would do.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        nearest = max(1, round(batch_size / replicas)) * replicas
+        raise ValueError(
+            f"--batch_size={batch_size} is the batch of all replicas together, and the {replicas} "
+            f"replicas cannot share it equally; use a multiple of {replicas}, such as {nearest}."
+        )
+
+
+def _resolve(config: RunConfig) -> str:
+    if config.distribution != "auto":
+        return config.distribution
+    if config.tpu is not None:
+        return "tpu"
+    if len(_worker_addresses(_tf_config())) > 1:
+        return "multi_worker"
+    several = config.num_virtual_devices or len(tf.config.list_physical_devices("GPU"))
+    return "mirrored" if several > 1 else "one_device"
+
+
+def _split_cpu(devices: int) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * devices
+        )
+    except RuntimeError:
+        there = len(tf.config.list_logical_devices("CPU"))
+        if there != devices:
+            raise ValueError(
+                f"--num_virtual_devices={devices}: TensorFlow is in use already, with {there} CPU "
+                "devices; start a new process."
+            ) from None
+
+
+def _local_devices() -> list[str]:
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    return [f"{kind}:{index}" for index in range(len(tf.config.list_logical_devices(kind)))]
+
+
+def _tpu_strategy(address: str | None) -> tf.distribute.Strategy:
+    flag = f"--tpu={address}" if address is not None else "--distribution=tpu without --tpu"
+    target = urlsplit(address or "")
+    try:
+        if target.scheme == "grpc":
+            # TensorFlow would wait for a machine that does not answer.
+            with socket.create_connection((target.hostname, target.port), _SECONDS_TO_ANSWER):
+                pass
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=address or "")
+        if address != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    # The resolver asks services of Google's cloud, which fail in ways of their own.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{flag}: no TPU can be reached ({type(error).__name__}: {reason}). Give its name, its "
+            "address as grpc://HOST:PORT, or 'local' on a TPU machine."
+        ) from error
+
+
+def _multi_worker_strategy() -> tf.distribute.Strategy:
+    tf_config = _tf_config()
+    addresses = _worker_addresses(tf_config)
+    if not addresses:
+        raise ValueError(
+            "--distribution=multi_worker needs the environment variable TF_CONFIG, such as "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", '
+            '"index": 0}}, with another index on each worker.'
+        )
+    print(f"Waiting for {len(addresses)} workers: {', '.join(addresses)}", flush=True)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"--distribution=multi_worker cannot start: {reason}") from error
+
+
+def _tf_config() -> dict[str, Any]:
+    text = os.environ.get("TF_CONFIG", "").strip() or "{}"
+    try:
+        tf_config = json.loads(text)
+        if not isinstance(tf_config, dict):
+            raise ValueError("it is not a JSON object")
+    except ValueError as error:
+        raise ValueError(f"TF_CONFIG={text[:200]!r} cannot be read: {error}.") from error
+    return tf_config
+
+
+def _worker_addresses(tf_config: dict[str, Any]) -> list[str]:
+    """Addresses of chief and workers, after checking that this process is one of them."""
+    cluster, task = tf_config.get("cluster", {}), tf_config.get("task", {})
+    if not cluster:
+        return []
+
+    def require(holds: bool, wrong: str) -> None:
+        if not holds:
+            raise ValueError(f"TF_CONFIG does not fit: {wrong}.")
+
+    require(isinstance(cluster, dict) and isinstance(task, dict), "cluster and task are objects")
+    require(
+        set(cluster) <= {"chief", "worker"},
+        f"the cluster has jobs {', '.join(cluster)}; only chief and worker train together",
+    )
+    require(len(cluster.get("chief", [])) <= 1, "there can be one chief only")
+    for job, hosts in cluster.items():
+        require(
+            isinstance(hosts, list)
+            and all(isinstance(host, str) and ":" in host for host in hosts),
+            f"{job} is {hosts!r}, not a list of 'host:port'",
+        )
+    addresses = [*cluster.get("chief", []), *cluster.get("worker", [])]
+    require(len(set(addresses)) == len(addresses), "an address occurs twice")
+    kind, index = task.get("type"), task.get("index")
+    require(kind in cluster, f"task type {kind!r} is not one of {', '.join(cluster)}")
+    require(
+        isinstance(index, int) and 0 <= index < len(cluster[kind]),
+        f"task index {index!r} is not one of 0 to {len(cluster[kind]) - 1} of the {kind}s",
+    )
+    return addresses
