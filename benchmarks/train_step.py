@@ -18,12 +18,13 @@ import tf_keras as keras
 from pairs import alternate, print_ratios, time_call
 
 import tf_lottery
-from tf_lottery.data import Dataset, from_arrays
+from tf_lottery.data import Augmentation, Dataset, Epoch, from_arrays
 from tf_lottery.models import build_model
 from tf_lottery.pruning.prunable import pruning_plan
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.resident import ResidentProgram
+from tf_lottery.training.step import StepOptions, TrainingStep
 
 BATCH = 60
 
@@ -76,18 +77,18 @@ def masked_model(name: str, data: Dataset) -> keras.Model:
 
 
 def training_epoch(model: keras.Model, data: Dataset):
-    program = TrainingProgram(
-        Network(model, keras.optimizers.Adam(1.2e-3, jit_compile=False)),
-        data.train.images,
-        data.train.labels,
-        batch_size=BATCH,
-        weight_decay=0.0,
-        plan=choose_execution(model),
+    network = Network(model, keras.optimizers.Adam(1.2e-3, jit_compile=False))
+    plan = choose_execution(model)
+    step = TrainingStep(
+        network,
+        StepOptions(BATCH),
+        lambda images, draws: images,
+        compile_update=plan.compile_update,
     )
-    order = np.random.default_rng(0).permutation(len(data.train))
+    program = ResidentProgram(step, data.train, Augmentation(), BATCH, plan)
 
     def epoch() -> None:
-        program.run(order, 0, len(order) // BATCH)
+        program.run(Epoch(0, 0, 0), 0, len(data.train) // BATCH)
         program.metrics()
 
     return epoch

@@ -26,7 +26,7 @@ from tf_lottery.pruning.prunable import pruning_plan
 from tf_lottery.pruning.wrapper import prunable_kernels
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import ResidentProgram
+from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
 
 

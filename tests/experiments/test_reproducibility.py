@@ -5,19 +5,19 @@ import pytest
 
 import tf_lottery
 from tf_lottery.store.tensors import load_tensors
-from tf_lottery.training import program
+from tf_lottery.training import resident
 
 
 @pytest.fixture
 def drawn_orders(monkeypatch):
     """The data orders that were trained on since the last time the list was cleared."""
-    orders, draw = [], program.epoch_order
+    orders, draw = [], resident.epoch_order
 
     def record(*arguments):
         orders.append(draw(*arguments).tolist())
         return draw(*arguments)
 
-    monkeypatch.setattr(program, "epoch_order", record)
+    monkeypatch.setattr(resident, "epoch_order", record)
     return orders
 
 

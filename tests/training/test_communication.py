@@ -11,7 +11,7 @@ from tf_lottery.data import Augmentation, Split
 from tf_lottery.pruning.prunable import prunable
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import ResidentProgram
+from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
 
 BATCH = 8

@@ -13,8 +13,10 @@ from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import prunable, set_mask
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import ResidentProgram, StreamedProgram, TrainingProgram
+from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
+from tf_lottery.training.streamed import StreamedProgram
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 3, (48, 6)).astype(np.uint8)

@@ -11,8 +11,10 @@ from tf_lottery.data import (
 )
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.training.evaluation import Evaluation, Evaluator, StreamedEvaluator
-from tf_lottery.training.program import ResidentProgram, StreamedProgram, TrainingProgram
+from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
+from tf_lottery.training.streamed import StreamedProgram
 
 
 def build_program(experiment: Experiment) -> TrainingProgram:

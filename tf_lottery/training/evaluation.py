@@ -9,7 +9,7 @@ import tf_keras as keras
 
 from tf_lottery.data import EvaluationStream, Split
 from tf_lottery.training.execution import ExecutionPlan
-from tf_lottery.training.program import on_every_device
+from tf_lottery.training.resident import on_every_device
 from tf_lottery.training.tally import Tally
 
 

@@ -1,14 +1,8 @@
-"""Compiled training loops, many steps to a call: over data in memory, and over streams."""
+"""Training programs: many steps of a network to a call."""
 
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-import numpy as np
-import tensorflow as tf
-
-from tf_lottery.data import Augmentation, Epoch, Split, TrainingStream, epoch_order
-from tf_lottery.training.execution import ExecutionPlan
+from tf_lottery.data import Epoch
 from tf_lottery.training.step import TrainingStep
 
 
@@ -19,212 +13,33 @@ class TrainingMetrics(NamedTuple):
     accuracy: float
 
 
-class TrainingProgram(Protocol):
-    """Runs training steps of a network."""
+class TrainingProgram:
+    """Runs training steps of a network; subclasses know where the batches come from."""
+
+    def __init__(self, step: TrainingStep, batch_size: int):
+        """Starts the metrics.
+
+        Args:
+          step: one training step; its network was made in the scope of the current strategy.
+          batch_size: examples in a step, over all replicas, which share it equally.
+        """
+        self._step, self._batch_size = step, batch_size
+        self._steps_measured = 0
 
     def run(self, epoch: Epoch, first: int, last: int) -> None:
         """Runs the steps `first` to `last` (exclusive) of an epoch."""
+        self._train(epoch, first, last)
+        self._steps_measured += last - first
 
     def metrics(self) -> TrainingMetrics:
         """Reads and resets the metrics; waits for the steps to be done."""
+        examples = max(1, self._steps_measured * self._batch_size)
+        sums, self._steps_measured = self._step.tally.read(), 0
+        return TrainingMetrics(sums.loss / examples, sums.correct / examples)
 
     def first_bad_step(self) -> int | None:
         """First iteration with a loss that was not finite since the metrics were read."""
+        return self._step.tally.first_bad_step()
 
-
-class _Metrics:
-    """Means out of a step's tally."""
-
-    def __init__(self, step: TrainingStep, batch_size: int):
-        self._tally, self._batch_size = step.tally, batch_size
-        self._steps = 0
-
-    def count(self, steps: int) -> None:
-        self._steps += steps
-
-    def read(self) -> TrainingMetrics:
-        examples = max(1, self._steps * self._batch_size)
-        sums, self._steps = self._tally.read(), 0
-        return TrainingMetrics(sums.loss / examples, sums.correct / examples)
-
-
-class ResidentProgram:
-    """Trains on data that lie in the memory of every device.
-
-    Batches are gathered outside of the compiled code, which would copy the whole data set at each
-    call, for several steps at once; the compiled loop then runs over those batches.
-    """
-
-    def __init__(
-        self,
-        step: TrainingStep,
-        data: Split,
-        augmentation: Augmentation,
-        batch_size: int,
-        plan: ExecutionPlan,
-    ):
-        """Places the data; compiles nothing yet.
-
-        Args:
-          step: one training step; its network was made in the scope of the current strategy.
-          data: images and labels.
-          augmentation: draws the random numbers that the step is given.
-          batch_size: examples in a step, over all replicas, which share it equally.
-          plan: what to compile.
-        """
-        self._step, self._augmentation, self._batch_size = step, augmentation, batch_size
-        self._strategy = tf.distribute.get_strategy()
-        self._replicas = self._strategy.num_replicas_in_sync
-        self._examples, self._image_shape = len(data), data.images.shape[1:]
-        self._images, self._labels = on_every_device(data.images), on_every_device(data.labels)
-        self._metrics = _Metrics(step, batch_size)
-        self.metrics, self.first_bad_step = self._metrics.read, step.tally.first_bad_step
-        # Replicas cannot wait for each other within a loop: theirs is around the replicas.
-        single = self._replicas == 1
-        self._chunk = plan.steps_per_execution if single else 1
-        self._execute = self._run_batches if single else self._run_one_batch
-        if plan.compile_loop:
-            self._execute = tf.function(self._execute, jit_compile=True, autograph=False)
-        self._run = tf.function(
-            self._run_steps,
-            input_signature=[
-                tf.TensorSpec([None], tf.int32),
-                tf.TensorSpec([None, augmentation.columns], tf.int32),
-                tf.TensorSpec([], tf.int32),
-            ],
-            autograph=False,
-        )
-        self._rows = lru_cache(maxsize=1)(self._draw_rows)
-
-    def run(self, epoch: Epoch, first: int, last: int) -> None:
-        """Runs the steps `first` to `last` (exclusive) of an epoch."""
-        order, draws = self._rows(epoch)
-        # The last call of the compiled loop may run fewer steps but takes batches of full shape.
-        wanted = np.arange(first * self._batch_size, last * self._batch_size)
-        padding = (-(last - first) % self._chunk) * self._batch_size
-        rows = np.concatenate([wanted, np.zeros(padding, wanted.dtype)])
-        self._run(tf.constant(order[rows]), tf.constant(draws[rows]), tf.constant(last - first))
-        self._metrics.count(last - first)
-
-    def _draw_rows(self, epoch: Epoch) -> tuple[np.ndarray, np.ndarray]:
-        order = epoch_order(epoch, self._examples)
-        return order, self._augmentation.draw(epoch, self._examples, self._image_shape)
-
-    def _run_steps(self, indices: tf.Tensor, draws: tf.Tensor, count: tf.Tensor) -> None:
-        def run_chunk(done: tf.Tensor) -> list[tf.Tensor]:
-            steps = tf.minimum(self._chunk, count - done)
-            chunk = slice(done * self._batch_size, (done + self._chunk) * self._batch_size)
-            self._strategy.run(
-                self._run_replica,
-                args=(self._images, self._labels, indices[chunk], draws[chunk], steps),
-            )
-            return [done + self._chunk]
-
-        tf.while_loop(lambda done: done < count, run_chunk, [tf.constant(0)])
-
-    def _run_replica(
-        self,
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        indices: tf.Tensor,
-        draws: tf.Tensor,
-        count: tf.Tensor,
-    ) -> None:
-        own = self._share(indices)
-        self._execute(tf.gather(images, own), tf.gather(labels, own), self._share(draws), count)
-
-    def _share(self, rows: tf.Tensor) -> tf.Tensor:
-        """The replica's part of each batch, `[steps, share, ...]`."""
-        share = self._batch_size // self._replicas
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        batches = tf.reshape(rows, [self._chunk, self._batch_size, *rows.shape[1:]])
-        own = batches[:, replica * share : (replica + 1) * share]
-        return tf.ensure_shape(own, [self._chunk, share, *rows.shape[1:]])
-
-    def _run_batches(
-        self, images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor, count: tf.Tensor
-    ) -> None:
-        def run_step(index: tf.Tensor) -> list[tf.Tensor]:
-            self._step(images[index], labels[index], draws[index])
-            return [index + 1]
-
-        # Not a loop over a range, which XLA would compile anew for every count.
-        tf.while_loop(lambda index: index < count, run_step, [tf.constant(0)])
-
-    def _run_one_batch(
-        self, images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor, count: tf.Tensor
-    ) -> None:
-        self._step(images[0], labels[0], draws[0])
-
-
-class StreamedProgram:
-    """Trains on batches that the host reads while the devices train."""
-
-    def __init__(
-        self, step: TrainingStep, stream: TrainingStream, batch_size: int, plan: ExecutionPlan
-    ):
-        """Opens nothing yet.
-
-        Args:
-          step: one training step; its network was made in the scope of the current strategy.
-          stream: gives the batches of an epoch.
-          batch_size: examples in a step, over all replicas, which share it equally.
-          plan: what to compile.
-        """
-        self._stream, self._batch_size = stream, batch_size
-        self._strategy = tf.distribute.get_strategy()
-        self._metrics = _Metrics(step, batch_size)
-        self.metrics, self.first_bad_step = self._metrics.read, step.tally.first_bad_step
-        self._execute = step.__call__
-        if plan.compile_loop:
-            self._execute = tf.function(self._execute, jit_compile=True, autograph=False)
-        self._run = tf.function(self._run_steps, autograph=False)
-        self._batches: Iterator | None = None
-        self._position: tuple[Epoch, int] | None = None
-
-    def run(self, epoch: Epoch, first: int, last: int) -> None:
-        """Runs the steps `first` to `last` (exclusive) of an epoch."""
-        if self._position != (epoch, first):
-            self._batches = self._open(epoch, first)
-        self._run(self._batches, tf.constant(last - first))
-        self._position = (epoch, last)
-        self._metrics.count(last - first)
-
-    def _open(self, epoch: Epoch, first: int) -> Iterator:
-        def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            pipelines = context.num_input_pipelines
-            return self._stream.batches(
-                epoch,
-                first,
-                self._batch_size,
-                pipeline=context.input_pipeline_id,
-                pipelines=pipelines,
-                replicas=self._strategy.num_replicas_in_sync // pipelines,
-            )
-
-        return iter(self._strategy.distribute_datasets_from_function(batches))
-
-    def _run_steps(self, batches: Iterator, count: tf.Tensor) -> None:
-        def run_step(done: tf.Tensor) -> list[tf.Tensor]:
-            self._strategy.run(self._execute, args=batches.get_next())
-            return [done + 1]
-
-        tf.while_loop(lambda done: done < count, run_step, [tf.constant(0)])
-
-
-def on_every_device(array: np.ndarray) -> tf.Tensor:
-    """A constant with a copy on each device of the current strategy.
-
-    Returns:
-      A tensor, or one per replica, to be given to `strategy.run`.
-    """
-    strategy = tf.distribute.get_strategy()
-    if strategy.num_replicas_in_sync == 1:
-        return tf.constant(array)
-    devices = iter(strategy.extended.worker_devices)
-
-    def place(context: tf.distribute.InputContext) -> tf.Tensor:
-        with tf.device(next(devices)):
-            return tf.identity(array)
-
-    return strategy.experimental_distribute_values_from_function(place)
+    def _train(self, epoch: Epoch, first: int, last: int) -> None:
+        raise NotImplementedError

@@ -1,0 +1,65 @@
+"""The same experiment on other devices: the same within rounding, or refused."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_lottery.experiments import setup
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.tensors import load_tensors
+
+
+@pytest.mark.parametrize("in_memory", ["on", "off"])
+def test_two_replicas(mirrored, run_tiny, finished_run, in_memory, tmp_path):
+    with mirrored.scope():
+        run = run_tiny(tmp_path, in_memory=in_memory)
+    one = load_tensors(finished_run / "level_0" / "weights")
+    for name, array in load_tensors(run / "level_0" / "weights").items():
+        np.testing.assert_allclose(array, one[name], atol=1e-5, err_msg=name)
+    for level in (1, 2):
+        mask = Mask.load(run / f"level_{level}" / "masks.npz")
+        assert mask.overlap(Mask.load(finished_run / f"level_{level}" / "masks.npz")) > 0.99
+        weights = load_tensors(run / f"level_{level}" / "weights")
+        assert not any(weights[name][~array].any() for name, array in mask.items())
+
+
+def test_streamed_batches_change_no_bit(run_tiny, finished_run, outcome_of, tmp_path):
+    # The metrics' sums are in another order; everything else is the same.
+    expected, found = outcome_of(finished_run), outcome_of(run_tiny(tmp_path, in_memory="off"))
+    for file, content in expected.items():
+        if file.endswith((".index", ".npz")):
+            assert found[file] == content, file
+
+
+def test_a_run_that_goes_on_with_other_replicas_says_so(mirrored, run_tiny, half_run, capsys):
+    with mirrored.scope():
+        run_tiny(half_run.parents[1])
+    assert "begun on 1 replicas and goes on with 2" in capsys.readouterr().out
+    assert (half_run / "level_2" / "level.json").exists()
+
+
+def test_another_precision_is_refused(run_tiny, half_run, monkeypatch):
+    monkeypatch.setattr(setup, "resolve_precision", lambda flag: "mixed_bfloat16")
+    with pytest.raises(RunFolderMismatchError, match=r"--mixed_precision=auto.*=off"):
+        run_tiny(half_run.parents[1])
+    assert not (half_run / "level_2").exists()
+
+
+def test_bfloat16_leaves_weights_float32(run_tiny, finished_run, tmp_path):
+    run = run_tiny(tmp_path, mixed_precision="on")
+    full = load_tensors(finished_run / "level_0" / "weights")
+    weights = load_tensors(run / "level_0" / "weights")
+    assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
+    differences = [np.abs(weights[name] - full[name]).max() for name in full]
+    assert 0 < max(differences) < 0.1
+    # Rewinding is as exact as ever.
+    mask = Mask.load(run / "level_1" / "masks.npz")
+    assert mask.remaining == Mask.load(finished_run / "level_1" / "masks.npz").remaining
+    rewind = load_tensors(run / "rewind" / "tensors")
+    exact = [
+        np.any(rewind[f"weights/{name}"] != tf.cast(
+            tf.cast(rewind[f"weights/{name}"], tf.bfloat16), tf.float32).numpy())
+        for name in mask
+    ]  # fmt: skip
+    assert all(exact)  # not rounded to bfloat16 on the way
