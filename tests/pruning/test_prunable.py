@@ -253,3 +253,10 @@ def test_a_mask_that_does_not_fit_changes_nothing():
     assert get_mask(model).density == 1.0
     for old, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, now)
+
+
+def test_normalization_stays_synchronized():
+    layers = [keras.layers.Dense(2, input_shape=(3,))]
+    layers += [keras.layers.BatchNormalization(synchronized=on) for on in (True, False)]
+    model = prunable(keras.Sequential(layers))
+    assert [layer.synchronized for layer in model.layers[1:]] == [True, False]

@@ -9,6 +9,7 @@ from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_evaluators, build_program
 from tf_lottery.experiments.level_records import LevelRecords
 from tf_lottery.experiments.setup import Experiment
+from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.tickets.shared_journal import SharedJournal
 from tf_lottery.training.loop import StepCallback, TrainingDivergedError, train
 from tf_lottery.training.network import NetworkState
@@ -21,7 +22,7 @@ class LevelTrainer:
     def __init__(
         self,
         experiment: Experiment,
-        journal: SharedJournal,
+        journal: RunJournal | SharedJournal,
         records_of: Callable[[int], LevelRecords],
         workers: Workers,
     ):

@@ -110,7 +110,8 @@ def _open_run(experiment: Experiment) -> RunFolder:
 
 def _find_tickets(experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
     lengths = experiment.lengths
-    journal = SharedJournal(None if run is None else _SummarizingJournal(run), workers)
+    own = None if run is None else _SummarizingJournal(run)
+    journal = own if workers.count == 1 else SharedJournal(own, workers)
     steps = [lengths.train_steps - lengths.first(level) for level in range(experiment.levels + 1)]
     finished = [level for level in range(experiment.levels + 1) if journal.is_complete(level)]
     # Only the chief reports.

@@ -49,7 +49,7 @@ def prunable(
         raise ValueError(f"{model.name} has no Dense or convolution layer left to prune.")
 
     def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
-        copy = type(layer).from_config(layer.get_config())
+        copy = _copied(layer)
         if prunable_kernels(layer) and layer.name not in exclude:
             return MaskedLayer(copy, pruning_rate=rates.get(layer.name))
         return copy
@@ -73,7 +73,7 @@ def strip(model: keras.Model) -> keras.Model:
     # when training ends.
     set_mask(model, get_mask(model))
     plain = tfmot.sparsity.keras.strip_pruning(model)
-    return _clone(plain, lambda layer: type(layer).from_config(layer.get_config()))
+    return _clone(plain, _copied)
 
 
 def leaf_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
@@ -172,6 +172,14 @@ def pruning_plan(model: keras.Model, pruning_rate: float, scope: str) -> Pruning
         {name: rates[id(weight)] for name, weight in variables.items()},
         scope,
     )
+
+
+def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+    config = layer.get_config()
+    # Keras leaves this one argument out of the configuration.
+    if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
+        config["synchronized"] = True
+    return type(layer).from_config(config)
 
 
 def _masked_layers(model: keras.Model) -> list[MaskedLayer]:

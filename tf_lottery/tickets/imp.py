@@ -69,6 +69,7 @@ def iterative_magnitude_pruning(
         else:
             trained_weights, mask = journal.load(level - 1)
             mask = plan.prune(score(trained_weights, mask), mask, level)
+            del trained_weights  # not to be held while the next level is trained
             network.rewind(journal.rewind_state(), mask, rewind_optimizer=rewind_optimizer)
         record = train(level)
         journal.save(level, network.weights(), mask, record)

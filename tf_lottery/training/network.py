@@ -79,9 +79,9 @@ class Network:
     def weights(self) -> dict[str, np.ndarray]:
         """Values of all weights of the model by name, as the first replica has them."""
         # Not variable.numpy(), which waits for all replicas where they may differ.
-        strategy = tf.distribute.get_strategy()
+        replicas_of = self.model.distribute_strategy.experimental_local_results
         return {
-            name: strategy.experimental_local_results(variable)[0].numpy()
+            name: replicas_of(variable)[0].numpy()
             for name, variable in model_variables(self.model).items()
         }
 
