@@ -111,6 +111,10 @@ def fit_epoch(
     model.compile(sgd(), loss, ["accuracy"])
     batches = tf.data.Dataset.from_tensor_slices((data.images, data.labels))
     batches = batches.shuffle(len(data)).batch(batch, drop_remainder=True).prefetch(2)
+    options = tf.data.Options()
+    # With it, closing the iterator at times waits for seconds, which says nothing about training.
+    options.autotune.enabled = False
+    batches = batches.with_options(options)
     return lambda: model.fit(batches, epochs=1, verbose=0, callbacks=list(callbacks))
 
 

@@ -14,6 +14,25 @@ from tf_lottery.pruning.prunable import masked_variables
 from tf_lottery.pruning.wrapper import prunable_kernels
 
 CONSTRUCTORS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
+SMALLEST_OF_EACH_KIND = (
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "RegNetX002",
+    "RegNetY002",
+    "ResNet50",
+    "ResNet50V2",
+    "ResNetRS50",
+    "VGG16",
+    "Xception",
+)
 
 
 def own(name, shape, classes=10):
@@ -126,9 +145,8 @@ def kernels_of_wrapped_layers(model):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", sorted(CONSTRUCTORS))
-def test_every_network_is_built_and_wrapped(build, pixels, name):
+@pytest.mark.parametrize("name", SMALLEST_OF_EACH_KIND)
+def test_every_kind_of_network_is_built_and_wrapped(build, pixels, name):
     shape = (75, 75, 3)
     model = build(f"applications.{name}", shape)
     assert model.output_shape == (None, 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from tf_lottery.data.shares import (
 
 # Not tf.data.AUTOTUNE, which may buffer hundreds of batches while the consumer pauses.
 PREFETCHED_STEPS = 4
+PARALLEL_CALLS = os.cpu_count() or 1
 
 
 class TrainingStream(Protocol):
@@ -137,10 +139,10 @@ class ArrayStream:
         draws = _own(self._augmentation.draw(epoch, self.examples, image_shape), shares)
         stream = tf.data.Dataset.from_tensor_slices((indices, draws)).map(
             lambda indices, draws: (*_gather(self._tensors, indices), draws),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=PARALLEL_CALLS,
             deterministic=True,
         )
-        return stream.prefetch(PREFETCHED_STEPS * replicas)
+        return opened(stream, PREFETCHED_STEPS * replicas)
 
 
 class ArrayEvaluationStream:
@@ -175,8 +177,26 @@ class ArrayEvaluationStream:
         stream = tf.data.Dataset.from_tensor_slices(
             (indices.reshape(count, batch_size), is_example.reshape(count, batch_size))
         )
-        stream = stream.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        return stream.prefetch(PREFETCHED_STEPS)
+        stream = stream.map(read, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        return opened(stream, PREFETCHED_STEPS)
+
+
+def opened(batches: tf.data.Dataset, prefetched: int) -> tf.data.Dataset:
+    """Gives a stream of batches what all streams have.
+
+    Args:
+      batches: The stream.
+      prefetched: How many batches are made in advance.
+
+    Returns:
+      The same batches in the same order, made in the background.
+    """
+    options = tf.data.Options()
+    options.deterministic = True
+    # Closing a stream, at the end of each epoch, may wait for the thread that tunes it to wake up,
+    # which sleeps for up to a minute.
+    options.autotune.enabled = False
+    return batches.prefetch(prefetched).with_options(options)
 
 
 def _own(in_epoch_order: np.ndarray, shares: StepShares) -> np.ndarray:

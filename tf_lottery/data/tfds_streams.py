@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_lottery.data.encoded_images import EncodedImages
 from tf_lottery.data.order import Epoch, Noise, noise_seed
 from tf_lottery.data.shares import StepShares, check_pipeline, evaluation_batches
-from tf_lottery.data.streams import PREFETCHED_STEPS
+from tf_lottery.data.streams import PARALLEL_CALLS, PREFETCHED_STEPS, opened
 from tf_lottery.data.tfds_set import StoredExamples
 
 
@@ -80,13 +80,12 @@ class TfdsTrainingStream:
             .enumerate(start)
             .map(
                 self._crop_function(epoch, shares),
-                num_parallel_calls=tf.data.AUTOTUNE,
+                num_parallel_calls=PARALLEL_CALLS,
                 deterministic=True,
             )
             .batch(shares.size, drop_remainder=True)
-            .prefetch(PREFETCHED_STEPS * replicas)
         )
-        return crops.with_options(_deterministic())
+        return opened(crops, PREFETCHED_STEPS * replicas)
 
     def evaluation(self, examples: int) -> TfdsEvaluationStream:
         """Returns the first stored training examples as they are cropped for evaluation.
@@ -151,12 +150,9 @@ class TfdsEvaluationStream:
         crops = tf.data.Dataset.from_tensors(nothing).repeat(count * batch_size - len(own))
         if len(own):
             encoded = own.open()
-            decoded = encoded.map(
-                self._crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-            )
+            decoded = encoded.map(self._crop, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
             crops = decoded.concatenate(crops)
-        crops = crops.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_STEPS)
-        return crops.with_options(_deterministic())
+        return opened(crops.batch(batch_size, drop_remainder=True), PREFETCHED_STEPS)
 
     def _crop(self, example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         image_set = self.stored.image_set
@@ -180,9 +176,3 @@ def _shuffled(
         reshuffle_each_iteration=False,
     )
     return tf.data.experimental.from_variant(variant, spec)
-
-
-def _deterministic() -> tf.data.Options:
-    options = tf.data.Options()
-    options.deterministic = True
-    return options

@@ -2,13 +2,17 @@
 
 import dataclasses
 from contextlib import ExitStack, nullcontext, suppress
-from pathlib import Path
 from typing import Any
 
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.data import Dataset
 from tf_lottery.experiments.level_records import LevelRecords, NoRecords, WrittenRecords
 from tf_lottery.experiments.level_training import LevelTrainer
+from tf_lottery.experiments.run_checks import (
+    check_details,
+    check_same_experiment,
+    warn_of_dropout,
+)
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.export.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
@@ -17,10 +21,9 @@ from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary
 from tf_lottery.report.table import print_summary
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
+from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import write_csv
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.seal import checksum
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.load import load_ticket
 from tf_lottery.tickets.run_journal import RunJournal
@@ -46,20 +49,16 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
       WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
     strategy = open_strategy(config.run)
-    with strategy.scope():
-        workers = Workers(strategy)
-        with workers.together():
-            return _run(config, dataset, workers)
-
-
-def _run(config: ExperimentConfig, dataset: Dataset | None, workers: Workers) -> list[LevelSummary]:
-    workers.on_chief(lambda: _check_export_dir(config))
-    experiment = prepare(config, dataset)
-    _check_same_experiment(experiment, workers)
-    with ExitStack() as resources:
+    workers = Workers(strategy)
+    with workers.together(), ExitStack() as resources:
+        workers.on_chief(lambda: _check_export_dir(config))
+        with strategy.scope():
+            experiment = prepare(config, dataset)
+        check_same_experiment(experiment, workers)
         run = workers.on_chief(lambda: resources.enter_context(_open_run(experiment)))
         try:
-            _find_tickets(experiment, run, workers)
+            with strategy.scope():
+                _find_tickets(experiment, run, workers)
         except BaseException:
             # A run that diverged or was interrupted has found something too; if not even that can
             # be written, the first error says why.
@@ -67,6 +66,7 @@ def _run(config: ExperimentConfig, dataset: Dataset | None, workers: Workers) ->
                 if run is not None:
                     _report(run, config)
             raise
+        # Without the scope, in which workers can only build networks together.
         return workers.on_chief(lambda: _finish(run, experiment)) or []
 
 
@@ -80,17 +80,6 @@ def _check_export_dir(config: ExperimentConfig) -> None:
             )
 
 
-def _check_same_experiment(experiment: Experiment, workers: Workers) -> None:
-    content = {"identity": experiment.config.identity(), "details": experiment.details}
-    number = int(checksum(content)[:15], 16)
-    others = [index for index, own in enumerate(workers.all(number)) if own != number]
-    if others:
-        raise ValueError(
-            f"worker {workers.index} was given other flags, data or versions than "
-            f"{', '.join(f'worker {index}' for index in others)}; start all with the same command."
-        )
-
-
 def _open_run(experiment: Experiment) -> RunFolder:
     config = experiment.config
     run = RunFolder.open(
@@ -100,8 +89,9 @@ def _open_run(experiment: Experiment) -> RunFolder:
         flags_text(config),
         defaults=ExperimentConfig().identity(),
     )
+    warn_of_dropout(experiment)
     try:
-        _check_details(run, experiment)
+        check_details(run, experiment)
     except ValueError:
         run.close()
         raise
@@ -167,28 +157,3 @@ def _report(run: RunFolder, config: ExperimentConfig) -> list[LevelSummary]:
         print_summary(summaries)
     print(f"Run folder: {run.path}")
     return summaries
-
-
-def _check_details(run: RunFolder, experiment: Experiment) -> None:
-    """Checks what the flags leave open: the data, and what was chosen by the devices."""
-    begun, now = run.details, experiment.details
-    if begun["data_sha256"] != now["data_sha256"]:
-        raise RunFolderMismatchError(
-            f"--dataset={experiment.config.data.dataset}: the examples are not those that "
-            f"{Path(run.path)} was begun with; check --data_dir, or choose another --name."
-        )
-    precision = begun.get("precision", "float32")
-    if precision != now["precision"]:
-        flag = "off" if precision == "float32" else "on"
-        raise RunFolderMismatchError(
-            f"--mixed_precision={experiment.config.training.mixed_precision} means "
-            f"{now['precision']} on these devices, but {Path(run.path)} was begun with "
-            f"{precision}; go on where it was begun, or give --mixed_precision={flag} and another "
-            "--name."
-        )
-    replicas = begun.get("replicas", 1)
-    if replicas != now["replicas"]:
-        print(
-            f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
-            "results will differ in rounding, and with --batch_norm=per_replica in more than that."
-        )

@@ -1,0 +1,66 @@
+"""What has to be the same: for all workers, and for a run that is continued."""
+
+from pathlib import Path
+
+from tf_lottery.experiments.setup import Experiment
+from tf_lottery.pruning.prunable import leaf_layers
+from tf_lottery.pruning.wrapper import unwrapped
+from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.seal import checksum
+from tf_lottery.training.workers import Workers
+
+
+def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
+    """Checks that all workers were given the same; to be called by all of them.
+
+    Raises:
+      ValueError: if they were not; says which differ from this one.
+    """
+    content = {"identity": experiment.config.identity(), "details": experiment.details}
+    number = int(checksum(content)[:15], 16)
+    others = [index for index, own in enumerate(workers.all(number)) if own != number]
+    if others:
+        raise ValueError(
+            f"worker {workers.index} was given other flags, data or versions than "
+            f"{', '.join(f'worker {index}' for index in others)}; start all with the same command."
+        )
+
+
+def check_details(run: RunFolder, experiment: Experiment) -> None:
+    """Checks what the flags leave open: the data, and what was chosen by the devices.
+
+    Raises:
+      RunFolderMismatchError: if the run would go on with other data or in another precision.
+    """
+    begun, now = run.details, experiment.details
+    if begun["data_sha256"] != now["data_sha256"]:
+        raise RunFolderMismatchError(
+            f"--dataset={experiment.config.data.dataset}: the examples are not those that "
+            f"{Path(run.path)} was begun with; check --data_dir, or choose another --name."
+        )
+    precision = begun.get("precision", "float32")
+    if precision != now["precision"]:
+        flag = "off" if precision == "float32" else "on"
+        raise RunFolderMismatchError(
+            f"--mixed_precision={experiment.config.training.mixed_precision} means "
+            f"{now['precision']} on these devices, but {Path(run.path)} was begun with "
+            f"{precision}; go on where it was begun, or give --mixed_precision={flag} and another "
+            "--name."
+        )
+    replicas = begun.get("replicas", 1)
+    if replicas != now["replicas"]:
+        print(
+            f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
+            "results will differ in rounding, and with --batch_norm=per_replica in more than that."
+        )
+
+
+def warn_of_dropout(experiment: Experiment) -> None:
+    """Says so if the results will not be the same again."""
+    layers = (unwrapped(layer) for _, layer in leaf_layers(experiment.network.model))
+    if any(getattr(layer, "rate", 0) for layer in layers):
+        print(
+            f"--model={experiment.config.model.model} has dropout, whose random numbers are not "
+            "those of --data_seed and are not saved: its results differ from run to run."
+        )
