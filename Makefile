@@ -23,6 +23,9 @@ format: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/workloads.py
+	$(BIN)/python benchmarks/input_pipeline.py
+	$(BIN)/python benchmarks/pruning_step.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache

@@ -73,7 +73,8 @@ def main() -> None:
         }
         seconds = alternate(runs, arguments.rounds)
         title = f"{name}, batch {workload.batch} of {'x'.join(map(str, workload.shape))}"
-        print_ratios(f"{title}, {workload.steps} steps", seconds, "dense, model.fit")
+        for reference in ("dense, model.fit", "stock tfmot, model.fit"):
+            print_ratios(f"{title}, {workload.steps} steps", seconds, reference)
         for run, own in seconds.items():
             print(f"  {run:<38} {len(data) / np.median(own):8.1f} images/s")
 

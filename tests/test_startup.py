@@ -19,7 +19,7 @@ def test_help_and_flags_do_not_wait_for_tensorflow():
     )
     assert result.returncode == 0
     shown = run("main.py", "--help").stdout
-    assert "--rewind_step" in shown and len(shown.splitlines()) < 100
+    assert "--rewind_step" in shown
 
 
 def test_tensorflow_starts_silently_and_errors_are_seen_afterwards():

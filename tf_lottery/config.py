@@ -162,7 +162,7 @@ class SeedConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where the experiment runs; nothing here changes its results."""
+    """Where the experiment runs; nothing here changes its results by more than rounding."""
 
     experiment: str = _option(
         "lottery",

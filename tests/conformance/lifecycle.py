@@ -94,7 +94,7 @@ def check_lifecycle(name: str, folder: Path) -> dict[str, np.ndarray]:
     program.run(Epoch(0, 1, 0), 0, 2)
     network.unite_statistics()
     _check_masked(network, start.weights, mask)
-    _check_saved(name, model, pixels, folder)
+    _check_saved(dense, model, pixels, folder)
     tf_lottery.export_saved_model(model, folder / "ticket")
     np.savez(folder / "end.npz", pixels=pixels, outputs=model(pixels))
     return network.weights()
@@ -145,9 +145,9 @@ def _check_masked(network: Network, start: dict, mask: Mask) -> None:
     assert np.concatenate(changed).mean() > 0.5
 
 
-def _check_saved(name: str, model: keras.Model, pixels: np.ndarray, folder: Path) -> None:
+def _check_saved(dense: keras.Model, model: keras.Model, pixels: np.ndarray, folder: Path) -> None:
     model.save_weights(folder / "weights")
-    twin = tf_lottery.prunable(build(name))
+    twin = tf_lottery.prunable(dense)
     twin.load_weights(folder / "weights").expect_partial()
     np.testing.assert_array_equal(twin(pixels), model(pixels))
     assert tf_lottery.get_mask(twin) == tf_lottery.get_mask(model)

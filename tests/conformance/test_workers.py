@@ -42,8 +42,8 @@ def run_workers(folder: Path, names: list[str], timeout: float) -> None:
             assert process.wait(timeout) == 0, log.read_text()[-3000:]
 
 
-def check_workers(folder: Path, names: list[str], timeout: float = 250) -> None:
-    run_workers(folder, names, timeout)
+def check_workers(folder: Path, names: list[str]) -> None:
+    run_workers(folder, names, timeout=280)
     for name in names:
         with (
             np.load(folder / name / "0" / "weights.npz") as first,
