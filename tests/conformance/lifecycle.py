@@ -12,7 +12,7 @@ from tf_lottery.models import build_model
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import pruning_plan
 from tf_lottery.training.execution import choose_execution
-from tf_lottery.training.network import Network
+from tf_lottery.training.network import Network, set_weights
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
 
@@ -59,15 +59,11 @@ def training_step(network: Network, **compiled: bool) -> TrainingStep:
     return TrainingStep(network, options, lambda images, draws: images, **compiled)
 
 
-def check_lifecycle(name: str, folder: Path) -> dict[str, np.ndarray]:
-    """Wraps, trains, prunes, rewinds, trains again, saves, loads and exports a model.
-
-    Args:
-      name: of the model.
-      folder: where to save; `check_export` looks at it when the scope of a strategy is left.
+def check_training(name: str) -> tuple[dict[str, np.ndarray], Mask]:
+    """Wraps, trains, prunes, rewinds and trains a model again, in the scope of a strategy.
 
     Returns:
-      The weights at the end.
+      The weights and the mask at the end.
     """
     dense, data = build(name), random_data(name)
     pixels = data.images[:BATCH].astype(np.float32)
@@ -94,18 +90,25 @@ def check_lifecycle(name: str, folder: Path) -> dict[str, np.ndarray]:
     program.run(Epoch(0, 1, 0), 0, 2)
     network.unite_statistics()
     _check_masked(network, start.weights, mask)
-    _check_saved(dense, model, pixels, folder)
+    return network.weights(), mask
+
+
+def check_files(name: str, weights: dict[str, np.ndarray], mask: Mask, folder: Path) -> None:
+    """Saves, loads and exports what `check_training` returned, without a strategy."""
+    pixels = random_data(name).images[:BATCH].astype(np.float32)
+    dense = build(name)
+    model, twin = tf_lottery.prunable(dense), tf_lottery.prunable(dense)
+    set_weights(model, weights, mask)
+    model.save_weights(folder / "weights")
+    twin.load_weights(folder / "weights").expect_partial()
+    outputs = model(pixels).numpy()
+    np.testing.assert_array_equal(twin(pixels), outputs)
+    assert tf_lottery.get_mask(twin) == mask
+
     tf_lottery.export_saved_model(model, folder / "ticket")
-    np.savez(folder / "end.npz", pixels=pixels, outputs=model(pixels))
-    return network.weights()
-
-
-def check_export(folder: Path) -> None:
-    """Loads what `check_lifecycle` exported, as plain TensorFlow does."""
     serve = tf.saved_model.load(str(folder / "ticket")).signatures["serving_default"]
-    with np.load(folder / "end.npz") as end:
-        (served,) = serve(tf.constant(end["pixels"])).values()
-        np.testing.assert_allclose(served, end["outputs"], rtol=1e-3, atol=1e-4)
+    (served,) = serve(tf.constant(pixels)).values()
+    np.testing.assert_allclose(served, outputs, rtol=1e-3, atol=1e-4)
 
 
 def check_compilation(name: str) -> None:
@@ -143,11 +146,3 @@ def _check_masked(network: Network, start: dict, mask: Mask) -> None:
         )
         changed.append((kernel != start[weight])[array])
     assert np.concatenate(changed).mean() > 0.5
-
-
-def _check_saved(dense: keras.Model, model: keras.Model, pixels: np.ndarray, folder: Path) -> None:
-    model.save_weights(folder / "weights")
-    twin = tf_lottery.prunable(dense)
-    twin.load_weights(folder / "weights").expect_partial()
-    np.testing.assert_array_equal(twin(pixels), model(pixels))
-    assert tf_lottery.get_mask(twin) == tf_lottery.get_mask(model)

@@ -21,15 +21,14 @@ def test_no_model_is_left_out():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_one_device(name: str, tmp_path):
-    lifecycle.check_lifecycle(name, tmp_path)
-    lifecycle.check_export(tmp_path)
+    lifecycle.check_files(name, *lifecycle.check_training(name), tmp_path)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_two_mirrored_devices(name: str, mirrored: tf.distribute.Strategy, tmp_path):
     with mirrored.scope():
-        lifecycle.check_lifecycle(name, tmp_path)
-    lifecycle.check_export(tmp_path)
+        trained = lifecycle.check_training(name)
+    lifecycle.check_files(name, *trained, tmp_path)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conformance import lifecycle
+from tf_lottery.pruning.masks import Mask
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +53,8 @@ def check_workers(folder: Path, names: list[str]) -> None:
             assert set(first) == set(second)
             for weight in first:
                 np.testing.assert_array_equal(first[weight], second[weight], err_msg=weight)
-        lifecycle.check_export(folder / name / "0")
+        masks = [Mask.load(folder / name / str(index) / "masks.npz") for index in range(2)]
+        assert masks[0] == masks[1]
 
 
 def test_fast_models(tmp_path):

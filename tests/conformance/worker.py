@@ -12,12 +12,14 @@ from tf_lottery.training.workers import Workers
 
 folder, names = Path(sys.argv[1]), sys.argv[2:]
 strategy = open_strategy(RunConfig(distribution="multi_worker"))
-with strategy.scope():
-    workers = Workers()
-    for name in names:
-        # Each saves for itself: together they read what may differ between them.
-        target = folder / name / str(workers.index)
-        target.mkdir(parents=True)
-        weights = lifecycle.check_lifecycle(name, target)
-        np.savez(target / "weights.npz", **{k.replace("/", "|"): w for k, w in weights.items()})
-        print(f"{name}: done", flush=True)
+workers = Workers(strategy)
+for name in names:
+    with strategy.scope():
+        weights, mask = lifecycle.check_training(name)
+    target = folder / name / str(workers.index)
+    target.mkdir(parents=True)
+    np.savez(target / "weights.npz", **{k.replace("/", "|"): w for k, w in weights.items()})
+    mask.save(target / "masks.npz")
+    # As in a run: the chief alone, and the others wait.
+    workers.on_chief(lambda: lifecycle.check_files(name, weights, mask, target))  # noqa: B023
+    print(f"{name}: done", flush=True)
