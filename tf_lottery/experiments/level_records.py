@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from tf_lottery.experiments.setup import Lengths
 from tf_lottery.pruning.masks import Mask
@@ -32,8 +32,8 @@ _CHECKPOINT_SHARE = 0.03
 Row = Mapping[str, float | None]
 
 
-class LevelRecords(Protocol):
-    """Takes what happens while a level is trained."""
+class LevelRecords:
+    """Takes what happens while a level is trained, and keeps nothing: only the chief writes."""
 
     def resume(self) -> Checkpoint | None:
         """The state from which an interrupted level continues."""
@@ -52,32 +52,10 @@ class LevelRecords(Protocol):
 
     def finish(self, mask: Mask) -> dict[str, Any]:
         """The level is trained; returns what is to be recorded of it."""
-
-
-class NoRecords:
-    """The records of workers that are not the chief."""
-
-    def resume(self) -> Checkpoint | None:
-        """Nothing to continue from: the chief knows."""
-
-    def start(self, mask: Mask, step: int) -> None:
-        """Says nothing."""
-
-    def advance(self, step: int) -> None:
-        """Says nothing."""
-
-    def append(self, row: Row) -> None:
-        """Keeps nothing."""
-
-    def checkpoint(self, state: Callable[[], NetworkState]) -> None:
-        """Keeps nothing."""
-
-    def finish(self, mask: Mask) -> dict[str, Any]:
-        """Has nothing to record."""
         return {}
 
 
-class WrittenRecords:
+class WrittenRecords(LevelRecords):
     """Metrics, TensorBoard logs, checkpoints and progress of one level."""
 
     def __init__(self, run: RunFolder, level: int, lengths: Lengths, progress: ProgressReporter):

@@ -6,7 +6,7 @@ from typing import Any
 
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.data import Dataset
-from tf_lottery.experiments.level_records import LevelRecords, NoRecords, WrittenRecords
+from tf_lottery.experiments.level_records import LevelRecords, WrittenRecords
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.run_checks import (
     check_details,
@@ -108,7 +108,7 @@ def _find_tickets(experiment: Experiment, run: RunFolder | None, workers: Worker
     with ProgressReporter(experiment.levels, steps) if run else nullcontext() as progress:
 
         def records_of(level: int) -> LevelRecords:
-            return NoRecords() if run is None else WrittenRecords(run, level, lengths, progress)
+            return LevelRecords() if run is None else WrittenRecords(run, level, lengths, progress)
 
         if run is not None:
             for level in finished:

@@ -1,5 +1,6 @@
 """Training programs: many steps of a network to a call."""
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from tf_lottery.data import Epoch
@@ -13,7 +14,7 @@ class TrainingMetrics(NamedTuple):
     accuracy: float
 
 
-class TrainingProgram:
+class TrainingProgram(ABC):
     """Runs training steps of a network; subclasses know where the batches come from."""
 
     def __init__(self, step: TrainingStep, batch_size: int):
@@ -41,5 +42,6 @@ class TrainingProgram:
         """First iteration with a loss that was not finite since the metrics were read."""
         return self._step.tally.first_bad_step()
 
+    @abstractmethod
     def _train(self, epoch: Epoch, first: int, last: int) -> None:
-        raise NotImplementedError
+        """Does what `run` promises; the steps are counted there."""
