@@ -100,6 +100,10 @@ def fit_epoch(model: keras.Model, data: Dataset, callbacks=()):
     images = data.train.images.astype(np.float32)
     batches = tf.data.Dataset.from_tensor_slices((images, data.train.labels))
     batches = batches.shuffle(len(images)).batch(BATCH, drop_remainder=True)
+    options = tf.data.Options()
+    # With it, closing the iterator at times waits for seconds, which says nothing about training.
+    options.autotune.enabled = False
+    batches = batches.with_options(options)
     return lambda: model.fit(batches, epochs=1, verbose=0, callbacks=list(callbacks))
 
 
