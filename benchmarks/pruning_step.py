@@ -26,7 +26,8 @@ from pairs import time_call
 
 import tf_lottery
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, pruning_plan, set_mask
+from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.prunable import get_mask, set_mask
 from tf_lottery.pruning.scores import magnitude
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.seal import seal, verify_seal

@@ -22,7 +22,7 @@ from pairs import alternate, print_ratios
 import tf_lottery
 from tf_lottery.data import Augmentation, Epoch, Split
 from tf_lottery.models import build_model
-from tf_lottery.pruning.prunable import pruning_plan
+from tf_lottery.pruning.planning import pruning_plan
 from tf_lottery.pruning.wrapper import prunable_kernels
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import Network

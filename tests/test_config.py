@@ -51,7 +51,14 @@ def test_configurations_cannot_be_changed():
         {"momentum": 1.0, "optimizer": "sgd"}, {"momentum": 0.9, "optimizer": "adam"},
         {"weight_decay": -1e-4}, {"replicate": 0}, {"init_seed": -1}, {"data_seed": -1},
         {"steps_per_execution": 0}, {"optimizer": "rmsprop"}, {"pruning_scope": "local"},
-        {"experiment": "branch"}, {"jit_compile": "yes"},
+        {"experiment": "report"}, {"jit_compile": "yes"},
+        {"target_density": 0.0}, {"target_density": 1.0}, {"pruning_rates": "0.5,1"},
+        {"pruning_rates": "half"}, {"target_density": 0.1, "pruning_rates": "0.5"},
+        {"first_layer_pruning_rate": 1.0}, {"score_examples": 0}, {"branch_seed": -1},
+        {"structure": "blocks"}, {"structure": "2:4", "levels": 2, "pruning_rate": 0.5},
+        {"structure": "2:4", "levels": 1}, {"output_pruning_rate": 0.1, "structure": "units"},
+        {"prune_from": "scratch"}, {"retraining": "fine_tune", "prune_from": "rewind_step"},
+        {"rewind_optimizer": True, "retraining": "rewind_learning_rate"},
         {"name": "../escape"}, {"name": ".hidden"}, {"name": "a/b"}, {"name": ""},
     ],
     ids=str,
@@ -63,14 +70,27 @@ def test_values_out_of_range_are_refused_by_flag_and_value(values: dict):
     assert str(value) in str(error.value)
 
 
+@pytest.mark.parametrize("flag", ["train_steps", "evaluate_every", "warmup_steps", "rewind_step"])
+def test_points_that_cannot_be_read_are_refused_before_there_is_data(flag: str):
+    with pytest.raises(ValueError, match=f"--{flag}: '10 apples' is not a point in training"):
+        config_from_values({flag: "10 apples"})
+
+
 def test_the_ends_of_the_ranges_are_allowed():
     config_from_values(
         {
             "levels": 0, "output_pruning_rate": 0.0, "conv_pruning_rate": 0.0, "weight_decay": 0.0,
             "validation_examples": 0, "replicate": 1, "batch_size": 1, "steps_per_execution": 1,
-            "optimizer": "sgd", "momentum": 0.0, "name": "a.B_c-1",
+            "optimizer": "sgd", "momentum": 0.0, "name": "a.B_c-1", "branch_seed": 0,
+            "first_layer_pruning_rate": 0.0, "pruning_rates": "0.5, 0.25", "score_examples": 1,
         }
     )  # fmt: skip
+    config_from_values({"structure": "2:4", "levels": 1, "pruning_rate": 0.5})
+
+
+def test_rates_of_levels_take_the_place_of_the_rate():
+    assert config_from_values({"pruning_rate": 0.3}).pruning.rates == 0.3
+    assert config_from_values({"pruning_rates": "0.5, 0.25"}).pruning.rates == (0.5, 0.25)
 
 
 def test_seeds_follow_the_replicate_unless_given():
@@ -93,7 +113,8 @@ def test_identity_is_what_the_results_depend_on():
     assert config_from_values(where).identity() == base
     for name, value in {
         "model": "conv2", "batch_size": 61, "levels": 11, "rewind_step": "5it", "data_seed": 9,
-        "dataset": "mnist", "weight_decay": 0.1, "pruning_scope": "layerwise",
+        "dataset": "mnist", "weight_decay": 0.1, "pruning_scope": "layerwise", "score": "snip",
+        "retraining": "fine_tune", "target_density": 0.1, "prune_from": "dense",
     }.items():  # fmt: skip
         changed = config_from_values({name: value}).identity()
         assert {key for key in base if base[key] != changed[key]} == {name}

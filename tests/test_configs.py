@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from absl import flags
 
+from tf_lottery.commands import define_flags
 from tf_lottery.config import ExperimentConfig
-from tf_lottery.flags import config_from_flags, define_flags
+from tf_lottery.flags import config_from_flags
 from tf_lottery.steps import parse_steps
 
 FOLDER = Path(__file__).parent.parent / "configs"

@@ -7,13 +7,13 @@ import pytest
 from absl import flags
 
 from tf_lottery.config import ExperimentConfig, config_from_values
-from tf_lottery.flags import config_from_flags, define_flags, flags_text
+from tf_lottery.flags import config_from_flags, define_config_flags, flags_text
 
 
 @pytest.fixture
 def flag_values() -> flags.FlagValues:
     values = flags.FlagValues()
-    define_flags(values)
+    define_config_flags(values)
     flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
     return values
 

@@ -26,7 +26,9 @@ _MODULES = {
     "load_ticket": "tf_lottery.tickets.load",
     "magnitude": "tf_lottery.pruning.scores",
     "prunable": "tf_lottery.pruning.prunable",
-    "run_experiment": "tf_lottery.experiments",
+    "run_branch": "tf_lottery.experiments.branching",
+    "run_command": "tf_lottery.experiments.dispatch",
+    "run_experiment": "tf_lottery.experiments.lottery",
     "set_mask": "tf_lottery.pruning.prunable",
     "strip": "tf_lottery.pruning.prunable",
 }

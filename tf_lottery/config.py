@@ -130,12 +130,46 @@ class PruningConfig:
     """How much is pruned, where, and what the survivors return to."""
 
     levels: int = _option(10, "Number of prunings; level 0 is the dense network.")
+    target_density: float | None = _option(
+        None,
+        "In place of --levels: prune until this fraction of the weights remains, the last time "
+        "only as much as it takes.",
+    )
     pruning_rate: float = _option(0.2, "Fraction of the remaining weights removed at each level.")
+    pruning_rates: str = _option(
+        "",
+        "In place of --pruning_rate: those of level 1, 2, ..., such as 0.5,0.3,0.2; the last one "
+        "holds for all that follow.",
+    )
     conv_pruning_rate: float | None = _option(
         None, "Rate for convolutions; unset: as --pruning_rate. 0 leaves them dense."
     )
+    first_layer_pruning_rate: float | None = _option(
+        None, "Rate for the first layer; unset: as its kind. 0 leaves it dense."
+    )
     output_pruning_rate: float | None = _option(
         None, "Rate for the output layer; unset: as --pruning_rate. 0 leaves it dense."
+    )
+    score: str = _option(
+        "magnitude",
+        "What the weights are judged by, the lowest being pruned: magnitude, random, "
+        "magnitude_at_rewind, movement, taylor, snip, grasp, synflow.",
+    )
+    score_examples: int = _option(
+        1000, "Training examples from which taylor, snip and grasp take their gradients."
+    )
+    structure: str = _option(
+        "weights",
+        "What is removed: single weights; units: whole units and filters; 2:4: two of every four "
+        "weights in a row, once.",
+        choices=("weights", "units", "2:4"),
+    )
+    prune_from: str = _option(
+        "previous_level",
+        "The network that is judged and pruned: the one that the level before trained "
+        "(iterative); dense: the one that level 0 trained, straight to the level's density "
+        "(one-shot); rewind_step: the one at the rewind step, before training.",
+        choices=("previous_level", "dense", "rewind_step"),
     )
     pruning_scope: str = _option(
         "global",
@@ -149,6 +183,20 @@ class PruningConfig:
     rewind_optimizer: bool = _option(
         False, "Rewind the optimizer's slots as well; by default they start fresh."
     )
+    retraining: str = _option(
+        "rewind_weights",
+        "How a pruned network is trained: from the weights and the learning rate of the rewind "
+        "step; rewind_learning_rate: from its trained weights, with the learning rate of the "
+        "rewind step; fine_tune: from its trained weights, with the last learning rate.",
+        choices=("rewind_weights", "rewind_learning_rate", "fine_tune"),
+    )
+
+    @property
+    def rates(self) -> float | tuple[float, ...]:
+        """The pruning rate of layers that have none of their own, or those of level 1, 2, ..."""
+        if not self.pruning_rates:
+            return self.pruning_rate
+        return tuple(float(text) for text in self.pruning_rates.split(","))
 
 
 @dataclass(frozen=True)
@@ -161,13 +209,27 @@ class SeedConfig:
 
 
 @dataclass(frozen=True)
+class BranchConfig:
+    """What a branch changes of the level that it starts from."""
+
+    branch: str | None = _option(
+        None, "Control that starts from levels of --run; several are separated by commas."
+    )
+    branch_seed: int = _option(0, "Draws what a branch draws: other weights, other masks.")
+    other_run: str | None = _option(
+        None, "Run folder of the replicate whose masks --branch=mask_of_replicate takes.", path=True
+    )
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Where the experiment runs; nothing here changes its results by more than rounding."""
 
     experiment: str = _option(
         "lottery",
-        "lottery: iterative magnitude pruning; train: its level 0, the dense network, alone.",
-        choices=("lottery", "train"),
+        "lottery: iterative magnitude pruning; train: its level 0, the dense network, alone; "
+        "branch: controls that start from levels of --run.",
+        choices=("lottery", "train", "branch"),
     )
     workdir: str = _option("runs", "Folder that holds all runs.", path=True)
     name: str | None = _option(None, "Name of the run; unset: DATASET_MODEL.")
@@ -211,6 +273,7 @@ class ExperimentConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     pruning: PruningConfig = field(default_factory=PruningConfig)
     seeds: SeedConfig = field(default_factory=SeedConfig)
+    branch: BranchConfig = field(default_factory=BranchConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self):
@@ -240,9 +303,12 @@ class ExperimentConfig:
 
     def identity(self) -> dict[str, Any]:
         """Flag values that the results depend on, keyed by flag name."""
+        sections = [self.data, self.model, self.training, self.pruning, self.seeds]
+        if self.branch.branch is not None:
+            sections.append(self.branch)
         return {
             name: value
-            for section in (self.data, self.model, self.training, self.pruning, self.seeds)
+            for section in sections
             for name, value in dataclasses.asdict(section).items()
         }
 

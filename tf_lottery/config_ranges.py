@@ -7,8 +7,10 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from tf_lottery.steps import parse_steps
+
 if TYPE_CHECKING:
-    from tf_lottery.config import ExperimentConfig
+    from tf_lottery.config import ExperimentConfig, PruningConfig
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -24,6 +26,7 @@ def check_ranges(config: ExperimentConfig) -> None:
     _check_data(config)
     _check_training(config)
     _check_learning_rate(config)
+    _check_steps(config)
     _check_pruning(config)
     _check_run(config)
 
@@ -116,6 +119,20 @@ def _check_learning_rate(config: ExperimentConfig) -> None:
     )
 
 
+def _check_steps(config: ExperimentConfig) -> None:
+    """Checks that points in training can be read; how long an epoch is does not matter here."""
+    training = config.training
+    points = {
+        "train_steps": training.train_steps,
+        "evaluate_every": training.evaluate_every,
+        "warmup_steps": training.warmup_steps,
+        "rewind_step": config.pruning.rewind_step,
+    }
+    for flag, point in points.items():
+        total = None if flag == "train_steps" else 1
+        parse_steps(point, steps_per_epoch=1, total_steps=total, argument=f"--{flag}")
+
+
 def _check_pruning(config: ExperimentConfig) -> None:
     pruning = config.pruning
     _require(pruning.levels >= 0, "levels", pruning.levels, "use 0 or more")
@@ -125,16 +142,76 @@ def _check_pruning(config: ExperimentConfig) -> None:
         pruning.pruning_rate,
         "use a fraction between 0 and 1, such as 0.2",
     )
-    for flag in ("conv_pruning_rate", "output_pruning_rate"):
+    for flag in ("conv_pruning_rate", "first_layer_pruning_rate", "output_pruning_rate"):
         rate = getattr(pruning, flag)
         _require(rate is None or 0 <= rate < 1, flag, rate, "use 0 <= rate < 1")
+    _require(pruning.score_examples >= 1, "score_examples", pruning.score_examples, "use 1 or more")
+    _check_rates_of_levels(pruning)
+    _check_structure(pruning)
+    _require(
+        pruning.prune_from != "rewind_step" or pruning.retraining == "rewind_weights",
+        "retraining",
+        pruning.retraining,
+        "--prune_from=rewind_step prunes an untrained network; use rewind_weights",
+    )
+    _require(
+        not pruning.rewind_optimizer or pruning.retraining == "rewind_weights",
+        "rewind_optimizer",
+        pruning.rewind_optimizer,
+        f"--retraining={pruning.retraining} keeps the weights; use rewind_weights",
+    )
+
+
+def _check_rates_of_levels(pruning: PruningConfig) -> None:
+    try:
+        rates = pruning.rates if pruning.pruning_rates else ()
+    except ValueError:
+        rates = (math.nan,)
+    _require(
+        all(0 < rate < 1 for rate in rates),
+        "pruning_rates",
+        pruning.pruning_rates,
+        "use fractions between 0 and 1, such as 0.5,0.3,0.2",
+    )
+    density = pruning.target_density
+    _require(
+        density is None or 0 < density < 1,
+        "target_density",
+        density,
+        "use a fraction between 0 and 1, such as 0.05",
+    )
+    _require(
+        density is None or not rates,
+        "target_density",
+        density,
+        "--pruning_rates says how many weights remain; leave one of the two out",
+    )
+
+
+def _check_structure(pruning: PruningConfig) -> None:
+    once = pruning.levels == 1 and pruning.rates == 0.5 and pruning.target_density is None
+    _require(
+        pruning.structure != "2:4" or once,
+        "structure",
+        pruning.structure,
+        "it halves the weights once, so use --levels=1 --pruning_rate=0.5",
+    )
+    _require(
+        pruning.structure != "units" or not pruning.output_pruning_rate,
+        "output_pruning_rate",
+        pruning.output_pruning_rate,
+        "--structure=units leaves the output units, which are the classes; leave it out",
+    )
 
 
 def _check_run(config: ExperimentConfig) -> None:
     seeds, run = config.seeds, config.run
     _require(seeds.replicate >= 1, "replicate", seeds.replicate, "use 1 or more")
-    for flag in ("init_seed", "data_seed"):
-        seed = getattr(seeds, flag)
+    for flag, seed in (
+        ("init_seed", seeds.init_seed),
+        ("data_seed", seeds.data_seed),
+        ("branch_seed", config.branch.branch_seed),
+    ):
         _require(seed is None or seed >= 0, flag, seed, "use 0 or more")
     for flag in ("steps_per_execution", "num_virtual_devices"):
         number = getattr(run, flag)

@@ -3,26 +3,51 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from tf_lottery.config import ExperimentConfig, config_from_values
+from tf_lottery.ranges import parse_ranges
+
+# What the program does besides running the experiment that a configuration describes.
+_OTHER_EXPERIMENTS = ("report", "list")
 
 
-def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+class _NumberOrRanges(flags.ArgumentParser):
+    """Reads "10" as a number and leaves "0-5,8" as it is."""
+
+    syntactic_help = "a number, or ranges of numbers"
+
+    def parse(self, argument: str | int) -> int | str:
+        text = str(argument).strip()
+        if text.isdecimal():
+            return int(text)
+        parse_ranges(text, "--levels")
+        return text
+
+
+def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one flag per configuration field, with its default, type and help."""
-    for option in _options():
+    for option in config_options().values():
         kind = _kind(option)
         arguments = {
             "default": option.default,
             "help": option.metadata["help"],
             "flag_values": flag_values,
         }
-        if option.metadata["choices"]:
-            flags.DEFINE_enum(option.name, enum_values=option.metadata["choices"], **arguments)
+        choices = option.metadata["choices"]
+        if option.name == "experiment":
+            choices += _OTHER_EXPERIMENTS
+            arguments["help"] += (
+                " report: a page about the experiments of --run; list: the runs in --workdir."
+            )
+        if option.name == "levels":
+            serializer = flags.ArgumentSerializer()
+            flags.DEFINE(_NumberOrRanges(), option.name, serializer=serializer, **arguments)
+        elif choices:
+            flags.DEFINE_enum(option.name, enum_values=choices, **arguments)
         elif kind is bool:
             flags.DEFINE_bool(option.name, **arguments)
         elif kind is int:
@@ -39,9 +64,28 @@ def config_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Experiment
     Raises:
       ValueError: if a value is out of range; names the flag.
     """
-    return config_from_values(
-        {option.name: flag_values[option.name].value for option in _options()}
-    )
+    return config_from_values({name: flag_values[name].value for name in config_options()})
+
+
+def given_values(flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
+    """Values of those configuration flags that were given, on the command line or in a file."""
+    return {name: flag_values[name].value for name in config_options() if flag_values[name].present}
+
+
+def read_flag_file(path: Path) -> dict[str, Any]:
+    """Reads the values that a flag file gives; those it does not mention are missing.
+
+    Raises:
+      ValueError: if it is missing or holds other flags.
+    """
+    values = flags.FlagValues()
+    define_config_flags(values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    try:
+        values(["flags", f"--flagfile={path}"])
+    except flags.Error as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    return given_values(values)
 
 
 def flags_text(config: ExperimentConfig) -> str:
@@ -58,9 +102,13 @@ def flags_text(config: ExperimentConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _options() -> Iterator[dataclasses.Field]:
-    for section in dataclasses.fields(ExperimentConfig):
-        yield from dataclasses.fields(section.type)
+def config_options() -> dict[str, dataclasses.Field]:
+    """The fields of the configuration, by name."""
+    return {
+        option.name: option
+        for section in dataclasses.fields(ExperimentConfig)
+        for option in dataclasses.fields(section.type)
+    }
 
 
 def _kind(option: dataclasses.Field) -> type:

@@ -9,12 +9,12 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.planning import pruning_plan
 from tf_lottery.pruning.prunable import (
     get_mask,
     masked_variables,
     model_variables,
     prunable,
-    pruning_plan,
     set_mask,
     strip,
 )

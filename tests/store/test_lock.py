@@ -1,5 +1,6 @@
 """One process at a time in a folder, checked with real processes."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -8,13 +9,19 @@ import sys
 import pytest
 
 from tf_lottery.store.errors import RunFolderBusyError, StorageError
-from tf_lottery.store.lock import exclusive
+from tf_lottery.store.lock import exclusive, is_held
 
 HOLD = (
     "import sys, time; from pathlib import Path\n"
     "from tf_lottery.store.lock import exclusive\n"
     "with exclusive(Path(sys.argv[1])):\n"
     "    print('held', flush=True); sys.stdin.readline()\n"
+)
+LOOK = (
+    "import sys; from pathlib import Path\n"
+    "from tf_lottery.store.lock import is_held\n"
+    "print('looking', flush=True)\n"
+    "while True: is_held(Path(sys.argv[1]))\n"
 )
 
 
@@ -83,3 +90,50 @@ def test_a_folder_without_room_for_a_byte_is_a_storage_error(tmp_path, disk_with
         pass
     with exclusive(tmp_path):
         pass
+
+
+def test_a_folder_is_held_from_the_first_to_the_last_moment_of_its_holder(tmp_path, holder):
+    assert is_held(tmp_path)
+    assert is_held(tmp_path)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait(timeout=30)
+    assert not is_held(tmp_path)
+
+
+def test_looking_whether_a_folder_is_held_makes_and_keeps_nothing(tmp_path, names_in):
+    assert not is_held(tmp_path)
+    assert not is_held(tmp_path / "missing")
+    assert names_in(tmp_path) == []
+    with exclusive(tmp_path):
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
+    with exclusive(tmp_path):
+        pass
+
+
+def test_a_pipe_in_place_of_the_lock_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / ".lock")
+    assert not is_held(tmp_path)
+
+
+def test_two_that_look_at_once_do_not_see_each_other(tmp_path):
+    with exclusive(tmp_path):
+        pass
+    with (tmp_path / ".lock").open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        assert not is_held(tmp_path)
+
+
+def test_looking_does_not_keep_a_process_from_starting(tmp_path):
+    with exclusive(tmp_path):
+        pass
+    process = subprocess.Popen([sys.executable, "-c", LOOK, tmp_path], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"looking\n"
+        for _ in range(100):
+            with exclusive(tmp_path):
+                pass
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate(timeout=30)

@@ -135,7 +135,7 @@ def test_any_score_plugs_in(build_model, batches):
     rng = np.random.default_rng(0)
     drawn = []
 
-    def random(weights, mask: Mask) -> dict[str, np.ndarray]:
+    def random(weights, mask: Mask, evidence) -> dict[str, np.ndarray]:
         drawn.append({name: rng.random(array.shape) for name, array in mask.items()})
         return drawn[-1]
 

@@ -8,6 +8,7 @@ from typing import Any
 from tf_lottery.experiments.setup import Lengths
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.report.progress import ProgressReporter
+from tf_lottery.report.run_records import METRICS_COLUMNS
 from tf_lottery.report.summary import LevelSummary, early_stop
 from tf_lottery.store.checkpoint import Checkpoint
 from tf_lottery.store.errors import DamagedFileError
@@ -15,16 +16,6 @@ from tf_lottery.store.metrics import MetricsLog
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.event_log import EventLog
 from tf_lottery.training.network import NetworkState
-
-METRICS_COLUMNS = (
-    "step",
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-)
 
 # Saving the state may take this share of the time; small networks would else mostly save.
 _CHECKPOINT_SHARE = 0.03
@@ -38,8 +29,8 @@ class LevelRecords:
     def resume(self) -> Checkpoint | None:
         """The state from which an interrupted level continues."""
 
-    def start(self, mask: Mask, step: int) -> None:
-        """Training starts or continues at `step`, in iterations."""
+    def start(self, mask: Mask, step: int, last: int) -> None:
+        """Training starts or continues at `step`, and ends at `last`, in iterations."""
 
     def advance(self, step: int) -> None:
         """Training has come to a step, in iterations."""
@@ -88,7 +79,7 @@ class WrittenRecords(LevelRecords):
             self._progress.note(f"level {self._level} continues at step {checkpoint.step}")
         return checkpoint
 
-    def start(self, mask: Mask, step: int) -> None:
+    def start(self, mask: Mask, step: int, last: int) -> None:
         """Starts the clock and the progress line."""
         self._events = EventLog(self._run.tensorboard(self._level), self._log.rows)
         self._started = time.perf_counter() - self._seconds_before
@@ -97,7 +88,7 @@ class WrittenRecords(LevelRecords):
             self._level,
             mask.density,
             step,
-            self._lengths.train_steps,
+            last,
             self._lengths.steps_per_epoch,
         )
 
@@ -144,4 +135,5 @@ class WrittenRecords(LevelRecords):
             seconds=time.perf_counter() - self._started,
         )
         self._progress.finish_level(summary)
-        return asdict(summary)
+        layers = {name: [int(array.sum()), array.size] for name, array in mask.items()}
+        return {**asdict(summary), "layers": layers}

@@ -9,8 +9,6 @@ from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_evaluators, build_program
 from tf_lottery.experiments.level_records import LevelRecords
 from tf_lottery.experiments.setup import Experiment
-from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.tickets.shared_journal import SharedJournal
 from tf_lottery.training.loop import StepCallback, TrainingDivergedError, train
 from tf_lottery.training.network import NetworkState
 from tf_lottery.training.workers import Message, Workers
@@ -22,19 +20,19 @@ class LevelTrainer:
     def __init__(
         self,
         experiment: Experiment,
-        journal: RunJournal | SharedJournal,
         records_of: Callable[[int], LevelRecords],
         workers: Workers,
+        save_rewind_state: Callable[[NetworkState], None] | None = None,
     ):
         """Places the data.
 
         Args:
           experiment: network, data and lengths.
-          journal: takes the rewind state.
           records_of: the records of a level.
           workers: those that train together.
+          save_rewind_state: takes the network at the rewind step of level 0.
         """
-        self._experiment, self._journal = experiment, journal
+        self._experiment, self._save_rewind_state = experiment, save_rewind_state
         self._records_of, self._workers = records_of, workers
         self._program = build_program(experiment)
         self._evaluators = build_evaluators(experiment)
@@ -53,16 +51,17 @@ class LevelTrainer:
         """
         lengths, network = self._experiment.lengths, self._experiment.network
         mask, records = network.mask, self._records_of(level)
+        last = lengths.last(network.step)
         self._resume(records)
-        records.start(mask, network.step)
+        records.start(mask, network.step, last)
         try:
             train(
                 self._program,
                 lambda number: self._epoch(level, number),
                 lengths.steps_per_epoch,
                 network.step,
-                lengths.train_steps,
-                self._callbacks(level, records),
+                last,
+                self._callbacks(level, records, last),
                 records.advance,
             )
         except TrainingDivergedError as error:
@@ -87,25 +86,27 @@ class LevelTrainer:
         config = self._experiment.config
         return Epoch(config.data_seed, 0 if config.training.same_data_order else level, number)
 
-    def _callbacks(self, level: int, records: LevelRecords) -> list[StepCallback]:
+    def _callbacks(self, level: int, records: LevelRecords, last: int) -> list[StepCallback]:
         lengths, network = self._experiment.lengths, self._experiment.network
         callbacks = [
-            StepCallback(lengths.evaluate_every, lambda step: self._evaluate(step, records))
+            StepCallback(lengths.evaluate_every, lambda step: self._evaluate(step, records, last))
         ]
-        if level == 0 and network.step < lengths.rewind_step:
+        if level or self._save_rewind_state is None:
+            return callbacks
+        if network.step < lengths.rewind_step:
 
             def save_rewind_state(step: int) -> None:
                 if step == lengths.rewind_step:
                     network.unite_statistics()
-                    self._journal.save_rewind_state(network.state())
+                    self._save_rewind_state(network.state())
 
             # Before the evaluation, whose checkpoint would skip it on resuming.
             callbacks.insert(0, StepCallback(lengths.rewind_step, save_rewind_state, final=False))
-        elif level == 0 and lengths.rewind_step == 0 and network.step == 0:
-            self._journal.save_rewind_state(network.state())
+        elif lengths.rewind_step == 0 and network.step == 0:
+            self._save_rewind_state(network.state())
         return callbacks
 
-    def _evaluate(self, step: int, records: LevelRecords) -> None:
+    def _evaluate(self, step: int, records: LevelRecords, last: int) -> None:
         network = self._experiment.network
         network.unite_statistics()
         metrics = {"train": self._program.metrics()}
@@ -116,7 +117,7 @@ class LevelTrainer:
             if not np.isfinite(loss):
                 raise TrainingDivergedError(f"the {name} loss is {loss} after step {step}")
         records.append(row)
-        if step < self._experiment.lengths.train_steps:
+        if step < last:
             records.checkpoint(self._checked_state)
         else:
             self._checked_state()

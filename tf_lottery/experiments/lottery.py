@@ -1,13 +1,17 @@
 """Runs an experiment: data and network, iterative magnitude pruning, table, figure, export."""
 
-import dataclasses
-from contextlib import ExitStack, nullcontext, suppress
-from typing import Any
+from contextlib import ExitStack, nullcontext
 
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.data import Dataset
+from tf_lottery.experiments.judging import build_evidence
 from tf_lottery.experiments.level_records import LevelRecords, WrittenRecords
 from tf_lottery.experiments.level_training import LevelTrainer
+from tf_lottery.experiments.results import (
+    SummarizingJournal,
+    write_results,
+    write_results_if_possible,
+)
 from tf_lottery.experiments.run_checks import (
     check_details,
     check_same_experiment,
@@ -16,17 +20,13 @@ from tf_lottery.experiments.run_checks import (
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.export.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
-from tf_lottery.report.figure import save_summary_figure
+from tf_lottery.pruning.judging import try_score
 from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary
+from tf_lottery.report.summary import LevelSummary
 from tf_lottery.report.table import print_summary
-from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.metrics import write_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.load import load_ticket
-from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.tickets.shared_journal import SharedJournal
 from tf_lottery.training.strategy import open_strategy
 from tf_lottery.training.workers import Workers
@@ -60,14 +60,21 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
             with strategy.scope():
                 _find_tickets(experiment, run, workers)
         except BaseException:
-            # A run that diverged or was interrupted has found something too; if not even that can
-            # be written, the first error says why.
-            with suppress(RunFolderError):
-                if run is not None:
-                    _report(run, config)
+            if run is not None:
+                _print_results(run, write_results_if_possible(run, _title(config)))
             raise
         # Without the scope, in which workers can only build networks together.
         return workers.on_chief(lambda: _finish(run, experiment)) or []
+
+
+def check_experiment(config: ExperimentConfig) -> None:
+    """Does what comes before training, and writes nothing.
+
+    Raises:
+      ValueError: as in `run_experiment`, but for what the run folder holds.
+    """
+    with open_strategy(config.run).scope():
+        prepare(config)
 
 
 def _check_export_dir(config: ExperimentConfig) -> None:
@@ -92,6 +99,8 @@ def _open_run(experiment: Experiment) -> RunFolder:
     warn_of_dropout(experiment)
     try:
         check_details(run, experiment)
+        # A run that was begun with --experiment=train may go on as a lottery.
+        run.remember(levels=max(run.details.get("levels", 0), experiment.levels))
     except ValueError:
         run.close()
         raise
@@ -99,11 +108,13 @@ def _open_run(experiment: Experiment) -> RunFolder:
 
 
 def _find_tickets(experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
-    lengths = experiment.lengths
-    own = None if run is None else _SummarizingJournal(run)
+    lengths, network = experiment.lengths, experiment.network
+    own = None if run is None else SummarizingJournal(run)
     journal = own if workers.count == 1 else SharedJournal(own, workers)
-    steps = [lengths.train_steps - lengths.first(level) for level in range(experiment.levels + 1)]
-    finished = [level for level in range(experiment.levels + 1) if journal.is_complete(level)]
+    levels = range(experiment.levels + 1)
+    firsts = [experiment.first_step(level) for level in levels]
+    steps = [lengths.last(first) - first for first in firsts]
+    finished = [level for level in levels if journal.is_complete(level)]
     # Only the chief reports.
     with ProgressReporter(experiment.levels, steps) if run else nullcontext() as progress:
 
@@ -113,47 +124,41 @@ def _find_tickets(experiment: Experiment, run: RunFolder | None, workers: Worker
         if run is not None:
             for level in finished:
                 progress.skip_level(level)
-        if len(finished) == experiment.levels + 1:
+        if len(finished) == len(levels):
             return
+        evidence = build_evidence(experiment, lambda: journal.rewind_state().weights)
+        if not finished:
+            # A score that fails should do so before the dense network is trained.
+            try_score(experiment.method, network.weights(), network.mask, evidence(0))
         iterative_magnitude_pruning(
-            experiment.network,
+            network,
             experiment.plan,
             experiment.levels,
-            LevelTrainer(experiment, journal, records_of, workers),
+            LevelTrainer(experiment, records_of, workers, journal.save_rewind_state),
             journal,
+            method=experiment.method,
+            evidence=evidence,
+            agree=workers.agree,
+            variant=experiment.variant,
             rewind_optimizer=experiment.config.pruning.rewind_optimizer,
         )
 
 
 def _finish(run: RunFolder, experiment: Experiment) -> list[LevelSummary]:
     config = experiment.config
-    summaries = _report(run, config)
+    summaries = write_results(run, _title(config))
+    _print_results(run, summaries)
     if config.run.export_dir:
         export_saved_model(load_ticket(run.path, experiment.levels), config.run.export_dir)
         print(f"SavedModel: {config.run.export_dir}")
     return summaries
 
 
-class _SummarizingJournal(RunJournal):
-    """Keeps summary.csv up to date, level by level."""
-
-    def save(self, *level_and_content: Any) -> None:
-        super().save(*level_and_content)
-        _write_summary(self._run)
+def _title(config: ExperimentConfig) -> str:
+    return f"{config.name}, replicate {config.seeds.replicate}"
 
 
-def _write_summary(run: RunFolder) -> list[LevelSummary]:
-    summaries = [LevelSummary(**run.level(level).record()) for level in run.finished_levels()]
-    write_csv(run.summary_csv, SUMMARY_COLUMNS, [dataclasses.asdict(row) for row in summaries])
-    return summaries
-
-
-def _report(run: RunFolder, config: ExperimentConfig) -> list[LevelSummary]:
-    summaries = _write_summary(run)
+def _print_results(run: RunFolder, summaries: list[LevelSummary]) -> None:
     if summaries:
-        title = f"{config.name}, replicate {config.seeds.replicate}"
-        with atomic_path(run.summary_png) as path:
-            save_summary_figure(path, summaries, title)
         print_summary(summaries)
     print(f"Run folder: {run.path}")
-    return summaries

@@ -1,14 +1,14 @@
 """Everything an experiment needs before it trains, with all the errors a user can cause."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config import ExperimentConfig
+from tf_lottery.config import DataConfig, ExperimentConfig
 from tf_lottery.data import (
     Augmentation,
     Dataset,
@@ -19,11 +19,13 @@ from tf_lottery.data import (
 )
 from tf_lottery.models import check_model_name
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.prunable import pruning_plan
+from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.scores import Method, find_method
 from tf_lottery.steps import parse_steps
 from tf_lottery.tickets.load import build_prunable_model
+from tf_lottery.tickets.variants import Variant
 from tf_lottery.training.execution import ExecutionPlan, choose_execution
-from tf_lottery.training.learning_rate import learning_rate_schedule
+from tf_lottery.training.learning_rate import HeldAtEnd, learning_rate_schedule
 from tf_lottery.training.network import Network
 from tf_lottery.training.optimizers import build_optimizer, exempt_from_weight_decay
 from tf_lottery.training.precision import resolve_precision
@@ -43,9 +45,13 @@ class Lengths:
     rewind_step: int
     evaluate_every: int
 
-    def first(self, level: int) -> int:
-        """Iteration at which a level starts."""
-        return self.rewind_step if level else 0
+    def last(self, first: int) -> int:
+        """Iteration at which a level that starts at `first` ends.
+
+        A level that starts after the end of training (fine-tuning) is as long as a rewound one.
+        """
+        within = first < self.train_steps
+        return self.train_steps if within else first + self.train_steps - self.rewind_step
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,15 @@ class Experiment:
 
     @property
     def levels(self) -> int:
-        """Number of prunings that this command does."""
-        return self.config.pruning.levels if self.config.run.experiment == "lottery" else 0
+        """Number of prunings."""
+        return 0 if self.config.run.experiment == "train" else self._plan_and_levels[1]
+
+    def first_step(self, level: int) -> int:
+        """Iteration at which a level of iterative pruning starts."""
+        if level == 0:
+            return 0
+        fine_tunes = self.config.pruning.retraining == "fine_tune"
+        return self.lengths.train_steps if fine_tunes else self.lengths.rewind_step
 
     @cached_property
     def network(self) -> Network:
@@ -97,13 +110,38 @@ class Experiment:
         data = self.config.data
         return Augmentation(shift=data.shift_crop, flip=data.random_flip, cutout=data.cutout)
 
-    @cached_property
+    @property
     def plan(self) -> PruningPlan:
         """How many weights remain at each level."""
+        return self._plan_and_levels[0]
+
+    @cached_property
+    def _plan_and_levels(self) -> tuple[PruningPlan, int]:
         pruning = self.config.pruning
-        plan = pruning_plan(self.network.model, pruning.pruning_rate, pruning.pruning_scope)
-        plan.check(pruning.levels)
-        return plan
+        plan = pruning_plan(
+            self.network.model, pruning.rates, pruning.pruning_scope, pruning.structure
+        )
+        levels = pruning.levels
+        if pruning.target_density is not None:
+            plan, levels = plan.ending_at(pruning.target_density)
+        try:
+            plan.check(levels)
+        except ValueError as error:
+            if pruning.target_density is None:
+                raise
+            raise ValueError(f"--target_density={pruning.target_density} takes {error}") from error
+        return plan, levels
+
+    @property
+    def method(self) -> Method:
+        """What judges the weights."""
+        return find_method(self.config.pruning.score)
+
+    @property
+    def variant(self) -> Variant:
+        """Which network is pruned, and how it is trained again."""
+        pruning = self.config.pruning
+        return Variant(pruning.prune_from, pruning.retraining, self.lengths.train_steps)
 
 
 def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experiment:
@@ -120,12 +158,14 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
     """
     # First what needs no data, which can take long to prepare.
     check_model_name(config.model.model)
+    find_method(config.pruning.score)
     strategy = tf.distribute.get_strategy()
     check_batch_size(config.training.batch_size, strategy)
     precision = resolve_precision(config.training.mixed_precision)
     if dataset is None:
         # The chief first: the workers may share a folder, in which only one can prepare the data.
-        dataset = Workers(strategy).on_chief(lambda: _load(config)) or _load(config)
+        chief_first = Workers(strategy).on_chief(lambda: _load_data(config))
+        dataset = chief_first or _load_data(config)
     lengths = _resolve_lengths(config, len(dataset.train))
     mean, variance = dataset.pixel_statistics()
     details = {
@@ -149,15 +189,23 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
     _check_augmentation(experiment)
     # An unsuitable network, too many levels and so on, before anything is written.
     _ = experiment.plan, experiment.execution
+    details["levels"] = experiment.levels
     return experiment
 
 
-def _load(config: ExperimentConfig) -> Dataset | StreamedDataset:
-    data, run = config.data, config.run
+def _load_data(config: ExperimentConfig) -> Dataset | StreamedDataset:
+    return _load(config.data, config.run.data_dir, config.run.manual_dir)
+
+
+# Replicates, sweeps and branches that run one after the other have the same data.
+@lru_cache(maxsize=1)
+def _load(
+    data: DataConfig, data_dir: str | None, manual_dir: str | None
+) -> Dataset | StreamedDataset:
     return load_dataset(
         data.dataset,
-        data_dir=run.data_dir,
-        manual_dir=run.manual_dir,
+        data_dir=data_dir,
+        manual_dir=manual_dir,
         validation_examples=data.validation_examples,
         split_seed=data.split_seed,
         image_size=data.image_size,
@@ -182,9 +230,13 @@ def _check_augmentation(experiment: Experiment) -> None:
 
 
 def _learning_rate(config: ExperimentConfig, lengths: Lengths) -> LearningRate:
-    return learning_rate_schedule(
+    rate = learning_rate_schedule(
         config.training, train_steps=lengths.train_steps, steps_per_epoch=lengths.steps_per_epoch
     )
+    fine_tunes = "fine_tune" in (config.pruning.retraining, config.branch.branch)
+    if fine_tunes and isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return HeldAtEnd(rate, lengths.train_steps - 1)
+    return rate
 
 
 def _resolve_lengths(config: ExperimentConfig, examples: int) -> Lengths:

@@ -1,15 +1,20 @@
 """Which weights compete with each other, and how many of them remain at each level."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+import scipy.optimize
 
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.ranking import keep_highest
 from tf_lottery.pruning.schedule import IMPSchedule
+from tf_lottery.pruning.structures import keep_highest_units, keep_n_of_m
 
 SCOPES = ("global", "layerwise")
+STRUCTURES = ("weights", "units", "2:4")
 
 
 @dataclass(frozen=True)
@@ -29,37 +34,59 @@ class Group:
 
 @dataclass(frozen=True)
 class PruningPlan:
-    """Exact number of survivors of every group at every level."""
+    """Number of survivors of every group at every level.
+
+    Attributes:
+      groups: weights that are ranked together.
+      structure: what is removed; one of `STRUCTURES`. With "weights" the numbers are exact, "units"
+        (whole units and filters) come as near as they can, and "2:4" halves kernels at once.
+      unit_axes: weight name to the axes that count output units.
+    """
 
     groups: tuple[Group, ...]
+    structure: str = "weights"
+    unit_axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def build(
-        cls, sizes: Mapping[str, int], rates: Mapping[str, float], scope: str
+        cls,
+        sizes: Mapping[str, int],
+        rates: Mapping[str, float | Sequence[float]],
+        scope: str,
+        structure: str = "weights",
+        unit_axes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> "PruningPlan":
         """Groups the weights of a network.
 
         Args:
           sizes: weight name to number of weights, in the order of the network.
-          rates: weight name to pruning rate.
+          rates: weight name to pruning rate, or to the rates of level 1, 2, ...
           scope: "layerwise": each array is ranked alone; "global": arrays of the same rate are
             ranked together, since a single ranking cannot remove two different fractions.
+          structure: "weights", "units" or "2:4".
+          unit_axes: weight name to the axes that count output units; "weights" needs none.
 
         Raises:
-          ValueError: if the scope is unknown or there is nothing to prune.
+          ValueError: if the scope or the structure is unknown, or there is nothing to prune.
         """
-        if scope not in SCOPES:
-            raise ValueError(f"scope={scope!r}: use one of {', '.join(SCOPES)}.")
+        for argument, value, known in (
+            ("scope", scope, SCOPES),
+            ("structure", structure, STRUCTURES),
+        ):
+            if value not in known:
+                raise ValueError(f"{argument}={value!r}: use one of {', '.join(known)}.")
         if not sizes:
             raise ValueError("the network has no prunable weights.")
-        members: dict[float | str, list[str]] = {}
+        members: dict[Any, list[str]] = {}
         for name in sizes:
             members.setdefault(rates[name] if scope == "global" else name, []).append(name)
         return cls(
             tuple(
                 Group(tuple(names), sum(sizes[n] for n in names), IMPSchedule(rates[names[0]]))
                 for names in members.values()
-            )
+            ),
+            structure,
+            unit_axes or {},
         )
 
     def remaining(self, level: int) -> int:
@@ -69,6 +96,41 @@ class PruningPlan:
     def density(self, level: int) -> float:
         """Fraction of the prunable weights that remain at a level."""
         return self.remaining(level) / sum(group.size for group in self.groups)
+
+    def ending_at(self, density: float) -> tuple["PruningPlan", int]:
+        """Plans as many levels as a density takes; the last prunes no further than to it.
+
+        Args:
+          density: fraction of the prunable weights that is to remain, in (0, 1).
+
+        Returns:
+          The plan and its number of levels.
+
+        Raises:
+          ValueError: if the groups that are pruned at all are too small to reach the density.
+        """
+        total = sum(group.size for group in self.groups)
+        kept = sum(group.size for group in self.groups if not group.schedule.pruning_rate)
+        if kept >= density * total:
+            raise ValueError(
+                f"target_density={density}: {kept} of the {total} weights are in layers of pruning "
+                f"rate 0, so that the density stays above {kept / total:.3g}."
+            )
+
+        def excess(levels: float) -> float:
+            sizes = (
+                group.size * (1 - group.schedule.pruning_rate) ** levels for group in self.groups
+            )
+            return sum(sizes) - density * total
+
+        levels = next(number for number in itertools.count(1) if excess(number) <= 1e-9 * total)
+        last = scipy.optimize.brentq(excess, levels - 1, levels) if excess(levels) < 0 else levels
+        groups = []
+        for group in self.groups:
+            rate = group.schedule.pruning_rate
+            final = 1 - (1 - rate) ** (last - levels + 1)
+            groups.append(replace(group, schedule=IMPSchedule([rate] * (levels - 1) + [final])))
+        return replace(self, groups=tuple(groups)), levels
 
     def check(self, levels: int) -> None:
         """Checks that something is left of every group after `levels` prunings.
@@ -83,30 +145,52 @@ class PruningPlan:
             if level is not None:
                 names = ", ".join(group.names)
                 raise ValueError(
-                    f"levels={levels}: at pruning rate {group.schedule.pruning_rate} none of the "
-                    f"{group.size} weights of {names} would remain at level {level}; use at most "
-                    f"{level - 1} levels or a lower pruning rate."
+                    f"levels={levels}: none of the {group.size} weights of {names} would remain "
+                    f"at level {level}; use at most {level - 1} levels or a lower pruning rate."
                 )
 
-    def prune(self, scores: Mapping[str, np.ndarray], mask: Mask, level: int) -> Mask:
-        """Lowers the density to that of `level`.
+    def prune(
+        self, scores: Mapping[str, np.ndarray], mask: Mask, level: int, progress: float = 1.0
+    ) -> Mask:
+        """Lowers the density to that of `level`, or a part of the way to it.
 
         Args:
           scores: weight name to scores, arrays of the weights' shapes; the lowest are pruned.
-          mask: the mask of the level before. What it prunes stays pruned.
+          mask: the mask pruned so far. What it prunes stays pruned.
           level: the new level.
+          progress: 1 for the density of the level; p in (0, 1) for the number of weights
+            before * (after / before)^p in each group: methods that prune in r rounds come to the
+            level with p = 1/r, 1/(r - 1), ..., 1.
 
         Returns:
-          A mask with exactly `remaining(level)` weights.
+          A mask with `remaining(level)` weights, or more on the way; see `structure`.
 
         Raises:
           ValueError: if a surviving weight's score is NaN or fewer weights remain than must.
         """
         kept: dict[str, np.ndarray] = {}
         for group in self.groups:
+            masks = [mask[name] for name in group.names]
             count = group.schedule.remaining(group.size, level)
-            arrays = keep_highest(
-                [scores[name] for name in group.names], [mask[name] for name in group.names], count
-            )
+            if progress < 1:
+                before = sum(int(np.count_nonzero(array)) for array in masks)
+                count = round(before * (count / before) ** progress)
+            arrays = self._kept(group, [scores[name] for name in group.names], masks, count)
             kept.update(zip(group.names, arrays, strict=True))
         return Mask({name: kept[name] for name in mask})
+
+    def _kept(
+        self,
+        group: Group,
+        scores: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray],
+        count: int,
+    ) -> Sequence[np.ndarray]:
+        if self.structure == "weights":
+            return keep_highest(scores, masks, count)
+        axes = [self.unit_axes[name] for name in group.names]
+        if self.structure == "units":
+            return keep_highest_units(scores, masks, count, axes)
+        # Groups of four are halved at once, in the last round of a level.
+        halved = count <= group.schedule.remaining(group.size, 1) < group.size
+        return keep_n_of_m(scores, masks, axes) if halved else masks

@@ -8,8 +8,6 @@ import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.schedule import IMPSchedule
 from tf_lottery.pruning.wrapper import MaskedLayer, prunable_kernels, unwrapped
 
 
@@ -86,6 +84,11 @@ def leaf_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, ker
             yield prefix + name, layer
 
 
+def masked_layers(model: keras.Model) -> list[MaskedLayer]:
+    """The wrappers of a prunable model, in the order of the network."""
+    return [layer for _, layer in leaf_layers(model) if isinstance(layer, MaskedLayer)]
+
+
 def model_variables(model: keras.Model) -> dict[str, tf.Variable]:
     """All weights of a model, masks excepted, by names such as "block/dense_1/kernel"."""
     named: dict[str, tf.Variable] = {}
@@ -105,9 +108,7 @@ def model_variables(model: keras.Model) -> dict[str, tf.Variable]:
 def masked_variables(model: keras.Model) -> dict[str, tuple[tf.Variable, tf.Variable]]:
     """Weight and mask variable of every prunable weight, by the names of `model_variables`."""
     masks = {
-        id(weight): mask
-        for layer in _masked_layers(model)
-        for weight, mask, _ in layer.pruning_vars
+        id(weight): mask for layer in masked_layers(model) for weight, mask, _ in layer.pruning_vars
     }
     return {
         name: (variable, masks[id(variable)])
@@ -146,44 +147,12 @@ def set_mask(model: keras.Model, mask: Mask) -> None:
         variable.assign(tf.cast(alive, variable.dtype))
 
 
-def pruning_plan(model: keras.Model, pruning_rate: float, scope: str) -> PruningPlan:
-    """Plans the pruning of a prunable model, and tells its layers their schedules.
-
-    Args:
-      model: a model made by `prunable`.
-      pruning_rate: rate in (0, 1) of the layers that have none of their own.
-      scope: "global" or "layerwise".
-
-    Raises:
-      ValueError: if the model has no wrapped layers or an argument is out of range.
-    """
-    if not 0 < pruning_rate < 1:
-        raise ValueError(f"pruning_rate={pruning_rate}: use a fraction in (0, 1), such as 0.2.")
-    rates: dict[int, float] = {}
-    for layer in _masked_layers(model):
-        rate = pruning_rate if layer.pruning_rate is None else layer.pruning_rate
-        layer.pruning_schedule = IMPSchedule(rate)
-        rates.update({id(weight): rate for weight, _, _ in layer.pruning_vars})
-    variables = {name: weight for name, (weight, _) in masked_variables(model).items()}
-    if not variables:
-        raise ValueError("the model is not prunable; make it so with tf_lottery.prunable(model).")
-    return PruningPlan.build(
-        {name: int(np.prod(weight.shape)) for name, weight in variables.items()},
-        {name: rates[id(weight)] for name, weight in variables.items()},
-        scope,
-    )
-
-
 def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:
     config = layer.get_config()
     # Keras leaves this one argument out of the configuration.
     if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
         config["synchronized"] = True
     return type(layer).from_config(config)
-
-
-def _masked_layers(model: keras.Model) -> list[MaskedLayer]:
-    return [layer for _, layer in leaf_layers(model) if isinstance(layer, MaskedLayer)]
 
 
 def _clone(

@@ -1,6 +1,8 @@
 """How many weights remain at each level of iterative magnitude pruning."""
 
+from collections.abc import Sequence
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import tensorflow as tf
@@ -10,20 +12,26 @@ from tensorflow_model_optimization.sparsity.keras import PruningSchedule
 
 @keras.utils.register_keras_serializable(package="tf_lottery")
 class IMPSchedule(PruningSchedule):
-    """Sparsity of level n: 1 - (1 - pruning_rate)^n (arXiv 1803.03635, section 1)."""
+    """Sparsity of level n: 1 - (1 - pruning_rate)^n (arXiv 1803.03635, section 1).
 
-    def __init__(self, pruning_rate: float):
+    With a rate for each level, 1 - (1 - rate_1) (1 - rate_2) ... (1 - rate_n).
+    """
+
+    def __init__(self, pruning_rate: float | Sequence[float]):
         """Creates the schedule.
 
         Args:
-          pruning_rate: fraction of the remaining weights removed at each level; 0 prunes nothing.
+          pruning_rate: fraction of the remaining weights removed at each level, 0 prunes nothing;
+            or the fractions of level 1, 2, ..., of which the last one holds for all that follow.
 
         Raises:
-          ValueError: if the rate is outside [0, 1).
+          ValueError: if a rate is outside [0, 1), or there is none.
         """
-        if not 0 <= pruning_rate < 1:
+        single = isinstance(pruning_rate, int | float)
+        self._rates = (float(pruning_rate),) if single else tuple(map(float, pruning_rate))
+        if not self._rates or not all(0 <= rate < 1 for rate in self._rates):
             raise ValueError(f"pruning_rate={pruning_rate}: use a fraction in [0, 1), such as 0.2.")
-        self.pruning_rate = float(pruning_rate)
+        self.pruning_rate = self._rates[0] if len(self._rates) == 1 else self._rates
 
     def __call__(self, step):
         """tfmot's interface, with the level in place of the step.
@@ -35,7 +43,10 @@ class IMPSchedule(PruningSchedule):
           Whether to prune (always True) and the sparsity, a scalar tensor.
         """
         level = tf.cast(step, tf.float32)
-        return tf.constant(True), 1.0 - tf.pow(1.0 - self.pruning_rate, level)
+        numbers = tf.range(1.0, len(self._rates) + 1)
+        own = tf.reduce_prod(tf.where(numbers <= level, 1.0 - tf.constant(self._rates), 1.0))
+        further = tf.maximum(level - len(self._rates), 0.0)
+        return tf.constant(True), 1.0 - own * tf.pow(1.0 - self._rates[-1], further)
 
     def density(self, level: int) -> float:
         """Fraction of the weights that remain at a level."""
@@ -51,10 +62,12 @@ class IMPSchedule(PruningSchedule):
     def _exact_density(self, level: int) -> Fraction:
         if level < 0:
             raise ValueError(f"level={level}: use 0 (the dense network) or more.")
-        return (1 - Fraction(repr(self.pruning_rate))) ** level
+        kept = [1 - Fraction(repr(rate)) for rate in self._rates]
+        return prod(kept[:level], start=Fraction(1)) * kept[-1] ** max(level - len(kept), 0)
 
     def get_config(self) -> dict[str, Any]:
+        rates = self.pruning_rate
         return {
             "class_name": type(self).__name__,
-            "config": {"pruning_rate": self.pruning_rate},
+            "config": {"pruning_rate": rates if isinstance(rates, float) else list(rates)},
         }

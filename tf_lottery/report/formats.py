@@ -37,6 +37,19 @@ def format_count(count: int | None) -> str:
     return MISSING if count is None else f"{count:,}"
 
 
+def format_points(accuracy: float | None, other: float | None) -> str:
+    """Writes how far an accuracy is above another, in points of percentage; "-" if one is missing.
+
+    Args:
+      accuracy: a fraction.
+      other: a fraction.
+    """
+    if not (is_number(accuracy) and is_number(other)):
+        return MISSING
+    # Adding zero turns -0.0 into 0.0.
+    return f"{round(100 * (accuracy - other), 2) + 0.0:+.2f}"
+
+
 def format_duration(seconds: float) -> str:
     """Writes a duration with the two units that matter.
 

@@ -1,7 +1,10 @@
 """One row per level: what a level of iterative magnitude pruning came to."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from tf_lottery.report.formats import is_number
 
@@ -30,6 +33,11 @@ class LevelSummary:
     early_stop_step: int | None
     early_stop_test_accuracy: float | None
     seconds: float
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> LevelSummary:
+        """Reads the record of a level, which may hold more than a summary."""
+        return cls(**{field.name: record[field.name] for field in dataclasses.fields(cls)})
 
 
 SUMMARY_COLUMNS = tuple(field.name for field in dataclasses.fields(LevelSummary))

@@ -11,7 +11,7 @@ from tf_lottery.report.formats import (
     format_accuracy,
     format_count,
     format_density,
-    is_number,
+    format_points,
 )
 from tf_lottery.report.summary import LevelSummary, dense_summary, sparsest_matching
 
@@ -109,8 +109,6 @@ def _cells(summary: LevelSummary, dense: LevelSummary | None) -> tuple[str, ...]
 
 
 def _points_to_dense(summary: LevelSummary, dense: LevelSummary | None) -> str:
-    if dense is None or summary.level == 0 or not is_number(summary.test_accuracy):
+    if dense is None or summary.level == 0:
         return MISSING
-    # Adding zero turns -0.0 into 0.0.
-    points = round(100 * (summary.test_accuracy - dense.test_accuracy), 2) + 0.0
-    return f"{points:+.2f}"
+    return format_points(summary.test_accuracy, dense.test_accuracy)

@@ -119,13 +119,17 @@ def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         raise
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, *, except_below: str | None = None) -> None:
     """Removes what killed processes left unfinished, in a folder and all folders below it.
 
     Args:
       folder: A folder that no other process writes to now.
+      except_below: Name of a folder in it that other processes may write to, and that is left
+        as it is.
     """
     for place, folder_names, file_names in os.walk(folder):
+        if Path(place) == folder and except_below in folder_names:
+            folder_names.remove(except_below)
         for name in filter(is_leftover, folder_names + file_names):
             remove(Path(place) / name)
 
@@ -191,9 +195,10 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
       DamagedFileError: It is missing, not JSON, or not an object.
     """
+    text = read_text(path)
     try:
-        value = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise DamagedFileError(path, f"is damaged: not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise DamagedFileError(path, "is damaged: not a JSON object")

@@ -1,5 +1,6 @@
 """The folder of one level: its masks, trained weights and metrics."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,13 @@ class LevelFolder:
             raise RunFolderError(f"{self._path.absolute()} is not complete: no {_SEAL_NAME}")
         return content["record"]
 
-    def verify(self) -> None:
-        """Checks every file of a complete level.
+    def verify(self, file_names: Sequence[str] | None = None) -> None:
+        """Checks the files of a complete level.
+
+        Args:
+          file_names: The files to check; all of them when left out.
 
         Raises:
           DamagedFileError: A file is missing, truncated or edited.
         """
-        verify_seal(self._path, name=_SEAL_NAME)
+        verify_seal(self._path, file_names, name=_SEAL_NAME)

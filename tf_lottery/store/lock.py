@@ -1,5 +1,6 @@
 """One process at a time in a run folder."""
 
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from tf_lottery.store.atomic import remove, write_text
 from tf_lottery.store.errors import RunFolderBusyError, as_storage_error
 
 LOCK_FILES = frozenset({".lock", ".lock-holder"})
+
+# `is_held` may have the lock for a moment, which is no reason to refuse.
+_SECONDS_OF_PATIENCE = 1.0
 
 
 @contextmanager
@@ -30,7 +34,11 @@ def exclusive(folder: Path) -> Iterator[None]:
     """
     # A soft lock (a mere file) would outlive a killed process, so there is no falling back.
     lock = filelock.FileLock(
-        folder / ".lock", blocking=False, thread_local=False, fallback_to_soft=False
+        folder / ".lock",
+        timeout=_SECONDS_OF_PATIENCE,
+        poll_interval=0.02,
+        thread_local=False,
+        fallback_to_soft=False,
     )
     holder = folder / ".lock-holder"
     with as_storage_error(folder):
@@ -47,6 +55,29 @@ def exclusive(folder: Path) -> Iterator[None]:
     finally:
         remove(holder)
         lock.release()
+
+
+def is_held(folder: Path) -> bool:
+    """Returns whether a process holds a folder; needs no right to write to it, and changes nothing.
+
+    Args:
+      folder: Any folder, which need not exist.
+    """
+    try:
+        # Unlike filelock, which makes the file and needs to write to it.
+        descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        # Shared, so that two processes that look at once do not see each other.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:
+        return False  # The file system knows no locks, so that nobody has one.
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _read_holder(holder: Path) -> str:

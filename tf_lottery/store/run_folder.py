@@ -1,9 +1,11 @@
 """The run folder: everything one replicate of an experiment leaves on the disk.
 
 config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  summary.png  tensorboard/
+branches/LABEL/: run folders of the controls that start from its levels
 """
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from itertools import count, takewhile
@@ -30,6 +32,9 @@ from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
 
 _FORMAT = 1
+_LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
+_REPLICATE_NAME = re.compile(r"replicate_([1-9]\d*)")
+_BRANCHES = "branches"
 
 
 class RunFolder:
@@ -76,18 +81,17 @@ class RunFolder:
                 path.mkdir(parents=True, exist_ok=True)
                 _refuse_foreign_folder(path)
             resources.enter_context(exclusive(path))
-            remove_leftovers(path)
+            # Branches are run folders of their own, in which other processes may be writing.
+            remove_leftovers(path, except_below=_BRANCHES)
             if not (path / "config.json").exists():
-                content = {"identity": dict(identity), "details": dict(details)}
-                content = {"format": _FORMAT, **content, "sha256": checksum(content)}
-                write_json(path / "config.json", content)
+                _write_config(path, identity, details)
             config = _read_config(path)
             _refuse_other_experiment(path, config["identity"], identity, defaults or {})
             if not (path / "flags.cfg").exists():
                 write_text(path / "flags.cfg", flags_text)
             run = cls(path, config, resources.pop_all())
         # A process killed while completing a level leaves that level's checkpoints behind.
-        for number in run.finished_levels():
+        for number in run.complete_levels():
             run.level(number).checkpoints.clear()
         return run
 
@@ -138,6 +142,17 @@ class RunFolder:
         """What else was remembered, as first written."""
         return self._config["details"]
 
+    def remember(self, **details: Any) -> None:
+        """Replaces some of the details; the folder must have been opened to work in it.
+
+        Raises:
+          StorageError: The disk is full, read-only, …
+        """
+        if any(self.details.get(name) != value for name, value in details.items()):
+            changed = {**self.details, **details}
+            _write_config(self._path, self.identity, changed)
+            self._config = _read_config(self._path)
+
     @property
     def rewind(self) -> SealedTensors:
         """The state at the rewind step."""
@@ -159,6 +174,17 @@ class RunFolder:
             raise ValueError(f"level must be at least 0, not {number}")
         return LevelFolder(self._path / f"level_{number}")
 
+    def branch(self, label: str) -> Path:
+        """Returns the run folder of a branch, which need not exist."""
+        return self._path / _BRANCHES / label
+
+    def branches(self) -> list[Path]:
+        """Returns the folders of all branches, by name."""
+        folder = self._path / _BRANCHES
+        if not folder.is_dir():
+            return []
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+
     def tensorboard(self, level: int) -> Path:
         """Returns the folder for a level's TensorBoard logs, which need not exist."""
         return self._path / "tensorboard" / f"level_{level}"
@@ -166,6 +192,44 @@ class RunFolder:
     def finished_levels(self) -> list[int]:
         """Returns the complete levels from 0 up to the first that is not complete."""
         return list(takewhile(lambda number: self.level(number).is_complete(), count()))
+
+    def complete_levels(self) -> list[int]:
+        """Returns all complete levels; those of a branch need not be in a row."""
+        names = (_LEVEL_NAME.fullmatch(entry.name) for entry in self._path.iterdir())
+        numbers = sorted(int(name[1]) for name in names if name)
+        return [number for number in numbers if self.level(number).is_complete()]
+
+
+def replicate_folders(path: Path) -> list[Path]:
+    """The run folders that a path stands for.
+
+    Args:
+      path: A run folder, or the folder of an experiment that holds its replicates.
+
+    Returns:
+      The run folder alone, or those of all replicates in the order of their numbers.
+
+    Raises:
+      RunFolderError: It is neither.
+    """
+    path = Path(path)
+    if (path / "config.json").exists():
+        return [path]
+    folders = path.iterdir() if path.is_dir() else ()
+    numbers = (_REPLICATE_NAME.fullmatch(folder.name) for folder in folders)
+    found = [path / f"replicate_{number}" for number in sorted(int(n[1]) for n in numbers if n)]
+    if not found:
+        raise RunFolderError(
+            f"{path.absolute()} is neither a run folder, WORKDIR/NAME/replicate_R, nor one that "
+            "holds run folders."
+        )
+    return found
+
+
+def _write_config(path: Path, identity: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+    content = {"identity": dict(identity), "details": dict(details)}
+    content = {"format": _FORMAT, **content, "sha256": checksum(content)}
+    write_json(path / "config.json", content)
 
 
 def _refuse_foreign_folder(path: Path) -> None:

@@ -1,10 +1,13 @@
-"""Named arrays in TensorFlow's checkpoint format, which any TensorFlow program can read."""
+"""Named arrays in TensorFlow's checkpoint format, which any TensorFlow program can read.
+
+TensorFlow is imported where arrays are read or written: lists and reports of runs do neither, and
+need not wait for it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from tf_lottery.store.atomic import fsync_path, remove, temporary_sibling
 from tf_lottery.store.errors import (
@@ -101,6 +104,8 @@ def load_tensors(prefix: Path) -> dict[str, np.ndarray]:
     for file in (data, index):
         if not file.is_file():
             raise DamagedFileError(file, "is missing")
+    import tensorflow as tf
+
     # Which exception TensorFlow's reader raises depends on the byte that is wrong.
     reader_errors = (tf.errors.OpError, LookupError, RuntimeError, ValueError)
     try:
@@ -115,6 +120,8 @@ def load_tensors(prefix: Path) -> dict[str, np.ndarray]:
 
 
 def _write(prefix: Path, arrays: dict[str, np.ndarray]) -> None:
+    import tensorflow as tf
+
     try:
         with tf.device("CPU:0"):
             tf.raw_ops.SaveV2(

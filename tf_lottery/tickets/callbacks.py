@@ -1,15 +1,20 @@
 """Keras callbacks that count iterations, and that run a whole search in one `model.fit`."""
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tf_keras as keras
 
-from tf_lottery.pruning.prunable import get_mask, pruning_plan, set_mask
-from tf_lottery.pruning.scores import Score, magnitude
+from tf_lottery.pruning.judging import prune_by_score, try_score
+from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.prunable import get_mask, set_mask
+from tf_lottery.pruning.scores import Score, find_method
+from tf_lottery.tickets.fit_evidence import build_fit_evidence, no_batches
 from tf_lottery.tickets.fit_length import resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.training.loop import TrainingDivergedError
@@ -104,7 +109,7 @@ class PruneAndRewind(IterationCallback):
         pruning_rate: float = 0.2,
         rewind_step: str | int = "0it",
         scope: str = "global",
-        score: Score = magnitude,
+        score: str | Score = "magnitude",
         rewind_optimizer: bool = False,
     ):
         """Plans the search; the arguments are those of `IterativeMagnitudePruning`.
@@ -116,11 +121,12 @@ class PruneAndRewind(IterationCallback):
           pruning_rate: fraction of the remaining weights removed at each level.
           rewind_step: "500it", "2ep", "1%".
           scope: "global" or "layerwise".
-          score: the lowest are pruned.
+          score: the lowest are pruned; not "taylor", "snip" and "grasp", which need the data.
           rewind_optimizer: rewind the optimizer's slots too.
 
         Raises:
-          ValueError: if levels or epochs_per_level is out of range.
+          ValueError: if levels or epochs_per_level is out of range, there is no such score, or it
+            needs data.
         """
         super().__init__()
         if levels < 0 or epochs_per_level < 1:
@@ -128,7 +134,12 @@ class PruneAndRewind(IterationCallback):
                 f"levels={levels}, epochs_per_level={epochs_per_level}: use at least 0 and 1."
             )
         self._levels, self._epochs_per_level = levels, epochs_per_level
-        self._pruning_rate, self._scope, self._score = pruning_rate, scope, score
+        self._method = find_method(score, "score")
+        self._read_batches = partial(no_batches, score)
+        if self._method.needs_data:
+            self._read_batches()
+        self._pruning_rate, self._scope = pruning_rate, scope
+        self._seed = random.getrandbits(64)
         self._rewind_argument, self._rewind_optimizer = rewind_step, rewind_optimizer
         self._level = 0
         self._rewind_state: NetworkState | None = None
@@ -156,11 +167,15 @@ class PruneAndRewind(IterationCallback):
             )
         with self.model.distribute_strategy.scope():
             self._network = Network(self.model, self.model.optimizer)
+        self._evidence = build_fit_evidence(
+            self.model, self._read_batches, lambda: self._rewind_state.weights, self._seed
+        )
         self._mask = self._network.mask
         if self._mask.density < 1:
             raise ValueError(f"the model is pruned already ({self._mask}); start from a dense one.")
         self.iteration = self._epoch_start = self._level_iteration = self._level = 0
         self.history = SearchHistory()
+        try_score(self._method, self._network.weights(), self._mask, self._evidence(0))
         self._save_at_rewind_step()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -204,8 +219,14 @@ class PruneAndRewind(IterationCallback):
             self.model.stop_training = True
             return
         self._level += 1
-        scores = self._score(self._network.weights(), self._mask)
-        self._mask = self._plan.prune(scores, self._mask, self._level)
+        self._mask = prune_by_score(
+            self._method,
+            self._plan,
+            self._network.weights(),
+            self._mask,
+            self._level,
+            self._evidence(self._level),
+        )
         self._network.rewind(
             self._rewind_state, self._mask, rewind_optimizer=self._rewind_optimizer
         )

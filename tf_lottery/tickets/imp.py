@@ -1,32 +1,15 @@
 """Iterative magnitude pruning with rewinding."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
+from tf_lottery.pruning.judging import prune_by_score
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import Score, magnitude
-from tf_lottery.training.network import Network, NetworkState
-
-
-class LevelJournal(Protocol):
-    """Keeps what each level leaves behind, in memory or in a run folder."""
-
-    def is_complete(self, level: int) -> bool:
-        """Whether the level was saved."""
-
-    def load(self, level: int) -> tuple[Mapping[str, np.ndarray], Mask]:
-        """Trained weights and mask of a complete level."""
-
-    def save(
-        self, level: int, weights: Mapping[str, np.ndarray], mask: Mask, record: Mapping[str, Any]
-    ) -> None:
-        """Completes a level."""
-
-    def rewind_state(self) -> NetworkState:
-        """The network at the rewind step of level 0."""
+from tf_lottery.pruning.scores import METHODS, Evidence, Method
+from tf_lottery.tickets.journal import LevelJournal
+from tf_lottery.tickets.variants import Variant
+from tf_lottery.training.network import Network
 
 
 def iterative_magnitude_pruning(
@@ -36,7 +19,10 @@ def iterative_magnitude_pruning(
     train: Callable[[int], Mapping[str, Any]],
     journal: LevelJournal,
     *,
-    score: Score = magnitude,
+    method: Method = METHODS["magnitude"],
+    evidence: Callable[[int], Evidence | None] = lambda level: None,
+    variant: Variant = Variant(),  # noqa: B008, as it is frozen
+    agree: Callable[[Mask], Mask] = lambda mask: mask,
     rewind_optimizer: bool = False,
 ) -> None:
     """Finds a sparse subnetwork that is trainable from an early point of training.
@@ -58,7 +44,10 @@ def iterative_magnitude_pruning(
       train: trains the network from its step to the end of training, given the level; at level 0
         it gives the journal the rewind state. Returns what is to be recorded of the level.
       journal: holds the finished levels.
-      score: weights with the lowest scores are pruned.
+      method: judges the weights.
+      evidence: what a method looks at besides the weights, given the level.
+      variant: prunes another network in step 3, or starts from other weights in step 4.
+      agree: gives each of several workers the mask of the first, as devices may round differently.
       rewind_optimizer: rewind the optimizer's slots too, rather than start them fresh.
     """
     for level in range(levels + 1):
@@ -67,9 +56,9 @@ def iterative_magnitude_pruning(
         if level == 0:
             mask = network.mask
         else:
-            trained_weights, mask = journal.load(level - 1)
-            mask = plan.prune(score(trained_weights, mask), mask, level)
-            del trained_weights  # not to be held while the next level is trained
-            network.rewind(journal.rewind_state(), mask, rewind_optimizer=rewind_optimizer)
+            weights, mask = variant.judged(journal, level)
+            mask = agree(prune_by_score(method, plan, weights, mask, level, evidence(level)))
+            del weights  # not to be held while the next level is trained
+            network.rewind(variant.start(journal, level), mask, rewind_optimizer=rewind_optimizer)
         record = train(level)
         journal.save(level, network.weights(), mask, record)

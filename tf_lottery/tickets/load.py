@@ -44,6 +44,8 @@ def build_prunable_model(
     for layer in kernel_layers:
         if not isinstance(layer, keras.layers.Dense):
             rates[layer.name] = identity["conv_pruning_rate"]
+    if identity.get("first_layer_pruning_rate") is not None:
+        rates[kernel_layers[0].name] = identity["first_layer_pruning_rate"]
     rates[kernel_layers[-1].name] = identity["output_pruning_rate"]
     return prunable(
         model, pruning_rates={name: rate for name, rate in rates.items() if rate is not None}

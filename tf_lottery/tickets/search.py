@@ -1,16 +1,19 @@
 """Iterative magnitude pruning around `model.fit`, one call per level."""
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import tf_keras as keras
 
+from tf_lottery.pruning.judging import try_score
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import pruning_plan
-from tf_lottery.pruning.scores import Score, magnitude
+from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.scores import Score, find_method
 from tf_lottery.tickets.callbacks import LevelWatch
+from tf_lottery.tickets.fit_evidence import build_fit_evidence, scoring_batches
 from tf_lottery.tickets.fit_length import (
     infer_steps_per_epoch,
     resolve_rewind_step,
@@ -20,6 +23,7 @@ from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.tickets.variants import PruneFrom, Variant
 from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
 
@@ -44,11 +48,14 @@ class IterativeMagnitudePruning:
         self,
         model: keras.Model,
         levels: int,
-        pruning_rate: float = 0.2,
+        pruning_rate: float | Sequence[float] = 0.2,
         rewind_step: str | int = "0it",
         scope: str = "global",
-        score: Score = magnitude,
+        score: str | Score = "magnitude",
         rewind_optimizer: bool = False,
+        *,
+        structure: str = "weights",
+        prune_from: PruneFrom = "previous_level",
     ):
         """Plans the search.
 
@@ -56,19 +63,28 @@ class IterativeMagnitudePruning:
           model: a model made by `prunable` and compiled, with the initial weights.
           levels: number of prunings.
           pruning_rate: fraction of the remaining weights removed at each level, where a layer has
-            no rate of its own.
+            no rate of its own; or those of level 1, 2, ..., of which the last holds for all that
+            follow.
           rewind_step: the survivors return to their values at this step: "500it", "2ep", "1%".
           scope: "global": the weights of all layers compete; "layerwise": those of each layer.
-          score: function (weights, mask) -> scores; the lowest are pruned.
+          score: what the weights are judged by, the lowest being pruned: "magnitude", "random",
+            "magnitude_at_rewind", "movement", "taylor", "snip", "grasp", "synflow", or a function
+            (weights, mask, evidence) -> scores; see `tf_lottery.pruning.scores`. "random" is seeded
+            by `keras.utils.set_random_seed`. "grasp" takes the model's outputs for logits.
           rewind_optimizer: rewind the optimizer's slots too; by default they start fresh.
+          structure: what is removed: single "weights"; "units": whole units and filters; "2:4": two
+            of every four weights in a row, once.
+          prune_from: the network that is pruned: "previous_level" (iterative), "dense" (one-shot),
+            or that of the "rewind_step" (before training).
 
         Raises:
-          ValueError: if the model is not prunable or not compiled, if it is pruned already, or if
-            no weight would remain.
+          ValueError: if the model is not prunable or not compiled, if it is pruned already, if
+            there is no such score, or if no weight would remain.
         """
         if levels < 0:
             raise ValueError(f"levels={levels}: use 0 (only the dense network) or more.")
-        self._plan = pruning_plan(model, pruning_rate, scope)
+        self._plan = pruning_plan(model, pruning_rate, scope, structure)
+        self._variant = Variant(prune_from)
         self._plan.check(levels)
         if getattr(model, "optimizer", None) is None:
             raise ValueError("the model is not compiled; call model.compile(...) first.")
@@ -78,7 +94,8 @@ class IterativeMagnitudePruning:
             raise ValueError(
                 f"the model is pruned already ({self._network.mask}); start from a dense one."
             )
-        self._levels, self._score = levels, score
+        self._levels, self._method = levels, find_method(score, "score")
+        self._seed = random.getrandbits(64)
         self._rewind_step, self._rewind_optimizer = rewind_step, rewind_optimizer
         self._journal = MemoryJournal()
         self._initial_state: NetworkState | None = None
@@ -111,8 +128,8 @@ class IterativeMagnitudePruning:
           The history; the model holds the last level's ticket, trained.
 
         Raises:
-          ValueError: if the rewind step is not before the end of training, or a label is not one
-            of the model's outputs.
+          ValueError: if the rewind step is not before the end of training, a label is not one of
+            the model's outputs, or the score cannot be taken of this model or data.
           TrainingDivergedError: if a level's loss is not finite; earlier levels are kept.
         """
         if "initial_epoch" in fit_arguments:
@@ -126,13 +143,20 @@ class IterativeMagnitudePruning:
             steps_per_epoch=steps_per_epoch,
             steps_per_execution=steps_per_execution(model),
         )
+        evidence = build_fit_evidence(
+            model,
+            lambda: scoring_batches(x, y, fit_arguments),
+            lambda: journal.rewind_state().weights,
+            self._seed,
+        )
         if not journal.is_complete(0):
             self._begin()
+            try_score(self._method, self._network.weights(), self._network.mask, evidence(0))
 
         def train(level: int) -> dict[str, float]:
             nonlocal steps_per_epoch
-            density = self._plan.density(level)
             if fit_arguments.get("verbose", "auto"):
+                density = self._network.mask.density
                 print(f"Level {level} of {self._levels}, density {density:.1%}", flush=True)
             first = rewind_step if level else 0
             watch = LevelWatch(
@@ -159,7 +183,9 @@ class IterativeMagnitudePruning:
             self._levels,
             train,
             journal,
-            score=self._score,
+            method=self._method,
+            evidence=evidence,
+            variant=self._variant,
             rewind_optimizer=self._rewind_optimizer,
         )
         return self.history
@@ -207,6 +233,7 @@ class IterativeMagnitudePruning:
         metrics = {name: float(values[-1]) for name, values in history.items()}
         if not math.isfinite(metrics["loss"]):
             raise TrainingDivergedError(f"level {level}: the loss is {metrics['loss']}")
-        result = LevelResult(level, self._plan.density(level), self._plan.remaining(level), metrics)
+        mask = self._network.mask
+        result = LevelResult(level, mask.density, mask.remaining, metrics)
         self.history.levels.append(result)
         return metrics

@@ -50,6 +50,30 @@ class LinearWarmup(_schedules.LearningRateSchedule):
         return cls(**{**config, "after": None if after is None else _schedules.deserialize(after)})
 
 
+@keras.utils.register_keras_serializable(package="tf_lottery")
+class HeldAtEnd(_schedules.LearningRateSchedule):
+    """A schedule that stays where training ended, for fine-tuning (arXiv 2003.02389, section 2)."""
+
+    def __init__(self, schedule: _schedules.LearningRateSchedule, last_step: int):
+        """Describes the schedule.
+
+        Args:
+          schedule: the learning rate during training.
+          last_step: iteration whose rate holds for all that follow.
+        """
+        self.schedule, self.last_step = schedule, last_step
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        return self.schedule(tf.minimum(step, tf.cast(self.last_step, step.dtype)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"schedule": _schedules.serialize(self.schedule), "last_step": self.last_step}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "HeldAtEnd":
+        return cls(_schedules.deserialize(config["schedule"]), config["last_step"])
+
+
 def learning_rate_schedule(
     config: TrainingConfig, *, train_steps: int, steps_per_epoch: int
 ) -> float | _schedules.LearningRateSchedule:

@@ -78,12 +78,7 @@ class Network:
 
     def weights(self) -> dict[str, np.ndarray]:
         """Values of all weights of the model by name, as the first replica has them."""
-        # Not variable.numpy(), which waits for all replicas where they may differ.
-        replicas_of = self.model.distribute_strategy.experimental_local_results
-        return {
-            name: replicas_of(variable)[0].numpy()
-            for name, variable in model_variables(self.model).items()
-        }
+        return weights_of(self.model)
 
     def unite_statistics(self) -> None:
         """Gives all replicas the mean of their normalization statistics.
@@ -124,6 +119,15 @@ class Network:
         reset_optimizer(
             self.optimizer, self._optimizer_config, self.model.trainable_variables, state.step
         )
+
+
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """Values of all weights of a prunable model by name, as the first replica has them."""
+    # Not variable.numpy(), which waits for all replicas where they may differ.
+    replicas_of = model.distribute_strategy.experimental_local_results
+    return {
+        name: replicas_of(variable)[0].numpy() for name, variable in model_variables(model).items()
+    }
 
 
 def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mask) -> None:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from tf_lottery.pruning.masks import Mask
+
 _T = TypeVar("_T")
 
 
@@ -130,6 +132,10 @@ class Workers:
             raise
         self._broadcast(_encode(Message({"content": message.record}, message.tensors)))
         return message
+
+    def agree(self, mask: Mask) -> Mask:
+        """Gives all workers the chief's mask."""
+        return Mask(self.from_chief(lambda: Message(None, mask)).tensors)
 
     def _broadcast(self, data: bytes | None) -> bytes:
         """Sends bytes from the chief; as integers, whose sum with zeros keeps every bit."""

@@ -1,0 +1,72 @@
+import pytest
+
+from tests.report.reported_runs import write_branch, write_replicate
+from tf_lottery.report.comparability import comparability_notices, flag_differences
+from tf_lottery.report.method_results import collect_methods
+from tf_lottery.report.run_records import read_run
+
+
+@pytest.fixture
+def methods(tmp_path):
+    return lambda *runs: collect_methods([read_run(tmp_path / run) for run in runs])
+
+
+def test_like_runs_raise_no_notice_and_no_flags_differ(tmp_path, methods):
+    for name in ("a", "b"):
+        for number in (1, 2):
+            flags = {"replicate": number, "init_seed": 7 * number}
+            write_replicate(tmp_path / name / f"replicate_{number}", [0.9], identity=flags)
+    found = methods("a/replicate_1", "a/replicate_2", "b/replicate_1", "b/replicate_2")
+    assert comparability_notices(found) == []
+    assert flag_differences(found).rows == ()
+
+
+def test_other_data_sets_and_networks_are_noticed(tmp_path, methods):
+    write_replicate(tmp_path / "a/replicate_1", [0.9])
+    write_replicate(
+        tmp_path / "b/replicate_1",
+        [0.9],
+        identity={"dataset": "mnist", "model": "conv2"},
+        details={"data_sha256": "other"},
+    )
+    assert comparability_notices(methods("a/replicate_1", "b/replicate_1")) == [
+        "Different data sets are compared here: digits (a); mnist (b).",
+        "Different networks are compared here: lenet_300_100 (a); conv2 (b).",
+    ]
+
+
+def test_other_examples_of_a_data_set_of_the_same_name_are_noticed(tmp_path, methods):
+    write_replicate(tmp_path / "a/replicate_1", [0.9])
+    write_replicate(tmp_path / "b/replicate_1", [0.9], details={"data_sha256": "f" * 64})
+    (notice,) = comparability_notices(methods("a/replicate_1", "b/replicate_1"))
+    assert notice.startswith("The examples differ, although the data set has the same name")
+    assert "ffffffffffff… (b)" in notice
+
+
+def test_replicates_of_other_flags_are_noticed(tmp_path, methods):
+    write_replicate(tmp_path / "a/replicate_1", [0.9])
+    write_replicate(tmp_path / "a/replicate_2", [0.9], identity={"learning_rate": 0.2})
+    assert comparability_notices(methods("a/replicate_1", "a/replicate_2")) == [
+        "lottery ticket: the replicates, of which means are taken, differ in --learning_rate."
+    ]
+
+
+def test_flags_that_differ_are_listed_with_what_a_branch_changes(tmp_path, methods):
+    one = write_replicate(tmp_path / "a/replicate_1", [0.9], identity={"rewind_step": "1ep"})
+    write_branch(
+        one,
+        "retrain-learning_rate_0.5",
+        {1: 0.8},
+        # A branch has the rewind step in iterations.
+        identity={"learning_rate": 0.5, "rewind_step": "10it"},
+        details={"changes": {"learning_rate": 0.5}},
+    )
+    write_replicate(
+        tmp_path / "b/replicate_1", [0.9], identity={"rewind_step": "1ep", "clip_norm": None}
+    )
+    table = flag_differences(methods("a/replicate_1", "b/replicate_1"))
+    assert table.columns == ("a", "a: retrain-learning_rate_0.5", "b")
+    assert table.rows == (
+        ("clip_norm", ("not recorded", "not recorded", "unset")),
+        ("learning_rate", ("0.1", "0.5", "0.1")),
+    )

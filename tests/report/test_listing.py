@@ -1,0 +1,177 @@
+import io
+import os
+import re
+
+import pytest
+from rich.console import Console
+
+from tests.report.runs_on_disk import held, write_branch, write_run
+from tf_lottery.report.listing import print_runs, runs_table
+from tf_lottery.report.run_state import RunState
+
+BOLD = re.compile(r"\x1b\[[01]m")
+HEADERS = ["run", "state", "level", "epoch", "density", "accuracy", "(points)"]
+
+
+def printed(workdir, width=80, terminal=False):
+    file = io.StringIO()
+    print_runs(workdir, Console(file=file, width=width, force_terminal=terminal))
+    return BOLD.sub("", file.getvalue())
+
+
+def table_text(states, workdir, width=80):
+    file = io.StringIO()
+    Console(file=file, width=width).print(runs_table(states, workdir))
+    return file.getvalue()
+
+
+def rows(text):
+    return [line.split() for line in text.splitlines()]
+
+
+def test_each_state_has_its_row(tmp_path):
+    write_run(tmp_path / "a" / "replicate_1", [0.975, 0.9781], levels=1)
+    write_run(tmp_path / "a" / "replicate_2", [0.975], levels=1, checkpoints={1: [1234]})
+    write_run(tmp_path / "a" / "replicate_10", [0.975, 0.9712], levels=20, checkpoints={2: [150]})
+    write_run(tmp_path / "b" / "replicate_1", levels=1)
+    with held(tmp_path / "a" / "replicate_10"):
+        text = printed(tmp_path)
+    assert rows(text)[2] == HEADERS
+    assert rows(text)[4:] == [
+        ["a/replicate_1", "done", "1/1", "-", "80.0%", "97.81%", "+0.31"],
+        ["a/replicate_2", "stopped", "1/1", "12.3/30", "100%", "97.50%", "-"],
+        ["a/replicate_10", "running", "2/20", "1.5/30", "80.0%", "97.12%", "-0.38"],
+        ["b/replicate_1", "stopped", "0/1", "-", "-", "-", "-"],
+    ]
+
+
+def test_branches_are_indented_below_their_run_and_compared_with_its_dense_network(tmp_path):
+    run = write_run(tmp_path / "a" / "replicate_1", [0.9, 0.92], levels=1)
+    write_run(tmp_path / "a" / "replicate_2", [0.8], levels=0)
+    for label, level, accuracy in (("mask 10", 2, 0.85), ("mask 9", 0, 0.9)):
+        details = {"branch_levels": [level]}
+        write_branch(run, label, {level: accuracy}, details=details)
+    lines = printed(tmp_path).splitlines()
+    assert [line[:13].rstrip() for line in lines[4:]] == [
+        "a/replicate_1",
+        "  mask 9",
+        "  mask 10",
+        "a/replicate_2",
+    ]
+    assert lines[5].split()[2:] == ["done", "0/0", "-", "100%", "90.00%", "+0.00"]
+    assert lines[6].split()[2:] == ["done", "2/2", "-", "64.0%", "85.00%", "-5.00"]
+
+
+def test_what_is_wrong_with_broken_runs_stands_below_the_table_on_one_line(tmp_path):
+    run = write_run(tmp_path / "a" / "replicate_1", [0.975, 0.98], levels=1)
+    branch = write_branch(run, "mask", {1: 0.9}, details={"branch_levels": [1]})
+    (run / "config.json").unlink()
+    (branch / "level_1" / "level.json").write_text("{")
+    table, of_run, of_branch = printed(tmp_path).split("\n\n")
+    assert rows(table)[4] == ["a/replicate_1", "broken", "-", "-", "-", "-", "-"]
+    assert rows(table)[5] == ["mask", "broken", "-", "-", "-", "-", "-"]
+    assert of_run.startswith(f"a/replicate_1 is broken: {run / 'config.json'} is missing.")
+    assert of_branch.startswith(
+        f"a/replicate_1/branches/mask is broken: {branch / 'level_1' / 'level.json'} is damaged"
+    )
+    assert "\n" not in of_branch.rstrip("\n")
+
+
+def test_a_tiny_difference_has_no_minus_zero(tmp_path):
+    write_run(tmp_path / "replicate_1", [0.975, 0.974999], levels=1)
+    assert printed(tmp_path).split()[-1] == "+0.00"
+
+
+def test_a_diverged_accuracy_is_a_dash(tmp_path):
+    write_run(tmp_path / "replicate_1", [0.975, float("nan")], levels=1)
+    assert printed(tmp_path).split()[-2:] == ["-", "-"]
+
+
+def test_the_widest_numbers_fit_80_columns_beside_a_path_of_28_characters(tmp_path):
+    path = tmp_path / "fashion_resnet20" / "replicate_1"
+    state = RunState(
+        path,
+        "running",
+        level=25,
+        levels=30,
+        epoch=123.4,
+        epochs=182.5,
+        density=0.00687,
+        test_accuracy=1.0,
+        dense_accuracy=0.1,
+        complete_levels=(24,),
+    )
+    text = table_text([state], tmp_path)
+    assert rows(text)[-1] == [
+        "fashion_resnet20/replicate_1",
+        "running",
+        "25/30",
+        "123.4/182.5",
+        "0.687%",
+        "100.00%",
+        "+90.00",
+    ]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_long_name_is_folded_on_a_terminal_and_whole_in_a_file(tmp_path):
+    name = "a_very_long_name_" * 8
+    write_run(tmp_path / name / "replicate_1", [0.9], levels=0)
+    on_terminal = printed(tmp_path, terminal=True).splitlines()
+    assert max(map(len, on_terminal)) <= 80
+    folded = "".join(line.split()[0] for line in on_terminal[4:])
+    assert folded == f"{name}/replicate_1"
+    assert [f"{name}/replicate_1", "done"] == rows(printed(tmp_path))[-1][:2]
+    on_terminal = printed(tmp_path, width=200, terminal=True)
+    assert [f"{name}/replicate_1", "done"] == rows(on_terminal)[-1][:2]
+
+
+def test_a_narrow_terminal_folds_instead_of_cutting(tmp_path):
+    write_run(tmp_path / "name" / "replicate_1", [0.975, 0.9712], levels=1)
+    text = printed(tmp_path, width=40, terminal=True)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 40
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_names_are_text(tmp_path, terminal):
+    run = write_run(tmp_path / "red" / "replicate_1", [0.9, 0.8], levels=1)
+    write_branch(run, "mask", {})
+    (run / "branches" / "mask").rename(run / "branches" / "[b]:smile:\x1b[31m\n")
+    (tmp_path / "red").rename(tmp_path / "[red]")
+    (tmp_path / "[red]" / "replicate_1" / "level_1" / "level.json").unlink()
+    (tmp_path / "[red]" / "replicate_1" / "config.json").write_text("")
+    text = printed(tmp_path, terminal=terminal)
+    assert ["[red]/replicate_1", "broken"] in [row[:2] for row in rows(text)]
+    assert r"[b]:smile:\x1b[31m\n " in text
+    assert f"\n[red]/replicate_1 is broken: {tmp_path}/[red]/replicate_1/config.json" in text
+    assert "\x1b[31m" not in text
+
+
+def test_a_name_that_is_not_unicode_can_be_printed(tmp_path):
+    write_run(tmp_path / "name" / "replicate_1", [0.9], levels=0)
+    (tmp_path / "name").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    print_runs(tmp_path, Console(file=stream, width=80))
+    stream.seek(0)
+    assert r"caf\udce9/replicate_1" in stream.read()
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_workdir_that_is_no_folder_is_an_error_that_names_the_flag(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=f"--workdir={tmp_path / name} cannot be listed"):
+        print_runs(tmp_path / name)
+
+
+def test_a_workdir_without_runs_is_said_to_have_none(tmp_path):
+    (tmp_path / "b" / "other").mkdir(parents=True)
+    text = printed(tmp_path, width=40)
+    assert text == f"There are no runs in --workdir={tmp_path}.\n"
+
+
+def test_a_run_folder_itself_can_be_listed_and_a_home_folder_be_meant(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = write_run(tmp_path / "runs" / "replicate_1", [0.9], levels=0)
+    assert rows(printed(str(run)))[4][:2] == ["replicate_1", "done"]
+    assert rows(printed("~/runs"))[4][:2] == ["replicate_1", "done"]

@@ -1,0 +1,271 @@
+import csv
+import html.parser
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.report.reported_runs import write_branch, write_replicate
+from tests.report.runs_on_disk import held
+from tf_lottery.report.report import write_report
+
+EARLY = dict.fromkeys(range(5), (20, 0.5))
+STRANGE_NAME = "<b onload=\"x\">& $x_1$ 'é' 漢"
+
+
+class Page(html.parser.HTMLParser):
+    """The elements, the attributes and the text of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.attributes, self.texts = set(), [], []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def write_mnist(folder):
+    for number, accuracies in enumerate([[0.9, 0.92, 0.8], [0.94, 0.94, 0.82]], 1):
+        path = folder / "mnist" / f"replicate_{number}"
+        run = write_replicate(path, accuracies, early=EARLY, identity={"replicate": number})
+        write_branch(run, "random_mask", {1: 0.7, 2: 0.6}, early=EARLY)
+    return folder / "mnist"
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    return write_mnist(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def mnist_page(tmp_path_factory):
+    """The page of a report that tests may look at and leave as it is."""
+    return write_report([write_mnist(tmp_path_factory.mktemp("runs"))])
+
+
+def test_a_report_has_a_page_figures_and_numbers(mnist_page):
+    assert mnist_page.parts[-3:] == ("mnist", "report", "index.html")
+    names = {path.name for path in mnist_page.parent.iterdir()}
+    figures = {
+        "accuracy_at_end",
+        "accuracy_at_early_stop",
+        "early_stop_iteration",
+        "learning_curves_1_lottery_ticket",
+        "learning_curves_2_random_mask",
+        "layers_1_lottery_ticket",
+    }
+    expected = {f"{name}.{kind}" for name in figures for kind in ("png", "svg")}
+    assert names == expected | {"index.html", "report.csv", "tickets.csv", "report.json"}
+
+
+def test_the_page_begins_with_the_outcome_and_the_main_figure(mnist_page):
+    text = Page(mnist_page).text
+    outcome = "Sparsest matching ticket: 80.0% of the weights (level 1), 93.00% test accuracy"
+    places = [
+        text.index(words)
+        for words in (
+            "Lottery tickets: mnist",
+            outcome,
+            "random mask: no level matches.",
+            "Test accuracy at the end of training",
+            "Sparsest matching tickets",
+            "Test accuracy at early stopping",
+            "All levels",
+        )
+    ]
+    # The title of the page comes first, in the head.
+    assert places == sorted(places)
+    assert "None: every replicate has every level" in text
+    assert "Not finished" not in text
+    assert "2.83 points" in text  # standard deviation of 0.90 and 0.94
+
+
+def test_the_table_of_all_levels_has_means_and_ranges(mnist_page):
+    text = Page(mnist_page).text
+    assert "1 80.0% 800 93.00% 92.00 to 94.00% 50.00% 50.00 to 50.00% 20 2" in text
+
+
+def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
+    folder = mnist_page.parent
+    levels = rows(folder / "report.csv")
+    assert len(levels) == 2 * 3 + 2 * 2
+    assert levels[1] == {
+        "run": "mnist",
+        "branch": "",
+        "method": "lottery_ticket",
+        "replicate": "replicate_1",
+        "level": "1",
+        "density": "0.8",
+        "weights_remaining": "800",
+        "test_accuracy": "0.92",
+        "test_loss": "0.25",
+        "early_stop_step": "20",
+        "early_stop_test_accuracy": "0.5",
+        "seconds": "12.5",
+    }
+    assert (levels[-1]["branch"], levels[-1]["density"]) == ("random_mask", repr(0.8**2))
+    run, branch = rows(folder / "tickets.csv")
+    assert (run["level"], run["replicates"], run["dense_replicates"]) == ("1", "2", "2")
+    assert float(run["dense_accuracy"]) == pytest.approx(0.92)
+    assert float(run["tolerance"]) == pytest.approx(0.04 / 2**0.5)
+    assert float(run["mean_accuracy"]) == pytest.approx(0.93)
+    assert (run["least_accuracy"], run["largest_accuracy"]) == ("0.92", "0.94")
+    assert (branch["branch"], branch["level"], branch["mean_accuracy"]) == ("random_mask", "", "")
+
+
+def test_a_single_replicate_is_said_to_have_no_spread(tmp_path):
+    text = Page(write_report([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9])])).text
+    assert "unknown with fewer than two replicates" in text
+    assert "one replicate" in text
+
+
+def test_the_page_loads_nothing_and_runs_nothing(mnist_page):
+    text, page = mnist_page.read_text(), Page(mnist_page)
+    assert "http" not in text
+    assert "@import" not in text
+    assert {"script", "link", "iframe", "img", "object", "embed"}.isdisjoint(page.tags)
+    names = {name for name, _ in page.attributes}
+    assert not {"src", "srcset", "xlink:href"} & names
+    assert not [name for name in names if name.startswith("on")]
+    links = [value for name, value in page.attributes if name == "href"]
+    files = {link for link in links if not link.startswith("#")}
+    assert files
+    assert all((mnist_page.parent / name).is_file() for name in files)
+    assert not [url for url in re.findall(r"url\(([^)]*)\)", text) if not url.startswith("#")]
+
+
+def test_ids_are_unique_and_headings_in_order(mnist_page):
+    page = Page(mnist_page)
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert {"h1", "h2", "h3", "figcaption"} <= page.tags
+
+
+def test_names_are_text_and_never_markup(tmp_path):
+    run = write_replicate(tmp_path / STRANGE_NAME / "replicate_1", [0.9, 0.9])
+    write_branch(run, "<script>alert(1)<.script>", {1: 0.5}, identity={"branch": "<i>"})
+    write_replicate(tmp_path / "plain" / "replicate_1", [0.9], identity={"model": "<u>x"})
+    path = write_report([run, tmp_path / "plain"])
+    page = Page(path)
+    assert {"b", "script", "i", "u"}.isdisjoint(page.tags)
+    assert STRANGE_NAME in page.text
+    assert "<script>alert(1)<.script>" in page.text
+    assert "<u>x" in page.text
+    for file in path.parent.iterdir():
+        assert re.fullmatch(r"[A-Za-z0-9_]+\.\w+", file.name)
+
+
+def test_a_run_that_is_going_is_reported_as_far_as_it_is(tmp_path):
+    run = write_replicate(
+        tmp_path / "m/replicate_1", [0.9, 0.91], early=EARLY, in_training={2: [0.1, 0.3]}
+    )
+    (run / "level_2" / "checkpoint" / "step_10").mkdir(parents=True)
+    with held(run):
+        text = Page(write_report([run])).text
+    assert "lottery ticket, replicate_1: running, level 2 of 2, epoch 1.0 of 4.0" in text
+    assert "level 2 of replicate_1 not complete" in text
+    assert len(rows(tmp_path / "m/report/report.csv")) == 2
+
+
+def test_a_run_that_has_just_begun_has_a_page(tmp_path):
+    text = Page(write_report([write_replicate(tmp_path / "m/replicate_1")])).text
+    assert "not known yet" in text
+    assert "there is nothing to draw" in text
+    assert "no complete level" in text
+
+
+def test_damaged_files_are_named_and_the_rest_is_shown(mnist):
+    damaged = mnist / "replicate_1" / "level_1" / "level.json"
+    damaged.write_text(damaged.read_text()[:-30])
+    (mnist / "replicate_2" / "branches" / "random_mask" / "config.json").write_text("")
+    text = Page(write_report([mnist])).text
+    assert f"{damaged} is damaged" in text
+    assert f"{mnist / 'replicate_2/branches/random_mask/config.json'} is damaged" in text
+    assert "lottery ticket, replicate_1: broken" in text
+    assert "lottery ticket: level 1 only of replicate_2 (1 of 2 replicates)." in text
+    assert len(rows(mnist / "report" / "report.csv")) == 2 + 3 + 2
+
+
+def test_a_run_of_which_nothing_can_be_read_has_a_page(tmp_path):
+    run = write_replicate(tmp_path / "m/replicate_1", [0.9])
+    (run / "config.json").write_text("{}")
+    text = Page(write_report([tmp_path / "m"])).text
+    assert "config.json" in text
+    assert "lottery ticket, replicate_1: broken" in text
+
+
+def test_several_runs_are_compared_and_what_differs_is_said(mnist, tmp_path):
+    flags = {"dataset": "cifar10", "model": "conv2", "learning_rate": 0.3}
+    write_replicate(tmp_path / "conv" / "replicate_1", [0.7, 0.7], identity=flags)
+    path = write_report([mnist, tmp_path / "conv"])
+    assert path == tmp_path / "report_mnist_conv" / "index.html"
+    text = Page(path).text
+    assert "Different data sets are compared here: digits (mnist); cifar10 (conv)." in text
+    assert "Different networks are compared here: lenet_300_100 (mnist); conv2 (conv)." in text
+    assert text.index("Different data sets") < text.index("Sparsest matching ticket:")
+    assert "--learning_rate 0.1 0.1 0.3" in text
+    assert "--replicate" not in text
+
+
+def test_the_same_runs_give_the_same_bytes(mnist, tmp_path):
+    first = write_report([mnist], tmp_path / "one").parent
+    second = write_report([mnist], tmp_path / "two").parent
+    assert content(first) == content(second)
+
+
+def test_another_process_gives_the_same_bytes(mnist, tmp_path):
+    command = (
+        "import sys; from pathlib import Path\n"
+        "from tf_lottery.report.report import write_report\n"
+        "write_report([Path(sys.argv[1])], Path(sys.argv[2]))\n"
+    )
+    other = tmp_path / "other"
+    subprocess.run([sys.executable, "-c", command, mnist, other], check=True, timeout=120)
+    assert content(write_report([mnist], tmp_path / "one").parent) == content(other)
+
+
+def test_a_later_report_replaces_an_earlier_one(tmp_path):
+    run = write_replicate(tmp_path / "m/replicate_1", [0.9])
+    branch = write_branch(run, "random_mask", {1: 0.5})
+    folder = write_report([run]).parent
+    assert (folder / "learning_curves_2_random_mask.png").exists()
+    branch.rename(tmp_path / "elsewhere")
+    write_report([run])
+    assert not (folder / "learning_curves_2_random_mask.png").exists()
+
+
+def test_a_folder_of_the_user_is_left_alone(mnist):
+    before = content(mnist / "replicate_1" / "level_0")
+    with pytest.raises(ValueError, match=r"--report_dir=.*level_0 holds .*level\.json"):
+        write_report([mnist], mnist / "replicate_1" / "level_0")
+    assert content(mnist / "replicate_1" / "level_0") == before
+
+
+def test_the_runs_are_only_read(mnist):
+    before = {
+        path: path.stat().st_mtime_ns for path in mnist.rglob("replicate_*/**/*") if path.is_file()
+    }
+    write_report([mnist])
+    after = {
+        path: path.stat().st_mtime_ns for path in mnist.rglob("replicate_*/**/*") if path.is_file()
+    }
+    assert before == after

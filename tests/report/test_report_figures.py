@@ -1,0 +1,264 @@
+import dataclasses
+import itertools
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from tests.report.reported_runs import write_branch, write_replicate
+from tf_lottery.report import figure_canvas
+from tf_lottery.report.curve_figures import curve_figure, levels_to_show
+from tf_lottery.report.figure_canvas import WIDTH_INCHES, add_legend, save_figure, small_figure
+from tf_lottery.report.layer_figure import layer_figure, shares_layers
+from tf_lottery.report.level_figures import level_figures
+from tf_lottery.report.method_results import LevelStatistics, MethodResults, collect_methods
+from tf_lottery.report.method_styles import method_styles
+from tf_lottery.report.run_records import read_run
+
+STRANGE_LABELS = [
+    "_hidden",
+    "<b>&amp;</b>",
+    "$\\alpha$ $",
+    '"quoted" \'',
+    "漢字\x1b",
+    "--><script>",
+]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Collects the matplotlib figures that are saved."""
+    figures = []
+
+    def save(figure, *texts):
+        figures.append(figure)
+        return save_figure(figure, *texts)
+
+    for module in ("level_figures", "curve_figures", "layer_figure"):
+        monkeypatch.setattr(f"tf_lottery.report.{module}.save_figure", save)
+    return figures
+
+
+@pytest.fixture
+def methods(tmp_path):
+    def collect(early=None):
+        paths = []
+        for number, accuracies in enumerate([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6]], 1):
+            path = tmp_path / "m" / f"replicate_{number}"
+            paths.append(write_replicate(path, accuracies, early=early))
+            write_branch(paths[-1], "random_mask", {2: 0.5}, early=early)
+        return collect_methods([read_run(path) for path in paths])
+
+    return collect
+
+
+def lines(figure):
+    return [line for line in figure.axes[0].lines if not str(line.get_label()).startswith("_b")]
+
+
+def legend_texts(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def level(number, layers):
+    return LevelStatistics(number, 0.8**number, 1, 1, None, None, None, layers)
+
+
+def method_with_levels(*levels):
+    return MethodResults("lottery ticket", "m", None, "lottery_ticket", (), levels)
+
+
+def test_lines_are_means_and_bands_reach_from_least_to_largest(methods, drawn):
+    found = methods()
+    (figure_file,) = level_figures(found, method_styles(found))
+    (figure,) = drawn
+    run, branch, dense = lines(figure)
+    np.testing.assert_allclose(run.get_xdata(), [100, 80, 64])
+    np.testing.assert_allclose(run.get_ydata(), [85, 75, 65])
+    np.testing.assert_allclose(branch.get_xdata(), [64])
+    np.testing.assert_allclose(dense.get_ydata(), [85, 85])
+    band = figure.axes[0].collections[0].get_paths()[0].vertices
+    assert {tuple(point) for point in band.round(6)} >= {(100, 80), (100, 90), (64, 60), (64, 70)}
+    bottom, top = figure.axes[0].get_ylim()
+    assert bottom < 60 < 90 < top
+    assert legend_texts(figure) == ["lottery ticket", "random mask"]
+    assert figure_file.name == "accuracy_at_end"
+    assert "bands" in figure_file.caption
+
+
+def test_early_stopping_has_its_figures_where_there_is_validation_data(methods, drawn):
+    found = methods(early={0: (30, 0.5), 1: (20, 0.4)})
+    files = level_figures(found, method_styles(found))
+    assert [file.name for file in files] == [
+        "accuracy_at_end",
+        "accuracy_at_early_stop",
+        "early_stop_iteration",
+    ]
+    np.testing.assert_allclose(lines(drawn[1])[0].get_ydata(), [50, 40])
+    np.testing.assert_allclose(lines(drawn[2])[0].get_ydata(), [30, 20])
+    assert drawn[2].axes[0].get_ylim()[0] == 0
+    # The branch has level 2 only, which has no early stopping.
+    assert legend_texts(drawn[2]) == ["lottery ticket"]
+
+
+def test_styles_are_those_of_the_methods(methods, drawn):
+    found = methods()
+    styles = method_styles(found)
+    level_figures(found, styles)
+    for line, style in zip(lines(drawn[0])[:2], styles, strict=True):
+        assert (line.get_color(), line.get_marker()) == (style.colour, style.marker)
+
+
+def test_without_any_number_there_is_no_figure():
+    empty = method_with_levels()
+    assert level_figures([empty], method_styles([empty])) == []
+    assert curve_figure(empty, "name", None) is None
+    assert layer_figure(empty, "name") is None
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["a", "b", "c"], ["a long label " * 4, "b"], ["x" * 300, "y"], ["W" * 90], ["W" * 20] * 4],
+)
+def test_the_legend_covers_no_data_and_lies_within_the_figure(labels):
+    with small_figure(labels) as (figure, axes):
+        handles = [axes.plot([0, 1], [0, 1])[0] for _ in labels]
+        axes.set_xlabel("x")
+        add_legend(figure, handles, labels)
+        figure.draw_without_rendering()
+        legend = figure.legends[0].get_window_extent()
+        assert legend.y1 <= axes.get_tightbbox().y0 + 1
+        assert legend.x0 >= 0
+        assert legend.x1 <= figure.bbox.width
+        assert legend.y0 >= -1
+        assert axes.bbox.height > 0.5 * 3 * figure.dpi
+
+
+def test_figures_are_narrow_enough_for_a_telephone(methods, drawn):
+    found = methods()
+    level_figures(found, method_styles(found))
+    assert WIDTH_INCHES <= 4.8
+    assert drawn[0].get_figwidth() == WIDTH_INCHES
+    assert drawn[0].axes[0].xaxis.label.get_fontsize() >= 9
+    assert min(text.get_fontsize() for text in drawn[0].legends[0].get_texts()) >= 9
+
+
+def test_any_label_can_be_drawn_and_stays_text():
+    with small_figure(STRANGE_LABELS) as (figure, axes):
+        handles = [axes.plot([0, 1])[0] for _ in STRANGE_LABELS]
+        add_legend(figure, handles, STRANGE_LABELS)
+        assert legend_texts(figure)[:3] == STRANGE_LABELS[:3]
+        assert legend_texts(figure)[4] == "???"
+        file = save_figure(figure, "name", "title", "caption")
+    root = ElementTree.fromstring(file.svg)
+    assert not [element for element in root.iter() if str(element.tag).endswith(("}b", "}script"))]
+    assert "<script" not in file.inline_svg
+
+
+def test_drawings_in_a_page_have_names_of_their_own_and_load_nothing(methods):
+    found = methods(early={0: (30, 0.5)})
+    files = level_figures(found, method_styles(found))
+    names = [
+        {element.get("id") for element in ElementTree.fromstring(file.inline_svg).iter()} - {None}
+        for file in files
+    ]
+    assert all(names)
+    for one, other in itertools.combinations(names, 2):
+        assert one.isdisjoint(other)
+    for file, own in zip(files, names, strict=True):
+        references = {
+            value.strip("url()#")
+            for element in ElementTree.fromstring(file.inline_svg).iter()
+            for value in element.attrib.values()
+            if value.startswith((f"#{file.name}", "url("))
+        }
+        assert references
+        assert references <= own
+        assert "http" not in file.inline_svg
+
+
+def test_the_same_numbers_give_the_same_bytes(methods):
+    found = methods(early={0: (30, 0.5)})
+    styles = method_styles(found)
+    first, second = level_figures(found, styles), level_figures(found, styles)
+    assert [(file.png, file.svg) for file in first] == [(file.png, file.svg) for file in second]
+    assert b"Matplotlib" not in first[0].png
+    assert "<dc:date>" not in first[0].svg
+
+
+def test_learning_curves_are_means_of_percentages(methods, drawn):
+    found = methods()
+    file = curve_figure(found[0], "curves", None)
+    assert [line.get_ydata()[-1] for line in lines(drawn[0])] == pytest.approx([85, 75, 65])
+    assert legend_texts(drawn[0]) == ["100%", "80.0%", "64.0%"]
+    assert "All levels of 3" in file.caption
+
+
+def test_a_level_in_training_has_a_dotted_curve(tmp_path, drawn):
+    run = write_replicate(tmp_path / "replicate_1", [0.9], in_training={1: [0.1, 0.3]})
+    (method,) = collect_methods([read_run(run)])
+    curve_figure(method, "curves", None)
+    assert legend_texts(drawn[0]) == ["100%", "level 1, in training"]
+    assert [line.get_linestyle() for line in lines(drawn[0])] == ["-", ":"]
+
+
+def test_long_curves_are_thinned_to_their_ends(tmp_path, drawn):
+    curve = [0.001 * at for at in range(900)]
+    run = write_replicate(tmp_path / "replicate_1", [0.9], curves={0: curve})
+    (method,) = collect_methods([read_run(run)])
+    curve_figure(method, "curves", None)
+    (line,) = lines(drawn[0])
+    assert len(line.get_xdata()) == 300
+    assert (line.get_xdata()[0], line.get_xdata()[-1]) == (0, 8990)
+
+
+def test_few_levels_are_all_shown_and_many_are_spread_evenly():
+    assert levels_to_show([0, 1, 2], 1) == [0, 1, 2]
+    assert levels_to_show(range(16), None) == [0, 3, 6, 9, 12, 15]
+    assert levels_to_show(range(16), 10) == [0, 3, 6, 10, 12, 15]
+    assert levels_to_show(range(16), 15) == [0, 3, 6, 9, 12, 15]
+    assert levels_to_show(range(16), 14) == [0, 3, 6, 9, 14, 15]
+
+
+def test_few_layers_are_lines_and_a_layer_without_weights_is_a_gap(drawn):
+    levels = [level(0, {"a": 1.0, "b": 1.0}), level(1, {"a": 0.75, "b": 0.0})]
+    layer_figure(method_with_levels(*levels), "layers")
+    _, first, second = lines(drawn[0])
+    np.testing.assert_allclose(first.get_ydata(), [100, 75])
+    np.testing.assert_allclose(second.get_ydata(), [100, np.nan])
+    assert legend_texts(drawn[0]) == ["a", "b"]
+
+
+def test_many_layers_are_a_map_from_the_first_at_the_top(drawn):
+    names = [f"layer_{number}/kernel" for number in range(54)]
+    levels = [level(n, dict.fromkeys(names, 0.8**n)) for n in range(17)]
+    layer_figure(method_with_levels(*levels), "layers")
+    figure = drawn[0]
+    axes = figure.axes[0]
+    assert axes.collections[0].get_array().shape == (54, 17)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+    figure.draw_without_rendering()
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()[::-1]):
+        boxes = [label.get_window_extent() for label in labels]
+        pairs = list(itertools.pairwise(boxes))
+        assert all(b.x0 > a.x1 or b.y0 >= a.y1 - 1 for a, b in pairs)
+    assert axes.get_yticklabels()[0].get_text() == "layer_0"
+
+
+def test_a_map_of_layers_that_nothing_was_pruned_from_can_be_drawn(drawn):
+    names = [f"layer_{number}" for number in range(9)]
+    assert layer_figure(method_with_levels(level(0, dict.fromkeys(names, 1.0))), "layers")
+
+
+def test_a_branch_shares_the_layers_of_its_run_or_not(methods):
+    run, branch = methods()
+    assert shares_layers(branch, run)
+    (record,) = (record for record in branch.records if record.replicate == "replicate_1")
+    layers = {"dense/kernel": (500, 900), "dense_1/kernel": (140, 100)}
+    level_2 = dataclasses.replace(record.levels[2], layers=layers)
+    other = dataclasses.replace(record, levels={2: level_2})
+    assert not shares_layers(dataclasses.replace(branch, records=(other,)), run)
+
+
+def test_characters_that_the_font_lacks_become_question_marks():
+    assert figure_canvas.drawable("aé漢\n\ud800") == "aé???"

@@ -1,0 +1,91 @@
+import json
+
+import pytest
+
+from tests.report.reported_runs import write_replicate
+from tf_lottery.report.report_folder import check_folder, default_folder, write_files
+from tf_lottery.report.run_records import read_run
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    def make(*names):
+        return [read_run(write_replicate(tmp_path / name / "replicate_1")) for name in names]
+
+    return make
+
+
+def test_the_report_of_a_run_lies_beside_its_replicates(tmp_path, runs):
+    assert default_folder(runs("a")) == tmp_path / "a" / "report"
+
+
+def test_the_report_of_several_runs_lies_beside_them(tmp_path, runs):
+    assert default_folder(runs("a", "b", "c")) == tmp_path / "report_a_b_c"
+    assert default_folder(runs("d", "e", "f", "g")) == tmp_path / "report_d_e_and_2_more"
+
+
+def test_long_names_give_a_name_that_file_systems_take(runs):
+    assert len(default_folder(runs("é" * 90, "ü" * 90)).name.encode()) <= 120
+
+
+def test_new_and_empty_folders_and_reports_are_accepted(tmp_path):
+    check_folder(tmp_path / "new")
+    check_folder(tmp_path)
+    write_files(tmp_path, {"index.html": b"1"})
+    check_folder(tmp_path)
+
+
+def test_leftovers_of_a_killed_process_do_not_matter(tmp_path):
+    (tmp_path / "report.json.tmp-0123456789ab.json").touch()
+    check_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "index.html", "config.json"])
+def test_a_folder_with_anything_else_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"--report_dir=.* holds {name}, and no earlier report"):
+        check_folder(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"program": "other", "files": []}'])
+def test_someone_elses_report_is_refused(tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(ValueError, match="--report_dir"):
+        check_folder(tmp_path)
+
+
+def test_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"--report_dir=.* is a file"):
+        check_folder(tmp_path / "file")
+
+
+def test_files_of_an_earlier_report_go_and_others_stay(tmp_path):
+    folder = tmp_path / "report"
+    write_files(folder, {"old.png": b"1", "index.html": b"1"})
+    (folder / "notes.txt").write_text("mine")
+    write_files(folder, {"new.png": b"2", "index.html": b"2"})
+    assert content(folder) == {"new.png": b"2", "index.html": b"2", "notes.txt": b"mine"}
+
+
+def test_a_forged_list_of_files_removes_nothing_else(tmp_path):
+    folder, outside = tmp_path / "report", tmp_path / "precious.csv"
+    outside.write_text("mine")
+    write_files(folder, {"index.html": b"1"})
+    (folder / "sub").mkdir()
+    forged = {"program": "tf_lottery report", "files": ["..", "../precious.csv", "sub", ""]}
+    (folder / "report.json").write_text(json.dumps(forged))
+    write_files(folder, {"index.html": b"2"})
+    assert outside.exists()
+    assert (folder / "sub").is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"--report_dir=.*file/report cannot be written to"):
+        write_files(tmp_path / "file" / "report", {"index.html": b"1"})

@@ -1,0 +1,79 @@
+"""Variants of the search in the library: rates by level, structures, one-shot pruning."""
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+import tf_lottery
+
+
+@pytest.fixture
+def data():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(64, 8)).astype(np.float32)
+    return x, (x[:, 0] > 0).astype(np.int64)
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Dense(12, "relu", input_shape=(8,)), keras.layers.Dense(2)]
+    model = tf_lottery.prunable(keras.Sequential(layers))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss)
+    return model
+
+
+def test_rates_by_level(model, data):
+    search = tf_lottery.IterativeMagnitudePruning(model, levels=3, pruning_rate=[0.5, 0.25])
+    history = search.fit(*data, epochs=1, verbose=0)
+    assert [result.weights_remaining for result in history.levels] == [120, 60, 45, 34]
+
+
+def test_whole_units_are_pruned_and_their_number_is_told(model, data):
+    search = tf_lottery.IterativeMagnitudePruning(
+        model, levels=2, pruning_rate=0.5, structure="units"
+    )
+    history = search.fit(*data, epochs=1, verbose=0)
+    hidden, output = search.mask(2).values()
+    assert set(np.count_nonzero(hidden, axis=0)) == {0, 8}
+    assert np.count_nonzero(hidden) == 24
+    assert output.all()
+    assert history.levels[2].weights_remaining == 24 + 24
+    assert history.levels[2].density == 48 / 120
+    assert not np.any(search.restore(2).layers[0].layer.kernel.numpy()[~hidden])
+
+
+def test_two_of_four_weights_are_pruned(model, data):
+    search = tf_lottery.IterativeMagnitudePruning(
+        model, levels=1, pruning_rate=0.5, structure="2:4"
+    )
+    search.fit(*data, epochs=1, verbose=0)
+    groups = next(iter(search.mask(1).values())).reshape(2, 4, 12)
+    assert (groups.sum(axis=1) == 2).all()
+
+
+@pytest.mark.parametrize("prune_from", ["dense", "rewind_step"])
+def test_networks_that_are_pruned_at_once(model, data, prune_from):
+    search = tf_lottery.IterativeMagnitudePruning(
+        model, levels=2, pruning_rate=0.5, prune_from=prune_from
+    )
+    initial = [layer.layer.kernel.numpy() for layer in model.layers]
+    search.fit(*data, epochs=2, verbose=0)
+    if prune_from == "dense":
+        judged = [layer.layer.kernel.numpy() for layer in search.restore(0).layers]
+    else:
+        judged = initial
+    magnitudes = np.abs(np.concatenate([kernel.ravel() for kernel in judged]))
+    for level, remaining in ((1, 60), (2, 30)):
+        kept = np.concatenate([array.ravel() for array in search.mask(level).values()])
+        assert set(np.flatnonzero(kept)) == set(np.argsort(-magnitudes)[:remaining])
+
+
+def test_unknown_variants_are_refused(model):
+    for argument, known in (
+        ("structure", "weights, units, 2:4"),
+        ("prune_from", "previous_level, dense, rewind_step"),
+    ):
+        with pytest.raises(ValueError, match=f"{argument}='all': use one of {known}"):
+            tf_lottery.IterativeMagnitudePruning(model, levels=1, **{argument: "all"})

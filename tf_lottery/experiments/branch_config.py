@@ -1,0 +1,130 @@
+"""The configuration of a branch: that of its run, with what the branch changes."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.config import (
+    BranchConfig,
+    ExperimentConfig,
+    RunConfig,
+    TrainingConfig,
+    config_from_values,
+)
+from tf_lottery.flags import read_flag_file
+from tf_lottery.store.run_folder import RunFolder
+
+
+def _names(section: type) -> set[str]:
+    return {option.name for option in dataclasses.fields(section)}
+
+
+_CHANGEABLE = frozenset(
+    _names(TrainingConfig)
+    | {"shift_crop", "random_flip", "cutout", "smallest_crop"}
+    | {"score", "score_examples", "pruning_scope", "data_seed"}
+)
+_LONGEST_LABEL = 100
+
+
+@dataclass(frozen=True)
+class BranchPlan:
+    """A branch of one run.
+
+    Attributes:
+      run: the run folder that it starts from.
+      config: of the branch.
+      changes: flags that differ from those of the run.
+      label: name of the branch's folder.
+    """
+
+    run: RunFolder
+    config: ExperimentConfig
+    changes: dict[str, Any]
+    label: str
+
+    @property
+    def path(self) -> Path:
+        """The branch's own run folder."""
+        return self.run.branch(self.label)
+
+
+def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan:
+    """Reads the configuration of a run and changes it.
+
+    Args:
+      run: a run folder.
+      branch: name of a branch.
+      values: flag values, which count where they differ from the run's; those that say where a
+        branch runs take the place of the run's too.
+
+    Raises:
+      ValueError: if there is no such run, or a flag must not differ.
+    """
+    folder = RunFolder.read(run)
+    identity = folder.identity
+    if identity.get("branch") is not None:
+        raise ValueError(f"--run={run} is a branch itself; name the run that it starts from.")
+    where, own = _names(RunConfig), _names(BranchConfig)
+    known = {**ExperimentConfig().identity(), **identity}
+    changes = {
+        name: value
+        for name, value in values.items()
+        if name not in where | own and known.get(name) != value
+    }
+    _check_changes(run, known, changes)
+    kept = {
+        name: value for name, value in read_flag_file(run / "flags.cfg").items() if name in where
+    }
+    here = {name: value for name, value in values.items() if name in where | own}
+    config = config_from_values(
+        {
+            **identity,
+            **kept,
+            # In iterations: changes of the batch or the length of training do not move it.
+            "rewind_step": f"{folder.details['rewind_step']}it",
+            "branch": branch,
+            **changes,
+            **here,
+            "experiment": "branch",
+            "export_dir": None,
+        }
+    )
+    return BranchPlan(folder, config, changes, _label(config, changes))
+
+
+def branch_flags(plan: BranchPlan, levels: str) -> str:
+    """The flag file that replays a branch."""
+    config = plan.config
+    flags = {"experiment": "branch", "run": plan.run.path.absolute(), "levels": levels}
+    flags |= {**dataclasses.asdict(config.branch), **plan.changes}
+    flags |= {name: getattr(config.run, name) for name in ("data_dir", "manual_dir")}
+    return "".join(f"--{name}={value}\n" for name, value in flags.items() if value is not None)
+
+
+def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    wrong = sorted(set(changes) - _CHANGEABLE)
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"--{name}={changes[name]}: a branch cannot change it, and {run} has "
+            f"{known.get(name)}; leave it out. It can change {', '.join(sorted(_CHANGEABLE))}."
+        )
+
+
+def _label(config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
+    """Branch and changes as a folder name, the same whenever they are."""
+    own = config.branch
+    parts = [own.branch] + [f"{name}_{changes[name]}" for name in sorted(changes)]
+    if own.other_run is not None:
+        parts.append("_".join(Path(own.other_run).absolute().parts[-2:]))
+    if own.branch_seed:
+        parts.append(f"branch_seed_{own.branch_seed}")
+    label = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", part) for part in parts)
+    if len(label) <= _LONGEST_LABEL:
+        return label
+    return f"{label[:_LONGEST_LABEL]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"

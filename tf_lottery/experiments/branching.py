@@ -1,0 +1,211 @@
+"""Runs a branch: a control that starts from levels of an experiment."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf_lottery.config import BranchConfig, ExperimentConfig
+from tf_lottery.data import Dataset
+from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_branch
+from tf_lottery.experiments.judging import build_evidence
+from tf_lottery.experiments.level_records import LevelRecords, WrittenRecords
+from tf_lottery.experiments.level_training import LevelTrainer
+from tf_lottery.experiments.results import (
+    SummarizingJournal,
+    write_results,
+    write_results_if_possible,
+)
+from tf_lottery.experiments.run_checks import check_details, check_same_experiment, warn_of_dropout
+from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.pruning.scores import Evidence
+from tf_lottery.report.branch_table import print_branch
+from tf_lottery.report.progress import ProgressReporter
+from tf_lottery.report.summary import LevelSummary
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.branches import Branch, find_branch, first_level
+from tf_lottery.tickets.load import build_prunable_model
+from tf_lottery.tickets.origin import Origin, Start, Weights
+from tf_lottery.tickets.run_journal import RunJournal
+from tf_lottery.tickets.shared_journal import SharedJournal
+from tf_lottery.training.network import NetworkState, weights_of
+from tf_lottery.training.strategy import open_strategy
+from tf_lottery.training.workers import Message, Workers
+
+
+def run_branch(
+    run: str | Path,
+    branch: str,
+    levels: Sequence[int] | None = None,
+    *,
+    dataset: Dataset | None = None,
+    **changes: Any,
+) -> list[LevelSummary]:
+    """Runs or continues a branch of an experiment; levels that are there are not done again.
+
+    A branch changes one thing of a level and trains it as the level was trained, with the same data
+    in the same order. It is kept in the run folder, as `branches/LABEL`.
+
+    Args:
+      run: a run folder, WORKDIR/NAME/replicate_R; its experiment may still be running.
+      branch: such as "random_reinitialization"; `tf_lottery.tickets.branches` has them all.
+      levels: finished levels to start from; None: all that are finished now.
+      dataset: your own data, if the experiment was run on them.
+      **changes: training flags that differ from the run's, such as `learning_rate=0.01`.
+
+    Returns:
+      A summary of each level of the branch; nothing to workers that are not the chief.
+
+    Raises:
+      ValueError: if a level is not finished, the branch is not known, or a flag cannot be changed;
+        before training.
+      TrainingDivergedError: if a loss is not finite; finished levels are kept.
+      WorkerLostError: if another of several workers has ended; finished levels are kept.
+    """
+    function = find_branch(branch)
+    plan = plan_branch(Path(run), branch, changes)
+    strategy = open_strategy(plan.config.run)
+    workers = Workers(strategy)
+    with workers.together(), ExitStack() as resources:
+        levels = workers.from_chief(lambda: Message(_levels(plan.run, function, levels))).record
+        with strategy.scope():
+            experiment = prepare(plan.config, dataset)
+        check_same_experiment(experiment, workers)
+        check_details(plan.run, experiment)
+        own = workers.on_chief(
+            lambda: resources.enter_context(_open_branch(plan, experiment, levels))
+        )
+        title = f"{plan.label} of {plan.config.name}, replicate {plan.config.seeds.replicate}"
+        try:
+            with strategy.scope():
+                _train_levels(plan, experiment, function, levels, own, workers)
+        except BaseException:
+            write_results_if_possible(own, title)
+            raise
+        return workers.on_chief(lambda: _finish(plan, own, title)) or []
+
+
+def _levels(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> list[int]:
+    finished, first = run.complete_levels(), first_level(branch)
+    if levels is None:
+        levels = [level for level in finished if level >= first]
+        if not levels:
+            raise ValueError(f"{run.path} has no finished level from {first} on yet.")
+    for level in levels:
+        if level not in finished:
+            listed = ", ".join(map(str, finished)) or "none"
+            raise ValueError(
+                f"--levels: level {level} is not finished in {run.path}; finished are {listed}."
+            )
+        if level < first:
+            raise ValueError(
+                f"--levels: --branch={branch.__name__} starts from level {first} or later, since "
+                f"nothing is pruned to make level {level}."
+            )
+    return sorted(set(levels))
+
+
+def _open_branch(plan: BranchPlan, experiment: Experiment, levels: Sequence[int]) -> RunFolder:
+    config = experiment.config
+    own = RunFolder.open(
+        plan.path,
+        config.identity(),
+        {**experiment.details, "changes": plan.changes, "branch_levels": list(levels)},
+        branch_flags(plan, ",".join(map(str, levels))),
+        defaults={**ExperimentConfig().identity(), **asdict(BranchConfig())},
+    )
+    warn_of_dropout(experiment)
+    try:
+        check_details(own, experiment)
+        asked = sorted({*own.details["branch_levels"], *levels})
+        own.remember(branch_levels=asked)
+    except ValueError:
+        own.close()
+        raise
+    return own
+
+
+def _train_levels(
+    plan: BranchPlan,
+    experiment: Experiment,
+    branch: Branch,
+    levels: Sequence[int],
+    own: RunFolder | None,
+    workers: Workers,
+) -> None:
+    mine = None if own is None else SummarizingJournal(own)
+    journal = mine if workers.count == 1 else SharedJournal(mine, workers)
+    missing = [level for level in levels if not journal.is_complete(level)]
+    lengths, network = experiment.lengths, experiment.network
+    length = lengths.train_steps - lengths.rewind_step
+    steps = [length * (level in levels) for level in range(max(levels) + 1)]
+    if levels[0] == 0:
+        steps[0] = lengths.train_steps
+    initial_state = network.state()
+    evidence = build_evidence(experiment, lambda: RunJournal(plan.run).rewind_state().weights)
+    with ProgressReporter(max(levels), steps) if own else nullcontext() as progress:
+
+        def records_of(level: int) -> LevelRecords:
+            return LevelRecords() if own is None else WrittenRecords(own, level, lengths, progress)
+
+        if own is not None:
+            progress.note(f"Branch {plan.label} of {plan.run.path}")
+            for level in sorted(set(levels) - set(missing)):
+                progress.skip_level(level)
+        train = LevelTrainer(experiment, records_of, workers) if missing else None
+        for level in missing:
+            start = branch(_origin(plan, experiment, level, initial_state, evidence))
+            mask = workers.agree(start.mask)
+            network.rewind(
+                start.state,
+                mask,
+                rewind_optimizer=experiment.config.pruning.rewind_optimizer and level > 0,
+            )
+            record = train(level)
+            journal.save(level, network.weights(), mask, record)
+
+
+def _origin(
+    plan: BranchPlan,
+    experiment: Experiment,
+    level: int,
+    initial_state: NetworkState,
+    evidence: Callable[[int], Evidence],
+) -> Origin:
+    config, journal = experiment.config, RunJournal(plan.run)
+    state = experiment.variant.start(journal, level) if level else initial_state
+    other = config.branch.other_run
+
+    def draw_weights(seed: int) -> Weights:
+        # As the network's own: in the scope of its strategy, its kernels are drawn by seed alone.
+        return weights_of(build_prunable_model(config.identity(), experiment.details, seed))
+
+    return Origin(
+        level=level,
+        start=Start(state, journal.load(level)[1]),
+        random=np.random.Generator(
+            np.random.Philox([config.init_seed, config.branch.branch_seed, level])
+        ),
+        journal=journal,
+        plan=experiment.plan,
+        method=experiment.method,
+        evidence=evidence,
+        variant=experiment.variant,
+        draw_weights=draw_weights,
+        other_journal=None if other is None else RunJournal(RunFolder.read(Path(other))),
+    )
+
+
+def _finish(plan: BranchPlan, own: RunFolder, title: str) -> list[LevelSummary]:
+    summaries = write_results(own, title)
+    tickets = [
+        LevelSummary.from_record(plan.run.level(row.level).record())
+        for row in summaries
+        if plan.run.level(row.level).is_complete()
+    ]
+    print_branch(plan.label, summaries, tickets)
+    print(f"Branch folder: {own.path}")
+    return summaries

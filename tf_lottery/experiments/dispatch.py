@@ -1,0 +1,82 @@
+"""Does what a command says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tf_lottery.commands import Command, ListRuns, RunBranches, RunExperiments, WriteReport
+from tf_lottery.startup import import_tensorflow_quietly
+from tf_lottery.store.run_folder import replicate_folders
+
+
+def run_command(command: Command) -> None:
+    """Does what a command says; TensorFlow is imported only where it is needed.
+
+    Raises:
+      ValueError: if the command cannot be carried out; says why.
+      TrainingDivergedError: if one of several experiments has diverged, after the others.
+      WorkerLostError: if another of several workers has ended.
+    """
+    if isinstance(command, ListRuns):
+        from tf_lottery.report.listing import print_runs
+
+        print_runs(command.workdir)
+    elif isinstance(command, WriteReport):
+        from tf_lottery.report.report import write_report
+
+        page = write_report(command.runs, command.folder, command.tolerance)
+        print(f"Report: {page}")
+    else:
+        import_tensorflow_quietly()
+        if isinstance(command, RunBranches):
+            _run_branches(command)
+        else:
+            _run_experiments(command)
+
+
+def _run_experiments(command: RunExperiments) -> None:
+    from tf_lottery.experiments.lottery import check_experiment, run_experiment
+
+    several = len(command.configs) > 1
+    if several:
+        # All of them before the first is trained; replicates differ in nothing that can be wrong.
+        seeds = {"replicate": 1, "init_seed": None, "data_seed": None}
+        for config in {replace(c, seeds=replace(c.seeds, **seeds)): None for c in command.configs}:
+            check_experiment(config)
+    diverged = []
+    for number, config in enumerate(command.configs, 1):
+        if several:
+            print(f"[{number} of {len(command.configs)}] {config.run_path}", flush=True)
+        try:
+            run_experiment(config)
+        except ArithmeticError as error:
+            if not several:
+                raise
+            print(f"Error: {error}\n", flush=True)
+            diverged.append((config.run_path, error))
+    if several:
+        folders = sorted({str(config.run_path.parent) for config in command.configs})
+        runs = " ".join(f"--run={folder}" for folder in folders)
+        print(f"For a report: main.py --experiment=report {runs}")
+    if diverged:
+        paths = ", ".join(str(path) for path, _ in diverged)
+        raise type(diverged[0][1])(f"{paths} diverged; see above.")
+
+
+def _run_branches(command: RunBranches) -> None:
+    from tf_lottery.experiments.branching import run_branch
+
+    runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    for run in runs:
+        for branch in command.branches:
+            run_branch(run, branch, command.levels, **command.changes)
+
+
+def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:
+    folders = replicate_folders(run)
+    if wanted is None or folders == [run]:
+        return folders
+    chosen = [run / f"replicate_{number}" for number in wanted]
+    missing = [folder for folder in chosen if folder not in folders]
+    if missing:
+        raise ValueError(f"--replicates: {missing[0]} is not a run folder.")
+    return chosen

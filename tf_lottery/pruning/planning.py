@@ -1,0 +1,62 @@
+"""Plans the pruning of a model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tf_keras as keras
+
+from tf_lottery.pruning.plan import PruningPlan
+from tf_lottery.pruning.prunable import masked_layers, masked_variables
+from tf_lottery.pruning.schedule import IMPSchedule
+from tf_lottery.pruning.structures import has_n_of_m_groups
+from tf_lottery.pruning.units import output_kernels, unit_axes
+
+
+def pruning_plan(
+    model: keras.Model,
+    pruning_rate: float | Sequence[float],
+    scope: str,
+    structure: str = "weights",
+) -> PruningPlan:
+    """Plans the pruning of a prunable model, and tells its layers their schedules.
+
+    Args:
+      model: a model made by `prunable`.
+      pruning_rate: rate in (0, 1) of the layers that have none of their own; or those of level 1,
+        2, ..., of which the last holds for all that follow.
+      scope: "global" or "layerwise".
+      structure: "weights"; "units" (whole units and filters, but for the network's outputs); "2:4"
+        (two of four weights in a row).
+
+    Raises:
+      ValueError: if the model has no wrapped layers or an argument is out of range.
+    """
+    own = [pruning_rate] if isinstance(pruning_rate, int | float) else pruning_rate
+    if not all(0 < rate < 1 for rate in own):
+        raise ValueError(f"pruning_rate={pruning_rate}: use a fraction in (0, 1), such as 0.2.")
+    rates: dict[int, float] = {}
+    for layer in masked_layers(model):
+        rate = pruning_rate if layer.pruning_rate is None else layer.pruning_rate
+        layer.pruning_schedule = IMPSchedule(rate)
+        rates.update(
+            {id(weight): layer.pruning_schedule.pruning_rate for weight, _, _ in layer.pruning_vars}
+        )
+    variables = {name: weight for name, (weight, _) in masked_variables(model).items()}
+    if not variables:
+        raise ValueError("the model is not prunable; make it so with tf_lottery.prunable(model).")
+    axes = unit_axes(model)
+    rate_of = {name: rates[id(weight)] for name, weight in variables.items()}
+    if structure == "units":
+        # Outputs are no units to choose from, nor part of what the others have to make up for.
+        rate_of |= dict.fromkeys(output_kernels(model) & set(rate_of), 0.0)
+    if structure == "2:4" and not any(
+        has_n_of_m_groups(tuple(weight.shape), axes[name]) for name, weight in variables.items()
+    ):
+        raise ValueError("structure='2:4': the network has no Dense or Conv2D kernel to halve.")
+    return PruningPlan.build(
+        {name: int(np.prod(weight.shape)) for name, weight in variables.items()},
+        rate_of,
+        scope,
+        structure,
+        axes,
+    )

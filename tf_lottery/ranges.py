@@ -1,0 +1,31 @@
+"""Sets of numbers as people write them: "0-5,8"."""
+
+import re
+
+_PART = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
+
+
+def parse_ranges(text: str, argument: str) -> list[int]:
+    """Reads numbers and ranges, separated by commas.
+
+    Args:
+      text: such as "0-5,8": both ends of a range belong to it.
+      argument: name of the flag or argument, for error messages.
+
+    Returns:
+      The numbers in rising order, each once.
+
+    Raises:
+      ValueError: if the text is not such a set.
+    """
+    numbers: set[int] = set()
+    for part in text.split(","):
+        match = _PART.fullmatch(part.strip())
+        first, last = (match[1], match[2] or match[1]) if match else ("1", "0")
+        if int(first) > int(last):
+            raise ValueError(
+                f"{argument}={text}: {part.strip()!r} is neither a number nor a range; write "
+                "'0-5,8' for 0, 1, 2, 3, 4, 5 and 8."
+            )
+        numbers.update(range(int(first), int(last) + 1))
+    return sorted(numbers)

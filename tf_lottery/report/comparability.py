@@ -1,0 +1,121 @@
+"""Whether the runs of a report can be compared: their data, their networks and their flags."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tf_lottery.report.method_results import MethodResults
+from tf_lottery.report.run_records import RunRecord
+
+# These differ from replicate to replicate by design.
+_OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
+_OF_A_BRANCH = frozenset({"branch", "branch_seed", "other_run"})
+_ABSENT = "not recorded"
+
+
+@dataclass(frozen=True)
+class FlagTable:
+    """Flags that differ.
+
+    Attributes:
+      columns: labels of the methods.
+      rows: name of the flag, and its value in each column.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
+    """Warns of comparisons and means that mix what does not belong together.
+
+    Args:
+      methods: runs and branches.
+
+    Returns:
+      Sentences; none if the data and the network are the same throughout.
+    """
+    runs = [method for method in methods if method.branch is None]
+    data_sets = _variants(runs, lambda record: record.identity.get("dataset"))
+    networks = _variants(runs, lambda record: record.identity.get("model"))
+    contents = _variants(runs, lambda record: record.details.get("data_sha256"))
+    notices = []
+    if len(data_sets) > 1:
+        notices.append(f"Different data sets are compared here: {_listing(data_sets)}.")
+    elif len(contents) > 1:
+        notices.append(
+            "The examples differ, although the data set has the same name: "
+            + _listing({f"SHA-256 {content[:12]}…": of for content, of in contents.items()})
+            + "."
+        )
+    if len(networks) > 1:
+        notices.append(f"Different networks are compared here: {_listing(networks)}.")
+    for method in methods:
+        mixed = _flags_that_differ([record.identity for record in method.records])
+        mixed = [flag for flag in mixed if flag not in _OF_A_REPLICATE | _OF_A_BRANCH]
+        if mixed:
+            flags = ", ".join(f"--{flag}" for flag in mixed)
+            notices.append(
+                f"{method.label}: the replicates, of which means are taken, differ in {flags}."
+            )
+    return notices
+
+
+def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:
+    """Lists the flags whose values are not the same in all runs and branches.
+
+    Args:
+      methods: runs and branches; those of which no config.json can be read are left out.
+
+    Returns:
+      The table, without rows if all flags agree.
+    """
+    runs = {method.run: _flags(method) for method in methods if method.branch is None}
+    flags = {method.label: {**runs[method.run], **_changes(method)} for method in methods}
+    flags = {label: values for label, values in flags.items() if values}
+    rows = tuple(
+        (flag, tuple(_text(values, flag) for values in flags.values()))
+        for flag in _flags_that_differ(list(flags.values()))
+        if flag != "replicate"
+    )
+    return FlagTable(tuple(flags), rows)
+
+
+def _flags(run: MethodResults) -> Mapping[str, Any]:
+    return next((record.identity for record in run.records if record.identity), {})
+
+
+def _changes(method: MethodResults) -> Mapping[str, Any]:
+    """Returns the flags that a branch changes of its run's."""
+    changes = (record.details.get("changes") for record in method.records)
+    return next((given for given in changes if isinstance(given, dict)), {})
+
+
+def _flags_that_differ(values: Sequence[Mapping[str, Any]]) -> list[str]:
+    known = [flags for flags in values if flags]
+    names = sorted({name for flags in known for name in flags})
+    return [name for name in names if len({_text(flags, name) for flags in known}) > 1]
+
+
+def _text(flags: Mapping[str, Any], name: str) -> str:
+    if name not in flags:
+        return _ABSENT
+    value = flags[name]
+    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _variants(
+    methods: Iterable[MethodResults], of: Callable[[RunRecord], Any]
+) -> dict[str, list[str]]:
+    """Returns the labels of the methods by each value that any of their replicates has."""
+    variants: dict[str, list[str]] = {}
+    for method in methods:
+        for value in dict.fromkeys(of(record) for record in method.records):
+            if value is not None:
+                variants.setdefault(str(value), []).append(method.label)
+    return variants
+
+
+def _listing(variants: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{value} ({', '.join(labels)})" for value, labels in variants.items())

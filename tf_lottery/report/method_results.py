@@ -1,0 +1,202 @@
+"""Replicates of a run, or of one of its branches, as one method with means and extremes."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tf_lottery.report.formats import is_number
+from tf_lottery.report.run_records import Curve, LevelRecord, RunRecord
+
+LOTTERY = "lottery_ticket"
+
+_PRUNED_FROM = {"previous_level": None, "dense": "one_shot", "rewind_step": "before_training"}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, least and largest of the `count` values that are known."""
+
+    mean: float
+    minimum: float
+    maximum: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Spread | None":
+        """Returns the spread of the values that are neither None nor NaN; None without any."""
+        known = [value for value in values if is_number(value)]
+        if not known:
+            return None
+        # Computed with fractions: the mean of equal accuracies is the same accuracy.
+        return cls(float(statistics.mean(known)), min(known), max(known), len(known))
+
+
+@dataclass(frozen=True)
+class LevelStatistics:
+    """A level over the replicates that have it.
+
+    Attributes:
+      level: number of prunings.
+      density: mean fraction of prunable weights that remain.
+      weights_remaining: mean number of prunable weights that remain.
+      replicates: number of replicates that have the level.
+      accuracy: test accuracy at the end of training, a fraction.
+      early_stop_accuracy: test accuracy at early stopping, a fraction.
+      early_stop_step: iteration of early stopping.
+      layer_densities: mean fraction of the weights that remain, by kernel.
+    """
+
+    level: int
+    density: float
+    weights_remaining: int
+    replicates: int
+    accuracy: Spread | None
+    early_stop_accuracy: Spread | None
+    early_stop_step: Spread | None
+    layer_densities: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class MethodResults:
+    """A run or a branch with all its replicates: a line of the figures.
+
+    Attributes:
+      label: names it; no two methods of a report share a label.
+      run: label of the run.
+      branch: label of the branch; None for the run itself.
+      method: name of the run's method (`run_method`) or of the branch's.
+      records: the replicates that have it, in order.
+      levels: the levels that any replicate has, dense first.
+    """
+
+    label: str
+    run: str
+    branch: str | None
+    method: str
+    records: tuple[RunRecord, ...]
+    levels: tuple[LevelStatistics, ...]
+
+    def dense_accuracies(self) -> list[float]:
+        """Returns the test accuracies of level 0 that are known, a fraction per replicate."""
+        dense = (record.levels[0] for record in self.records if 0 in record.levels)
+        accuracies = (level.summary.test_accuracy for level in dense)
+        return [accuracy for accuracy in accuracies if is_number(accuracy)]
+
+    def mean_curve(self, level: int) -> Curve:
+        """Returns the mean test accuracy at the iterations that all replicates evaluated.
+
+        Args:
+          level: a level; once any replicate has completed it, unfinished ones do not count.
+        """
+        done = [record for record in self.records if level in record.levels]
+        curves = [record.curves.get(level) for record in done or self.records]
+        curves = [curve for curve in curves if curve]
+        if not curves:
+            return {}
+        steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+        return {step: statistics.fmean(curve[step] for curve in curves) for step in steps}
+
+    def levels_in_training(self) -> list[int]:
+        """Returns the levels that have evaluations and that no replicate has completed."""
+        complete = {level.level for level in self.levels}
+        numbers = {level for record in self.records for level in record.levels_in_training}
+        return sorted(numbers - complete)
+
+
+def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
+    """Groups run folders by experiment, and their branches by label.
+
+    Args:
+      runs: run folders; those in the same folder are replicates of the same run.
+
+    Returns:
+      Each run, followed by its branches.
+    """
+    replicates: dict[Path, list[RunRecord]] = defaultdict(list)
+    for run in runs:
+        replicates[run.path.parent].append(run)
+    names = run_labels(list(replicates))
+    alone = len(names) == 1
+    methods = []
+    for folder, records in replicates.items():
+        name = names[folder]
+        method = run_method(records)
+        label_of_run = method.replace("_", " ") if alone else name
+        methods.append(_method(label_of_run, name, None, method, records))
+        for branch in sorted({branch for record in records for branch in record.branches}):
+            having = [record.branches[branch] for record in records if branch in record.branches]
+            method = _method_name(having, branch)
+            text = branch_text(branch, method)
+            text = f"{text} (branch)" if alone and text == label_of_run else text
+            label = text if alone else f"{name}: {text}"
+            methods.append(_method(label, name, branch, method, having))
+    return methods
+
+
+def run_labels(folders: Sequence[Path]) -> dict[Path, str]:
+    """Returns a name for each folder of replicates: as short as tells them apart."""
+    counts = Counter(folder.name for folder in folders)
+    longer = Counter(f"{folder.parent.name}/{folder.name}" for folder in folders)
+    labels = {}
+    for folder in folders:
+        label = folder.name
+        if counts[label] > 1:
+            label = f"{folder.parent.name}/{folder.name}"
+            label = label if longer[label] == 1 else str(folder)
+        labels[folder] = label
+    return labels
+
+
+def branch_text(branch: str, method: str) -> str:
+    """Returns a branch's label as text to read, if it is merely the method's name."""
+    return branch.replace("_", " ") if branch == method else branch
+
+
+def run_method(replicates: Sequence[RunRecord]) -> str:
+    """Names what a run does by its flags: `LOTTERY` with their defaults, else "one_shot", ..."""
+    flags = next((record.identity for record in replicates if record.identity), {})
+    variations = (
+        (flags.get("score", "magnitude"), {"magnitude": None}),
+        (flags.get("prune_from", "previous_level"), _PRUNED_FROM),
+        (flags.get("retraining", "rewind_weights"), {"rewind_weights": None}),
+    )
+    names = [names.get(value, value) for value, names in variations]
+    return "_".join(str(name) for name in names if name) or LOTTERY
+
+
+def _method_name(records: Sequence[RunRecord], branch: str) -> str:
+    names = [record.identity["branch"] for record in records if "branch" in record.identity]
+    return str(names[0]) if names else branch
+
+
+def _method(
+    label: str, run: str, branch: str | None, method: str, records: Sequence[RunRecord]
+) -> MethodResults:
+    numbers = sorted({number for record in records for number in record.levels})
+    levels = []
+    for number in numbers:
+        having = [record.levels[number] for record in records if number in record.levels]
+        levels.append(_statistics(number, having))
+    return MethodResults(label, run, branch, method, tuple(records), tuple(levels))
+
+
+def _statistics(number: int, records: Sequence[LevelRecord]) -> LevelStatistics:
+    def spread(field: Callable) -> Spread | None:
+        return Spread.of(field(record.summary) for record in records)
+
+    layers: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        for name, (remaining, total) in record.layers.items():
+            layers[name].append(remaining / total)
+    return LevelStatistics(
+        level=number,
+        density=spread(lambda summary: summary.density).mean,
+        weights_remaining=round(spread(lambda summary: summary.weights_remaining).mean),
+        replicates=len(records),
+        accuracy=spread(lambda summary: summary.test_accuracy),
+        early_stop_accuracy=spread(lambda summary: summary.early_stop_test_accuracy),
+        early_stop_step=spread(lambda summary: summary.early_stop_step),
+        layer_densities={name: statistics.fmean(values) for name, values in layers.items()},
+    )

@@ -1,0 +1,81 @@
+"""The colour, marker and dash of each method, the same in all figures of all reports."""
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tf_lottery.report.method_results import LOTTERY, MethodResults
+
+# Okabe and Ito's colours without the yellow, which is too light for lines: apart for colour-blind
+# eyes. Markers and dashes tell them apart in grey, and methods that share a colour.
+_BLUE, _ORANGE, _GREEN, _VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+_PURPLE, _SKY, _BLACK = "#CC79A7", "#56B4E9", "#000000"
+_DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+# Colour, marker and number of the dash.
+_KNOWN = {
+    LOTTERY: (_BLUE, "o", 0),
+    "random_reinitialization": (_ORANGE, "s", 0),
+    "signed_reinitialization": (_ORANGE, "d", 1),
+    "signed_constant": (_ORANGE, "p", 2),
+    "random_mask": (_GREEN, "^", 0),
+    "random_mask_erk": (_GREEN, "<", 1),
+    "random_mask_uniform": (_GREEN, ">", 2),
+    "one_shot": (_VERMILION, "D", 0),
+    "before_training": (_VERMILION, "X", 1),
+    "fine_tune": (_PURPLE, "v", 0),
+    "rewind_learning_rate": (_PURPLE, "P", 1),
+    "mask_of_replicate": (_SKY, "*", 0),
+    "shuffled_units": (_SKY, "8", 1),
+    "retrain": (_BLACK, "h", 0),
+}
+# No known method has such a pair, so that an unknown one is never taken for it.
+_OTHER_COLOURS = (_BLACK, _VERMILION, _SKY)
+_OTHER_MARKERS = ("v", "s", "^", "<", ">", "p")
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """How a method is drawn.
+
+    Attributes:
+      colour: of line, marker and band.
+      marker: matplotlib's letter.
+      dash: matplotlib's line style.
+      filled: whether the marker is.
+    """
+
+    colour: str
+    marker: str
+    dash: str | tuple
+    filled: bool
+
+
+def method_styles(methods: Sequence[MethodResults]) -> list[MethodStyle]:
+    """Chooses the style of each line.
+
+    Args:
+      methods: runs and branches. Those of the same method share colour and marker, and differ in
+        dash and in the marker's filling.
+
+    Returns:
+      A style per method, in the same order.
+    """
+    used: Counter = Counter()
+    styles = []
+    for method in methods:
+        look = _KNOWN.get(method.method) or _look_of_unknown(method.method)
+        count = used[look]
+        used[look] += 1
+        colour, marker, first_dash = look
+        dash = _DASHES[(first_dash + count) % len(_DASHES)]
+        filled = (count + count // len(_DASHES)) % 2 == 0
+        styles.append(MethodStyle(colour, marker, dash, filled))
+    return styles
+
+
+def _look_of_unknown(method: str) -> tuple[str, str, int]:
+    # A checksum, because Python's own hash of a text differs from process to process.
+    number = zlib.crc32(method.encode("utf-8", "replace"))
+    colour = _OTHER_COLOURS[number % len(_OTHER_COLOURS)]
+    return colour, _OTHER_MARKERS[number // len(_OTHER_COLOURS) % len(_OTHER_MARKERS)], 0

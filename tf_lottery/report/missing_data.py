@@ -1,0 +1,116 @@
+"""What a report cannot show, in sentences: levels, replicates and measurements that are missing."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from tf_lottery.report.formats import is_number
+from tf_lottery.report.method_results import MethodResults
+from tf_lottery.report.run_records import LevelRecord, RunRecord
+
+
+def damaged_files(methods: Sequence[MethodResults]) -> list[str]:
+    """Returns what could not be read, each problem once, with the file's path."""
+    problems = (problem for method in methods for run in method.records for problem in run.problems)
+    return list(dict.fromkeys(problems))
+
+
+def missing_data(methods: Sequence[MethodResults]) -> list[str]:
+    """Says what the means, the figures and the tables lack.
+
+    Args:
+      methods: the runs and, after each, its branches.
+
+    Returns:
+      Sentences; none if every replicate has everything.
+    """
+    runs = {method.run: method for method in methods if method.branch is None}
+    labels: dict[str, list[str]] = defaultdict(list)
+    for method in methods:
+        found = [
+            *_levels_of_some_replicates(method),
+            *_absent_from_run(method, runs[method.run]),
+            *_levels_in_training(method),
+            *_unmeasured(method),
+        ]
+        for sentence in found:
+            labels[sentence].append(method.label)
+    return [f"{', '.join(which)}: {sentence}" for sentence, which in labels.items()]
+
+
+def level_list(levels: Iterable[int]) -> str:
+    """Writes levels with their ranges, such as "level 3" or "levels 0-2, 5"."""
+    levels = sorted(levels)
+    ranges: list[list[int]] = []
+    for level in levels:
+        if ranges and level == ranges[-1][1] + 1:
+            ranges[-1][1] = level
+        else:
+            ranges.append([level, level])
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+    return f"level{'s' if len(levels) > 1 else ''} {', '.join(texts)}"
+
+
+def _levels_of_some_replicates(method: MethodResults) -> Iterator[str]:
+    levels: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for level in method.levels:
+        having = tuple(run.replicate for run in method.records if level.level in run.levels)
+        if len(having) < len(method.records):
+            levels[having].append(level.level)
+    for having, numbers in levels.items():
+        yield (
+            f"{level_list(numbers)} only of {', '.join(having)} "
+            f"({len(having)} of {len(method.records)} replicates)."
+        )
+
+
+def _absent_from_run(method: MethodResults, run: MethodResults) -> Iterator[str]:
+    if not method.levels:
+        yield "no complete level."
+    if method.branch is None:
+        return
+    having = {record.replicate for record in method.records}
+    lacking = [record.replicate for record in run.records if record.replicate not in having]
+    if lacking:
+        yield f"no such branch of {', '.join(lacking)}."
+    own = {level.level for level in method.levels}
+    pruned = {level.level for level in run.levels if level.level > 0}
+    if own and pruned - own:
+        yield f"{level_list(own)} only; the run also has {level_list(pruned - own)}."
+
+
+def _levels_in_training(method: MethodResults) -> Iterator[str]:
+    for run in method.records:
+        if run.levels_in_training:
+            what = level_list(run.levels_in_training)
+            yield f"{what} of {run.replicate} not complete, so in no mean and in no table."
+
+
+def _unmeasured(method: MethodResults) -> Iterator[str]:
+    if not method.levels:
+        return
+    if all(level.early_stop_step is None for level in method.levels):
+        yield "no validation data, so early stopping is unknown."
+    else:
+        yield from _lacking(
+            method,
+            "early-stopping iteration",
+            lambda level: is_number(level.summary.early_stop_step),
+        )
+    yield from _lacking(
+        method, "test accuracy", lambda level: is_number(level.summary.test_accuracy)
+    )
+    yield from _lacking(
+        method,
+        "densities by layer (the run was made before they were recorded)",
+        lambda level: bool(level.layers),
+    )
+
+
+def _lacking(method: MethodResults, what: str, has: Callable[[LevelRecord], bool]) -> Iterator[str]:
+    replicates: dict[tuple[int, ...], list[RunRecord]] = defaultdict(list)
+    for run in method.records:
+        replicates[tuple(n for n, level in run.levels.items() if not has(level))].append(run)
+    for numbers, runs in replicates.items():
+        if numbers:
+            where = ", ".join(run.replicate for run in runs)
+            yield f"{level_list(numbers)} of {where} without {what}."

@@ -1,0 +1,83 @@
+"""A report of runs: a page, figures and tables, from what the runs have left on the disk."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tf_lottery.report.curve_figures import curve_figure
+from tf_lottery.report.layer_figure import layer_figure, shares_layers
+from tf_lottery.report.level_figures import level_figures
+from tf_lottery.report.matching_tickets import Ticket, find_tickets
+from tf_lottery.report.method_results import MethodResults, collect_methods
+from tf_lottery.report.method_styles import MethodStyle, method_styles
+from tf_lottery.report.report_csv import levels_csv, tickets_csv
+from tf_lottery.report.report_folder import check_folder, default_folder, write_files
+from tf_lottery.report.report_page import ReportFigures, report_page
+from tf_lottery.report.run_records import read_run, run_paths
+
+_MAIN_FIGURE = "accuracy_at_end"
+_LABEL_IN_FILE_NAME = 40
+
+
+def write_report(
+    runs: Sequence[Path], folder: Path | None = None, tolerance: float | None = None
+) -> Path:
+    """Writes a page that compares runs, with its figures as PNG and SVG, and two CSV files.
+
+    Runs may still be going; what is damaged or missing is named on the page. The same run folders
+    give the same bytes.
+
+    Args:
+      runs: run folders (WORKDIR/NAME/replicate_R), or folders that hold some (WORKDIR/NAME).
+      folder: where to; new, empty or an earlier report's. By default NAME/report, or
+        WORKDIR/report_A_B for several runs.
+      tolerance: how far below the dense network's the mean test accuracy of a matching level may
+        be, as a fraction; by default one standard deviation of the dense replicates.
+
+    Returns:
+      The page, index.html in the folder; beside it are report.csv, tickets.csv and the figures.
+
+    Raises:
+      ValueError: a run cannot be found, the tolerance is no fraction, or the folder holds
+        something else or cannot be written to; names the flag.
+    """
+    records = [read_run(path) for path in run_paths([Path(run) for run in runs])]
+    folder = default_folder(records) if folder is None else Path(folder).expanduser()
+    check_folder(folder)
+    methods = collect_methods(records)
+    tickets = find_tickets(methods, tolerance)
+    styles = method_styles(methods)
+    figures = _draw(methods, styles, tickets)
+    texts = {
+        "report.csv": levels_csv(methods),
+        "tickets.csv": tickets_csv(tickets),
+        "index.html": report_page(methods, styles, tickets, figures),
+    }
+    drawings = {f"{figure.name}.png": figure.png for figure in figures.all()}
+    drawings |= {f"{figure.name}.svg": figure.svg.encode() for figure in figures.all()}
+    # Names of folders need not be valid UTF-8.
+    contents = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
+    write_files(folder, drawings | contents)
+    return folder / "index.html"
+
+
+def _draw(
+    methods: Sequence[MethodResults], styles: Sequence[MethodStyle], tickets: Sequence[Ticket]
+) -> ReportFigures:
+    together = level_figures(methods, styles)
+    main = next((figure for figure in together if figure.name == _MAIN_FIGURE), None)
+    runs, branches = [], []
+    run_of = {method.run: method for method in methods if method.branch is None}
+    for index, (method, ticket) in enumerate(zip(methods, tickets, strict=True)):
+        place = runs if method.branch is None else branches
+        name = f"{index + 1}_{_as_file_name(method.label)}".rstrip("_")
+        level = None if ticket.level is None else ticket.level.level
+        place.append(curve_figure(method, f"learning_curves_{name}", level))
+        if method.branch is None or not shares_layers(method, run_of[method.run]):
+            place.append(layer_figure(method, f"layers_{name}"))
+    others = [figure for figure in (*together, *runs) if figure not in (main, None)]
+    return ReportFigures(main, tuple(others), tuple(filter(None, branches)))
+
+
+def _as_file_name(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", label)[:_LABEL_IN_FILE_NAME]

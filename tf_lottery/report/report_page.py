@@ -1,0 +1,197 @@
+"""The page of a report: everything in one HTML file, which loads nothing and runs no script."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tf_lottery.report.comparability import comparability_notices, flag_differences
+from tf_lottery.report.figure_canvas import FigureFile
+from tf_lottery.report.formats import (
+    MISSING,
+    format_accuracy,
+    format_count,
+    format_density,
+)
+from tf_lottery.report.matching_tickets import Ticket
+from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
+from tf_lottery.report.method_styles import MethodStyle
+from tf_lottery.report.missing_data import damaged_files, missing_data
+from tf_lottery.report.run_records import RunRecord
+from tf_lottery.report.verdicts import branch_verdicts, tolerance_sentence, verdicts
+
+
+@dataclass(frozen=True)
+class ReportFigures:
+    """The figures by their place on the page.
+
+    Attributes:
+      main: what the page begins with; None if nothing can be drawn.
+      others: of all methods together, and of the runs alone.
+      branches: of the branches alone.
+    """
+
+    main: FigureFile | None
+    others: tuple[FigureFile, ...]
+    branches: tuple[FigureFile, ...]
+
+    def all(self) -> tuple[FigureFile, ...]:
+        """Returns all figures, in the order of the page."""
+        main = () if self.main is None else (self.main,)
+        return (*main, *self.others, *self.branches)
+
+
+def report_page(
+    methods: Sequence[MethodResults],
+    styles: Sequence[MethodStyle],
+    tickets: Sequence[Ticket],
+    figures: ReportFigures,
+) -> str:
+    """Fills the page.
+
+    Args:
+      methods: the runs, each followed by its branches.
+      styles: how each is drawn.
+      tickets: the outcome of each.
+      figures: drawn from the same.
+
+    Returns:
+      HTML. All text from run folders is escaped.
+    """
+    environment = Environment(
+        loader=PackageLoader("tf_lottery.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["inline"] = lambda figure: Markup(figure.inline_svg)
+    runs = [method for method in methods if method.branch is None]
+    return environment.get_template("page.html.j2").render(
+        title="Lottery tickets: " + ", ".join(run.run for run in runs),
+        facts=[_facts(run, with_label=len(runs) > 1) for run in runs],
+        progress=_progress(methods),
+        notices=comparability_notices(methods),
+        damaged=damaged_files(methods),
+        verdicts=verdicts(tickets),
+        branch_verdicts=branch_verdicts(tickets),
+        tolerances=_tolerances(tickets),
+        figures=figures,
+        tickets=[_ticket_row(*pair) for pair in zip(tickets, styles, strict=True)],
+        results=[_result_rows(*pair) for pair in zip(methods, styles, strict=True)],
+        missing=missing_data(methods),
+        states=[_state_row(method, run) for method in methods for run in method.records],
+        flags=flag_differences(methods),
+    )
+
+
+def _facts(run: MethodResults, *, with_label: bool) -> str:
+    flags: Mapping[str, Any] = next((r.identity for r in run.records if r.identity), {})
+    count = len(run.records)
+    facts = [f"{flags[name]}" for name in ("dataset", "model") if name in flags]
+    if run.levels and run.levels[0].level == 0:
+        facts.append(f"{format_count(run.levels[0].weights_remaining)} prunable weights")
+    facts.append(f"{count} replicate{'s' if count > 1 else ''}")
+    return (f"{run.label}: " if with_label else "") + " · ".join(facts)
+
+
+def _progress(methods: Sequence[MethodResults]) -> list[str]:
+    """Returns a sentence for each run or branch that is not done."""
+    sentences = []
+    for method in methods:
+        for run in method.records:
+            state = run.state
+            if state.state == "done":
+                continue
+            level, epoch = _level_text(run), _epoch_text(run)
+            where = f", level {level}" if level != MISSING else ""
+            where += f", epoch {epoch}" if epoch != MISSING else ""
+            sentences.append(f"{method.label}, {run.replicate}: {state.state}{where}")
+    return sentences
+
+
+def _tolerances(tickets: Sequence[Ticket]) -> list[str]:
+    """Returns what matching means, for each run if that differs."""
+    runs = [ticket for ticket in tickets if ticket.results.branch is None]
+    sentences = {ticket.results.label: tolerance_sentence(ticket) for ticket in runs}
+    if len(set(sentences.values())) == 1:
+        return [tolerance_sentence(runs[0])]
+    return [f"{label}: {sentence}" for label, sentence in sentences.items()]
+
+
+def _ticket_row(ticket: Ticket, style: MethodStyle) -> dict[str, str]:
+    level = ticket.level
+    known = ticket.dense is not None
+    return {
+        "label": ticket.results.label,
+        "colour": style.colour,
+        "dense": _accuracy_text(ticket.dense),
+        "tolerance": f"{100 * ticket.tolerance.value:.2f}" if known else MISSING,
+        "density": MISSING if level is None else format_density(level.density),
+        "level": MISSING if level is None else str(level.level),
+        "weights": MISSING if level is None else format_count(level.weights_remaining),
+        "accuracy": _accuracy_text(None if level is None else level.accuracy),
+        "range": _range_text(None if level is None else level.accuracy),
+        "replicates": MISSING if level is None else _of_all(level.accuracy.count, ticket.results),
+        "note": ticket.note(),
+    }
+
+
+def _result_rows(method: MethodResults, style: MethodStyle) -> dict[str, Any]:
+    rows = [_level_row(level, method) for level in method.levels]
+    return {"label": method.label, "colour": style.colour, "rows": rows}
+
+
+def _level_row(level: LevelStatistics, method: MethodResults) -> tuple[str, ...]:
+    step = level.early_stop_step
+    return (
+        str(level.level),
+        format_density(level.density),
+        format_count(level.weights_remaining),
+        _accuracy_text(level.accuracy),
+        _range_text(level.accuracy),
+        _accuracy_text(level.early_stop_accuracy),
+        _range_text(level.early_stop_accuracy),
+        MISSING if step is None else format_count(round(step.mean)),
+        _of_all(level.replicates, method),
+    )
+
+
+def _state_row(method: MethodResults, run: RunRecord) -> tuple[str, ...]:
+    return (
+        run.replicate,
+        method.label,
+        run.state.state,
+        _level_text(run),
+        _epoch_text(run),
+    )
+
+
+def _level_text(run: RunRecord) -> str:
+    state = run.state
+    if state.level is None:
+        return MISSING
+    return str(state.level) + ("" if state.levels is None else f" of {state.levels}")
+
+
+def _epoch_text(run: RunRecord) -> str:
+    state = run.state
+    if state.epoch is None:
+        return MISSING
+    return f"{state.epoch:.1f}" + ("" if state.epochs is None else f" of {state.epochs:.1f}")
+
+
+def _accuracy_text(spread: Spread | None) -> str:
+    return MISSING if spread is None else format_accuracy(spread.mean)
+
+
+def _range_text(spread: Spread | None) -> str:
+    if spread is None or spread.count == 1:
+        return MISSING
+    return f"{100 * spread.minimum:.2f} to {format_accuracy(spread.maximum)}"
+
+
+def _of_all(count: int, method: MethodResults) -> str:
+    return str(count) if count == len(method.records) else f"{count} of {len(method.records)}"

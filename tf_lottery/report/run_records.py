@@ -1,0 +1,178 @@
+"""What run folders hold, as a report needs it: damaged parts are told, the rest is read."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.report.formats import is_number
+from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
+from tf_lottery.report.summary import LevelSummary
+from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.metrics import read_csv
+from tf_lottery.store.run_folder import RunFolder
+
+METRICS_COLUMNS = (
+    "step",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+
+_BRANCHES = "branches"
+_LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
+
+Curve = Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class LevelRecord:
+    """A complete level.
+
+    Attributes:
+      summary: its outcome.
+      layers: remaining and all weights of each prunable kernel, by name; empty if the run was
+        made before that was recorded.
+    """
+
+    summary: LevelSummary
+    layers: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run folder, or the folder of one of its branches.
+
+    Attributes:
+      path: WORKDIR/NAME/replicate_R, or branches/LABEL below that.
+      identity: flag values by name; empty if config.json cannot be read.
+      details: what else config.json holds.
+      state: whether it is done, running, stopped or broken.
+      levels: the complete levels by number.
+      curves: test accuracy by iteration, of each level that has evaluations.
+      problems: what could not be read, with the file's path.
+      branches: the branches by label; a branch has none.
+    """
+
+    path: Path
+    identity: Mapping[str, Any]
+    details: Mapping[str, Any]
+    state: RunState
+    levels: Mapping[int, LevelRecord]
+    curves: Mapping[int, Curve]
+    problems: tuple[str, ...]
+    branches: Mapping[str, "RunRecord"]
+
+    @property
+    def replicate(self) -> str:
+        """Name of the replicate's folder, also of a branch's replicate."""
+        parent = self.path.parent
+        return parent.parent.name if parent.name == _BRANCHES else self.path.name
+
+    @property
+    def levels_in_training(self) -> list[int]:
+        """Levels that have evaluations but are not complete."""
+        return sorted(self.curves.keys() - self.levels.keys())
+
+
+def run_paths(folders: Sequence[Path]) -> list[Path]:
+    """Finds the run folders that are meant.
+
+    Args:
+      folders: run folders, or folders that hold some.
+
+    Returns:
+      The run folders, absolute and each once, in the order of `folders`.
+
+    Raises:
+      ValueError: a folder is missing, holds no run, or is a branch of a run.
+    """
+    paths: dict[Path, None] = {}
+    for given in folders:
+        folder = given.expanduser().absolute()
+        if ".." in folder.parts:
+            folder = folder.resolve()
+        if folder.parent.name == _BRANCHES and (folder / "config.json").exists():
+            raise ValueError(
+                f"--run={given} is a branch; name its run, {folder.parent.parent}, to see both."
+            )
+        is_run = (folder / "config.json").exists()
+        found = [folder] if is_run else find_runs(folder) if folder.is_dir() else []
+        if not found:
+            what = "has no run folder in it" if folder.is_dir() else "is no folder"
+            raise ValueError(
+                f"--run={given} {what}; name WORKDIR/NAME or WORKDIR/NAME/replicate_R of a run."
+            )
+        paths.update(dict.fromkeys(found))
+    if not paths:
+        raise ValueError("--run is empty; name at least one folder of a run.")
+    return list(paths)
+
+
+def read_run(path: Path) -> RunRecord:
+    """Reads a run folder with its branches, or the folder of a branch.
+
+    Args:
+      path: the folder.
+
+    Returns:
+      What could be read; a damaged file is among the problems.
+    """
+    state = read_run_state(path)
+    branches = {branch.name: read_run(branch) for branch in find_branches(path)}
+    try:
+        run = RunFolder.read(path)
+    except RunFolderError as error:
+        return RunRecord(path, {}, {}, state, {}, {}, (str(error),), branches)
+    levels: dict[int, LevelRecord] = {}
+    curves: dict[int, Curve] = {}
+    problems: list[str] = []
+    for number in _level_numbers(path):
+        try:
+            _read_level(run.level(number), number, levels, curves)
+        except RunFolderError as error:
+            problems.append(str(error))
+    if state.problem is not None and state.problem not in problems:
+        problems.append(state.problem)
+    return RunRecord(
+        path, run.identity, run.details, state, levels, curves, tuple(problems), branches
+    )
+
+
+def _level_numbers(path: Path) -> Iterator[int]:
+    names = (_LEVEL_NAME.fullmatch(entry.name) for entry in path.iterdir())
+    return iter(sorted(int(name[1]) for name in names if name))
+
+
+def _read_level(
+    folder: LevelFolder, number: int, levels: dict[int, LevelRecord], curves: dict[int, Curve]
+) -> None:
+    if folder.is_complete():
+        levels[number] = _level_record(folder)
+        folder.verify([folder.metrics_path.name])
+    elif not folder.metrics_path.exists():
+        return
+    rows = read_csv(folder.metrics_path, METRICS_COLUMNS)
+    curves[number] = {
+        int(row["step"]): row["test_accuracy"] for row in rows if is_number(row["test_accuracy"])
+    }
+
+
+def _level_record(folder: LevelFolder) -> LevelRecord:
+    record = folder.record()
+    try:
+        summary = LevelSummary.from_record(record)
+        layers = {
+            name: (int(remaining), int(total))
+            for name, (remaining, total) in record.get("layers", {}).items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunFolderError(
+            f"{folder.path} has a record that is not that of a level ({error!r})"
+        ) from error
+    return LevelRecord(summary, layers)

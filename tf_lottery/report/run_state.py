@@ -1,0 +1,218 @@
+"""Where the runs of a folder stand, from what they have left on the disk."""
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tf_lottery.store.atomic import is_leftover, read_text
+from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.lock import is_held
+from tf_lottery.store.run_folder import RunFolder
+
+_RUN_NAME = re.compile(r"replicate_[0-9]+")
+_LEVEL_NAME = re.compile(r"level_[0-9]+")
+_SLOT_NAME = re.compile(r"step_([0-9]+)")
+_NUMBER = re.compile(r"([0-9]+)")
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run, or a branch of one, stands. None is what is not known, or not there yet.
+
+    Attributes:
+      path: the run folder.
+      state: "running" while a process works in it; else "done" with every level complete,
+        "stopped" before that, and "broken" if a file cannot be read.
+      problem: what is broken; names the file.
+      branch: name of the control, for a branch.
+      level: the level in training, or else the last complete one.
+      levels: the last level that is to be trained.
+      epoch: epochs after which the latest checkpoint of the level in training was saved.
+      epochs: those at which training of that level ends.
+      density: fraction of prunable weights that remain at the last complete level.
+      test_accuracy: fraction, of the last complete level.
+      dense_accuracy: test accuracy of the run's level 0; of a branch, that of its run.
+      complete_levels: in order.
+    """
+
+    path: Path
+    state: Literal["done", "running", "stopped", "broken"]
+    problem: str | None = None
+    branch: str | None = None
+    level: int | None = None
+    levels: int | None = None
+    epoch: float | None = None
+    epochs: float | None = None
+    density: float | None = None
+    test_accuracy: float | None = None
+    dense_accuracy: float | None = None
+    complete_levels: tuple[int, ...] = ()
+
+
+def read_run_state(path: Path) -> RunState:
+    """Reads where a run stands; changes nothing and never fails.
+
+    Seals are checked, the weights and masks that they cover are not.
+
+    Args:
+      path: the folder of a run or a branch.
+
+    Returns:
+      The state; "broken" if something in the folder is missing, damaged or may not be read.
+    """
+    path = Path(path)
+    try:
+        # Before the levels: a run that completes its last one meanwhile is not called stopped.
+        held = is_held(path)
+        if (path / "config.json").exists():
+            return _read_state(RunFolder.read(path), held)
+        if held:
+            return RunState(path, "running")
+        raise DamagedFileError(path / "config.json", "is missing")
+    except (OSError, ValueError) as error:
+        return RunState(path, "broken", problem=str(error))
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Finds the run folders in and below a folder, damaged ones among them.
+
+    A run that several symbolic links lead to is found once.
+
+    Args:
+      folder: where to look, the --workdir of the runs for example.
+
+    Returns:
+      Paths that begin with `folder`, without branches; replicate_2 before replicate_10.
+    """
+    runs, seen, pending = [], set(), deque([Path(folder)])
+    while pending:
+        place = pending.popleft()
+        with suppress(OSError):
+            status = place.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            if _RUN_NAME.fullmatch(place.name) and _holds_a_run(place):
+                runs.append(place)
+                continue
+            for entry in filter(Path.is_dir, place.iterdir()):
+                # Links last, so that what is also there without one is found without one.
+                (pending.append if entry.is_symlink() else pending.appendleft)(entry)
+    return _in_natural_order(runs)
+
+
+def find_branches(run: Path) -> list[Path]:
+    """Finds the branches of a run, damaged ones among them.
+
+    Args:
+      run: a run folder, which may be damaged.
+
+    Returns:
+      The folders, in the order of their names.
+    """
+    with suppress(OSError):
+        folders = filter(Path.is_dir, (run / "branches").iterdir())
+        return _in_natural_order(
+            folder for folder in folders if not is_leftover(folder.name) and _holds_a_run(folder)
+        )
+    return []
+
+
+def _holds_a_run(path: Path) -> bool:
+    try:
+        return (path / "config.json").exists() or any(
+            _LEVEL_NAME.fullmatch(entry.name) and entry.is_dir() for entry in path.iterdir()
+        )
+    except OSError:
+        return True  # Its user may not look into it, and should see that it is there.
+
+
+def _in_natural_order(paths: Iterable[Path]) -> list[Path]:
+    def numbers_as_numbers(path: Path) -> tuple[Any, str]:
+        pieces = [_NUMBER.split(name) for name in path.parts]
+        key = [[int(text) if at % 2 else text for at, text in enumerate(name)] for name in pieces]
+        return key, str(path)
+
+    return sorted(paths, key=numbers_as_numbers)
+
+
+def _read_state(run: RunFolder, held: bool) -> RunState:
+    complete = run.complete_levels()
+    records = [run.level(level).record() for level in complete]
+    latest = records[-1] if records else {}
+    planned = _planned_levels(run, complete)
+    missing = [level for level in planned if level not in complete]
+    steps = {level: _latest_step(run, level) for level in missing}
+    begun = [level for level in missing if steps[level] is not None]
+    in_training = begun[:1] or (missing[:1] if held or not complete else [])
+    level = (in_training or complete[-1:] or [None])[0]
+    return RunState(
+        path=run.path,
+        state="running" if held else "stopped" if missing or not planned else "done",
+        branch=run.identity.get("branch"),
+        level=level,
+        levels=max(planned, default=None),
+        epoch=_in_epochs(run, steps[level]) if in_training else None,
+        epochs=_in_epochs(run, _last_step(run, level)) if in_training else None,
+        density=latest.get("density"),
+        test_accuracy=latest.get("test_accuracy"),
+        dense_accuracy=_dense_accuracy(run),
+        complete_levels=tuple(complete),
+    )
+
+
+def _planned_levels(run: RunFolder, complete: list[int]) -> list[int]:
+    if "branch" in run.identity:
+        return list(run.details.get("branch_levels", complete))
+    # The details know what a target density takes, and say 0 after --experiment=train.
+    last = run.details.get("levels") or run.identity.get("levels")
+    if last is None:
+        return []
+    trains_only = not run.details.get("levels") and _trains_dense_network_only(run, complete)
+    return [0] if trains_only else list(range(last + 1))
+
+
+def _trains_dense_network_only(run: RunFolder, complete: list[int]) -> bool:
+    """Returns whether the run was begun with --experiment=train and was not pruned since."""
+    if any(complete) or run.level(1).path.exists():
+        return False
+    with suppress(DamagedFileError):
+        return "--experiment=train" in read_text(run.path / "flags.cfg").splitlines()
+    return False
+
+
+def _latest_step(run: RunFolder, level: int) -> int | None:
+    """Returns the iteration of a level's latest checkpoint."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        slots = (run.level(level).path / "checkpoint").iterdir()
+        steps = filter(None, (_SLOT_NAME.fullmatch(slot.name) for slot in slots))
+        return max((int(name[1]) for name in steps), default=None)
+    return None
+
+
+def _last_step(run: RunFolder, level: int) -> int | None:
+    """Returns the iteration at which a level's training ends."""
+    end = run.details.get("train_steps")
+    fine_tunes = "fine_tune" in (run.identity.get("retraining"), run.identity.get("branch"))
+    if end is None or level == 0 or not fine_tunes:
+        return end
+    # It begins where dense training ended and is as long as training after a rewind.
+    return end + end - run.details.get("rewind_step", 0)
+
+
+def _in_epochs(run: RunFolder, steps: int | None) -> float | None:
+    steps_per_epoch = run.details.get("steps_per_epoch")
+    return steps / steps_per_epoch if steps is not None and steps_per_epoch else None
+
+
+def _dense_accuracy(run: RunFolder) -> float | None:
+    with suppress(OSError, ValueError):
+        # A branch is WORKDIR/NAME/replicate_R/branches/LABEL.
+        home = RunFolder.read(run.path.parents[1]) if "branch" in run.identity else run
+        if home.level(0).is_complete():
+            return home.level(0).record().get("test_accuracy")
+    return None

@@ -1,0 +1,43 @@
+"""Controls that start from a level of an experiment and change one thing of it.
+
+A branch is a file with a function of the same name, `(origin: Origin) -> Start`; that is all it
+takes for `--branch` to know it. `first_level` on the function, 0 by default, says from which level
+on there is such a branch.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+
+from tf_lottery.tickets.origin import Origin, Start
+
+Branch = Callable[[Origin], Start]
+
+
+def known_branches() -> list[str]:
+    """Names of all branches."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def find_branch(name: str) -> Branch:
+    """Finds a branch by name.
+
+    Raises:
+      ValueError: if there is none; lists the known ones.
+    """
+    if name not in known_branches():
+        raise ValueError(
+            f"--branch={name} is not known; the branches are {', '.join(known_branches())}."
+        )
+    return getattr(importlib.import_module(f"{__name__}.{name}"), name)
+
+
+def pruned_levels_only(branch: Branch) -> Branch:
+    """Marks a branch that level 0, which follows no pruning, does not have."""
+    branch.first_level = 1
+    return branch
+
+
+def first_level(branch: Branch) -> int:
+    """The lowest level that a branch can start from."""
+    return getattr(branch, "first_level", 0)

@@ -1,0 +1,13 @@
+"""Retraining as usual in pruning: from the trained weights, with the last learning rate."""
+
+from tf_lottery.tickets.branches import pruned_levels_only
+from tf_lottery.tickets.origin import Origin, Start
+
+
+@pruned_levels_only
+def fine_tune(origin: Origin) -> Start:
+    """The level's mask on the weights it was pruned from, trained on (arXiv 2003.02389, section 2).
+
+    For as many iterations as the level, with the learning rate of the last one.
+    """
+    return origin.of_variant(retraining="fine_tune")

@@ -1,0 +1,12 @@
+"""The control of the first paper: does the mask alone make the ticket?"""
+
+from tf_lottery.tickets.origin import Origin, Start
+
+
+def random_reinitialization(origin: Origin) -> Start:
+    """The level's mask on newly drawn weights (arXiv 1803.03635, section 2).
+
+    Biases and normalization begin as in a new network too. The step stays the one at which the
+    level begins, so that learning rate and length of training do.
+    """
+    return origin.start.with_weights(origin.new_weights())

@@ -1,0 +1,13 @@
+"""Retraining with the learning rate rewound, but not the weights."""
+
+from tf_lottery.tickets.branches import pruned_levels_only
+from tf_lottery.tickets.origin import Origin, Start
+
+
+@pruned_levels_only
+def rewind_learning_rate(origin: Origin) -> Start:
+    """The level's mask on the weights it was pruned from (arXiv 2003.02389, section 2).
+
+    Trained from the rewind step to the end, with the learning rates that belong there.
+    """
+    return origin.of_variant(retraining="rewind_learning_rate")

@@ -1,0 +1,16 @@
+"""The control for the signs, with random magnitudes."""
+
+import numpy as np
+
+from tf_lottery.tickets.origin import Origin, Start
+
+
+def signed_reinitialization(origin: Origin) -> Start:
+    """Signs of the level's first weights, magnitudes drawn anew (arXiv 1905.01067, section 4).
+
+    What is not pruned (biases, normalization) keeps its values.
+    """
+    weights, drawn = dict(origin.start.state.weights), origin.new_weights()
+    for name in origin.start.mask:
+        weights[name] = np.copysign(drawn[name], weights[name])
+    return origin.start.with_weights(weights)

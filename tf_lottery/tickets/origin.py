@@ -1,0 +1,97 @@
+"""The level that a branch starts from, and where the branch starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tf_lottery.pruning.judging import prune_by_score
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.plan import PruningPlan
+from tf_lottery.pruning.scores import Evidence, Method
+from tf_lottery.tickets.journal import LevelJournal
+from tf_lottery.tickets.variants import Variant
+from tf_lottery.training.network import NetworkState
+
+Weights = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a level is trained from.
+
+    Attributes:
+      state: weights, optimizer and step; the mask is yet to be applied to the weights.
+      mask: what remains.
+    """
+
+    state: NetworkState
+    mask: Mask
+
+    def with_weights(self, weights: Weights) -> Start:
+        """The same step and mask with other weights."""
+        return replace(self, state=replace(self.state, weights=weights))
+
+    def with_mask(self, mask: Mask) -> Start:
+        """The same step and weights with another mask."""
+        return replace(self, mask=mask)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A finished level of an experiment, from which a branch starts.
+
+    Attributes:
+      level: number of prunings.
+      start: what the level was trained from. A branch changes one thing of it.
+      random: draws what the branch draws; other numbers for another level or `--branch_seed`.
+    """
+
+    level: int
+    start: Start
+    random: np.random.Generator
+    journal: LevelJournal
+    plan: PruningPlan
+    method: Method
+    evidence: Callable[[int], Evidence | None]
+    variant: Variant
+    draw_weights: Callable[[int], Weights]
+    other_journal: LevelJournal | None = None
+
+    def new_weights(self) -> Weights:
+        """Draws all weights of the network anew, from the distribution of the first ones."""
+        return self.draw_weights(int(self.random.integers(2**31)))
+
+    def of_variant(self, **changes: str) -> Start:
+        """The level's mask, trained as another variant trains it.
+
+        Args:
+          **changes: fields of `Variant`.
+        """
+        variant = replace(self.variant, **changes)
+        return replace(self.start, state=variant.start(self.journal, self.level))
+
+    def pruned_from(self, prune_from: str) -> Start:
+        """The level's first weights, with a mask of as many weights of another network.
+
+        Args:
+          prune_from: as in `Variant`.
+        """
+        variant = replace(self.variant, prune_from=prune_from)
+        weights, mask = variant.judged(self.journal, self.level)
+        evidence = self.evidence(self.level)
+        return self.start.with_mask(
+            prune_by_score(self.method, self.plan, weights, mask, self.level, evidence)
+        )
+
+    def mask_of_other(self) -> Mask:
+        """The mask of this level in another run.
+
+        Raises:
+          ValueError: if no other run was given.
+        """
+        if self.other_journal is None:
+            raise ValueError("--other_run is not given: the run folder whose masks are taken.")
+        return self.other_journal.load(self.level)[1]

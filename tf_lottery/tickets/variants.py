@@ -1,0 +1,70 @@
+"""Variants of iterative magnitude pruning: which network is pruned, and how it is trained again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.tickets.journal import LevelJournal
+from tf_lottery.training.network import NetworkState
+
+PruneFrom = Literal["previous_level", "dense", "rewind_step"]
+Retraining = Literal["rewind_weights", "rewind_learning_rate", "fine_tune"]
+
+
+_PRUNE_FROM = get_args(PruneFrom)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Where a level after the first gets its mask and its first weights from.
+
+    Attributes:
+      prune_from: the network that is judged and pruned. "previous_level": iterative pruning;
+        "dense": one-shot pruning of the trained dense network (both arXiv 1803.03635, section 2);
+        "rewind_step": pruning before training.
+      retraining: what a pruned network is trained from (arXiv 2003.02389, section 2).
+        "rewind_weights": weights and learning rate of the rewind step; "rewind_learning_rate": its
+        trained weights, with the learning rate of the rewind step; "fine_tune": its trained
+        weights, after the end of training, where the learning rate stays the last.
+      train_steps: iteration at which training ends.
+    """
+
+    prune_from: PruneFrom = "previous_level"
+    retraining: Retraining = "rewind_weights"
+    train_steps: int | None = None
+
+    def __post_init__(self):
+        if self.prune_from not in _PRUNE_FROM:
+            raise ValueError(
+                f"prune_from={self.prune_from!r}: use one of {', '.join(_PRUNE_FROM)}."
+            )
+
+    def judged(self, journal: LevelJournal, level: int) -> tuple[Mapping[str, np.ndarray], Mask]:
+        """The network that is pruned to make a level.
+
+        Args:
+          journal: holds the levels before.
+          level: 1 or more.
+
+        Returns:
+          Its weights and its mask.
+        """
+        if self.prune_from == "rewind_step":
+            return journal.rewind_state().weights, journal.load(0)[1]
+        return journal.load(level - 1 if self.prune_from == "previous_level" else 0)
+
+    def start(self, journal: LevelJournal, level: int) -> NetworkState:
+        """The state from which a level is trained; its mask is yet to be applied.
+
+        Args:
+          journal: holds the levels before.
+          level: 1 or more.
+        """
+        state = journal.rewind_state()
+        if self.retraining == "rewind_weights":
+            return state
+        step = self.train_steps if self.retraining == "fine_tune" else state.step
+        return replace(state, weights=self.judged(journal, level)[0], step=step)
