@@ -127,7 +127,14 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
         )
     if kind == "list":
         return ListRuns(Path(flag_values["workdir"].value).expanduser())
-    return RunExperiments(tuple(_experiments(flag_values)))
+    configs = tuple(_experiments(flag_values))
+    export_dir = flag_values["export_dir"].value
+    if export_dir and len(configs) > 1:
+        raise ValueError(
+            f"--export_dir={export_dir} takes one ticket, but these are {len(configs)} runs; give "
+            "it with the flags of one of them."
+        )
+    return RunExperiments(configs)
 
 
 # What results depend on; replicates have a flag of their own.
@@ -149,8 +156,9 @@ def _refuse_useless_flags(kind: str, flag_values: flags.FlagValues) -> None:
     for name, kinds in _ONLY_FOR.items():
         flag = flag_values[name]
         if flag.present and flag.value != flag.default and kind not in kinds:
+            given = flag.value if isinstance(flag.value, list) else [flag.value]
             raise ValueError(
-                f"--{name}={flag.value} is for --experiment={' or '.join(kinds)}, but "
+                f"{' '.join(f'--{name}={value}' for value in given)} is for --experiment={' or '.join(kinds)}, but "
                 f"--experiment={kind} was given."
             )
 
@@ -192,35 +200,60 @@ def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
             f"--levels={values['levels']} names several levels, for --experiment=branch; here it "
             "is the number of prunings."
         )
-    replicates = [values["replicate"]]
-    if flag_values["replicates"].value is not None:
-        replicates = parse_ranges(flag_values["replicates"].value, "--replicates")
+    replicates = _wanted_replicates(flag_values)
+    names = set()
     base = config_from_values(values)
     for changes in _combinations(flag_values["sweep"].value):
         name = "_".join([base.name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+        if name in names:
+            raise ValueError(f"--sweep: two of the runs would be named {name}; leave one out.")
+        names.add(name)
         swept = {flag: value for flag, (_, value) in changes.items()}
         if changes:
-            swept["name"] = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+            swept["name"] = name
         for replicate in replicates:
             yield config_from_values({**values, **swept, "replicate": replicate})
 
 
+def _wanted_replicates(flag_values: flags.FlagValues) -> list[int]:
+    text = flag_values["replicates"].value
+    if text is None:
+        return [flag_values["replicate"].value]
+    replicates = parse_ranges(text, "--replicates")
+    if replicates[0] < 1:
+        raise ValueError(f"--replicates={text}: replicates are numbered from 1.")
+    return replicates
+
+
 def _combinations(sweeps: list[str]) -> Iterator[dict[str, tuple[str, Any]]]:
     """All combinations of the sweeps' values: flag to its text and its value."""
-    choices = []
+    choices: dict[str, list[tuple[str, Any]]] = {}
     for sweep in sweeps:
         name, _, texts = sweep.partition(":")
         name = name.strip().removeprefix("--")
-        option = config_options().get(name)
-        if option is None or name not in _SWEEPABLE or not texts.strip():
+        if name not in _SWEEPABLE or not texts.strip():
             raise ValueError(
                 f"--sweep={sweep}: write FLAG:VALUE,VALUE,..., such as rewind_step:0it,500it, with "
                 "a flag that the results depend on."
             )
-        values = [text.strip() for text in next(csv.reader([texts], skipinitialspace=True))]
-        choices.append([(name, (text, _parsed(name, text, sweep))) for text in values])
-    for combination in product(*choices):
-        yield dict(combination)
+        if name in choices:
+            raise ValueError(
+                f"--sweep={sweep}: another --sweep has --{name}; give all values in one."
+            )
+        choices[name] = [(text, _parsed(name, text, sweep)) for text in _split(texts, sweep)]
+    for values in product(*choices.values()):
+        yield dict(zip(choices, values, strict=True))
+
+
+def _split(texts: str, sweep: str) -> list[str]:
+    try:
+        row = next(csv.reader([texts], skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise ValueError(
+            f'--sweep={sweep}: put values with a comma in double quotes, such as "1ep,2ep",3ep.'
+        ) from error
+    return [text.strip() for text in row]
 
 
 def _parsed(name: str, text: str, sweep: str) -> Any:
@@ -230,4 +263,6 @@ def _parsed(name: str, text: str, sweep: str) -> Any:
         values(["sweep", f"--{name}={text}"])
     except flags.Error as error:
         raise ValueError(f"--sweep={sweep}: {error}") from error
+    if name == "levels" and not isinstance(values[name].value, int):
+        raise ValueError(f"--sweep={sweep}: {text} is not a number of prunings, such as 10.")
     return values[name].value

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import multiprocessing
-import os
 import random
 import runpy
 import shutil
@@ -32,6 +31,13 @@ _TINY = {
     "jit_compile": "off",
 }
 
+# Below the limit of pytest, so that a process that hangs shows what it printed.
+_SECONDS_OF_PATIENCE = 280
+
+
+def _run_in(workdir: Path) -> Path:
+    return workdir / "tiny" / "replicate_1"
+
 
 def _is_bookkeeping(path: Path) -> bool:
     return path.name.startswith(".lock")
@@ -58,7 +64,7 @@ def finished_run(run_tiny, tmp_path_factory) -> Path:
 @pytest.fixture
 def copied_run(finished_run, tmp_path) -> Path:
     """A copy of the finished run that may be changed; its workdir is `tmp_path`."""
-    copy = tmp_path / "tiny" / "replicate_1"
+    copy = _run_in(tmp_path)
     shutil.copytree(finished_run, copy)
     return copy
 
@@ -128,27 +134,28 @@ class MainProcess:
         self._process, self._log = process, log
 
     @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """What it printed so far."""
         return self._log.read_text()
 
     def wait(self) -> int:
         """Waits for its end; returns the exit code, negative for a signal."""
-        self._process.join(100)
+        self._process.join(_SECONDS_OF_PATIENCE)
         assert self._process.exitcode is not None, f"still running:\n{self.output}"
         return self._process.exitcode
 
     def wait_for(self, folder: Path, pattern: str) -> None:
-        """Waits until a file or folder appears."""
-        deadline = time.monotonic() + 60
+        """Waits until a file or folder appears, which may be seen late: it has to stay there."""
+        deadline = time.monotonic() + _SECONDS_OF_PATIENCE
         while not any(folder.glob(pattern)):
             assert self._process.is_alive(), f"ended before {pattern} was there:\n{self.output}"
             assert time.monotonic() < deadline, f"no {pattern}:\n{self.output}"
-            time.sleep(0.001)
-
-    def send(self, number: signal.Signals) -> None:
-        """Sends a signal."""
-        os.kill(self._process.pid, number)
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """Ends it as kill -9 does, if it has not ended by itself."""
@@ -162,6 +169,10 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
 
     The processes are forked from one that has imported everything: importing TensorFlow takes
     longer than a tiny experiment.
+
+    With `signal_at=(path, signal)` the process signals itself, or `signal_to`, at its first file
+    operation after `path` of its run folder has appeared: how fast the machine is plays no part.
+    Nor does it with `checkpoint_always` for how many files are written.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
@@ -174,18 +185,23 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
         workdir: Path,
         largest_file: int | None = None,
         last_file_operation: int | None = None,
+        signal_at: tuple[str, signal.Signals] | None = None,
+        signal_to: MainProcess | None = None,
+        checkpoint_always: bool = False,
         environment: dict[str, str] | None = None,
         mock_examples: int | None = None,
     ) -> MainProcess:
-        tiny = {f"--{name}": value for name, value in _TINY.items()}
+        tiny = [f"--{name}={value}" for name, value in _TINY.items()]
         request = {
             "main": str(_MAIN),
-            "arguments": [f"{name}={value}" for name, value in tiny.items()]
-            + [f"--workdir={workdir}", *flags],
+            "arguments": [*tiny, f"--workdir={workdir}", *flags],
             "workdir": str(workdir),
             "log": str(logs / f"{next(numbers)}.txt"),
             "largest_file": largest_file,
             "last_file_operation": last_file_operation,
+            "signal_at": signal_at and (str(_run_in(workdir) / signal_at[0]), signal_at[1]),
+            "signal_to": signal_to and signal_to.pid,
+            "checkpoint_always": checkpoint_always,
             "environment": environment or {},
             "mock_examples": mock_examples,
         }

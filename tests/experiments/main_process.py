@@ -1,5 +1,6 @@
 """Runs main.py in a process that imported TensorFlow before it was forked; see conftest.py."""
 
+import math
 import os
 import resource
 import runpy
@@ -9,10 +10,13 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 REQUEST: dict[str, Any] = globals()["REQUEST"]  # from whoever runs this file
 
-_FILE_OPERATIONS = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir"})
+_CHANGES = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir"})
+# Files are opened after each change as well, to wait until it is on the disk.
+_FILE_OPERATIONS = _CHANGES | {"open"}
 
 
 def mock_data(examples: int | None) -> AbstractContextManager:
@@ -24,13 +28,30 @@ def mock_data(examples: int | None) -> AbstractContextManager:
     return tfds.testing.mock_data(examples)
 
 
-def _die_before_file_operation(number: int) -> None:
+def checkpoint_at_every_evaluation() -> AbstractContextManager:
+    """Makes training save its state whenever it may, not only when that is cheap."""
+    return mock.patch("tf_lottery.experiments.level_records._CHECKPOINT_SHARE", math.inf)
+
+
+def _die_before_change(number: int) -> None:
     operations = count(1)
 
     def watch(event: str, arguments: tuple) -> None:
-        counts = event in _FILE_OPERATIONS and REQUEST["workdir"] in str(arguments[0])
+        counts = event in _CHANGES and REQUEST["workdir"] in str(arguments[0])
         if counts and next(operations) == number:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def _signal_after(path: Path, number: int, receiver: int) -> None:
+    waiting = True
+
+    def watch(event: str, arguments: tuple) -> None:
+        nonlocal waiting
+        if waiting and event in _FILE_OPERATIONS and path.exists():
+            waiting = False
+            os.kill(receiver, number)
 
     sys.addaudithook(watch)
 
@@ -42,8 +63,14 @@ os.environ.update(REQUEST["environment"])
 if REQUEST["largest_file"] is not None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (REQUEST["largest_file"],) * 2)
 if REQUEST["last_file_operation"] is not None:
-    _die_before_file_operation(REQUEST["last_file_operation"])
+    _die_before_change(REQUEST["last_file_operation"])
+if REQUEST["signal_at"] is not None:
+    path, number = REQUEST["signal_at"]
+    _signal_after(Path(path), number, REQUEST["signal_to"] or os.getpid())
 sys.argv = [REQUEST["main"], *REQUEST["arguments"]]
 sys.path.insert(0, str(Path(REQUEST["main"]).parent))
-with mock_data(REQUEST["mock_examples"]):
+with (
+    mock_data(REQUEST["mock_examples"]),
+    checkpoint_at_every_evaluation() if REQUEST["checkpoint_always"] else nullcontext(),
+):
     runpy.run_path(REQUEST["main"], run_name="__main__")

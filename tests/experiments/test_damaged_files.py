@@ -49,10 +49,10 @@ def killed_run(start_main, tmp_path_factory):
     """A run that was killed within level 1; not to be changed."""
     workdir = tmp_path_factory.mktemp("killed")
     run = workdir / "tiny" / "replicate_1"
-    process = start_main(workdir=workdir)
-    process.wait_for(run, "level_1/checkpoint/step_10")
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    moment = "level_1/checkpoint/step_10"
+    process = start_main(workdir=workdir, signal_at=(moment, signal.SIGKILL))
+    assert process.wait() == -signal.SIGKILL, process.output
+    assert (run / moment).exists()
     assert not (run / "level_1" / "level.json").exists()
     return run
 

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import time
 
 import pytest
 
@@ -10,12 +9,12 @@ FLAGS = ("--train_steps=120it", "--evaluate_every=5it")
 
 _MOMENTS = (
     "rewind",
-    "level_0/checkpoint/step_*",
+    "level_0/checkpoint/step_10",
     "level_0/level.json",
     "level_1/masks.npz",
     "level_1/level.json",
-    "level_2/checkpoint/step_*",
-    "summary.csv",
+    "level_2/checkpoint/step_10",
+    "summary.png",
 )
 
 
@@ -51,13 +50,12 @@ def half_run_of_reference(reference_run, run):
     return run
 
 
-def _kill_at(moments, start_main, run, tmp_path, dice, delay) -> None:
+def _kill_at(moments, start_main, run, tmp_path) -> None:
     for moment in moments:
-        process = start_main(*FLAGS, workdir=tmp_path)
-        process.wait_for(run, moment)
-        time.sleep(dice.uniform(0, delay))
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, f"it ended before the kill at {moment}"
+        assert not (run / moment).exists()
+        process = start_main(*FLAGS, workdir=tmp_path, signal_at=(moment, signal.SIGKILL))
+        assert process.wait() == -signal.SIGKILL, process.output
+        assert (run / moment).exists()
 
 
 def _finish(start_main, tmp_path) -> None:
@@ -65,9 +63,9 @@ def _finish(start_main, tmp_path) -> None:
     assert process.wait() == 0, process.output
 
 
-def test_killed_when_files_appear(start_main, outcome_of, reference, run, tmp_path, dice):
-    moments = ("rewind", "level_0/checkpoint/step_*", "level_1/masks.npz")
-    _kill_at(moments, start_main, run, tmp_path, dice, delay=0.02)
+def test_killed_when_files_appear(start_main, outcome_of, reference, run, tmp_path):
+    moments = ("rewind", "level_0/checkpoint/step_10", "level_1/masks.npz")
+    _kill_at(moments, start_main, run, tmp_path)
     _finish(start_main, tmp_path)
     assert outcome_of(run) == reference
 
@@ -81,8 +79,8 @@ def test_killed_before_file_operations(start_main, outcome_of, reference, run, t
 
 
 @pytest.mark.slow
-def test_killed_at_every_stage(start_main, outcome_of, reference, run, tmp_path, dice):
-    _kill_at(_MOMENTS, start_main, run, tmp_path, dice, delay=0.0)
+def test_killed_at_every_stage(start_main, outcome_of, reference, run, tmp_path):
+    _kill_at(_MOMENTS, start_main, run, tmp_path)
     _finish(start_main, tmp_path)
     assert outcome_of(run) == reference
 
@@ -103,9 +101,8 @@ def test_killed_again_and_again(start_main, outcome_of, reference, run, tmp_path
 
 
 def test_interrupted_by_the_user(start_main, outcome_of, reference, run, tmp_path):
-    process = start_main(*FLAGS, workdir=tmp_path)
-    process.wait_for(run, "level_1/checkpoint/step_10")
-    process.send(signal.SIGINT)
+    moment = "level_1/checkpoint/step_10"
+    process = start_main(*FLAGS, workdir=tmp_path, signal_at=(moment, signal.SIGINT))
     assert process.wait() == 1
     assert "The same command continues" in process.output
     assert "Traceback" not in process.output
@@ -117,16 +114,18 @@ def test_interrupted_by_the_user(start_main, outcome_of, reference, run, tmp_pat
     assert outcome_of(run) == reference
 
 
-def test_second_process_on_one_run_folder(start_main, run, tmp_path):
-    first = start_main("--train_steps=1000000it", "--evaluate_every=1000it", workdir=tmp_path)
-    first.wait_for(run, "level_0/checkpoint/step_*")
-    second = start_main("--train_steps=1000000it", "--evaluate_every=1000it", workdir=tmp_path)
+def test_second_process_on_one_run_folder(start_main, run, tmp_path, snapshot):
+    moment = "level_0/checkpoint/step_5"
+    first = start_main(*FLAGS, workdir=tmp_path, signal_at=(moment, signal.SIGSTOP))
+    first.wait_for(run, moment)
+    before = snapshot(run / "level_0")
+    assert before
+    second = start_main(*FLAGS, workdir=tmp_path)
     assert second.wait() == 1
     assert str(run) in second.output
     assert "in use" in second.output
     assert "Traceback" not in second.output
-    assert any((run / "level_0" / "checkpoint").iterdir())
-    first.kill()
+    assert snapshot(run / "level_0") == before
 
 
 def test_full_disk(start_main, outcome_of, reference, half_run_of_reference, tmp_path, snapshot):

@@ -24,23 +24,31 @@ def free_addresses(count: int) -> list[str]:
 
 @pytest.fixture
 def start_workers(start_main):
-    """Returns a function that starts two workers, with flags for both and for the second alone."""
+    """Returns a function that starts two workers, with flags for both and for the second alone.
 
-    def start(*flags: str, workdirs, second: tuple[str, ...] = ()):
+    With `lost=(index, moment)` a worker is killed when the chief has come to that moment.
+    """
+
+    def start(*flags: str, workdirs, second: tuple[str, ...] = (), lost=None):
         cluster = {"worker": free_addresses(2)}
-        return [
-            start_main(
+
+        def start_one(index: int, *own_flags: str, **signals):
+            task = {"type": "worker", "index": index}
+            return start_main(
                 *flags,
-                *(second if index else ()),
-                workdir=workdir,
-                environment={
-                    "TF_CONFIG": json.dumps(
-                        {"cluster": cluster, "task": {"type": "worker", "index": index}}
-                    )
-                },
+                *own_flags,
+                workdir=workdirs[index],
+                environment={"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})},
+                **signals,
             )
-            for index, workdir in enumerate(workdirs)
-        ]
+
+        follower = start_one(1, *second)
+        if lost is None:
+            return start_one(0), follower
+        index, moment = lost
+        receiver = follower if index else None
+        chief = start_one(0, signal_at=(moment, signal.SIGKILL), signal_to=receiver)
+        return chief, follower
 
     return start
 
@@ -95,11 +103,9 @@ def test_a_killed_worker_ends_all_and_the_same_commands_continue(
     reference = tmp_path / "reference", tmp_path / "unused"
     for process in start_workers(*FLAGS, workdirs=reference):
         assert process.wait() == 0, process.output
-    for lost, moment in ((1, "level_0/checkpoint/step_*"), (0, "level_1/checkpoint/step_*")):
-        workers = start_workers(*FLAGS, workdirs=workdirs)
-        workers[0].wait_for(run_folder(workdirs), moment)
-        workers[lost].kill()
-        assert workers[lost].wait() == -signal.SIGKILL
+    for lost, moment in ((1, "level_0/checkpoint/step_5"), (0, "level_1/checkpoint/step_10")):
+        workers = start_workers(*FLAGS, workdirs=workdirs, lost=(lost, moment))
+        assert workers[lost].wait() == -signal.SIGKILL, workers[lost].output
         survivor = workers[1 - lost]
         assert survivor.wait() != 0
         if lost == 1:

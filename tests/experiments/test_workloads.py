@@ -1,6 +1,8 @@
 """CIFAR, SVHN and ImageNet from tensorflow-datasets to a finished run, on invented examples."""
 
 import csv
+import signal
+from functools import partial
 
 import pytest
 import tensorflow as tf
@@ -80,12 +82,13 @@ def test_imagenet_on_two_devices_goes_on_where_it_was_killed(start_main, tmp_pat
         "--num_virtual_devices=2",
     )
     runs = []
-    for name, moment in (("whole", None), ("killed", "level_0/checkpoint/step_*")):
+    for name in ("whole", "killed"):
         runs.append(tmp_path / name / "tiny" / "replicate_1")
-        if moment:
-            process = start_main(*flags, workdir=tmp_path / name, mock_examples=64)
-            process.wait_for(runs[-1], moment)
-            process.kill()
-        process = start_main(*flags, workdir=tmp_path / name, mock_examples=64)
+        start = partial(start_main, *flags, workdir=tmp_path / name, mock_examples=64)
+        if name == "killed":
+            process = start(signal_at=("level_0/checkpoint/step_4", signal.SIGKILL))
+            assert process.wait() == -signal.SIGKILL, process.output
+        process = start()
         assert process.wait() == 0, process.output
+    assert "level 0 continues at step 4" in process.output
     assert outcome_of(runs[1]) == outcome_of(runs[0])

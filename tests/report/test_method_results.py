@@ -50,17 +50,26 @@ def test_branches_of_the_same_label_are_a_method_of_their_own(collect, tmp_path)
     first, second = replicates(tmp_path / "mnist", [0.9, 0.8, 0.7], [0.9, 0.8, 0.7])
     write_branch(first, "random_mask", {1: 0.5, 2: 0.4})
     write_branch(second, "random_mask", {2: 0.2})
-    write_branch(second, "retrain-learning_rate_0.5", {2: 0.3})
+    changes = {"changes": {"learning_rate": 0.5}}
+    write_branch(second, "retrain-learning_rate_0.5", {2: 0.3}, details=changes)
     run, mask, retrain = collect(first, second)
     assert [run.label, mask.label, retrain.label] == [
         "lottery ticket",
         "random mask",
-        "retrain-learning_rate_0.5",
+        "retrain, learning_rate=0.5",
     ]
     assert [mask.method, retrain.method] == ["random_mask", "retrain"]
     assert [level.level for level in mask.levels] == [1, 2]
     assert mask.levels[1].accuracy == Spread(pytest.approx(0.3), 0.2, 0.4, 2)
     assert mask.dense_accuracies() == []
+
+
+def test_branches_that_only_their_folders_tell_apart_have_the_names_of_those(collect, tmp_path):
+    run = write_replicate(tmp_path / "replicate_1", [0.9])
+    for branch in ("random_mask", "random_mask-branch_seed_1", "mask_of_replicate-a_replicate_2"):
+        write_branch(run, branch, {1: 0.5})
+    labels = [method.label for method in collect(run)]
+    assert labels[1:] == ["mask of replicate", "random_mask", "random_mask-branch_seed_1"]
 
 
 def test_several_runs_are_told_apart_by_name_or_else_by_folder(collect, tmp_path):

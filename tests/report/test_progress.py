@@ -1,5 +1,6 @@
 import io
 import re
+import threading
 import time
 
 import pytest
@@ -185,26 +186,28 @@ def terminal_reporter(width=80):
     return ProgressReporter(2, [100_000] * 3, console), file
 
 
-def test_live_line_is_throttled_and_updates_are_cheap():
+def test_live_line_is_throttled():
     reporter, file = terminal_reporter()
+    start = time.perf_counter()
     with reporter:
         reporter.start_level(0, 1.0, 0, 100_000, 100)
-        start = time.perf_counter()
         for step in range(2000):
             reporter.update(step, {"train_loss": 0.5, "validation_accuracy": 0.9})
-        seconds = time.perf_counter() - start
-    assert seconds < 2000 * 1e-3
-    assert file.getvalue().count("epoch") <= 8 * seconds + 4
+    seconds = time.perf_counter() - start
+    assert file.getvalue().count("epoch") <= 8 * seconds + 2  # at start and end whenever that is
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_live_line_stops_and_shows_the_cursor_on_an_exception(error):
     reporter, file = terminal_reporter()
+    threads = set(threading.enumerate())
     with pytest.raises(error), reporter:
         reporter.start_level(0, 1.0, 0, 100_000, 100)
         raise error
     text = file.getvalue()
-    time.sleep(0.4)
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(60)
+        assert not thread.is_alive()
     assert file.getvalue() == text
     assert file.getvalue().rfind("\x1b[?25h") > file.getvalue().rfind("\x1b[?25l")
 

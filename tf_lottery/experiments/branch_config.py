@@ -17,6 +17,7 @@ from tf_lottery.config import (
 )
 from tf_lottery.flags import read_flag_file
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.branches import find_branch, takes_other_run
 
 
 def _names(section: type) -> set[str]:
@@ -81,6 +82,9 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         name: value for name, value in read_flag_file(run / "flags.cfg").items() if name in where
     }
     here = {name: value for name, value in values.items() if name in where | own}
+    # One of several branches that are run at once may be the only one to take it.
+    if not takes_other_run(find_branch(branch)):
+        here.pop("other_run", None)
     config = config_from_values(
         {
             **identity,
@@ -89,7 +93,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
             "rewind_step": f"{folder.details['rewind_step']}it",
             "branch": branch,
             **changes,
-            **here,
+            **_absolute(here),
             "experiment": "branch",
             "export_dir": None,
         }
@@ -106,6 +110,20 @@ def branch_flags(plan: BranchPlan, levels: str) -> str:
     return "".join(f"--{name}={value}\n" for name, value in flags.items() if value is not None)
 
 
+def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with absolute paths, which mean the same wherever a branch is replayed."""
+    paths = {
+        option.name
+        for section in (RunConfig, BranchConfig)
+        for option in dataclasses.fields(section)
+        if option.metadata["path"]
+    }
+    return {
+        name: str(Path(value).expanduser().absolute()) if name in paths and value else value
+        for name, value in values.items()
+    }
+
+
 def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
     wrong = sorted(set(changes) - _CHANGEABLE)
     if wrong:
@@ -114,6 +132,12 @@ def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, An
             f"--{name}={changes[name]}: a branch cannot change it, and {run} has "
             f"{known.get(name)}; leave it out. It can change {', '.join(sorted(_CHANGEABLE))}."
         )
+    if known["rewind_optimizer"] and "optimizer" in changes:
+        raise ValueError(
+            f"--optimizer={changes['optimizer']}: {run} rewinds the slots of its optimizer "
+            f"(--rewind_optimizer), {known['optimizer']}, which another one does not have; leave "
+            "it out."
+        )
 
 
 def _label(config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
@@ -121,7 +145,7 @@ def _label(config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
     own = config.branch
     parts = [own.branch] + [f"{name}_{changes[name]}" for name in sorted(changes)]
     if own.other_run is not None:
-        parts.append("_".join(Path(own.other_run).absolute().parts[-2:]))
+        parts.append("_".join(Path(own.other_run).parts[-2:]))
     if own.branch_seed:
         parts.append(f"branch_seed_{own.branch_seed}")
     label = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", part) for part in parts)

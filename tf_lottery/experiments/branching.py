@@ -21,12 +21,14 @@ from tf_lottery.experiments.results import (
 )
 from tf_lottery.experiments.run_checks import check_details, check_same_experiment, warn_of_dropout
 from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.scores import Evidence
 from tf_lottery.report.branch_table import print_branch
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
+from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.branches import Branch, find_branch, first_level
+from tf_lottery.tickets.branches import Branch, find_branch, first_level, takes_other_run
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.origin import Origin, Start, Weights
 from tf_lottery.tickets.run_journal import RunJournal
@@ -75,6 +77,7 @@ def run_branch(
             experiment = prepare(plan.config, dataset)
         check_same_experiment(experiment, workers)
         check_details(plan.run, experiment)
+        workers.on_chief(lambda: _check_other_run(plan, function, levels))
         own = workers.on_chief(
             lambda: resources.enter_context(_open_branch(plan, experiment, levels))
         )
@@ -92,11 +95,14 @@ def _levels(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> lis
     finished, first = run.complete_levels(), first_level(branch)
     if levels is None:
         levels = [level for level in finished if level >= first]
-        if not levels:
-            raise ValueError(f"{run.path} has no finished level from {first} on yet.")
+    listed = ", ".join(map(str, finished)) or "none"
+    if not levels:
+        raise ValueError(
+            f"--levels: there is none for --branch={branch.__name__}, which starts from level "
+            f"{first} or later; finished in {run.path} are {listed}."
+        )
     for level in levels:
         if level not in finished:
-            listed = ", ".join(map(str, finished)) or "none"
             raise ValueError(
                 f"--levels: level {level} is not finished in {run.path}; finished are {listed}."
             )
@@ -105,7 +111,31 @@ def _levels(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> lis
                 f"--levels: --branch={branch.__name__} starts from level {first} or later, since "
                 f"nothing is pruned to make level {level}."
             )
+        run.level(level).verify()
     return sorted(set(levels))
+
+
+def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) -> None:
+    other = plan.config.branch.other_run
+    if other is None:
+        if takes_other_run(branch):
+            raise ValueError(
+                f"--branch={branch.__name__} needs --other_run: the run folder whose masks are "
+                "taken, such as that of another replicate."
+            )
+        return
+    own = Mask.load(plan.run.level(levels[0]).masks_path)
+    try:
+        run = RunFolder.read(Path(other))
+        masks = [RunJournal(run).load(level)[1] for level in levels]
+    except RunFolderError as error:
+        raise ValueError(f"--other_run={other}: {error}") from error
+    shapes = [{name: array.shape for name, array in mask.items()} for mask in (own, *masks)]
+    if shapes != shapes[:1] * len(shapes):
+        raise ValueError(
+            f"--other_run={other}: its masks are those of --model={run.identity['model']}, and do "
+            f"not fit the network of {plan.run.path}, {plan.config.model.model}."
+        )
 
 
 def _open_branch(plan: BranchPlan, experiment: Experiment, levels: Sequence[int]) -> RunFolder:
@@ -146,6 +176,8 @@ def _train_levels(
         steps[0] = lengths.train_steps
     initial_state = network.state()
     evidence = build_evidence(experiment, lambda: RunJournal(plan.run).rewind_state().weights)
+    # Rewinding the optimizer would bring back the run's.
+    learning_rate = network.optimizer.learning_rate.numpy()
     with ProgressReporter(max(levels), steps) if own else nullcontext() as progress:
 
         def records_of(level: int) -> LevelRecords:
@@ -159,11 +191,8 @@ def _train_levels(
         for level in missing:
             start = branch(_origin(plan, experiment, level, initial_state, evidence))
             mask = workers.agree(start.mask)
-            network.rewind(
-                start.state,
-                mask,
-                rewind_optimizer=experiment.config.pruning.rewind_optimizer and level > 0,
-            )
+            network.rewind(start.state, mask, rewind_optimizer=start.rewind_optimizer)
+            network.optimizer.learning_rate.assign(learning_rate)
             record = train(level)
             journal.save(level, network.weights(), mask, record)
 
@@ -185,7 +214,11 @@ def _origin(
 
     return Origin(
         level=level,
-        start=Start(state, journal.load(level)[1]),
+        start=Start(
+            state,
+            journal.load(level)[1],
+            rewind_optimizer=config.pruning.rewind_optimizer and level > 0,
+        ),
         random=np.random.Generator(
             np.random.Philox([config.init_seed, config.branch.branch_seed, level])
         ),

@@ -123,8 +123,11 @@ class PruningPlan:
             )
             return sum(sizes) - density * total
 
-        levels = next(number for number in itertools.count(1) if excess(number) <= 1e-9 * total)
-        last = scipy.optimize.brentq(excess, levels - 1, levels) if excess(levels) < 0 else levels
+        tolerance = 1e-9 * total
+        levels = next(number for number in itertools.count(1) if excess(number) <= tolerance)
+        if excess(levels) >= -tolerance:
+            return self, levels
+        last = scipy.optimize.brentq(excess, levels - 1, levels)
         groups = []
         for group in self.groups:
             rate = group.schedule.pruning_rate

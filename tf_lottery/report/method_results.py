@@ -125,10 +125,14 @@ def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
         method = run_method(records)
         label_of_run = method.replace("_", " ") if alone else name
         methods.append(_method(label_of_run, name, None, method, records))
-        for branch in sorted({branch for record in records for branch in record.branches}):
-            having = [record.branches[branch] for record in records if branch in record.branches]
-            method = _method_name(having, branch)
-            text = branch_text(branch, method)
+        branches = sorted({branch for record in records for branch in record.branches})
+        having_branch = {
+            branch: [record.branches[branch] for record in records if branch in record.branches]
+            for branch in branches
+        }
+        texts = _branch_texts(having_branch)
+        for branch, having in having_branch.items():
+            method, text = _method_name(having, branch), texts[branch]
             text = f"{text} (branch)" if alone and text == label_of_run else text
             label = text if alone else f"{name}: {text}"
             methods.append(_method(label, name, branch, method, having))
@@ -149,11 +153,6 @@ def run_labels(folders: Sequence[Path]) -> dict[Path, str]:
     return labels
 
 
-def branch_text(branch: str, method: str) -> str:
-    """Returns a branch's label as text to read, if it is merely the method's name."""
-    return branch.replace("_", " ") if branch == method else branch
-
-
 def run_method(replicates: Sequence[RunRecord]) -> str:
     """Names what a run does by its flags: `LOTTERY` with their defaults, else "one_shot", ..."""
     flags = next((record.identity for record in replicates if record.identity), {})
@@ -169,6 +168,19 @@ def run_method(replicates: Sequence[RunRecord]) -> str:
 def _method_name(records: Sequence[RunRecord], branch: str) -> str:
     names = [record.identity["branch"] for record in records if "branch" in record.identity]
     return str(names[0]) if names else branch
+
+
+def _branch_texts(branches: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:
+    """Names branches by method and changed flags; by their folders where that says too little."""
+    texts = {}
+    for branch, records in branches.items():
+        method = _method_name(records, branch)
+        changes = next((dict(record.details.get("changes", {})) for record in records), {})
+        flags = [f"{name}={value}" for name, value in sorted(changes.items())]
+        is_plain = branch.split("-")[0] == method
+        texts[branch] = ", ".join([method.replace("_", " "), *flags]) if is_plain else branch
+    counts = Counter(texts.values())
+    return {branch: text if counts[text] == 1 else branch for branch, text in texts.items()}
 
 
 def _method(

@@ -25,10 +25,12 @@ class Start:
     Attributes:
       state: weights, optimizer and step; the mask is yet to be applied to the weights.
       mask: what remains.
+      rewind_optimizer: whether training begins with the state's optimizer slots, not fresh ones.
     """
 
     state: NetworkState
     mask: Mask
+    rewind_optimizer: bool = False
 
     def with_weights(self, weights: Weights) -> Start:
         """The same step and mask with other weights."""
@@ -70,19 +72,21 @@ class Origin:
         Args:
           **changes: fields of `Variant`.
         """
-        variant = replace(self.variant, **changes)
-        return replace(self.start, state=variant.start(self.journal, self.level))
+        return self._trained_as(replace(self.variant, **changes))
 
     def pruned_from(self, prune_from: str) -> Start:
-        """The level's first weights, with a mask of as many weights of another network.
+        """A mask of as many weights of another network, trained as the run trains what it prunes.
 
         Args:
           prune_from: as in `Variant`.
         """
         variant = replace(self.variant, prune_from=prune_from)
+        if prune_from == "rewind_step":
+            # Pruned before training, it has no trained weights to go on from.
+            variant = replace(variant, retraining="rewind_weights")
         weights, mask = variant.judged(self.journal, self.level)
         evidence = self.evidence(self.level)
-        return self.start.with_mask(
+        return self._trained_as(variant).with_mask(
             prune_by_score(self.method, self.plan, weights, mask, self.level, evidence)
         )
 
@@ -95,3 +99,9 @@ class Origin:
         if self.other_journal is None:
             raise ValueError("--other_run is not given: the run folder whose masks are taken.")
         return self.other_journal.load(self.level)[1]
+
+    def _trained_as(self, variant: Variant) -> Start:
+        state = variant.start(self.journal, self.level)
+        # The slots of the rewind step belong to its weights.
+        rewinds = self.start.rewind_optimizer and variant.retraining == "rewind_weights"
+        return replace(self.start, state=state, rewind_optimizer=rewinds)

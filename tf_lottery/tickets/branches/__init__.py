@@ -1,8 +1,8 @@
 """Controls that start from a level of an experiment and change one thing of it.
 
 A branch is a file with a function of the same name, `(origin: Origin) -> Start`; that is all it
-takes for `--branch` to know it. `first_level` on the function, 0 by default, says from which level
-on there is such a branch.
+takes for `--branch` to know it. A decorator says what is special about it: `pruned_levels_only`,
+`compares_runs`.
 """
 
 import importlib
@@ -41,3 +41,14 @@ def pruned_levels_only(branch: Branch) -> Branch:
 def first_level(branch: Branch) -> int:
     """The lowest level that a branch can start from."""
     return getattr(branch, "first_level", 0)
+
+
+def compares_runs(branch: Branch) -> Branch:
+    """Marks a branch that takes something from another run."""
+    branch.compares_runs = True
+    return branch
+
+
+def takes_other_run(branch: Branch) -> bool:
+    """Whether a branch takes something from another run."""
+    return getattr(branch, "compares_runs", False)

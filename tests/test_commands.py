@@ -1,0 +1,271 @@
+"""What main.py is asked to do: from flags to commands."""
+
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from tf_lottery.commands import (
+    Command,
+    ListRuns,
+    RunBranches,
+    RunExperiments,
+    WriteReport,
+    command_from_flags,
+    define_flags,
+)
+from tf_lottery.config import ExperimentConfig, config_from_values
+from tf_lottery.flags import flags_text
+
+
+def command(*arguments: str) -> Command:
+    values = flags.FlagValues()
+    define_flags(values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    values(["main.py", *arguments])
+    return command_from_flags(values)
+
+
+def experiments(*arguments: str) -> tuple[ExperimentConfig, ...]:
+    asked = command(*arguments)
+    assert isinstance(asked, RunExperiments)
+    return asked.configs
+
+
+def names(*arguments: str) -> list[str]:
+    return [config.name for config in experiments(*arguments)]
+
+
+def test_without_flags_the_default_experiment_is_run():
+    assert command() == RunExperiments((ExperimentConfig(),))
+
+
+@pytest.mark.parametrize("kind", ["lottery", "train"])
+def test_an_experiment_is_what_its_flags_say(kind: str):
+    flags_given = (f"--experiment={kind}", "--levels=3", "--replicate=2", "--rewind_step=5%")
+    expected = {"experiment": kind, "levels": 3, "replicate": 2, "rewind_step": "5%"}
+    assert experiments(*flags_given) == (config_from_values(expected),)
+
+
+def test_replicates_differ_in_nothing_but_their_number():
+    configs = experiments("--replicates=4,1-2", "--levels=3", "--replicate=7")
+    expected = [config_from_values({"levels": 3, "replicate": number}) for number in (1, 2, 4)]
+    assert list(configs) == expected
+
+
+def test_a_sweep_runs_each_value_under_a_name_of_its_own():
+    configs = experiments("--sweep=rewind_step:0it,30it", "--name=study", "--levels=3")
+    assert list(configs) == [
+        config_from_values({"name": f"study_rewind_step_{step}", "rewind_step": step, "levels": 3})
+        for step in ("0it", "30it")
+    ]
+
+
+def test_a_swept_value_comes_before_one_that_is_given_alone():
+    assert [c.pruning.levels for c in experiments("--levels=7", "--sweep=levels:1,2")] == [1, 2]
+
+
+def test_swept_values_have_the_types_of_their_flags():
+    configs = experiments("--sweep=rewind_optimizer:true,false", "--sweep=learning_rate:1e-3,1")
+    found = [(c.pruning.rewind_optimizer, c.training.learning_rate) for c in configs]
+    assert found == [(True, 1e-3), (True, 1.0), (False, 1e-3), (False, 1.0)]
+    assert all(isinstance(rate, float) for _, rate in found)
+
+
+def test_several_sweeps_give_all_combinations_each_with_all_replicates():
+    configs = experiments(
+        "--name=s", "--sweep=levels:1,2", "--sweep= --score : random, snip ", "--replicates=1-2"
+    )
+    found = [(c.name, c.pruning.levels, c.pruning.score, c.seeds.replicate) for c in configs]
+    assert found == [
+        (f"s_levels_{levels}_score_{score}", levels, score, replicate)
+        for levels in (1, 2)
+        for score in ("random", "snip")
+        for replicate in (1, 2)
+    ]
+    assert len({config.run_path for config in configs}) == 8
+
+
+def test_quotes_hold_a_value_with_commas_together():
+    configs = experiments('--sweep=pruning_rates:"0.5,0.25", 0.2,"0.4, 0.3"', "--name=a")
+    assert [c.pruning.pruning_rates for c in configs] == ["0.5,0.25", "0.2", "0.4, 0.3"]
+    assert [c.pruning.rates for c in configs] == [(0.5, 0.25), (0.2,), (0.4, 0.3)]
+    assert [c.name for c in configs] == [
+        "a_pruning_rates_0.5_0.25", "a_pruning_rates_0.2", "a_pruning_rates_0.4__0.3"
+    ]  # fmt: skip
+
+
+def test_an_empty_value_in_quotes_is_the_default_of_a_text():
+    configs = experiments('--sweep=pruning_rates:"",0.5')
+    assert [config.pruning.rates for config in configs] == [0.2, (0.5,)]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "endings"),
+    [
+        ("rewind_step:1%,2ep", ["rewind_step_1_", "rewind_step_2ep"]),
+        ("structure:weights,units", ["structure_weights", "structure_units"]),
+        ("learning_rate:1e-3,+1", ["learning_rate_1e-3", "learning_rate__1"]),
+        ("dataset:cifar10:3.0.2,mnist", ["dataset_cifar10_3.0.2", "dataset_mnist"]),
+        ("dataset:../a b/ü", ["dataset_.._a_b__"]),
+    ],
+)
+def test_names_of_sweeps_are_names_of_folders(sweep: str, endings: list[str], tmp_path: Path):
+    configs = experiments(f"--sweep={sweep}", "--name=run", f"--workdir={tmp_path}")
+    assert [config.name for config in configs] == [f"run_{ending}" for ending in endings]
+    for config in configs:
+        assert config.run_path.resolve().parent.parent == tmp_path.resolve()
+
+
+def test_a_sweep_of_a_run_without_a_name_begins_with_its_data_and_network():
+    assert names("--model=lenet_9", "--sweep=levels:1") == ["digits_lenet_9_levels_1"]
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "message"),
+    [
+        (["levels"], r"--sweep=levels: write FLAG:VALUE,VALUE"),
+        (["levels:"], r"--sweep=levels:: write FLAG"),
+        (["levels: "], r"--sweep=levels: : write FLAG"),
+        ([""], r"--sweep=: write FLAG"),
+        (["learning_rat:1"], r"--sweep=learning_rat:1: .*that the results depend on"),
+        (["workdir:a,b"], r"--sweep=workdir:a,b: .*that the results depend on"),
+        (["name:a,b"], r"--sweep=name:a,b: .*that the results depend on"),
+        (["replicate:1,2"], r"--sweep=replicate:1,2: .*that the results depend on"),
+        (["branch_seed:1,2"], r"--sweep=branch_seed:1,2: .*that the results depend on"),
+        (["tolerance:1,2"], r"--sweep=tolerance:1,2: .*that the results depend on"),
+        (["levels:1,,2"], r"--sweep=levels:1,,2: flag --levels=: "),
+        (["levels:1,many"], r"--sweep=levels:1,many: flag --levels=many: "),
+        (["levels:0-5,8"], r"--sweep=levels:0-5,8: 0-5 is not a number of prunings"),
+        (["pruning_rate:0.2,fast"], r"--sweep=pruning_rate:0.2,fast: flag --pruning_rate=fast"),
+        (["optimizer:adam,lion"], r"--sweep=optimizer:adam,lion: .*lion: .*sgd\|adam\|adamw"),
+        (["rewind_optimizer:maybe"], r"--sweep=rewind_optimizer:maybe: .*rewind_optimizer=maybe"),
+        (["pruning_rate:0.2,2"], r"--pruning_rate=2\.0 is out of range: use a fraction"),
+        (["target_density:0.5,0"], r"--target_density=0\.0 is out of range"),
+        (['pruning_rates:"0.5,0.2'], r'--sweep=pruning_rates:"0\.5,0\.2: .*double quotes'),
+        (["levels:1", "levels:2"], r"--sweep=levels:2: another --sweep has --levels"),
+        (["levels:1", "--levels:2"], r"--sweep=--levels:2: another --sweep has --levels"),
+        (["levels:1,2,1"], r"--sweep: two of the runs would be named \w+_levels_1;"),
+        (["dataset:a/b,a_b"], r"--sweep: two of the runs would be named \w+_dataset_a_b;"),
+    ],
+    ids=str,
+)
+def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
+    with pytest.raises(ValueError, match=message):
+        command(*(f"--sweep={sweep}" for sweep in sweeps))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--replicates=0-2"], r"^--replicates=0-2: replicates are numbered from 1"),
+        (["--replicates=two"], r"^--replicates=two: 'two' is neither a number nor a range"),
+        (["--replicates="], r"^--replicates=: '' is neither"),
+        (["--replicates=3-1"], r"^--replicates=3-1: '3-1' is neither"),
+        (["--levels=0-3"], r"^--levels=0-3 names several levels, for --experiment=branch"),
+        (["--pruning_rate=2"], r"^--pruning_rate=2\.0 is out of range"),
+        (["--export_dir=x", "--replicates=1-2"], r"^--export_dir=x takes one ticket, .* 2 runs"),
+        (["--export_dir=x", "--sweep=levels:1,2,3"], r"^--export_dir=x takes one ticket, .* 3"),
+        (["--experiment=branch", "--branch=retrain"], r"^--experiment=branch needs --run=WORKDIR"),
+        (["--experiment=report"], r"^--experiment=report needs --run=WORKDIR/NAME"),
+        (["--experiment=branch", "--run=a"], r"^--branch=None: name the branches"),
+        (["--experiment=branch", "--run=a", "--branch=a,,b"], r"^--branch=a,,b: name the branches"),
+        (
+            ["--experiment=branch", "--run=a", "--branch=retrain", "--replicates=x"],
+            r"^--replicates=x: 'x' is neither",
+        ),
+        (["--experiment=report", "--run=a", "--tolerance=101"], r"^--tolerance=101.0 .*0 to 100"),
+        (["--experiment=report", "--run=a", "--tolerance=-1"], r"^--tolerance=-1.0 .*0 to 100"),
+        (["--experiment=report", "--run=a", "--tolerance=nan"], r"^--tolerance=nan .*0 to 100"),
+    ],
+    ids=" ".join,
+)
+def test_values_of_no_sense_are_refused(arguments: list[str], message: str):
+    with pytest.raises(ValueError, match=message):
+        command(*arguments)
+
+
+@pytest.mark.parametrize("levels", ["many", "1-", "3-1", "1,,2", "-1-2"])
+def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: str):
+    with pytest.raises(flags.Error, match=f"--levels={levels}"):
+        command(f"--levels={levels}")
+
+
+@pytest.mark.parametrize(
+    ("flag", "kinds"),
+    [
+        ("--run=a", ["lottery", "train", "list"]),
+        ("--branch=retrain", ["lottery", "train", "report", "list"]),
+        ("--branch_seed=1", ["lottery", "train", "report", "list"]),
+        ("--other_run=a", ["lottery", "train", "report", "list"]),
+        ("--replicates=1-2", ["report", "list"]),
+        ("--sweep=levels:1,2", ["branch", "report", "list"]),
+        ("--report_dir=a", ["lottery", "train", "branch", "list"]),
+        ("--tolerance=1", ["lottery", "train", "branch", "list"]),
+    ],
+)
+def test_flags_of_no_use_are_refused(flag: str, kinds: list[str]):
+    for kind in kinds:
+        needed = {"branch": ["--run=b", "--branch=retrain"], "report": ["--run=b"]}
+        given = flag if flag.startswith("--run") else flag.partition("=")[0] + "="
+        with pytest.raises(ValueError, match=f"^{given}.* is for --experiment=") as error:
+            command(f"--experiment={kind}", *needed.get(kind, []), flag)
+        assert f"but --experiment={kind} was given" in str(error.value)
+        assert "['" not in str(error.value)
+
+
+def test_the_flag_file_of_a_run_replays_it_and_may_be_changed(tmp_path: Path):
+    config = config_from_values(
+        {"workdir": str(tmp_path), "levels": 3, "target_density": 0.1, "structure": "units",
+         "score": "snip", "retraining": "fine_tune", "prune_from": "dense", "replicate": 2,
+         "first_layer_pruning_rate": 0.0, "score_examples": 10}
+    )  # fmt: skip
+    path = tmp_path / "flags.cfg"
+    path.write_text(flags_text(config))
+    assert command(f"--flagfile={path}") == RunExperiments((config,))
+    changed = experiments(f"--flagfile={path}", "--sweep=score:random", "--replicates=3")
+    values = {"score": "random", "name": f"{config.name}_score_random", "replicate": 3}
+    given = {name: value for name, value in config.identity().items() if name not in values}
+    assert changed == (config_from_values({"workdir": str(tmp_path), **given, **values}),)
+
+
+def test_the_flag_file_of_rates_of_levels_replays_them(tmp_path: Path):
+    config = config_from_values({"workdir": str(tmp_path), "pruning_rates": "0.5, 0.25"})
+    path = tmp_path / "flags.cfg"
+    path.write_text(flags_text(config))
+    assert experiments(f"--flagfile={path}") == (config,)
+
+
+def test_branches_take_runs_levels_and_replicates():
+    asked = command(
+        *("--experiment=branch", "--run=~/a", "--run=b/replicate_1", "--levels=4,0-2"),
+        *("--branch=retrain, one_shot", "--replicates=3,1", "--train_steps=5it", "--branch_seed=2"),
+    )
+    assert asked == RunBranches(
+        runs=(Path.home() / "a", Path("b/replicate_1")),
+        replicates=(1, 3),
+        branches=("retrain", "one_shot"),
+        levels=(0, 1, 2, 4),
+        changes={"train_steps": "5it", "branch_seed": 2},
+    )
+
+
+def test_branches_take_all_levels_and_replicates_unless_told():
+    needed = ("--experiment=branch", "--run=a", "--branch=retrain")
+    assert command(*needed) == RunBranches((Path("a"),), None, ("retrain",), None, {})
+    one = command(*needed, "--levels=3", "--replicate=2")
+    assert one == RunBranches((Path("a"),), (2,), ("retrain",), (3,), {})
+
+
+def test_reports_take_their_tolerance_in_points():
+    needed = ("--experiment=report", "--run=a", "--run=~/b")
+    runs = (Path("a"), Path.home() / "b")
+    assert command(*needed) == WriteReport(runs, None, None)
+    more = command(*needed, "--tolerance=0.5", "--report_dir=~/page")
+    assert more == WriteReport(runs, Path.home() / "page", 0.005)
+    assert command(*needed, "--tolerance=0").tolerance == 0
+
+
+def test_lists_take_a_folder():
+    assert command("--experiment=list") == ListRuns(Path("runs"))
+    assert command("--experiment=list", "--workdir=~/w") == ListRuns(Path.home() / "w")
