@@ -57,6 +57,7 @@ def test_configurations_cannot_be_changed():
         {"first_layer_pruning_rate": 1.0}, {"score_examples": 0}, {"branch_seed": -1},
         {"structure": "blocks"}, {"structure": "2:4", "levels": 2, "pruning_rate": 0.5},
         {"structure": "2:4", "levels": 1}, {"output_pruning_rate": 0.1, "structure": "units"},
+        {"conv_pruning_rate": 0.2, "structure": "2:4", "levels": 1, "pruning_rate": 0.5},
         {"prune_from": "scratch"}, {"retraining": "fine_tune", "prune_from": "rewind_step"},
         {"rewind_optimizer": True, "retraining": "rewind_learning_rate"},
         {"name": "../escape"}, {"name": ".hidden"}, {"name": "a/b"}, {"name": ""},

@@ -33,7 +33,7 @@ def test_numbers_come_in_rising_order_and_once(text: str, numbers: list[int]):
     ],
 )  # fmt: skip
 def test_what_is_no_set_is_refused_with_the_part_that_is_wrong(text: str, part: str):
-    with pytest.raises(ValueError, match="^--levels=") as error:
+    with pytest.raises(ValueError, match=r"^--levels=") as error:
         parse_ranges(text, "--levels")
     assert str(error.value).startswith(f"--levels={text}: {part!r} is neither a number nor a range")
     assert "'0-5,8'" in str(error.value)

@@ -156,10 +156,11 @@ def _refuse_useless_flags(kind: str, flag_values: flags.FlagValues) -> None:
     for name, kinds in _ONLY_FOR.items():
         flag = flag_values[name]
         if flag.present and flag.value != flag.default and kind not in kinds:
-            given = flag.value if isinstance(flag.value, list) else [flag.value]
+            values = flag.value if isinstance(flag.value, list) else [flag.value]
+            given = " ".join(f"--{name}={value}" for value in values)
             raise ValueError(
-                f"{' '.join(f'--{name}={value}' for value in given)} is for --experiment={' or '.join(kinds)}, but "
-                f"--experiment={kind} was given."
+                f"{given} is for --experiment={' or '.join(kinds)}, but --experiment={kind} was "
+                "given."
             )
 
 

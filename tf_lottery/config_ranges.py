@@ -196,6 +196,14 @@ def _check_structure(pruning: PruningConfig) -> None:
         pruning.structure,
         "it halves the weights once, so use --levels=1 --pruning_rate=0.5",
     )
+    for flag in ("conv_pruning_rate", "first_layer_pruning_rate", "output_pruning_rate"):
+        rate = getattr(pruning, flag)
+        _require(
+            pruning.structure != "2:4" or rate in (None, 0, 0.5),
+            flag,
+            rate,
+            "--structure=2:4 halves a layer or leaves it dense; use 0, or leave it out",
+        )
     _require(
         pruning.structure != "units" or not pruning.output_pruning_rate,
         "output_pruning_rate",

@@ -22,10 +22,11 @@ class _NumberOrRanges(flags.ArgumentParser):
 
     def parse(self, argument: str | int) -> int | str:
         text = str(argument).strip()
-        if text.isdecimal():
+        try:
             return int(text)
-        parse_ranges(text, "--levels")
-        return text
+        except ValueError:
+            parse_ranges(text, "--levels")
+            return text
 
 
 def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:

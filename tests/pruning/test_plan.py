@@ -189,3 +189,77 @@ def test_magnitude_ranks_by_absolute_value():
     scores = magnitude(weights, Mask({"k": np.ones(3, bool)}))
     assert list(scores) == ["k"]
     assert scores["k"].tolist() == [3.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+def test_rounds_lead_to_a_level_in_equal_ratios(scope: str):
+    rng = np.random.default_rng(0)
+    scores = {"a": rng.random((40, 30)), "b": rng.random(500)}
+    plan = PruningPlan.build({"a": 1200, "b": 500}, {"a": 0.6, "b": 0.6}, scope)
+    start = plan.prune(scores, Mask.ones_like(scores), 1)
+    mask, counts = start, [start.remaining]
+    for rounds_left in range(5, 0, -1):
+        pruned = plan.prune(scores, mask, 2, progress=1 / rounds_left)
+        assert not any(np.any(pruned[name] & ~mask[name]) for name in mask)
+        mask = pruned
+        counts.append(mask.remaining)
+    ratio = 0.4 ** (1 / 5)
+    np.testing.assert_allclose(np.divide(counts[1:], counts[:-1]), ratio, atol=0.01)
+    assert counts[-1] == plan.remaining(2)
+    assert mask == plan.prune(scores, start, 2), "the scores did not change on the way"
+
+
+def test_a_round_counts_from_what_is_left_and_not_from_the_dense_network():
+    scores = {"a": np.arange(100.0)}
+    plan = PruningPlan.build({"a": 100}, {"a": 0.75}, "global")
+    assert plan.prune(scores, Mask.ones_like(scores), 1, progress=0.5).remaining == 50
+    half = Mask({"a": np.arange(100) % 2 == 0})
+    assert plan.prune(scores, half, 1, progress=0.5).remaining == round(50 * (25 / 50) ** 0.5)
+
+
+def test_units_of_a_plan_go_as_a_whole_and_near_to_its_count():
+    rng = np.random.default_rng(1)
+    scores = {"a": rng.random((30, 40)), "b": rng.random((40, 8)), "c": rng.random((3, 3, 4, 10))}
+    sizes = sizes_of({name: array.shape for name, array in scores.items()})
+    axes, unit_sizes = {"a": (-1,), "b": (0,), "c": (-1,)}, {"a": 30, "b": 8, "c": 36}
+    rates = dict.fromkeys(sizes, 0.3)
+    plan = PruningPlan.build(sizes, rates, "global", "units", axes, unit_sizes)
+    mask = Mask.ones_like(scores)
+    for level in (1, 2, 3):
+        new = plan.prune(scores, mask, level)
+        assert abs(new.remaining - plan.remaining(level)) <= 36 / 2
+        for name, unit in axes.items():
+            by_unit = np.moveaxis(new[name], unit, (-1,)).reshape(-1, scores[name].shape[unit[0]])
+            assert np.array_equal(by_unit.any(axis=0), by_unit.all(axis=0)), name
+            assert not np.any(new[name] & ~mask[name])
+        mask = new
+
+
+def test_two_of_four_are_kept_in_pruned_groups_alone():
+    rng = np.random.default_rng(2)
+    scores = {"a": rng.random((8, 5)), "b": rng.random((12, 3)), "dense": rng.random((4, 4))}
+    sizes = sizes_of({name: array.shape for name, array in scores.items()})
+    rates = {"a": 0.5, "b": 0.5, "dense": 0.0}
+    axes = dict.fromkeys(sizes, (-1,))
+    plan = PruningPlan.build(sizes, rates, "global", "2:4", axes)
+    mask = plan.prune(scores, Mask.ones_like(scores), 1)
+    assert mask["dense"].all()
+    for name in ("a", "b"):
+        rows = scores[name].reshape(-1, 4, scores[name].shape[1])
+        highest = rows >= np.sort(rows, axis=1)[:, 2:3]
+        np.testing.assert_array_equal(mask[name], highest.reshape(scores[name].shape))
+    assert mask.remaining == plan.remaining(1)
+    on_the_way = plan.prune(scores, Mask.ones_like(scores), 1, progress=0.5)
+    assert on_the_way == Mask.ones_like(scores)
+
+
+def test_unknown_structures_are_refused():
+    with pytest.raises(ValueError, match=r"structure='blocks'.*weights, units, 2:4"):
+        PruningPlan.build({"a": 4}, {"a": 0.5}, "global", "blocks")
+
+
+def test_rates_of_levels_group_the_weights_that_have_the_same():
+    sizes, rates = {"a": 1000, "b": 1000, "c": 100}, {"a": (0.5, 0.2), "b": (0.5, 0.2), "c": 0.1}
+    plan = PruningPlan.build(sizes, rates, "global")
+    assert [group.names for group in plan.groups] == [("a", "b"), ("c",)]
+    assert [plan.remaining(level) for level in range(4)] == [2100, 1090, 881, 713]

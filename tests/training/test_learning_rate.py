@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.config import TrainingConfig
-from tf_lottery.training.learning_rate import LinearWarmup, learning_rate_schedule
+from tf_lottery.training.learning_rate import HeldAtEnd, LinearWarmup, learning_rate_schedule
 
 PEAK, FINAL, STEPS, WARMUP = 0.4, 0.004, 450_000, 25_000
 MILESTONES = {"lr_schedule": "step", "lr_milestones": "32000it,48000it"}
@@ -178,3 +178,44 @@ def test_milestones_that_do_not_fit(milestones: str, warmup: str, message: str):
 def test_warmups_that_do_not_fit(kind: str, warmup: str, message: str):
     with pytest.raises(ValueError, match=message):
         schedule(1000, 100, lr_schedule=kind, warmup_steps=warmup)
+
+
+@pytest.mark.parametrize("warmup", [0, WARMUP])
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_held_rate_is_the_schedules_own_until_the_end_and_then_stays(kind: str, warmup: int):
+    rate = of_kind(kind, warmup)
+    held = HeldAtEnd(rate, STEPS - 1)
+    points = [point for point in POINTS if point < STEPS]
+    assert rates(held, points) == rates(rate, points)
+    last = rates(rate, [STEPS - 1])
+    assert rates(held, [STEPS, STEPS + 1, 2 * STEPS, 2**31 - 1]) == last * 4
+    np.testing.assert_allclose(last, expected(kind, STEPS - 1, warmup), rtol=0, atol=1e-6 * PEAK)
+
+
+def test_a_rate_held_before_the_end_does_not_fall_on():
+    held = HeldAtEnd(schedule(10, learning_rate=1.0, lr_schedule="linear"), 3)
+    np.testing.assert_allclose(rates(held, [0, 2, 3, 4, 10]), [1, 0.8, 0.7, 0.7, 0.7], rtol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_held_rate_in_compiled_code_that_reads_the_counter(jit_compile: bool):
+    held, counter = HeldAtEnd(of_kind("cosine", WARMUP), STEPS - 1), tf.Variable(0, dtype=tf.int64)
+    ask = tf.function(lambda: held(counter), jit_compile=jit_compile)
+    for point in (WARMUP - 1, STEPS - 1, STEPS, 3 * STEPS):
+        counter.assign(point)
+        formula = expected("cosine", min(point, STEPS - 1), WARMUP)
+        np.testing.assert_allclose(ask(), formula, rtol=0, atol=1e-6 * PEAK)
+
+
+@pytest.mark.parametrize("warmup", [0, WARMUP])
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_held_rate_comes_back_within_its_optimizer_and_more_than_once(kind: str, warmup: int):
+    """Each level begins with an optimizer made of one description."""
+    held = HeldAtEnd(of_kind(kind, warmup), STEPS - 1)
+    config = keras.optimizers.SGD(held).get_config()
+    assert json.loads(json.dumps(config)) == config
+    for _ in range(3):
+        copy = keras.optimizers.SGD.from_config(dict(config))._learning_rate
+        assert isinstance(copy, HeldAtEnd)
+        assert copy.get_config() == held.get_config()
+        assert rates(copy, POINTS) == rates(held, POINTS)

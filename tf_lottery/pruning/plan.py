@@ -25,11 +25,13 @@ class Group:
       names: weight names, in the order of the network.
       size: number of weights in all of them.
       schedule: gives the number that remains at each level.
+      floor: the fewest that can remain.
     """
 
     names: tuple[str, ...]
     size: int
     schedule: IMPSchedule
+    floor: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class PruningPlan:
         scope: str,
         structure: str = "weights",
         unit_axes: Mapping[str, tuple[int, ...]] | None = None,
+        unit_sizes: Mapping[str, int] | None = None,
     ) -> "PruningPlan":
         """Groups the weights of a network.
 
@@ -65,6 +68,8 @@ class PruningPlan:
             ranked together, since a single ranking cannot remove two different fractions.
           structure: "weights", "units" or "2:4".
           unit_axes: weight name to the axes that count output units; "weights" needs none.
+          unit_sizes: weight name to the number of weights of a unit, of which one remains of each
+            array; only for "units".
 
         Raises:
           ValueError: if the scope or the structure is unknown, or there is nothing to prune.
@@ -82,7 +87,12 @@ class PruningPlan:
             members.setdefault(rates[name] if scope == "global" else name, []).append(name)
         return cls(
             tuple(
-                Group(tuple(names), sum(sizes[n] for n in names), IMPSchedule(rates[names[0]]))
+                Group(
+                    tuple(names),
+                    sum(sizes[name] for name in names),
+                    IMPSchedule(rates[names[0]]),
+                    sum(unit_sizes[name] for name in names) if structure == "units" else 1,
+                )
                 for names in members.values()
             ),
             structure,
@@ -136,20 +146,23 @@ class PruningPlan:
         return replace(self, groups=tuple(groups)), levels
 
     def check(self, levels: int) -> None:
-        """Checks that something is left of every group after `levels` prunings.
+        """Checks that enough is left of every group after `levels` prunings.
 
         Raises:
-          ValueError: if a level would leave no weight in a group; says how many are possible.
+          ValueError: if a level would leave no weight in a group, or fewer than a unit of each
+            array; says how many are possible.
         """
         for group in self.groups:
-            level = next(
-                (n for n in range(levels + 1) if group.schedule.remaining(group.size, n) < 1), None
-            )
+            counts = [group.schedule.remaining(group.size, level) for level in range(levels + 1)]
+            level = next((n for n, count in enumerate(counts) if count < group.floor), None)
             if level is not None:
                 names = ", ".join(group.names)
+                kept = "none" if group.floor == 1 else f"only {counts[level]}"
+                least = "" if group.floor == 1 else f", but a unit of each has {group.floor}"
                 raise ValueError(
-                    f"levels={levels}: none of the {group.size} weights of {names} would remain "
-                    f"at level {level}; use at most {level - 1} levels or a lower pruning rate."
+                    f"levels={levels}: {kept} of the {group.size} weights of {names} would remain "
+                    f"at level {level}{least}; use at most {level - 1} levels or a lower pruning "
+                    "rate."
                 )
 
     def prune(

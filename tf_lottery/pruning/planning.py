@@ -59,4 +59,10 @@ def pruning_plan(
         scope,
         structure,
         axes,
+        {name: _unit_size(weight.shape, axes[name]) for name, weight in variables.items()},
     )
+
+
+def _unit_size(shape: Sequence[int], unit_axes: tuple[int, ...]) -> int:
+    """Number of weights that go into each unit of a kernel."""
+    return int(np.prod(shape)) // int(np.prod([shape[axis] for axis in unit_axes]))

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from tf_lottery.report.formats import (
     format_accuracy,
@@ -13,6 +11,7 @@ from tf_lottery.report.formats import (
     format_points,
 )
 from tf_lottery.report.summary import LevelSummary
+from tf_lottery.report.table import table_of_numbers
 
 _HEADERS = (
     "level",
@@ -40,9 +39,7 @@ def print_branch(
     """
     console = console or Console()
     by_level = {ticket.level: ticket for ticket in tickets}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for header in _HEADERS:
-        table.add_column(header, justify="right", vertical="bottom", overflow="fold")
+    table = table_of_numbers(_HEADERS)
     for summary in summaries:
         ticket = by_level.get(summary.level)
         accuracy = ticket.test_accuracy if ticket else None

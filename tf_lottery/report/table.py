@@ -38,14 +38,20 @@ def summary_table(summaries: Sequence[LevelSummary], tolerance: float = 0.0) -> 
     Returns:
       The table: 80 columns wide at most for networks of up to 999 million weights.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for header in _HEADERS:
-        # "fold" breaks a text that is too wide where the default would cut it short.
-        table.add_column(header, justify="right", vertical="bottom", overflow="fold")
+    table = table_of_numbers(_HEADERS)
     dense = dense_summary(summaries)
     matching = sparsest_matching(summaries, tolerance)
     for summary in summaries:
         table.add_row(*_cells(summary, dense), style="bold" if summary is matching else None)
+    return table
+
+
+def table_of_numbers(headers: Sequence[str]) -> Table:
+    """Returns an empty table whose columns have these headers and are flush right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for header in headers:
+        # "fold" breaks a text that is too wide where the default would cut it short.
+        table.add_column(header, justify="right", vertical="bottom", overflow="fold")
     return table
 
 

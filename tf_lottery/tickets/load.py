@@ -61,7 +61,7 @@ def load_ticket(
       run: a run folder, WORKDIR/NAME/replicate_R.
       level: a finished level; 0 is the dense network.
       weights: "trained", or "rewind" for those of the rewind step, from which levels after the
-        first are trained.
+        first are trained (with `--retraining=rewind_weights`).
 
     Returns:
       A prunable model that holds the level's mask; maps raw pixels

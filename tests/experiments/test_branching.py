@@ -1,0 +1,228 @@
+"""Branches train as their experiment does, but for what they change; bit for bit."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import tf_lottery
+from tf_lottery.data import Epoch, epoch_order, load_dataset
+from tf_lottery.experiments.branching import run_branch
+from tf_lottery.store.atomic import is_leftover
+from tf_lottery.store.lock import exclusive
+from tf_lottery.store.tensors import load_tensors
+
+# Float32 weights do not feel it.
+NO_LEARNING = 1e-30
+
+
+def levels_in(outcome, *numbers):
+    """What an outcome says of the levels' masks, weights and metrics."""
+    levels = {f"level_{number}" for number in numbers}
+    found = {name: content for name, content in outcome.items() if name.split("/")[0] in levels}
+    assert len(found) == 5 * len(levels)
+    return found
+
+
+def weights_in(run, level):
+    return load_tensors(run / f"level_{level}" / "weights")
+
+
+def mask_in(run, level):
+    return tf_lottery.Mask.load(run / f"level_{level}" / "masks.npz")
+
+
+def rows_in(run, level):
+    with (run / f"level_{level}" / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"rewind_optimizer": True, "same_data_order": True},
+        {"retraining": "fine_tune", "lr_schedule": "linear"},
+        {"retraining": "rewind_learning_rate", "prune_from": "dense", "score": "snip"},
+    ],
+    ids=str,
+)
+def test_a_branch_without_changes_is_its_run_again(run_tiny, outcome_of, flags, tmp_path):
+    run = run_tiny(tmp_path, **flags)
+    run_branch(run, "retrain")
+    expected, found = outcome_of(run), outcome_of(run / "branches" / "retrain")
+    assert levels_in(found, 0, 1, 2) == levels_in(expected, 0, 1, 2)
+    assert found["summary.csv"] == expected["summary.csv"]
+
+
+def test_values_of_the_run_are_no_changes(copied_run, outcome_of):
+    run_branch(copied_run, "retrain", learning_rate=1.2e-3, batch_size=60)
+    (own,) = (copied_run / "branches").iterdir()
+    assert own.name == "retrain"
+    expected, found = outcome_of(copied_run), outcome_of(own)
+    assert levels_in(found, 0, 1, 2) == levels_in(expected, 0, 1, 2)
+    assert found["summary.csv"] == expected["summary.csv"]
+
+
+@pytest.mark.parametrize(
+    ("branch", "of", "flags", "levels"),
+    [
+        ("one_shot", {}, {"prune_from": "dense"}, (1, 2)),
+        (
+            "one_shot",
+            {"retraining": "rewind_learning_rate"},
+            {"prune_from": "dense", "retraining": "rewind_learning_rate"},
+            (1, 2),
+        ),
+        ("before_training", {}, {"prune_from": "rewind_step"}, (1, 2)),
+        # At later levels the run goes on from what it has retrained itself.
+        ("rewind_learning_rate", {}, {"retraining": "rewind_learning_rate", "levels": 1}, (1,)),
+        (
+            "fine_tune",
+            {"rewind_optimizer": True, "lr_schedule": "linear", "levels": 1},
+            {"retraining": "fine_tune", "lr_schedule": "linear", "levels": 1},
+            (1,),
+        ),
+    ],
+)
+def test_branches_that_are_runs_as_well(
+    copied_run, run_tiny, outcome_of, branch, of, flags, levels, tmp_path
+):
+    run = run_tiny(tmp_path / "run", **of) if of else copied_run
+    same = run_tiny(tmp_path / "same", **flags)
+    run_branch(run, branch, levels)
+    found = outcome_of(run / "branches" / branch)
+    assert levels_in(found, *levels) == levels_in(outcome_of(same), *levels)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learning_rate": 0.01, "optimizer": "sgd"},
+        {"batch_size": 30, "train_steps": "30it"},
+        {"data_seed": 7, "shift_crop": 1},
+    ],
+    ids=str,
+)
+def test_changes_train_as_a_run_with_these_flags(
+    copied_run, run_tiny, outcome_of, changes, tmp_path
+):
+    run_branch(copied_run, "retrain", [0], **changes)
+    label = "-".join(["retrain", *(f"{name}_{value}" for name, value in sorted(changes.items()))])
+    own = copied_run / "branches" / label
+    dense = run_tiny(tmp_path / "other", experiment="train", **changes)
+    assert levels_in(outcome_of(own), 0) == levels_in(outcome_of(dense), 0)
+    assert levels_in(outcome_of(own), 0) != levels_in(outcome_of(copied_run), 0)
+    assert json.loads((own / "config.json").read_text())["details"]["changes"] == changes
+
+
+@pytest.mark.parametrize("rewind_optimizer", [False, True])
+def test_a_branch_has_its_own_learning_rate(copied_run, run_tiny, rewind_optimizer, tmp_path):
+    run = run_tiny(tmp_path / "slots", rewind_optimizer=True) if rewind_optimizer else copied_run
+    run_branch(run, "retrain", [1], learning_rate=NO_LEARNING)
+    trained = weights_in(run / "branches" / "retrain-learning_rate_1e_30", 1)
+    rewound = load_tensors(run / "rewind" / "tensors")
+    early = {name: rewound[f"weights/{name}"] for name in trained}
+    for name, array in mask_in(run, 1).apply(early).items():
+        np.testing.assert_array_equal(trained[name], array)
+
+
+def test_random_reinitialization_changes_the_weights_alone(copied_run):
+    run_branch(copied_run, "random_reinitialization")
+    own = copied_run / "branches" / "random_reinitialization"
+    for level in range(3):
+        mask, weights = mask_in(own, level), weights_in(own, level)
+        assert mask == mask_in(copied_run, level)
+        for name, array in mask.items():
+            assert not np.any(weights[name][~array])
+            assert not np.any(np.signbit(weights[name][~array]))
+            assert not np.any((weights[name] == weights_in(copied_run, level)[name]) & array)
+        steps = [row["step"] for row in rows_in(own, level)]
+        assert steps == [row["step"] for row in rows_in(copied_run, level)]
+
+
+def test_new_weights_see_the_batches_of_the_level(copied_run):
+    """Without learning, the training loss is that of the last weights on the level's batches."""
+    run_branch(copied_run, "random_reinitialization", [2], learning_rate=NO_LEARNING)
+    own = copied_run / "branches" / "random_reinitialization-learning_rate_1e_30"
+    model = tf_lottery.load_ticket(own, 2)
+    data = load_dataset("digits", validation_examples=200, split_seed=0).train
+    order = epoch_order(Epoch(1, 2, 0), len(data))
+    for row, steps in zip(rows_in(own, 2), (slice(7, 10), slice(10, 20)), strict=False):
+        examples = order[steps.start * 60 : steps.stop * 60]
+        logits = model(data.images[examples].astype(np.float32)).numpy().astype(np.float64)
+        losses = np.log(np.exp(logits).sum(axis=1))
+        losses -= logits[np.arange(len(logits)), data.labels[examples]]
+        assert row["step"] == str(steps.stop)
+        assert float(row["train_loss"]) == pytest.approx(losses.mean(), rel=1e-5)
+
+
+def test_other_seeds_of_a_branch_are_other_branches(copied_run, outcome_of):
+    for seed in (0, 1):
+        run_branch(copied_run, "random_mask", [1], branch_seed=seed)
+    own = copied_run / "branches"
+    assert {path.name for path in own.iterdir()} == {"random_mask", "random_mask-branch_seed_1"}
+    assert mask_in(own / "random_mask", 1) != mask_in(own / "random_mask-branch_seed_1", 1)
+
+
+def test_the_mask_of_another_replicate(copied_run, run_tiny, tmp_path, monkeypatch):
+    other = run_tiny(tmp_path, replicate=2)
+    monkeypatch.chdir(tmp_path)
+    run_branch(copied_run, "mask_of_replicate", [1, 2], other_run="tiny/replicate_2")
+    own = copied_run / "branches" / "mask_of_replicate-tiny_replicate_2"
+    for level in (1, 2):
+        assert mask_in(own, level) == mask_in(other, level) != mask_in(copied_run, level)
+    flags = (own / "flags.cfg").read_text().splitlines()
+    assert f"--other_run={other}" in flags
+
+
+def test_the_run_folder_is_left_as_it_was(copied_run, snapshot):
+    before = snapshot(copied_run)
+    run_branch(copied_run, "signed_constant", [2])
+    after = snapshot(copied_run)
+    own = {name for name in after if name.startswith("branches/signed_constant/")}
+    assert len(own) > 7
+    assert {name: seen for name, seen in after.items() if name not in own} == before
+
+
+def test_finished_levels_of_a_running_experiment(half_run, snapshot, outcome_of, capsys):
+    before = snapshot(half_run)
+    with exclusive(half_run):
+        rows = run_branch(half_run, "retrain")
+    assert [row.level for row in rows] == [0, 1]
+    output = capsys.readouterr().out
+    for row in rows:
+        assert output.count(f"{row.test_accuracy:.2%}") >= 2, "the ticket is shown beside it"
+    after = snapshot(half_run)
+    assert {n: seen for n, seen in after.items() if not n.startswith("branches/")} == before
+    found = outcome_of(half_run / "branches" / "retrain")
+    assert levels_in(found, 0, 1) == levels_in(outcome_of(half_run), 0, 1)
+
+
+def test_a_run_that_goes_on_leaves_unfinished_branches_alone(half_run, run_tiny, snapshot):
+    unfinished = half_run / "branches" / "retrain" / "level_1" / "weights.tmp-0123456789ab"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_text("half of it")
+    own_leftover = half_run / "level_1" / "weights.tmp-0123456789ab"
+    own_leftover.write_text("half of it")
+    before = snapshot(half_run / "branches")
+    run_tiny(half_run.parents[1])
+    assert (half_run / "level_2" / "level.json").exists()
+    assert snapshot(half_run / "branches") == before
+    assert not any(is_leftover(path.name) for path in (half_run / "level_1").iterdir())
+
+
+def test_levels_are_added_and_not_done_again(copied_run, snapshot, outcome_of, capsys):
+    own = copied_run / "branches" / "random_mask"
+    run_branch(copied_run, "random_mask", [2])
+    before = snapshot(own)
+    capsys.readouterr()
+    rows = run_branch(copied_run, "random_mask", [1, 2])
+    after = snapshot(own)
+    assert [row.level for row in rows] == [1, 2]
+    assert "level 2 is complete already" in capsys.readouterr().out
+    done = {name for name in before if name.startswith(("level_2", "tensorboard/level_2"))}
+    assert {name: after[name] for name in done} == {name: before[name] for name in done}
+    assert json.loads((own / "config.json").read_text())["details"]["branch_levels"] == [1, 2]
+    levels = [row["level"] for row in csv.DictReader((own / "summary.csv").open())]
+    assert levels == ["1", "2"]

@@ -1,0 +1,121 @@
+"""Replicates and sweeps: several experiments by one command."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+import tf_lottery
+from tf_lottery.commands import command_from_flags, define_flags
+
+TINY = (
+    *("--name=tiny", "--model=lenet_20_10", "--levels=2", "--pruning_rate=0.2"),
+    *("--train_steps=45it", "--evaluate_every=10it", "--rewind_step=7it", "--jit_compile=off"),
+)
+DENSE = ("--experiment=train", "--train_steps=12it")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., None]:
+    """Returns a function that does what flags say, in this process and in `tmp_path`."""
+
+    def command(*arguments: str) -> None:
+        values = flags.FlagValues()
+        define_flags(values)
+        values(["main.py", *TINY, f"--workdir={tmp_path}", *arguments])
+        tf_lottery.run_command(command_from_flags(values))
+
+    return command
+
+
+def folders_in(workdir: Path) -> list[str]:
+    return sorted(str(path.relative_to(workdir)) for path in workdir.glob("*/*"))
+
+
+def test_replicates_are_runs_of_their_own_and_a_missing_one_is_filled_in(
+    run, finished_run, snapshot, outcome_of, tmp_path, capsys
+):
+    run("--replicates=1-2")
+    output = capsys.readouterr().out
+    assert folders_in(tmp_path) == ["tiny/replicate_1", "tiny/replicate_2"]
+    one, two = (tmp_path / "tiny" / f"replicate_{number}" for number in (1, 2))
+    assert outcome_of(one) == outcome_of(finished_run)
+    assert outcome_of(two)["rewind/tensors.index"] != outcome_of(one)["rewind/tensors.index"]
+    for line in (f"[1 of 2] {one}", f"[2 of 2] {two}"):
+        assert line in output.splitlines()
+    assert f"--experiment=report --run={tmp_path / 'tiny'}" in output
+
+    before, outcome = snapshot(tmp_path), outcome_of(two)
+    run("--replicates=1-2")
+    after = snapshot(tmp_path)
+    assert {name: digest for name, (_, digest) in after.items()} == {
+        name: digest for name, (_, digest) in before.items()
+    }
+    written = {name for name in after if after[name] != before[name]}
+    assert all(Path(name).stem == "summary" for name in written)
+
+    shutil.rmtree(two)
+    run("--replicates=1-2")
+    assert outcome_of(two) == outcome
+    kept = {name: seen for name, seen in snapshot(one).items() if "summary" not in name}
+    assert kept == {name: before[f"tiny/replicate_1/{name}"] for name in kept}, (
+        "the finished replicate was touched"
+    )
+
+
+def test_a_sweep_is_the_runs_of_its_values(run, run_tiny, outcome_of, tmp_path):
+    run(*DENSE, "--sweep=batch_size:60,61", "--sweep=init_seed:5", "--replicates=1,3")
+    assert folders_in(tmp_path) == [
+        f"tiny_batch_size_{size}_init_seed_5/replicate_{replicate}"
+        for size in (60, 61)
+        for replicate in (1, 3)
+    ]
+    for folder in folders_in(tmp_path):
+        identity = json.loads((tmp_path / folder / "config.json").read_text())["identity"]
+        found = f"tiny_batch_size_{identity['batch_size']}_init_seed_{identity['init_seed']}"
+        assert f"{found}/replicate_{identity['replicate']}" == folder
+    alone = run_tiny(
+        tmp_path / "alone", experiment="train", train_steps="12it", batch_size=61, init_seed=5,
+        replicate=3,
+    )  # fmt: skip
+    of_sweep = tmp_path / "tiny_batch_size_61_init_seed_5" / "replicate_3"
+    assert outcome_of(of_sweep) == outcome_of(alone)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ("rewind_step:0it,12it", r"--rewind_step=12it is iteration 12, but training ends at 12"),
+        ("model:lenet_20_10,resnet_99", r"--model=resnet_99"),
+        ("score:magnitude,beauty", r"--score=beauty is not a known score"),
+        ("levels:1,200", r"levels=200: .*use at most"),
+        ("target_density:0.5,1e-9", r"--target_density=1e-09 takes levels=\d+"),
+        ("pruning_rate:0.2,1.5", r"--pruning_rate=1\.5 is out of range"),
+        ("batch_size:60,1238", r"--batch_size=1238"),
+    ],
+)
+def test_an_invalid_value_of_a_sweep_is_told_before_anything_is_trained(
+    run, tmp_path, sweep, message
+):
+    with pytest.raises(ValueError, match=message):
+        run("--train_steps=12it", f"--sweep={sweep}", "--replicates=1-2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_diverges_does_not_keep_the_others_from_running(start_main, tmp_path):
+    process = start_main(
+        *("--optimizer=sgd", "--levels=1", "--train_steps=12it", "--sweep=learning_rate:1e20,0.01"),
+        workdir=tmp_path,
+    )
+    assert process.wait() == 1
+    bad, good = (tmp_path / f"tiny_learning_rate_{rate}/replicate_1" for rate in ("1e20", "0.01"))
+    lines = process.output.splitlines()
+    assert lines.index(f"[1 of 2] {bad}") < lines.index(f"[2 of 2] {good}")
+    assert "the loss is not finite at step 2 of level 0" in process.output
+    assert lines[-1] == f"Error: {bad} diverged; see above."
+    assert "Traceback" not in process.output
+    assert tf_lottery.load_ticket(good, 1) is not None
+    assert not (bad / "level_0" / "level.json").exists()

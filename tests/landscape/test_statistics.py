@@ -1,0 +1,52 @@
+"""Statistics of batch normalization, estimated anew."""
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+import tf_lottery
+from tf_lottery.landscape.statistics import StatisticsEstimator
+
+
+@pytest.fixture
+def model() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.Input((5,)),
+        keras.layers.Dense(6),
+        keras.layers.BatchNormalization(momentum=0.9),
+        keras.layers.Dense(2),
+    ]
+    return tf_lottery.prunable(keras.Sequential(layers))
+
+
+@pytest.mark.parametrize("batches", [1, 3, 200])
+def test_statistics_are_means_over_batches_whatever_they_were_before(model, batches):
+    images = np.random.default_rng(0).normal(size=(batches * 20 + 7, 5)).astype(np.float32)
+    layer = model.layers[1]
+    layer.moving_mean.assign([100.0] * 6)
+    layer.moving_variance.assign([1e6] * 6)
+    weights = [variable.numpy() for variable in model.trainable_variables]
+    StatisticsEstimator(model, images, batch_size=20)()
+    activations = model.layers[0](images[: batches * 20]).numpy().reshape(batches, 20, 6)
+    shares = 0.9 ** np.arange(batches)[::-1]
+    shares /= shares.sum()
+    for estimate, of_batches in (
+        (layer.moving_mean, activations.mean(axis=1)),
+        (layer.moving_variance, activations.var(axis=1)),
+    ):
+        np.testing.assert_allclose(estimate.numpy(), shares @ of_batches, rtol=1e-4, atol=1e-5)
+    for variable, before in zip(model.trainable_variables, weights, strict=True):
+        assert variable.numpy().tobytes() == before.tobytes()
+
+
+def test_a_network_without_normalization_is_left_alone():
+    model = tf_lottery.prunable(keras.Sequential([keras.layers.Dense(2, input_shape=(5,))]))
+    before = [variable.numpy().tobytes() for variable in model.weights]
+    StatisticsEstimator(model, np.zeros((4, 5), np.float32), batch_size=2)()
+    assert [variable.numpy().tobytes() for variable in model.weights] == before
+
+
+def test_too_few_examples_are_refused(model):
+    with pytest.raises(ValueError, match=r"3 examples are too few .* a batch has 4"):
+        StatisticsEstimator(model, np.zeros((3, 5), np.float32), batch_size=4)

@@ -1,0 +1,309 @@
+"""What each branch changes of the level that it starts from, and that it changes nothing else."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.plan import PruningPlan
+from tf_lottery.pruning.scores import METHODS, magnitude
+from tf_lottery.tickets import branches
+from tf_lottery.tickets.branches import find_branch, first_level, known_branches
+from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.tickets.origin import Origin, Start
+from tf_lottery.tickets.variants import Variant
+from tf_lottery.training.network import NetworkState
+
+Arrays = dict[str, np.ndarray]
+
+SHAPES = {"conv/kernel": (3, 3, 4, 6), "dense/kernel": (20, 12), "output/kernel": (6, 5)}
+SIZES = {name: int(np.prod(shape)) for name, shape in SHAPES.items()}
+PLAN = PruningPlan.build(SIZES, dict.fromkeys(SIZES, 0.3), "global")
+LEVELS, TRAIN_STEPS, REWIND_STEP = 4, 50, 8
+SLOTS = [np.array(REWIND_STEP), np.full(3, 0.5, np.float32)]
+
+# What a branch changes; a branch that is new has to be added here.
+CHANGES_WEIGHTS = {
+    "random_reinitialization", "signed_constant", "signed_reinitialization", "fine_tune",
+    "rewind_learning_rate",
+}  # fmt: skip
+CHANGES_MASK = {
+    "random_mask", "random_mask_uniform", "random_mask_erk", "shuffled_units", "one_shot",
+    "before_training", "mask_of_replicate",
+}  # fmt: skip
+DRAWS = {
+    "random_reinitialization", "signed_constant", "signed_reinitialization", "random_mask",
+    "random_mask_uniform", "random_mask_erk", "shuffled_units",
+}  # fmt: skip
+
+
+def draw_weights(seed: int) -> Arrays:
+    dice = np.random.default_rng(seed)
+    weights = {n: dice.normal(scale=0.1, size=s).astype(np.float32) for n, s in SHAPES.items()}
+    return weights | {"dense/bias": dice.normal(size=12).astype(np.float32)}
+
+
+def journal_of(seed: int) -> MemoryJournal:
+    """Levels whose masks are those of magnitude pruning, on weights that are drawn."""
+    journal, mask = MemoryJournal(), Mask.ones_like({n: np.empty(s) for n, s in SHAPES.items()})
+    journal.save_rewind_state(NetworkState(REWIND_STEP, draw_weights(seed), SLOTS))
+    for level in range(LEVELS):
+        if level:
+            mask = PLAN.prune(magnitude(journal.load(level - 1)[0], mask), mask, level)
+        journal.save(level, mask.apply(draw_weights(seed + level + 1)), mask, {})
+    return journal
+
+
+JOURNAL, OTHER = journal_of(100), journal_of(200)
+
+
+def origin_of(level: int = 3, branch_seed: int = 0, **changes: Any) -> Origin:
+    origin = Origin(
+        level=level,
+        start=Start(JOURNAL.rewind_state(), JOURNAL.load(level)[1]),
+        random=np.random.default_rng([branch_seed, level]),
+        journal=JOURNAL,
+        plan=PLAN,
+        method=METHODS["magnitude"],
+        evidence=lambda level: None,
+        variant=Variant(train_steps=TRAIN_STEPS),
+        draw_weights=draw_weights,
+        other_journal=OTHER,
+    )
+    return dataclasses.replace(origin, **changes)
+
+
+def start_of(branch: str, level: int = 3, branch_seed: int = 0, **changes: Any) -> Start:
+    return find_branch(branch)(origin_of(level, branch_seed, **changes))
+
+
+def same_bits(one: Arrays, two: Arrays) -> bool:
+    return list(one) == list(two) and all(
+        one[name].dtype == two[name].dtype and one[name].tobytes() == two[name].tobytes()
+        for name in one
+    )
+
+
+def counts_of(mask: Mask) -> dict[str, int]:
+    return {name: int(np.count_nonzero(array)) for name, array in mask.items()}
+
+
+def exact_counts(shares: dict[str, float], total: int) -> dict[str, float]:
+    """Numbers of weights whose densities are proportional to the shares, or 1."""
+
+    def of(scale: float) -> dict[str, float]:
+        return {n: min(1.0, scale * shares[n]) * SIZES[n] for n in SIZES}
+
+    return of(scipy.optimize.brentq(lambda scale: sum(of(scale).values()) - total, 0, 1e4))
+
+
+@pytest.mark.parametrize("branch", known_branches())
+def test_a_branch_changes_the_one_thing_that_it_should(branch: str):
+    before = origin_of().start
+    start = start_of(branch)
+    assert same_bits(before.state.weights, draw_weights(100)), "the level itself was changed"
+    assert same_bits(start.state.weights, before.state.weights) == (branch not in CHANGES_WEIGHTS)
+    assert (start.mask == before.mask) == (branch not in CHANGES_MASK)
+    assert branch == "retrain" or branch in CHANGES_WEIGHTS ^ CHANGES_MASK
+    assert start.state.step == (TRAIN_STEPS if branch == "fine_tune" else REWIND_STEP)
+    assert start.state.optimizer is SLOTS
+
+
+@pytest.mark.parametrize("branch", known_branches())
+def test_a_start_fits_the_network(branch: str):
+    start, own = start_of(branch), JOURNAL.rewind_state().weights
+    assert {n: (a.shape, a.dtype) for n, a in start.state.weights.items()} == {
+        n: (a.shape, a.dtype) for n, a in own.items()
+    }
+    assert {n: a.shape for n, a in start.mask.items()} == SHAPES
+
+
+@pytest.mark.parametrize("branch", sorted(set(known_branches()) - {"mask_of_replicate"}))
+def test_a_branch_has_as_many_weights_as_its_level(branch: str):
+    for level in range(first_level(find_branch(branch)), LEVELS):
+        assert start_of(branch, level).mask.remaining == PLAN.remaining(level)
+
+
+@pytest.mark.parametrize("branch", known_branches())
+def test_what_is_drawn_follows_the_seed_and_the_level(branch: str):
+    first, again = start_of(branch), start_of(branch)
+    assert first.mask == again.mask
+    assert same_bits(first.state.weights, again.state.weights)
+    other = start_of(branch, branch_seed=1)
+    differs = first.mask != other.mask
+    differs |= not same_bits(first.state.weights, other.state.weights)
+    assert differs == (branch in DRAWS)
+
+
+@pytest.mark.parametrize("branch", sorted(DRAWS & CHANGES_WEIGHTS))
+def test_other_levels_have_other_weights(branch: str):
+    two, three = (start_of(branch, level).state.weights for level in (2, 3))
+    assert not any(np.array_equal(two[name], three[name]) for name in SHAPES)
+
+
+@pytest.mark.parametrize("branch", known_branches())
+def test_only_branches_that_keep_the_rewound_weights_rewind_the_optimizer(branch: str):
+    start = dataclasses.replace(origin_of().start, rewind_optimizer=True)
+    expected = branch not in ("fine_tune", "rewind_learning_rate")
+    assert start_of(branch, start=start).rewind_optimizer == expected
+    assert not start_of(branch).rewind_optimizer
+
+
+def test_random_reinitialization_draws_everything():
+    weights, old = (
+        start.state.weights for start in (start_of("random_reinitialization"), origin_of().start)
+    )
+    assert not any(np.any(weights[name] == old[name]) for name in old)
+
+
+@pytest.mark.parametrize("branch", ["signed_constant", "signed_reinitialization"])
+def test_signs_and_what_is_not_pruned_are_kept(branch: str):
+    weights, old = start_of(branch).state.weights, origin_of().start.state.weights
+    for name in SHAPES:
+        np.testing.assert_array_equal(np.signbit(weights[name]), np.signbit(old[name]))
+        assert not np.any(weights[name] == old[name])
+    assert weights["dense/bias"].tobytes() == old["dense/bias"].tobytes()
+
+
+def test_one_magnitude_per_layer_or_one_per_weight():
+    constant, drawn = (
+        start_of(branch).state.weights for branch in ("signed_constant", "signed_reinitialization")
+    )
+    for name, size in SIZES.items():
+        (level,) = np.unique(np.abs(constant[name]))
+        # The kernels are drawn with a standard deviation of 0.1.
+        assert level == pytest.approx(0.1, rel=4 / np.sqrt(size))
+        assert len(np.unique(np.abs(drawn[name]))) > 0.99 * size
+        assert np.std(drawn[name]) == pytest.approx(0.1, rel=4 / np.sqrt(size))
+
+
+def test_random_masks_keep_the_number_of_each_layer():
+    mask, level = start_of("random_mask").mask, origin_of().start.mask
+    assert counts_of(mask) == counts_of(level)
+    overlap = mask.overlap(level)
+    density = level.density
+    assert overlap == pytest.approx(density / (2 - density), abs=0.1)
+
+
+def test_shuffled_units_keep_the_number_of_each_unit():
+    mask, level = start_of("shuffled_units").mask, origin_of().start.mask
+    for name, array in level.items():
+        for axis in (-2, -1):
+            others = tuple(a for a in range(array.ndim) if a != array.ndim + axis)
+            before, after = (np.count_nonzero(a, others) for a in (array, mask[name]))
+            assert sorted(before) == sorted(after)
+            assert list(before) != list(after)
+        assert not np.array_equal(array, mask[name])
+    # Each position of a filter keeps its number, as units change places as a whole.
+    kernel = "conv/kernel"
+    np.testing.assert_array_equal(
+        np.count_nonzero(mask[kernel], (2, 3)), np.count_nonzero(level[kernel], (2, 3))
+    )
+
+
+@pytest.mark.parametrize(
+    ("branch", "share"),
+    [
+        ("random_mask_uniform", lambda shape: 1.0),
+        ("random_mask_erk", lambda shape: sum(shape) / np.prod(shape)),
+    ],
+)
+def test_layerwise_densities_of_random_masks(branch: str, share: Callable[[tuple], float]):
+    for level in (1, 2, 3):
+        mask = start_of(branch, level).mask
+        exact = exact_counts({n: share(s) for n, s in SHAPES.items()}, PLAN.remaining(level))
+        for name, count in counts_of(mask).items():
+            assert abs(count - exact[name]) < 1, name
+    full = [name for name in SIZES if np.all(start_of("random_mask_erk", 1).mask[name])]
+    assert full == ["output/kernel"]
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_one_shot_prunes_the_trained_dense_network(level: int):
+    weights, dense = JOURNAL.load(0)
+    found = start_of("one_shot", level).mask
+    assert found == PLAN.prune(magnitude(weights, dense), dense, level)
+    # The first level of iterative pruning is one shot.
+    assert (found == JOURNAL.load(level)[1]) == (level == 1)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_pruning_before_training_prunes_the_network_at_the_rewind_step(level: int):
+    dense, early = JOURNAL.load(0)[1], JOURNAL.rewind_state().weights
+    found = start_of("before_training", level).mask
+    assert found == PLAN.prune(magnitude(early, dense), dense, level)
+    kept = np.concatenate([np.abs(early[name])[array] for name, array in found.items()])
+    lost = np.concatenate([np.abs(early[name])[~array] for name, array in found.items()])
+    assert kept.min() >= lost.max()
+
+
+def test_other_scores_are_those_of_the_run():
+    seen = []
+
+    def score(weights, mask, evidence):
+        seen.append(evidence)
+        return {name: -np.abs(weights[name]) for name in mask}
+
+    method = dataclasses.replace(METHODS["magnitude"], score=score)
+    start = start_of("one_shot", method=method, evidence=lambda level: f"evidence of {level}")
+    weights, dense = JOURNAL.load(0)
+    assert start.mask == PLAN.prune({n: -np.abs(weights[n]) for n in SIZES}, dense, 3)
+    assert seen == ["evidence of 3"]
+
+
+@pytest.mark.parametrize("branch", ["fine_tune", "rewind_learning_rate"])
+def test_retraining_goes_on_from_the_weights_that_were_pruned(branch: str):
+    for level in (1, 2, 3):
+        start = start_of(branch, level)
+        assert same_bits(start.state.weights, JOURNAL.load(level - 1)[0])
+    dense = start_of(branch, variant=Variant("dense", "rewind_weights", TRAIN_STEPS))
+    assert same_bits(dense.state.weights, JOURNAL.load(0)[0])
+
+
+@pytest.mark.parametrize(
+    ("retraining", "step"), [("rewind_learning_rate", REWIND_STEP), ("fine_tune", TRAIN_STEPS)]
+)
+def test_pruning_another_network_trains_it_as_the_run_does(retraining: str, step: int):
+    variant = Variant("previous_level", retraining, TRAIN_STEPS)
+    start = start_of("one_shot", variant=variant)
+    assert same_bits(start.state.weights, JOURNAL.load(0)[0])
+    assert start.state.step == step
+    start = start_of("before_training", variant=variant)
+    assert same_bits(start.state.weights, JOURNAL.rewind_state().weights)
+    assert start.state.step == REWIND_STEP
+
+
+def test_the_mask_of_another_replicate():
+    for level in range(LEVELS):
+        assert start_of("mask_of_replicate", level).mask == OTHER.load(level)[1]
+    with pytest.raises(ValueError, match=r"--other_run is not given"):
+        start_of("mask_of_replicate", other_journal=None)
+
+
+def test_level_0_has_the_branches_that_need_no_pruning():
+    from_1 = {name for name in known_branches() if first_level(find_branch(name)) == 1}
+    assert from_1 == {"before_training", "fine_tune", "one_shot", "rewind_learning_rate"}
+    for name in set(known_branches()) - from_1:
+        assert start_of(name, level=0).mask.density == 1
+
+
+def test_an_unknown_branch_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"--branch=magic is not known.*one_shot.*retrain"):
+        find_branch("magic")
+
+
+def test_a_file_in_the_package_is_a_branch(tmp_path, monkeypatch):
+    monkeypatch.setattr(branches, "__path__", [*branches.__path__, str(tmp_path)])
+    assert "doubled" not in known_branches()
+    (tmp_path / "doubled.py").write_text(
+        "def doubled(origin):\n"
+        "    weights = origin.start.state.weights\n"
+        "    return origin.start.with_weights({n: 2 * a for n, a in weights.items()})\n"
+    )
+    assert "doubled" in known_branches()
+    old = origin_of().start.state.weights
+    assert same_bits(start_of("doubled").state.weights, {n: 2 * a for n, a in old.items()})
