@@ -40,53 +40,52 @@ def reference(finished_run, outcome_of, tmp_path_factory):
 
 
 def test_a_killed_branch_ends_with_the_same_bits(start_branch, copied_run, outcome_of, reference):
-    own = copied_run / "branches" / LABEL
-    for moment in ("level_1/checkpoint/step_*", "level_1/level.json"):
-        process = start_branch()
-        process.wait_for(own, moment)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, f"it ended before the kill at {moment}"
-    process = start_branch(last_file_operation=12)
+    for moment in ("level_1/checkpoint/step_10", "level_1/level.json"):
+        process = start_branch(signal_at=(f"branches/{LABEL}/{moment}", signal.SIGKILL))
+        assert process.wait() == -signal.SIGKILL, process.output
+    process = start_branch(last_file_operation=12, checkpoint_always=True)
     assert process.wait() == -signal.SIGKILL, process.output
     process = start_branch()
     assert process.wait() == 0, process.output
-    assert outcome_of(own) == reference
+    assert outcome_of(copied_run / "branches" / LABEL) == reference
 
 
 def test_an_interrupted_branch_goes_on(start_branch, copied_run, outcome_of, reference):
     own = copied_run / "branches" / LABEL
-    process = start_branch()
-    process.wait_for(own, "level_1/checkpoint/step_10")
-    process.send(signal.SIGINT)
+    moment = f"branches/{LABEL}/level_1/checkpoint/step_10"
+    process = start_branch(signal_at=(moment, signal.SIGINT))
     assert process.wait() == 1
     assert "The same command continues" in process.output
     assert "Traceback" not in process.output
     assert not (own / "level_1" / "level.json").exists()
     process = start_branch()
     assert process.wait() == 0, process.output
-    assert "level 1 continues at step" in process.output
+    assert "level 1 continues at step 10" in process.output
     assert outcome_of(own) == reference
 
 
-def test_a_run_goes_on_while_its_branch_is_trained(start_branch, half_run, run_tiny):
-    own = half_run / "branches"
-    process = start_branch("--levels=1", "--train_steps=1000000it", "--evaluate_every=1000it")
-    process.wait_for(own, "*/level_1/checkpoint/step_*")
+def test_a_run_goes_on_while_its_branch_is_trained(
+    start_branch, half_run, run_tiny, outcome_of, reference
+):
+    moment = f"branches/{LABEL}/level_1/checkpoint/step_10"
+    process = start_branch("--levels=1", signal_at=(moment, signal.SIGSTOP))
+    process.wait_for(half_run, moment)
     run_tiny(half_run.parents[1])
     assert (half_run / "level_2" / "level.json").exists()
-    (checkpoints,) = own.glob("*/level_1/checkpoint")
-    seen = {path.name for path in checkpoints.iterdir()}
-    process.wait_for(checkpoints, f"step_{max(int(n.split('_')[1]) for n in seen) + 1000}*")
-    process.kill()
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait() == 0, process.output
+    found = outcome_of(half_run / "branches" / LABEL)
+    level_1 = {name for name in reference if name.startswith("level_1/")}
+    assert {name: found[name] for name in level_1} == {name: reference[name] for name in level_1}
 
 
 def test_the_flag_file_replays_a_branch(start_main, copied_run, snapshot, tmp_path):
     own = copied_run / "branches" / "signed_reinitialization-learning_rate_0.01-branch_seed_3"
-    run_branch(copied_run, "signed_reinitialization", [0, 2], learning_rate=0.01, branch_seed=3)
+    run_branch(copied_run, "signed_reinitialization", [0, 1], learning_rate=0.01, branch_seed=3)
     before = snapshot(copied_run)
     process = start_main(f"--flagfile={own / 'flags.cfg'}", workdir=tmp_path)
     assert process.wait() == 0, process.output
-    assert "level 0 is complete already" in process.output
+    assert "levels 0 to 1 are complete already" in process.output
     assert f"Branch folder: {own}" in process.output
     after = snapshot(copied_run)
     assert {name: digest for name, (_, digest) in after.items()} == {
@@ -112,9 +111,9 @@ def test_pruned_weights_stay_zero_on_two_devices(start_main, copied_run, tmp_pat
 
 
 def test_several_branches_of_all_replicates(start_main, copied_run, run_tiny, tmp_path):
-    other = run_tiny(tmp_path, replicate=2)
+    other = run_tiny(tmp_path, replicate=2, levels=1)
     process = start_main(
-        *("--experiment=branch", f"--run={copied_run.parent}", "--levels=1-2"),
+        *("--experiment=branch", f"--run={copied_run.parent}", "--levels=0-1"),
         *("--branch=random_mask,mask_of_replicate", f"--other_run={other}"),
         workdir=tmp_path,
     )
@@ -126,8 +125,8 @@ def test_several_branches_of_all_replicates(start_main, copied_run, run_tiny, tm
         assert {path.name for path in own.iterdir()} == names
         for branch in names:
             folders = {path.name for path in (own / branch).iterdir() if path.is_dir()}
-            assert folders == {"level_1", "level_2", "tensorboard"}
-        masks[run] = tf_lottery.Mask.load(own / "random_mask" / "level_2" / "masks.npz")
+            assert folders == {"level_0", "level_1", "tensorboard"}
+        masks[run] = tf_lottery.Mask.load(own / "random_mask" / "level_1" / "masks.npz")
     assert masks[copied_run] != masks[other]
 
 
@@ -205,7 +204,7 @@ def test_another_run_that_does_not_fit_is_refused(copied_run, run_tiny, tmp_path
     for other, message in cases.items():
         with pytest.raises(ValueError, match=rf"--other_run={other}: .*{message}"):
             run_branch(copied_run, "mask_of_replicate", [1], other_run=str(other))
-    with pytest.raises(ValueError, match=rf"--other_run={wide}: .*level_2.* is not complete"):
+    with pytest.raises(ValueError, match=rf"--other_run={wide}: level 2 is not finished"):
         run_branch(copied_run, "mask_of_replicate", [1, 2], other_run=str(wide))
     assert not (copied_run / "branches").exists()
 

@@ -127,7 +127,11 @@ def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) ->
     own = Mask.load(plan.run.level(levels[0]).masks_path)
     try:
         run = RunFolder.read(Path(other))
-        masks = [RunJournal(run).load(level)[1] for level in levels]
+        journal = RunJournal(run)
+        for level in levels:
+            if not journal.is_complete(level):
+                raise RunFolderError(f"level {level} is not finished there.")
+        masks = [journal.load(level)[1] for level in levels]
     except RunFolderError as error:
         raise ValueError(f"--other_run={other}: {error}") from error
     shapes = [{name: array.shape for name, array in mask.items()} for mask in (own, *masks)]
