@@ -52,7 +52,7 @@ def main() -> None:
     top = top_eigenvalues(product, dimension, arguments.count, arguments.tolerance, random=random)
     print(f"top {len(top.values)} eigenvalues{seconds_since(started)}, {top.products} products")
     for value, bound in zip(top.values, top.error_bounds, strict=True):
-        print(f"  {value:12.5f} within {bound:.1e} ({bound / value:.1e} of it)")
+        print(f"  {value:12.5f} to {bound / value:.4%}")
     started = time.perf_counter()
     density = spectral_density(product, dimension, arguments.probes, DENSITY_STEPS, random)
     print(f"density{seconds_since(started)}, {arguments.probes * DENSITY_STEPS} products")

@@ -112,6 +112,17 @@ def test_products_and_top_eigenvalues_are_those_of_the_full_hessian(masked: bool
     assert np.all(np.abs(found.values - eigenvalues) <= found.error_bounds + 1e-6)
 
 
+def test_float32_with_its_fused_normalization_agrees_with_float64():
+    results = {}
+    for dtype in ("float32", "float64"):
+        model = convolutional(dtype)
+        loss = LossAtWeights(model, X, Y, along="trainable")
+        direction = np.linspace(-1, 1, loss.coordinates.dimension)
+        results[dtype] = loss.hessian(weights_of(model))(direction)
+    scale = np.abs(results["float64"]).max()
+    np.testing.assert_allclose(results["float32"], results["float64"], atol=2e-6 * scale)
+
+
 def test_batches_of_different_sizes_agree():
     model = convolutional("float32")
     weights, direction = weights_of(model), RNG.normal(size=get_mask(model).total)

@@ -12,14 +12,14 @@ from tf_lottery.config import BranchConfig, ExperimentConfig
 from tf_lottery.data import Dataset
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_branch
 from tf_lottery.experiments.judging import build_evidence
-from tf_lottery.experiments.level_records import LevelRecords, WrittenRecords
+from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.results import (
     SummarizingJournal,
     write_results,
     write_results_if_possible,
 )
-from tf_lottery.experiments.run_checks import check_details, check_same_experiment, warn_of_dropout
+from tf_lottery.experiments.run_checks import check_details, check_same_experiment, open_run
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.scores import Evidence
@@ -143,22 +143,14 @@ def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) ->
 
 
 def _open_branch(plan: BranchPlan, experiment: Experiment, levels: Sequence[int]) -> RunFolder:
-    config = experiment.config
-    own = RunFolder.open(
+    own = open_run(
         plan.path,
-        config.identity(),
-        {**experiment.details, "changes": plan.changes, "branch_levels": list(levels)},
+        experiment,
         branch_flags(plan, ",".join(map(str, levels))),
-        defaults={**ExperimentConfig().identity(), **asdict(BranchConfig())},
+        {**experiment.details, "changes": plan.changes, "branch_levels": list(levels)},
+        {**ExperimentConfig().identity(), **asdict(BranchConfig())},
     )
-    warn_of_dropout(experiment)
-    try:
-        check_details(own, experiment)
-        asked = sorted({*own.details["branch_levels"], *levels})
-        own.remember(branch_levels=asked)
-    except ValueError:
-        own.close()
-        raise
+    own.remember(branch_levels=sorted({*own.details["branch_levels"], *levels}))
     return own
 
 
@@ -183,10 +175,7 @@ def _train_levels(
     # Rewinding the optimizer would bring back the run's.
     learning_rate = network.optimizer.learning_rate.numpy()
     with ProgressReporter(max(levels), steps) if own else nullcontext() as progress:
-
-        def records_of(level: int) -> LevelRecords:
-            return LevelRecords() if own is None else WrittenRecords(own, level, lengths, progress)
-
+        records_of = records_of_levels(own, lengths, progress)
         if own is not None:
             progress.note(f"Branch {plan.label} of {plan.run.path}")
             for level in sorted(set(levels) - set(missing)):

@@ -46,6 +46,17 @@ class LevelRecords:
         return {}
 
 
+def records_of_levels(
+    run: RunFolder | None, lengths: Lengths, progress: ProgressReporter | None
+) -> Callable[[int], LevelRecords]:
+    """Returns the function from a level to its records: written by the chief, who has `run`."""
+
+    def records_of(level: int) -> LevelRecords:
+        return LevelRecords() if run is None else WrittenRecords(run, level, lengths, progress)
+
+    return records_of
+
+
 class WrittenRecords(LevelRecords):
     """Metrics, TensorBoard logs, checkpoints and progress of one level."""
 

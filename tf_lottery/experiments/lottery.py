@@ -5,18 +5,14 @@ from contextlib import ExitStack, nullcontext
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.data import Dataset
 from tf_lottery.experiments.judging import build_evidence
-from tf_lottery.experiments.level_records import LevelRecords, WrittenRecords
+from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.results import (
     SummarizingJournal,
     write_results,
     write_results_if_possible,
 )
-from tf_lottery.experiments.run_checks import (
-    check_details,
-    check_same_experiment,
-    warn_of_dropout,
-)
+from tf_lottery.experiments.run_checks import check_same_experiment, open_run
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.export.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
@@ -89,21 +85,15 @@ def _check_export_dir(config: ExperimentConfig) -> None:
 
 def _open_run(experiment: Experiment) -> RunFolder:
     config = experiment.config
-    run = RunFolder.open(
+    run = open_run(
         config.run_path,
-        config.identity(),
-        experiment.details,
+        experiment,
         flags_text(config),
-        defaults=ExperimentConfig().identity(),
+        experiment.details,
+        ExperimentConfig().identity(),
     )
-    warn_of_dropout(experiment)
-    try:
-        check_details(run, experiment)
-        # A run that was begun with --experiment=train may go on as a lottery.
-        run.remember(levels=max(run.details.get("levels", 0), experiment.levels))
-    except ValueError:
-        run.close()
-        raise
+    # A run that was begun with --experiment=train may go on as a lottery.
+    run.remember(levels=max(run.details.get("levels", 0), experiment.levels))
     return run
 
 
@@ -117,10 +107,7 @@ def _find_tickets(experiment: Experiment, run: RunFolder | None, workers: Worker
     finished = [level for level in levels if journal.is_complete(level)]
     # Only the chief reports.
     with ProgressReporter(experiment.levels, steps) if run else nullcontext() as progress:
-
-        def records_of(level: int) -> LevelRecords:
-            return LevelRecords() if run is None else WrittenRecords(run, level, lengths, progress)
-
+        records_of = records_of_levels(run, lengths, progress)
         if run is not None:
             for level in finished:
                 progress.skip_level(level)

@@ -1,6 +1,8 @@
 """What has to be the same: for all workers, and for a run that is continued."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.pruning.prunable import leaf_layers
@@ -25,6 +27,36 @@ def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
             f"worker {workers.index} was given other flags, data or versions than "
             f"{', '.join(f'worker {index}' for index in others)}; start all with the same command."
         )
+
+
+def open_run(
+    path: Path,
+    experiment: Experiment,
+    flags_text: str,
+    details: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+) -> RunFolder:
+    """Makes or continues the run folder of an experiment and checks what the flags leave open.
+
+    Args:
+      path: The folder.
+      experiment: What is run in it.
+      flags_text: The flag file that replays it.
+      details: What else is kept of it.
+      defaults: Of the flags that the folder may have been made without.
+
+    Raises:
+      ValueError: as `RunFolder.open` and `check_details`.
+    """
+    identity = experiment.config.identity()
+    run = RunFolder.open(path, identity, details, flags_text, defaults=defaults)
+    warn_of_dropout(experiment)
+    try:
+        check_details(run, experiment)
+    except ValueError:
+        run.close()
+        raise
+    return run
 
 
 def check_details(run: RunFolder, experiment: Experiment) -> None:

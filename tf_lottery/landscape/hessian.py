@@ -27,7 +27,9 @@ class LossAtWeights:
     it is, and in the dtype of the weights; the batches are summed in float64.
 
     Products with the Hessian are gradients of gradients. For LeNet-300-100 on two cores they take
-    two thirds of the time of forward derivatives of the gradient, and XLA makes both slower.
+    two thirds of the time of forward derivatives of the gradient, and XLA makes both slower. With
+    rectifiers the Hessian is that of the smooth piece in which the weights lie: the gradient also
+    jumps from piece to piece.
 
     Attributes:
       coordinates: the weights by which derivatives are taken, as a vector.

@@ -97,9 +97,10 @@ def measured_pruning_ratio(
 ) -> float:
     """A largest fraction of weights whose pruning, without retraining, keeps the loss.
 
-    What arXiv 2210.03044 (section 3) predicts from the curvature, found by bisection. The loss
-    need not rise with each weight pruned: what is returned keeps it, and a thousandth more of the
-    weights does not, but some larger fraction might again.
+    The counterpart of what arXiv 2210.03044 (section 3) predicts from the curvature, where the
+    weights that remain may move as well, found by bisection. The loss need not rise with each
+    weight pruned: what is returned keeps it, and a thousandth more of the weights does not, but
+    some larger fraction might again.
 
     Args:
       loss_at: the loss at weights; one that is not finite counts as too high.

@@ -230,6 +230,8 @@ class ProgressReporter:
             return
         first, last = self._complete_levels[0], self._complete_levels[-1]
         which = f"level {first} is" if first == last else f"levels {first} to {last} are"
+        if self._complete_levels != list(range(first, last + 1)):
+            which = f"levels {', '.join(map(str, self._complete_levels))} are"
         self._complete_levels = []
         self._print(f"{which} complete already")
 
