@@ -26,6 +26,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/workloads.py
 	$(BIN)/python benchmarks/input_pipeline.py
 	$(BIN)/python benchmarks/pruning_step.py
+	$(BIN)/python benchmarks/landscape.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache

@@ -1,18 +1,24 @@
 """What `main.py` is asked to do, from its flags: experiments, branches, a report or a list."""
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from tf_lottery.config import ExperimentConfig, config_from_values
-from tf_lottery.flags import config_options, define_config_flags, given_values
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config import ExperimentConfig, RunConfig, config_from_values
+from tf_lottery.flags import (
+    ANALYSES,
+    config_options,
+    define_config_flags,
+    define_options,
+    given_values,
+)
 from tf_lottery.ranges import parse_ranges
+from tf_lottery.sweeps import combinations
 
 
 @dataclass(frozen=True)
@@ -64,16 +70,38 @@ class ListRuns:
     workdir: Path
 
 
-Command = RunExperiments | RunBranches | WriteReport | ListRuns
+@dataclass(frozen=True)
+class Analyze:
+    """Measures run folders.
+
+    Attributes:
+      analysis: one of `flags.ANALYSES`.
+      runs: run folders, or the folders of all replicates of an experiment.
+      replicates: those to take of the latter; None: all that are there.
+      levels: those to look at; None: all that are finished.
+      options: of the analysis.
+      here: flag values that were given and say where the data are.
+    """
+
+    analysis: str
+    runs: tuple[Path, ...]
+    replicates: tuple[int, ...] | None
+    levels: tuple[int, ...] | None
+    options: AnalysisConfig
+    here: Mapping[str, Any]
+
+
+Command = RunExperiments | RunBranches | WriteReport | ListRuns | Analyze
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of the configuration, and those that say what is to be done with it."""
     define_config_flags(flag_values)
+    define_options(fields(AnalysisConfig), flag_values)
     flags.DEFINE_multi_string(
         "run",
         [],
-        "For --experiment=branch and report: a run folder, WORKDIR/NAME/replicate_R, or "
+        "For branches, reports and analyses: a run folder, WORKDIR/NAME/replicate_R, or "
         "WORKDIR/NAME for all its replicates; may be given several times.",
         flag_values=flag_values,
     )
@@ -125,6 +153,8 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
             None if folder is None else Path(folder).expanduser(),
             None if tolerance is None else tolerance / 100,
         )
+    if kind in ANALYSES:
+        return _analysis(flag_values)
     if kind == "list":
         return ListRuns(Path(flag_values["workdir"].value).expanduser())
     configs = tuple(_experiments(flag_values))
@@ -137,18 +167,18 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     return RunExperiments(configs)
 
 
-# What results depend on; replicates have a flag of their own.
-_SWEEPABLE = set(ExperimentConfig().identity()) - {"replicate"}
+_ANALYSIS_FLAGS = tuple(field.name for field in fields(AnalysisConfig))
 
 _ONLY_FOR = {
-    "run": ("branch", "report"),
+    "run": ("branch", "report", *ANALYSES),
     "branch": ("branch",),
     "branch_seed": ("branch",),
     "other_run": ("branch",),
-    "replicates": ("lottery", "train", "branch"),
+    "replicates": ("lottery", "train", "branch", *ANALYSES),
     "sweep": ("lottery", "train"),
     "report_dir": ("report",),
     "tolerance": ("report",),
+    **dict.fromkeys(_ANALYSIS_FLAGS, ANALYSES),
 }
 
 
@@ -178,20 +208,39 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
     names = [name.strip() for name in (flag_values["branch"].value or "").split(",")]
     if not all(names):
         raise ValueError(f"--branch={flag_values['branch'].value}: name the branches to run.")
-    levels, given = None, given_values(flag_values)
-    if "levels" in given:
-        levels = tuple(parse_ranges(str(given["levels"]), "--levels"))
     asked = {"experiment", "branch", "levels", "replicate"}
+    return RunBranches(
+        _runs(flag_values),
+        _chosen_replicates(flag_values),
+        tuple(names),
+        _chosen_levels(flag_values),
+        {name: value for name, value in given_values(flag_values).items() if name not in asked},
+    )
+
+
+def _analysis(flag_values: flags.FlagValues) -> Analyze:
+    where = {field.name for field in fields(RunConfig)} - {"experiment"}
+    return Analyze(
+        flag_values["experiment"].value,
+        _runs(flag_values),
+        _chosen_replicates(flag_values),
+        _chosen_levels(flag_values),
+        AnalysisConfig(**{name: flag_values[name].value for name in _ANALYSIS_FLAGS}),
+        {name: value for name, value in given_values(flag_values).items() if name in where},
+    )
+
+
+def _chosen_levels(flag_values: flags.FlagValues) -> tuple[int, ...] | None:
+    if not flag_values["levels"].present:
+        return None
+    return tuple(parse_ranges(str(flag_values["levels"].value), "--levels"))
+
+
+def _chosen_replicates(flag_values: flags.FlagValues) -> tuple[int, ...] | None:
     replicates = flag_values["replicates"].value
     if replicates is None and flag_values["replicate"].present:
         replicates = str(flag_values["replicate"].value)
-    return RunBranches(
-        _runs(flag_values),
-        None if replicates is None else tuple(parse_ranges(replicates, "--replicates")),
-        tuple(names),
-        levels,
-        {name: value for name, value in given.items() if name not in asked},
-    )
+    return None if replicates is None else tuple(parse_ranges(replicates, "--replicates"))
 
 
 def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
@@ -204,7 +253,7 @@ def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
     replicates = _wanted_replicates(flag_values)
     names = set()
     base = config_from_values(values)
-    for changes in _combinations(flag_values["sweep"].value):
+    for changes in combinations(flag_values["sweep"].value):
         name = "_".join([base.name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
         name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
         if name in names:
@@ -225,45 +274,3 @@ def _wanted_replicates(flag_values: flags.FlagValues) -> list[int]:
     if replicates[0] < 1:
         raise ValueError(f"--replicates={text}: replicates are numbered from 1.")
     return replicates
-
-
-def _combinations(sweeps: list[str]) -> Iterator[dict[str, tuple[str, Any]]]:
-    """All combinations of the sweeps' values: flag to its text and its value."""
-    choices: dict[str, list[tuple[str, Any]]] = {}
-    for sweep in sweeps:
-        name, _, texts = sweep.partition(":")
-        name = name.strip().removeprefix("--")
-        if name not in _SWEEPABLE or not texts.strip():
-            raise ValueError(
-                f"--sweep={sweep}: write FLAG:VALUE,VALUE,..., such as rewind_step:0it,500it, with "
-                "a flag that the results depend on."
-            )
-        if name in choices:
-            raise ValueError(
-                f"--sweep={sweep}: another --sweep has --{name}; give all values in one."
-            )
-        choices[name] = [(text, _parsed(name, text, sweep)) for text in _split(texts, sweep)]
-    for values in product(*choices.values()):
-        yield dict(zip(choices, values, strict=True))
-
-
-def _split(texts: str, sweep: str) -> list[str]:
-    try:
-        row = next(csv.reader([texts], skipinitialspace=True, strict=True))
-    except csv.Error as error:
-        raise ValueError(
-            f'--sweep={sweep}: put values with a comma in double quotes, such as "1ep,2ep",3ep.'
-        ) from error
-    return [text.strip() for text in row]
-
-
-def _parsed(name: str, text: str, sweep: str) -> Any:
-    values = flags.FlagValues()
-    define_config_flags(values)
-    try:
-        values(["sweep", f"--{name}={text}"])
-    except flags.Error as error:
-        raise ValueError(f"--sweep={sweep}: {error}") from error
-    if name == "levels" and not isinstance(values[name].value, int):
-        raise ValueError(f"--sweep={sweep}: {text} is not a number of prunings, such as 10.")
-    return values[name].value

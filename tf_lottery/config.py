@@ -9,7 +9,8 @@ from typing import Any
 from tf_lottery.config_ranges import check_ranges
 
 
-def _option(default: Any, text: str, *, choices: tuple[str, ...] = (), path: bool = False) -> Any:
+def option(default: Any, text: str, *, choices: tuple[str, ...] = (), path: bool = False) -> Any:
+    """A field of a configuration that is a flag too: its default, help, choices, kind."""
     return field(default=default, metadata={"help": text, "choices": choices, "path": path})
 
 
@@ -17,28 +18,28 @@ def _option(default: Any, text: str, *, choices: tuple[str, ...] = (), path: boo
 class DataConfig:
     """Which examples are trained on."""
 
-    dataset: str = _option(
+    dataset: str = option(
         "digits", "'digits' (embedded), or an image-classification set of tensorflow-datasets."
     )
-    validation_examples: int = _option(
+    validation_examples: int = option(
         200, "Examples held out of the training split to find the step of lowest validation loss."
     )
-    split_seed: int = _option(0, "Seed that chooses the held-out examples.")
-    image_size: int | None = _option(
+    split_seed: int = option(0, "Seed that chooses the held-out examples.")
+    image_size: int | None = option(
         None,
         "Side of the images that the network sees; unset: as stored. Smaller images in memory are "
         "padded with black; streamed images are cropped and resized.",
     )
-    shift_crop: int = _option(0, "Augmentation: shift images by up to so many pixels each way.")
-    random_flip: bool = _option(False, "Augmentation: mirror half of the images left to right.")
-    cutout: int = _option(0, "Augmentation: side of a square that is blanked out; 0: none.")
-    streaming: str = _option(
+    shift_crop: int = option(0, "Augmentation: shift images by up to so many pixels each way.")
+    random_flip: bool = option(False, "Augmentation: mirror half of the images left to right.")
+    cutout: int = option(0, "Augmentation: side of a square that is blanked out; 0: none.")
+    streaming: str = option(
         "auto",
         "Read examples from the disk while training; auto: where images differ in size.",
         choices=("auto", "on", "off"),
     )
-    shuffle_buffer: int = _option(10_000, "Streamed examples among which the next is drawn.")
-    smallest_crop: float = _option(
+    shuffle_buffer: int = option(10_000, "Streamed examples among which the next is drawn.")
+    smallest_crop: float = option(
         0.08, "Smallest area of a random training crop of streamed images; 1: the central crop."
     )
 
@@ -47,19 +48,19 @@ class DataConfig:
 class ModelConfig:
     """Which network is trained."""
 
-    model: str = _option(
+    model: str = option(
         "lenet_300_100",
         "lenet_300_100 or any lenet_N_M_...; conv2, conv4, conv6; for CIFAR resnet20 (32, 44, 56, "
         "110; resnet20_w2: twice as wide), vgg16 (11, 13, 19), wideresnet_16_8, wideresnet_28_10; "
         "for ImageNet resnet50 (18, 34, 101), inception_v3, mobilenet_v2; applications.NAME: any "
         "network of tf_keras.applications.",
     )
-    initializer: str = _option(
+    initializer: str = option(
         "glorot_normal",
         "Distribution of the initial kernels.",
         choices=("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
     )
-    batch_norm: str = _option(
+    batch_norm: str = option(
         "per_replica",
         "Statistics of batch normalization in training: each replica's own, or of all of them.",
         choices=("per_replica", "synchronized"),
@@ -70,49 +71,49 @@ class ModelConfig:
 class TrainingConfig:
     """How one network is trained from one state to another."""
 
-    batch_size: int = _option(60, "Examples in a training step.")
-    train_steps: str = _option("1000it", "Length of training, such as 50000it or 12ep.")
-    optimizer: str = _option("adam", "Optimizer.", choices=("sgd", "adam", "adamw"))
-    learning_rate: float = _option(1.2e-3, "Learning rate, the highest that is reached.")
-    lr_schedule: str = _option(
+    batch_size: int = option(60, "Examples in a training step.")
+    train_steps: str = option("1000it", "Length of training, such as 50000it or 12ep.")
+    optimizer: str = option("adam", "Optimizer.", choices=("sgd", "adam", "adamw"))
+    learning_rate: float = option(1.2e-3, "Learning rate, the highest that is reached.")
+    lr_schedule: str = option(
         "constant",
         "How the learning rate falls: not; by --lr_decay at --lr_milestones; along a line or a "
         "half cosine to --final_learning_rate at the end of training.",
         choices=("constant", "step", "linear", "cosine"),
     )
-    lr_milestones: str = _option("", "Points of --lr_schedule=step: 32000it,48000it or 30ep,60ep.")
-    lr_decay: float = _option(0.1, "Factor of the learning rate at each milestone.")
-    final_learning_rate: float = _option(0.0, "Where --lr_schedule=linear or cosine ends.")
-    warmup_steps: str = _option("0it", "Length of a linear rise of the learning rate from 0.")
-    momentum: float = _option(0.0, "Momentum of sgd.")
-    nesterov: bool = _option(False, "Nesterov's form of the momentum.")
-    weight_decay: float = _option(
+    lr_milestones: str = option("", "Points of --lr_schedule=step: 32000it,48000it or 30ep,60ep.")
+    lr_decay: float = option(0.1, "Factor of the learning rate at each milestone.")
+    final_learning_rate: float = option(0.0, "Where --lr_schedule=linear or cosine ends.")
+    warmup_steps: str = option("0it", "Length of a linear rise of the learning rate from 0.")
+    momentum: float = option(0.0, "Momentum of sgd.")
+    nesterov: bool = option(False, "Nesterov's form of the momentum.")
+    weight_decay: float = option(
         0.0, "Factor w of the weight decay of kernels; biases and normalization are exempt."
     )
-    weight_decay_mode: str = _option(
+    weight_decay_mode: str = option(
         "auto",
         "l2: the gradient of the penalty w/2 * |kernel|^2; decoupled: kernels shrink by the "
         "learning rate times w; auto: decoupled for adamw, else l2.",
         choices=("auto", "l2", "decoupled"),
     )
-    label_smoothing: float = _option(
+    label_smoothing: float = option(
         0.0, "Share of the training target that is spread evenly over all classes."
     )
-    clip_norm: float | None = _option(
+    clip_norm: float | None = option(
         None, "Largest norm of a step's gradient over all weights that remain; unset: any."
     )
-    evaluate_every: str = _option(
+    evaluate_every: str = option(
         "1ep", "Steps between evaluations, which are also the points from which a run resumes."
     )
-    same_data_order: bool = _option(
+    same_data_order: bool = option(
         False, "Give every level the same data order; by default each draws its own."
     )
-    mixed_precision: str = _option(
+    mixed_precision: str = option(
         "auto",
         "Compute in bfloat16 with float32 weights; auto: on TPUs and on GPUs that have it.",
         choices=("auto", "on", "off"),
     )
-    jit_compile: str = _option(
+    jit_compile: str = option(
         "auto",
         "Compile training with XLA; auto: except for convolutions on a CPU, where XLA is slow.",
         choices=("auto", "on", "off"),
@@ -129,61 +130,61 @@ class TrainingConfig:
 class PruningConfig:
     """How much is pruned, where, and what the survivors return to."""
 
-    levels: int = _option(10, "Number of prunings; level 0 is the dense network.")
-    target_density: float | None = _option(
+    levels: int = option(10, "Number of prunings; level 0 is the dense network.")
+    target_density: float | None = option(
         None,
         "In place of --levels: prune until this fraction of the weights remains, the last time "
         "only as much as it takes.",
     )
-    pruning_rate: float = _option(0.2, "Fraction of the remaining weights removed at each level.")
-    pruning_rates: str = _option(
+    pruning_rate: float = option(0.2, "Fraction of the remaining weights removed at each level.")
+    pruning_rates: str = option(
         "",
         "In place of --pruning_rate: those of level 1, 2, ..., such as 0.5,0.3,0.2; the last one "
         "holds for all that follow.",
     )
-    conv_pruning_rate: float | None = _option(
+    conv_pruning_rate: float | None = option(
         None, "Rate for convolutions; unset: as --pruning_rate. 0 leaves them dense."
     )
-    first_layer_pruning_rate: float | None = _option(
+    first_layer_pruning_rate: float | None = option(
         None, "Rate for the first layer; unset: as its kind. 0 leaves it dense."
     )
-    output_pruning_rate: float | None = _option(
+    output_pruning_rate: float | None = option(
         None, "Rate for the output layer; unset: as --pruning_rate. 0 leaves it dense."
     )
-    score: str = _option(
+    score: str = option(
         "magnitude",
         "What the weights are judged by, the lowest being pruned: magnitude, random, "
         "magnitude_at_rewind, movement, taylor, snip, grasp, synflow.",
     )
-    score_examples: int = _option(
+    score_examples: int = option(
         1000, "Training examples from which taylor, snip and grasp take their gradients."
     )
-    structure: str = _option(
+    structure: str = option(
         "weights",
         "What is removed: single weights; units: whole units and filters; 2:4: two of every four "
         "weights in a row, once.",
         choices=("weights", "units", "2:4"),
     )
-    prune_from: str = _option(
+    prune_from: str = option(
         "previous_level",
         "The network that is judged and pruned: the one that the level before trained "
         "(iterative); dense: the one that level 0 trained, straight to the level's density "
         "(one-shot); rewind_step: the one at the rewind step, before training.",
         choices=("previous_level", "dense", "rewind_step"),
     )
-    pruning_scope: str = _option(
+    pruning_scope: str = option(
         "global",
         "global: weights of all layers compete (layers of another rate among themselves); "
         "layerwise: within each layer.",
         choices=("global", "layerwise"),
     )
-    rewind_step: str = _option(
+    rewind_step: str = option(
         "0it", "The survivors return to their values at this step: 0it, 500it, 2ep, 1% ..."
     )
-    rewind_optimizer: bool = _option(
+    rewind_optimizer: bool = option(
         False, "Rewind the optimizer's slots as well; by default they start fresh."
     )
-    retraining: str = _option(
+    retraining: str = option(
         "rewind_weights",
         "How a pruned network is trained: from the weights and the learning rate of the rewind "
         "step; rewind_learning_rate: from its trained weights, with the learning rate of the "
@@ -203,20 +204,20 @@ class PruningConfig:
 class SeedConfig:
     """Where the randomness comes from."""
 
-    replicate: int = _option(1, "Number of this repetition of the experiment, from 1.")
-    init_seed: int | None = _option(None, "Draws the initial weights; unset: the replicate.")
-    data_seed: int | None = _option(None, "Draws the data order; unset: the replicate.")
+    replicate: int = option(1, "Number of this repetition of the experiment, from 1.")
+    init_seed: int | None = option(None, "Draws the initial weights; unset: the replicate.")
+    data_seed: int | None = option(None, "Draws the data order; unset: the replicate.")
 
 
 @dataclass(frozen=True)
 class BranchConfig:
     """What a branch changes of the level that it starts from."""
 
-    branch: str | None = _option(
+    branch: str | None = option(
         None, "Control that starts from levels of --run; several are separated by commas."
     )
-    branch_seed: int = _option(0, "Draws what a branch draws: other weights, other masks.")
-    other_run: str | None = _option(
+    branch_seed: int = option(0, "Draws what a branch draws: other weights, other masks.")
+    other_run: str | None = option(
         None, "Run folder of the replicate whose masks --branch=mask_of_replicate takes.", path=True
     )
 
@@ -225,41 +226,41 @@ class BranchConfig:
 class RunConfig:
     """Where the experiment runs; nothing here changes its results by more than rounding."""
 
-    experiment: str = _option(
+    experiment: str = option(
         "lottery",
         "lottery: iterative magnitude pruning; train: its level 0, the dense network, alone; "
         "branch: controls that start from levels of --run.",
         choices=("lottery", "train", "branch"),
     )
-    workdir: str = _option("runs", "Folder that holds all runs.", path=True)
-    name: str | None = _option(None, "Name of the run; unset: DATASET_MODEL.")
-    data_dir: str | None = _option(
+    workdir: str = option("runs", "Folder that holds all runs.", path=True)
+    name: str | None = option(None, "Name of the run; unset: DATASET_MODEL.")
+    data_dir: str | None = option(
         None, "Where tensorflow-datasets keeps prepared data sets.", path=True
     )
-    manual_dir: str | None = _option(
+    manual_dir: str | None = option(
         None, "Folder with downloaded archives, for machines without internet.", path=True
     )
-    export_dir: str | None = _option(
+    export_dir: str | None = option(
         None, "Write the last level's ticket there as a SavedModel.", path=True
     )
-    distribution: str = _option(
+    distribution: str = option(
         "auto",
         "Where the network is trained: one_device; mirrored: on all GPUs of this machine (or on "
         "its virtual devices); multi_worker: on all machines that TF_CONFIG names; tpu: on --tpu. "
         "auto: tpu if --tpu is given, multi_worker if TF_CONFIG is set, else all GPUs there are.",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
-    num_virtual_devices: int | None = _option(
+    num_virtual_devices: int | None = option(
         None, "Split the CPU into so many devices, to try a distribution without GPUs."
     )
-    tpu: str | None = _option(None, "Address or name of the TPU; 'local' on a TPU machine.")
-    in_memory: str = _option(
+    tpu: str | None = option(None, "Address or name of the TPU; 'local' on a TPU machine.")
+    in_memory: str = option(
         "auto",
         "Keep the training images in the device's memory; auto: up to 2 GiB of them. Otherwise "
         "they stay in the host's, and batches are sent.",
         choices=("auto", "on", "off"),
     )
-    steps_per_execution: int | None = _option(
+    steps_per_execution: int | None = option(
         None, "Training steps that one compiled call runs; unset: chosen by device and network."
     )
 

@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from tf_lottery.config import ExperimentConfig, config_from_values
 from tf_lottery.ranges import parse_ranges
 
 # What the program does besides running the experiment that a configuration describes.
-_OTHER_EXPERIMENTS = ("report", "list")
+ANALYSES = ("interpolate", "successive_levels", "curvature", "magnitudes")
+OTHER_EXPERIMENTS = ("report", "list", *ANALYSES)
 
 
 class _NumberOrRanges(flags.ArgumentParser):
@@ -31,7 +33,14 @@ class _NumberOrRanges(flags.ArgumentParser):
 
 def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one flag per configuration field, with its default, type and help."""
-    for option in config_options().values():
+    define_options(config_options().values(), flag_values)
+
+
+def define_options(
+    options: Iterable[dataclasses.Field], flag_values: flags.FlagValues = flags.FLAGS
+) -> None:
+    """Defines a flag for each field that `config.option` made."""
+    for option in options:
         kind = _kind(option)
         arguments = {
             "default": option.default,
@@ -40,9 +49,10 @@ def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         }
         choices = option.metadata["choices"]
         if option.name == "experiment":
-            choices += _OTHER_EXPERIMENTS
+            choices += OTHER_EXPERIMENTS
             arguments["help"] += (
-                " report: a page about the experiments of --run; list: the runs in --workdir."
+                " report: a page about the experiments of --run; list: the runs in --workdir; "
+                "interpolate, successive_levels, curvature, magnitudes: analyses of --run."
             )
         if option.name == "levels":
             serializer = flags.ArgumentSerializer()

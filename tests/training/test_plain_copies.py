@@ -8,6 +8,7 @@ from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import get_mask, model_variables, prunable, set_mask
 from tf_lottery.pruning.scores import METHODS
 from tf_lottery.training.network import Network
+from tf_lottery.training.plain_copies import copy_for_gradients
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
 Arrays = dict[str, np.ndarray]
@@ -157,3 +158,14 @@ def test_models_in_models_and_several_inputs():
     flow = evidence.synaptic_flow(weights_of(model), get_mask(model))
     expected = 2 * 2 * np.abs(weights_of(model)["output/kernel"].astype(float)).sum(axis=1)
     np.testing.assert_allclose(flow["block/inner/kernel"], [expected] * 4, rtol=1e-12)
+
+
+def test_adapted_normalization_is_copied_with_its_statistics():
+    inputs = RNG.normal(5, 3, size=(50, 4)).astype(np.float32)
+    adapted = keras.layers.Normalization()
+    adapted.adapt(inputs)
+    layers = [keras.Input((4,)), adapted, keras.layers.Dense(3)]
+    model = prunable(keras.Sequential(layers))
+    copy = copy_for_gradients(model)
+    copy.set_weights(weights_of(model))
+    np.testing.assert_allclose(copy.model(inputs), model(inputs), rtol=1e-5, atol=1e-6)

@@ -13,19 +13,13 @@ from tf_lottery.config import (
     ExperimentConfig,
     RunConfig,
     TrainingConfig,
-    config_from_values,
 )
-from tf_lottery.flags import read_flag_file
+from tf_lottery.experiments.run_config import config_of_run, option_names
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.branches import find_branch, takes_other_run
 
-
-def _names(section: type) -> set[str]:
-    return {option.name for option in dataclasses.fields(section)}
-
-
 _CHANGEABLE = frozenset(
-    _names(TrainingConfig)
+    option_names(TrainingConfig)
     | {"shift_crop", "random_flip", "cutout", "smallest_crop"}
     | {"score", "score_examples", "pruning_scope", "data_seed"}
 )
@@ -70,7 +64,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     identity = folder.identity
     if identity.get("branch") is not None:
         raise ValueError(f"--run={run} is a branch itself; name the run that it starts from.")
-    where, own = _names(RunConfig), _names(BranchConfig)
+    where, own = option_names(RunConfig), option_names(BranchConfig)
     known = {**ExperimentConfig().identity(), **identity}
     changes = {
         name: value
@@ -78,25 +72,15 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         if name not in where | own and known.get(name) != value
     }
     _check_changes(run, known, changes)
-    kept = {
-        name: value for name, value in read_flag_file(run / "flags.cfg").items() if name in where
-    }
-    here = {name: value for name, value in values.items() if name in where | own}
+    here = {name: value for name, value in values.items() if name in where}
+    of_branch = {name: value for name, value in values.items() if name in own}
     # One of several branches that are run at once may be the only one to take it.
     if not takes_other_run(find_branch(branch)):
-        here.pop("other_run", None)
-    config = config_from_values(
-        {
-            **identity,
-            **kept,
-            # In iterations: changes of the batch or the length of training do not move it.
-            "rewind_step": f"{folder.details['rewind_step']}it",
-            "branch": branch,
-            **changes,
-            **_absolute(here),
-            "experiment": "branch",
-            "export_dir": None,
-        }
+        of_branch.pop("other_run", None)
+    config = config_of_run(
+        folder,
+        {**here, "experiment": "branch"},
+        {**of_branch, "branch": branch, **changes},
     )
     return BranchPlan(folder, config, changes, _label(config, changes))
 
@@ -108,20 +92,6 @@ def branch_flags(plan: BranchPlan, levels: str) -> str:
     flags |= {**dataclasses.asdict(config.branch), **plan.changes}
     flags |= {name: getattr(config.run, name) for name in ("data_dir", "manual_dir")}
     return "".join(f"--{name}={value}\n" for name, value in flags.items() if value is not None)
-
-
-def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values with absolute paths, which mean the same wherever a branch is replayed."""
-    paths = {
-        option.name
-        for section in (RunConfig, BranchConfig)
-        for option in dataclasses.fields(section)
-        if option.metadata["path"]
-    }
-    return {
-        name: str(Path(value).expanduser().absolute()) if name in paths and value else value
-        for name, value in values.items()
-    }
 
 
 def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, Any]) -> None:

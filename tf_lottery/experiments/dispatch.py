@@ -1,9 +1,10 @@
 """Does what a command says."""
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
-from tf_lottery.commands import Command, ListRuns, RunBranches, RunExperiments, WriteReport
+from tf_lottery.commands import Analyze, Command, ListRuns, RunBranches, RunExperiments, WriteReport
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import replicate_folders
 
@@ -27,7 +28,9 @@ def run_command(command: Command) -> None:
         print(f"Report: {page}")
     else:
         import_tensorflow_quietly()
-        if isinstance(command, RunBranches):
+        if isinstance(command, Analyze):
+            _analyze(command)
+        elif isinstance(command, RunBranches):
             _run_branches(command)
         else:
             _run_experiments(command)
@@ -69,6 +72,16 @@ def _run_branches(command: RunBranches) -> None:
     for run in runs:
         for branch in command.branches:
             run_branch(run, branch, command.levels, **command.changes)
+
+
+def _analyze(command: Analyze) -> None:
+    from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+
+    analysis = importlib.import_module(f"tf_lottery.experiments.analyses.{command.analysis}")
+    for run in command.runs:
+        for folder in _replicates(run, command.replicates):
+            print(f"{command.analysis} of {folder}", flush=True)
+            analysis.run(AnalyzedRun(folder, command.here), command.options, command.levels)
 
 
 def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:

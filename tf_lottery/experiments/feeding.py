@@ -1,6 +1,6 @@
 """Brings an experiment's data to its network: from the devices' memory, or in streams."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tf_lottery.data import (
     ArrayEvaluationStream,
@@ -44,13 +44,22 @@ def build_program(experiment: Experiment) -> TrainingProgram:
     return StreamedProgram(step, stream, training.batch_size, plan)
 
 
-def build_evaluators(experiment: Experiment) -> dict[str, Callable[[], Evaluation]]:
-    """The evaluations of an experiment: "validation" where there is such a split, and "test"."""
+def build_evaluators(
+    experiment: Experiment, splits: Sequence[str] = ("validation", "test")
+) -> dict[str, Callable[[], Evaluation]]:
+    """The evaluations of an experiment.
+
+    Args:
+      experiment: the experiment.
+      splits: "validation", "test", and "train" of data that are held in memory; those that there
+        are not are left out.
+    """
     model, plan = experiment.network.model, experiment.execution
     dataset: Dataset = experiment.dataset
     evaluators = {}
-    for name, data in (("validation", dataset.validation), ("test", dataset.test)):
-        if data is None:
+    for name in splits:
+        data = getattr(dataset, name)
+        if data is None or (name == "train" and not isinstance(data, Split)):
             continue
         if isinstance(data, Split) and plan.data_on_device:
             evaluators[name] = Evaluator(model, data, plan)

@@ -65,12 +65,8 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
     Raises:
       RunFolderMismatchError: if the run would go on with other data or in another precision.
     """
+    check_same_data(run, experiment)
     begun, now = run.details, experiment.details
-    if begun["data_sha256"] != now["data_sha256"]:
-        raise RunFolderMismatchError(
-            f"--dataset={experiment.config.data.dataset}: the examples are not those that "
-            f"{Path(run.path)} was begun with; check --data_dir, or choose another --name."
-        )
     precision = begun.get("precision", "float32")
     if precision != now["precision"]:
         flag = "off" if precision == "float32" else "on"
@@ -85,6 +81,19 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
         print(
             f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
             "results will differ in rounding, and with --batch_norm=per_replica in more than that."
+        )
+
+
+def check_same_data(run: RunFolder, experiment: Experiment) -> None:
+    """Checks that the examples are those that a run was begun with.
+
+    Raises:
+      RunFolderMismatchError: if they are not.
+    """
+    if run.details["data_sha256"] != experiment.details["data_sha256"]:
+        raise RunFolderMismatchError(
+            f"--dataset={experiment.config.data.dataset}: the examples are not those that "
+            f"{Path(run.path)} was begun with; check --data_dir, or choose another --name."
         )
 
 

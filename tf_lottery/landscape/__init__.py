@@ -1,1 +1,1 @@
-"""The loss around a solution: its curvature, and how much can be pruned at once there."""
+"""The landscape of the error around tickets: lines, distances, curvature, magnitudes."""

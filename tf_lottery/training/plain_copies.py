@@ -46,6 +46,10 @@ class PlainCopy:
         """Sets the weights that the copy has; they are cast to its dtypes."""
         for name, variable in self.variables.items():
             variable.assign(weights[name].astype(variable.dtype.as_numpy_dtype))
+        for _, layer in leaf_layers(self.model):
+            # Keras computes with constants that it derives from the weights of this layer.
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()
 
 
 class FlowCopy(PlainCopy):

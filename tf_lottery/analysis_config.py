@@ -1,0 +1,66 @@
+"""What the analyses of finished runs are told: their options are flags too."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tf_lottery.config import option
+
+
+@dataclass(frozen=True)
+class AnalysisConfig:
+    """Options of the analyses of run folders."""
+
+    solutions: str = option(
+        "",
+        "For --experiment=interpolate: two or more solutions in the run folder, such as "
+        "level_0,level_5,branches/random_mask/level_5,../replicate_2/level_5,rewind.",
+    )
+    points: int = option(30, "Points on the line between two solutions, the ends among them.")
+    line_mask: str = option(
+        "union",
+        "Weights that may differ from 0 on that line: those of either solution, of both, or of one "
+        "of them.",
+        choices=("union", "intersection", "first", "second"),
+    )
+    line_statistics: str = option(
+        "estimated",
+        "Statistics of batch normalization on that line: estimated anew at each point from "
+        "training data, or interpolated as the weights are.",
+        choices=("estimated", "interpolated"),
+    )
+    line_split: str = option(
+        "test",
+        "Data on which lines are measured; both: test and training data.",
+        choices=("test", "train", "both"),
+    )
+    matching_tolerance: float = option(
+        0.5,
+        "Points of test accuracy that a level of --experiment=successive_levels may be below the "
+        "dense network and still matches it.",
+    )
+    curvature_examples: int = option(
+        10_000, "Training examples whose loss --experiment=curvature takes."
+    )
+    eigenvalues: int = option(10, "Largest eigenvalues of the Hessian that it finds.")
+    loss_rise: float = option(
+        0.1, "Rise of the training loss, in nats, within which a pruning is to stay."
+    )
+    curvature_seed: int = option(0, "Draws its examples and its random vectors.")
+
+    def __post_init__(self):
+        _check(self.points >= 3, "points", self.points, "use 3 or more, both ends among them")
+        for flag in ("curvature_examples", "eigenvalues"):
+            _check(getattr(self, flag) >= 1, flag, getattr(self, flag), "use 1 or more")
+        _check(self.loss_rise > 0, "loss_rise", self.loss_rise, "use a positive number")
+        tolerance = self.matching_tolerance
+        _check(0 <= tolerance <= 100, "matching_tolerance", tolerance, "use 0 to 100 points")
+        _check(self.curvature_seed >= 0, "curvature_seed", self.curvature_seed, "use 0 or more")
+        for field in fields(self):
+            value, choices = getattr(self, field.name), field.metadata["choices"]
+            known = not choices or value in choices
+            _check(known, field.name, value, f"use one of {', '.join(choices)}")
+
+
+def _check(holds: bool, flag: str, value: Any, right: str) -> None:
+    if not holds:
+        raise ValueError(f"--{flag}={value} is out of range: {right}.")

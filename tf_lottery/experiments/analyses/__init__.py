@@ -1,0 +1,1 @@
+"""Analyses of run folders, each an `--experiment` of its own."""

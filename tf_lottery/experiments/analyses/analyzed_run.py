@@ -1,0 +1,141 @@
+"""A run folder with its network and its data, to be measured."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tf_lottery.data import Dataset, Split
+from tf_lottery.experiments.feeding import build_evaluators
+from tf_lottery.experiments.run_checks import check_same_data
+from tf_lottery.experiments.run_config import config_of_run
+from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
+from tf_lottery.landscape.solutions import Solution
+from tf_lottery.landscape.statistics import StatisticsEstimator
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.report.summary import LevelSummary
+from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.sealed_tensors import SealedTensors
+from tf_lottery.tickets.run_journal import RunJournal
+from tf_lottery.training.network import NetworkState
+
+_LEVEL = re.compile(r"level_(\d+)")
+_STATISTICS_EXAMPLES = 10_000
+
+
+class AnalyzedRun:
+    """A run folder with its network and its data, on one device."""
+
+    def __init__(self, path: Path, here: Mapping[str, Any], dataset: Dataset | None = None):
+        """Loads the data.
+
+        Args:
+          path: the run folder, or the folder of a branch.
+          here: options of `RunConfig` that take the place of the run's.
+          dataset: your own data, if the experiment was run on them.
+
+        Raises:
+          ValueError: if there is no such run, or the data are not those it was made with.
+        """
+        self.run = RunFolder.read(path)
+        one_device = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
+        with tf.distribute.get_strategy().scope():
+            self.experiment: Experiment = prepare(
+                config_of_run(self.run, {**here, **one_device, "experiment": "lottery"}), dataset
+            )
+        check_same_data(self.run, self.experiment)
+
+    @property
+    def folder(self) -> Path:
+        """Where the results of analyses go."""
+        return self.run.path / "landscape"
+
+    def levels(self, wanted: Sequence[int] | None) -> list[int]:
+        """Finished levels.
+
+        Args:
+          wanted: those to take; None: all.
+
+        Raises:
+          ValueError: if one of them is not finished.
+        """
+        finished = self.run.complete_levels()
+        missing = sorted(set(wanted or ()) - set(finished))
+        if missing or not finished:
+            listed = ", ".join(map(str, finished)) or "none"
+            which = f"level {missing[0]} is not finished" if missing else "no level is finished"
+            raise ValueError(f"--levels: {which} in {self.run.path}; finished are {listed}.")
+        return finished if wanted is None else sorted(set(wanted))
+
+    def summary(self, level: int) -> LevelSummary:
+        """The summary of a finished level."""
+        return LevelSummary.from_record(self.run.level(level).record())
+
+    def level(self, number: int) -> Solution:
+        """The solution of a finished level."""
+        return Solution(f"level {number}", *RunJournal(self.run).load(number))
+
+    def solution(self, name: str) -> Solution:
+        """Finds a solution by its path.
+
+        Args:
+          name: a path from the run folder: "level_3", "branches/random_mask/level_3",
+            "../replicate_2/level_3", "rewind", or "level_3/checkpoint/step_500" of a level in
+            training. What has no mask of its own has that of the weights other than 0.
+
+        Raises:
+          ValueError: if there is no such solution, or its files are damaged.
+        """
+        path = self.run.path / name
+        match = _LEVEL.fullmatch(path.name)
+        if match:
+            journal = RunJournal(RunFolder.read(path.parent))
+            if not journal.is_complete(int(match[1])):
+                raise RunFolderError(f"--solutions: {name} is not finished in {self.run.path}.")
+            return Solution(name, *journal.load(int(match[1])))
+        sealed = SealedTensors(path)
+        if not sealed.exists():
+            raise RunFolderError(
+                f"--solutions: there is no {name} in {self.run.path}; write level_3, "
+                "branches/LABEL/level_3, ../replicate_2/level_3 or rewind."
+            )
+        weights = NetworkState.from_tensors(0, sealed.load()[0]).weights
+        prunable = self.experiment.network.mask
+        return Solution(name, weights, Mask({kernel: weights[kernel] != 0 for kernel in prunable}))
+
+    def evaluator(self, splits: Sequence[str], *, estimate_statistics: bool) -> SolutionEvaluator:
+        """Evaluates any weights of the run's network.
+
+        Args:
+          splits: "train", "test".
+          estimate_statistics: estimate the statistics of batch normalization anew each time.
+
+        Raises:
+          ValueError: if that needs training data in memory, and they are streamed.
+        """
+        evaluators = build_evaluators(self.experiment, splits)
+        missing = set(splits) - set(evaluators)
+        if missing:
+            raise ValueError(
+                f"--line_split: the {missing.pop()} data are streamed; only those that are held in "
+                "memory can be measured; use test."
+            )
+        estimator = self._statistics_estimator if estimate_statistics else None
+        return SolutionEvaluator(self.experiment.network.model, evaluators, estimator)
+
+    @cached_property
+    def _statistics_estimator(self) -> StatisticsEstimator:
+        train, config = self.experiment.dataset.train, self.experiment.config
+        if not isinstance(train, Split):
+            raise ValueError(
+                "--line_statistics=estimated needs training data that are held in memory; use "
+                "interpolated."
+            )
+        batch = min(config.training.batch_size, len(train))
+        images = train.images[: max(batch, _STATISTICS_EXAMPLES)]
+        return StatisticsEstimator(self.experiment.network.model, images, batch)

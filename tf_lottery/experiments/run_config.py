@@ -1,0 +1,58 @@
+"""The configuration of a run folder, to do something else with what it holds."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.config import BranchConfig, ExperimentConfig, RunConfig, config_from_values
+from tf_lottery.flags import read_flag_file
+from tf_lottery.store.run_folder import RunFolder
+
+
+def option_names(section: type) -> set[str]:
+    """Names of the options of a section of the configuration."""
+    return {option.name for option in dataclasses.fields(section)}
+
+
+def config_of_run(
+    run: RunFolder, here: Mapping[str, Any], changes: Mapping[str, Any] | None = None
+) -> ExperimentConfig:
+    """The configuration that a run was made with, to be run here.
+
+    Args:
+      run: a run folder.
+      here: options of `RunConfig` that take the place of the run's: where its data are, on which
+        devices it runs.
+      changes: other options that differ from the run's.
+
+    Raises:
+      ValueError: if its flag file cannot be read, or a value is out of range.
+    """
+    flag_file, where = run.path / "flags.cfg", option_names(RunConfig)
+    kept = read_flag_file(flag_file) if flag_file.exists() else {}
+    return config_from_values(
+        {
+            **run.identity,
+            **{name: value for name, value in kept.items() if name in where},
+            # In iterations: changes of the batch or the length of training do not move it.
+            "rewind_step": f"{run.details['rewind_step']}it",
+            **_absolute(changes or {}),
+            **_absolute(here),
+            "export_dir": None,
+        }
+    )
+
+
+def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with absolute paths, which mean the same wherever a branch is replayed."""
+    paths = {
+        option.name
+        for section in (RunConfig, BranchConfig)
+        for option in dataclasses.fields(section)
+        if option.metadata["path"]
+    }
+    return {
+        name: str(Path(value).expanduser().absolute()) if name in paths and value else value
+        for name, value in values.items()
+    }

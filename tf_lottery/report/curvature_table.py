@@ -1,0 +1,56 @@
+"""The table of curvatures: how flat each level is, and how much can be pruned at once."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+
+from tf_lottery.report.formats import format_density
+from tf_lottery.report.table import table_of_numbers
+
+_HEADERS = (
+    "level",
+    "density",
+    "loss",
+    "largest\neigen-\nvalue",
+    "trace",
+    "smallest:\npredicted",
+    "measured",
+    "random:\npredicted",
+    "measured",
+)
+_RATIOS = (
+    "predicted_ratio_magnitude",
+    "measured_ratio_magnitude",
+    "predicted_ratio_random",
+    "measured_ratio_random",
+)
+
+
+def print_curvature(
+    rows: Sequence[Mapping[str, float]], loss_rise: float, console: Console | None = None
+) -> None:
+    """Prints a row per level.
+
+    Args:
+      rows: of the analysis' CSV file.
+      loss_rise: within which a pruning was to stay, in nats.
+      console: where to print; standard output by default.
+    """
+    console = console or Console()
+    table = table_of_numbers(_HEADERS)
+    for row in rows:
+        table.add_row(
+            str(row["level"]),
+            format_density(row["density"]),
+            f"{row['loss']:.4f}",
+            f"{row['largest_eigenvalue']:.4g}",
+            f"{row['trace']:.4g}",
+            *(f"{100 * row[name]:.1f}%" for name in _RATIOS),
+        )
+    console.print(table)
+    text = (
+        "Weights that can be pruned at once while the training loss rises by at most "
+        f"{loss_rise:g}: predicted from the curvature (the others may move), and measured "
+        "without retraining."
+    )
+    console.print(text, soft_wrap=True, highlight=False, markup=False)

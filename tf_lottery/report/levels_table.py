@@ -1,0 +1,73 @@
+"""The table of successive levels: barriers between them, and which of them match."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from tf_lottery.report.formats import (
+    MISSING,
+    format_accuracy,
+    format_density,
+    format_points,
+    is_number,
+)
+from tf_lottery.report.levels_figure import LevelPair
+from tf_lottery.report.summary import LevelSummary
+from tf_lottery.report.table import table_of_numbers
+
+_HEADERS = (
+    "level",
+    "density",
+    "test\naccuracy",
+    "vs. dense\n(points)",
+    "matches",
+    "barrier to\nlevel before\n(points)",
+    "L2 to\nlevel before",
+)
+
+
+def print_successive_levels(
+    pairs: Sequence[LevelPair],
+    summaries: Sequence[LevelSummary],
+    dense: LevelSummary | None,
+    tolerance: float,
+    split: str,
+    console: Console | None = None,
+) -> None:
+    """Prints a row per level, with the barrier to the one before.
+
+    Args:
+      pairs: all pairs of levels.
+      summaries: the levels, in order.
+      dense: level 0; None if it is not there.
+      tolerance: how far below its accuracy a matching level's may be, as a fraction.
+      split: the data on which the lines were measured.
+      console: where to print; standard output by default.
+    """
+    console = console or Console()
+    of_pair = {(pair.first, pair.second): pair for pair in pairs}
+    table = table_of_numbers(_HEADERS)
+    before = None
+    for summary in summaries:
+        pair = of_pair.get((before, summary.level))
+        accuracy = dense.test_accuracy if dense else None
+        table.add_row(
+            str(summary.level),
+            format_density(summary.density),
+            format_accuracy(summary.test_accuracy),
+            format_points(summary.test_accuracy, accuracy) if summary.level else MISSING,
+            _matches(summary, accuracy, tolerance),
+            f"{100 * pair.barrier:.2f}" if pair else MISSING,
+            f"{pair.l2:.2f}" if pair else MISSING,
+        )
+        before = summary.level
+    console.print(table)
+    text = f"Barriers of the {split} error; matching: at most {100 * tolerance:g} points below."
+    console.print(text, highlight=False, markup=False)
+
+
+def _matches(summary: LevelSummary, dense: float | None, tolerance: float) -> str:
+    if not (is_number(summary.test_accuracy) and is_number(dense)) or summary.level == 0:
+        return MISSING
+    # The slack keeps rounding errors of the subtraction from deciding an exact tie.
+    return "yes" if summary.test_accuracy >= dense - tolerance - 1e-9 else "no"
