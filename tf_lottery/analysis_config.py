@@ -33,6 +33,15 @@ class AnalysisConfig:
         "Data on which lines are measured; both: test and training data.",
         choices=("test", "train", "both"),
     )
+    copies: int = option(
+        2, "Copies that --experiment=instability trains of each network, in other data orders."
+    )
+    random_masks: bool = option(
+        True, "Let --experiment=instability look at random masks of the same densities too."
+    )
+    stable_below: float = option(
+        2.0, "Points of error barrier below which --experiment=instability calls a network stable."
+    )
     matching_tolerance: float = option(
         0.5,
         "Points of test accuracy that a level of --experiment=successive_levels may be below the "
@@ -49,8 +58,11 @@ class AnalysisConfig:
 
     def __post_init__(self):
         _check(self.points >= 3, "points", self.points, "use 3 or more, both ends among them")
-        for flag in ("curvature_examples", "eigenvalues"):
-            _check(getattr(self, flag) >= 1, flag, getattr(self, flag), "use 1 or more")
+        _check(self.copies >= 2, "copies", self.copies, "use 2 or more")
+        _check(self.stable_below > 0, "stable_below", self.stable_below, "use a positive number")
+        examples, eigenvalues = self.curvature_examples, self.eigenvalues
+        _check(examples >= 1, "curvature_examples", examples, "use 1 or more")
+        _check(1 <= eigenvalues <= 100, "eigenvalues", eigenvalues, "use 1 to 100")
         _check(self.loss_rise > 0, "loss_rise", self.loss_rise, "use a positive number")
         tolerance = self.matching_tolerance
         _check(0 <= tolerance <= 100, "matching_tolerance", tolerance, "use 0 to 100 points")

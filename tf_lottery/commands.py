@@ -168,6 +168,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
 
 
 _ANALYSIS_FLAGS = tuple(field.name for field in fields(AnalysisConfig))
+_OF_LINES = ("interpolate", "instability", "successive_levels")
 
 _ONLY_FOR = {
     "run": ("branch", "report", *ANALYSES),
@@ -179,6 +180,13 @@ _ONLY_FOR = {
     "report_dir": ("report",),
     "tolerance": ("report",),
     **dict.fromkeys(_ANALYSIS_FLAGS, ANALYSES),
+    "solutions": ("interpolate",),
+    **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),
+    **dict.fromkeys(("copies", "random_masks", "stable_below"), ("instability",)),
+    "matching_tolerance": ("successive_levels",),
+    **dict.fromkeys(
+        ("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"), ("curvature",)
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from tf_lottery.config import ExperimentConfig, config_from_values
 from tf_lottery.ranges import parse_ranges
 
 # What the program does besides running the experiment that a configuration describes.
-ANALYSES = ("interpolate", "successive_levels", "curvature", "magnitudes")
+ANALYSES = ("interpolate", "instability", "successive_levels", "curvature", "magnitudes")
 OTHER_EXPERIMENTS = ("report", "list", *ANALYSES)
 
 
@@ -52,7 +52,7 @@ def define_options(
             choices += OTHER_EXPERIMENTS
             arguments["help"] += (
                 " report: a page about the experiments of --run; list: the runs in --workdir; "
-                "interpolate, successive_levels, curvature, magnitudes: analyses of --run."
+                f"{', '.join(ANALYSES)}: analyses of --run."
             )
         if option.name == "levels":
             serializer = flags.ArgumentSerializer()

@@ -35,6 +35,8 @@ CHANGES_MASK = {
     "random_mask", "random_mask_uniform", "random_mask_erk", "shuffled_units", "one_shot",
     "before_training", "mask_of_replicate",
 }  # fmt: skip
+# The rewound dense network differs from the level only where that starts before the rewind step.
+NOTHING_HERE = {"retrain", "rewound_dense"}
 DRAWS = {
     "random_reinitialization", "signed_constant", "signed_reinitialization", "random_mask",
     "random_mask_uniform", "random_mask_erk", "shuffled_units",
@@ -108,7 +110,7 @@ def test_a_branch_changes_the_one_thing_that_it_should(branch: str):
     assert same_bits(before.state.weights, draw_weights(100)), "the level itself was changed"
     assert same_bits(start.state.weights, before.state.weights) == (branch not in CHANGES_WEIGHTS)
     assert (start.mask == before.mask) == (branch not in CHANGES_MASK)
-    assert branch == "retrain" or branch in CHANGES_WEIGHTS ^ CHANGES_MASK
+    assert branch in NOTHING_HERE or branch in CHANGES_WEIGHTS ^ CHANGES_MASK
     assert start.state.step == (TRAIN_STEPS if branch == "fine_tune" else REWIND_STEP)
     assert start.state.optimizer is SLOTS
 
@@ -307,3 +309,12 @@ def test_a_file_in_the_package_is_a_branch(tmp_path, monkeypatch):
     assert "doubled" in known_branches()
     old = origin_of().start.state.weights
     assert same_bits(start_of("doubled").state.weights, {n: 2 * a for n, a in old.items()})
+
+
+def test_the_rewound_dense_network_starts_from_the_rewind_step_where_level_0_does_not():
+    initial = NetworkState(0, draw_weights(1), [np.array(0), np.zeros(3, np.float32)])
+    start = start_of("rewound_dense", 0, start=Start(initial, JOURNAL.load(0)[1]))
+    assert same_bits(start.state.weights, JOURNAL.rewind_state().weights)
+    assert start.state.step == REWIND_STEP
+    assert start.mask.density == 1
+    assert branches.last_level(find_branch("rewound_dense")) == 0

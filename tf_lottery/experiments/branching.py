@@ -28,7 +28,13 @@ from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.branches import Branch, find_branch, first_level, takes_other_run
+from tf_lottery.tickets.branches import (
+    Branch,
+    find_branch,
+    first_level,
+    last_level,
+    takes_other_run,
+)
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.origin import Origin, Start, Weights
 from tf_lottery.tickets.run_journal import RunJournal
@@ -92,9 +98,9 @@ def run_branch(
 
 
 def _levels(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> list[int]:
-    finished, first = run.complete_levels(), first_level(branch)
+    finished, first, last = run.complete_levels(), first_level(branch), last_level(branch)
     if levels is None:
-        levels = [level for level in finished if level >= first]
+        levels = [level for level in finished if first <= level and (last is None or level <= last)]
     listed = ", ".join(map(str, finished)) or "none"
     if not levels:
         raise ValueError(
@@ -110,6 +116,11 @@ def _levels(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> lis
             raise ValueError(
                 f"--levels: --branch={branch.__name__} starts from level {first} or later, since "
                 f"nothing is pruned to make level {level}."
+            )
+        if last is not None and level > last:
+            raise ValueError(
+                f"--levels: --branch={branch.__name__} starts from level {last} alone; it would "
+                f"be the same for level {level}."
             )
         run.level(level).verify()
     return sorted(set(levels))
@@ -210,7 +221,7 @@ def _origin(
         start=Start(
             state,
             journal.load(level)[1],
-            rewind_optimizer=config.pruning.rewind_optimizer and level > 0,
+            rewind_optimizer=config.pruning.rewind_optimizer,
         ),
         random=np.random.Generator(
             np.random.Philox([config.init_seed, config.branch.branch_seed, level])

@@ -40,12 +40,16 @@ def line_figure(lines: Sequence[LineCurves], title: str) -> FigureFile:
     """
     import matplotlib as mpl
 
-    curves = [(line, split) for line in lines for split in line.errors]
-    labels = [f"{line.labels[0]} to {line.labels[1]}, {split}" for line, split in curves]
     colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, len(lines)))
+    curves = [
+        (line, split, colour)
+        for line, colour in zip(lines, colours, strict=True)
+        for split in line.errors
+    ]
+    labels = [f"{line.labels[0]} to {line.labels[1]}, {split}" for line, split, _ in curves]
     infinite = [
         label
-        for label, (line, split) in zip(labels, curves, strict=True)
+        for label, (line, split, _) in zip(labels, curves, strict=True)
         if not np.isfinite(line.losses[split]).all()
     ]
     with small_figure(labels) as (figure, axes):
@@ -54,10 +58,10 @@ def line_figure(lines: Sequence[LineCurves], title: str) -> FigureFile:
                 line.positions,
                 100 * line.errors[split],
                 _DASHES.get(split, "-"),
-                color=colours[lines.index(line)],
+                color=colour,
                 linewidth=1.5,
             )[0]
-            for line, split in curves
+            for line, split, colour in curves
         ]
         axes.set_xlabel("position between the first and the second solution")
         axes.set_ylabel("error (%)")

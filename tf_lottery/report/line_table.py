@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.text import Text
 
 from tf_lottery.report.table import table_of_numbers
 
@@ -39,7 +40,7 @@ def print_lines(rows: Sequence[LineRow], console: Console | None = None) -> None
         headers += [f"{split} error\nbarrier\n(points)", f"{split} loss\nbarrier"]
     table = table_of_numbers([*headers, "L2", "cosine"])
     for row in rows:
-        cells = list(row.labels)
+        cells = [Text(label) for label in row.labels]
         for split in splits:
             error, loss = row.barriers[split]
             cells += [f"{100 * error:.2f}", f"{loss:.4f}"]

@@ -14,7 +14,7 @@ from tf_lottery.experiments.run_checks import check_same_data
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
-from tf_lottery.landscape.solutions import Solution
+from tf_lottery.landscape.solutions import Solution, Weights, check_same_network
 from tf_lottery.landscape.statistics import StatisticsEstimator
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.report.summary import LevelSummary
@@ -22,7 +22,7 @@ from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.training.network import NetworkState
+from tf_lottery.training.network import NetworkState, weights_of
 
 _LEVEL = re.compile(r"level_(\d+)")
 _STATISTICS_EXAMPLES = 10_000
@@ -62,7 +62,7 @@ class AnalyzedRun:
           wanted: those to take; None: all.
 
         Raises:
-          ValueError: if one of them is not finished.
+          ValueError: if one of them is not finished, or its files are damaged.
         """
         finished = self.run.complete_levels()
         missing = sorted(set(wanted or ()) - set(finished))
@@ -70,7 +70,10 @@ class AnalyzedRun:
             listed = ", ".join(map(str, finished)) or "none"
             which = f"level {missing[0]} is not finished" if missing else "no level is finished"
             raise ValueError(f"--levels: {which} in {self.run.path}; finished are {listed}.")
-        return finished if wanted is None else sorted(set(wanted))
+        levels = finished if wanted is None else sorted(set(wanted))
+        for level in levels:
+            self.run.level(level).verify()
+        return levels
 
     def summary(self, level: int) -> LevelSummary:
         """The summary of a finished level."""
@@ -89,24 +92,32 @@ class AnalyzedRun:
             training. What has no mask of its own has that of the weights other than 0.
 
         Raises:
-          ValueError: if there is no such solution, or its files are damaged.
+          ValueError: if there is no such solution, its files are damaged, or it is one of another
+            network.
         """
+        weights, mask = self._load(name)
+        network = self.experiment.network
+        own = Solution(str(self.run.path), weights_of(network.model), network.mask)
+        check_same_network(own, Solution(name, weights, network.mask))
+        if mask is None:
+            mask = Mask({kernel: weights[kernel] != 0 for kernel in network.mask})
+        return Solution(name, weights, mask)
+
+    def _load(self, name: str) -> tuple[Weights, Mask | None]:
         path = self.run.path / name
         match = _LEVEL.fullmatch(path.name)
         if match:
             journal = RunJournal(RunFolder.read(path.parent))
             if not journal.is_complete(int(match[1])):
                 raise RunFolderError(f"--solutions: {name} is not finished in {self.run.path}.")
-            return Solution(name, *journal.load(int(match[1])))
+            return journal.load(int(match[1]))
         sealed = SealedTensors(path)
         if not sealed.exists():
             raise RunFolderError(
                 f"--solutions: there is no {name} in {self.run.path}; write level_3, "
                 "branches/LABEL/level_3, ../replicate_2/level_3 or rewind."
             )
-        weights = NetworkState.from_tensors(0, sealed.load()[0]).weights
-        prunable = self.experiment.network.mask
-        return Solution(name, weights, Mask({kernel: weights[kernel] != 0 for kernel in prunable}))
+        return NetworkState.from_tensors(0, sealed.load()[0]).weights, None
 
     def evaluator(self, splits: Sequence[str], *, estimate_statistics: bool) -> SolutionEvaluator:
         """Evaluates any weights of the run's network.

@@ -51,9 +51,12 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     if not isinstance(train, Split):
         raise ValueError("--experiment=curvature needs training data that are held in memory.")
     levels = analyzed.levels(levels)
-    settings = f",{options.curvature_examples},{options.loss_rise:g},{options.curvature_seed}"
+    settings = (
+        f",{options.curvature_examples},{options.loss_rise:g},{options.curvature_seed}"
+        f",{options.eigenvalues}"
+    )
     path = analyzed.folder / f"curvature{settings}.csv"
-    eigenvalues_path = analyzed.folder / f"eigenvalues{settings},{options.eigenvalues}.csv"
+    eigenvalues_path = analyzed.folder / f"eigenvalues{settings}.csv"
     eigenvalue_columns = ["level", *(f"eigenvalue_{n}" for n in range(1, options.eigenvalues + 1))]
     known = _read(eigenvalues_path, eigenvalue_columns)
     rows = {level: row for level, row in _read(path, _COLUMNS).items() if level in known}
@@ -112,11 +115,12 @@ def _measure(
 def _sharpness_of_smallest(
     loss: LossAtWeights, product: Callable[[np.ndarray], np.ndarray], solution: Solution
 ) -> float:
-    """Curvature along the step that pruning the smallest weights would make."""
+    """Curvature along the step that pruning the smallest weights would make; NaN for no step."""
     scores = pruning_scores(solution.weights, solution.mask, "magnitude")
     kept = one_shot_mask(scores, solution.mask, round(_SMALLEST * solution.mask.remaining))
     vector = loss.coordinates.vector
-    return sharpness(product, vector(kept.apply(solution.weights)) - vector(solution.weights))
+    step = vector(kept.apply(solution.weights)) - vector(solution.weights)
+    return sharpness(product, step) if step.any() else float("nan")
 
 
 def _read(path: Path, columns: Sequence[str]) -> dict[int, Row]:

@@ -30,10 +30,12 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
       levels: of no use here.
 
     Raises:
-      ValueError: if a solution cannot be found, or there are fewer than two.
+      ValueError: if a solution cannot be found, there are fewer than two, or levels are given.
     """
     names = [name.strip() for name in options.solutions.split(",") if name.strip()]
-    if levels is not None or len(names) < 2:
+    if levels is not None:
+        raise ValueError("--levels is not for --experiment=interpolate; name them in --solutions.")
+    if len(names) < 2:
         raise ValueError(
             f"--solutions={options.solutions}: name two or more, such as level_0,level_5."
         )

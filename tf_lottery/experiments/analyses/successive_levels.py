@@ -35,7 +35,10 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     """
     levels = analyzed.levels(levels)
     if len(levels) < 2:
-        raise ValueError(f"--levels: {analyzed.run.path} has one finished level; a line takes two.")
+        raise ValueError(
+            f"--levels: a line takes two levels, but level {levels[0]} of {analyzed.run.path} is "
+            "the only one to take."
+        )
     rows = {(row["first_level"], row["second_level"]): row for row in _measured(analyzed, options)}
     _measure(analyzed, options, levels, rows)
     split = line_splits(options)[0]

@@ -2,7 +2,7 @@
 
 A branch is a file with a function of the same name, `(origin: Origin) -> Start`; that is all it
 takes for `--branch` to know it. A decorator says what is special about it: `pruned_levels_only`,
-`compares_runs`.
+`level_0_only`, `compares_runs`.
 """
 
 import importlib
@@ -41,6 +41,17 @@ def pruned_levels_only(branch: Branch) -> Branch:
 def first_level(branch: Branch) -> int:
     """The lowest level that a branch can start from."""
     return getattr(branch, "first_level", 0)
+
+
+def level_0_only(branch: Branch) -> Branch:
+    """Marks a branch that is the same for all levels, and so belongs to the dense network."""
+    branch.last_level = 0
+    return branch
+
+
+def last_level(branch: Branch) -> int | None:
+    """The highest level that a branch can start from; None: any."""
+    return getattr(branch, "last_level", None)
 
 
 def compares_runs(branch: Branch) -> Branch:

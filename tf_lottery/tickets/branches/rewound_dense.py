@@ -1,0 +1,15 @@
+"""The dense network from the rewind step, as instability analysis trains it."""
+
+from dataclasses import replace
+
+from tf_lottery.tickets.branches import level_0_only
+from tf_lottery.tickets.origin import Origin, Start
+
+
+@level_0_only
+def rewound_dense(origin: Origin) -> Start:
+    """The dense network, trained from the rewind step (arXiv 1912.05671, section 2).
+
+    With `--data_seed`, copies that differ in the data order from there on.
+    """
+    return replace(origin.start, state=origin.journal.rewind_state())
