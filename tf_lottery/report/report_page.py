@@ -15,6 +15,7 @@ from tf_lottery.report.formats import (
     format_count,
     format_density,
 )
+from tf_lottery.report.landscape_images import landscape_images
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
 from tf_lottery.report.method_styles import MethodStyle
@@ -79,6 +80,7 @@ def report_page(
         branch_verdicts=branch_verdicts(tickets),
         tolerances=_tolerances(tickets),
         figures=figures,
+        landscape=landscape_images(methods),
         tickets=[_ticket_row(*pair) for pair in zip(tickets, styles, strict=True)],
         results=[_result_rows(*pair) for pair in zip(methods, styles, strict=True)],
         missing=missing_data(methods),

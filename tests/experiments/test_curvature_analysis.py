@@ -1,0 +1,198 @@
+"""The curvature of a run's levels, against the full Hessian of its tiny network."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tf_lottery
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.data import Split, load_dataset
+from tf_lottery.experiments.analyses import curvature
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.tensors import load_tensors
+
+KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
+
+
+def measure(run: Path, levels=None, **options) -> None:
+    curvature.run(AnalyzedRun(run, {}), AnalysisConfig(**options), levels)
+
+
+def rows(run: Path, name: str, settings: str) -> list[dict[str, float | None]]:
+    with (run / "landscape" / f"{name},{settings}.csv").open() as file:
+        read = list(csv.DictReader(file))
+    return [{key: float(cell) if cell else None for key, cell in row.items()} for row in read]
+
+
+def loss_and_hessian(run: Path, level: int, data: Split) -> tuple[float, np.ndarray]:
+    """Loss of a tiny network, and its Hessian by the kernels that remain, derived by hand."""
+    details, folder = RunFolder.read(run).details, run / f"level_{level}"
+    weights = {
+        name: array.astype(np.float64) for name, array in load_tensors(folder / "weights").items()
+    }
+    first, second, third = (weights[name] for name in KERNELS)
+    pixels = data.images.reshape(len(data), -1).astype(np.float64)
+    x = (pixels - details["pixel_mean"]) / np.sqrt(details["pixel_variance"])
+    h1 = np.maximum(x @ first + weights["dense_1/bias"], 0)
+    h2 = np.maximum(h1 @ second + weights["dense_2/bias"], 0)
+    logits = h2 @ third + weights["output/bias"]
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    truth = np.eye(10)[data.labels]
+    # How the kernels move the logits, and the curvature of the loss by the logits, factorized.
+    back2 = (h2 > 0)[:, :, None] * third
+    back1 = (h1 > 0)[:, :, None] * (second @ back2)
+    jacobian = np.concatenate(
+        [
+            np.einsum("ni,nak->nkia", x, back1).reshape(len(x), 10, -1),
+            np.einsum("na,nbk->nkab", h1, back2).reshape(len(x), 10, -1),
+            np.einsum("nb,jk->nkbj", h2, np.eye(10)).reshape(len(x), 10, -1),
+        ],
+        axis=2,
+    )
+    factor = np.sqrt(p)[:, :, None] * (np.eye(10) - p[:, None, :]) / np.sqrt(len(x))
+    mask = tf_lottery.Mask.load(folder / "masks.npz")
+    remaining = np.flatnonzero(np.concatenate([mask[name].ravel() for name in KERNELS]))
+    root = (factor @ jacobian[:, :, remaining]).reshape(-1, len(remaining))
+    of_logits = _curvature_of_logits(x, h1, h2, second, third, (p - truth) / len(x))
+    hessian = root.T @ root + of_logits[np.ix_(remaining, remaining)]
+    return -np.log(p[truth > 0]).mean(), hessian
+
+
+def _curvature_of_logits(x, h1, h2, second, third, error) -> np.ndarray:
+    """Second derivatives of the logits by kernels of two layers, weighted by the errors."""
+    on1, on2 = (h1 > 0).astype(np.float64), (h2 > 0).astype(np.float64)
+    inputs = np.einsum("ni,na->nia", x, on1).reshape(len(x), -1)
+    outputs = np.einsum("nb,nk->nbk", on2, error)
+    of_12 = (inputs.T @ (on2 * (error @ third.T))).reshape(64, 20, 10)
+    of_12 = np.einsum("iab,ac->iacb", of_12, np.eye(20))
+    of_13 = (inputs.T @ outputs.reshape(len(x), -1)).reshape(64, 20, 10, 10)
+    of_13 = of_13 * second[:, :, None]
+    of_23 = np.einsum("abk,bc->abck", np.einsum("na,nbk->abk", h1, outputs), np.eye(10))
+    upper = np.zeros((1580, 1580))
+    upper[:1280, 1280:1480] = of_12.reshape(1280, 200)
+    upper[:1280, 1480:] = of_13.reshape(1280, 100)
+    upper[1280:1480, 1480:] = of_23.reshape(200, 100)
+    return upper + upper.T
+
+
+@pytest.fixture(scope="module")
+def train() -> Split:
+    return load_dataset("digits", validation_examples=200).train
+
+
+def test_loss_eigenvalues_and_trace_are_those_of_the_full_hessian(copied_run, train):
+    measure(copied_run, eigenvalues=4)
+    measured = rows(copied_run, "curvature", "10000,0.1,0,4")
+    eigenvalues = rows(copied_run, "eigenvalues", "10000,0.1,0,4")
+    assert [row["level"] for row in measured] == [row["level"] for row in eigenvalues] == [0, 1, 2]
+    loss, hessian = loss_and_hessian(copied_run, 2, train)
+    row, largest = measured[2], list(eigenvalues[2].values())[1:]
+    assert row["density"] == pytest.approx(len(hessian) / 1580)
+    assert row["loss"] == pytest.approx(loss, rel=1e-6)
+    np.testing.assert_allclose(largest, np.linalg.eigvalsh(hessian)[::-1][:4], rtol=0.011)
+    assert row["largest_eigenvalue"] == largest[0]
+    assert 0 < row["trace_standard_error"] < 0.3 * np.trace(hessian)
+    assert abs(row["trace"] - np.trace(hessian)) < 4 * row["trace_standard_error"]
+    smallest = removed_by_pruning(copied_run / "level_2", 0.2)
+    along = smallest @ hessian @ smallest / (smallest @ smallest)
+    assert row["sharpness_of_smallest"] == pytest.approx(along, rel=1e-3)
+    for order in ("magnitude", "random"):
+        assert 0 < row[f"measured_ratio_{order}"] <= row[f"predicted_ratio_{order}"] < 1
+
+
+def removed_by_pruning(level: Path, fraction: float) -> np.ndarray:
+    """The smallest of the weights that remain in a level; the others are 0."""
+    mask, weights = tf_lottery.Mask.load(level / "masks.npz"), load_tensors(level / "weights")
+    vector = np.concatenate([weights[name][mask[name]] for name in KERNELS]).astype(np.float64)
+    kept = np.argsort(np.abs(vector))[round(fraction * vector.size) :]
+    vector[kept] = 0
+    return vector
+
+
+def test_pruning_the_measured_fraction_raises_the_loss_as_little_as_was_asked(copied_run, train):
+    measure(copied_run, [0], loss_rise=0.2, eigenvalues=1)
+    (row,) = rows(copied_run, "curvature", "10000,0.2,0,1")
+    model = tf_lottery.load_ticket(copied_run, 0)
+    losses = []
+    for more in (0, 2 / 1580):
+        count = round((row["measured_ratio_magnitude"] + more) * 1580)
+        tf_lottery.set_mask(model, without_smallest(copied_run / "level_0", count))
+        logits = model(train.images.astype(np.float32)).numpy().astype(np.float64)
+        right = logits[np.arange(len(train)), train.labels]
+        losses.append(np.mean(np.log(np.exp(logits).sum(1)) - right))
+    assert losses[0] <= row["loss"] + 0.2 + 1e-5
+    assert losses[1] > row["loss"] + 0.2 - 1e-5
+
+
+def without_smallest(level: Path, count: int) -> tf_lottery.Mask:
+    """The mask of a dense network without its `count` smallest weights."""
+    magnitudes = {name: np.abs(load_tensors(level / "weights")[name]) for name in KERNELS}
+    largest = np.sort(np.concatenate([array.ravel() for array in magnitudes.values()]))[count - 1]
+    return tf_lottery.Mask({name: array > largest for name, array in magnitudes.items()})
+
+
+def test_levels_that_were_measured_are_not_measured_again(copied_run, snapshot):
+    options = {"curvature_examples": 50, "eigenvalues": 2}
+    measure(copied_run, [1], **options)
+    folder = copied_run / "landscape"
+    path = folder / "curvature,50,0.1,0,2.csv"
+    header, line = path.read_text().splitlines()
+    poisoned = line.split(",")
+    poisoned[2] = "99.5"  # a loss that nobody would measure
+    path.write_text(f"{header}\n{','.join(poisoned)}\n")
+    measure(copied_run, **options)
+    measured = rows(copied_run, "curvature", "50,0.1,0,2")
+    assert [row["level"] for row in measured] == [0, 1, 2]
+    assert [row["loss"] == 99.5 for row in measured] == [False, True, False]
+    before = snapshot(folder)
+    measure(copied_run, [0, 2], **options)
+    assert snapshot(folder) == before
+
+
+def test_a_level_is_measured_again_if_its_eigenvalues_were_lost(copied_run):
+    options = {"curvature_examples": 50, "eigenvalues": 2}
+    measure(copied_run, [0, 1], **options)
+    names = ("curvature,50,0.1,0,2.csv", "eigenvalues,50,0.1,0,2.csv")
+    paths = [copied_run / "landscape" / name for name in names]
+    before = [path.read_text() for path in paths]
+    lines = before[1].splitlines(keepends=True)
+    assert lines[2].startswith("1,")
+    paths[1].write_text("".join(lines[:2]))
+    measure(copied_run, [0, 1], **options)
+    assert [path.read_text() for path in paths] == before
+
+
+def test_another_number_of_eigenvalues_leaves_what_was_measured(copied_run, snapshot):
+    measure(copied_run, [0, 1], curvature_examples=50, eigenvalues=2)
+    before = snapshot(copied_run / "landscape")
+    measure(copied_run, [0], curvature_examples=50, eigenvalues=3)
+    after = snapshot(copied_run / "landscape")
+    assert {name: after[name] for name in before} == before
+    added = {"curvature,50,0.1,0,3.csv", "eigenvalues,50,0.1,0,3.csv"}
+    assert set(after) - set(before) == added
+
+
+def test_another_seed_draws_other_examples(copied_run):
+    for seed in (0, 1):
+        measure(copied_run, [0], curvature_examples=50, eigenvalues=1, curvature_seed=seed)
+    losses = [rows(copied_run, "curvature", f"50,0.1,{seed},1")[0]["loss"] for seed in (0, 1)]
+    assert losses[0] != losses[1]
+
+
+def test_a_level_of_fewer_weights_than_eigenvalues(run_tiny, tmp_path, capsys):
+    run = run_tiny(tmp_path, levels=1, pruning_rates="0.999", train_steps="8it")
+    left = tf_lottery.Mask.load(run / "level_1" / "masks.npz").remaining
+    assert 1 <= left < 4
+    capsys.readouterr()
+    measure(run, curvature_examples=50, eigenvalues=4)
+    dense, sparse = rows(run, "eigenvalues", "50,0.1,0,4")
+    assert None not in dense.values()
+    assert list(sparse.values()).count(None) == 4 - left
+    (_, row) = rows(run, "curvature", "50,0.1,0,4")
+    assert np.isnan(row["sharpness_of_smallest"])
+    printed = capsys.readouterr().out
+    measure(run, curvature_examples=50, eigenvalues=4)
+    assert capsys.readouterr().out == printed

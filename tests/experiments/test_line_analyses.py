@@ -1,0 +1,289 @@
+"""Lines between solutions and between levels of run folders, measured anew from the files."""
+
+import csv
+import re
+import shutil
+import signal
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tf_lottery
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.data import Split, load_dataset
+from tf_lottery.experiments.analyses import interpolate, successive_levels
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.tensors import load_tensors
+
+BRANCH = "branches/random_mask/level_1"
+OTHER = "../replicate_2/level_1"
+
+
+@pytest.fixture(scope="module")
+def study(finished_run, run_tiny, tmp_path_factory) -> Path:
+    """The folder of two replicates, the first with a branch; not to be changed."""
+    workdir = tmp_path_factory.mktemp("study")
+    shutil.copytree(finished_run, workdir / "tiny" / "replicate_1")
+    tf_lottery.run_branch(workdir / "tiny" / "replicate_1", "random_mask", [1])
+    run_tiny(workdir, replicate=2, levels=1)
+    return workdir / "tiny"
+
+
+@pytest.fixture
+def run(study, tmp_path) -> Path:
+    """A copy of the first replicate beside one of the second; its workdir is `tmp_path`."""
+    shutil.copytree(study, tmp_path / "tiny")
+    return tmp_path / "tiny" / "replicate_1"
+
+
+@pytest.fixture(scope="module")
+def digits() -> dict[str, Split]:
+    data = load_dataset("digits", validation_examples=200)
+    return {"train": data.train, "test": data.test}
+
+
+def measure(run: Path, solutions: str, **options) -> None:
+    options = AnalysisConfig(solutions=solutions, **{"points": 3, **options})
+    interpolate.run(AnalyzedRun(run, {}), options, None)
+
+
+def measure_levels(run: Path, levels=None, **options) -> Path:
+    options = AnalysisConfig(**{"points": 3, **options})
+    successive_levels.run(AnalyzedRun(run, {}), options, levels)
+    name = f"successive_levels,{options.points},union,estimated,{options.line_split}.csv"
+    return run / "landscape" / name
+
+
+def rows(path: Path) -> list[dict[str, float]]:
+    with path.open() as file:
+        return [{name: float(cell) for name, cell in row.items()} for row in csv.DictReader(file)]
+
+
+def line(run: Path, ends: str, settings: str = "3,union,estimated,test") -> list[dict[str, float]]:
+    return rows(run / "landscape" / "lines" / f"{ends},{settings}.csv")
+
+
+def recorded(level: Path) -> tuple[float, float]:
+    """Test loss and error at the end of a level's training."""
+    last = rows(level / "metrics.csv")[-1]
+    return last["test_loss"], 1 - last["test_accuracy"]
+
+
+def expected(run: Path, weights: Mapping[str, np.ndarray], data: Split) -> tuple[float, float]:
+    """Loss and error of a tiny network in float64."""
+    details = RunFolder.read(run).details
+    pixels = data.images.reshape(len(data), -1).astype(np.float64)
+    features = (pixels - details["pixel_mean"]) / np.sqrt(details["pixel_variance"])
+    for name in ("dense_1", "dense_2", "output"):
+        features = features @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
+        features = features if name == "output" else np.maximum(features, 0)
+    losses = np.log(np.exp(features).sum(1)) - features[np.arange(len(data)), data.labels]
+    return losses.mean(), np.mean(features.argmax(1) != data.labels)
+
+
+def of_level(level: Path) -> tuple[dict[str, np.ndarray], tf_lottery.Mask]:
+    return load_tensors(level / "weights"), tf_lottery.Mask.load(level / "masks.npz")
+
+
+def test_the_ends_of_lines_have_the_losses_and_errors_of_their_solutions(run, digits):
+    measure(run, f"level_0, level_2,{BRANCH},{OTHER},rewind", line_split="both")
+    names = ["level_0", "level_2", BRANCH, OTHER, "rewind"]
+    slugs = ["level_0", "level_2", "branches_random_mask_level_1", "replicate_2_level_1", "rewind"]
+    for position in range(4):
+        ends = f"{slugs[position]}--{slugs[position + 1]}"
+        measured = line(run, ends, "3,union,estimated,both")
+        assert [row["position"] for row in measured] == [0, 0.5, 1]
+        for row, name in zip((measured[0], measured[-1]), names[position:], strict=False):
+            if name == "rewind":
+                weights, _ = RunFolder.read(run).rewind.load()
+                weights = {key.removeprefix("weights/"): array for key, array in weights.items()}
+            else:
+                weights, _ = of_level(run / name)
+                assert (row["test_loss"], row["test_error"]) == recorded(run / name)
+            for split, data in digits.items():
+                loss, error = expected(run, weights, data)
+                assert row[f"{split}_loss"] == pytest.approx(loss, rel=1e-5)
+                assert row[f"{split}_error"] == pytest.approx(error)
+
+
+def test_there_is_no_barrier_between_a_level_and_itself(run, capsys):
+    measure(run, "level_1,level_1,level_1")
+    measured = line(run, "level_1--level_1")
+    assert {row["test_error"] for row in measured} == {recorded(run / "level_1")[1]}
+    printed = [words.split() for words in capsys.readouterr().out.splitlines()]
+    assert printed.count(["level_1", "level_1", "0.00", "0.0000", "0.00", "1.000"]) == 2
+
+
+def test_lines_lie_in_the_mask_that_was_asked_for(run, digits):
+    (first, first_mask), (second, second_mask) = of_level(run / "level_1"), of_level(run / BRANCH)
+    masks = {
+        "union": {name: array | second_mask[name] for name, array in first_mask.items()},
+        "intersection": {name: array & second_mask[name] for name, array in first_mask.items()},
+        "first": dict(first_mask),
+        "second": dict(second_mask),
+    }
+    found = set()
+    for name, mask in masks.items():
+        measure(run, f"level_1,{BRANCH}", line_mask=name)
+        measured = line(run, "level_1--branches_random_mask_level_1", f"3,{name},estimated,test")
+        for row in measured:
+            share = row["position"]
+            weights = {
+                key: ((1 - share) * array + share * second[key]) * mask.get(key, 1)
+                for key, array in first.items()
+            }
+            loss, error = expected(run, weights, digits["test"])
+            assert row["test_loss"] == pytest.approx(loss, rel=1e-5)
+            assert row["test_error"] == pytest.approx(error)
+        found.add(tuple(row["test_loss"] for row in measured))
+    assert len(found) == 4
+
+
+def test_a_checkpoint_of_a_level_in_training_is_a_solution(start_main, half_run, tmp_path):
+    moment = "level_2/checkpoint/step_20"
+    process = start_main(
+        workdir=tmp_path, signal_at=(moment, signal.SIGKILL), checkpoint_always=True
+    )
+    assert process.wait() == -signal.SIGKILL, process.output
+    measure(half_run, f"level_1,{moment}", line_mask="second")
+    end = line(half_run, "level_1--level_2_checkpoint_step_20", "3,second,estimated,test")[-1]
+    at_step_20 = next(row for row in rows(half_run / "level_2/metrics.csv") if row["step"] == 20)
+    assert end["test_loss"] == at_step_20["test_loss"]
+    assert end["test_error"] == 1 - at_step_20["test_accuracy"]
+
+
+def test_what_was_measured_is_read_and_what_is_new_is_measured(run, snapshot, capsys):
+    measure(run, "level_0,level_1")
+    folder = run / "landscape" / "lines"
+    before, first = snapshot(folder), capsys.readouterr().out
+    assert set(before) == {
+        f"level_0--level_1,3,union,estimated,test.{suffix}" for suffix in ("csv", "png")
+    }
+    measure(run, "level_0,level_1")
+    assert capsys.readouterr().out == first
+    after = snapshot(folder)
+    assert {name: digest for name, (_, digest) in after.items()} == {
+        name: digest for name, (_, digest) in before.items()
+    }
+    csv_file = "level_0--level_1,3,union,estimated,test.csv"
+    assert after[csv_file] == before[csv_file]
+    measure(run, "level_0,level_1,level_2", points=4)
+    measure(run, "level_0,level_1,level_2")
+    names = {path.name for path in folder.glob("*.csv")}
+    settings = {"3,union,estimated,test.csv", "4,union,estimated,test.csv"}
+    pairs = {"level_0--level_1", "level_1--level_2"}
+    assert names == {f"{pair},{setting}" for pair in pairs for setting in settings}
+    assert snapshot(folder)[csv_file] == before[csv_file]
+
+
+def test_the_figure_is_an_image(run):
+    measure(run, f"level_0,{BRANCH}", line_split="train")
+    (image,) = (run / "landscape" / "lines").glob("*.png")
+    assert image.name == "level_0--branches_random_mask_level_1,3,union,estimated,train.png"
+    assert image.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_a_line_that_was_cut_short_on_the_disk_is_refused(run):
+    measure(run, "level_0,level_1")
+    (path,) = (run / "landscape" / "lines").glob("*.csv")
+    path.write_text(path.read_text()[:-4])
+    with pytest.raises(DamagedFileError, match=re.escape(str(path))):
+        measure(run, "level_0,level_1")
+
+
+def test_every_two_levels_have_the_barrier_and_the_distance_of_their_line(run, capsys):
+    measured = rows(measure_levels(run, line_split="both"))
+    pairs = [(row["first_level"], row["second_level"]) for row in measured]
+    assert pairs == list(combinations(range(3), 2))
+    for row, (first, second) in zip(measured, combinations(range(3), 2), strict=True):
+        measure(run, f"level_{first},level_{second}", line_split="both")
+        points = line(run, f"level_{first}--level_{second}", "3,union,estimated,both")
+        for split in ("test", "train"):
+            for of in ("error", "loss"):
+                values = [point[f"{split}_{of}"] for point in points]
+                barrier = max(values) - (values[0] + values[-1]) / 2
+                assert row[f"{split}_{of}_barrier"] == pytest.approx(barrier, abs=1e-12)
+        ends = (of_level(run / f"level_{level}") for level in (first, second))
+        one, other = (
+            np.concatenate([weights[name].ravel() for name in mask]).astype(np.float64)
+            for weights, mask in ends
+        )
+        assert row["l2"] == pytest.approx(np.linalg.norm(one - other))
+        cosine = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
+        assert row["cosine"] == pytest.approx(cosine)
+    for name in ("successive_levels", "level_matrix"):
+        image = (run / "landscape" / f"{name}.png").read_bytes()
+        assert image.startswith(b"\x89PNG\r\n\x1a\n")
+    barriers = [f"{100 * measured[index]['test_error_barrier']:.2f}" for index in (0, 2)]
+    printed = [words.split() for words in capsys.readouterr().out.splitlines()]
+    found = [words[5] for words in printed if len(words) == 7 and words[0] in ("1", "2")]
+    assert found == barriers
+
+
+def test_only_pairs_that_are_missing_are_measured(run):
+    path = measure_levels(run)
+    complete = path.read_text()
+    header, first, second, third = complete.splitlines()
+    kept = first.split(",")
+    kept[4] = "0.75"  # a barrier that nobody would measure
+    path.write_text("\n".join([header, ",".join(kept), third, ""]))
+    assert measure_levels(run) == path
+    assert path.read_text().splitlines() == [header, ",".join(kept), second, third]
+
+
+def test_levels_that_are_chosen_are_measured_and_the_others_later(run):
+    path = measure_levels(run, [0, 2])
+    assert [(row["first_level"], row["second_level"]) for row in rows(path)] == [(0, 2)]
+    measure_levels(run, [2, 1])
+    assert [(row["first_level"], row["second_level"]) for row in rows(path)] == [(0, 2), (1, 2)]
+    chosen = path.read_text()
+    path.unlink()
+    measure_levels(run)
+    everything = path.read_text().splitlines()
+    assert [line for line in everything if not line.startswith("0,1,")] == chosen.splitlines()
+
+
+def test_levels_match_within_the_tolerance_that_was_chosen(run, capsys):
+    accuracies = [row["test_accuracy"] for row in rows(run / "summary.csv")]
+    lacking = [100 * (accuracies[0] - accuracy) for accuracy in accuracies]
+    for tolerance in (0.0, abs(lacking[1]) + 0.01, max(abs(lacking[2]) - 0.01, 0), 100.0):
+        measure_levels(run, matching_tolerance=tolerance)
+        printed = [words.split() for words in capsys.readouterr().out.splitlines()]
+        found = {words[0]: words[4] for words in printed if len(words) == 7 and words[0] in "012"}
+        matching = ["yes" if points <= tolerance else "no" for points in lacking[1:]]
+        assert found == {"0": "-", "1": matching[0], "2": matching[1]}
+
+
+@pytest.fixture(scope="module")
+def normalized_run(run_tiny, tmp_path_factory) -> Path:
+    """A run of a network with batch normalization, all training examples in one batch."""
+    return run_tiny(
+        tmp_path_factory.mktemp("normalized"),
+        model="wideresnet_10_1",
+        batch_size=1237,
+        train_steps="2it",
+        rewind_step="0it",
+        evaluate_every="1it",
+        levels=1,
+    )
+
+
+def test_statistics_are_those_of_the_line_or_estimated_anew(normalized_run, digits):
+    for statistics in ("interpolated", "estimated"):
+        measure(normalized_run, "level_0,level_1", line_statistics=statistics, line_split="both")
+    stored = line(normalized_run, "level_0--level_1", "3,union,interpolated,both")
+    estimated = line(normalized_run, "level_0--level_1", "3,union,estimated,both")
+    for level in (0, 1):
+        found = stored[-level]["test_loss"], stored[-level]["test_error"]
+        assert found == recorded(normalized_run / f"level_{level}")
+        model, data = tf_lottery.load_ticket(normalized_run, level), digits["train"]
+        # Estimated on one batch of all examples: as if that batch were trained on.
+        logits = model(data.images.astype(np.float32), training=True).numpy().astype(np.float64)
+        losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(data)), data.labels]
+        assert estimated[-level]["train_loss"] == pytest.approx(losses.mean(), rel=1e-3)
+        assert stored[-level]["train_loss"] != pytest.approx(losses.mean(), rel=1e-2)

@@ -1,0 +1,28 @@
+"""Figures of analyses on the page of a report."""
+
+import base64
+import re
+
+from tests.report.reported_runs import write_replicate
+from tf_lottery.report.report import write_report
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def test_figures_of_analyses_are_shown_with_their_names(tmp_path):
+    run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
+    lines = run / "landscape" / "lines"
+    lines.mkdir(parents=True)
+    (lines / '<b>"x".png').write_bytes(PIXEL)
+    text = write_report([run]).read_text()
+    (source,) = re.findall(r'<img alt="[^"]*" src="data:image/png;base64,([^"]*)">', text)
+    assert base64.b64decode(source) == PIXEL
+    assert "replicate_1: lines/&lt;b&gt;&#34;x&#34;</h3>" in text
+    assert "<b>" not in text
+
+
+def test_a_run_without_analyses_has_no_such_section(tmp_path):
+    run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
+    assert "Landscape" not in write_report([run]).read_text()
