@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from absl import flags
 
+from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.commands import (
+    Analyze,
     Command,
     ListRuns,
     RunBranches,
@@ -15,7 +17,7 @@ from tf_lottery.commands import (
     define_flags,
 )
 from tf_lottery.config import ExperimentConfig, config_from_values
-from tf_lottery.flags import flags_text
+from tf_lottery.flags import ANALYSES, flags_text
 
 
 def command(*arguments: str) -> Command:
@@ -174,6 +176,19 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
             ["--experiment=branch", "--run=a", "--branch=retrain", "--replicates=x"],
             r"^--replicates=x: 'x' is neither",
         ),
+        (["--experiment=curvature"], r"^--experiment=curvature needs --run=WORKDIR/NAME"),
+        (["--experiment=curvature", "--run=a", "--replicates=x"], r"^--replicates=x: 'x' is neit"),
+        (["--experiment=interpolate", "--run=a", "--points=2"], r"^--points=2 .*: use 3 or more"),
+        (["--experiment=curvature", "--run=a", "--eigenvalues=0"], r"^--eigenvalues=0 .*1 to 100"),
+        (["--experiment=curvature", "--run=a", "--eigenvalues=101"], r"^--eigenvalues=101 is out"),
+        (["--experiment=curvature", "--run=a", "--curvature_examples=0"], r"_examples=0 .*1 or mo"),
+        (["--experiment=curvature", "--run=a", "--loss_rise=0"], r"^--loss_rise=0\.0 .*positive"),
+        (["--experiment=curvature", "--run=a", "--loss_rise=nan"], r"^--loss_rise=nan .*positive"),
+        (["--experiment=curvature", "--run=a", "--curvature_seed=-1"], r"_seed=-1 .*use 0 or more"),
+        (
+            ["--experiment=successive_levels", "--run=a", "--matching_tolerance=nan"],
+            r"^--matching_tolerance=nan is out of range: use 0 to 100 points",
+        ),
         (["--experiment=report", "--run=a", "--tolerance=101"], r"^--tolerance=101.0 .*0 to 100"),
         (["--experiment=report", "--run=a", "--tolerance=-1"], r"^--tolerance=-1.0 .*0 to 100"),
         (["--experiment=report", "--run=a", "--tolerance=nan"], r"^--tolerance=nan .*0 to 100"),
@@ -202,11 +217,20 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ("--sweep=levels:1,2", ["branch", "report", "list"]),
         ("--report_dir=a", ["lottery", "train", "branch", "list"]),
         ("--tolerance=1", ["lottery", "train", "branch", "list"]),
+        ("--branch=retrain", ANALYSES),
+        ("--sweep=levels:1,2", ANALYSES),
+        ("--tolerance=1", ANALYSES),
+        ("--points=5", ["lottery", "branch", "report", "list", "curvature", "magnitudes"]),
+        ("--line_mask=first", ["train", "report", "curvature", "magnitudes"]),
+        ("--solutions=a,b", ["lottery", "report", "successive_levels", "curvature", "magnitudes"]),
+        ("--matching_tolerance=1", ["report", "interpolate", "curvature", "magnitudes"]),
+        ("--eigenvalues=3", ["lottery", "list", "interpolate", "successive_levels", "magnitudes"]),
     ],
 )
 def test_flags_of_no_use_are_refused(flag: str, kinds: list[str]):
     for kind in kinds:
-        needed = {"branch": ["--run=b", "--branch=retrain"], "report": ["--run=b"]}
+        needed = {other: ["--run=b"] for other in ("report", *ANALYSES)}
+        needed["branch"] = ["--run=b", "--branch=retrain"]
         given = flag if flag.startswith("--run") else flag.partition("=")[0] + "="
         with pytest.raises(ValueError, match=f"^{given}.* is for --experiment=") as error:
             command(f"--experiment={kind}", *needed.get(kind, []), flag)
@@ -269,3 +293,51 @@ def test_reports_take_their_tolerance_in_points():
 def test_lists_take_a_folder():
     assert command("--experiment=list") == ListRuns(Path("runs"))
     assert command("--experiment=list", "--workdir=~/w") == ListRuns(Path.home() / "w")
+
+
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_analyses_take_all_levels_and_replicates_of_their_runs_unless_told(analysis: str):
+    needed = (f"--experiment={analysis}", "--run=~/a", "--run=b/replicate_1")
+    runs = (Path.home() / "a", Path("b/replicate_1"))
+    assert command(*needed) == Analyze(analysis, runs, None, None, AnalysisConfig(), {})
+    chosen = command(*needed, "--levels=4,0-2", "--replicates=3,1")
+    assert chosen == Analyze(analysis, runs, (1, 3), (0, 1, 2, 4), AnalysisConfig(), {})
+    one = command(*needed, "--levels=3", "--replicate=2")
+    assert one == Analyze(analysis, runs, (2,), (3,), AnalysisConfig(), {})
+
+
+@pytest.mark.parametrize(
+    ("analysis", "options"),
+    [
+        (
+            "interpolate",
+            {"solutions": "level_0,../replicate_2/level_1", "points": 3, "line_mask": "first"},
+        ),
+        ("interpolate", {"line_statistics": "interpolated", "line_split": "both"}),
+        ("successive_levels", {"points": 4, "line_split": "train", "matching_tolerance": 1.5}),
+        (
+            "curvature",
+            {"curvature_examples": 5, "eigenvalues": 2, "loss_rise": 0.2, "curvature_seed": 3},
+        ),
+    ],
+)
+def test_options_of_analyses_are_flags(analysis: str, options: dict):
+    given = [f"--{name}={value}" for name, value in options.items()]
+    asked = command(f"--experiment={analysis}", "--run=a", *given)
+    assert asked == Analyze(analysis, (Path("a"),), None, None, AnalysisConfig(**options), {})
+    assert asked.options != AnalysisConfig()
+
+
+def test_analyses_take_where_the_data_are_and_nothing_else_of_an_experiment():
+    where = {"data_dir": "sets", "manual_dir": "archives"}
+    given = [f"--{name}={value}" for name, value in where.items()]
+    asked = command("--experiment=curvature", "--run=a", *given, "--learning_rate=1")
+    assert asked.here == where
+
+
+@pytest.mark.parametrize("flag", ["line_mask", "line_statistics", "line_split"])
+def test_options_of_analyses_that_are_not_known_are_errors_of_absl(flag: str):
+    with pytest.raises(flags.Error, match=f"--{flag}=some"):
+        command("--experiment=interpolate", "--run=a", f"--{flag}=some")
+    with pytest.raises(ValueError, match=rf"^--{flag}=some is out of range: use one of "):
+        AnalysisConfig(**{flag: "some"})

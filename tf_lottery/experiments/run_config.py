@@ -21,7 +21,7 @@ def config_of_run(
     """The configuration that a run was made with, to be run here.
 
     Args:
-      run: a run folder.
+      run: a run folder, or the folder of a branch, which has its data where its run has them.
       here: options of `RunConfig` that take the place of the run's: where its data are, on which
         devices it runs.
       changes: other options that differ from the run's.
@@ -29,7 +29,9 @@ def config_of_run(
     Raises:
       ValueError: if its flag file cannot be read, or a value is out of range.
     """
-    flag_file, where = run.path / "flags.cfg", option_names(RunConfig)
+    of_branch = run.identity.get("branch") is not None
+    home = run.path.absolute().parents[1] if of_branch else run.path
+    flag_file, where = home / "flags.cfg", option_names(RunConfig)
     kept = read_flag_file(flag_file) if flag_file.exists() else {}
     return config_from_values(
         {

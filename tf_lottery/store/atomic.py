@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -119,17 +119,17 @@ def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         raise
 
 
-def remove_leftovers(folder: Path, *, except_below: str | None = None) -> None:
+def remove_leftovers(folder: Path, *, except_below: Collection[str] = ()) -> None:
     """Removes what killed processes left unfinished, in a folder and all folders below it.
 
     Args:
       folder: A folder that no other process writes to now.
-      except_below: Name of a folder in it that other processes may write to, and that is left
-        as it is.
+      except_below: Names of folders in it that other processes may write to, and that are left
+        as they are.
     """
     for place, folder_names, file_names in os.walk(folder):
-        if Path(place) == folder and except_below in folder_names:
-            folder_names.remove(except_below)
+        if Path(place) == folder:
+            folder_names[:] = [name for name in folder_names if name not in except_below]
         for name in filter(is_leftover, folder_names + file_names):
             remove(Path(place) / name)
 

@@ -2,6 +2,7 @@
 
 config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  summary.png  tensorboard/
 branches/LABEL/: run folders of the controls that start from its levels
+landscape/: results of analyses
 """
 
 import json
@@ -34,7 +35,7 @@ from tf_lottery.store.tensors import refuse_pattern_characters
 _FORMAT = 1
 _LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
 _REPLICATE_NAME = re.compile(r"replicate_([1-9]\d*)")
-_BRANCHES = "branches"
+_BRANCHES, _LANDSCAPE = "branches", "landscape"
 
 
 class RunFolder:
@@ -81,8 +82,9 @@ class RunFolder:
                 path.mkdir(parents=True, exist_ok=True)
                 _refuse_foreign_folder(path)
             resources.enter_context(exclusive(path))
-            # Branches are run folders of their own, in which other processes may be writing.
-            remove_leftovers(path, except_below=_BRANCHES)
+            # Other processes may be writing branches, which are run folders of their own, and
+            # results of analyses.
+            remove_leftovers(path, except_below=(_BRANCHES, _LANDSCAPE))
             if not (path / "config.json").exists():
                 _write_config(path, identity, details)
             config = _read_config(path)
@@ -173,6 +175,11 @@ class RunFolder:
         if number < 0:
             raise ValueError(f"level must be at least 0, not {number}")
         return LevelFolder(self._path / f"level_{number}")
+
+    @property
+    def landscape(self) -> Path:
+        """The folder for the results of analyses, which need not exist."""
+        return self._path / _LANDSCAPE
 
     def branch(self, label: str) -> Path:
         """Returns the run folder of a branch, which need not exist."""

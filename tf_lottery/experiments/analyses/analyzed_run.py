@@ -53,7 +53,7 @@ class AnalyzedRun:
     @property
     def folder(self) -> Path:
         """Where the results of analyses go."""
-        return self.run.path / "landscape"
+        return self.run.landscape
 
     def levels(self, wanted: Sequence[int] | None) -> list[int]:
         """Finished levels.

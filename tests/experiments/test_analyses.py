@@ -1,0 +1,273 @@
+"""Analyses of run folders as commands: what they refuse, what they leave alone, magnitudes."""
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from absl import flags
+
+import tf_lottery
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.commands import command_from_flags, define_flags
+from tf_lottery.data import load_dataset
+from tf_lottery.experiments.analyses import curvature, interpolate
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
+from tf_lottery.store.tensors import load_tensors
+
+KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
+# Few and small, for each analysis that takes levels or solutions.
+COMMANDS = {
+    "interpolate": ("--solutions=level_0,level_1", "--points=3"),
+    "successive_levels": ("--points=3",),
+    "curvature": ("--curvature_examples=20", "--eigenvalues=1"),
+    "magnitudes": (),
+}
+
+
+def command(*arguments: str) -> None:
+    """Does what flags say, in this process."""
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["main.py", *arguments])
+    tf_lottery.run_command(command_from_flags(values))
+
+
+def analyze(run: Path, analysis: str, *more: str) -> None:
+    command(f"--experiment={analysis}", f"--run={run}", *COMMANDS[analysis], *more)
+
+
+def rows(path: Path) -> list[dict[str, float | None]]:
+    with path.open() as file:
+        read = list(csv.DictReader(file))
+    return [{key: float(cell) if cell else None for key, cell in row.items()} for row in read]
+
+
+def kernels_of(level: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes of all prunable weights of a level, and which of them remain."""
+    mask, weights = tf_lottery.Mask.load(level / "masks.npz"), load_tensors(level / "weights")
+    flat = [
+        np.concatenate([arrays[name].ravel() for name in KERNELS]) for arrays in (weights, mask)
+    ]
+    return np.abs(flat[0]), flat[1]
+
+
+def test_magnitudes_are_those_of_the_weights_on_the_disk(copied_run):
+    analyze(copied_run, "magnitudes")
+    first, second = rows(copied_run / "landscape" / "magnitudes.csv")
+    (dense, _), (one, left), (two, last) = (
+        kernels_of(copied_run / f"level_{level}") for level in range(3)
+    )
+    assert (first["level"], first["density"]) == (1, 0.8)
+    assert first["threshold"] == pytest.approx(dense[~left].max())
+    assert first["below_threshold"] == pytest.approx(np.mean(one[left] < dense[~left].max()))
+    assert first["median_before"] == pytest.approx(np.median(dense[left]))
+    assert first["median_after"] == pytest.approx(np.median(one[left]))
+    gone = left & ~last
+    assert first["pruned_next"] == pytest.approx(gone.sum() / left.sum())
+    limits = np.quantile(dense[left], [0.25, 0.5, 0.75])
+    shares = np.bincount(np.searchsorted(limits, dense[gone]), minlength=4) / gone.sum()
+    found = [first[f"pruned_next_quarter_{number}"] for number in (1, 2, 3, 4)]
+    assert found == pytest.approx(shares, abs=1.01 / gone.sum())
+    assert second["threshold"] == pytest.approx(one[gone].max())
+    assert second["median_after"] == pytest.approx(np.median(two[last]))
+    assert second["pruned_next"] is None
+    assert second["pruned_next_quarter_1"] is None
+
+
+def test_magnitudes_of_some_levels(copied_run):
+    analyze(copied_run, "magnitudes", "--levels=2")
+    assert [row["level"] for row in rows(copied_run / "landscape" / "magnitudes.csv")] == [2]
+    with pytest.raises(ValueError, match=r"^--levels: none is chosen that follows a finished"):
+        analyze(copied_run, "magnitudes", "--levels=0")
+
+
+@pytest.fixture
+def study(copied_run, run_tiny) -> Path:
+    """The folder of two replicates, the second with one level less."""
+    run_tiny(copied_run.parents[1], replicate=2, levels=1)
+    return copied_run.parent
+
+
+def test_all_replicates_are_analyzed_unless_some_are_chosen(study, capsys):
+    for analysis in COMMANDS:
+        analyze(study, analysis)
+    output = capsys.readouterr().out
+    for number in (1, 2):
+        run = study / f"replicate_{number}"
+        assert f"curvature of {run}" in output
+        left = {path.stem.partition(",")[0] for path in (run / "landscape").rglob("*.csv")}
+        names = {"level_0--level_1", "successive_levels", "curvature", "eigenvalues", "magnitudes"}
+        assert left == names
+        shutil.rmtree(run / "landscape")
+    analyze(study, "magnitudes", "--replicates=2")
+    assert [(run / "landscape").exists() for run in sorted(study.iterdir())] == [False, True]
+    with pytest.raises(ValueError, match=r"--replicates: .*replicate_3 is not a run folder"):
+        analyze(study, "magnitudes", "--replicates=2-3")
+
+
+def test_main_does_it_in_a_process_of_its_own(start_main, copied_run, tmp_path):
+    flags_given = ("--experiment=successive_levels", f"--run={copied_run}", "--points=3")
+    elsewhere = tmp_path / "elsewhere"
+    process = start_main(*flags_given, "--levels=0-1", workdir=elsewhere)
+    assert process.wait() == 0, process.output
+    (path,) = (copied_run / "landscape").glob("*.csv")
+    assert f"Pairs of levels: {path}" in process.output.replace("\n", "")
+    process = start_main(*flags_given, "--levels=0-7", workdir=elsewhere)
+    assert process.wait() == 1
+    assert "Error: --levels: level 3 is not finished in" in process.output
+    assert "Traceback" not in process.output
+    assert not elsewhere.exists()
+
+
+def test_a_branch_is_analyzed_as_a_run_is(copied_run):
+    tf_lottery.run_branch(copied_run, "random_mask", [1, 2])
+    branch = copied_run / "branches" / "random_mask"
+    analyze(branch, "interpolate", "--solutions=level_1,level_2,../../level_1")
+    analyze(branch, "successive_levels")
+    last = rows(branch / "level_2" / "metrics.csv")[-1]
+    (path,) = (branch / "landscape" / "lines").glob("level_1--level_2*.csv")
+    assert rows(path)[-1]["test_loss"] == last["test_loss"]
+    (path,) = (branch / "landscape").glob("successive_levels*.csv")
+    assert [(row["first_level"], row["second_level"]) for row in rows(path)] == [(1, 2)]
+    assert not (copied_run / "landscape").exists()
+
+
+def test_the_files_of_the_run_stay_and_it_goes_on_and_is_reported(
+    half_run, run_tiny, finished_run, snapshot, outcome_of, tmp_path, capsys
+):
+    before = snapshot(half_run)
+    for analysis in COMMANDS:
+        analyze(half_run, analysis)
+    after = snapshot(half_run)
+    new = {name for name in after if name.startswith("landscape/")}
+    assert {name: after[name] for name in set(after) - new} == before
+    run_tiny(tmp_path)
+    assert {name: digest for name, digest in snapshot(half_run).items() if name in new} == {
+        name: after[name] for name in new
+    }
+    outcome = outcome_of(half_run)
+    own = {name: bits for name, bits in outcome.items() if not name.startswith("landscape/")}
+    assert own == outcome_of(finished_run)
+    capsys.readouterr()
+    outputs = {}
+    for place in ("with", "without"):
+        command("--experiment=list", f"--workdir={tmp_path}")
+        command(
+            "--experiment=report", f"--run={half_run.parent}", f"--report_dir={tmp_path / place}"
+        )
+        outputs[place] = capsys.readouterr().out.replace(str(tmp_path / place), "")
+        shutil.rmtree(half_run / "landscape", ignore_errors=True)
+    assert "landscape" not in outputs["with"]
+    assert outputs["with"] == outputs["without"]
+    pages = [(tmp_path / place / "report.csv").read_bytes() for place in outputs]
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    ("analysis", "flag", "message"),
+    [
+        ("interpolate", "--solutions=level_0", r"^--solutions=level_0: name two or more"),
+        ("interpolate", "--solutions=level_0,level_9", "^--solutions: level_9 is not finished"),
+        ("interpolate", "--solutions=level_0,leve_1", "^--solutions: there is no leve_1 in "),
+        ("interpolate", "--solutions=level_0,branches/x/level_1", "x is not a run folder"),
+        ("interpolate", "--levels=1", "^--levels is not for --experiment=interpolate; .*--solut"),
+        ("interpolate", "--points=2", "^--points=2 is out of range: use 3 or more"),
+        ("successive_levels", "--points=2", "^--points=2 is out of range: use 3 or more"),
+        ("successive_levels", "--levels=1", "^--levels: a line takes two levels, but level 1 "),
+        ("successive_levels", "--levels=0-3", "^--levels: level 3 is not finished .* 0, 1, 2"),
+        ("successive_levels", "--solutions=level_0,level_1", "^--solutions=.* is for --exp.*inte"),
+        ("curvature", "--levels=3", "^--levels: level 3 is not finished in .*; finished are 0,"),
+        ("curvature", "--eigenvalues=101", "^--eigenvalues=101 is out of range: use 1 to 100"),
+        ("curvature", "--points=3", "^--points=3 is for --experiment=interpolate or "),
+        ("magnitudes", "--levels=1-4", "^--levels: level 3 is not finished in"),
+        ("magnitudes", "--solutions=level_0,level_1", "^--solutions=.* is for --experiment=inte"),
+    ],
+)
+def test_refused_before_anything_is_measured(copied_run, snapshot, analysis, flag, message):
+    before = snapshot(copied_run)
+    with pytest.raises(ValueError, match=message):
+        analyze(copied_run, analysis, flag)
+    assert snapshot(copied_run) == before
+
+
+def test_what_is_no_run_folder_or_has_no_level_is_refused(copied_run, tmp_path):
+    with pytest.raises(RunFolderError, match="neither a run folder"):
+        analyze(tmp_path, "magnitudes")
+    for level in range(3):
+        (copied_run / f"level_{level}" / "level.json").unlink()
+    for analysis in ("successive_levels", "curvature", "magnitudes"):
+        with pytest.raises(ValueError, match=r"^--levels: no level is finished in"):
+            analyze(copied_run, analysis)
+    assert not (copied_run / "landscape").exists()
+
+
+@pytest.mark.parametrize("analysis", COMMANDS)
+@pytest.mark.parametrize("file", ["masks.npz", "weights.data-00000-of-00001"])
+def test_a_damaged_level_is_refused_before_anything_is_measured(copied_run, analysis, file):
+    path = copied_run / "level_2" / file
+    path.write_bytes(path.read_bytes()[:-5])
+    more = ["--solutions=level_0,level_1,level_2"] if analysis == "interpolate" else []
+    with pytest.raises(DamagedFileError, match=str(path)):
+        analyze(copied_run, analysis, *more)
+    assert not (copied_run / "landscape").exists()
+
+
+def test_solutions_of_another_network_are_refused_before_anything_is_measured(
+    copied_run, run_tiny, tmp_path
+):
+    run_tiny(tmp_path, name="wide", model="lenet_24_10", levels=0)
+    run_tiny(tmp_path, name="deep", model="lenet_20_10_10", levels=0)
+    for name, kernel in (("wide", "dense_1/kernel"), ("deep", "output/kernel|dense_3")):
+        for solution in ("level_0", "rewind"):
+            other = f"../../{name}/replicate_1/{solution}"
+            for solutions in (f"level_0,level_1,{other}", f"{other},{other}"):
+                with pytest.raises(ValueError, match=f"{other} are .*different net.*: .*{kernel}"):
+                    analyze(copied_run, "interpolate", f"--solutions={solutions}")
+    assert not (copied_run / "landscape").exists()
+
+
+def test_other_data_are_refused(copied_run, snapshot):
+    before = snapshot(copied_run)
+    digits = load_dataset("digits", validation_examples=200)
+    assert AnalyzedRun(copied_run, {}, digits).levels([2, 1]) == [1, 2]
+    digits.train.images[0, 0, 0] += 1
+    with pytest.raises(RunFolderMismatchError, match="--dataset=digits: the examples are not"):
+        AnalyzedRun(copied_run, {}, digits)
+    assert snapshot(copied_run) == before
+
+
+@pytest.fixture
+def of_streamed_data(tmp_path) -> Iterator[Callable[..., None]]:
+    """Yields a function that analyzes a run whose training data are streamed."""
+    small = {"model": "lenet_20_10", "image_size": 8, "batch_size": 4, "jit_compile": "off"}
+    small["validation_examples"] = 2
+    short = {"levels": 0, "train_steps": "2it", "evaluate_every": "1it", "rewind_step": "0it"}
+    config = tf_lottery.config_from_values(
+        {"dataset": "imagenet2012", "name": "tiny", "workdir": str(tmp_path), **small, **short}
+    )
+    with tfds.testing.mock_data(num_examples=12):
+        tf_lottery.run_experiment(config)
+        yield lambda analysis, **options: analysis.run(
+            AnalyzedRun(config.run_path, {}), AnalysisConfig(**options), None
+        )
+
+
+def test_streamed_data_are_measured_where_that_is_possible(of_streamed_data, tmp_path):
+    line = {"solutions": "level_0,rewind", "points": 3}
+    with pytest.raises(ValueError, match=r"^--experiment=curvature needs training data .* memory"):
+        of_streamed_data(curvature)
+    with pytest.raises(ValueError, match=r"^--line_statistics=estimated needs .*; use interpol"):
+        of_streamed_data(interpolate, **line)
+    line["line_statistics"] = "interpolated"
+    with pytest.raises(ValueError, match=r"^--line_split: the train data are streamed"):
+        of_streamed_data(interpolate, **line, line_split="both")
+    assert not list(tmp_path.rglob("landscape"))
+    of_streamed_data(interpolate, **line)
+    (path,) = tmp_path.rglob("landscape/lines/*.csv")
+    last = rows(tmp_path / "tiny" / "replicate_1" / "level_0" / "metrics.csv")[-1]
+    assert rows(path)[0]["test_loss"] == last["test_loss"]

@@ -1,0 +1,65 @@
+"""Progress of what is counted, into a file and on a terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tf_lottery.report.counting import CountingProgress
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def count_into(console: Console, total: int, seconds: float, what: str = "points") -> None:
+    clock = Clock()
+    with CountingProgress(what, total, console, clock) as progress:
+        for _ in range(total):
+            clock.now += seconds
+            progress.advance()
+
+
+def test_a_file_gets_a_line_every_ten_seconds():
+    file = io.StringIO()
+    count_into(Console(file=file, width=40), total=12, seconds=4)
+    assert file.getvalue().splitlines() == [f"points: {done} of 12" for done in (3, 6, 9, 12)]
+
+
+def test_what_is_slow_has_a_line_each_time_and_what_is_fast_none():
+    file = io.StringIO()
+    count_into(Console(file=file, width=40), total=3, seconds=500)
+    count_into(Console(file=file, width=40), total=1000, seconds=0.001)
+    count_into(Console(file=file, width=40), total=0, seconds=1)
+    assert file.getvalue().splitlines() == [f"points: {done} of 3" for done in (1, 2, 3)]
+
+
+def test_lines_are_not_broken_and_what_is_counted_is_text():
+    file, what = io.StringIO(), "[bold]a thing[/bold] of a long name"
+    count_into(Console(file=file, width=20), total=1, seconds=11, what=what)
+    assert file.getvalue() == f"{what}: 1 of 1\n"
+
+
+def test_a_terminal_has_a_bar_and_no_lines():
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, force_interactive=True)
+    count_into(console, total=3, seconds=500, what="[red]points")
+    assert "[red]points" in file.getvalue()
+    assert "3/3" in file.getvalue()
+    assert "of 3" not in file.getvalue()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_the_cursor_is_shown_again_after_an_exception(error):
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, force_interactive=True)
+    with pytest.raises(error), CountingProgress("points", 2, console) as progress:
+        progress.advance()
+        raise error
+    assert file.getvalue().rfind("\x1b[?25h") > file.getvalue().rfind("\x1b[?25l") >= 0

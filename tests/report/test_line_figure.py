@@ -1,0 +1,73 @@
+"""The figure of lines between solutions."""
+
+import numpy as np
+
+from tf_lottery.report.line_figure import LineCurves, line_figure
+
+POSITIONS = np.linspace(0, 1, 4)
+CAPTION = "Error on the straight line between two solutions."
+
+
+def curves(first="level_0", second="level_1", splits=("test",), peak=0.5, worst=2.0) -> LineCurves:
+    return LineCurves(
+        (first, second),
+        POSITIONS.copy(),
+        {split: np.array([0.1, peak, 0.3, 0.1]) for split in splits},
+        {split: np.array([1.0, worst, 1.5, 1.0]) for split in splits},
+    )
+
+
+def drawn_paths(svg: str) -> int:
+    return svg.count('<path d="M ')
+
+
+def test_the_same_lines_give_the_same_bytes():
+    once, again, other = (line_figure([curves(peak=peak)], "lines") for peak in (0.5, 0.5, 0.6))
+    assert once.png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert (once.png, once.svg) == (again.png, again.svg)
+    assert once.svg != other.svg
+    assert (once.name, once.title, once.caption) == ("lines", "lines", CAPTION)
+
+
+def test_each_line_and_split_is_drawn():
+    counts = [
+        drawn_paths(line_figure(lines, "lines").svg)
+        for lines in (
+            [curves()],
+            [curves(splits=("test", "train"))],
+            [curves(), curves("level_1", "level_2")],
+        )
+    ]
+    # A curve and its sample in the legend.
+    assert counts[1] == counts[2] == counts[0] + 2
+
+
+def test_the_same_line_may_be_there_twice():
+    lines = [curves(), curves("level_1", "level_0"), curves()]
+    assert line_figure(lines, "lines").png.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_losses_that_are_not_finite_are_named_in_the_caption():
+    lines = [
+        curves(splits=("test", "train"), worst=np.inf),
+        curves("level_1", "level_2"),
+        curves("level_2", "level_3", worst=np.nan),
+    ]
+    caption = line_figure(lines, "lines").caption
+    named = "level_0 to level_1, test; level_0 to level_1, train; level_2 to level_3, test"
+    assert caption == f"{CAPTION} The loss is not finite somewhere on: {named}."
+
+
+def test_names_are_text_whatever_they_contain():
+    names = [
+        "$x^$",
+        r"\frac{1",
+        "_hidden",
+        "<b>&amp;",
+        "ä\N{SNOWMAN}\N{CJK UNIFIED IDEOGRAPH-4E2D}",
+    ]
+    figures = [line_figure([curves(name, name * 30, worst=np.inf)], name) for name in names]
+    for name, figure in zip(names, figures, strict=True):
+        assert figure.title == name
+        assert f"{name} to {name * 30}, test" in figure.caption
+    assert len({figure.png for figure in figures}) == len(names)
