@@ -28,6 +28,7 @@ _KNOWN = {
     "mask_of_replicate": (_SKY, "*", 0),
     "shuffled_units": (_SKY, "8", 1),
     "retrain": (_BLACK, "h", 0),
+    "rewound_dense": (_BLACK, "H", 1),
 }
 # No known method has such a pair, so that an unknown one is never taken for it.
 _OTHER_COLOURS = (_BLACK, _VERMILION, _SKY)
