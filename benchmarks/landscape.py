@@ -1,4 +1,4 @@
-"""Seconds that the curvature of LeNet-300-100 takes: products, top eigenvalues, density, trace.
+"""Seconds that the landscape of LeNet-300-100 takes: a line between solutions, and curvature.
 
     python benchmarks/landscape.py [--examples=10000] [--count=10] [--tolerance=0.01] [--probes=2]
 
@@ -17,11 +17,17 @@ import tensorflow as tf
 import tf_keras as keras
 from pairs import time_call
 
+from tf_lottery.data import Split
 from tf_lottery.landscape.hessian import LossAtWeights
+from tf_lottery.landscape.interpolation import interpolate
 from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trace
 from tf_lottery.landscape.pruning_limit import measured_pruning_ratio, predicted_pruning_ratio
+from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
+from tf_lottery.landscape.solutions import Solution
 from tf_lottery.models import build_model
 from tf_lottery.pruning.prunable import get_mask, prunable
+from tf_lottery.training.evaluation import Evaluator
+from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import weights_of
 
 CLASSES, WRONG_LABELS, DENSITY_STEPS = 10, 0.1, 40
@@ -43,6 +49,7 @@ def main() -> None:
     loss = landscape.loss(weights)
     print(f"{os.cpu_count()} CPU cores, TensorFlow {tf.__version__}, {dimension} weights")
     print(f"{len(images)} examples, loss {loss:.4f}")
+    time_line(model, images, labels, random)
     vector = random.standard_normal(dimension)
     print(f"first product, with tracing    {time_call(lambda: product(vector)):8.3f} s")
     products = [time_call(lambda: product(vector)) for _ in range(10)]
@@ -90,6 +97,25 @@ def trained(images: np.ndarray, labels: np.ndarray) -> keras.Model:
     model.compile(keras.optimizers.Adam(1.2e-3), loss)
     model.fit(images, labels, batch_size=60, epochs=3, verbose=0)
     return model
+
+
+def time_line(
+    model: keras.Model, images: np.ndarray, labels: np.ndarray, random: np.random.Generator
+) -> None:
+    """Times a line of 30 points to another network, after one that compiles the evaluation."""
+    plan = choose_execution(model)
+    evaluators = {"test": Evaluator(model, Split(images, labels), plan)}
+    evaluate = SolutionEvaluator(model, evaluators)
+    here = Solution("here", weights_of(model), get_mask(model))
+    moved = {
+        name: (array + 0.01 * random.standard_normal(array.shape)).astype(np.float32)
+        for name, array in here.weights.items()
+    }
+    there = Solution("there", moved, here.mask)
+    interpolate(evaluate, here, there, points=3)
+    seconds = [time_call(lambda: interpolate(evaluate, here, there)) for _ in range(5)]
+    evaluate(here.weights)
+    print(f"a line of 30 points, median of 5 {np.median(seconds):6.3f} s")
 
 
 def seconds_since(started: float) -> str:
