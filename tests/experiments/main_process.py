@@ -56,6 +56,8 @@ def _signal_after(path: Path, number: int, receiver: int) -> None:
     sys.addaudithook(watch)
 
 
+# Where the tests are a background job, it was inherited that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Path(REQUEST["log"]).open("w") as log:
     os.dup2(log.fileno(), sys.stdout.fileno())
     os.dup2(log.fileno(), sys.stderr.fileno())
