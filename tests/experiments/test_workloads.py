@@ -72,6 +72,7 @@ def test_two_levels(dataset: str, start_main, tmp_path):
     assert logits.shape == (1, classes)
 
 
+@pytest.mark.slow
 def test_imagenet_on_two_devices_goes_on_where_it_was_killed(start_main, tmp_path, outcome_of):
     flags = (
         "--dataset=imagenet2012",
