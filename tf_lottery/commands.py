@@ -12,6 +12,7 @@ from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.config import ExperimentConfig, RunConfig, config_from_values
 from tf_lottery.flags import (
     ANALYSES,
+    config_from_flags,
     config_options,
     define_config_flags,
     define_options,
@@ -260,7 +261,7 @@ def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
         )
     replicates = _wanted_replicates(flag_values)
     names = set()
-    base = config_from_values(values)
+    base = config_from_flags(flag_values)
     for changes in combinations(flag_values["sweep"].value):
         name = "_".join([base.name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
         name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
