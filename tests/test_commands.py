@@ -224,6 +224,8 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ("--line_mask=first", ["train", "report", "curvature", "magnitudes"]),
         ("--solutions=a,b", ["lottery", "report", "successive_levels", "curvature", "magnitudes"]),
         ("--matching_tolerance=1", ["report", "interpolate", "curvature", "magnitudes"]),
+        ("--perturbations=1", ["lottery", "branch", "report", "instability", "curvature"]),
+        ("--directions=2", ["train", "list", "interpolate", "successive_levels"]),
         ("--eigenvalues=3", ["lottery", "list", "interpolate", "successive_levels", "magnitudes"]),
     ],
 )

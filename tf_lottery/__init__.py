@@ -9,6 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = {
+    "AdaptiveRate": "tf_lottery.pruning.adaptive",
     "Dataset": "tf_lottery.data",
     "ExperimentConfig": "tf_lottery.config",
     "IMPSchedule": "tf_lottery.pruning.schedule",

@@ -1,5 +1,6 @@
 """What the analyses of finished runs are told: their options are flags too."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -34,10 +35,12 @@ class AnalysisConfig:
         choices=("test", "train", "both"),
     )
     copies: int = option(
-        2, "Copies that --experiment=instability trains of each network, in other data orders."
+        2,
+        "Copies that --experiment=instability or stability trains of each network, in other data "
+        "orders.",
     )
     random_masks: bool = option(
-        True, "Let --experiment=instability look at random masks of the same densities too."
+        True, "Let these two look at random masks of the same layerwise densities too."
     )
     stable_below: float = option(
         2.0, "Points of error barrier below which --experiment=instability calls a network stable."
@@ -47,8 +50,21 @@ class AnalysisConfig:
         "Points of test accuracy that a level of --experiment=successive_levels may be below the "
         "dense network and still matches it.",
     )
+    perturbations: str = option(
+        "0.5,1,2,4",
+        "Lengths by which --experiment=robustness moves a level's rewind point, in distances "
+        "between it and the next level's.",
+    )
+    directions: int = option(1, "Random directions in which it moves each.")
+    pairs: str = option(
+        "all",
+        "Lines that --experiment=successive_levels measures: between every two levels, or only "
+        "from each level to the next.",
+        choices=("all", "successive"),
+    )
     curvature_examples: int = option(
-        10_000, "Training examples whose loss --experiment=curvature takes."
+        10_000,
+        "Training examples whose loss --experiment=curvature takes; all, if there are fewer.",
     )
     eigenvalues: int = option(10, "Largest eigenvalues of the Hessian that it finds.")
     loss_rise: float = option(
@@ -60,6 +76,11 @@ class AnalysisConfig:
         _check(self.points >= 3, "points", self.points, "use 3 or more, both ends among them")
         _check(self.copies >= 2, "copies", self.copies, "use 2 or more")
         _check(self.stable_below > 0, "stable_below", self.stable_below, "use a positive number")
+        _check(self.directions >= 1, "directions", self.directions, "use 1 or more")
+        right = "use positive numbers, such as 0.5,1,2"
+        _check(
+            all(factor > 0 for factor in self.factors), "perturbations", self.perturbations, right
+        )
         examples, eigenvalues = self.curvature_examples, self.eigenvalues
         _check(examples >= 1, "curvature_examples", examples, "use 1 or more")
         _check(1 <= eigenvalues <= 100, "eigenvalues", eigenvalues, "use 1 to 100")
@@ -71,6 +92,19 @@ class AnalysisConfig:
             value, choices = getattr(self, field.name), field.metadata["choices"]
             known = not choices or value in choices
             _check(known, field.name, value, f"use one of {', '.join(choices)}")
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """The numbers of `perturbations`, each once, rising; NaN for what is no finite number."""
+        return tuple(sorted({_number(text) for text in self.perturbations.split(",")}))
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def _check(holds: bool, flag: str, value: Any, right: str) -> None:

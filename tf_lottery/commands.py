@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ class Analyze:
       replicates: those to take of the latter; None: all that are there.
       levels: those to look at; None: all that are finished.
       options: of the analysis.
-      here: flag values that were given and say where the data are.
+      here: flag values that were given and say where the data are, and the run to compare with.
+      expected: other flag values that were given: those that the runs should have been made with.
     """
 
     analysis: str
@@ -90,6 +91,7 @@ class Analyze:
     levels: tuple[int, ...] | None
     options: AnalysisConfig
     here: Mapping[str, Any]
+    expected: Mapping[str, Any] = field(default_factory=dict)
 
 
 Command = RunExperiments | RunBranches | WriteReport | ListRuns | Analyze
@@ -169,13 +171,14 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
 
 
 _ANALYSIS_FLAGS = tuple(field.name for field in fields(AnalysisConfig))
-_OF_LINES = ("interpolate", "instability", "successive_levels")
+_OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "same_region")
 
 _ONLY_FOR = {
     "run": ("branch", "report", *ANALYSES),
     "branch": ("branch",),
     "branch_seed": ("branch",),
-    "other_run": ("branch",),
+    "perturbation": ("branch",),
+    "other_run": ("branch", "same_region"),
     "replicates": ("lottery", "train", "branch", *ANALYSES),
     "sweep": ("lottery", "train"),
     "report_dir": ("report",),
@@ -183,8 +186,10 @@ _ONLY_FOR = {
     **dict.fromkeys(_ANALYSIS_FLAGS, ANALYSES),
     "solutions": ("interpolate",),
     **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),
-    **dict.fromkeys(("copies", "random_masks", "stable_below"), ("instability",)),
-    "matching_tolerance": ("successive_levels",),
+    **dict.fromkeys(("copies", "random_masks"), ("instability", "stability")),
+    "stable_below": ("instability",),
+    **dict.fromkeys(("perturbations", "directions"), ("robustness",)),
+    **dict.fromkeys(("pairs", "matching_tolerance"), ("successive_levels",)),
     **dict.fromkeys(
         ("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"), ("curvature",)
     ),
@@ -228,14 +233,17 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
 
 
 def _analysis(flag_values: flags.FlagValues) -> Analyze:
-    where = {field.name for field in fields(RunConfig)} - {"experiment"}
+    here = {field.name for field in fields(RunConfig)} - {"experiment"} | {"other_run"}
+    asked = {"experiment", "levels", "replicate"}
+    given = given_values(flag_values)
     return Analyze(
         flag_values["experiment"].value,
         _runs(flag_values),
         _chosen_replicates(flag_values),
         _chosen_levels(flag_values),
         AnalysisConfig(**{name: flag_values[name].value for name in _ANALYSIS_FLAGS}),
-        {name: value for name, value in given_values(flag_values).items() if name in where},
+        {name: value for name, value in given.items() if name in here},
+        {name: value for name, value in given.items() if name not in here | asked},
     )
 
 

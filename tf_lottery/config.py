@@ -4,7 +4,7 @@ import dataclasses
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tf_lottery.config_ranges import check_ranges
 
@@ -136,14 +136,31 @@ class PruningConfig:
         "In place of --levels: prune until this fraction of the weights remains, the last time "
         "only as much as it takes.",
     )
-    pruning_rate: float = option(0.2, "Fraction of the remaining weights removed at each level.")
+    pruning_rate: float | Literal["auto"] = option(
+        0.2,
+        "Fraction of the remaining weights removed at each level; auto: as many as the training "
+        "loss allows.",
+    )
+    auto_loss_rise: float = option(
+        0.1,
+        "With --pruning_rate=auto: by how much a pruning may raise the loss of --score_examples "
+        "training examples, in nats, before the network is trained again.",
+    )
+    auto_least_rate: float = option(
+        0.05, "With --pruning_rate=auto: fraction that is removed in any case."
+    )
+    auto_most_rate: float = option(
+        0.9, "With --pruning_rate=auto: fraction that is removed at most."
+    )
     pruning_rates: str = option(
         "",
         "In place of --pruning_rate: those of level 1, 2, ..., such as 0.5,0.3,0.2; the last one "
         "holds for all that follow.",
     )
     conv_pruning_rate: float | None = option(
-        None, "Rate for convolutions; unset: as --pruning_rate. 0 leaves them dense."
+        None,
+        "Rate for convolutions; unset: as --pruning_rate. 0 leaves them dense. With auto, a rate r "
+        "of layers means log(1 - r) / log(1 - 0.2) times as far as the others.",
     )
     first_layer_pruning_rate: float | None = option(
         None, "Rate for the first layer; unset: as its kind. 0 leaves it dense."
@@ -157,7 +174,9 @@ class PruningConfig:
         "magnitude_at_rewind, movement, taylor, snip, grasp, synflow.",
     )
     score_examples: int = option(
-        1000, "Training examples from which taylor, snip and grasp take their gradients."
+        1000,
+        "Training examples from which taylor, snip and grasp take their gradients, and "
+        "--pruning_rate=auto its losses.",
     )
     structure: str = option(
         "weights",
@@ -193,8 +212,18 @@ class PruningConfig:
     )
 
     @property
+    def adaptive(self) -> bool:
+        """Whether each level's pruning rate is chosen when it is pruned."""
+        return self.pruning_rate == "auto"
+
+    @property
     def rates(self) -> float | tuple[float, ...]:
-        """The pruning rate of layers that have none of their own, or those of level 1, 2, ..."""
+        """The pruning rate of layers that have none of their own, or those of level 1, 2, ...
+
+        If it is chosen: the papers' rate, to which those of other layers are in proportion.
+        """
+        if self.adaptive:
+            return 0.2
         if not self.pruning_rates:
             return self.pruning_rate
         return tuple(float(text) for text in self.pruning_rates.split(","))
@@ -218,7 +247,15 @@ class BranchConfig:
     )
     branch_seed: int = option(0, "Draws what a branch draws: other weights, other masks.")
     other_run: str | None = option(
-        None, "Run folder of the replicate whose masks --branch=mask_of_replicate takes.", path=True
+        None,
+        "Run folder of the replicate whose masks --branch=mask_of_replicate takes, or whose "
+        "solutions --experiment=same_region compares with; unset there: the first other replicate.",
+        path=True,
+    )
+    perturbation: float = option(
+        1.0,
+        "Length by which --branch=perturbed moves a level's rewind point, in distances between it "
+        "and the next level's.",
     )
 
 

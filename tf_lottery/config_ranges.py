@@ -137,11 +137,12 @@ def _check_pruning(config: ExperimentConfig) -> None:
     pruning = config.pruning
     _require(pruning.levels >= 0, "levels", pruning.levels, "use 0 or more")
     _require(
-        0 < pruning.pruning_rate < 1,
+        pruning.adaptive or 0 < pruning.pruning_rate < 1,
         "pruning_rate",
         pruning.pruning_rate,
-        "use a fraction between 0 and 1, such as 0.2",
+        "use a fraction between 0 and 1, such as 0.2, or auto",
     )
+    _check_adaptive_rate(pruning)
     for flag in ("conv_pruning_rate", "first_layer_pruning_rate", "output_pruning_rate"):
         rate = getattr(pruning, flag)
         _require(rate is None or 0 <= rate < 1, flag, rate, "use 0 <= rate < 1")
@@ -160,6 +161,27 @@ def _check_pruning(config: ExperimentConfig) -> None:
         pruning.rewind_optimizer,
         f"--retraining={pruning.retraining} keeps the weights; use rewind_weights",
     )
+
+
+def _check_adaptive_rate(pruning: PruningConfig) -> None:
+    rise, least, most = pruning.auto_loss_rise, pruning.auto_least_rate, pruning.auto_most_rate
+    _require(0 < rise < math.inf, "auto_loss_rise", rise, "use a positive number")
+    _require(0 < least < 1, "auto_least_rate", least, "use a fraction between 0 and 1")
+    right = f"use a fraction from --auto_least_rate={least} to below 1"
+    _require(least <= most < 1, "auto_most_rate", most, right)
+    if not pruning.adaptive:
+        for flag in ("auto_loss_rise", "auto_least_rate", "auto_most_rate"):
+            value, default = getattr(pruning, flag), getattr(type(pruning), flag)
+            _require(value == default, flag, value, "it is for --pruning_rate=auto")
+        return
+    for flag, right in (
+        ("pruning_rates", ""),
+        ("prune_from", "previous_level"),
+        ("structure", "weights"),
+    ):
+        value = getattr(pruning, flag)
+        use = f"use {right}" if right else "leave it out"
+        _require(value == right, flag, value, f"--pruning_rate=auto does not go with it; {use}")
 
 
 def _check_rates_of_levels(pruning: PruningConfig) -> None:
@@ -221,6 +243,13 @@ def _check_run(config: ExperimentConfig) -> None:
         ("branch_seed", config.branch.branch_seed),
     ):
         _require(seed is None or seed >= 0, flag, seed, "use 0 or more")
+    perturbation = config.branch.perturbation
+    _require(
+        0 < perturbation < math.inf,
+        "perturbation",
+        perturbation,
+        "use a positive number, such as 2",
+    )
     for flag in ("steps_per_execution", "num_virtual_devices"):
         number = getattr(run, flag)
         _require(number is None or number >= 1, flag, number, "use 1 or more")

@@ -13,7 +13,16 @@ from tf_lottery.config import ExperimentConfig, config_from_values
 from tf_lottery.ranges import parse_ranges
 
 # What the program does besides running the experiment that a configuration describes.
-ANALYSES = ("interpolate", "instability", "successive_levels", "curvature", "magnitudes")
+ANALYSES = (
+    "interpolate",
+    "instability",
+    "stability",
+    "successive_levels",
+    "robustness",
+    "same_region",
+    "curvature",
+    "magnitudes",
+)
 OTHER_EXPERIMENTS = ("report", "list", *ANALYSES)
 
 
@@ -29,6 +38,19 @@ class _NumberOrRanges(flags.ArgumentParser):
         except ValueError:
             parse_ranges(text, "--levels")
             return text
+
+
+class _NumberOrAuto(flags.ArgumentParser):
+    """Reads "0.2" as a number and leaves "auto" as it is."""
+
+    syntactic_help = "a number, or auto"
+
+    def parse(self, argument: str | float) -> float | str:
+        text = str(argument).strip()
+        return text if text == "auto" else float(text)
+
+
+_PARSERS = {"levels": _NumberOrRanges, "pruning_rate": _NumberOrAuto}
 
 
 def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
@@ -54,9 +76,9 @@ def define_options(
                 " report: a page about the experiments of --run; list: the runs in --workdir; "
                 f"{', '.join(ANALYSES)}: analyses of --run."
             )
-        if option.name == "levels":
+        if option.name in _PARSERS:
             serializer = flags.ArgumentSerializer()
-            flags.DEFINE(_NumberOrRanges(), option.name, serializer=serializer, **arguments)
+            flags.DEFINE(_PARSERS[option.name](), option.name, serializer=serializer, **arguments)
         elif choices:
             flags.DEFINE_enum(option.name, enum_values=choices, **arguments)
         elif kind is bool:

@@ -24,6 +24,7 @@ KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
 COMMANDS = {
     "interpolate": ("--solutions=level_0,level_1", "--points=3"),
     "successive_levels": ("--points=3",),
+    "same_region": ("--points=3",),
     "curvature": ("--curvature_examples=20", "--eigenvalues=1"),
     "magnitudes": (),
 }
@@ -79,6 +80,43 @@ def test_magnitudes_are_those_of_the_weights_on_the_disk(copied_run):
     assert second["pruned_next_quarter_1"] is None
 
 
+def test_histograms_are_those_of_the_weights_on_the_disk(copied_run):
+    analyze(copied_run, "magnitudes")
+    table = rows(copied_run / "landscape" / "magnitude_histograms.csv")
+    for level in (1, 2):
+        bins = [row for row in table if row["level"] == level]
+        edges = np.array([bins[0]["lower"], *(row["upper"] for row in bins)])
+        assert edges[:3] == pytest.approx([0, 1e-6, 10**-5.9])
+        assert [row["lower"] for row in bins] == edges[:-1].tolist()
+        (before, had), (after, has) = (
+            kernels_of(copied_run / f"level_{number}") for number in (level - 1, level)
+        )
+        for column, magnitudes in (
+            ("before", before[had]),
+            ("pruned", before[had & ~has]),
+            ("after", after[has]),
+        ):
+            counts = [row[column] for row in bins]
+            assert counts == np.histogram(magnitudes, edges)[0].tolist()
+            assert sum(counts) == magnitudes.size
+        assert [row["density"] for row in bins] == pytest.approx([has.mean()] * len(bins))
+
+
+def test_magnitudes_have_figures_in_the_run_folder_and_in_a_report(study):
+    analyze(study, "magnitudes")
+    images = {path.name for path in (study / "replicate_1" / "landscape").glob("*.png")}
+    assert images == {"magnitudes.png", "magnitudes_of_level_1.png", "magnitudes_of_level_2.png"}
+    command("--experiment=report", f"--run={study}")
+    report = {path.name for path in (study / "report").iterdir()}
+    assert images | {"magnitudes.csv", "magnitude_histograms.csv"} <= report
+    joined = (study / "report" / "magnitudes.csv").read_text().splitlines()
+    assert [line.split(",")[1:3] for line in joined[1:]] == [
+        ["replicate_1", "1"],
+        ["replicate_1", "2"],
+        ["replicate_2", "1"],
+    ]
+
+
 def test_magnitudes_of_some_levels(copied_run):
     analyze(copied_run, "magnitudes", "--levels=2")
     assert [row["level"] for row in rows(copied_run / "landscape" / "magnitudes.csv")] == [2]
@@ -101,10 +139,12 @@ def test_all_replicates_are_analyzed_unless_some_are_chosen(study, capsys):
         run = study / f"replicate_{number}"
         assert f"curvature of {run}" in output
         left = {path.stem.partition(",")[0] for path in (run / "landscape").rglob("*.csv")}
-        names = {"level_0--level_1", "successive_levels", "curvature", "eigenvalues", "magnitudes"}
+        names = {"level_0--level_1", "magnitude_histograms", *COMMANDS} - {"interpolate"}
         assert left == names
         shutil.rmtree(run / "landscape")
+    assert f"\nFor the figures of all: main.py --experiment=report --run={study}\n" in output
     analyze(study, "magnitudes", "--replicates=2")
+    assert "For the figures" not in capsys.readouterr().out
     assert [(run / "landscape").exists() for run in sorted(study.iterdir())] == [False, True]
     with pytest.raises(ValueError, match=r"--replicates: .*replicate_3 is not a run folder"):
         analyze(study, "magnitudes", "--replicates=2-3")

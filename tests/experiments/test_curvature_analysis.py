@@ -11,6 +11,7 @@ from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.analyses import curvature
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.report.report import write_report
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
@@ -86,10 +87,10 @@ def train() -> Split:
 def test_loss_eigenvalues_and_trace_are_those_of_the_full_hessian(copied_run, train):
     measure(copied_run, eigenvalues=4)
     measured = rows(copied_run, "curvature", "10000,0.1,0,4")
-    eigenvalues = rows(copied_run, "eigenvalues", "10000,0.1,0,4")
-    assert [row["level"] for row in measured] == [row["level"] for row in eigenvalues] == [0, 1, 2]
+    assert [row["level"] for row in measured] == [0, 1, 2]
     loss, hessian = loss_and_hessian(copied_run, 2, train)
-    row, largest = measured[2], list(eigenvalues[2].values())[1:]
+    row = measured[2]
+    largest = [row[f"eigenvalue_{rank}"] for rank in range(1, 5)]
     assert row["density"] == pytest.approx(len(hessian) / 1580)
     assert row["loss"] == pytest.approx(loss, rel=1e-6)
     np.testing.assert_allclose(largest, np.linalg.eigvalsh(hessian)[::-1][:4], rtol=0.011)
@@ -147,22 +148,39 @@ def test_levels_that_were_measured_are_not_measured_again(copied_run, snapshot):
     measured = rows(copied_run, "curvature", "50,0.1,0,2")
     assert [row["level"] for row in measured] == [0, 1, 2]
     assert [row["loss"] == 99.5 for row in measured] == [False, True, False]
-    before = snapshot(folder)
+    before = snapshot(folder)[path.name]
     measure(copied_run, [0, 2], **options)
-    assert snapshot(folder) == before
+    assert snapshot(folder)[path.name] == before
 
 
-def test_a_level_is_measured_again_if_its_eigenvalues_were_lost(copied_run):
+def test_a_level_is_measured_again_if_its_row_was_lost(copied_run):
     options = {"curvature_examples": 50, "eigenvalues": 2}
     measure(copied_run, [0, 1], **options)
-    names = ("curvature,50,0.1,0,2.csv", "eigenvalues,50,0.1,0,2.csv")
-    paths = [copied_run / "landscape" / name for name in names]
-    before = [path.read_text() for path in paths]
-    lines = before[1].splitlines(keepends=True)
+    path = copied_run / "landscape" / "curvature,50,0.1,0,2.csv"
+    before = path.read_text()
+    lines = before.splitlines(keepends=True)
     assert lines[2].startswith("1,")
-    paths[1].write_text("".join(lines[:2]))
+    path.write_text("".join(lines[:2]))
     measure(copied_run, [0, 1], **options)
-    assert [path.read_text() for path in paths] == before
+    assert path.read_text() == before
+
+
+def test_figures_say_by_how_much_the_loss_may_rise_and_are_drawn_anew_if_lost(copied_run, snapshot):
+    options = {"curvature_examples": 50, "eigenvalues": 2, "loss_rise": 0.25}
+    measure(copied_run, **options)
+    folder = copied_run / "landscape"
+    names = {"pruning_ratio", "curvature", "eigenvalues"}
+    images = {f"{name},50,0.25,0,2.png" for name in names}
+    before = snapshot(folder)
+    assert set(before) == images | {"curvature,50,0.25,0,2.csv"}
+    assert {row["loss_rise"] for row in rows(copied_run, "curvature", "50,0.25,0,2")} == {0.25}
+    (folder / "pruning_ratio,50,0.25,0,2.png").unlink()
+    measure(copied_run, **options)
+    assert [digest for _, digest in snapshot(folder).values()] == [
+        digest for _, digest in before.values()
+    ]
+    page = write_report([copied_run]).read_text()
+    assert "rises by at most 0.25 nats" in page
 
 
 def test_another_number_of_eigenvalues_leaves_what_was_measured(copied_run, snapshot):
@@ -171,8 +189,8 @@ def test_another_number_of_eigenvalues_leaves_what_was_measured(copied_run, snap
     measure(copied_run, [0], curvature_examples=50, eigenvalues=3)
     after = snapshot(copied_run / "landscape")
     assert {name: after[name] for name in before} == before
-    added = {"curvature,50,0.1,0,3.csv", "eigenvalues,50,0.1,0,3.csv"}
-    assert set(after) - set(before) == added
+    added = {name for name in set(after) - set(before) if name.endswith(".csv")}
+    assert added == {"curvature,50,0.1,0,3.csv"}
 
 
 def test_another_seed_draws_other_examples(copied_run):
@@ -188,11 +206,11 @@ def test_a_level_of_fewer_weights_than_eigenvalues(run_tiny, tmp_path, capsys):
     assert 1 <= left < 4
     capsys.readouterr()
     measure(run, curvature_examples=50, eigenvalues=4)
-    dense, sparse = rows(run, "eigenvalues", "50,0.1,0,4")
+    dense, sparse = rows(run, "curvature", "50,0.1,0,4")
     assert None not in dense.values()
-    assert list(sparse.values()).count(None) == 4 - left
-    (_, row) = rows(run, "curvature", "50,0.1,0,4")
-    assert np.isnan(row["sharpness_of_smallest"])
+    missing = [sparse[f"eigenvalue_{rank}"] is None for rank in range(1, 5)]
+    assert missing == [rank > left for rank in range(1, 5)]
+    assert np.isnan(sparse["sharpness_of_smallest"])
     printed = capsys.readouterr().out
     measure(run, curvature_examples=50, eigenvalues=4)
     assert capsys.readouterr().out == printed

@@ -1,5 +1,7 @@
 """Instability analysis: what it trains, what it measures, and that it does neither twice."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,9 @@ from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.tensors import load_tensors
 
 COLUMNS = (
-    *("rewind_step", "level", "density", "random_mask", "copies"),
-    *("test_accuracy", "error_barrier", "loss_barrier", "l2"),
+    *("rewind_step", "learning_rate", "warmup_steps", "batch_size"),
+    *("level", "density", "random_mask", "copies", "test_accuracy", "l2"),
+    *("test_error_barrier", "test_loss_barrier"),
 )
 SEEDS = (1001, 1002)
 
@@ -22,7 +25,8 @@ def analyze(copied_run):
     def run(levels=(0, 2), **options):
         analyzed = AnalyzedRun(copied_run, {})
         instability.run(analyzed, AnalysisConfig(points=5, **options), levels)
-        return read_csv(copied_run / "landscape" / "instability,2,5,test.csv", COLUMNS)
+        path = copied_run / "landscape" / "instability,2,5,union,estimated,test.csv"
+        return read_csv(path, COLUMNS)
 
     return run
 
@@ -44,22 +48,40 @@ def test_copies_of_tickets_and_random_masks_are_compared(analyze, copied_run, sn
         assert row["l2"] == pytest.approx(np.sqrt(squares))
         assert row["l2"] > 0
         assert row["density"] == masks[0].density
-        assert row["loss_barrier"] >= 0
+        assert row["test_loss_barrier"] >= 0
+    images = {path.name for path in (copied_run / "landscape").glob("*.png")}
+    settings = "2,5,union,estimated,test.png"
+    assert images == {f"instability,{settings}", f"instability_accuracy,{settings}"}
     assert "stable" in capsys.readouterr().out
     before = snapshot(copied_run / "branches")
     assert analyze() == rows
-    after = snapshot(copied_run / "branches")
-    assert {name: content for name, (_, content) in after.items()} == {
-        name: content for name, (_, content) in before.items()
-    }
+    assert snapshot(copied_run / "branches") == before
     assert "training from" not in capsys.readouterr().out
 
 
-def test_random_masks_can_be_left_out(analyze, copied_run):
-    assert [row["level"] for row in analyze(levels=[1], random_masks=False)] == [1]
-    assert {path.name for path in (copied_run / "branches").iterdir()} == {
-        f"retrain-data_seed_{seed}" for seed in SEEDS
-    }
+def test_what_was_measured_stays_when_other_networks_are_measured(analyze, copied_run):
+    (row,) = analyze(levels=[1], random_masks=False)
+    assert (row["level"], row["random_mask"]) == (1, 0)
+    branches = {path.name for path in (copied_run / "branches").iterdir()}
+    assert branches == {f"retrain-data_seed_{seed}" for seed in SEEDS}
+    for branch in branches:
+        shutil.rmtree(copied_run / "branches" / branch)
+    assert analyze(levels=[0, 1], random_masks=False)[1] == row
+    branches = {path.name for path in (copied_run / "branches").iterdir()}
+    assert branches == {f"rewound_dense-data_seed_{seed}" for seed in SEEDS}
+
+
+def test_the_settings_that_papers_vary_are_numbers_beside_the_results(run_tiny, tmp_path):
+    settings = {"learning_rate": 0.002, "batch_size": 50, "warmup_steps": "0.5ep"}
+    run = run_tiny(tmp_path, levels=0, rewind_step="20%", **settings)
+    instability.run(AnalyzedRun(run, {}), AnalysisConfig(points=3, line_split="both"), None)
+    (path,) = (run / "landscape").glob("instability*.csv")
+    (row,) = read_csv(path, (*COLUMNS, "train_error_barrier", "train_loss_barrier"))
+    # 1237 training examples make 24 batches of 50; training has 45 steps.
+    found = {name: row[name] for name in COLUMNS[:4]}
+    expected = {"rewind_step": 9, "warmup_steps": 12, "learning_rate": 0.002, "batch_size": 50}
+    assert found == expected
+    assert row["train_loss_barrier"] != row["test_loss_barrier"]
 
 
 def test_runs_that_do_not_rewind_their_weights_are_refused(run_tiny, tmp_path):

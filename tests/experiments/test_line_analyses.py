@@ -216,8 +216,12 @@ def test_every_two_levels_have_the_barrier_and_the_distance_of_their_line(run, c
         assert row["l2"] == pytest.approx(np.linalg.norm(one - other))
         cosine = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
         assert row["cosine"] == pytest.approx(cosine)
-    for name in ("successive_levels", "level_matrix"):
-        image = (run / "landscape" / f"{name}.png").read_bytes()
+        for end, level in (("first", first), ("second", second)):
+            summary = rows(run / "summary.csv")[level]
+            assert row[f"{end}_density"] == summary["density"]
+            assert row[f"{end}_test_accuracy"] == summary["test_accuracy"]
+    for name in ("successive_levels", "barrier_and_accuracy", "level_matrix"):
+        image = (run / "landscape" / f"{name},3,union,estimated,both.png").read_bytes()
         assert image.startswith(b"\x89PNG\r\n\x1a\n")
     barriers = [f"{100 * measured[index]['test_error_barrier']:.2f}" for index in (0, 2)]
     printed = [words.split() for words in capsys.readouterr().out.splitlines()]
@@ -230,10 +234,26 @@ def test_only_pairs_that_are_missing_are_measured(run):
     complete = path.read_text()
     header, first, second, third = complete.splitlines()
     kept = first.split(",")
-    kept[4] = "0.75"  # a barrier that nobody would measure
+    kept[-2] = "0.75"  # a barrier that nobody would measure
     path.write_text("\n".join([header, ",".join(kept), third, ""]))
     assert measure_levels(run) == path
     assert path.read_text().splitlines() == [header, ",".join(kept), second, third]
+
+
+def test_only_neighbours_are_measured_if_only_they_are_wanted(run, capsys):
+    everything = {line[:4]: line for line in measure_levels(run).read_text().splitlines()}
+    path = run / "landscape" / "successive_levels,3,union,estimated,test.csv"
+    path.unlink()
+    capsys.readouterr()
+    assert measure_levels(run, pairs="successive") == path
+    assert path.read_text().splitlines()[1:] == [everything["0,1,"], everything["1,2,"]]
+    printed = [words.split() for words in capsys.readouterr().out.splitlines()]
+    assert [words[0] for words in printed if len(words) == 7 and words[0] in "012"] == list("012")
+    path.unlink()
+    measure_levels(run, [0, 2], pairs="successive")
+    assert path.read_text().splitlines()[1:] == [everything["0,2,"]]
+    measure_levels(run)
+    assert path.read_text().splitlines() == list(everything.values())
 
 
 def test_levels_that_are_chosen_are_measured_and_the_others_later(run):

@@ -263,3 +263,40 @@ def test_rates_of_levels_group_the_weights_that_have_the_same():
     plan = PruningPlan.build(sizes, rates, "global")
     assert [group.names for group in plan.groups] == [("a", "b"), ("c",)]
     assert [plan.remaining(level) for level in range(4)] == [2100, 1090, 881, 713]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 57, 299, 300, 301, 640, 999, 1000])
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+def test_one_pruning_leaves_exactly_a_count(scope, count):
+    shapes = {"a": (600,), "b": (300,), "c": (100,)}
+    plan = PruningPlan.build(sizes_of(shapes), {"a": 0.2, "b": 0.2, "c": 0.1}, scope)
+    weights = {
+        name: draw("distinct", shape, np.random.default_rng(0)) for name, shape in shapes.items()
+    }
+    mask = Mask.ones_like(weights)
+    left = plan.leaving(mask, count).prune(magnitude(weights, mask), mask, 7)
+    floor = len(plan.groups)
+    assert plan.floor(mask) == floor
+    assert left.remaining == max(count, floor)
+
+
+def test_one_pruning_goes_equally_far_along_all_schedules():
+    plan = PruningPlan.build(
+        {"a": 10_000, "b": 10_000, "c": 500}, {"a": 0.2, "b": 0.1, "c": 0.0}, "layerwise"
+    )
+    dense = Mask({"a": np.ones(10_000, bool), "b": np.ones(10_000, bool), "c": np.ones(500, bool)})
+    third = plan.leaving(dense, plan.remaining(3))
+    assert [group.schedule.remaining(group.size, 1) for group in third.groups] == [
+        group.schedule.remaining(group.size, 3) for group in plan.groups
+    ]
+    scores = {name: np.arange(array.size, dtype=np.float32) for name, array in dense.items()}
+    mask = plan.prune(scores, dense, 2)
+    on = plan.leaving(mask, plan.remaining(3))
+    assert [group.schedule.remaining(group.size, 1) for group in on.groups] == [5120, 7290, 500]
+
+
+@pytest.mark.parametrize("count", [-1, 101])
+def test_one_pruning_cannot_leave_more_than_there_is(count):
+    plan = PruningPlan.build({"a": 100}, {"a": 0.2}, "global")
+    with pytest.raises(ValueError, match=f"count={count}: use 0 to 100"):
+        plan.leaving(Mask({"a": np.ones(100, bool)}), count)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.metrics import MetricsLog, read_csv, write_csv
+from tf_lottery.store.metrics import MetricsLog, read_csv, read_table, write_csv
 
 COLUMNS = ("step", "loss", "accuracy")
 
@@ -91,6 +91,44 @@ def test_a_malformed_table_is_a_damaged_file(tmp_path, text, problem):
     path.write_text(text)
     with pytest.raises(DamagedFileError, match=problem):
         MetricsLog.load(path, COLUMNS)
+
+
+def test_a_table_is_read_whatever_its_columns(path):
+    rows = [{"level": 0, "density": 1.0, "barrier": math.inf}, {"level": 1, "density": None}]
+    write_csv(path, ("level", "density", "barrier"), rows)
+    assert read_table(path) == [rows[0], {**rows[1], "barrier": None}]
+    write_csv(path, ("level",), [])
+    assert read_table(path) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "a,b\n0,0.",
+        "a,b\n0\n",
+        "a,b\n0,high\n",
+        "a,a\n0,1\n",
+        'a,"b\n0,1\n',
+        f"{'a' * 200_000}\n1\n",
+    ],
+)
+def test_a_table_that_is_malformed_is_a_damaged_file(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(DamagedFileError, match=str(path)):
+        read_table(path)
+
+
+def test_a_table_that_is_missing_or_no_text_is_a_damaged_file(tmp_path):
+    with pytest.raises(DamagedFileError, match="is missing"):
+        read_table(tmp_path / "table.csv")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe,\n1,2\n")
+    (tmp_path / "folder.csv").mkdir()
+    for name in ("bytes", "folder"):
+        with pytest.raises(DamagedFileError, match=f"{name}.csv"):
+            read_table(tmp_path / f"{name}.csv")
 
 
 def test_a_missing_file_is_an_error_once_training_has_begun(path):

@@ -29,7 +29,7 @@ SLOTS = [np.array(REWIND_STEP), np.full(3, 0.5, np.float32)]
 # What a branch changes; a branch that is new has to be added here.
 CHANGES_WEIGHTS = {
     "random_reinitialization", "signed_constant", "signed_reinitialization", "fine_tune",
-    "rewind_learning_rate",
+    "rewind_learning_rate", "perturbed",
 }  # fmt: skip
 CHANGES_MASK = {
     "random_mask", "random_mask_uniform", "random_mask_erk", "shuffled_units", "one_shot",
@@ -39,7 +39,7 @@ CHANGES_MASK = {
 NOTHING_HERE = {"retrain", "rewound_dense"}
 DRAWS = {
     "random_reinitialization", "signed_constant", "signed_reinitialization", "random_mask",
-    "random_mask_uniform", "random_mask_erk", "shuffled_units",
+    "random_mask_uniform", "random_mask_erk", "shuffled_units", "perturbed",
 }  # fmt: skip
 
 
@@ -53,7 +53,8 @@ def journal_of(seed: int) -> MemoryJournal:
     """Levels whose masks are those of magnitude pruning, on weights that are drawn."""
     journal, mask = MemoryJournal(), Mask.ones_like({n: np.empty(s) for n, s in SHAPES.items()})
     journal.save_rewind_state(NetworkState(REWIND_STEP, draw_weights(seed), SLOTS))
-    for level in range(LEVELS):
+    # One more than branches start from: some look at the level after theirs.
+    for level in range(LEVELS + 1):
         if level:
             mask = PLAN.prune(magnitude(journal.load(level - 1)[0], mask), mask, level)
         journal.save(level, mask.apply(draw_weights(seed + level + 1)), mask, {})

@@ -16,7 +16,7 @@ from tf_lottery.config import (
 )
 from tf_lottery.experiments.run_config import config_of_run, option_names
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.branches import find_branch, takes_other_run
+from tf_lottery.tickets.branches import find_branch, takes_other_run, takes_perturbation
 
 _CHANGEABLE = frozenset(
     option_names(TrainingConfig)
@@ -74,9 +74,14 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     _check_changes(run, known, changes)
     here = {name: value for name, value in values.items() if name in where}
     of_branch = {name: value for name, value in values.items() if name in own}
+    function = find_branch(branch)
     # One of several branches that are run at once may be the only one to take it.
-    if not takes_other_run(find_branch(branch)):
+    if not takes_other_run(function):
         of_branch.pop("other_run", None)
+    if takes_perturbation(function):
+        _check_rewinding(run, branch, known, changes)
+    else:
+        of_branch.pop("perturbation", None)
     config = config_of_run(
         folder,
         {**here, "experiment": "branch"},
@@ -110,6 +115,22 @@ def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, An
         )
 
 
+def _check_rewinding(
+    run: Path, branch: str, known: Mapping[str, Any], changes: Mapping[str, Any]
+) -> None:
+    if known["retraining"] != "rewind_weights":
+        raise ValueError(
+            f"--branch={branch} moves the rewind point, but {run} was made with "
+            f"--retraining={known['retraining']}, which does not train from it; take a run with "
+            "--retraining=rewind_weights."
+        )
+    if "optimizer" in changes:
+        raise ValueError(
+            f"--optimizer={changes['optimizer']}: --branch={branch} begins with the slots that "
+            f"level 0 of {run} had at the rewind step, those of {known['optimizer']}; leave it out."
+        )
+
+
 def _label(config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
     """Branch and changes as a folder name, the same whenever they are."""
     own = config.branch
@@ -118,6 +139,8 @@ def _label(config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
         parts.append("_".join(Path(own.other_run).parts[-2:]))
     if own.branch_seed:
         parts.append(f"branch_seed_{own.branch_seed}")
+    if own.perturbation != BranchConfig().perturbation:
+        parts.append(f"perturbation_{own.perturbation:.12g}")
     label = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", part) for part in parts)
     if len(label) <= _LONGEST_LABEL:
         return label

@@ -34,6 +34,7 @@ from tf_lottery.tickets.branches import (
     first_level,
     last_level,
     takes_other_run,
+    takes_perturbation,
 )
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.origin import Origin, Start, Weights
@@ -78,7 +79,9 @@ def run_branch(
     strategy = open_strategy(plan.config.run)
     workers = Workers(strategy)
     with workers.together(), ExitStack() as resources:
-        levels = workers.from_chief(lambda: Message(_levels(plan.run, function, levels))).record
+        levels = workers.from_chief(
+            lambda: Message(levels_of_branch(plan.run, function, levels))
+        ).record
         with strategy.scope():
             experiment = prepare(plan.config, dataset)
         check_same_experiment(experiment, workers)
@@ -97,16 +100,41 @@ def run_branch(
         return workers.on_chief(lambda: _finish(plan, own, title)) or []
 
 
-def _levels(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> list[int]:
+def levels_of_branch(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> list[int]:
+    """The levels that a branch starts from.
+
+    Args:
+      run: the run.
+      branch: of `tf_lottery.tickets.branches`.
+      levels: those that are wanted; None: all that there are for the branch now.
+
+    Raises:
+      ValueError: if there is none, or one is not finished or not for the branch.
+      DamagedFileError: if its files are not as they were written.
+    """
     finished, first, last = run.complete_levels(), first_level(branch), last_level(branch)
+    ahead = 1 if takes_perturbation(branch) else 0
     if levels is None:
-        levels = [level for level in finished if first <= level and (last is None or level <= last)]
+        levels = [
+            level
+            for level in finished
+            if first <= level and (last is None or level <= last) and level + ahead in finished
+        ]
     listed = ", ".join(map(str, finished)) or "none"
     if not levels:
+        needs = " and needs the level after it" if ahead else ""
         raise ValueError(
             f"--levels: there is none for --branch={branch.__name__}, which starts from level "
-            f"{first} or later; finished in {run.path} are {listed}."
+            f"{first} or later{needs}; finished in {run.path} are {listed}."
         )
+    _check_levels(run, branch, levels, listed)
+    if ahead:
+        _check_next_levels(run, branch, levels, listed)
+    return sorted(set(levels))
+
+
+def _check_levels(run: RunFolder, branch: Branch, levels: Sequence[int], listed: str) -> None:
+    finished, first, last = run.complete_levels(), first_level(branch), last_level(branch)
     for level in levels:
         if level not in finished:
             raise ValueError(
@@ -123,7 +151,16 @@ def _levels(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> lis
                 f"be the same for level {level}."
             )
         run.level(level).verify()
-    return sorted(set(levels))
+
+
+def _check_next_levels(run: RunFolder, branch: Branch, levels: Sequence[int], listed: str) -> None:
+    for level in levels:
+        if not run.level(level + 1).is_complete():
+            raise ValueError(
+                f"--levels: --branch={branch.__name__} at level {level} needs level {level + 1} of "
+                f"the run, which is not finished in {run.path}; finished are {listed}."
+            )
+        run.level(level + 1).verify()
 
 
 def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) -> None:
@@ -210,6 +247,10 @@ def _origin(
 ) -> Origin:
     config, journal = experiment.config, RunJournal(plan.run)
     state = experiment.variant.start(journal, level) if level else initial_state
+    mask, plan = journal.load(level)[1], experiment.plan
+    if config.pruning.adaptive:
+        dense = Mask({name: np.ones(array.shape, bool) for name, array in mask.items()})
+        plan = plan.leaving(dense, mask.remaining)
     other = config.branch.other_run
 
     def draw_weights(seed: int) -> Weights:
@@ -220,18 +261,19 @@ def _origin(
         level=level,
         start=Start(
             state,
-            journal.load(level)[1],
+            mask,
             rewind_optimizer=config.pruning.rewind_optimizer,
         ),
         random=np.random.Generator(
             np.random.Philox([config.init_seed, config.branch.branch_seed, level])
         ),
         journal=journal,
-        plan=experiment.plan,
+        plan=plan,
         method=experiment.method,
         evidence=evidence,
         variant=experiment.variant,
         draw_weights=draw_weights,
+        perturbation=config.branch.perturbation,
         other_journal=None if other is None else RunJournal(RunFolder.read(Path(other))),
     )
 

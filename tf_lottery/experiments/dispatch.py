@@ -1,6 +1,8 @@
 """Does what a command says."""
 
 import importlib
+import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,9 +59,7 @@ def _run_experiments(command: RunExperiments) -> None:
             print(f"Error: {error}\n", flush=True)
             diverged.append((config.run_path, error))
     if several:
-        folders = sorted({str(config.run_path.parent) for config in command.configs})
-        runs = " ".join(f"--run={folder}" for folder in folders)
-        print(f"For a report: main.py --experiment=report {runs}")
+        _print_report_command("a report", (config.run_path.parent for config in command.configs))
     if diverged:
         paths = ", ".join(str(path) for path, _ in diverged)
         raise type(diverged[0][1])(f"{paths} diverged; see above.")
@@ -76,12 +76,24 @@ def _run_branches(command: RunBranches) -> None:
 
 def _analyze(command: Analyze) -> None:
     from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+    from tf_lottery.report.landscape.joined import FIGURES
 
     analysis = importlib.import_module(f"tf_lottery.experiments.analyses.{command.analysis}")
-    for run in command.runs:
-        for folder in _replicates(run, command.replicates):
-            print(f"{command.analysis} of {folder}", flush=True)
-            analysis.run(AnalyzedRun(folder, command.here), command.options, command.levels)
+    folders = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    for folder in folders:
+        print(f"{command.analysis} of {folder}", flush=True)
+        analysis.run(
+            AnalyzedRun(folder, command.here, expected=command.expected),
+            command.options,
+            command.levels,
+        )
+    if len(folders) > 1 and command.analysis in FIGURES:
+        _print_report_command("the figures of all", command.runs)
+
+
+def _print_report_command(purpose: str, folders: Iterable[Path]) -> None:
+    runs = " ".join(f"--run={shlex.quote(str(folder))}" for folder in sorted(set(folders)))
+    print(f"For {purpose}: main.py --experiment=report {runs}")
 
 
 def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:

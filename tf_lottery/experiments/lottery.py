@@ -7,6 +7,7 @@ from tf_lottery.data import Dataset
 from tf_lottery.experiments.judging import build_evidence
 from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
+from tf_lottery.experiments.reported_pruner import ReportedPruner
 from tf_lottery.experiments.results import (
     SummarizingJournal,
     write_results,
@@ -16,12 +17,13 @@ from tf_lottery.experiments.run_checks import check_same_experiment, open_run
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.export.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
-from tf_lottery.pruning.judging import try_score
+from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.report.table import print_summary
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
+from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.load import load_ticket
 from tf_lottery.tickets.shared_journal import SharedJournal
 from tf_lottery.training.strategy import open_strategy
@@ -93,7 +95,9 @@ def _open_run(experiment: Experiment) -> RunFolder:
         ExperimentConfig().identity(),
     )
     # A run that was begun with --experiment=train may go on as a lottery.
-    run.remember(levels=max(run.details.get("levels", 0), experiment.levels))
+    known = run.details.get("levels", 0)
+    if not (known and experiment.ends_at_density):
+        run.remember(levels=max(known, experiment.levels))
     return run
 
 
@@ -101,12 +105,13 @@ def _find_tickets(experiment: Experiment, run: RunFolder | None, workers: Worker
     lengths, network = experiment.lengths, experiment.network
     own = None if run is None else SummarizingJournal(run)
     journal = own if workers.count == 1 else SharedJournal(own, workers)
-    levels = range(experiment.levels + 1)
+    pruner = experiment.pruner
+    levels = range(_last_level(experiment, journal, pruner) + 1)
     firsts = [experiment.first_step(level) for level in levels]
     steps = [lengths.last(first) - first for first in firsts]
     finished = [level for level in levels if journal.is_complete(level)]
     # Only the chief reports.
-    with ProgressReporter(experiment.levels, steps) if run else nullcontext() as progress:
+    with ProgressReporter(levels[-1], steps) if run else nullcontext() as progress:
         records_of = records_of_levels(run, lengths, progress)
         if run is not None:
             for level in finished:
@@ -116,19 +121,31 @@ def _find_tickets(experiment: Experiment, run: RunFolder | None, workers: Worker
         evidence = build_evidence(experiment, lambda: journal.rewind_state().weights)
         if not finished:
             # A score that fails should do so before the dense network is trained.
-            try_score(experiment.method, network.weights(), network.mask, evidence(0))
+            pruner.check(network.weights(), network.mask, evidence(0))
+        if progress is not None and experiment.config.pruning.adaptive:
+            pruner = ReportedPruner(pruner, experiment, progress)
         iterative_magnitude_pruning(
             network,
-            experiment.plan,
-            experiment.levels,
+            pruner,
+            levels[-1],
             LevelTrainer(experiment, records_of, workers, journal.save_rewind_state),
             journal,
-            method=experiment.method,
             evidence=evidence,
             agree=workers.agree,
             variant=experiment.variant,
             rewind_optimizer=experiment.config.pruning.rewind_optimizer,
         )
+    if run is not None and experiment.ends_at_density:
+        # Until now it was the most that there might be.
+        run.remember(levels=run.complete_levels()[-1])
+
+
+def _last_level(experiment: Experiment, journal: LevelJournal, pruner: Pruner) -> int:
+    """The last level that there is, if the run has come to its density, or that there may be."""
+    finished = [level for level in range(experiment.levels + 1) if journal.is_complete(level)]
+    if finished and experiment.ends_at_density and pruner.ends_at(journal.load(finished[-1])[1]):
+        return finished[-1]
+    return experiment.levels
 
 
 def _finish(run: RunFolder, experiment: Experiment) -> list[LevelSummary]:
@@ -136,7 +153,8 @@ def _finish(run: RunFolder, experiment: Experiment) -> list[LevelSummary]:
     summaries = write_results(run, _title(config))
     _print_results(run, summaries)
     if config.run.export_dir:
-        export_saved_model(load_ticket(run.path, experiment.levels), config.run.export_dir)
+        level = min(experiment.levels, summaries[-1].level)
+        export_saved_model(load_ticket(run.path, level), config.run.export_dir)
         print(f"SavedModel: {config.run.export_dir}")
     return summaries
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from tf_lottery.report.figure import save_summary_figure
+from tf_lottery.report.landscape.adaptive_figure import ADAPTIVE_COLUMNS
 from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import RunFolderError
@@ -22,11 +23,20 @@ class SummarizingJournal(RunJournal):
 
 
 def write_summary(run: RunFolder) -> list[LevelSummary]:
-    """Writes summary.csv, a row per complete level, and returns the rows."""
-    summaries = [
-        LevelSummary.from_record(run.level(level).record()) for level in run.complete_levels()
-    ]
+    """Writes summary.csv, a row per complete level, and returns the rows.
+
+    Rates that were chosen go into landscape/adaptive_pruning.csv.
+    """
+    records = [run.level(level).record() for level in run.complete_levels()]
+    summaries = [LevelSummary.from_record(record) for record in records]
     write_csv(run.summary_csv, SUMMARY_COLUMNS, [dataclasses.asdict(row) for row in summaries])
+    chosen = [
+        {name: record[name] for name in ADAPTIVE_COLUMNS}
+        for record in records
+        if "pruning_rate" in record
+    ]
+    if chosen:
+        write_csv(run.landscape / "adaptive_pruning.csv", ADAPTIVE_COLUMNS, chosen)
     return summaries
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.pruning.prunable import leaf_layers
 from tf_lottery.pruning.wrapper import unwrapped
+from tf_lottery.steps import parse_steps
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
@@ -94,6 +95,38 @@ def check_same_data(run: RunFolder, experiment: Experiment) -> None:
         raise RunFolderMismatchError(
             f"--dataset={experiment.config.data.dataset}: the examples are not those that "
             f"{Path(run.path)} was begun with; check --data_dir, or choose another --name."
+        )
+
+
+def check_flags_of_run(run: RunFolder, expected: Mapping[str, Any]) -> None:
+    """Checks that a run was made with some flags.
+
+    Raises:
+      ValueError: if it was not; names the first flag, its value, and the run's.
+    """
+    for flag, value in expected.items():
+        if flag == "rewind_step":
+            _check_rewind_step(run, value)
+        elif value != run.identity.get(flag, value):
+            raise ValueError(
+                f"--{flag}={value}: {run.path} was made with --{flag}={run.identity[flag]}; leave "
+                "the flag out, or name another run."
+            )
+
+
+def _check_rewind_step(run: RunFolder, wanted: str) -> None:
+    details = run.details
+    step = parse_steps(
+        wanted,
+        steps_per_epoch=details["steps_per_epoch"],
+        total_steps=details["train_steps"],
+        argument="--rewind_step",
+    )
+    if step != details["rewind_step"]:
+        raise ValueError(
+            f"--rewind_step={wanted}: {run.path} has saved the state at iteration "
+            f"{details['rewind_step']} alone; leave the flag out, or run the experiment with it. "
+            f"--sweep=rewind_step:{details['rewind_step']}it,{step}it makes a run for each."
         )
 
 

@@ -18,8 +18,10 @@ from tf_lottery.data import (
     steps_per_epoch,
 )
 from tf_lottery.models import check_model_name
+from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.scores import Method, find_method
 from tf_lottery.steps import parse_steps
 from tf_lottery.tickets.load import build_prunable_model
@@ -68,7 +70,7 @@ class Experiment:
 
     @property
     def levels(self) -> int:
-        """Number of prunings."""
+        """Number of prunings; the most there may be if the pruning rate is chosen."""
         return 0 if self.config.run.experiment == "train" else self._plan_and_levels[1]
 
     def first_step(self, level: int) -> int:
@@ -122,6 +124,12 @@ class Experiment:
             self.network.model, pruning.rates, pruning.pruning_scope, pruning.structure
         )
         levels = pruning.levels
+        if pruning.adaptive:
+            rate = self._adaptive_rate
+            if rate.density is not None:
+                # Whether it can be reached at all.
+                plan.ending_at(rate.density)
+            return plan, rate.most_levels() or levels
         if pruning.target_density is not None:
             plan, levels = plan.ending_at(pruning.target_density)
         try:
@@ -131,6 +139,29 @@ class Experiment:
                 raise
             raise ValueError(f"--target_density={pruning.target_density} takes {error}") from error
         return plan, levels
+
+    @property
+    def pruner(self) -> Pruner:
+        """What prunes the network of a level to the next."""
+        if self.config.pruning.adaptive:
+            return AdaptivePruner(self.method, self.plan, self._adaptive_rate)
+        return PlannedPruner(self.method, self.plan)
+
+    @property
+    def ends_at_density(self) -> bool:
+        """Whether the number of levels is known only at the end."""
+        pruning = self.config.pruning
+        return pruning.adaptive and pruning.target_density is not None
+
+    @property
+    def _adaptive_rate(self) -> AdaptiveRate:
+        pruning = self.config.pruning
+        return AdaptiveRate(
+            pruning.auto_loss_rise,
+            pruning.auto_least_rate,
+            pruning.auto_most_rate,
+            pruning.target_density,
+        )
 
     @property
     def method(self) -> Method:

@@ -18,6 +18,17 @@ STRUCTURES = ("weights", "units", "2:4")
 
 
 @dataclass(frozen=True)
+class _OnePruning:
+    """In place of a schedule: the number of weights that one pruning leaves."""
+
+    count: int
+    pruning_rate: float
+
+    def remaining(self, total: int, level: int) -> int:
+        return self.count
+
+
+@dataclass(frozen=True)
 class Group:
     """Weights that are ranked together.
 
@@ -30,7 +41,7 @@ class Group:
 
     names: tuple[str, ...]
     size: int
-    schedule: IMPSchedule
+    schedule: IMPSchedule | _OnePruning
     floor: int = 1
 
 
@@ -145,6 +156,52 @@ class PruningPlan:
             groups.append(replace(group, schedule=IMPSchedule([rate] * (levels - 1) + [final])))
         return replace(self, groups=tuple(groups)), levels
 
+    def leaving(self, mask: Mask, count: int) -> "PruningPlan":
+        """Plans one pruning, to a number of weights.
+
+        All groups go equally far along their schedules: each keeps (1 - its pruning rate)^s of the
+        weights that it has, with the same s, but never fewer than its floor.
+
+        Args:
+          mask: the mask to be pruned.
+          count: number of weights that are to remain.
+
+        Returns:
+          A plan that leaves so many at any level; more if the groups' floors and rates demand it.
+
+        Raises:
+          ValueError: if the mask has fewer weights.
+        """
+        sizes = [self._remaining_of(group, mask) for group in self.groups]
+        if not 0 <= count <= sum(sizes):
+            raise ValueError(f"count={count}: use 0 to {sum(sizes)}, the weights that remain.")
+        count = max(count, self.floor(mask))
+
+        def kept(stride: float) -> np.ndarray:
+            return np.array(
+                [
+                    max(min(group.floor, size), size * (1 - group.schedule.pruning_rate) ** stride)
+                    for group, size in zip(self.groups, sizes, strict=True)
+                ]
+            )
+
+        longest = next(n for n in (2.0**power for power in range(64)) if kept(n).sum() <= count)
+        stride = scipy.optimize.brentq(lambda n: kept(n).sum() - count, 0, longest)
+        counts = _rounded(kept(stride), count)
+        groups = [
+            replace(group, schedule=_OnePruning(int(number), group.schedule.pruning_rate))
+            for group, number in zip(self.groups, counts, strict=True)
+        ]
+        return replace(self, groups=tuple(groups))
+
+    def floor(self, mask: Mask) -> int:
+        """The fewest weights of a mask that can remain: floors, and groups of rate 0."""
+        return sum(
+            min(group.floor, size) if group.schedule.pruning_rate else size
+            for group in self.groups
+            for size in [self._remaining_of(group, mask)]
+        )
+
     def check(self, levels: int) -> None:
         """Checks that enough is left of every group after `levels` prunings.
 
@@ -189,11 +246,14 @@ class PruningPlan:
             masks = [mask[name] for name in group.names]
             count = group.schedule.remaining(group.size, level)
             if progress < 1:
-                before = sum(int(np.count_nonzero(array)) for array in masks)
+                before = self._remaining_of(group, mask)
                 count = round(before * (count / before) ** progress)
             arrays = self._kept(group, [scores[name] for name in group.names], masks, count)
             kept.update(zip(group.names, arrays, strict=True))
         return Mask({name: kept[name] for name in mask})
+
+    def _remaining_of(self, group: Group, mask: Mask) -> int:
+        return sum(int(np.count_nonzero(mask[name])) for name in group.names)
 
     def _kept(
         self,
@@ -210,3 +270,12 @@ class PruningPlan:
         # Groups of four are halved at once, in the last round of a level.
         halved = count <= group.schedule.remaining(group.size, 1) < group.size
         return keep_n_of_m(scores, masks, axes) if halved else masks
+
+
+def _rounded(numbers: np.ndarray, total: int) -> np.ndarray:
+    """Rounds numbers to integers of a given sum, by the largest remainders."""
+    integers = np.floor(numbers).astype(np.int64)
+    missing = total - int(integers.sum())
+    largest = np.argsort(-(numbers - integers), kind="stable")[: max(missing, 0)]
+    integers[largest] += 1
+    return integers

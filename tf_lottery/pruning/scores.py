@@ -27,6 +27,9 @@ class Evidence(Protocol):
     def random(self) -> np.random.Generator:
         """Random numbers that depend on the experiment and the level alone."""
 
+    def loss(self, weights: Weights, mask: Mask) -> float:
+        """Mean loss of all scoring batches."""
+
     def loss_gradients(self, weights: Weights, mask: Mask) -> Iterator[dict[str, np.ndarray]]:
         """Gradient of the mean loss of each scoring batch."""
 

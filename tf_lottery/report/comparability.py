@@ -10,7 +10,7 @@ from tf_lottery.report.run_records import RunRecord
 
 # These differ from replicate to replicate by design.
 _OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
-_OF_A_BRANCH = frozenset({"branch", "branch_seed", "other_run"})
+_OF_A_BRANCH = frozenset({"branch", "branch_seed", "other_run", "perturbation"})
 _ABSENT = "not recorded"
 
 

@@ -27,6 +27,7 @@ _KNOWN = {
     "rewind_learning_rate": (_PURPLE, "P", 1),
     "mask_of_replicate": (_SKY, "*", 0),
     "shuffled_units": (_SKY, "8", 1),
+    "perturbed": (_SKY, "d", 2),
     "retrain": (_BLACK, "h", 0),
     "rewound_dense": (_BLACK, "H", 1),
 }

@@ -76,7 +76,7 @@ class ProgressReporter:
                 f"total_steps_per_level has {len(total_steps_per_level)} numbers; levels={levels} "
                 f"needs {levels + 1}, one for each of the levels 0 to {levels}"
             )
-        self._levels = levels
+        self._levels, self._are_likely = levels, False
         self._console = console or Console()
         self._clock = clock
         self._time_left = TimeLeft(total_steps_per_level, clock)
@@ -92,6 +92,17 @@ class ProgressReporter:
 
     def __exit__(self, *exception) -> None:
         self.close()
+
+    def expect_levels(self, levels: int, steps_per_level: Sequence[int], *, exact: bool) -> None:
+        """Takes back how many levels there will be, where that shows only on the way.
+
+        Args:
+          levels: number of prunings.
+          steps_per_level: as at the beginning.
+          exact: whether it is known by now, and not only likely.
+        """
+        self._levels, self._are_likely = levels, not exact
+        self._time_left.replace_steps(steps_per_level)
 
     def skip_level(self, level: int) -> None:
         """Reports a level that was found complete; levels in a row share one line."""
@@ -208,8 +219,7 @@ class ProgressReporter:
         density = f"density {format_density(training.density)}"
         epoch = f"{shown.step / training.steps_per_epoch:.1f}"
         epochs = f"{training.last_step / training.steps_per_epoch:.1f}".removesuffix(".0")
-        width = len(str(self._levels))
-        parts = [f"level {training.level:>{width}}/{self._levels}"]
+        parts = [self._of_levels(training.level)]
         parts += [density] if with_density else []
         parts += [f"epoch {epoch}/{epochs}"]
         parts += [f"step {shown.step:,}/{training.last_step:,}"] if with_step else []
@@ -222,8 +232,11 @@ class ProgressReporter:
         return [f"{format_duration(seconds)} left"]
 
     def _level_text(self, level: int, density: float) -> str:
-        width = len(str(self._levels))
-        return f"level {level:>{width}}/{self._levels}{_GAP}density {format_density(density):>6}"
+        return f"{self._of_levels(level)}{_GAP}density {format_density(density):>6}"
+
+    def _of_levels(self, level: int) -> str:
+        likely = "~" if self._are_likely else ""
+        return f"level {level:>{len(str(self._levels))}}/{likely}{self._levels}"
 
     def _print_complete_levels(self) -> None:
         if not self._complete_levels:

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tf_lottery.report.curve_figures import curve_figure
+from tf_lottery.report.landscape.joined import join_analyses
 from tf_lottery.report.layer_figure import layer_figure, shares_layers
 from tf_lottery.report.level_figures import level_figures
 from tf_lottery.report.matching_tickets import Ticket, find_tickets
@@ -35,7 +37,8 @@ def write_report(
         be, as a fraction; by default one standard deviation of the dense replicates.
 
     Returns:
-      The page, index.html in the folder; beside it are report.csv, tickets.csv and the figures.
+      The page, index.html in the folder; beside it are report.csv, tickets.csv, a CSV file for
+      each analysis that was made of the runs, and the figures.
 
     Raises:
       ValueError: a run cannot be found, the tolerance is no fraction, or the folder holds
@@ -47,11 +50,13 @@ def write_report(
     methods = collect_methods(records)
     tickets = find_tickets(methods, tolerance)
     styles = method_styles(methods)
-    figures = _draw(methods, styles, tickets)
+    analyses = join_analyses(methods)
+    figures = replace(_draw(methods, styles, tickets), landscape=analyses.figures)
     texts = {
         "report.csv": levels_csv(methods),
         "tickets.csv": tickets_csv(tickets),
-        "index.html": report_page(methods, styles, tickets, figures),
+        **analyses.tables,
+        "index.html": report_page(methods, styles, tickets, figures, analyses),
     }
     drawings = {f"{figure.name}.png": figure.png for figure in figures.all()}
     drawings |= {f"{figure.name}.svg": figure.svg.encode() for figure in figures.all()}

@@ -15,7 +15,8 @@ from tf_lottery.report.formats import (
     format_count,
     format_density,
 )
-from tf_lottery.report.landscape_images import landscape_images
+from tf_lottery.report.landscape.joined import JoinedAnalyses
+from tf_lottery.report.landscape.line_images import line_images
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
 from tf_lottery.report.method_styles import MethodStyle
@@ -32,16 +33,18 @@ class ReportFigures:
       main: what the page begins with; None if nothing can be drawn.
       others: of all methods together, and of the runs alone.
       branches: of the branches alone.
+      landscape: of the analyses.
     """
 
     main: FigureFile | None
     others: tuple[FigureFile, ...]
     branches: tuple[FigureFile, ...]
+    landscape: tuple[FigureFile, ...] = ()
 
     def all(self) -> tuple[FigureFile, ...]:
         """Returns all figures, in the order of the page."""
         main = () if self.main is None else (self.main,)
-        return (*main, *self.others, *self.branches)
+        return (*main, *self.others, *self.branches, *self.landscape)
 
 
 def report_page(
@@ -49,6 +52,7 @@ def report_page(
     styles: Sequence[MethodStyle],
     tickets: Sequence[Ticket],
     figures: ReportFigures,
+    analyses: JoinedAnalyses,
 ) -> str:
     """Fills the page.
 
@@ -57,6 +61,7 @@ def report_page(
       styles: how each is drawn.
       tickets: the outcome of each.
       figures: drawn from the same.
+      analyses: of the runs.
 
     Returns:
       HTML. All text from run folders is escaped.
@@ -75,12 +80,13 @@ def report_page(
         facts=[_facts(run, with_label=len(runs) > 1) for run in runs],
         progress=_progress(methods),
         notices=comparability_notices(methods),
-        damaged=damaged_files(methods),
+        damaged=[*damaged_files(methods), *analyses.problems],
+        analyses=list(analyses.tables),
         verdicts=verdicts(tickets),
         branch_verdicts=branch_verdicts(tickets),
         tolerances=_tolerances(tickets),
         figures=figures,
-        landscape=landscape_images(methods),
+        lines=line_images(methods),
         tickets=[_ticket_row(*pair) for pair in zip(tickets, styles, strict=True)],
         results=[_result_rows(*pair) for pair in zip(methods, styles, strict=True)],
         missing=missing_data(methods),

@@ -28,6 +28,10 @@ class TimeLeft:
         self._first_report: tuple[float, int] | None = None
         self._latest_report: tuple[float, int] | None = None
 
+    def replace_steps(self, steps_per_level: Sequence[int]) -> None:
+        """Takes other numbers of iterations for the levels to come."""
+        self._steps_per_level = steps_per_level
+
     def start_level(self, level: int, first_step: int, last_step: int) -> None:
         """Says that training from `first_step` to `last_step` begins; earlier levels are done."""
         self._next_level = level + 1

@@ -53,6 +53,21 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
     return [_parse(path, line, cells, columns) for line, cells in _lines(path, columns)]
 
 
+def read_table(path: Path) -> list[Row]:
+    """Reads a table that `write_csv` wrote, whatever its columns.
+
+    Raises:
+      DamagedFileError: as `read_csv`.
+    """
+    try:
+        header = next(csv.reader(io.StringIO(read_text(path), newline="")), [])
+    except csv.Error as error:
+        raise DamagedFileError(path, f"is damaged: line 1 is not CSV ({error})") from error
+    if not header or len(set(header)) < len(header):
+        raise DamagedFileError(path, "is damaged: line 1 names no column, or one twice")
+    return read_csv(path, header)
+
+
 class MetricsLog:
     """The evaluations of one training, a row for each, kept in memory and in a CSV file.
 

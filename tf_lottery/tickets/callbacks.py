@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
+from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.planning import pruning_plan
 from tf_lottery.pruning.prunable import get_mask, set_mask
@@ -134,6 +135,11 @@ class PruneAndRewind(IterationCallback):
                 f"levels={levels}, epochs_per_level={epochs_per_level}: use at least 0 and 1."
             )
         self._levels, self._epochs_per_level = levels, epochs_per_level
+        if isinstance(pruning_rate, str | AdaptiveRate):
+            raise ValueError(
+                f"pruning_rate={pruning_rate!r} takes the loss of training examples, which a "
+                "callback does not see; use tf_lottery.IterativeMagnitudePruning or a number."
+            )
         self._method = find_method(score, "score")
         self._read_batches = partial(no_batches, score)
         if self._method.needs_data:

@@ -1,12 +1,12 @@
 """Iterative magnitude pruning with rewinding."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from tf_lottery.pruning.judging import prune_by_score
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import METHODS, Evidence, Method
+from tf_lottery.pruning.pruner import Pruned, Pruner
+from tf_lottery.pruning.scores import Evidence
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.variants import Variant
 from tf_lottery.training.network import Network
@@ -14,12 +14,11 @@ from tf_lottery.training.network import Network
 
 def iterative_magnitude_pruning(
     network: Network,
-    plan: PruningPlan,
+    pruner: Pruner,
     levels: int,
     train: Callable[[int], Mapping[str, Any]],
     journal: LevelJournal,
     *,
-    method: Method = METHODS["magnitude"],
     evidence: Callable[[int], Evidence | None] = lambda level: None,
     variant: Variant = Variant(),  # noqa: B008, as it is frozen
     agree: Callable[[Mask], Mask] = lambda mask: mask,
@@ -39,13 +38,12 @@ def iterative_magnitude_pruning(
 
     Args:
       network: the network as initialized; holds the last trained level at the end.
-      plan: number of weights that remain at each level.
+      pruner: judges the weights and prunes the lowest; may end before the last level.
       levels: number of prunings.
       train: trains the network from its step to the end of training, given the level; at level 0
         it gives the journal the rewind state. Returns what is to be recorded of the level.
       journal: holds the finished levels.
-      method: judges the weights.
-      evidence: what a method looks at besides the weights, given the level.
+      evidence: what the pruner looks at besides the weights, given the level.
       variant: prunes another network in step 3, or starts from other weights in step 4.
       agree: gives each of several workers the mask of the first, as devices may round differently.
       rewind_optimizer: rewind the optimizer's slots too, rather than start them fresh.
@@ -54,11 +52,16 @@ def iterative_magnitude_pruning(
         if journal.is_complete(level):
             continue
         if level == 0:
-            mask = network.mask
+            pruned = Pruned(network.mask)
         else:
             weights, mask = variant.judged(journal, level)
-            mask = agree(prune_by_score(method, plan, weights, mask, level, evidence(level)))
+            if pruner.ends_at(mask):
+                return
+            pruned = pruner.prune(weights, mask, level, evidence(level))
+            pruned = replace(pruned, mask=agree(pruned.mask))
             del weights  # not to be held while the next level is trained
-            network.rewind(variant.start(journal, level), mask, rewind_optimizer=rewind_optimizer)
+            network.rewind(
+                variant.start(journal, level), pruned.mask, rewind_optimizer=rewind_optimizer
+            )
         record = train(level)
-        journal.save(level, network.weights(), mask, record)
+        journal.save(level, network.weights(), pruned.mask, {**record, **pruned.record})

@@ -49,6 +49,7 @@ class Origin:
       level: number of prunings.
       start: what the level was trained from. A branch changes one thing of it.
       random: draws what the branch draws; other numbers for another level or `--branch_seed`.
+      perturbation: how far the rewind point is moved, in distances to the next level's.
     """
 
     level: int
@@ -61,6 +62,7 @@ class Origin:
     variant: Variant
     draw_weights: Callable[[int], Weights]
     other_journal: LevelJournal | None = None
+    perturbation: float = 1.0
 
     def new_weights(self) -> Weights:
         """Draws all weights of the network anew, from the distribution of the first ones."""
@@ -99,6 +101,17 @@ class Origin:
         if self.other_journal is None:
             raise ValueError("--other_run is not given: the run folder whose masks are taken.")
         return self.other_journal.load(self.level)[1]
+
+    def next_mask(self) -> Mask:
+        """The mask of the next level.
+
+        Raises:
+          ValueError: if that is not finished.
+        """
+        following = self.level + 1
+        if not self.journal.is_complete(following):
+            raise ValueError(f"level {self.level} needs level {following}, which is not finished.")
+        return self.journal.load(following)[1]
 
     def _trained_as(self, variant: Variant) -> Start:
         state = variant.start(self.journal, self.level)

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import tf_keras as keras
 
-from tf_lottery.pruning.judging import try_score
+from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.pruner import PlannedPruner
 from tf_lottery.pruning.scores import Score, find_method
 from tf_lottery.tickets.callbacks import LevelWatch
 from tf_lottery.tickets.fit_evidence import build_fit_evidence, scoring_batches
@@ -26,6 +27,9 @@ from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.tickets.variants import PruneFrom, Variant
 from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
+
+# That to which the rates of layers of their own are in proportion, where the rate is chosen.
+_NOMINAL_RATE = 0.2
 
 Callbacks = Sequence[keras.callbacks.Callback]
 
@@ -48,7 +52,7 @@ class IterativeMagnitudePruning:
         self,
         model: keras.Model,
         levels: int,
-        pruning_rate: float | Sequence[float] = 0.2,
+        pruning_rate: float | Sequence[float] | AdaptiveRate | Literal["auto"] = 0.2,
         rewind_step: str | int = "0it",
         scope: str = "global",
         score: str | Score = "magnitude",
@@ -64,7 +68,8 @@ class IterativeMagnitudePruning:
           levels: number of prunings.
           pruning_rate: fraction of the remaining weights removed at each level, where a layer has
             no rate of its own; or those of level 1, 2, ..., of which the last holds for all that
-            follow.
+            follow; or an `AdaptiveRate`, which prunes as much as the training loss allows and may
+            end before the last level ("auto": one with its defaults).
           rewind_step: the survivors return to their values at this step: "500it", "2ep", "1%".
           scope: "global": the weights of all layers compete; "layerwise": those of each layer.
           score: what the weights are judged by, the lowest being pruned: "magnitude", "random",
@@ -83,9 +88,26 @@ class IterativeMagnitudePruning:
         """
         if levels < 0:
             raise ValueError(f"levels={levels}: use 0 (only the dense network) or more.")
-        self._plan = pruning_plan(model, pruning_rate, scope, structure)
-        self._variant = Variant(prune_from)
-        self._plan.check(levels)
+        self._variant, method = Variant(prune_from), find_method(score, "score")
+        rate = AdaptiveRate() if pruning_rate == "auto" else pruning_rate
+        if isinstance(rate, AdaptiveRate):
+            for argument, value, right in (
+                ("structure", structure, "weights"),
+                ("prune_from", prune_from, "previous_level"),
+            ):
+                if value != right:
+                    raise ValueError(
+                        f"{argument}={value!r} does not go with an adaptive pruning rate; use "
+                        f"{right!r}."
+                    )
+            plan = pruning_plan(model, _NOMINAL_RATE, scope)
+            if rate.density is not None:
+                plan.ending_at(rate.density)
+            self._pruner = AdaptivePruner(method, plan, rate)
+        else:
+            plan = pruning_plan(model, rate, scope, structure)
+            plan.check(levels)
+            self._pruner = PlannedPruner(method, plan)
         if getattr(model, "optimizer", None) is None:
             raise ValueError("the model is not compiled; call model.compile(...) first.")
         with model.distribute_strategy.scope():
@@ -94,7 +116,7 @@ class IterativeMagnitudePruning:
             raise ValueError(
                 f"the model is pruned already ({self._network.mask}); start from a dense one."
             )
-        self._levels, self._method = levels, find_method(score, "score")
+        self._levels = levels
         self._seed = random.getrandbits(64)
         self._rewind_step, self._rewind_optimizer = rewind_step, rewind_optimizer
         self._journal = MemoryJournal()
@@ -151,7 +173,7 @@ class IterativeMagnitudePruning:
         )
         if not journal.is_complete(0):
             self._begin()
-            try_score(self._method, self._network.weights(), self._network.mask, evidence(0))
+            self._pruner.check(self._network.weights(), self._network.mask, evidence(0))
 
         def train(level: int) -> dict[str, float]:
             nonlocal steps_per_epoch
@@ -179,11 +201,10 @@ class IterativeMagnitudePruning:
 
         iterative_magnitude_pruning(
             self._network,
-            self._plan,
+            self._pruner,
             self._levels,
             train,
             journal,
-            method=self._method,
             evidence=evidence,
             variant=self._variant,
             rewind_optimizer=self._rewind_optimizer,

@@ -56,6 +56,24 @@ class Saliency:
         self._gradient = tf.function(self._compute_gradient, autograph=False, reduce_retracing=True)
         self._product = tf.function(self._compute_product, autograph=False, reduce_retracing=True)
         self._flow = tf.function(self._compute_flow, autograph=False)
+        self._mean_loss = tf.function(self._compute_loss, autograph=False, reduce_retracing=True)
+
+    def loss(self, weights: Weights, mask: Mask) -> float:
+        """Mean of the scoring batches' mean losses; not finite where the network overflows.
+
+        Args:
+          weights: all weights of the network; those that the mask prunes count as 0.
+          mask: the mask.
+        """
+
+        def run() -> list[float]:
+            self._gradient_copy.set_weights(mask.apply(weights))
+            tensors = (
+                tf.nest.map_structure(tf.convert_to_tensor, batch) for batch in self._batches
+            )
+            return [float(self._mean_loss(*batch, tf.constant(1.0))) for batch in tensors]
+
+        return float(np.mean(undistributed(run)))
 
     def loss_gradients(self, weights: Weights, mask: Mask) -> Iterator[dict[str, np.ndarray]]:
         """Gradient of the mean loss of each scoring batch.
@@ -165,10 +183,13 @@ class Saliency:
     def _compute_gradient(self, inputs: Any, labels: Any, temperature: tf.Tensor) -> Derivatives:
         variables = {name: self._gradient_copy.variables[name] for name in self._names}
         with tf.GradientTape() as tape:
-            outputs = self._gradient_copy.model(inputs, training=False)
-            outputs = tf.nest.map_structure(lambda x: x / tf.cast(temperature, x.dtype), outputs)
-            loss = tf.reduce_mean(self._loss(labels, outputs))
+            loss = self._compute_loss(inputs, labels, temperature)
         return tape.gradient(loss, variables, unconnected_gradients="zero")
+
+    def _compute_loss(self, inputs: Any, labels: Any, temperature: tf.Tensor) -> tf.Tensor:
+        outputs = self._gradient_copy.model(inputs, training=False)
+        outputs = tf.nest.map_structure(lambda x: x / tf.cast(temperature, x.dtype), outputs)
+        return tf.reduce_mean(self._loss(labels, outputs))
 
     def _compute_product(
         self, inputs: Any, labels: Any, temperature: tf.Tensor, direction: Derivatives
@@ -211,6 +232,10 @@ class NetworkEvidence:
     def random(self) -> np.random.Generator:
         """Random numbers, the same at each call."""
         return np.random.default_rng(self.seed)
+
+    def loss(self, weights: Weights, mask: Mask) -> float:
+        """See `Saliency.loss`."""
+        return self.saliency.loss(weights, mask)
 
     def loss_gradients(self, weights: Weights, mask: Mask) -> Iterator[dict[str, np.ndarray]]:
         """See `Saliency.loss_gradients`."""

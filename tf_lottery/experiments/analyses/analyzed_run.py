@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_lottery.data import Dataset, Split
 from tf_lottery.experiments.feeding import build_evaluators
-from tf_lottery.experiments.run_checks import check_same_data
+from tf_lottery.experiments.run_checks import check_flags_of_run, check_same_data
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
@@ -31,18 +31,28 @@ _STATISTICS_EXAMPLES = 10_000
 class AnalyzedRun:
     """A run folder with its network and its data, on one device."""
 
-    def __init__(self, path: Path, here: Mapping[str, Any], dataset: Dataset | None = None):
+    def __init__(
+        self,
+        path: Path,
+        here: Mapping[str, Any],
+        dataset: Dataset | None = None,
+        *,
+        expected: Mapping[str, Any] | None = None,
+    ):
         """Loads the data.
 
         Args:
           path: the run folder, or the folder of a branch.
-          here: options of `RunConfig` that take the place of the run's.
+          here: options of `RunConfig` that take the place of the run's; `other_run`, if it is to
+            be compared with another.
           dataset: your own data, if the experiment was run on them.
+          expected: flags that the run should have been made with.
 
         Raises:
-          ValueError: if there is no such run, or the data are not those it was made with.
+          ValueError: if there is no such run, or the data or flags are not those it was made with.
         """
         self.run = RunFolder.read(path)
+        check_flags_of_run(self.run, expected or {})
         one_device = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
         with tf.distribute.get_strategy().scope():
             self.experiment: Experiment = prepare(

@@ -1,13 +1,13 @@
 """--experiment=curvature: how flat a level's solution is, and how much that lets be pruned."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.data import Split
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.landscape.hessian import LossAtWeights
 from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trace
 from tf_lottery.landscape.pruning_limit import (
@@ -19,15 +19,14 @@ from tf_lottery.landscape.pruning_limit import (
 )
 from tf_lottery.landscape.solutions import Solution
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.curvature_table import print_curvature
-from tf_lottery.store.metrics import Row, read_csv, write_csv
-
-_ORDERS = ("magnitude", "random")
-_COLUMNS = (
-    *("level", "density", "loss", "trace", "trace_standard_error", "largest_eigenvalue"),
-    "sharpness_of_smallest",
-    *(f"{kind}_ratio_{order}" for order in _ORDERS for kind in ("predicted", "measured")),
+from tf_lottery.report.landscape.curvature_figure import (
+    CURVATURE_COLUMNS,
+    ORDERS,
+    eigenvalue_column,
 )
+from tf_lottery.report.landscape.curvature_table import print_curvature
+from tf_lottery.store.metrics import Row
+
 _DENSITY_PROBES, _DENSITY_STEPS, _TRACE_PROBES = 1, 40, 10
 # The weights that the next level would prune, at the papers' rate.
 _SMALLEST = 0.2
@@ -36,8 +35,8 @@ _SMALLEST = 0.2
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
     """Takes the curvature of the training loss at each level's solution (arXiv 2210.03044).
 
-    Writes landscape/curvature....csv and, with the largest eigenvalues, eigenvalues....csv beside
-    it in the run folder, a row per level. Levels that were measured before are not measured again.
+    Writes landscape/curvature....csv in the run folder, a row per level, and figures. Levels that
+    were measured before are not measured again.
 
     Args:
       analyzed: the run.
@@ -52,14 +51,12 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
         raise ValueError("--experiment=curvature needs training data that are held in memory.")
     levels = analyzed.levels(levels)
     settings = (
-        f",{options.curvature_examples},{options.loss_rise:g},{options.curvature_seed}"
-        f",{options.eigenvalues}"
+        *(options.curvature_examples, options.loss_rise),
+        *(options.curvature_seed, options.eigenvalues),
     )
-    path = analyzed.folder / f"curvature{settings}.csv"
-    eigenvalues_path = analyzed.folder / f"eigenvalues{settings}.csv"
-    eigenvalue_columns = ["level", *(f"eigenvalue_{n}" for n in range(1, options.eigenvalues + 1))]
-    known = _read(eigenvalues_path, eigenvalue_columns)
-    rows = {level: row for level, row in _read(path, _COLUMNS).items() if level in known}
+    eigenvalues = [eigenvalue_column(rank) for rank in range(1, options.eigenvalues + 1)]
+    results = ResultsFile(analyzed, "curvature", [*CURVATURE_COLUMNS, *eigenvalues], settings)
+    rows = {row["level"]: row for row in results.read()}
     random = np.random.Generator(np.random.Philox(options.curvature_seed))
     chosen = np.sort(random.permutation(len(train))[: options.curvature_examples])
     missing = [level for level in levels if level not in rows]
@@ -72,18 +69,15 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
                 train.labels[chosen],
                 solution.mask,
             )
-            rows[level], known[level] = _measure(loss, solution, level, options)
-            write_csv(path, _COLUMNS, [rows[number] for number in sorted(rows)])
-            ordered = [known[number] for number in sorted(known)]
-            write_csv(eigenvalues_path, eigenvalue_columns, ordered)
+            rows[level] = _measure(loss, solution, level, options)
+            results.write(rows[number] for number in sorted(rows))
             progress.advance()
     print_curvature([rows[level] for level in levels], options.loss_rise)
-    print(f"Curvature: {path}")
+    results.draw(rows[level] for level in levels)
+    print(f"Curvature: {results.path}")
 
 
-def _measure(
-    loss: LossAtWeights, solution: Solution, level: int, options: AnalysisConfig
-) -> tuple[Row, Row]:
+def _measure(loss: LossAtWeights, solution: Solution, level: int, options: AnalysisConfig) -> Row:
     random = np.random.Generator(np.random.Philox([options.curvature_seed, level]))
     weights, mask = solution.weights, solution.mask
     product, dimension = loss.hessian(weights), loss.coordinates.dimension
@@ -95,21 +89,21 @@ def _measure(
         "level": level,
         "density": mask.density,
         "loss": loss.loss(weights),
+        "loss_rise": options.loss_rise,
         "trace": mean,
         "trace_standard_error": error,
         "largest_eigenvalue": top.values[0],
         "sharpness_of_smallest": _sharpness_of_smallest(loss, product, solution),
     }
     vector = loss.coordinates.vector(weights)
-    for order in _ORDERS:
+    for order in ORDERS:
         row[f"predicted_ratio_{order}"] = predicted_pruning_ratio(
             spectrum, vector, options.loss_rise, order
         )
         row[f"measured_ratio_{order}"] = measured_pruning_ratio(
             loss.loss, weights, mask, options.loss_rise, order, random
         )
-    values = {f"eigenvalue_{n}": value for n, value in enumerate(top.values, 1)}
-    return row, {"level": level, **values}
+    return row | {eigenvalue_column(rank): value for rank, value in enumerate(top.values, 1)}
 
 
 def _sharpness_of_smallest(
@@ -121,8 +115,3 @@ def _sharpness_of_smallest(
     vector = loss.coordinates.vector
     step = vector(kept.apply(solution.weights)) - vector(solution.weights)
     return sharpness(product, step) if step.any() else float("nan")
-
-
-def _read(path: Path, columns: Sequence[str]) -> dict[int, Row]:
-    rows = read_csv(path, columns) if path.exists() else []
-    return {row["level"]: row for row in rows}

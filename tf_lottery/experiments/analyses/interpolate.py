@@ -12,8 +12,8 @@ from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.landscape.interpolation import Line, interpolate
 from tf_lottery.landscape.solutions import Solution, distance
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.line_figure import LineCurves, line_figure
-from tf_lottery.report.line_table import LineRow, print_lines
+from tf_lottery.report.landscape.line_figure import LineCurves, line_figure
+from tf_lottery.report.landscape.line_table import LineRow, print_lines
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.metrics import read_csv, write_csv
 
@@ -66,6 +66,11 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
 def line_splits(options: AnalysisConfig) -> list[str]:
     """The splits that `--line_split` names."""
     return ["test", "train"] if options.line_split == "both" else [options.line_split]
+
+
+def line_settings(options: AnalysisConfig) -> tuple[int | str, ...]:
+    """What lines depend on besides their ends."""
+    return options.points, options.line_mask, options.line_statistics, options.line_split
 
 
 def measure_lines(
@@ -121,9 +126,7 @@ def _path(folder: Path, pair: tuple[Solution, Solution], options: AnalysisConfig
 
 
 def _settings(options: AnalysisConfig) -> str:
-    """What a line depends on besides its ends, as part of a file's name."""
-    split, statistics = options.line_split, options.line_statistics
-    return f",{options.points},{options.line_mask},{statistics},{split}"
+    return "".join(f",{value}" for value in line_settings(options))
 
 
 def _slug(name: str) -> str:

@@ -1,29 +1,27 @@
-"""--experiment=successive_levels: barriers between the solutions of all levels."""
+"""--experiment=successive_levels: barriers between the solutions of levels."""
 
 from collections.abc import Sequence
-from itertools import combinations
-from pathlib import Path
+from itertools import combinations, pairwise
 
 from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.interpolate import line_splits
+from tf_lottery.experiments.analyses.interpolate import line_settings, line_splits
+from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.landscape.interpolation import interpolate
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.levels_figure import LevelPair, barrier_figures
-from tf_lottery.report.levels_table import print_successive_levels
-from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.metrics import Row, read_csv, write_csv
+from tf_lottery.report.landscape.levels_figure import LEVELS_COLUMNS, barrier_column
+from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels
+from tf_lottery.store.metrics import Row
 
-_COLUMNS = ("first_level", "second_level", "l2", "cosine")
+_Pairs = list[tuple[int, int]]
 
 
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
-    """Measures the line between every two levels (arXiv 2210.03044, section 3).
+    """Measures the lines between levels (arXiv 2210.03044, section 3).
 
-    Writes landscape/successive_levels....csv in the run folder, a row per pair, and two figures:
-    the barriers between successive levels, and the matrix of all. Pairs that were measured before
-    are not measured again.
+    Writes landscape/successive_levels....csv in the run folder, a row per pair, and figures. Pairs
+    that were measured before are not measured again.
 
     Args:
       analyzed: the run.
@@ -39,29 +37,31 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
             f"--levels: a line takes two levels, but level {levels[0]} of {analyzed.run.path} is "
             "the only one to take."
         )
-    rows = {(row["first_level"], row["second_level"]): row for row in _measured(analyzed, options)}
-    _measure(analyzed, options, levels, rows)
-    split = line_splits(options)[0]
-    pairs = [
-        LevelPair(*pair, rows[pair][f"{split}_error_barrier"], rows[pair]["l2"])
-        for pair in combinations(levels, 2)
-    ]
+    pairs = list(pairwise(levels) if options.pairs == "successive" else combinations(levels, 2))
+    splits = line_splits(options)
+    columns = [barrier_column(split, of) for split in splits for of in ("error", "loss")]
+    results = ResultsFile(
+        analyzed, "successive_levels", [*LEVELS_COLUMNS, *columns], line_settings(options)
+    )
+    rows = {(row["first_level"], row["second_level"]): row for row in results.read()}
+    _measure(analyzed, options, pairs, rows, results)
     summaries = [analyzed.summary(level) for level in levels]
     dense = analyzed.summary(0) if 0 in analyzed.run.complete_levels() else None
-    print_successive_levels(pairs, summaries, dense, options.matching_tolerance / 100, split)
-    for figure in barrier_figures(pairs, summaries, split):
-        with atomic_path(analyzed.folder / f"{figure.name}.png") as path:
-            path.write_bytes(figure.png)
-    print(f"Pairs of levels: {_path(analyzed, options)}")
+    barrier = barrier_column(splits[0])
+    shown = [LevelPair(*pair, rows[pair][barrier], rows[pair]["l2"]) for pair in pairs]
+    print_successive_levels(shown, summaries, dense, options.matching_tolerance / 100, splits[0])
+    results.draw(rows[pair] for pair in pairs)
+    print(f"Pairs of levels: {results.path}")
 
 
 def _measure(
     analyzed: AnalyzedRun,
     options: AnalysisConfig,
-    levels: Sequence[int],
+    pairs: _Pairs,
     rows: dict[tuple[int, int], Row],
+    results: ResultsFile,
 ) -> None:
-    missing = [pair for pair in combinations(levels, 2) if pair not in rows]
+    missing = [pair for pair in pairs if pair not in rows]
     if not missing:
         return
     splits = line_splits(options)
@@ -74,33 +74,14 @@ def _measure(
         for first, second in missing:
             ends = analyzed.level(first), analyzed.level(second)
             line = interpolate(evaluate, *ends, points=options.points, mask=options.line_mask)
-            apart = distance(*ends)
-            row = {"first_level": first, "second_level": second}
-            row |= {"l2": apart.l2, "cosine": apart.cosine}
+            row = {"first_level": first, "second_level": second, **vars(distance(*ends))}
+            for name, level in (("first", first), ("second", second)):
+                summary = analyzed.summary(level)
+                row[f"{name}_density"] = summary.density
+                row[f"{name}_test_accuracy"] = summary.test_accuracy
             for split in splits:
-                row[f"{split}_error_barrier"] = line.barrier(split)
-                row[f"{split}_loss_barrier"] = line.barrier(split, "loss")
+                row[barrier_column(split)] = line.barrier(split)
+                row[barrier_column(split, "loss")] = line.barrier(split, "loss")
             rows[first, second] = row
-            ordered = [rows[pair] for pair in sorted(rows)]
-            write_csv(_path(analyzed, options), _columns(options), ordered)
+            results.write(rows[pair] for pair in sorted(rows))
             progress.advance()
-
-
-def _measured(analyzed: AnalyzedRun, options: AnalysisConfig) -> list[Row]:
-    path = _path(analyzed, options)
-    return read_csv(path, _columns(options)) if path.exists() else []
-
-
-def _columns(options: AnalysisConfig) -> list[str]:
-    barriers = [
-        f"{split}_{measure}_barrier"
-        for split in line_splits(options)
-        for measure in ("error", "loss")
-    ]
-    return [*_COLUMNS, *barriers]
-
-
-def _path(analyzed: AnalyzedRun, options: AnalysisConfig) -> Path:
-    split, statistics = options.line_split, options.line_statistics
-    name = f"successive_levels,{options.points},{options.line_mask},{statistics},{split}.csv"
-    return analyzed.folder / name

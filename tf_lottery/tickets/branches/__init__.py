@@ -2,7 +2,7 @@
 
 A branch is a file with a function of the same name, `(origin: Origin) -> Start`; that is all it
 takes for `--branch` to know it. A decorator says what is special about it: `pruned_levels_only`,
-`level_0_only`, `compares_runs`.
+`level_0_only`, `compares_runs`, `perturbs`.
 """
 
 import importlib
@@ -63,3 +63,14 @@ def compares_runs(branch: Branch) -> Branch:
 def takes_other_run(branch: Branch) -> bool:
     """Whether a branch takes something from another run."""
     return getattr(branch, "compares_runs", False)
+
+
+def perturbs(branch: Branch) -> Branch:
+    """Marks a branch that moves the rewind point, measured by where the next level's is."""
+    branch.perturbs = True
+    return branch
+
+
+def takes_perturbation(branch: Branch) -> bool:
+    """Whether a branch moves the rewind point, and so needs the next level's mask."""
+    return getattr(branch, "perturbs", False)

@@ -1,4 +1,4 @@
-"""Figures of analyses on the page of a report."""
+"""Figures of lines on the page of a report."""
 
 import base64
 import re
@@ -19,7 +19,7 @@ def test_figures_of_analyses_are_shown_with_their_names(tmp_path):
     text = write_report([run]).read_text()
     (source,) = re.findall(r'<img alt="[^"]*" src="data:image/png;base64,([^"]*)">', text)
     assert base64.b64decode(source) == PIXEL
-    assert "replicate_1: lines/&lt;b&gt;&#34;x&#34;</h3>" in text
+    assert "replicate_1: &lt;b&gt;&#34;x&#34;</h3>" in text
     assert "<b>" not in text
 
 

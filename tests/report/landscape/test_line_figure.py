@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_lottery.report.line_figure import LineCurves, line_figure
+from tf_lottery.report.landscape.line_figure import LineCurves, line_figure
 
 POSITIONS = np.linspace(0, 1, 4)
 CAPTION = "Error on the straight line between two solutions."

@@ -1,12 +1,14 @@
 """The table of instability: barriers between copies that differ in the data order alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 
 from tf_lottery.report.formats import format_accuracy, format_count, format_density
+from tf_lottery.report.landscape.levels_figure import barrier_column
+from tf_lottery.report.landscape.rewind_axis import network_kind
 from tf_lottery.report.table import table_of_numbers
+from tf_lottery.store.metrics import Row
 
 _HEADERS = (
     "rewind\nstep",
@@ -21,40 +23,13 @@ _HEADERS = (
 )
 
 
-@dataclass(frozen=True)
-class InstabilityRow:
-    """Copies of a network.
-
-    Attributes:
-      rewind_step: iteration at which they part.
-      level: number of prunings.
-      kind: "ticket" or "random mask".
-      density: fraction of prunable weights that remain.
-      copies: number of them.
-      test_accuracy: mean of the copies, a fraction.
-      error_barrier: mean over pairs of copies, a fraction.
-      loss_barrier: the same of the loss.
-      l2: mean distance of two copies.
-    """
-
-    rewind_step: int
-    level: int
-    kind: str
-    density: float
-    copies: int
-    test_accuracy: float
-    error_barrier: float
-    loss_barrier: float
-    l2: float
-
-
 def print_instability(
-    rows: Sequence[InstabilityRow], stable_below: float, split: str, console: Console | None = None
+    rows: Sequence[Row], stable_below: float, split: str, console: Console | None = None
 ) -> None:
     """Prints a row for each network.
 
     Args:
-      rows: the networks.
+      rows: the networks, as in the CSV file.
       stable_below: error barrier below which a network is stable, a fraction (2% in arXiv
         1912.05671, section 2).
       split: the data on which the lines were measured.
@@ -63,16 +38,17 @@ def print_instability(
     console = console or Console()
     table = table_of_numbers(_HEADERS)
     for row in rows:
+        barrier = row[barrier_column(split)]
         table.add_row(
-            format_count(row.rewind_step),
-            str(row.level),
-            format_density(row.density),
-            row.kind,
-            format_accuracy(row.test_accuracy),
-            f"{100 * row.error_barrier:.2f}",
-            f"{row.loss_barrier:.4f}",
-            f"{row.l2:.2f}",
-            "yes" if row.error_barrier < stable_below else "no",
+            format_count(row["rewind_step"]),
+            str(row["level"]),
+            format_density(row["density"]),
+            network_kind(row["level"], row["random_mask"]),
+            format_accuracy(row["test_accuracy"]),
+            f"{100 * barrier:.2f}",
+            f"{row[barrier_column(split, 'loss')]:.4f}",
+            f"{row['l2']:.2f}",
+            "yes" if barrier < stable_below else "no",
         )
     console.print(table)
     text = (

@@ -6,11 +6,10 @@ from itertools import combinations
 import pytest
 from rich.console import Console
 
-from tf_lottery.report.curvature_table import print_curvature
-from tf_lottery.report.levels_figure import LevelPair, barrier_figures
-from tf_lottery.report.levels_table import print_successive_levels
-from tf_lottery.report.line_table import LineRow, print_lines
-from tf_lottery.report.magnitudes_table import MagnitudeRow, print_magnitudes
+from tf_lottery.report.landscape.curvature_table import print_curvature
+from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels
+from tf_lottery.report.landscape.line_table import LineRow, print_lines
+from tf_lottery.report.landscape.magnitudes_table import MagnitudeRow, print_magnitudes
 
 
 def printed(show, *arguments, width=80) -> str:
@@ -147,23 +146,3 @@ def test_a_name_that_is_too_long_is_broken_and_still_all_there():
     long = "branches/random_reinitialization-learning_rate_0.01/level_12"
     *_, first, second = cells(printed(print_lines, [line_row("level_12", long)]))
     assert first[0] + second[1] == long
-
-
-def test_the_same_barriers_give_the_same_figures(make_summary):
-    summaries = [make_summary(level, 0.9) for level in range(3)]
-    once, again, other = (
-        barrier_figures(pairs_of(range(3), barrier), summaries, "test")
-        for barrier in (0.01, 0.01, 0.02)
-    )
-    assert [figure.name for figure in once] == ["successive_levels", "level_matrix"]
-    for first, second, third in zip(once, again, other, strict=True):
-        assert first.png.startswith(b"\x89PNG\r\n\x1a\n")
-        assert (first.png, first.svg) == (second.png, second.svg)
-        assert first.svg != third.svg
-
-
-def test_barriers_that_are_all_zero_or_not_finite_are_drawn(make_summary):
-    summaries = [make_summary(level, 0.9) for level in range(2)]
-    for barrier in (0.0, float("inf")):
-        for figure in barrier_figures(pairs_of(range(2), barrier), summaries, "test"):
-            assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")

@@ -1,4 +1,4 @@
-"""Figures that analyses have left in run folders, to be shown in a page."""
+"""Figures of lines that were left in run folders, to be shown in a page."""
 
 import base64
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ _MOST_OF_A_RUN = 20
 
 
 @dataclass(frozen=True)
-class LandscapeImage:
-    """A figure of an analysis.
+class LineImage:
+    """A figure of lines between solutions.
 
     Attributes:
       title: run, replicate and name of the file.
@@ -23,8 +23,8 @@ class LandscapeImage:
     address: str
 
 
-def landscape_images(methods: Sequence[MethodResults]) -> list[LandscapeImage]:
-    """Reads the PNG files below `landscape/` of all runs; those that cannot be read are left out.
+def line_images(methods: Sequence[MethodResults]) -> list[LineImage]:
+    """Reads the PNG files in `landscape/lines` of all runs; those that cannot be read are left out.
 
     Args:
       methods: runs and branches.
@@ -32,12 +32,12 @@ def landscape_images(methods: Sequence[MethodResults]) -> list[LandscapeImage]:
     images = []
     for method in methods:
         for run in method.records if method.branch is None else ():
-            folder = run.path / "landscape"
-            for path in sorted(folder.rglob("*.png"))[:_MOST_OF_A_RUN]:
+            folder = run.path / "landscape" / "lines"
+            for path in sorted(folder.glob("*.png"))[:_MOST_OF_A_RUN]:
                 try:
                     content = base64.b64encode(path.read_bytes()).decode()
                 except OSError:
                     continue
-                title = f"{method.run}, {run.replicate}: {path.relative_to(folder).with_suffix('')}"
-                images.append(LandscapeImage(title, f"data:image/png;base64,{content}"))
+                title = f"{method.run}, {run.replicate}: {path.stem}"
+                images.append(LineImage(title, f"data:image/png;base64,{content}"))
     return images

@@ -1,6 +1,7 @@
 """The table of successive levels: barriers between them, and which of them match."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -11,7 +12,6 @@ from tf_lottery.report.formats import (
     format_points,
     is_number,
 )
-from tf_lottery.report.levels_figure import LevelPair
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.report.table import table_of_numbers
 
@@ -26,6 +26,23 @@ _HEADERS = (
 )
 
 
+@dataclass(frozen=True)
+class LevelPair:
+    """The line between two levels.
+
+    Attributes:
+      first: a level.
+      second: a later one.
+      barrier: error barrier, a fraction.
+      l2: distance of the two solutions.
+    """
+
+    first: int
+    second: int
+    barrier: float
+    l2: float
+
+
 def print_successive_levels(
     pairs: Sequence[LevelPair],
     summaries: Sequence[LevelSummary],
@@ -37,7 +54,7 @@ def print_successive_levels(
     """Prints a row per level, with the barrier to the one before.
 
     Args:
-      pairs: all pairs of levels.
+      pairs: of successive levels, and maybe others.
       summaries: the levels, in order.
       dense: level 0; None if it is not there.
       tolerance: how far below its accuracy a matching level's may be, as a fraction.

@@ -1,0 +1,174 @@
+"""Robustness to moved rewind points: what is trained, what is measured, and neither twice."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tf_lottery
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.data import Split, load_dataset
+from tf_lottery.experiments.analyses import robustness
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.report.landscape.robustness_figure import ROBUSTNESS_COLUMNS
+from tf_lottery.store.metrics import Row, read_csv
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.tensors import load_tensors
+
+SETTINGS = ",3,union,estimated,test"
+LAYERS = ("dense_1", "dense_2", "output")
+
+
+def analyze(run: Path, levels=None, **options) -> list[Row]:
+    """Analyzes a run; returns all rows of its CSV file."""
+    robustness.run(AnalyzedRun(run, {}), AnalysisConfig(points=3, **options), levels)
+    return read_csv(run / "landscape" / f"robustness{SETTINGS}.csv", ROBUSTNESS_COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def finished_analysis(finished_run, tmp_path_factory) -> Path:
+    """A run whose rewind points were all moved by 1; not to be changed."""
+    run = tmp_path_factory.mktemp("analyzed") / "tiny" / "replicate_1"
+    shutil.copytree(finished_run, run)
+    analyze(run, perturbations="1")
+    return run
+
+
+@pytest.fixture
+def analyzed_run(finished_analysis, tmp_path) -> Path:
+    """A copy of it that may be changed."""
+    return shutil.copytree(finished_analysis, tmp_path / "tiny" / "replicate_1")
+
+
+def error_and_loss(run: Path, weights: dict[str, np.ndarray], data: Split) -> tuple[float, float]:
+    """Of the tiny network, in float64."""
+    details = RunFolder.read(run).details
+    pixels = data.images.reshape(len(data), -1).astype(np.float64)
+    values = (pixels - details["pixel_mean"]) / np.sqrt(details["pixel_variance"])
+    for layer in LAYERS:
+        values = values @ weights[f"{layer}/kernel"].astype(float) + weights[f"{layer}/bias"]
+        logits, values = values, np.maximum(values, 0)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(data)), data.labels]
+    return float(np.mean(logits.argmax(1) != data.labels)), float(losses.mean())
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_rows_are_those_of_the_weights_on_the_disk(finished_analysis, level):
+    run = finished_analysis
+    rows = read_csv(run / "landscape" / f"robustness{SETTINGS}.csv", ROBUSTNESS_COLUMNS)
+    assert [(row["level"], row["factor"], row["direction"]) for row in rows] == [
+        (0, 1.0, 0),
+        (1, 1.0, 0),
+    ]
+    row, folders = rows[level], (run, run / "branches" / "perturbed")
+    mask, following = (
+        tf_lottery.Mask.load(run / f"level_{number}" / "masks.npz") for number in (level, level + 1)
+    )
+    early = load_tensors(run / "rewind" / "tensors")
+    gone, kept = (
+        np.linalg.norm(np.concatenate([early[f"weights/{n}"][a] for n, a in chosen.items()]))
+        for chosen in ({name: a & ~following[name] for name, a in mask.items()}, mask)
+    )
+    assert row["density"] == mask.density
+    assert row["perturbation_l2"] == pytest.approx(gone, rel=1e-5)
+    assert row["relative_perturbation"] == pytest.approx(gone / kept, rel=1e-5)
+    ends = [load_tensors(folder / f"level_{level}" / "weights") for folder in folders]
+    one, two = (np.concatenate([end[n].ravel() for n in mask]).astype(float) for end in ends)
+    assert row["l2"] == pytest.approx(np.linalg.norm(one - two))
+    assert row["cosine"] == pytest.approx(one @ two / np.linalg.norm(one) / np.linalg.norm(two))
+    middle = {name: (array + ends[1][name]) / 2 for name, array in ends[0].items()}
+    data = load_dataset("digits", validation_examples=200).test
+    measured = [error_and_loss(run, weights, data) for weights in (ends[0], middle, ends[1])]
+    errors, losses = zip(*measured, strict=True)
+    assert row["unperturbed_test_accuracy"] == pytest.approx(1 - errors[0])
+    assert row["test_accuracy"] == pytest.approx(1 - errors[2])
+    for barrier, values in ((row["error_barrier"], errors), (row["loss_barrier"], losses)):
+        expected = max(values) - (values[0] + values[2]) / 2
+        assert barrier == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snapshot, capsys):
+    csv = analyzed_run / "landscape" / f"robustness{SETTINGS}.csv"
+    content, branches = csv.read_text(), snapshot(analyzed_run / "branches")
+    lines = content.splitlines()
+    poisoned = lines[1].split(",")
+    poisoned[ROBUSTNESS_COLUMNS.index("error_barrier")] = "0.9876"  # nobody would measure that
+    csv.write_text("\n".join([lines[0], ",".join(poisoned), lines[2]]) + "\n")
+    assert analyze(analyzed_run, perturbations="1")[0]["error_barrier"] == 0.9876
+    assert snapshot(analyzed_run / "branches") == branches
+    output = capsys.readouterr().out
+    assert "98.76" in output
+    assert "training from" not in output
+    names = {path.name for path in csv.parent.glob("*.png")}
+    assert names == {f"robustness_{kind}{SETTINGS}.png" for kind in ("barrier", "accuracy")}
+    csv.unlink()
+    analyze(analyzed_run, perturbations="1")
+    assert csv.read_text() == content
+    assert "training from" not in capsys.readouterr().out
+
+
+def test_other_directions_are_added(analyzed_run):
+    rows = analyze(analyzed_run, [1], perturbations="1", directions=2)
+    assert [(row["level"], row["direction"]) for row in rows] == [(0, 0), (1, 0), (1, 1)]
+    assert rows[1]["perturbation_l2"] == rows[2]["perturbation_l2"]
+    assert rows[1]["l2"] != rows[2]["l2"]
+    assert {path.name for path in (analyzed_run / "branches").iterdir()} == {
+        "perturbed",
+        "perturbed-branch_seed_1",
+    }
+
+
+def test_a_tiny_move_changes_nothing(copied_run):
+    (row,) = analyze(copied_run, [0], perturbations="1e-30")
+    assert row["l2"] == row["error_barrier"] == row["loss_barrier"] == 0
+    assert row["test_accuracy"] == row["unperturbed_test_accuracy"]
+    assert row["cosine"] == pytest.approx(1)
+
+
+def test_levels_without_a_next_one_are_refused(copied_run):
+    with pytest.raises(ValueError, match=r"^--levels: --branch=perturbed at level 2 needs level 3"):
+        analyze(copied_run, [1, 2])
+    with pytest.raises(ValueError, match=r"^--levels: level 5 is not finished in"):
+        analyze(copied_run, [5])
+    shutil.rmtree(copied_run / "level_1")
+    with pytest.raises(ValueError, match=r"^--levels: there is none for --branch=perturbed"):
+        analyze(copied_run)
+    assert not (copied_run / "branches").exists()
+    assert not (copied_run / "landscape").exists()
+
+
+def test_runs_that_do_not_rewind_their_weights_are_refused(run_tiny, tmp_path):
+    run = run_tiny(tmp_path, levels=1, retraining="fine_tune", train_steps="8it")
+    with pytest.raises(ValueError, match=r"made with --retraining=fine_tune"):
+        analyze(run)
+    assert not (run / "branches").exists()
+    assert not (run / "landscape").exists()
+
+
+def test_a_training_that_diverges_has_infinite_barriers(analyzed_run, snapshot, capsys):
+    # So far away that float32 overflows.
+    rows = analyze(analyzed_run, perturbations="1,1e38")
+    assert [row["factor"] for row in rows] == [1.0, 1e38, 1.0, 1e38]
+    for row in rows[1::2]:
+        assert row["error_barrier"] == row["loss_barrier"] == np.inf
+        assert np.isnan([row["test_accuracy"], row["l2"], row["cosine"]]).all()
+        assert row["unperturbed_test_accuracy"] > 0
+    assert np.isfinite([list(row.values()) for row in rows[::2]]).all()
+    output = capsys.readouterr().out
+    assert output.count("1e_38 diverged, and counts as an infinite barrier: ") == 2
+    assert "without an accuracy: training diverged" in output
+    before = snapshot(analyzed_run / "branches")
+    np.testing.assert_equal(analyze(analyzed_run, perturbations="1,1e38"), rows)
+    assert snapshot(analyzed_run / "branches") == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"directions": 0}, {"perturbations": "1,0"}, {"perturbations": "a"}, {"perturbations": ""}],
+    ids=str,
+)
+def test_options_out_of_range_are_refused(options):
+    (flag,) = options
+    with pytest.raises(ValueError, match=f"^--{flag}="):
+        AnalysisConfig(**options)

@@ -1,0 +1,177 @@
+"""Stability to pruning and to the data order, recomputed from the weights on the disk."""
+
+import shutil
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tf_lottery
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.experiments.analyses import stability
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.store.metrics import Row, read_csv, read_table
+from tf_lottery.store.tensors import load_tensors
+
+KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
+KEY = (
+    *("rewind_step", "learning_rate", "warmup_steps", "batch_size"),
+    *("level", "density", "random_mask", "copies"),
+)
+SEEDS = (1001, 1002, 1003)
+DISTANCES = ("pruning_l2", "pruning_cosine", "data_order_l2", "data_order_cosine")
+BRANCHES = {(2, 0): "retrain", (2, 1): "random_mask"}
+
+
+def analyze(run: Path, levels: Sequence[int] | None = None, **options) -> list[Row]:
+    options = AnalysisConfig(**options)
+    stability.run(AnalyzedRun(run, {}), options, levels)
+    path = run / "landscape" / f"stability,{options.copies}.csv"
+    return read_csv(path, (*KEY, "test_accuracy", *DISTANCES))
+
+
+def layers(run: Path) -> list[Row]:
+    (path,) = (run / "landscape").glob("stability_layers,*.csv")
+    return read_csv(path, (*KEY, "layer", *DISTANCES))
+
+
+def vector(level: Path, kernels: Sequence[str], mask: tf_lottery.Mask) -> np.ndarray:
+    weights = load_tensors(level / "weights")
+    return np.concatenate([weights[name][mask[name]] for name in kernels]).astype(np.float64)
+
+
+def l2_and_cosine(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    lengths = np.linalg.norm(one) * np.linalg.norm(other)
+    return np.linalg.norm(one - other), one @ other / lengths
+
+
+@pytest.fixture(scope="module")
+def analyzed(finished_run, tmp_path_factory) -> Path:
+    """The folder of a run whose stability was measured with three copies; not to be changed."""
+    run = tmp_path_factory.mktemp("stability") / "tiny" / "replicate_1"
+    shutil.copytree(finished_run, run)
+    analyze(run, [2], copies=3)
+    return run
+
+
+def expected(run: Path, key: tuple[int, int], kernels: Sequence[str]) -> list[float]:
+    """The four distances of a network, over some of its kernels."""
+    level, _ = key
+    same_order, *copies = (
+        run / "branches" / f"{BRANCHES[key]}-{change}" / f"level_{level}"
+        for change in ("same_data_order_True", *(f"data_seed_{seed}" for seed in SEEDS))
+    )
+    mask = tf_lottery.Mask.load(same_order / "masks.npz")
+    pairs = combinations([vector(copy, kernels, mask) for copy in copies], 2)
+    between = np.mean([l2_and_cosine(*pair) for pair in pairs], axis=0)
+    ends = [vector(folder, kernels, mask) for folder in (same_order, run / "level_0")]
+    return [*l2_and_cosine(*ends), *between]
+
+
+def test_distances_are_those_of_the_weights_on_the_disk(analyzed):
+    rows = read_table(analyzed / "landscape" / "stability,3.csv")
+    assert [(row["level"], row["random_mask"]) for row in rows] == list(BRANCHES)
+    of_layers = iter(layers(analyzed))
+    for row, key in zip(rows, BRANCHES, strict=True):
+        found = [row[name] for name in DISTANCES]
+        assert found == pytest.approx(expected(analyzed, key, KERNELS))
+        for number, kernel in enumerate(KERNELS, 1):
+            layer = next(of_layers)
+            assert layer["layer"] == number
+            assert [layer[name] for name in KEY] == [row[name] for name in KEY]
+            found = [layer[name] for name in DISTANCES]
+            assert found == pytest.approx(expected(analyzed, key, [kernel]))
+
+
+def test_accuracies_are_those_in_the_data_order_of_the_dense_network(analyzed):
+    rows = read_table(analyzed / "landscape" / "stability,3.csv")
+    recorded = [
+        read_table(
+            analyzed / "branches" / f"{branch}-same_data_order_True" / "level_2" / "metrics.csv"
+        )[-1]["test_accuracy"]
+        for branch in BRANCHES.values()
+    ]
+    assert [row["test_accuracy"] for row in rows] == recorded
+
+
+@pytest.mark.parametrize("same_data_order", [False, True])
+def test_a_pruning_that_removes_nothing_changes_nothing(run_tiny, tmp_path, same_data_order):
+    # So small a rate is rounded away; sgd has no slots that would start fresh.
+    nothing = {"pruning_rate": 1e-6, "levels": 1, "optimizer": "sgd", "learning_rate": 0.1}
+    run = run_tiny(tmp_path, same_data_order=same_data_order, **nothing)
+    dense = read_table(run / "summary.csv")[0]
+    for row in analyze(run, [1]):
+        assert row["density"] == 1
+        assert row["pruning_l2"] == 0
+        assert row["pruning_cosine"] == pytest.approx(1)
+        assert row["data_order_l2"] > 0
+        assert row["test_accuracy"] == dense["test_accuracy"]
+    branches = {path.name for path in (run / "branches").iterdir()}
+    copies = {f"{name}-data_seed_{seed}" for name in BRANCHES.values() for seed in SEEDS[:2]}
+    # Where all levels have the same order already, the level itself is the ticket.
+    names = [f"{name}-same_data_order_True" for name in BRANCHES.values()]
+    assert branches - copies == ({"random_mask"} if same_data_order else set(names))
+
+
+def test_what_was_measured_is_neither_trained_nor_measured_again(analyzed, tmp_path, capsys):
+    run = tmp_path / "tiny" / "replicate_1"
+    shutil.copytree(analyzed, run)
+    shutil.rmtree(run / "branches")
+    results = run / "landscape" / "stability,3.csv"
+    before, of_layers = read_table(results), layers(run)
+    ticket, _ = before
+    assert analyze(run, [2], copies=3, random_masks=False) == before
+    assert not (run / "branches").exists()
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    accuracy = f"{100 * ticket['test_accuracy']:.2f}%"
+    numbers = [
+        f"{ticket[name]:.3f}" if name.endswith("cosine") else f"{ticket[name]:.2f}"
+        for name in DISTANCES
+    ]
+    shown = ["7", "2", f"{100 * ticket['density']:.1f}%", "ticket", accuracy, *numbers]
+    assert shown in printed
+    assert [words[:2] for words in printed if words and words[0] in ("1", "2", "3")] == [
+        [str(number), kernel] for number, kernel in enumerate(KERNELS, 1)
+    ]
+    dense, *others = analyze(run, [0, 2], copies=3, random_masks=False)
+    assert others == before
+    assert layers(run)[3:] == of_layers
+    assert (dense["level"], dense["pruning_l2"], dense["pruning_cosine"]) == (0, None, None)
+    assert dense["data_order_l2"] > 0
+    branches = {path.name for path in (run / "branches").iterdir()}
+    assert branches == {f"rewound_dense-data_seed_{seed}" for seed in SEEDS}
+
+
+def test_figures_are_beside_the_numbers(analyzed):
+    images = {path.name for path in (analyzed / "landscape").glob("*.png")}
+    assert images == {
+        f"stability_{change}_{measure},3.png"
+        for change in ("pruning", "data_order")
+        for measure in ("l2", "cosine")
+    }
+
+
+def test_runs_that_do_not_rewind_their_weights_are_refused(run_tiny, tmp_path):
+    run = run_tiny(tmp_path, levels=1, retraining="fine_tune")
+    message = "^--experiment=stability trains from .* made with --retraining=fine_tune"
+    with pytest.raises(ValueError, match=message):
+        analyze(run)
+    assert not (run / "branches").exists()
+
+
+def test_bad_input_is_refused_before_anything_is_trained(copied_run, snapshot):
+    tf_lottery.run_branch(copied_run, "random_mask", [1])
+    branch = copied_run / "branches" / "random_mask"
+    before = snapshot(copied_run)
+    with pytest.raises(ValueError, match=r"^--run=.*random_mask is a branch itself"):
+        analyze(branch)
+    with pytest.raises(ValueError, match=r"^--levels: level 3 is not finished in .* 0, 1, 2"):
+        analyze(copied_run, [1, 3])
+    with pytest.raises(ValueError, match=r"^--copies=1 is out of range"):
+        analyze(copied_run, copies=1)
+    assert snapshot(copied_run) == before
+    (copied_run / "level_0" / "level.json").unlink()
+    with pytest.raises(ValueError, match=r"^--levels: level 0 is not finished in "):
+        analyze(copied_run, [1])

@@ -1,0 +1,158 @@
+"""Figures and table of moved rewind points: what is drawn where, what is said, what is left out."""
+
+import io
+import math
+from itertools import product
+
+import pytest
+from matplotlib.axes import Axes
+from rich.console import Console
+
+from tf_lottery.report.landscape import robustness_figure
+from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.report.landscape.robustness_figure import ROBUSTNESS_COLUMNS, robustness_figures
+from tf_lottery.report.landscape.robustness_table import print_robustness
+
+NAMES = ["robustness_barrier", "robustness_accuracy"]
+
+
+def row(level: int, factor: float, direction: int = 0, **values: float) -> dict[str, float]:
+    usual = {
+        "density": 0.8**level,
+        "perturbation_l2": 3.21 * factor,
+        "relative_perturbation": 0.25 * factor,
+        "test_accuracy": 0.9 - 0.01 * factor,
+        "unperturbed_test_accuracy": 0.91,
+        "error_barrier": 0.0123 * factor,
+        "loss_barrier": 0.05 * factor,
+        "l2": 12.34,
+        "cosine": 0.8,
+    }
+    found = {"level": level, "factor": factor, "direction": direction, **usual, **values}
+    return {name: found[name] for name in ROBUSTNESS_COLUMNS}
+
+
+def diverged(level: int, factor: float) -> dict[str, float]:
+    return row(
+        *(level, factor),
+        **dict.fromkeys(("error_barrier", "loss_barrier"), math.inf),
+        **dict.fromkeys(("test_accuracy", "l2", "cosine"), math.nan),
+    )
+
+
+def measurement(levels, factors=(0.5, 1.0, 2.0), run="a", replicate="replicate_1", **values):
+    rows = tuple(row(*key, **values) for key in product(levels, factors))
+    return Measurement(run, replicate, rows)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Returns a function that draws and gives, for each figure, its lines by their labels."""
+    seen: list[dict] = []
+    draw_curves = robustness_figure.draw_curves
+
+    def spy(axes: Axes, curves, factor=1.0):
+        handles = draw_curves(axes, curves, factor)
+        points = (
+            dict(zip(handle.get_xdata(), handle.get_ydata(), strict=True)) for handle in handles
+        )
+        seen.append(dict(zip((curve.label for curve in curves), points, strict=True)))
+        return handles
+
+    monkeypatch.setattr(robustness_figure, "draw_curves", spy)
+
+    def draw(measurements):
+        seen.clear()
+        figures = robustness_figures(measurements)
+        for figure in figures:
+            assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")
+        return {figure.name: found for figure, found in zip(figures, seen, strict=True)}
+
+    return draw
+
+
+def test_a_line_for_each_level_in_points_with_the_unmoved_level_at_the_left(drawn):
+    figures = drawn([measurement((4, 0))])
+    assert list(figures) == NAMES
+    barriers, accuracies = (figures[name] for name in NAMES)
+    assert list(barriers) == list(accuracies) == ["level 0, 100%", "level 4, 41.0%"]
+    assert barriers["level 4, 41.0%"] == pytest.approx({0.5: 0.615, 1.0: 1.23, 2.0: 2.46})
+    line = accuracies["level 4, 41.0%"]
+    assert list(line.values()) == pytest.approx([91, 89.5, 89, 88])
+    assert min(line) < 0.5
+
+
+def test_replicates_directions_and_runs(drawn):
+    once = Measurement("a", "replicate_1", (row(2, 1.0, 0, error_barrier=0.01),))
+    twice = Measurement(
+        *("a", "replicate_2"),
+        (row(2, 1.0, 0, error_barrier=0.02), row(2, 1.0, 1, error_barrier=0.06)),
+    )
+    figures = drawn([once, twice])
+    assert figures["robustness_barrier"] == {"level 2, 64.0%": {1.0: pytest.approx(3)}}
+    caption = robustness_figures([once, twice])[0].caption
+    assert "Directions count as replicates. Lines: means over replicates; bands" in caption
+    other = measurement((2,), run="b")
+    figures = drawn([once, other])
+    assert list(figures["robustness_barrier"]) == ["a: level 2, 64.0%", "b: level 2, 64.0%"]
+    assert "Directions" not in robustness_figures([once, other])[0].caption
+
+
+def test_a_replicate_with_more_rows_does_not_weigh_more_where_nothing_moved(drawn):
+    few = measurement((1,), (1.0,), unperturbed_test_accuracy=0.8)
+    many = measurement((1,), (1.0, 2.0, 4.0), replicate="replicate_2")
+    (line,) = drawn([few, many])["robustness_accuracy"].values()
+    assert line[min(line)] == pytest.approx((80 + 91) / 2)
+
+
+def test_many_levels_of_several_runs_get_figures_of_their_own(drawn):
+    runs = [measurement(range(10), run=run) for run in ("a", "b")]
+    figures = drawn(runs)
+    assert list(figures) == [f"{name}_of_run_{number}" for number in (1, 2) for name in NAMES]
+    labels = [label.split(",")[0] for label in figures["robustness_barrier_of_run_1"]]
+    assert labels == [f"level {level}" for level in (0, 2, 3, 4, 6, 8, 9)]
+    captions = [figure.caption for figure in robustness_figures(runs)]
+    assert [caption[:3] for caption in captions] == ["a: ", "a: ", "b: ", "b: "]
+    assert all("Not drawn: levels 1, 5, 7." in caption for caption in captions)
+
+
+def test_a_training_that_diverged_is_a_cross_and_is_told_of(drawn):
+    rows = (row(1, 1.0), row(1, 2.0), diverged(1, 4.0))
+    measured = Measurement("a", "replicate_1", rows)
+    figures = drawn([measured])
+    barriers, accuracies = (figures[name]["level 1, 80.0%"] for name in NAMES)
+    assert list(barriers) == [1.0, 2.0]
+    assert 4.0 not in accuracies
+    captions = [figure.caption for figure in robustness_figures([measured])]
+    assert all("1 of 3 trainings diverged: barrier infinite" in caption for caption in captions)
+    assert "Crosses at the top: not finite." in captions[0]
+
+
+def test_little_or_nothing_is_drawn_too(drawn):
+    assert drawn([]) == drawn([Measurement("a", "replicate_1", ())]) == {}
+    assert list(drawn([measurement((2,), (1.0,))])) == NAMES
+    assert list(drawn([Measurement("a", "replicate_1", (diverged(2, 1.0),))])) == NAMES
+
+
+def test_the_same_rows_give_the_same_figures():
+    once, again, other = (
+        robustness_figures([measurement((1, 2), error_barrier=barrier)])
+        for barrier in (0.01, 0.01, 0.02)
+    )
+    assert [(f.png, f.svg) for f in once] == [(f.png, f.svg) for f in again]
+    assert once[0].svg != other[0].svg
+
+
+def test_cells_of_the_table_in_80_columns():
+    file = io.StringIO()
+    rows = [row(16, 0.125, 10), row(1, 2.0), diverged(1, 4.0)]
+    print_robustness(rows, "train", Console(file=file, width=80))
+    text = file.getvalue()
+    cells = [line.split() for line in text.splitlines()]
+    assert ["16", "2.81%", "0.125", "10", "3.1%", "89.88%", "-1.12", "0.15", "0.0063"] in cells
+    assert ["1", "80.0%", "2", "0", "50.0%", "88.00%", "-3.00", "2.46", "0.1000"] in cells
+    assert ["1", "80.0%", "4", "0", "100.0%", "-", "-", "inf", "inf"] in cells
+    assert "barriers of the train data" in text
+    assert "training diverged" in text
+    table = text[: text.index("Moved by")]
+    assert max(map(len, table.splitlines())) <= 80

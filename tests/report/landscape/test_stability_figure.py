@@ -1,0 +1,98 @@
+"""The figures and the tables of stability."""
+
+import io
+import re
+
+import numpy as np
+from rich.console import Console
+
+from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.report.landscape.stability_figure import stability_figures
+from tf_lottery.report.landscape.stability_table import print_layers, print_stability
+
+NAMES = [
+    *("stability_pruning_l2", "stability_pruning_cosine"),
+    *("stability_data_order_l2", "stability_data_order_cosine"),
+]
+
+
+def row(level=1, step=0, random_mask=0, **values):
+    return {
+        "rewind_step": step,
+        "learning_rate": 0.1,
+        "warmup_steps": 0,
+        "batch_size": 60,
+        "level": level,
+        "density": 0.5**level,
+        "random_mask": random_mask,
+        "copies": 2,
+        "test_accuracy": 0.9,
+        "pruning_l2": 12.345 if level else None,
+        "pruning_cosine": 0.5 if level else None,
+        "data_order_l2": 30.0,
+        "data_order_cosine": 0.25,
+        **values,
+    }
+
+
+def figures(*rows):
+    drawn = stability_figures([Measurement("a", "replicate_1", rows)])
+    return {figure.name: figure for figure in drawn}
+
+
+def test_both_distances_of_both_changes_are_drawn():
+    for steps in ((0,), (0, 100, 2000)):
+        rows = [row(level, step) for level in (0, 1, 2) for step in steps]
+        found = figures(*rows, *(row(2, step, random_mask=1) for step in steps))
+        assert list(found) == NAMES
+        for figure in found.values():
+            assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_each_figure_shows_its_own_column():
+    before = figures(row(1), row(2))
+    for column in NAMES:
+        after = figures(row(1), row(2, **{column.removeprefix("stability_"): 0.125}))
+        assert [name for name in NAMES if after[name].svg != before[name].svg] == [column]
+
+
+def test_the_dense_network_is_stable_or_not_to_the_data_order_alone():
+    assert list(figures(row(0))) == NAMES[2:]
+
+
+def test_an_empty_table_has_no_figure():
+    assert figures() == {}
+    assert stability_figures([]) == []
+
+
+def test_values_that_are_not_finite_break_no_figure():
+    found = figures(row(1, data_order_l2=np.inf, pruning_cosine=np.nan), row(2))
+    assert list(found) == NAMES
+    told = [name for name in NAMES if "not finite" in found[name].caption]
+    assert told == ["stability_data_order_l2"]
+
+
+def cells_of(printing, *arguments):
+    text = io.StringIO()
+    printing(*arguments, Console(file=text, width=100))
+    return [re.split(" {2,}", line.strip()) for line in text.getvalue().splitlines()]
+
+
+def test_the_table_leaves_empty_what_the_dense_network_lacks():
+    rows = [row(0, 1000), row(2, 1000), row(2, 1000, random_mask=1, data_order_l2=np.inf)]
+    cells = cells_of(print_stability, rows)
+    assert [line for line in cells if line[0] == "1,000"] == [
+        ["1,000", "0", "100%", "dense", "90.00%", "-", "-", "30.00", "0.250"],
+        ["1,000", "2", "25.0%", "ticket", "90.00%", "12.35", "0.500", "30.00", "0.250"],
+        ["1,000", "2", "25.0%", "random mask", "90.00%", "12.35", "0.500", "inf", "0.250"],
+    ]
+
+
+def test_the_table_of_layers_names_the_kernels():
+    rows = [row(2, layer=2), row(2, layer=3, pruning_cosine=np.nan)]
+    cells = cells_of(print_layers, rows, ["conv/kernel", "dense/kernel", "output/kernel"])
+    assert cells[0] == ["Layers of level 2:"]
+    assert cells[-2:] == [
+        ["2", "dense/kernel", "12.35", "0.500", "30.00", "0.250"],
+        ["3", "output/kernel", "12.35", "-", "30.00", "0.250"],
+    ]

@@ -1,0 +1,145 @@
+"""Networks trained anew from the rewind step: copies that differ in the data order, and others."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.branch_config import plan_branch
+from tf_lottery.experiments.branching import run_branch
+from tf_lottery.landscape.solutions import Solution
+from tf_lottery.steps import parse_steps
+from tf_lottery.store.metrics import Row
+from tf_lottery.store.run_folder import RunFolder
+
+# Added to the run's own seed of the data order, which no copy has.
+_FIRST_SEED = 1000
+
+# Level, and 1 for a random mask in place of the ticket's.
+NetworkKey = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What is trained by the same branch.
+
+    Attributes:
+      branch: its name.
+      random_mask: 1 for random masks, else 0.
+      levels: those to train.
+    """
+
+    branch: str
+    random_mask: int
+    levels: tuple[int, ...]
+
+
+def check_rewinds(analyzed: AnalyzedRun, analysis: str) -> None:
+    """Checks that the run's levels are trained from the weights of the rewind step.
+
+    Args:
+      analyzed: the run.
+      analysis: the `--experiment` that needs it.
+
+    Raises:
+      ValueError: if they are not, or it is a branch, which cannot have branches.
+    """
+    plan_branch(analyzed.run.path, "retrain", {})
+    retraining = analyzed.experiment.config.pruning.retraining
+    if retraining != "rewind_weights":
+        raise ValueError(
+            f"--experiment={analysis} trains from the rewind step, but {analyzed.run.path} was "
+            f"made with --retraining={retraining}."
+        )
+
+
+def network_keys(options: AnalysisConfig, levels: Sequence[int]) -> list[NetworkKey]:
+    """The networks to look at: of each pruned level with a random mask too, unless left out."""
+    return [
+        (level, random_mask)
+        for level in levels
+        for random_mask in ((0, 1) if level and options.random_masks else (0,))
+    ]
+
+
+def key_of(row: Row) -> NetworkKey:
+    """Which network a row of an analysis' CSV file is about."""
+    return row["level"], row["random_mask"]
+
+
+def networks_to_train(wanted: Sequence[NetworkKey], done: Collection[NetworkKey]) -> list[Networks]:
+    """The networks that are wanted and not done, by the branch that trains them."""
+    missing = [key for key in wanted if key not in done]
+    by_branch = [
+        Networks("rewound_dense", 0, tuple(level for level, _ in missing if level == 0)),
+        *(
+            Networks(
+                branch,
+                random_mask,
+                tuple(level for level, random in missing if level and random == random_mask),
+            )
+            for random_mask, branch in enumerate(("retrain", "random_mask"))
+        ),
+    ]
+    return [networks for networks in by_branch if networks.levels]
+
+
+def train_copies(
+    analyzed: AnalyzedRun, options: AnalysisConfig, networks: Networks
+) -> list[RunFolder]:
+    """Trains `--copies` of networks from the rewind step, each in a data order of its own.
+
+    They are branches of the run with a `--data_seed`; what is there is not trained again.
+
+    Returns:
+      The folders of the branches, whose levels are the copies.
+    """
+    first = analyzed.experiment.config.data_seed + _FIRST_SEED
+    return [
+        train_branch(analyzed, networks, data_seed=first + copy) for copy in range(options.copies)
+    ]
+
+
+def train_branch(analyzed: AnalyzedRun, networks: Networks, **changes: Any) -> RunFolder:
+    """Trains networks by their branch, with some training flags changed; returns its folder."""
+    path, config = analyzed.run.path, analyzed.experiment.config.run
+    run_branch(
+        path,
+        networks.branch,
+        networks.levels,
+        dataset=analyzed.experiment.dataset,
+        data_dir=config.data_dir,
+        manual_dir=config.manual_dir,
+        **changes,
+    )
+    return RunFolder.read(plan_branch(path, networks.branch, changes).path)
+
+
+def solution_in(analyzed: AnalyzedRun, folder: RunFolder, level: int) -> Solution:
+    """The solution of a level of the run or of one of its branches, named by its path."""
+    path = folder.path / f"level_{level}"
+    return analyzed.solution(str(path.relative_to(analyzed.run.path)))
+
+
+def network_row(
+    analyzed: AnalyzedRun, options: AnalysisConfig, key: NetworkKey, density: float
+) -> Row:
+    """The values of `report.landscape.rewind_axis.NETWORK_COLUMNS`."""
+    lengths, training = analyzed.experiment.lengths, analyzed.experiment.config.training
+    level, random_mask = key
+    return {
+        "rewind_step": lengths.rewind_step,
+        "learning_rate": training.learning_rate,
+        "warmup_steps": parse_steps(
+            training.warmup_steps,
+            steps_per_epoch=lengths.steps_per_epoch,
+            total_steps=lengths.train_steps,
+            argument="--warmup_steps",
+        ),
+        "batch_size": training.batch_size,
+        "level": level,
+        "density": density,
+        "random_mask": random_mask,
+        "copies": options.copies,
+    }

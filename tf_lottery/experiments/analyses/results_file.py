@@ -1,0 +1,56 @@
+"""The CSV file and the figures that an analysis leaves in a run folder."""
+
+from collections.abc import Iterable, Sequence
+
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.report.landscape.joined import FIGURES
+from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.store.atomic import atomic_path
+from tf_lottery.store.metrics import Row, read_csv, write_csv
+
+
+class ResultsFile:
+    """Results of an analysis with some settings: landscape/NAME,SETTINGS.csv in the run folder."""
+
+    def __init__(
+        self,
+        analyzed: AnalyzedRun,
+        name: str,
+        columns: Sequence[str],
+        settings: Iterable[str | int | float] = (),
+    ):
+        """Opens nothing yet.
+
+        Args:
+          analyzed: the run.
+          name: of the analysis, as in `report.landscape.joined.FIGURES`.
+          columns: of the CSV file.
+          settings: what the results depend on besides the run: results of others stay beside.
+        """
+        self._analyzed, self._name, self._columns = analyzed, name, columns
+        shown = (f"{value:g}" if isinstance(value, float) else str(value) for value in settings)
+        self._settings = "".join(f",{text}" for text in shown)
+        self.path = analyzed.folder / f"{name}{self._settings}.csv"
+
+    def read(self) -> list[Row]:
+        """The rows that are there already.
+
+        Raises:
+          DamagedFileError: if the file is not as it was written.
+        """
+        return read_csv(self.path, self._columns) if self.path.exists() else []
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Writes all rows, in the place of those before."""
+        write_csv(self.path, self._columns, rows)
+
+    def draw(self, rows: Iterable[Row]) -> None:
+        """Draws the analysis' figures of these rows, beside the CSV file."""
+        run = self._analyzed.run.path.absolute()
+        # With an empty cell for what a row lacks, as in the file.
+        complete = ({column: row.get(column) for column in self._columns} for row in rows)
+        measured = Measurement(run.parent.name, run.name, tuple(complete))
+        for figure in FIGURES[self._name]([measured]):
+            path = self._analyzed.folder / f"{figure.name}{self._settings}.png"
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(figure.png)

@@ -1,0 +1,48 @@
+"""The figure of adaptive pruning: the rates that were chosen, level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tf_lottery.report.density_axes import clear_frame
+from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
+from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
+from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+
+ADAPTIVE_COLUMNS = (
+    "level",
+    "density",
+    "pruning_rate",
+    "loss_before_pruning",
+    "loss_after_pruning",
+)
+
+
+def adaptive_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
+    """Draws the fraction of the remaining weights that each level pruned.
+
+    Args:
+      measurements: rows of `ADAPTIVE_COLUMNS`, one for each level after the first.
+
+    Returns:
+      "adaptive_pruning", or nothing without a row.
+    """
+    points: dict[str, dict] = {label: {} for label in run_labels(measurements)}
+    for (label, level), spread in spreads(measurements, ["level"], "pruning_rate").items():
+        points[label][level] = spread
+    curves = [Curve.of(label, found) for label, found in points.items() if found]
+    if not curves:
+        return []
+    labels = [curve.label for curve in curves] if len(curves) > 1 else []
+    with small_figure(labels) as (figure, axes):
+        handles = draw_curves(axes, curves, factor=100)
+        axes.set_xticks(sorted({level for curve in curves for level in curve.positions}))
+        axes.set_ylim(0, 100)
+        axes.set_xlabel("level")
+        axes.set_ylabel("pruned of the weights\nthat remained (%)")
+        clear_frame(axes)
+        if labels:
+            add_legend(figure, handles, labels)
+        caption = "How much --pruning_rate=auto pruned at each level, as the training loss allowed."
+        caption = f"{caption} {caption_of_curves(curves)}".strip()
+        return [save_figure(figure, "adaptive_pruning", "Adaptive pruning rates", caption)]

@@ -1,0 +1,138 @@
+"""Figures of curvature: how flat each level is, and how much of it can be pruned at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tf_lottery.report.density_axes import clear_frame
+from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
+from tf_lottery.report.formats import format_density
+from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
+from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
+from tf_lottery.report.landscape.measurements import (
+    Measurement,
+    first_middle_last,
+    run_labels,
+    runs_apart,
+    spreads,
+)
+
+_RATIOS = {
+    "magnitude": {
+        "predicted_ratio_magnitude": "smallest, predicted",
+        "measured_ratio_magnitude": "smallest, measured",
+    },
+    "random": {
+        "predicted_ratio_random": "random, predicted",
+        "measured_ratio_random": "random, measured",
+    },
+}
+_EIGENVALUE = "eigenvalue_"
+
+ORDERS = tuple(_RATIOS)
+# Columns of curvature.csv, followed by `eigenvalue_column(1)`, ...
+CURVATURE_COLUMNS = (
+    *("level", "density", "loss", "loss_rise"),
+    *("trace", "trace_standard_error", "largest_eigenvalue", "sharpness_of_smallest"),
+    *(column for columns in _RATIOS.values() for column in columns),
+)
+
+
+def eigenvalue_column(rank: int) -> str:
+    """The column of curvature.csv that holds the eigenvalue of a rank, from 1."""
+    return f"{_EIGENVALUE}{rank}"
+
+
+def curvature_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
+    """Draws the curvature of levels, and what it lets be pruned (arXiv 2210.03044, section 3).
+
+    Args:
+      measurements: rows of `CURVATURE_COLUMNS` and eigenvalues, one for each level.
+
+    Returns:
+      "pruning_ratio", of the smallest and of random weights, in a figure for each where several
+      runs would crowd it; "curvature"; and for each run "eigenvalues".
+    """
+    if not any(measurement.rows for measurement in measurements):
+        return []
+    if len(run_labels(measurements)) > 1:
+        ratios = [
+            _ratios(measurements, columns, f"pruning_ratio_{order}")
+            for order, columns in _RATIOS.items()
+        ]
+    else:
+        together = {name: label for columns in _RATIOS.values() for name, label in columns.items()}
+        ratios = [_ratios(measurements, together, "pruning_ratio")]
+    spectra = (
+        _spectrum(of_run, f"eigenvalues{ending}")
+        for ending, of_run in runs_apart(measurements).items()
+    )
+    figures = [*ratios, _curvature(measurements), *spectra]
+    return [figure for figure in figures if figure is not None]
+
+
+def _ratios(
+    measurements: Sequence[Measurement], columns: Mapping[str, str], name: str
+) -> FigureFile | None:
+    loss_rise = next(row["loss_rise"] for found in measurements for row in found.rows)
+    return density_figure(
+        curves_by_density(measurements, columns),
+        "weights pruned at once\n(% of those remaining)",
+        name,
+        "Pruning at once",
+        "Largest share of a level's weights that can be pruned at once, the smallest or random "
+        f"ones, while the training loss rises by at most {loss_rise:g} nats: predicted from the "
+        "curvature, where the other weights may move, and measured without retraining.",
+        factor=100,
+    )
+
+
+def _curvature(measurements: Sequence[Measurement]) -> FigureFile | None:
+    columns = {
+        "largest_eigenvalue": "largest",
+        "sharpness_of_smallest": "along the smallest fifth",
+    }
+    return density_figure(
+        curves_by_density(measurements, columns),
+        "curvature of the training loss",
+        "curvature",
+        "Curvature at the solutions",
+        "Largest eigenvalue of the Hessian by the weights that remain, and the curvature along "
+        "the step that prunes the smallest fifth of them.",
+        logarithmic=True,
+    )
+
+
+def _spectrum(measurements: Sequence[Measurement], name: str) -> FigureFile | None:
+    columns = [
+        column
+        for column in next((found.rows[0] for found in measurements if found.rows), {})
+        if column.startswith(_EIGENVALUE)
+    ]
+    by_rank = {
+        int(column.removeprefix(_EIGENVALUE)): spreads(measurements, ["level", "density"], column)
+        for column in columns
+    }
+    curves = []
+    for chosen in first_middle_last(measurements):
+        points: dict[str, dict] = {}
+        for rank, found in by_rank.items():
+            for (_, level, density), spread in found.items():
+                if level == chosen:
+                    label = f"level {level} ({format_density(density)})"
+                    points.setdefault(label, {})[rank] = spread
+        curves += [Curve.of(label, spectrum) for label, spectrum in points.items()]
+    if not curves:
+        return None
+    labels = [curve.label for curve in curves]
+    with small_figure(labels) as (figure, axes):
+        axes.set_yscale("log")
+        handles = draw_curves(axes, curves)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel("rank")
+        axes.set_ylabel("eigenvalue of the Hessian")
+        clear_frame(axes)
+        add_legend(figure, handles, labels)
+        caption = f"The largest eigenvalues at the solutions of {measurements[0].run}."
+        caption = f"{caption} {caption_of_curves(curves, logarithmic=True)}".strip()
+        return save_figure(figure, name, "Largest eigenvalues", caption)

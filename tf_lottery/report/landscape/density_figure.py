@@ -1,0 +1,83 @@
+"""Figures of what was measured at each level, against the weights that remain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tf_lottery.report.density_axes import GREY, clear_frame, set_density_axis
+from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
+from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
+from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+
+
+def curves_by_density(
+    measurements: Sequence[Measurement], labels: Mapping[str, str], density: str = "density"
+) -> list[Curve]:
+    """Makes a curve for each run and column that has a number.
+
+    Args:
+      measurements: of one run or several.
+      labels: of the curves, by column; the run's goes in front of them if there are several runs.
+      density: the column that holds the fraction of weights that remain.
+
+    Returns:
+      The curves of each run in turn, against percentages.
+    """
+    runs = run_labels(measurements)
+    curves = []
+    for column, label in labels.items():
+        points: dict[str, dict] = {run: {} for run in runs}
+        for (run, fraction), spread in spreads(measurements, [density], column).items():
+            points[run][100 * fraction] = spread
+        for run, found in points.items():
+            texts = [run, label] if len(runs) > 1 else [label]
+            if found:
+                curves.append((run, Curve.of(": ".join(filter(None, texts)), found)))
+    return [curve for _, curve in sorted(curves, key=lambda pair: runs.index(pair[0]))]
+
+
+def density_figure(
+    curves: Sequence[Curve],
+    ylabel: str,
+    name: str,
+    title: str,
+    caption: str,
+    *,
+    factor: float = 1.0,
+    logarithmic: bool = False,
+    level: float | None = None,
+) -> FigureFile | None:
+    """Draws curves against the weights that remain, dense at the left.
+
+    Args:
+      curves: against percentages; those without a label are in no legend.
+      ylabel: of the vertical axis.
+      name: of the figure's files.
+      title: a heading.
+      caption: what is to be seen; what bands and crosses mean is added.
+      factor: turns the values into the unit of the axis.
+      logarithmic: draws the values on a logarithmic axis, and only those above 0.
+      level: a value at which a grey line is drawn across, in the unit of the axis.
+
+    Returns:
+      The figure; None if there is nothing to draw.
+    """
+    if not curves:
+        return None
+    labels = [curve.label for curve in curves if curve.label]
+    densities = np.array(sorted({x for curve in curves for x in curve.positions}, reverse=True))
+    with small_figure(labels) as (figure, axes):
+        if logarithmic:
+            axes.set_yscale("log")
+        handles = draw_curves(axes, curves, factor)
+        if level is not None:
+            axes.axhline(level, color=GREY, linewidth=0.8, zorder=1)
+        set_density_axis(axes, densities)
+        axes.set_ylabel(ylabel)
+        clear_frame(axes)
+        if labels:
+            add_legend(figure, handles, labels)
+        caption = f"{caption} {caption_of_curves(curves, logarithmic=logarithmic)}".strip()
+        return save_figure(figure, name, title, caption)

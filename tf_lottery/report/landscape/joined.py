@@ -1,0 +1,131 @@
+"""Results of analyses in run folders, joined over replicates and runs for a report."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tf_lottery.report.figure_canvas import FigureFile
+from tf_lottery.report.landscape.adaptive_figure import adaptive_figures
+from tf_lottery.report.landscape.curvature_figure import curvature_figures
+from tf_lottery.report.landscape.instability_figure import instability_figures
+from tf_lottery.report.landscape.levels_figure import levels_figures
+from tf_lottery.report.landscape.magnitudes_figure import (
+    magnitude_histogram_figures,
+    magnitudes_figures,
+)
+from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.report.landscape.robustness_figure import robustness_figures
+from tf_lottery.report.landscape.same_region_figure import same_region_figures
+from tf_lottery.report.landscape.stability_figure import stability_figures
+from tf_lottery.report.method_results import MethodResults
+from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.metrics import read_table
+
+DrawFigures = Callable[[Sequence[Measurement]], list[FigureFile]]
+
+# Draws the rows of an analysis' CSV files, NAME.csv or NAME,SETTINGS.csv.
+FIGURES: Mapping[str, DrawFigures] = {
+    "adaptive_pruning": adaptive_figures,
+    "successive_levels": levels_figures,
+    "robustness": robustness_figures,
+    "curvature": curvature_figures,
+    "magnitudes": magnitudes_figures,
+    "magnitude_histograms": magnitude_histogram_figures,
+    "instability": instability_figures,
+    "stability": stability_figures,
+    "same_region": same_region_figures,
+}
+
+
+@dataclass(frozen=True)
+class JoinedAnalyses:
+    """What the analyses of several run folders have found.
+
+    Attributes:
+      figures: of each analysis, over all runs.
+      tables: CSV texts by file name, with a row for each row of the runs' files.
+      problems: what could not be read, with the file's path.
+    """
+
+    figures: tuple[FigureFile, ...]
+    tables: Mapping[str, str]
+    problems: tuple[str, ...]
+
+
+def join_analyses(methods: Sequence[MethodResults]) -> JoinedAnalyses:
+    """Joins the files of the same analysis with the same settings.
+
+    Args:
+      methods: runs and branches; the analyses are in the folders of the runs.
+    """
+    found: dict[str, list[Measurement]] = defaultdict(list)
+    problems = []
+    for method in methods:
+        for record in method.records if method.branch is None else ():
+            for path in sorted((record.path / "landscape").glob("*.csv")):
+                if path.stem.split(",")[0] not in FIGURES:
+                    continue
+                try:
+                    rows = tuple(read_table(path))
+                except RunFolderError as error:
+                    problems.append(str(error))
+                    continue
+                found[path.stem].append(Measurement(method.run, record.replicate, rows))
+    figures, tables = [], {}
+    for name, draw in FIGURES.items():
+        stems = sorted(stem for stem in found if stem.split(",")[0] == name)
+        for number, stem in enumerate(stems, 1):
+            suffix = f"_{number}" if len(stems) > 1 else ""
+            drawn, measurements, lacking = _draw_what_fits(draw, found[stem])
+            problems += [f"landscape/{stem}.csv of {sentence}" for sentence in lacking]
+            figures += [_of_file(figure, stem, suffix) for figure in drawn]
+            if measurements:
+                tables[f"{name}{suffix}.csv"] = _joined_table(measurements)
+    return JoinedAnalyses(tuple(figures), tables, tuple(problems))
+
+
+def _draw_what_fits(
+    draw: DrawFigures, measurements: Sequence[Measurement]
+) -> tuple[list[FigureFile], Sequence[Measurement], list[str]]:
+    """Draws figures without the files of another version, which lack columns.
+
+    Returns:
+      The figures, the measurements that are in them, and a sentence for each of the others.
+    """
+    sentences: list[str] = []
+    while measurements:
+        try:
+            return draw(measurements), measurements, sentences
+        except KeyError as error:
+            (column,) = error.args
+            fitting = [one for one in measurements if not one.rows or column in one.rows[0]]
+            if len(fitting) == len(measurements):
+                raise
+            sentences += [
+                f"{one.run}, {one.replicate} has no column {column}; it is of another version."
+                for one in measurements
+                if one not in fitting
+            ]
+            measurements = fitting
+    return [], (), sentences
+
+
+def _of_file(figure: FigureFile, stem: str, suffix: str) -> FigureFile:
+    caption = f"{figure.caption} From landscape/{stem}.csv of each run."
+    return replace(figure, name=f"{figure.name}{suffix}", caption=caption)
+
+
+def _joined_table(measurements: Sequence[Measurement]) -> str:
+    rows = [
+        {"run": measurement.run, "replicate": measurement.replicate, **row}
+        for measurement in measurements
+        for row in measurement.rows
+    ]
+    columns = dict.fromkeys(["run", "replicate", *(column for row in rows for column in row)])
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,176 @@
+"""Figures of the barriers between levels: of neighbours, and the matrix of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from tf_lottery.report.density_axes import GREY, clear_frame
+from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
+from tf_lottery.report.formats import is_number
+from tf_lottery.report.landscape.curves import CROSSES, draw_crosses, look
+from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
+from tf_lottery.report.landscape.measurements import (
+    Measurement,
+    run_labels,
+    runs_apart,
+    spreads,
+)
+from tf_lottery.store.metrics import Row
+
+# Columns of successive_levels.csv, followed by the barriers on each split.
+LEVELS_COLUMNS = (
+    *("first_level", "second_level", "first_density", "second_density"),
+    *("first_test_accuracy", "second_test_accuracy", "l2", "cosine"),
+)
+_MOST_TICKS = 10
+_PAIR = ("first_level", "second_level")
+
+
+def barrier_column(split: str, measure: str = "error") -> str:
+    """The column of successive_levels.csv that holds the barriers of a split's error or loss."""
+    return f"{split}_{measure}_barrier"
+
+
+def levels_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
+    """Draws the barriers between levels (arXiv 2210.03044, section 3).
+
+    Args:
+      measurements: rows of `LEVELS_COLUMNS` and barriers, one for each pair of levels.
+
+    Returns:
+      "successive_levels", the barriers against the weights that remain; "barrier_and_accuracy",
+      the same against the accuracy, for runs that have the dense network; and for each run
+      "level_matrix", the barriers between all levels, if more than those of neighbours are there.
+    """
+    split = _split(measurements)
+    if split is None:
+        return []
+    matrices = (
+        _matrix(of_run, split, f"level_matrix{ending}")
+        for ending, of_run in runs_apart(measurements).items()
+    )
+    figures = [
+        _barriers_by_density(measurements, split),
+        _barriers_by_accuracy(measurements, split),
+        *matrices,
+    ]
+    return [figure for figure in figures if figure is not None]
+
+
+def _split(measurements: Sequence[Measurement]) -> str | None:
+    columns = [set(measurement.rows[0]) for measurement in measurements if measurement.rows]
+    if not columns:
+        return None
+    known = set.union(*columns)
+    return next((name for name in ("test", "train") if barrier_column(name) in known), "test")
+
+
+def _of_neighbours(measurement: Measurement) -> list[Row]:
+    """The rows of levels that follow one another among those measured."""
+    levels = sorted({row[name] for row in measurement.rows for name in _PAIR})
+    neighbours = set(pairwise(levels))
+    return [row for row in measurement.rows if tuple(row[name] for name in _PAIR) in neighbours]
+
+
+def _barriers_by_density(measurements: Sequence[Measurement], split: str) -> FigureFile | None:
+    neighbours = [
+        Measurement(measurement.run, measurement.replicate, tuple(_of_neighbours(measurement)))
+        for measurement in measurements
+    ]
+    return density_figure(
+        curves_by_density(neighbours, {barrier_column(split): ""}, "second_density"),
+        _label_of_barriers(split),
+        "successive_levels",
+        "Barriers between levels",
+        "Error barrier between the solution of each level and of the level before.",
+        factor=100,
+    )
+
+
+def _barriers_by_accuracy(measurements: Sequence[Measurement], split: str) -> FigureFile | None:
+    found = {label: _points(measurements, label, split) for label in run_labels(measurements)}
+    found = {label: points for label, points in found.items() if len(points)}
+    if not found:
+        return None
+    labels = list(found) if len(run_labels(measurements)) > 1 else []
+    caption = (
+        "A point for each level of each replicate. If levels are connected to the one before "
+        "exactly where they match the dense network, barriers rise left of the vertical line."
+    )
+    with small_figure(labels) as (figure, axes):
+        handles = []
+        for index, points in enumerate(found.values()):
+            colour, marker, _ = look(index)
+            finite = np.isfinite(points[:, 1])
+            style = {"color": colour, "markersize": 4.5, "alpha": 0.7}
+            handles += axes.plot(*points[finite].T, marker, **style)
+            if not finite.all():
+                draw_crosses(axes, points[~finite, 0], colour)
+        axes.axvline(0, color=GREY, linewidth=0.8, zorder=1)
+        axes.set_xlabel("test accuracy above the dense network (points)")
+        axes.set_ylabel(_label_of_barriers(split))
+        clear_frame(axes)
+        if labels:
+            add_legend(figure, handles, labels)
+        if not all(np.isfinite(points).all() for points in found.values()):
+            caption = f"{caption} {CROSSES}"
+        return save_figure(figure, "barrier_and_accuracy", "Connected and matching", caption)
+
+
+def _label_of_barriers(split: str) -> str:
+    return f"{split} error barrier\nto the level before (points)"
+
+
+def _points(measurements: Sequence[Measurement], run: str, split: str) -> np.ndarray:
+    """Accuracy above the dense network and barrier of a run's levels in points, `[levels, 2]`."""
+    points = []
+    for measurement in measurements:
+        dense = next((row for row in measurement.rows if row["first_level"] == 0), None)
+        if measurement.run != run or dense is None:
+            continue
+        for row in _of_neighbours(measurement):
+            numbers = (
+                row["second_test_accuracy"],
+                dense["first_test_accuracy"],
+                row[barrier_column(split)],
+            )
+            if all(is_number(number) for number in numbers):
+                accuracy, accuracy_of_dense, barrier = numbers
+                points.append((100 * (accuracy - accuracy_of_dense), 100 * barrier))
+    return np.array(points, float)
+
+
+def _matrix(measurements: Sequence[Measurement], split: str, name: str) -> FigureFile | None:
+    found = spreads(measurements, _PAIR, barrier_column(split))
+    levels = sorted({level for _, *pair in found for level in pair})
+    if {tuple(pair) for _, *pair in found} <= set(pairwise(levels)):
+        return None
+    barriers = np.full((len(levels), len(levels)), np.nan)
+    np.fill_diagonal(barriers, 0)
+    for (_, *pair), spread in found.items():
+        one, other = map(levels.index, pair)
+        barriers[one, other] = barriers[other, one] = 100 * spread.mean
+    infinite = np.argwhere(np.isinf(barriers))
+    step = -(-len(levels) // _MOST_TICKS)
+    with small_figure() as (figure, axes):
+        largest = barriers[np.isfinite(barriers)].max()
+        image = axes.imshow(barriers, cmap="cividis", vmin=0, vmax=max(largest, 1e-9))
+        axes.plot(*infinite.T, "x", color=GREY, markersize=5)
+        axes.set_xticks(range(0, len(levels), step), levels[::step])
+        axes.set_yticks(range(0, len(levels), step), levels[::step])
+        axes.set_xlabel("level")
+        axes.set_ylabel("level")
+        figure.colorbar(image, label=f"{split} error barrier (points)")
+        sentences = [
+            f"Error barrier between the solutions of every two levels of {measurements[0].run}."
+        ]
+        if len(measurements) > 1:
+            sentences.append("Means over replicates.")
+        if len(infinite):
+            sentences.append("Crosses: not finite.")
+        if np.isnan(barriers).any():
+            sentences.append("Blank: not measured.")
+        return save_figure(figure, name, "Barriers between all levels", " ".join(sentences))

@@ -1,0 +1,71 @@
+"""What an analysis has measured in run folders, and its means over replicates."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tf_lottery.report.method_results import Spread
+from tf_lottery.store.metrics import Row
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an analysis has measured in one run folder.
+
+    Attributes:
+      run: label of the experiment, the same for all of its replicates.
+      replicate: name of the replicate's folder.
+      rows: of the analysis' CSV file.
+    """
+
+    run: str
+    replicate: str
+    rows: tuple[Row, ...]
+
+
+def run_labels(measurements: Iterable[Measurement]) -> list[str]:
+    """The experiments, each once, in order."""
+    return list(dict.fromkeys(measurement.run for measurement in measurements))
+
+
+def runs_apart(measurements: Sequence[Measurement]) -> dict[str, list[Measurement]]:
+    """The measurements of each run, by what a figure of that run alone has at the end of its name.
+
+    Returns:
+      With several runs, "_of_run_1", "_of_run_2", ...; with one run, nothing.
+    """
+    labels = run_labels(measurements)
+    return {
+        f"_of_run_{number}" if len(labels) > 1 else "": [
+            measurement for measurement in measurements if measurement.run == label
+        ]
+        for number, label in enumerate(labels, 1)
+    }
+
+
+def first_middle_last(measurements: Iterable[Measurement]) -> list[int]:
+    """Up to three of the levels in the rows, for figures that would be crowded with all of them."""
+    levels = sorted({row["level"] for measurement in measurements for row in measurement.rows})
+    chosen = {levels[0], levels[len(levels) // 2], levels[-1]} if levels else set()
+    return sorted(chosen)
+
+
+def spreads(
+    measurements: Iterable[Measurement], key: Sequence[str], value: str
+) -> dict[tuple, Spread]:
+    """Takes the mean, the least and the largest of a column over the rows that share a key.
+
+    Args:
+      measurements: of several run folders.
+      key: columns; rows in which they are the same, as those of replicates, are taken together.
+      value: the column; rows in which it is empty or NaN are left out.
+
+    Returns:
+      Spread by (run label, *values of the key), in the order of the rows.
+    """
+    values: dict[tuple, list[float]] = defaultdict(list)
+    for measurement in measurements:
+        for row in measurement.rows:
+            values[measurement.run, *(row[name] for name in key)].append(row[value])
+    found = {group: Spread.of(numbers) for group, numbers in values.items()}
+    return {group: spread for group, spread in found.items() if spread is not None}

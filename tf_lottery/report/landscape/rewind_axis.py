@@ -1,0 +1,251 @@
+"""Figures of networks trained from a rewind step: against that step, or the weights that remain."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tf_lottery.report.density_axes import clear_frame, set_density_axis
+from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
+from tf_lottery.report.formats import format_count, format_density
+from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
+from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+from tf_lottery.report.method_results import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Flags that the papers vary beside the rewind step, and how a legend writes them.
+_SETTINGS = {
+    "learning_rate": "learning rate {:g}",
+    "warmup_steps": "warmup {:,}",
+    "batch_size": "batch size {:,}",
+}
+# First columns of the CSV files about networks that are trained from a rewind step.
+NETWORK_COLUMNS = ("rewind_step", *_SETTINGS, "level", "density", "random_mask", "copies")
+
+# As many as lines can be told apart.
+_MOST_CURVES = 7
+# Sizes of tick labels of 9 points, and of the axis.
+_CHARACTER_INCHES, _SPACE_INCHES, _AXIS_INCHES = 0.088, 0.11, 3.6
+
+
+@dataclass(frozen=True)
+class NetworkCurves:
+    """Lines of networks.
+
+    Attributes:
+      curves: over iterations, or over percentages of weights that remain.
+      of_rewind_step: whether x is the rewind step.
+      note: says which levels have no line; empty if all have.
+    """
+
+    curves: tuple[Curve, ...]
+    of_rewind_step: bool
+    note: str = ""
+
+
+class _Experiment(NamedTuple):
+    """What lines of their own tell apart: a name where it is needed, and values of `_SETTINGS`."""
+
+    name: str
+    settings: tuple[float, ...]
+
+
+class _Point(NamedTuple):
+    experiment: _Experiment
+    rewind_step: int
+    level: int
+    random_mask: int
+    density: float
+    spread: Spread
+
+
+def network_kind(level: int, random_mask: int) -> str:
+    """Names a network as legends and tables do."""
+    return "random mask" if random_mask else "ticket" if level else "dense"
+
+
+def network_figure(
+    measurements: Sequence[Measurement],
+    column: str,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    finish: Callable[[Axes, Sequence[Curve]], None],
+    factor: float = 1.0,
+) -> FigureFile | None:
+    """Draws a column against the rewind step if there are several, else against the density.
+
+    Args:
+      measurements: rows of `NETWORK_COLUMNS` and others.
+      column: the values; rows that lack one are left out.
+      name: of the figure's files.
+      title: a heading.
+      caption: what the values are.
+      finish: sets the y axis, given the lines.
+      factor: turns the values into the unit of that axis.
+
+    Returns:
+      The figure; None without a value.
+    """
+    shown = network_curves(measurements, column)
+    if not shown.curves:
+        return None
+    labels = [curve.label for curve in shown.curves] if len(shown.curves) > 1 else []
+    positions = np.unique([x for curve in shown.curves for x in curve.positions])
+    with small_figure(labels) as (figure, axes):
+        handles = draw_curves(axes, shown.curves, factor)
+        if shown.of_rewind_step:
+            _set_rewind_axis(axes, positions)
+        else:
+            set_density_axis(axes, positions[::-1])
+        finish(axes, shown.curves)
+        clear_frame(axes)
+        if labels:
+            add_legend(figure, handles, labels)
+        sentences = (caption, shown.note, caption_of_curves(shown.curves))
+        return save_figure(figure, name, title, " ".join(filter(None, sentences)))
+
+
+def network_curves(measurements: Sequence[Measurement], column: str) -> NetworkCurves:
+    """Makes the lines of `network_figure`.
+
+    Runs that differ in the rewind step alone, as those of --sweep=rewind_step:0it,500it, are points
+    of the same line. Runs that differ in a setting have lines of their own, and so have runs of the
+    same settings and rewind step: they are different experiments.
+
+    Args:
+      measurements: rows of `NETWORK_COLUMNS` and others.
+      column: the values; rows that lack one are left out.
+    """
+    points = _points(measurements, column)
+    of_rewind_step = len({point.rewind_step for point in points}) > 1
+    pruned = sorted({point.level for point in points} - {0})
+    drawn = _levels_with_room(points, pruned) if of_rewind_step else pruned
+    lines: dict[tuple, list[_Point]] = defaultdict(list)
+    for point in points:
+        if point.level in (0, *drawn):
+            level = point.level if of_rewind_step else None
+            lines[point.experiment, point.random_mask, level].append(point)
+    order = {point.experiment: place for place, point in reversed(list(enumerate(points)))}
+    experiments = _experiment_texts(order)
+    curves = []
+    # The dense network last: without it the others look the same.
+    for experiment, random_mask, level in sorted(
+        lines, key=lambda line: (order[line[0]], line[2] == 0, *line[1:])
+    ):
+        found = lines[experiment, random_mask, level]
+        network = _network_text(random_mask, level, found[0].density)
+        xs = [point.rewind_step if of_rewind_step else 100 * point.density for point in found]
+        spreads_at = dict(zip(xs, (point.spread for point in found), strict=True))
+        label = ", ".join(filter(None, (experiments[experiment], network)))
+        curves.append(Curve.of(label, spreads_at))
+    return NetworkCurves(tuple(curves), of_rewind_step, _note(points, pruned, drawn))
+
+
+def _points(measurements: Sequence[Measurement], column: str) -> list[_Point]:
+    key = ("rewind_step", "level", "random_mask", *_SETTINGS)
+    names = _experiment_names(measurements)
+    densities = spreads(measurements, key, "density")
+    return [
+        _Point(_Experiment(names[group[0]], group[4:]), *group[1:4], densities[group].mean, spread)
+        for group, spread in spreads(measurements, key, column).items()
+    ]
+
+
+def _experiment_names(measurements: Sequence[Measurement]) -> dict[str, str]:
+    """Names of runs by their labels: as little as keeps different experiments apart."""
+    conditions = {
+        (measurement.run, row["rewind_step"], *(row[name] for name in _SETTINGS))
+        for measurement in measurements
+        for row in measurement.rows
+    }
+    labels = run_labels(measurements)
+    # Nothing, the name before a sweep of the rewind step, the whole label.
+    for name in (lambda label: "", lambda label: re.sub("_rewind_step_[^_/]+", "", label)):
+        if len({(name(label), *condition) for label, *condition in conditions}) == len(conditions):
+            return {label: name(label) for label in labels}
+    return {label: label for label in labels}
+
+
+def _experiment_texts(experiments: Sequence[_Experiment]) -> dict[_Experiment, str]:
+    settings = zip(*(experiment.settings for experiment in experiments), strict=True)
+    varies = [len(set(values)) > 1 for values in settings]
+    texts = {}
+    for experiment in experiments:
+        written = (
+            text.format(value)
+            for text, value, differs in zip(
+                _SETTINGS.values(), experiment.settings, varies, strict=True
+            )
+            if differs
+        )
+        texts[experiment] = ", ".join(filter(None, (experiment.name, *written)))
+    return texts
+
+
+def _network_text(random_mask: int, level: int | None, density: float) -> str:
+    if level is None:
+        return "random mask" if random_mask else "ticket"
+    kind = network_kind(level, random_mask)
+    return f"{kind}, {format_density(density)}" if level else kind
+
+
+def _levels_with_room(points: Sequence[_Point], pruned: list[int]) -> list[int]:
+    """The sparsest level, and as many others, spread evenly, as leave the lines distinct."""
+    per_experiment = _MOST_CURVES // len({point.experiment for point in points})
+    kinds = len({point.random_mask for point in points if point.level})
+    # With the dense network's line, whether or not this column has one.
+    room = max((per_experiment - 1) // max(kinds, 1), 1)
+    if len(pruned) <= room:
+        return pruned
+    places = np.linspace(len(pruned) - 1, 0, room).round().astype(int)
+    return [pruned[place] for place in sorted(places)]
+
+
+def _note(points: Sequence[_Point], pruned: list[int], drawn: list[int]) -> str:
+    if drawn == pruned:
+        return ""
+    density = {point.level: point.density for point in points}
+    listed = ", ".join(format_density(density[level]) for level in drawn)
+    return f"Of the pruned levels only some have lines: {listed} of the weights."
+
+
+def _set_rewind_axis(axes: Axes, steps: np.ndarray) -> None:
+    """Makes x the rewind step: logarithmic but for the part from 0 to the first positive one."""
+    from matplotlib.ticker import FixedLocator, NullFormatter
+
+    axes.set_xscale("symlog", linthresh=steps[steps > 0][0])
+    transform = axes.xaxis.get_transform()
+    places = transform.transform(steps)
+    margin = 0.05 * (places[-1] - places[0])
+    ends = np.array([places[0] - margin, places[-1] + margin])
+    axes.set_xlim(transform.inverted().transform(ends))
+    labels = [format_count(int(step)) for step in steps]
+    labelled = _uncrowded(_AXIS_INCHES * (places - ends[0]) / (ends[1] - ends[0]), labels)
+    axes.set_xticks(steps[labelled], [labels[place] for place in labelled])
+    axes.xaxis.set_minor_locator(FixedLocator(steps))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("rewind step (iterations)")
+
+
+def _uncrowded(inches: np.ndarray, labels: Sequence[str]) -> list[int]:
+    """The ticks that get a label: both ends, and those between that have room."""
+    last = len(labels) - 1
+
+    def has_room(left: int, right: int) -> bool:
+        width = _CHARACTER_INCHES * (len(labels[left]) + len(labels[right])) / 2
+        return inches[right] - inches[left] >= width + _SPACE_INCHES
+
+    chosen = [0]
+    for tick in range(1, last):
+        if has_room(chosen[-1], tick) and has_room(tick, last):
+            chosen.append(tick)
+    return [*chosen, last]

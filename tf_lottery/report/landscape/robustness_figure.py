@@ -1,0 +1,172 @@
+"""Figures of levels that were trained from moved rewind points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tf_lottery.report.density_axes import GREY, clear_frame, set_accuracy_axis
+from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
+from tf_lottery.report.formats import format_density, is_number
+from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
+from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+from tf_lottery.store.metrics import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Columns of robustness.csv.
+ROBUSTNESS_COLUMNS = (
+    *("level", "density", "factor", "direction", "perturbation_l2", "relative_perturbation"),
+    *("test_accuracy", "unperturbed_test_accuracy", "error_barrier", "loss_barrier"),
+    *("l2", "cosine"),
+)
+# As many as can be told apart, and as many as have room side by side.
+_MOST_CURVES, _MOST_TICKS = 7, 8
+
+
+def robustness_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
+    """Draws barriers and accuracies against how far the rewind point was moved.
+
+    Args:
+      measurements: rows of `ROBUSTNESS_COLUMNS`.
+
+    Returns:
+      "robustness_barrier" and "robustness_accuracy"; of each run, if they have more levels
+      together than lines can be told apart.
+    """
+    measurements = [measurement for measurement in measurements if measurement.rows]
+    labels = run_labels(measurements)
+    if not measurements:
+        return []
+    lines = {(found.run, row["level"]) for found in measurements for row in found.rows}
+    if len(labels) == 1 or len(lines) <= _MOST_CURVES:
+        return [_barriers(measurements), _accuracies(measurements)]
+    figures = []
+    for number, label in enumerate(labels, 1):
+        of_run = [found for found in measurements if found.run == label]
+        for figure in (_barriers(of_run), _accuracies(of_run)):
+            caption = f"{label}: {figure.caption}"
+            figures.append(replace(figure, name=f"{figure.name}_of_run_{number}", caption=caption))
+    return figures
+
+
+def _barriers(measurements: Sequence[Measurement]) -> FigureFile:
+    curves = _curves(measurements, "error_barrier")
+    factors = np.unique([row["factor"] for found in measurements for row in found.rows])
+    labels = [curve.label for curve in curves]
+    with small_figure(labels) as (figure, axes):
+        handles = draw_curves(axes, curves, factor=100)
+        _set_factor_axis(axes, factors, factors)
+        axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
+        axes.set_ylabel("error barrier to the level\nas it was trained (points)")
+        clear_frame(axes)
+        add_legend(figure, handles, labels)
+        caption = (
+            "Error barrier between the solution from the moved rewind point and that of the level. "
+            "A length of 1 is the distance between the level's rewind point and the next level's."
+        )
+        caption = " ".join([caption, *_notes(measurements), caption_of_curves(curves)]).strip()
+        title = "Barriers after moving the rewind point"
+        return save_figure(figure, "robustness_barrier", title, caption)
+
+
+def _accuracies(measurements: Sequence[Measurement]) -> FigureFile:
+    factors = np.unique([row["factor"] for found in measurements for row in found.rows])
+    # A logarithm has no 0: it stands left of the others, by as much as two of them may be apart.
+    zero = factors[0] / max(2.0, (factors[-1] / factors[0]) ** (1 / _MOST_TICKS))
+    unmoved = [
+        Measurement(found.run, found.replicate, (*_unperturbed(found, zero), *found.rows))
+        for found in measurements
+    ]
+    curves = _curves(unmoved, "test_accuracy")
+    labels = [curve.label for curve in curves]
+    points = [
+        (position, 100 * accuracy)
+        for curve in curves
+        for position, spread in zip(curve.positions, curve.spreads, strict=True)
+        for accuracy in (spread.minimum, spread.mean, spread.maximum)
+    ]
+    positions, accuracies = np.array(points, float).reshape(-1, 2).T
+    with small_figure(labels) as (figure, axes):
+        handles = draw_curves(axes, curves, factor=100)
+        _set_factor_axis(axes, np.array([zero, *factors]), factors)
+        set_accuracy_axis(axes, positions, accuracies)
+        add_legend(figure, handles, labels)
+        caption = "At 0 the level as it was trained, from the rewind point itself."
+        caption = " ".join([caption, *_notes(measurements), caption_of_curves(curves)]).strip()
+        title = "Accuracy after moving the rewind point"
+        return save_figure(figure, "robustness_accuracy", title, caption)
+
+
+def _unperturbed(measurement: Measurement, position: float) -> list[Row]:
+    """A row for each level, as it was trained."""
+    levels = {row["level"]: row for row in measurement.rows}
+    return [
+        {**row, "factor": position, "test_accuracy": row["unperturbed_test_accuracy"]}
+        for row in levels.values()
+    ]
+
+
+def _curves(measurements: Sequence[Measurement], column: str) -> list[Curve]:
+    """A line for each level of each run, or for so many of them as can be told apart."""
+    runs, shown = run_labels(measurements), _shown_levels(measurements)
+    densities = spreads(measurements, ["level"], "density")
+    points: dict[tuple[str, float], dict] = {}
+    for (run, level, factor), spread in spreads(measurements, ["level", "factor"], column).items():
+        if level in shown:
+            points.setdefault((run, level), {})[factor] = spread
+    curves = []
+    for run, level in sorted(points, key=lambda line: (runs.index(line[0]), line[1])):
+        label = f"level {level}, {format_density(densities[run, level].mean)}"
+        curves.append(Curve.of(f"{run}: {label}" if len(runs) > 1 else label, points[run, level]))
+    return curves
+
+
+def _shown_levels(measurements: Sequence[Measurement]) -> list[int]:
+    levels = sorted({row["level"] for found in measurements for row in found.rows})
+    if len(levels) <= _MOST_CURVES:
+        return levels
+    places = np.linspace(0, len(levels) - 1, _MOST_CURVES).round().astype(int)
+    return [levels[place] for place in places]
+
+
+def _notes(measurements: Sequence[Measurement]) -> list[str]:
+    """Says what is not to be seen."""
+    rows = [row for found in measurements for row in found.rows]
+    notes = []
+    left_out = sorted({row["level"] for row in rows} - set(_shown_levels(measurements)))
+    if left_out:
+        notes.append(f"Not drawn: levels {', '.join(map(str, left_out))}.")
+    if any(row["direction"] for row in rows):
+        notes.append("Directions count as replicates.")
+    diverged = sum(not is_number(row["test_accuracy"]) for row in rows)
+    if diverged:
+        notes.append(
+            f"{diverged} of {len(rows)} trainings diverged: barrier infinite, no accuracy."
+        )
+    return notes
+
+
+def _set_factor_axis(axes: Axes, positions: np.ndarray, factors: np.ndarray) -> None:
+    """Makes x the lengths: log scale, ticks at them, and at 0 if that has a position."""
+    from matplotlib.ticker import FixedLocator, NullFormatter
+
+    span = math.log(positions[-1] / positions[0])
+    margin = math.exp(max(0.05 * span, 0.05))
+    axes.set_xscale("log")
+    axes.set_xlim(positions[0] / margin, positions[-1] * margin)
+    labelled = [factors[0]]
+    for factor in factors[1:]:
+        if math.log(factor / labelled[-1]) >= span / _MOST_TICKS:
+            labelled.append(factor)
+    ticks = [(factor, f"{factor:g}") for factor in labelled]
+    ticks += [(position, "0") for position in set(positions) - set(factors)]
+    axes.set_xticks(*zip(*ticks, strict=True))
+    axes.xaxis.set_minor_locator(FixedLocator(factors))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("move (distances to the next level's rewind point)")

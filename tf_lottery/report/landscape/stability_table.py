@@ -1,0 +1,79 @@
+"""The tables of stability: distances of each network, and of each kernel of one network."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from tf_lottery.report.formats import (
+    MISSING,
+    format_accuracy,
+    format_count,
+    format_density,
+    is_number,
+)
+from tf_lottery.report.landscape.rewind_axis import network_kind
+from tf_lottery.report.landscape.stability_figure import DISTANCE_COLUMNS
+from tf_lottery.report.table import table_of_numbers
+from tf_lottery.store.metrics import Row
+
+_DISTANCE_HEADERS = (
+    "pruning:\nL2",
+    "cosine",
+    "data\norder:\nL2",
+    "cosine",
+)
+_HEADERS = ("rewind\nstep", "level", "density", "network", "test\naccuracy", *_DISTANCE_HEADERS)
+_LAYER_HEADERS = ("layer", "kernel", *_DISTANCE_HEADERS)
+
+
+def print_stability(rows: Sequence[Row], console: Console | None = None) -> None:
+    """Prints a row for each network.
+
+    Args:
+      rows: the networks, as in stability.csv.
+      console: where to print; standard output by default.
+    """
+    console = console or Console()
+    table = table_of_numbers(_HEADERS)
+    for row in rows:
+        table.add_row(
+            format_count(row["rewind_step"]),
+            str(row["level"]),
+            format_density(row["density"]),
+            network_kind(row["level"], row["random_mask"]),
+            format_accuracy(row["test_accuracy"]),
+            *_distances(row),
+        )
+    console.print(table)
+    text = (
+        "Pruning: to the dense network in the same data order, on the weights that remain. Data "
+        "order: between copies that differ in it from the rewind step on."
+    )
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_layers(
+    rows: Sequence[Row], kernels: Sequence[str], console: Console | None = None
+) -> None:
+    """Prints a row for each kernel of a network.
+
+    Args:
+      rows: the kernels, as in stability_layers.csv.
+      kernels: names of the network's kernels, in the order of their numbers from 1.
+      console: where to print; standard output by default.
+    """
+    console = console or Console()
+    table = table_of_numbers(_LAYER_HEADERS)
+    for row in rows:
+        table.add_row(str(row["layer"]), kernels[row["layer"] - 1], *_distances(row))
+    console.print(f"Layers of level {rows[0]['level']}:", highlight=False, markup=False)
+    console.print(table)
+
+
+def _distances(row: Row) -> list[str]:
+    return [
+        f"{row[name]:{'.3f' if name.endswith('cosine') else '.2f'}}"
+        if is_number(row[name])
+        else MISSING
+        for name in DISTANCE_COLUMNS
+    ]

@@ -1,0 +1,38 @@
+"""The control for how exactly training depends on where it begins: a moved rewind point."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from tf_lottery.tickets.branches import perturbs
+from tf_lottery.tickets.origin import Origin, Start
+
+
+@perturbs
+def perturbed(origin: Origin) -> Start:
+    """The level's rewind point, moved in a random direction (arXiv 2210.03044, section 3.2).
+
+    The direction is Gaussian over the weights that remain, and the same for any length; biases and
+    normalization stay. The length is `--perturbation` times the distance between the level's
+    rewind point and the next level's: the norm of the weights that the next pruning sets to 0.
+    """
+    start = origin.start
+    if origin.level == 0:
+        # Level 0 did not begin at the rewind step, but passed it with its optimizer's slots.
+        start = replace(start, state=origin.journal.rewind_state(), rewind_optimizer=True)
+    mask, following, weights = start.mask, origin.next_mask(), start.state.weights
+    pruned_next = [weights[name][array != following[name]] for name, array in mask.items()]
+    direction = mask.apply(
+        {name: origin.random.standard_normal(array.shape) for name, array in mask.items()}
+    )
+    scale = origin.perturbation * _norm(pruned_next) / _norm(direction.values())
+    moved = {
+        name: (weights[name] + scale * array).astype(weights[name].dtype)
+        for name, array in direction.items()
+    }
+    return start.with_weights({**weights, **moved})
+
+
+def _norm(arrays: Iterable[np.ndarray]) -> float:
+    return float(np.sqrt(sum(np.sum(np.square(array, dtype=np.float64)) for array in arrays)))
