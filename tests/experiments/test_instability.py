@@ -10,6 +10,7 @@ from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.experiments.analyses import instability
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.store.metrics import read_csv
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
 COLUMNS = (
@@ -57,6 +58,9 @@ def test_copies_of_tickets_and_random_masks_are_compared(analyze, copied_run, sn
     assert analyze() == rows
     assert snapshot(copied_run / "branches") == before
     assert "training from" not in capsys.readouterr().out
+    folders = [RunFolder.read(path) for path in (copied_run / "branches").iterdir()]
+    assert folders
+    assert all(folder.details["for_analysis"] for folder in folders)
 
 
 def test_what_was_measured_stays_when_other_networks_are_measured(analyze, copied_run):

@@ -269,3 +269,16 @@ def test_the_runs_are_only_read(mnist):
         path: path.stat().st_mtime_ns for path in mnist.rglob("replicate_*/**/*") if path.is_file()
     }
     assert before == after
+
+
+def test_branches_that_analyses_trained_are_counted_and_not_listed(tmp_path):
+    run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
+    write_branch(run, "random_mask", {1: 0.7})
+    for seed in (1001, 1002):
+        label, details = f"retrain-data_seed_{seed}", {"for_analysis": True}
+        write_branch(run, label, {1: 0.8}, details=details)
+    text = write_report([run]).read_text()
+    assert "random mask" in text
+    assert "retrain" not in text
+    assert "Not shown: 2 branches that analyses trained." in text
+    assert "retrain" not in (run.parent / "report" / "report.csv").read_text()

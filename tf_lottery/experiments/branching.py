@@ -51,6 +51,7 @@ def run_branch(
     levels: Sequence[int] | None = None,
     *,
     dataset: Dataset | None = None,
+    for_analysis: bool = False,
     **changes: Any,
 ) -> list[LevelSummary]:
     """Runs or continues a branch of an experiment; levels that are there are not done again.
@@ -63,6 +64,7 @@ def run_branch(
       branch: such as "random_reinitialization"; `tf_lottery.tickets.branches` has them all.
       levels: finished levels to start from; None: all that are finished now.
       dataset: your own data, if the experiment was run on them.
+      for_analysis: marks a new branch as a step of an analysis: reports do not list it.
       **changes: training flags that differ from the run's, such as `learning_rate=0.01`.
 
     Returns:
@@ -88,7 +90,7 @@ def run_branch(
         check_details(plan.run, experiment)
         workers.on_chief(lambda: _check_other_run(plan, function, levels))
         own = workers.on_chief(
-            lambda: resources.enter_context(_open_branch(plan, experiment, levels))
+            lambda: resources.enter_context(_open_branch(plan, experiment, levels, for_analysis))
         )
         title = f"{plan.label} of {plan.config.name}, replicate {plan.config.seeds.replicate}"
         try:
@@ -190,12 +192,17 @@ def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) ->
         )
 
 
-def _open_branch(plan: BranchPlan, experiment: Experiment, levels: Sequence[int]) -> RunFolder:
+def _open_branch(
+    plan: BranchPlan, experiment: Experiment, levels: Sequence[int], for_analysis: bool
+) -> RunFolder:
+    details = {"changes": plan.changes, "branch_levels": list(levels)}
+    if for_analysis:
+        details["for_analysis"] = True
     own = open_run(
         plan.path,
         experiment,
         branch_flags(plan, ",".join(map(str, levels))),
-        {**experiment.details, "changes": plan.changes, "branch_levels": list(levels)},
+        {**experiment.details, **details},
         {**ExperimentConfig().identity(), **asdict(BranchConfig())},
     )
     own.remember(branch_levels=sorted({*own.details["branch_levels"], *levels}))

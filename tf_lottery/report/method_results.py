@@ -112,7 +112,7 @@ def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
       runs: run folders; those in the same folder are replicates of the same run.
 
     Returns:
-      Each run, followed by its branches.
+      Each run, followed by its branches, without those that are steps of analyses.
     """
     replicates: dict[Path, list[RunRecord]] = defaultdict(list)
     for run in runs:
@@ -125,7 +125,14 @@ def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
         method = run_method(records)
         label_of_run = method.replace("_", " ") if alone else name
         methods.append(_method(label_of_run, name, None, method, records))
-        branches = sorted({branch for record in records for branch in record.branches})
+        branches = sorted(
+            {
+                label
+                for record in records
+                for label, branch in record.branches.items()
+                if not branch.details.get("for_analysis")
+            }
+        )
         having_branch = {
             branch: [record.branches[branch] for record in records if branch in record.branches]
             for branch in branches

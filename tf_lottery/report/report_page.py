@@ -92,7 +92,16 @@ def report_page(
         missing=missing_data(methods),
         states=[_state_row(method, run) for method in methods for run in method.records],
         flags=flag_differences(methods),
+        analysis_branches=_analysis_branches(runs),
     )
+
+
+def _analysis_branches(runs: Sequence[MethodResults]) -> int:
+    """Counts the branches that are steps of analyses, which are no methods of the page."""
+    records = (
+        branch for run in runs for record in run.records for branch in record.branches.values()
+    )
+    return sum(bool(record.details.get("for_analysis")) for record in records)
 
 
 def _facts(run: MethodResults, *, with_label: bool) -> str:

@@ -97,23 +97,40 @@ def train_copies(
     """
     first = analyzed.experiment.config.data_seed + _FIRST_SEED
     return [
-        train_branch(analyzed, networks, data_seed=first + copy) for copy in range(options.copies)
+        train_branch(analyzed, networks.branch, networks.levels, data_seed=first + copy)
+        for copy in range(options.copies)
     ]
 
 
-def train_branch(analyzed: AnalyzedRun, networks: Networks, **changes: Any) -> RunFolder:
-    """Trains networks by their branch, with some training flags changed; returns its folder."""
+def train_branch(
+    analyzed: AnalyzedRun, branch: str, levels: Sequence[int], **changes: Any
+) -> RunFolder:
+    """Trains a branch as a step of an analysis; what is there is not trained again.
+
+    Args:
+      analyzed: the run.
+      branch: its name.
+      levels: those to train.
+      **changes: flags that differ from the run's.
+
+    Returns:
+      The folder of the branch.
+
+    Raises:
+      TrainingDivergedError: as `run_branch`.
+    """
     path, config = analyzed.run.path, analyzed.experiment.config.run
     run_branch(
         path,
-        networks.branch,
-        networks.levels,
+        branch,
+        levels,
+        for_analysis=True,
         dataset=analyzed.experiment.dataset,
         data_dir=config.data_dir,
         manual_dir=config.manual_dir,
         **changes,
     )
-    return RunFolder.read(plan_branch(path, networks.branch, changes).path)
+    return RunFolder.read(plan_branch(path, branch, changes).path)
 
 
 def solution_in(analyzed: AnalyzedRun, folder: RunFolder, level: int) -> Solution:

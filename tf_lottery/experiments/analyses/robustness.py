@@ -9,10 +9,11 @@ import numpy as np
 
 from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.analyses.copies import train_branch
 from tf_lottery.experiments.analyses.interpolate import line_settings, line_splits
 from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
-from tf_lottery.experiments.branching import levels_of_branch, run_branch
+from tf_lottery.experiments.branching import levels_of_branch
 from tf_lottery.landscape.interpolation import interpolate
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, distance
@@ -108,20 +109,11 @@ def _train(
     analyzed: AnalyzedRun, move: _Move, plan: BranchPlan, levels: Sequence[int]
 ) -> list[int]:
     """Trains the levels from their moved rewind points; returns those that diverged."""
-    where = {
-        name: getattr(analyzed.experiment.config.run, name) for name in ("data_dir", "manual_dir")
-    }
     diverged = []
     while left := [level for level in levels if level not in diverged]:
         try:
-            run_branch(
-                analyzed.run.path,
-                _BRANCH,
-                left,
-                dataset=analyzed.experiment.dataset,
-                perturbation=move.factor,
-                branch_seed=move.direction,
-                **where,
+            train_branch(
+                analyzed, _BRANCH, left, perturbation=move.factor, branch_seed=move.direction
             )
             break
         except TrainingDivergedError as error:

@@ -101,7 +101,7 @@ def _train(analyzed: AnalyzedRun, options: AnalysisConfig, networks: Networks) -
     if networks.levels == (0,) or (in_order and not networks.random_mask):
         same_order = analyzed.run
     else:
-        same_order = train_branch(analyzed, networks, same_data_order=True)
+        same_order = train_branch(analyzed, networks.branch, networks.levels, same_data_order=True)
     return _Trained(networks, same_order, train_copies(analyzed, options, networks))
 
 
