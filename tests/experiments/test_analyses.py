@@ -1,11 +1,10 @@
-"""Analyses of run folders as commands: what they refuse, what they leave alone, magnitudes."""
+"""Analyses of run folders as commands: what they refuse, what they leave alone."""
 
 import csv
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from absl import flags
@@ -17,9 +16,7 @@ from tf_lottery.data import load_dataset
 from tf_lottery.experiments.analyses import curvature, interpolate
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
-from tf_lottery.store.tensors import load_tensors
 
-KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
 # Few and small, for each analysis that takes levels or solutions.
 COMMANDS = {
     "interpolate": ("--solutions=level_0,level_1", "--points=3"),
@@ -46,82 +43,6 @@ def rows(path: Path) -> list[dict[str, float | None]]:
     with path.open() as file:
         read = list(csv.DictReader(file))
     return [{key: float(cell) if cell else None for key, cell in row.items()} for row in read]
-
-
-def kernels_of(level: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Magnitudes of all prunable weights of a level, and which of them remain."""
-    mask, weights = tf_lottery.Mask.load(level / "masks.npz"), load_tensors(level / "weights")
-    flat = [
-        np.concatenate([arrays[name].ravel() for name in KERNELS]) for arrays in (weights, mask)
-    ]
-    return np.abs(flat[0]), flat[1]
-
-
-def test_magnitudes_are_those_of_the_weights_on_the_disk(copied_run):
-    analyze(copied_run, "magnitudes")
-    first, second = rows(copied_run / "landscape" / "magnitudes.csv")
-    (dense, _), (one, left), (two, last) = (
-        kernels_of(copied_run / f"level_{level}") for level in range(3)
-    )
-    assert (first["level"], first["density"]) == (1, 0.8)
-    assert first["threshold"] == pytest.approx(dense[~left].max())
-    assert first["below_threshold"] == pytest.approx(np.mean(one[left] < dense[~left].max()))
-    assert first["median_before"] == pytest.approx(np.median(dense[left]))
-    assert first["median_after"] == pytest.approx(np.median(one[left]))
-    gone = left & ~last
-    assert first["pruned_next"] == pytest.approx(gone.sum() / left.sum())
-    limits = np.quantile(dense[left], [0.25, 0.5, 0.75])
-    shares = np.bincount(np.searchsorted(limits, dense[gone]), minlength=4) / gone.sum()
-    found = [first[f"pruned_next_quarter_{number}"] for number in (1, 2, 3, 4)]
-    assert found == pytest.approx(shares, abs=1.01 / gone.sum())
-    assert second["threshold"] == pytest.approx(one[gone].max())
-    assert second["median_after"] == pytest.approx(np.median(two[last]))
-    assert second["pruned_next"] is None
-    assert second["pruned_next_quarter_1"] is None
-
-
-def test_histograms_are_those_of_the_weights_on_the_disk(copied_run):
-    analyze(copied_run, "magnitudes")
-    table = rows(copied_run / "landscape" / "magnitude_histograms.csv")
-    for level in (1, 2):
-        bins = [row for row in table if row["level"] == level]
-        edges = np.array([bins[0]["lower"], *(row["upper"] for row in bins)])
-        assert edges[:3] == pytest.approx([0, 1e-6, 10**-5.9])
-        assert [row["lower"] for row in bins] == edges[:-1].tolist()
-        (before, had), (after, has) = (
-            kernels_of(copied_run / f"level_{number}") for number in (level - 1, level)
-        )
-        for column, magnitudes in (
-            ("before", before[had]),
-            ("pruned", before[had & ~has]),
-            ("after", after[has]),
-        ):
-            counts = [row[column] for row in bins]
-            assert counts == np.histogram(magnitudes, edges)[0].tolist()
-            assert sum(counts) == magnitudes.size
-        assert [row["density"] for row in bins] == pytest.approx([has.mean()] * len(bins))
-
-
-def test_magnitudes_have_figures_in_the_run_folder_and_in_a_report(study):
-    analyze(study, "magnitudes")
-    images = {path.name for path in (study / "replicate_1" / "landscape").glob("*.png")}
-    assert images == {"magnitudes.png", "magnitudes_of_level_1.png", "magnitudes_of_level_2.png"}
-    command("--experiment=report", f"--run={study}")
-    report = {path.name for path in (study / "report").iterdir()}
-    assert images | {"magnitudes.csv", "magnitude_histograms.csv"} <= report
-    joined = (study / "report" / "magnitudes.csv").read_text().splitlines()
-    assert [line.split(",")[1:3] for line in joined[1:]] == [
-        ["replicate_1", "1"],
-        ["replicate_1", "2"],
-        ["replicate_2", "1"],
-    ]
-
-
-def test_magnitudes_of_some_levels(copied_run):
-    analyze(copied_run, "magnitudes", "--levels=2")
-    assert [row["level"] for row in rows(copied_run / "landscape" / "magnitudes.csv")] == [2]
-    with pytest.raises(ValueError, match=r"^--levels: none is chosen that follows a finished"):
-        analyze(copied_run, "magnitudes", "--levels=0")
 
 
 @pytest.fixture
@@ -224,6 +145,22 @@ def test_the_files_of_the_run_stay_and_it_goes_on_and_is_reported(
         ("curvature", "--levels=3", "^--levels: level 3 is not finished in .*; finished are 0,"),
         ("curvature", "--eigenvalues=101", "^--eigenvalues=101 is out of range: use 1 to 100"),
         ("curvature", "--points=3", "^--points=3 is for --experiment=interpolate or "),
+        (
+            "curvature",
+            "--learning_rate=0.5",
+            "^--learning_rate=0.5: .*replicate_1 was made with .*=0.",
+        ),
+        (
+            "magnitudes",
+            "--pruning_rate=auto",
+            "^--pruning_rate=auto: .* made with --pruning_rate=0.2",
+        ),
+        (
+            "successive_levels",
+            "--rewind_step=30it",
+            "^--rewind_step=30it: .* has saved the state at iteration 7 alone; .*step:7it,30it",
+        ),
+        ("magnitudes", "--rewind_step=7 it later", "^--rewind_step: '7 it later' is not a point"),
         ("magnitudes", "--levels=1-4", "^--levels: level 3 is not finished in"),
         ("magnitudes", "--solutions=level_0,level_1", "^--solutions=.* is for --experiment=inte"),
     ],
@@ -233,6 +170,11 @@ def test_refused_before_anything_is_measured(copied_run, snapshot, analysis, fla
     with pytest.raises(ValueError, match=message):
         analyze(copied_run, analysis, flag)
     assert snapshot(copied_run) == before
+
+
+def test_flags_that_the_run_was_made_with_may_be_given_again(copied_run):
+    analyze(copied_run, "magnitudes", "--rewind_step=7it", "--pruning_rate=0.2", "--levels=1")
+    assert (copied_run / "landscape" / "magnitudes.csv").exists()
 
 
 def test_what_is_no_run_folder_or_has_no_level_is_refused(copied_run, tmp_path):

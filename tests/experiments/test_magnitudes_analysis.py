@@ -1,0 +1,105 @@
+"""Magnitudes of a run's levels, counted anew from the files."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tf_lottery
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.experiments.analyses import magnitudes
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.report.report import write_report
+from tf_lottery.store.tensors import load_tensors
+
+KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
+
+
+def measure(run: Path, levels=None) -> None:
+    magnitudes.run(AnalyzedRun(run, {}), AnalysisConfig(), levels)
+
+
+def rows(path: Path) -> list[dict[str, float | None]]:
+    with path.open() as file:
+        read = list(csv.DictReader(file))
+    return [{key: float(cell) if cell else None for key, cell in row.items()} for row in read]
+
+
+def kernels_of(level: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes of all prunable weights of a level, and which of them remain."""
+    mask, weights = tf_lottery.Mask.load(level / "masks.npz"), load_tensors(level / "weights")
+    flat = [
+        np.concatenate([arrays[name].ravel() for name in KERNELS]) for arrays in (weights, mask)
+    ]
+    return np.abs(flat[0]), flat[1]
+
+
+def test_magnitudes_are_those_of_the_weights_on_the_disk(copied_run):
+    measure(copied_run)
+    first, second = rows(copied_run / "landscape" / "magnitudes.csv")
+    (dense, _), (one, left), (two, last) = (
+        kernels_of(copied_run / f"level_{level}") for level in range(3)
+    )
+    assert (first["level"], first["density"]) == (1, 0.8)
+    assert first["threshold"] == pytest.approx(dense[~left].max())
+    assert first["below_threshold"] == pytest.approx(np.mean(one[left] < dense[~left].max()))
+    assert first["median_before"] == pytest.approx(np.median(dense[left]))
+    assert first["median_after"] == pytest.approx(np.median(one[left]))
+    gone = left & ~last
+    assert first["pruned_next"] == pytest.approx(gone.sum() / left.sum())
+    limits = np.quantile(dense[left], [0.25, 0.5, 0.75])
+    shares = np.bincount(np.searchsorted(limits, dense[gone]), minlength=4) / gone.sum()
+    found = [first[f"pruned_next_quarter_{number}"] for number in (1, 2, 3, 4)]
+    assert found == pytest.approx(shares, abs=1.01 / gone.sum())
+    assert second["threshold"] == pytest.approx(one[gone].max())
+    assert second["median_after"] == pytest.approx(np.median(two[last]))
+    assert second["pruned_next"] is None
+    assert second["pruned_next_quarter_1"] is None
+
+
+def test_histograms_are_those_of_the_weights_on_the_disk(copied_run):
+    measure(copied_run)
+    table = rows(copied_run / "landscape" / "magnitude_histograms.csv")
+    for level in (1, 2):
+        bins = [row for row in table if row["level"] == level]
+        edges = np.array([bins[0]["lower"], *(row["upper"] for row in bins)])
+        assert edges[:3] == pytest.approx([0, 1e-6, 10**-5.9])
+        assert [row["lower"] for row in bins] == edges[:-1].tolist()
+        (before, had), (after, has) = (
+            kernels_of(copied_run / f"level_{number}") for number in (level - 1, level)
+        )
+        for column, found in (
+            ("before", before[had]),
+            ("pruned", before[had & ~has]),
+            ("after", after[has]),
+        ):
+            counts = [row[column] for row in bins]
+            assert counts == np.histogram(found, edges)[0].tolist()
+            assert sum(counts) == found.size
+        assert [row["density"] for row in bins] == pytest.approx([has.mean()] * len(bins))
+
+
+def test_magnitudes_have_figures_in_the_run_folder_and_in_a_report(copied_run, run_tiny):
+    study = copied_run.parent
+    run_tiny(study.parent, replicate=2, levels=1)
+    for number in (1, 2):
+        measure(study / f"replicate_{number}")
+    images = {path.name for path in (study / "replicate_1" / "landscape").glob("*.png")}
+    assert images == {"magnitudes.png", "magnitudes_of_level_1.png", "magnitudes_of_level_2.png"}
+    write_report([study])
+    report = {path.name for path in (study / "report").iterdir()}
+    assert images | {"magnitudes.csv", "magnitude_histograms.csv"} <= report
+    joined = (study / "report" / "magnitudes.csv").read_text().splitlines()
+    assert [line.split(",")[1:3] for line in joined[1:]] == [
+        ["replicate_1", "1"],
+        ["replicate_1", "2"],
+        ["replicate_2", "1"],
+    ]
+
+
+def test_magnitudes_of_some_levels(copied_run):
+    measure(copied_run, [2])
+    assert [row["level"] for row in rows(copied_run / "landscape" / "magnitudes.csv")] == [2]
+    with pytest.raises(ValueError, match=r"^--levels: none is chosen that follows a finished"):
+        measure(copied_run, [0])
