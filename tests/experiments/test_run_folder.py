@@ -11,6 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order, load_dataset
+from tf_lottery.store.errors import StorageError
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
@@ -179,3 +181,24 @@ def test_flag_file_replays_the_run(finished_run, start_main, outcome_of, tmp_pat
     )
     assert process.wait() == 0, process.output
     assert outcome_of(tmp_path / "tiny" / "replicate_1") == outcome_of(finished_run)
+
+
+@pytest.mark.parametrize("kind", ["run", "branch"])
+def test_a_folder_that_could_not_be_written_to_at_the_start_is_not_kept_locked(
+    copied_run, run_tiny, tmp_path, monkeypatch, kind
+):
+    def start():
+        if kind == "run":
+            run_tiny(tmp_path)
+        else:
+            tf_lottery.run_branch(copied_run, "retrain", [1])
+
+    def fail(run: RunFolder, **details) -> None:
+        raise StorageError(run.path, "the disk is full")
+
+    with monkeypatch.context() as context, pytest.raises(StorageError) as error:
+        context.setattr(RunFolder, "remember", fail)
+        start()
+    start()
+    # Until here it holds the frames of what failed, and what they hold.
+    assert "the disk is full" in str(error.value)

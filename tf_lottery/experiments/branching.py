@@ -90,7 +90,7 @@ def run_branch(
         check_details(plan.run, experiment)
         workers.on_chief(lambda: _check_other_run(plan, function, levels))
         own = workers.on_chief(
-            lambda: resources.enter_context(_open_branch(plan, experiment, levels, for_analysis))
+            lambda: _open_branch(plan, experiment, levels, for_analysis, resources)
         )
         title = f"{plan.label} of {plan.config.name}, replicate {plan.config.seeds.replicate}"
         try:
@@ -193,17 +193,24 @@ def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) ->
 
 
 def _open_branch(
-    plan: BranchPlan, experiment: Experiment, levels: Sequence[int], for_analysis: bool
+    plan: BranchPlan,
+    experiment: Experiment,
+    levels: Sequence[int],
+    for_analysis: bool,
+    resources: ExitStack,
 ) -> RunFolder:
+    """Opens the branch's folder, which stays locked as long as the resources are held."""
     details = {"changes": plan.changes, "branch_levels": list(levels)}
     if for_analysis:
         details["for_analysis"] = True
-    own = open_run(
-        plan.path,
-        experiment,
-        branch_flags(plan, ",".join(map(str, levels))),
-        {**experiment.details, **details},
-        {**ExperimentConfig().identity(), **asdict(BranchConfig())},
+    own = resources.enter_context(
+        open_run(
+            plan.path,
+            experiment,
+            branch_flags(plan, ",".join(map(str, levels))),
+            {**experiment.details, **details},
+            {**ExperimentConfig().identity(), **asdict(BranchConfig())},
+        )
     )
     own.remember(branch_levels=sorted({*own.details["branch_levels"], *levels}))
     return own

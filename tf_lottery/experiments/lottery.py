@@ -53,7 +53,7 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
         with strategy.scope():
             experiment = prepare(config, dataset)
         check_same_experiment(experiment, workers)
-        run = workers.on_chief(lambda: resources.enter_context(_open_run(experiment)))
+        run = workers.on_chief(lambda: _open_run(experiment, resources))
         try:
             with strategy.scope():
                 _find_tickets(experiment, run, workers)
@@ -85,14 +85,17 @@ def _check_export_dir(config: ExperimentConfig) -> None:
             )
 
 
-def _open_run(experiment: Experiment) -> RunFolder:
+def _open_run(experiment: Experiment, resources: ExitStack) -> RunFolder:
+    """Opens the run folder, which stays locked as long as the resources are held."""
     config = experiment.config
-    run = open_run(
-        config.run_path,
-        experiment,
-        flags_text(config),
-        experiment.details,
-        ExperimentConfig().identity(),
+    run = resources.enter_context(
+        open_run(
+            config.run_path,
+            experiment,
+            flags_text(config),
+            experiment.details,
+            ExperimentConfig().identity(),
+        )
     )
     # A run that was begun with --experiment=train may go on as a lottery.
     known = run.details.get("levels", 0)
