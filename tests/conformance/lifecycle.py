@@ -22,12 +22,11 @@ BATCH = 4
 FAST = {
     "lenet_300_100": (28, 28, 1),
     "conv2": (16, 16, 3),
-    "resnet20": (16, 16, 3),
 }
 SLOW = {
     "conv4": (32, 32, 3),
     "conv6": (32, 32, 3),
-    **{f"resnet{depth}": (16, 16, 3) for depth in (32, 44, 56, 110)},
+    **{f"resnet{depth}": (16, 16, 3) for depth in (20, 32, 44, 56, 110)},
     "resnet20_w2": (16, 16, 3),
     **{f"vgg{depth}": (16, 16, 3) for depth in (11, 13, 16, 19)},
     "wideresnet_16_8": (16, 16, 3),

@@ -57,6 +57,7 @@ def check_workers(folder: Path, names: list[str]) -> None:
         assert masks[0] == masks[1]
 
 
+@pytest.mark.slow
 def test_fast_models(tmp_path):
     check_workers(tmp_path, list(lifecycle.FAST))
 

@@ -42,7 +42,15 @@ _WORKLOADS = {
 }
 
 
-@pytest.mark.parametrize("dataset", _WORKLOADS)
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        pytest.param("cifar10", marks=pytest.mark.slow),
+        "cifar100",
+        "svhn_cropped",
+        pytest.param("imagenet2012", marks=pytest.mark.slow),
+    ],
+)
 def test_two_levels(dataset: str, start_main, tmp_path):
     process = start_main(
         f"--dataset={dataset}",
