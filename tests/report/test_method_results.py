@@ -2,7 +2,7 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tf_lottery.report.method_results import Spread, collect_methods, run_method
-from tf_lottery.report.run_records import read_run
+from tf_lottery.report.run_records import read_run, run_paths
 
 
 @pytest.fixture
@@ -120,3 +120,23 @@ def test_unfinished_levels_count_until_a_replicate_has_finished_them(collect, tm
     assert method.levels_in_training() == [2]
     assert method.mean_curve(2) == {0: 0.1, 10: 0.3}
     assert method.mean_curve(1) == {0: 0.1, 10: 0.5, 20: 0.8}
+
+
+def test_replicates_with_chosen_pruning_rates_are_runs_of_their_own(tmp_path):
+    adaptive = {"pruning_rate": "auto"}
+    for replicate in (1, 2):
+        run = tmp_path / "chosen" / f"replicate_{replicate}"
+        write_replicate(run, [0.9, 0.8], identity=adaptive)
+        write_branch(run, "random_mask", {1: 0.7})
+        write_replicate(tmp_path / "fixed" / f"replicate_{replicate}", [0.9, 0.8])
+    folders = [tmp_path / "chosen", tmp_path / "fixed"]
+    methods = collect_methods([read_run(path) for path in run_paths(folders)])
+    assert [(method.run, len(method.records)) for method in methods if not method.branch] == [
+        ("chosen, replicate_1", 1),
+        ("chosen, replicate_2", 1),
+        ("fixed", 2),
+    ]
+    assert [method.label for method in methods if method.branch] == [
+        "chosen, replicate_1: random mask",
+        "chosen, replicate_2: random mask",
+    ]

@@ -112,16 +112,22 @@ def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
       runs: run folders; those in the same folder are replicates of the same run.
 
     Returns:
-      Each run, followed by its branches, without those that are steps of analyses.
+      Each run, followed by its branches, without those that are steps of analyses. Replicates whose
+      pruning rates were chosen have other densities at the same level, and are runs of their own.
     """
     replicates: dict[Path, list[RunRecord]] = defaultdict(list)
     for run in runs:
         replicates[run.path.parent].append(run)
     names = run_labels(list(replicates))
-    alone = len(names) == 1
-    methods = []
+    grouped: dict[str, list[RunRecord]] = {}
     for folder, records in replicates.items():
-        name = names[folder]
+        if len(records) > 1 and any(run.identity.get("pruning_rate") == "auto" for run in records):
+            grouped |= {f"{names[folder]}, {run.replicate}": [run] for run in records}
+        else:
+            grouped[names[folder]] = records
+    alone = len(grouped) == 1
+    methods = []
+    for name, records in grouped.items():
         method = run_method(records)
         label_of_run = method.replace("_", " ") if alone else name
         methods.append(_method(label_of_run, name, None, method, records))
