@@ -94,6 +94,9 @@ def test_a_branch_never_has_the_label_of_its_run(collect, tmp_path):
         ({"score": "magnitude", "prune_from": "previous_level"}, "lottery_ticket"),
         ({"score": "snip", "prune_from": "rewind_step"}, "snip_before_training"),
         ({"prune_from": "dense", "retraining": "fine_tune"}, "one_shot_fine_tune"),
+        ({"pruning_rate": 0.3}, "lottery_ticket"),
+        ({"pruning_rate": "auto"}, "adaptive_rate"),
+        ({"pruning_rate": "auto", "score": "snip"}, "snip_adaptive_rate"),
     ],
 )
 def test_a_run_is_named_by_what_its_flags_do(tmp_path, flags, method):

@@ -175,6 +175,7 @@ def run_method(replicates: Sequence[RunRecord]) -> str:
         (flags.get("retraining", "rewind_weights"), {"rewind_weights": None}),
     )
     names = [names.get(value, value) for value, names in variations]
+    names += ["adaptive_rate" if flags.get("pruning_rate") == "auto" else None]
     return "_".join(str(name) for name in names if name) or LOTTERY
 
 

@@ -25,6 +25,7 @@ _KNOWN = {
     "before_training": (_VERMILION, "X", 1),
     "fine_tune": (_PURPLE, "v", 0),
     "rewind_learning_rate": (_PURPLE, "P", 1),
+    "adaptive_rate": (_SKY, "D", 2),
     "mask_of_replicate": (_SKY, "*", 0),
     "shuffled_units": (_SKY, "8", 1),
     "perturbed": (_SKY, "d", 2),
