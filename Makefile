@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run test test-all lint format bench clean
+.PHONY: run test test-all lint format docs bench clean
 
 run: .venv/installed
 	$(BIN)/python main.py --flagfile=configs/digits_lenet.cfg
@@ -21,7 +21,11 @@ format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: .venv/installed
+	$(BIN)/python docs/make_api.py
+
 bench: .venv/installed
+	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/workloads.py
 	$(BIN)/python benchmarks/input_pipeline.py

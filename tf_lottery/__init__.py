@@ -20,6 +20,7 @@ _MODULES = {
     "SearchHistory": "tf_lottery.tickets.history",
     "TrainingDivergedError": "tf_lottery.training.loop",
     "WorkerLostError": "tf_lottery.training.workers",
+    "compact": "tf_lottery.export.compaction",
     "config_from_values": "tf_lottery.config",
     "export_saved_model": "tf_lottery.export.saved_model",
     "from_arrays": "tf_lottery.data",
