@@ -21,7 +21,8 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "IterativeMagnitudePruning PruneAndRewind SearchHistory LevelResult AdaptiveRate "
         "IMPSchedule TrainingDivergedError",
     ),
-    "Export": ("tf_lottery", "export_saved_model compact"),
+    "Export": ("tf_lottery", "export_saved_model export_ticket compact"),
+    "Exported files": ("tf_lottery.export.export_report", "ExportReport FormatResult"),
     "Compacted networks": ("tf_lottery.export.compaction", "CompactedModel CompactedLayer"),
     "Experiments": (
         "tf_lottery",

@@ -23,6 +23,7 @@ _MODULES = {
     "compact": "tf_lottery.export.compaction",
     "config_from_values": "tf_lottery.config",
     "export_saved_model": "tf_lottery.export.saved_model",
+    "export_ticket": "tf_lottery.export.export",
     "from_arrays": "tf_lottery.data",
     "get_mask": "tf_lottery.pruning.prunable",
     "load_ticket": "tf_lottery.tickets.load",

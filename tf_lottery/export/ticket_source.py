@@ -1,0 +1,70 @@
+"""Where an exported network comes from: a model in memory, or a level of a run folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tf_keras as keras
+
+from tf_lottery.store.atomic import read_text
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.load import load_ticket
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a network of a run folder was found.
+
+    Attributes:
+      dataset: name of the data it was trained on.
+      level: number of prunings.
+      flags: the flag file that replays its experiment.
+    """
+
+    dataset: str
+    level: int
+    flags: str
+
+
+@dataclass(frozen=True)
+class TicketSource:
+    """A network to export.
+
+    Attributes:
+      model: prunable or plain.
+      dense: the network to compare it with; None without one.
+      provenance: how it was found; None for a model in memory.
+    """
+
+    model: keras.Model
+    dense: keras.Model | None = None
+    provenance: Provenance | None = None
+
+
+def ticket_source(
+    source: keras.Model | str | Path, level: int | None, dense: keras.Model | None
+) -> TicketSource:
+    """Reads the network to export.
+
+    Args:
+      source: a model, or the path of a run folder.
+      level: of the run folder; None for its last finished one.
+      dense: the network to compare with; by default level 0 of the run folder.
+
+    Raises:
+      ValueError: if there is no such run or level, or a level is given of a model.
+    """
+    if not isinstance(source, str | Path):
+        if level is not None:
+            raise ValueError(f"level={level} is of no use with a model; leave it out.")
+        return TicketSource(source, dense)
+    folder = RunFolder.read(Path(source))
+    levels = folder.complete_levels()
+    if level is None:
+        if not levels:
+            raise ValueError(f"source={source} has no finished level; finish the run first.")
+        level = levels[-1]
+    model = load_ticket(source, level)
+    if dense is None and level > 0 and 0 in levels:
+        dense = load_ticket(source, 0)
+    flags = read_text(folder.path / "flags.cfg")
+    return TicketSource(model, dense, Provenance(folder.identity["dataset"], level, flags))
