@@ -52,6 +52,7 @@ def study(copied_run, run_tiny) -> Path:
     return copied_run.parent
 
 
+@pytest.mark.slow
 def test_all_replicates_are_analyzed_unless_some_are_chosen(study, capsys):
     for analysis in COMMANDS:
         analyze(study, analysis)

@@ -39,6 +39,7 @@ def reference(finished_run, outcome_of, tmp_path_factory):
     return outcome_of(copy / "branches" / LABEL)
 
 
+@pytest.mark.slow
 def test_a_killed_branch_ends_with_the_same_bits(start_branch, copied_run, outcome_of, reference):
     for moment in ("level_1/checkpoint/step_10", "level_1/level.json"):
         process = start_branch(signal_at=(f"branches/{LABEL}/{moment}", signal.SIGKILL))
@@ -110,6 +111,7 @@ def test_pruned_weights_stay_zero_on_two_devices(start_main, copied_run, tmp_pat
         assert np.count_nonzero(weights[name][array]) > 0.99 * np.count_nonzero(array)
 
 
+@pytest.mark.slow
 def test_several_branches_of_all_replicates(start_main, copied_run, run_tiny, tmp_path):
     other = run_tiny(tmp_path, replicate=2, levels=1)
     process = start_main(

@@ -68,11 +68,12 @@ def test_values_of_the_run_are_no_changes(copied_run, outcome_of):
     ("branch", "of", "flags", "levels"),
     [
         ("one_shot", {}, {"prune_from": "dense"}, (1, 2)),
-        (
+        pytest.param(
             "one_shot",
             {"retraining": "rewind_learning_rate"},
             {"prune_from": "dense", "retraining": "rewind_learning_rate"},
             (1, 2),
+            marks=pytest.mark.slow,
         ),
         ("before_training", {}, {"prune_from": "rewind_step"}, (1, 2)),
         # At later levels the run goes on from what it has retrained itself.

@@ -108,6 +108,7 @@ def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snaps
     assert "training from" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_other_directions_are_added(analyzed_run):
     rows = analyze(analyzed_run, [1], perturbations="1", directions=2)
     assert [(row["level"], row["direction"]) for row in rows] == [(0, 0), (1, 0), (1, 1)]

@@ -97,6 +97,7 @@ def test_two_workers_come_to_what_one_does(start_workers, workdirs, run_of_one):
         np.testing.assert_allclose(array, expected[name], atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_all_and_the_same_commands_continue(
     start_workers, workdirs, tmp_path, outcome_of
 ):

@@ -74,7 +74,9 @@ def test_the_network_computes_what_keras_s_computes_but_for_the_softmax(build, p
     assert outputs.numpy().std() > 0.02
 
 
-@pytest.mark.parametrize("name", ["EfficientNetB0", "MobileNetV3Small"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("EfficientNetB0", marks=pytest.mark.slow), "MobileNetV3Small"]
+)
 def test_our_normalization_takes_the_place_of_the_network_s_own(build, pixels, name):
     model, images = build(f"applications.{name}"), pixels((32, 32, 3))
     kinds = layer_kinds(model)
