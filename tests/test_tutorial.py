@@ -52,6 +52,7 @@ def test_every_python_block_is_run():
     assert len(BLOCKS) == TUTORIAL.count("```python") >= 6
 
 
+@pytest.mark.slow
 def test_the_outputs_are_those_shown_but_for_rounding(run):
     for printed, (_, shown) in zip(run[1], BLOCKS, strict=True):
         if "barrier" not in shown:  # Barriers amplify what rounding does; see below.
@@ -59,6 +60,7 @@ def test_the_outputs_are_those_shown_but_for_rounding(run):
             assert measured(printed) == pytest.approx(measured(shown), abs=0.03, rel=0.03)
 
 
+@pytest.mark.slow
 def test_the_networks_compare_as_the_text_says(run):
     results = run[0]["history"].levels
     assert results[4].metrics["val_accuracy"] > results[0].metrics["val_accuracy"] - 0.01
@@ -67,12 +69,14 @@ def test_the_networks_compare_as_the_text_says(run):
     assert accuracies["random mask"] < accuracies["other weights"] < accuracies["ticket"] - 1
 
 
+@pytest.mark.slow
 def test_the_ticket_is_connected_to_the_level_before_it_alone(run):
     barriers = dict(re.findall(r"^(.*?) +barrier ([\d.]+)%", run[1][4], re.MULTILINE))
     assert float(barriers["level 4"]) < 3
     assert float(barriers["other weights"]) > 10
 
 
+@pytest.mark.slow
 def test_the_exported_ticket_is_where_the_tutorial_puts_it(run):
     assert (run[2] / "ticket" / "saved_model.pb").exists()
 

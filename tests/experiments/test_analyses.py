@@ -99,6 +99,7 @@ def test_a_branch_is_analyzed_as_a_run_is(copied_run):
     assert not (copied_run / "landscape").exists()
 
 
+@pytest.mark.slow
 def test_the_files_of_the_run_stay_and_it_goes_on_and_is_reported(
     half_run, run_tiny, finished_run, snapshot, outcome_of, tmp_path, capsys
 ):

@@ -135,6 +135,7 @@ def without_smallest(level: Path, count: int) -> tf_lottery.Mask:
     return tf_lottery.Mask({name: array > largest for name, array in magnitudes.items()})
 
 
+@pytest.mark.slow
 def test_levels_that_were_measured_are_not_measured_again(copied_run, snapshot):
     options = {"curvature_examples": 50, "eigenvalues": 2}
     measure(copied_run, [1], **options)
@@ -183,6 +184,7 @@ def test_figures_say_by_how_much_the_loss_may_rise_and_are_drawn_anew_if_lost(co
     assert "rises by at most 0.25 nats" in page
 
 
+@pytest.mark.slow
 def test_another_number_of_eigenvalues_leaves_what_was_measured(copied_run, snapshot):
     measure(copied_run, [0, 1], curvature_examples=50, eigenvalues=2)
     before = snapshot(copied_run / "landscape")
@@ -200,6 +202,7 @@ def test_another_seed_draws_other_examples(copied_run):
     assert losses[0] != losses[1]
 
 
+@pytest.mark.slow
 def test_a_level_of_fewer_weights_than_eigenvalues(run_tiny, tmp_path, capsys):
     run = run_tiny(tmp_path, levels=1, pruning_rates="0.999", train_steps="8it")
     left = tf_lottery.Mask.load(run / "level_1" / "masks.npz").remaining

@@ -63,6 +63,7 @@ def test_copies_of_tickets_and_random_masks_are_compared(analyze, copied_run, sn
     assert all(folder.details["for_analysis"] for folder in folders)
 
 
+@pytest.mark.slow
 def test_what_was_measured_stays_when_other_networks_are_measured(analyze, copied_run):
     (row,) = analyze(levels=[1], random_masks=False)
     assert (row["level"], row["random_mask"]) == (1, 0)

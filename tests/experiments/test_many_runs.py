@@ -66,6 +66,7 @@ def test_replicates_are_runs_of_their_own_and_a_missing_one_is_filled_in(
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_is_the_runs_of_its_values(run, run_tiny, outcome_of, tmp_path):
     run(*DENSE, "--sweep=batch_size:60,61", "--sweep=init_seed:5", "--replicates=1,3")
     assert folders_in(tmp_path) == [

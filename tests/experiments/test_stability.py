@@ -96,6 +96,7 @@ def test_accuracies_are_those_in_the_data_order_of_the_dense_network(analyzed):
     assert [row["test_accuracy"] for row in rows] == recorded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same_data_order", [False, True])
 def test_a_pruning_that_removes_nothing_changes_nothing(run_tiny, tmp_path, same_data_order):
     # So small a rate is rounded away; sgd has no slots that would start fresh.

@@ -47,7 +47,7 @@ _WORKLOADS = {
     [
         pytest.param("cifar10", marks=pytest.mark.slow),
         "cifar100",
-        "svhn_cropped",
+        pytest.param("svhn_cropped", marks=pytest.mark.slow),
         pytest.param("imagenet2012", marks=pytest.mark.slow),
     ],
 )

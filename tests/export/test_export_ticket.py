@@ -35,6 +35,7 @@ def run_snippets(folder, inputs) -> list[np.ndarray]:
     return [np.load(folder / f"{number}.npy") for number in range(len(snippets))]
 
 
+@pytest.mark.slow
 def test_ticket_in_all_formats(ticket, tmp_path):
     folder = tmp_path / "new" / "out"
     report = export_ticket(
@@ -100,6 +101,7 @@ def test_last_level_of_a_run_beside_its_dense_network(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_formats_that_cannot_be_written_are_skipped_or_refused(tmp_path):
     layers = [keras.Input((4,)), keras.layers.Lambda(lambda x: tf.raw_ops.Betainc(a=x, b=x, x=x))]
     model = keras.Sequential(layers, name="beta")

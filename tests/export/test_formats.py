@@ -72,6 +72,7 @@ def sparse_shapes(path) -> list[tuple[int, ...]]:
     return sorted(tuple(tensor["shape"]) for tensor in tensors if tensor["sparsity_parameters"])
 
 
+@pytest.mark.slow
 def test_kernels_of_few_weights_are_stored_sparse(write):
     assert sparse_shapes(write("tflite")) == []
     shapes = sparse_shapes(write("tflite_sparse"))

@@ -270,6 +270,7 @@ with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
 """
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_bits_on_both_replicas(pytestconfig):
     other = subprocess.run(
         [sys.executable, "-c", ON_TWO_REPLICAS],

@@ -116,6 +116,7 @@ def test_sealed_tensors_are_written_once(tmp_path):
     assert record == {"step": 3}
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_latest_state_is_whole(tmp_path):
     places = [tmp_path / f"trial_{trial}" for trial in range(5)]
     subprocess.run([sys.executable, "-c", SAVE_UNTIL_KILLED, *places], timeout=90, check=True)

@@ -86,6 +86,7 @@ def test_two_replicas(build_model, batches, mirrored, name):
     assert get_mask(model).remaining == 45
 
 
+@pytest.mark.slow
 def test_the_callback_scores_as_the_search_does(build_model, batches):
     for name in ("synflow", "movement"):
         search = IterativeMagnitudePruning(build_model(), 1, 0.5, score=name)

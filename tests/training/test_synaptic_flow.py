@@ -81,6 +81,7 @@ def test_synaptic_flow_passes_preprocessing_normalization_and_output_activation(
     np.testing.assert_allclose(flow["output/kernel"], np.outer(hidden, [1, 1]), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_synflow_empties_no_layer_where_magnitude_does():
     """At 1% density before training; the widest layer has the smallest weights."""
     model = prunable(build_model("lenet_1000_500_50_50", (8, 8, 1), 10, 3, ([0.0], [1.0])))
