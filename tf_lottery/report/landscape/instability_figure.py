@@ -11,7 +11,7 @@ import numpy as np
 from tf_lottery.report.density_axes import GREY, set_accuracy_axis
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.curves import Curve
-from tf_lottery.report.landscape.levels_figure import barrier_column
+from tf_lottery.report.landscape.levels_figure import barrier_column, measured_split
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.landscape.rewind_axis import NETWORK_COLUMNS, network_figure
 
@@ -34,7 +34,7 @@ def instability_figures(measurements: Sequence[Measurement]) -> list[FigureFile]
       "instability", the barriers between copies, and "instability_accuracy", the copies' mean
       accuracy: against the rewind step if there are several, else against the weights that remain.
     """
-    split = _split(measurements)
+    split = measured_split(measurements)
     if split is None:
         return []
     figures = [
@@ -62,11 +62,6 @@ def instability_figures(measurements: Sequence[Measurement]) -> list[FigureFile]
         ),
     ]
     return [figure for figure in figures if figure is not None]
-
-
-def _split(measurements: Sequence[Measurement]) -> str | None:
-    columns = next((measurement.rows[0] for measurement in measurements if measurement.rows), {})
-    return next((name for name in ("test", "train") if barrier_column(name) in columns), None)
 
 
 def _finish_barriers(split: str, axes: Axes, curves: Sequence[Curve]) -> None:

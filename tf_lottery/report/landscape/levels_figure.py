@@ -45,7 +45,7 @@ def levels_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
       the same against the accuracy, for runs that have the dense network; and for each run
       "level_matrix", the barriers between all levels, if more than those of neighbours are there.
     """
-    split = _split(measurements)
+    split = measured_split(measurements)
     if split is None:
         return []
     matrices = (
@@ -60,7 +60,8 @@ def levels_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     return [figure for figure in figures if figure is not None]
 
 
-def _split(measurements: Sequence[Measurement]) -> str | None:
+def measured_split(measurements: Sequence[Measurement]) -> str | None:
+    """The data of whose error there are barriers: test data, or else training data."""
     columns = [set(measurement.rows[0]) for measurement in measurements if measurement.rows]
     if not columns:
         return None
