@@ -21,9 +21,9 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "IterativeMagnitudePruning PruneAndRewind SearchHistory LevelResult AdaptiveRate "
         "IMPSchedule TrainingDivergedError",
     ),
-    "Export": ("tf_lottery", "export_saved_model export_ticket compact"),
-    "Exported files": ("tf_lottery.export.export_report", "ExportReport FormatResult"),
-    "Compacted networks": ("tf_lottery.export.compaction", "CompactedModel CompactedLayer"),
+    "Export": ("tf_lottery", "export_saved_model export compact"),
+    "Exported files": ("tf_lottery.exporting.export_report", "ExportReport FormatResult"),
+    "Compacted networks": ("tf_lottery.exporting.compaction", "CompactedModel CompactedLayer"),
     "Experiments": (
         "tf_lottery",
         "run_experiment run_branch load_ticket from_arrays Dataset WorkerLostError",

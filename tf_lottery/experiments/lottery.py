@@ -15,7 +15,7 @@ from tf_lottery.experiments.results import (
 )
 from tf_lottery.experiments.run_checks import check_same_experiment, open_run
 from tf_lottery.experiments.setup import Experiment, prepare
-from tf_lottery.export.saved_model import check_export_dir, export_saved_model
+from tf_lottery.exporting.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
 from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.report.progress import ProgressReporter

@@ -1,0 +1,106 @@
+"""Comparing files with their network in another process, and their sizes."""
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from tf_lottery.exporting import serving
+from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.measure import FileSize
+from tf_lottery.exporting.network import ExportedNetwork
+from tf_lottery.exporting.serving import ServingError, answers
+from tf_lottery.exporting.verify import verify
+
+INPUTS = np.random.default_rng(5).uniform(0, 16, (45, 6)).astype(np.float32)
+STARTS_ANEW = """
+import json, os, pathlib, sys
+request = json.loads(pathlib.Path(sys.argv[1]).read_text())
+with pathlib.Path(sys.argv[2]).open("w") as answers:
+    for job in request["jobs"]:
+        if job["name"] == "fatal":
+            print("out of luck", file=sys.stderr)
+            answers.close()
+            os.kill(os.getpid(), 9) if "killed" in job["file"] else os._exit(3)
+        answers.write(json.dumps({"error": "no"} if job["name"] == "wrong" else job) + "\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory) -> ExportedNetwork:
+    keras.utils.set_random_seed(1)
+    # Kernels of fewer than 1,024 weights would not be rounded to 8 bits.
+    layers = [keras.layers.Dense(300, "relu"), keras.layers.Dense(4)]
+    model = keras.Sequential([keras.Input((6,)), *layers])
+    return ExportedNetwork(model, tmp_path_factory.mktemp("network"), INPUTS)
+
+
+@pytest.fixture(scope="module")
+def files(network, tmp_path_factory):
+    """A file of every format."""
+    folder = tmp_path_factory.mktemp("files")
+    paths = {kind: folder / kind.file_name for kind in FORMATS.values()}
+    for kind, path in paths.items():
+        kind.write(network, path)
+    return paths
+
+
+def test_every_format_computes_what_the_network_does(network, files):
+    expected = network.outputs(INPUTS)
+    labels = expected.argmax(axis=1)
+    labels[:9] = (labels[:9] + 1) % 4
+    found = verify(files, INPUTS, expected, labels)
+    assert set(found) == set(FORMATS)
+    for kind in FORMATS.values():
+        # The 45 inputs are a batch and a part of one.
+        largest = found[kind.name].largest_difference / np.abs(expected).max()
+        assert (1e-4 < largest < 0.1) if kind.quantized else largest < 1e-5
+        assert found[kind.name].accuracy == pytest.approx(0.8, abs=0.1 * kind.quantized)
+
+
+def test_errors_name_format_and_file(network, files, tmp_path):
+    damaged, missing = tmp_path / "damaged.tflite", tmp_path / "missing.keras"
+    other = tmp_path / "other.tflite"
+    headless = keras.Model(network.model.inputs, network.model.layers[0].output)
+    (tmp_path / "headless").mkdir()
+    dynamic = FORMATS["tflite_int8_dynamic"]
+    dynamic.write(ExportedNetwork(headless, tmp_path / "headless"), other)
+    damaged.write_bytes(files[FORMATS["tflite"]].read_bytes()[:100])
+    chosen = {FORMATS["tflite"]: damaged, FORMATS["keras"]: missing, dynamic: other}
+    chosen[FORMATS["saved_model"]] = files[FORMATS["saved_model"]]
+    chosen[FORMATS["tflite_sparse"]] = files[FORMATS["tflite_sparse"]]
+    expected = network.outputs(INPUTS)
+    expected[40, 1] += 0.01 * np.abs(expected).max()
+    found = verify(chosen, INPUTS, expected)
+    assert all(isinstance(error, ServingError) for error in found.values())
+    # The interpreter raises an error, or is killed, by what it makes of the rest.
+    assert f"tflite: {damaged} " in str(found["tflite"])
+    assert f"keras: {missing} cannot be used: " in str(found["keras"])
+    assert "computes outputs of shape (45, 300), not (45, 4)" in str(found[dynamic.name])
+    for name in ("saved_model", "tflite_sparse"):
+        assert "computes other outputs than the network: up to" in str(found[name])
+
+
+def test_file_that_ends_its_process_does_not_end_the_others(monkeypatch, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(STARTS_ANEW)
+    monkeypatch.setattr(serving, "_SCRIPT", script)
+    names = ("good", "wrong", "fatal", "better", "fatal")
+    jobs = [{"name": name, "file": f"{name}.file"} for name in names]
+    jobs[-1]["file"] = "killed.file"
+    good, wrong, fatal, better, killed = answers(jobs)
+    assert (good, better) == (jobs[0], jobs[3])
+    assert str(wrong) == "wrong: wrong.file cannot be used: no"
+    ending = "fatal: fatal.file ended the process that ran it (exit code 3: out of luck)"
+    assert str(fatal) == ending
+    assert str(killed) == "fatal: killed.file ended the process that ran it (SIGKILL)"
+    assert answers([]) == []
+
+
+def test_size_of_a_folder_is_that_of_its_files(tmp_path):
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "zeros").write_bytes(bytes(100_000))
+    (tmp_path / "folder" / "inner" / "noise").write_bytes(np.random.default_rng(0).bytes(5_000))
+    size = FileSize.of(tmp_path / "folder")
+    assert size.bytes == 105_000
+    assert 5_000 < size.compressed_bytes < 6_000
+    assert FileSize.of(tmp_path / "folder" / "zeros").bytes == 100_000

@@ -1,0 +1,60 @@
+"""Makes pruned networks physically smaller."""
+
+import tf_keras as keras
+
+from tf_lottery.exporting.compaction.calls import read_calls
+from tf_lottery.exporting.compaction.dead_channels import find_dead_channels
+from tf_lottery.exporting.compaction.outcome import CompactedModel, compacted_layers
+from tf_lottery.exporting.compaction.rebuilding import rebuild
+from tf_lottery.pruning.prunable import strip
+
+
+def compact(model: keras.Model) -> CompactedModel:
+    """Removes the units and filters that pruning left without effect.
+
+    A unit goes if all of its outgoing weights are 0, or if all of its incoming weights are: it
+    then has the same value for every input, which goes into the biases of the layers after it.
+    That leads to more such units, until there are none. Batch normalization, activations,
+    pooling, sums of residual networks, concatenations and nested models are seen through. Inputs
+    and outputs of the model stay, and every layer keeps a unit.
+
+    For any finite input the outputs are those of the model in inference, up to rounding. Biases
+    can be where the layer had none.
+
+    Args:
+      model: a model made by `prunable`, or any Sequential or functional tf_keras model with zeros
+        in its weights. It is left as it is.
+
+    Returns:
+      The smaller model, which neither tf_lottery nor tfmot is needed to load, and what became of
+      each layer.
+
+    Raises:
+      ValueError: if the model is not such a model, or is not built.
+    """
+    _check_model(model)
+    plain = strip(model)
+    graph = read_calls(plain)
+    channels = find_dead_channels(graph)
+    smaller = rebuild(plain, graph, channels)
+    parameters = {call.path: call.layer.count_params() for call in read_calls(smaller).calls}
+    return CompactedModel(
+        smaller, compacted_layers(graph, channels, parameters), plain.count_params()
+    )
+
+
+def _check_model(model: keras.Model) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model: {model!r} is not a tf_keras model.")
+    for nested in [model, *(layer for layer in model.submodules if isinstance(layer, keras.Model))]:
+        if not isinstance(nested, keras.Sequential) and not nested._is_graph_network:
+            raise ValueError(
+                f"model: {nested.name} ({type(nested).__name__}) is a subclassed model, whose "
+                "layers cannot be found; write it as keras.Model(inputs, outputs) or "
+                "keras.Sequential."
+            )
+        if not nested.built:
+            raise ValueError(
+                f"model: {nested.name} is not built, so it has no weights yet; give its first "
+                "layer an input_shape, or call model.build(input_shape)."
+            )

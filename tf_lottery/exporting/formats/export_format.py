@@ -1,0 +1,44 @@
+"""What every format of an exported network has in common."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from tf_lottery.exporting.network import ExportedNetwork
+
+
+class ExportFormat(ABC):
+    """A kind of file that a network can be written to.
+
+    Attributes:
+      name: as in the argument `formats`.
+      file_name: of the file or folder, within the folder of the export.
+      runtime: what loads it in `serving_script`: "saved_model", "keras" or "tflite".
+      quantized: whether weights are rounded to 8 bits, so that outputs are not quite the model's.
+      about: the format in a few words, for the model card.
+    """
+
+    name: str
+    file_name: str
+    runtime: str
+    quantized: bool = False
+    about: str
+
+    def reason_unavailable(self, network: ExportedNetwork) -> str | None:
+        """Says why the network cannot be written in this format; None if it can."""
+        return None
+
+    @abstractmethod
+    def write(self, network: ExportedNetwork, path: Path) -> None:
+        """Writes the network to a path where there is nothing yet.
+
+        Args:
+          network: one for which there is no `reason_unavailable`.
+          path: the file or folder to make; its parent exists.
+
+        Raises:
+          ValueError: if TensorFlow cannot convert it after all.
+        """
+
+    @abstractmethod
+    def loading_code(self) -> str:
+        """Python that computes `outputs` from `inputs` [batch, ...], run beside the file."""

@@ -1,0 +1,56 @@
+"""TensorFlow SavedModel, as a folder or as one compressed file."""
+
+import shutil
+from pathlib import Path
+
+from tf_lottery.exporting.archive import write_archive
+from tf_lottery.exporting.formats.export_format import ExportFormat
+from tf_lottery.exporting.network import ExportedNetwork
+
+_SERVE = """\
+serve = tf.saved_model.load({folder}).signatures["serving_default"]
+(name,) = serve.structured_input_signature[1]
+(outputs,) = serve(**{{name: tf.constant(inputs)}}).values()
+outputs = outputs.numpy()"""
+
+
+class SavedModel(ExportFormat):
+    """A SavedModel: zeros take as much room as other numbers."""
+
+    name = "saved_model"
+    file_name = "saved_model"
+    runtime = "saved_model"
+    about = "TensorFlow SavedModel"
+
+    def write(self, network: ExportedNetwork, path: Path) -> None:
+        """Copies the network's SavedModel."""
+        shutil.copytree(network.saved_model, path)
+
+    def loading_code(self) -> str:
+        """Loads it with TensorFlow alone."""
+        return "import tensorflow as tf\n\n" + _SERVE.format(folder=f'"{self.file_name}"')
+
+
+class CompressedSavedModel(ExportFormat):
+    """A SavedModel in a .tar.gz, where zeros take little room."""
+
+    name = "saved_model_compressed"
+    file_name = "saved_model.tar.gz"
+    runtime = "saved_model"
+    about = "TensorFlow SavedModel in a compressed archive"
+
+    def write(self, network: ExportedNetwork, path: Path) -> None:
+        """Archives the network's SavedModel; equal SavedModels give equal bytes."""
+        with path.open("wb") as file:
+            write_archive(network.saved_model, file)
+
+    def loading_code(self) -> str:
+        """Unpacks it to a temporary folder and loads it with TensorFlow alone."""
+        serve = _SERVE.format(folder='f"{folder}/saved_model"').replace("\n", "\n    ")
+        return (
+            "import tarfile\nimport tempfile\n\nimport tensorflow as tf\n\n"
+            "with tempfile.TemporaryDirectory() as folder:\n"
+            f'    with tarfile.open("{self.file_name}") as archive:\n'
+            '        archive.extractall(folder, filter="data")\n'
+            f"    {serve}"
+        )
