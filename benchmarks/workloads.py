@@ -22,8 +22,8 @@ from pairs import alternate, print_ratios
 import tf_lottery
 from tf_lottery.data import Augmentation, Epoch, Split
 from tf_lottery.models import build_model
+from tf_lottery.pruning.kernels import kernel_attributes
 from tf_lottery.pruning.planning import pruning_plan
-from tf_lottery.pruning.wrapper import prunable_kernels
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import Network
 from tf_lottery.training.resident import ResidentProgram
@@ -123,7 +123,7 @@ def tfmot_epoch(workload: Workload, data: Split) -> Callable[[], object]:
     schedule = tfmot.sparsity.keras.ConstantSparsity(0.67, 0, frequency=100)
 
     def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if prunable_kernels(layer):
+        if kernel_attributes(layer):
             return tfmot.sparsity.keras.prune_low_magnitude(layer, schedule)
         return layer
 

@@ -14,7 +14,7 @@ import tf_keras as keras
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order, load_dataset
 from tf_lottery.experiments.level_records import WrittenRecords
-from tf_lottery.pruning.prunable import model_variables
+from tf_lottery.pruning.layers import model_variables
 from tf_lottery.store.tensors import load_tensors
 
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")

@@ -10,8 +10,8 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.models import check_model_name
+from tf_lottery.pruning.kernels import kernel_attributes
 from tf_lottery.pruning.prunable import masked_variables
-from tf_lottery.pruning.wrapper import prunable_kernels
 
 CONSTRUCTORS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
 SMALLEST_OF_EACH_KIND = (
@@ -143,7 +143,7 @@ def kernels_of_wrapped_layers(model):
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from kernels_of_wrapped_layers(layer)
-        yield from (getattr(layer, attribute) for attribute in prunable_kernels(layer))
+        yield from (getattr(layer, attribute) for attribute in kernel_attributes(layer))
 
 
 @pytest.mark.slow

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, model_variables, prunable, set_mask, strip
+from tf_lottery.pruning.prunable import get_mask, prunable, set_mask, strip
 
 optimizers = keras.optimizers
 OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {

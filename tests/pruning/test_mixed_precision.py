@@ -8,16 +8,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.planning import pruning_plan
-from tf_lottery.pruning.prunable import (
-    get_mask,
-    masked_variables,
-    model_variables,
-    prunable,
-    set_mask,
-    strip,
-)
+from tf_lottery.pruning.prunable import get_mask, masked_variables, prunable, set_mask, strip
 from tf_lottery.pruning.scores import magnitude
 
 X = np.random.default_rng(0).normal(size=(16, 6, 6, 2)).astype(np.float32)

@@ -8,8 +8,9 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
+from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, model_variables, prunable, set_mask
+from tf_lottery.pruning.prunable import get_mask, prunable, set_mask
 
 X = np.random.default_rng(0).normal(size=(12, 8, 8, 2)).astype(np.float32)
 Y = np.arange(12) % 3

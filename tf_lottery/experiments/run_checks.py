@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.experiments.setup import Experiment
-from tf_lottery.pruning.prunable import leaf_layers
+from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.wrapper import unwrapped
 from tf_lottery.steps import parse_steps
 from tf_lottery.store.errors import RunFolderMismatchError

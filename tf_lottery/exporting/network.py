@@ -9,8 +9,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.exporting.saved_model import export_saved_model
-from tf_lottery.pruning.prunable import get_mask, leaf_layers, masked_layers, strip
-from tf_lottery.pruning.wrapper import prunable_kernels
+from tf_lottery.pruning.kernels import find_kernels
+from tf_lottery.pruning.prunable import get_mask, masked_variables, strip
 
 _BATCH = 100
 
@@ -76,11 +76,9 @@ def weight_counts(model: keras.Model) -> dict[str, tuple[int, int]]:
     Args:
       model: a prunable model, whose masks count; or a plain one, whose weights that are not 0 do.
     """
-    if masked_layers(model):
+    if masked_variables(model):
         return {name: (int(mask.sum()), mask.size) for name, mask in get_mask(model).items()}
-    counts = {}
-    for path, layer in leaf_layers(model):
-        for attribute in prunable_kernels(layer):
-            kernel = getattr(layer, attribute).numpy()
-            counts[f"{path}/{attribute}"] = (int(np.count_nonzero(kernel)), kernel.size)
-    return counts
+    return {
+        kernel.name: (int(np.count_nonzero(kernel.variable)), int(np.prod(kernel.variable.shape)))
+        for kernel in find_kernels(model).kernels
+    }

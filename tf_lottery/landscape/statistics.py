@@ -1,10 +1,12 @@
 """Statistics of batch normalization for weights that were not trained, such as points on a line."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
-import tf_keras as keras
 
-from tf_lottery.pruning.prunable import leaf_layers
+from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.training.plain_copies import is_batch_normalization
 
 
 class StatisticsEstimator:
@@ -14,7 +16,7 @@ class StatisticsEstimator:
     other variances (arXiv 1912.05671, appendix; arXiv 2106.06955, section 3).
     """
 
-    def __init__(self, model: keras.Model, images: np.ndarray, batch_size: int):
+    def __init__(self, model: Any, images: np.ndarray, batch_size: int):
         """Compiles nothing yet.
 
         Args:
@@ -33,7 +35,7 @@ class StatisticsEstimator:
         self._layers = [
             layer
             for _, layer in leaf_layers(model)
-            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+            if is_batch_normalization(layer) and layer.trainable
         ]
         self._model = model
         self._batches = len(images) // batch_size

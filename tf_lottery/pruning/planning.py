@@ -1,19 +1,21 @@
 """Plans the pruning of a model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import tf_keras as keras
 
+from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.prunable import masked_layers, masked_variables
+from tf_lottery.pruning.prunable import masked_variables, own_pruning_rates
 from tf_lottery.pruning.schedule import IMPSchedule
 from tf_lottery.pruning.structures import has_n_of_m_groups
 from tf_lottery.pruning.units import output_kernels, unit_axes
+from tf_lottery.pruning.wrapper import MaskedLayer
 
 
 def pruning_plan(
-    model: keras.Model,
+    model: Any,
     pruning_rate: float | Sequence[float],
     scope: str,
     structure: str = "weights",
@@ -34,21 +36,23 @@ def pruning_plan(
     own = [pruning_rate] if isinstance(pruning_rate, int | float) else pruning_rate
     if not all(0 < rate < 1 for rate in own):
         raise ValueError(f"pruning_rate={pruning_rate}: use a fraction in (0, 1), such as 0.2.")
-    rates: dict[int, float] = {}
-    for layer in masked_layers(model):
-        rate = pruning_rate if layer.pruning_rate is None else layer.pruning_rate
-        layer.pruning_schedule = IMPSchedule(rate)
-        rates.update(
-            {id(weight): layer.pruning_schedule.pruning_rate for weight, _, _ in layer.pruning_vars}
-        )
-    variables = {name: weight for name, (weight, _) in masked_variables(model).items()}
-    if not variables:
+    rate_of = {
+        name: IMPSchedule(pruning_rate if rate is None else rate).pruning_rate
+        for name, rate in own_pruning_rates(model).items()
+    }
+    if not rate_of:
         raise ValueError("the model is not prunable; make it so with tf_lottery.prunable(model).")
+    for _, layer in leaf_layers(model):
+        if isinstance(layer, MaskedLayer):
+            own = layer.pruning_rate
+            layer.pruning_schedule = IMPSchedule(pruning_rate if own is None else own)
+    variables = {name: weight for name, (weight, _) in masked_variables(model).items()}
     axes = unit_axes(model)
-    rate_of = {name: rates[id(weight)] for name, weight in variables.items()}
     if structure == "units":
-        # Outputs are no units to choose from, nor part of what the others have to make up for.
-        rate_of |= dict.fromkeys(output_kernels(model) & set(rate_of), 0.0)
+        # Outputs are no units to choose from, nor part of what the others have to make up for; nor
+        # are weights without units.
+        whole = output_kernels(model) & set(rate_of) | {name for name in axes if not axes[name]}
+        rate_of |= dict.fromkeys(whole, 0.0)
     if structure == "2:4" and not any(
         has_n_of_m_groups(tuple(weight.shape), axes[name]) for name, weight in variables.items()
     ):

@@ -1,128 +1,131 @@
-"""Makes Keras models prunable, and reads and writes their weights and masks by name."""
+"""Makes Keras models prunable, and reads and writes their masks."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
-import tensorflow_model_optimization as tfmot
-import tf_keras as keras
 
+from tf_lottery.pruning.copies import plain_copy, wrapped_copy
+from tf_lottery.pruning.keras_versions import is_graph, tensorflow_variable
+from tf_lottery.pruning.kernels import KernelNames, can_be_wrapped, find_kernels, goes_by
+from tf_lottery.pruning.layers import keras_variables
+from tf_lottery.pruning.mask_constraint import (
+    MaskConstraint,
+    hold_mask,
+    mask_constraint,
+    release_mask,
+)
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.wrapper import MaskedLayer, prunable_kernels, unwrapped
+from tf_lottery.pruning.prunable_checks import (
+    check_model,
+    check_names,
+    check_something_is_left,
+    check_unknown,
+)
+from tf_lottery.pruning.schedule import IMPSchedule
 
 
 def prunable(
-    model: keras.Model,
+    model: Any,
     *,
     exclude: Iterable[str] = (),
     pruning_rates: Mapping[str, float] | None = None,
-) -> keras.Model:
-    """Copies a model with every Dense and convolution layer wrapped to hold a mask of ones.
+    kernels: KernelNames | None = None,
+    allow_unknown: bool = False,
+) -> Any:
+    """Gives every kernel of a model a mask of ones.
 
-    The copy has the weights of `model`, computes the same function and has yet to be compiled.
-    Call it in the scope of the distribution strategy that will train it.
+    Sequential and functional models are copied: the copy has the weights of `model`, computes the
+    same function and has yet to be compiled. A subclassed model, which Keras cannot copy, is made
+    prunable in place and returned; compile it afterwards.
+
+    Kernels are those of Dense, EinsumDense, convolution and recurrent layers, of attention layers,
+    which consist of such layers, and the tables of embeddings, wherever in the model they are. If
+    all of them are Dense and convolution layers of a tf_keras graph, tfmot's wrapper holds the
+    masks. Otherwise constraints of the weights do, and no layer is wrapped; `model.save` does then
+    not save the masks: save `get_mask(model)` beside the weights.
+
+    Call it in the scope of the distribution strategy that will train the model.
 
     Args:
-      model: a built Sequential or functional tf_keras model; may contain such models as layers.
-      exclude: names of layers to leave unwrapped, and so unpruned.
-      pruning_rates: layer name to its own pruning rate in [0, 1), where that differs from the rate
-        of the search: the papers prune the output layer at half the rate.
+      model: a built model of tf_keras, or of Keras 3 with the TensorFlow backend.
+      exclude: names of layers, or of single weights, to leave without masks, and so unpruned.
+      pruning_rates: layer or weight name to its own pruning rate in [0, 1), where that differs from
+        the rate of the search: the papers prune the output layer at half the rate.
+      kernels: the kernels of layers of your own, by class or name of the layer: names of the
+        attributes that hold them. Layers with a method `get_prunable_weights` say it themselves.
+      allow_unknown: go on if layers of your own have weight matrices of which nobody said whether
+        they are kernels, and leave those dense.
 
     Returns:
       A model of the same kind.
 
     Raises:
-      ValueError: if the model is not such a model or a name is not that of a prunable layer.
+      ValueError: if the model is not such a model, a name is not that of a prunable layer, there is
+        nothing to prune, or there are unknown weights that are not allowed.
     """
-    _check_model(model)
-    exclude, rates = set(exclude), dict(pruning_rates or {})
-    known = {layer.name for _, layer in leaf_layers(model) if prunable_kernels(layer)}
-    for argument, names in (("exclude", exclude), ("pruning_rates", set(rates))):
-        if names - known:
-            raise ValueError(
-                f"{argument}: the model has no prunable layer {', '.join(sorted(names - known))}; "
-                f"it has {', '.join(sorted(known))}."
-            )
-    if not known - exclude:
-        raise ValueError(f"{model.name} has no Dense or convolution layer left to prune.")
+    check_model(model)
+    search = find_kernels(model, kernels)
+    excluded, rates = set(exclude), dict(pruning_rates or {})
+    check_names("exclude", excluded, [kernel.name for kernel in search.kernels] + [*search.unknown])
+    check_names("pruning_rates", rates, [kernel.name for kernel in search.kernels])
+    search = search.without(excluded)
+    if not allow_unknown:
+        check_unknown(model, search, search.kernels)
+    check_something_is_left(model, search.kernels)
+    rate_of = {kernel.name: _own_rate(kernel.name, rates) for kernel in search.kernels}
+    if can_be_wrapped(model, search.kernels):
+        return wrapped_copy(model, {id(k.layer): rate_of[k.name] for k in search.kernels})
+    held = plain_copy(model) if is_graph(model) else model
+    with held.distribute_strategy.scope():
+        for name, variable in keras_variables(held).items():
+            if name in rate_of:
+                hold_mask(variable, rate_of[name])
+    return held
 
-    def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
-        copy = _copied(layer)
-        if prunable_kernels(layer) and layer.name not in exclude:
-            return MaskedLayer(copy, pruning_rate=rates.get(layer.name))
-        return copy
 
-    return _clone(model, wrap)
+def strip(model: Any) -> Any:
+    """Copies a prunable model without its masks: plain Keras layers with sparse weights.
 
-
-def strip(model: keras.Model) -> keras.Model:
-    """Copies a prunable model without the wrappers: plain Keras layers with sparse weights.
-
-    tfmot's `strip_pruning` does the same without copying the layers. One of several workers may
-    call it alone; normalization statistics are then the mean of that worker's replicas.
+    One of several workers may call it alone; normalization statistics are then the mean of that
+    worker's replicas.
 
     Args:
       model: a model made by `prunable`.
 
     Returns:
-      A model of the same kind that neither tf_lottery nor tfmot is needed to load.
+      A model of the same kind that neither tf_lottery nor tfmot is needed to load; a subclassed
+      model itself, as Keras cannot copy it, which is no longer prunable.
     """
     # Keras masks every step, but not the averages of weights that an optimizer with use_ema assigns
     # when training ends.
     set_mask(model, get_mask(model))
-    plain = tfmot.sparsity.keras.strip_pruning(model)
-    return _clone(plain, _copied)
+    if is_graph(model):
+        return plain_copy(model)
+    for variable in keras_variables(model).values():
+        release_mask(variable)
+    return model
 
 
-def leaf_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Layers of a model and of the models in it, with their paths; a wrapper has its layer's."""
-    for layer in model.layers:
-        name = unwrapped(layer).name
-        if isinstance(layer, keras.Model):
-            yield from leaf_layers(layer, f"{prefix}{name}/")
-        else:
-            yield prefix + name, layer
-
-
-def masked_layers(model: keras.Model) -> list[MaskedLayer]:
-    """The wrappers of a prunable model, in the order of the network."""
-    return [layer for _, layer in leaf_layers(model) if isinstance(layer, MaskedLayer)]
-
-
-def model_variables(model: keras.Model) -> dict[str, tf.Variable]:
-    """All weights of a model, masks excepted, by names such as "block/dense_1/kernel"."""
-    named: dict[str, tf.Variable] = {}
-    seen = set()
-    for path, layer in leaf_layers(model):
-        for variable in unwrapped(layer).weights:
-            if id(variable) in seen:
-                continue
-            seen.add(id(variable))
-            name = f"{path}/{variable.name.split('/')[-1].split(':')[0]}"
-            while name in named:
-                name += "_"
-            named[name] = variable
-    return named
-
-
-def masked_variables(model: keras.Model) -> dict[str, tuple[tf.Variable, tf.Variable]]:
-    """Weight and mask variable of every prunable weight, by the names of `model_variables`."""
-    masks = {
-        id(weight): mask for layer in masked_layers(model) for weight, mask, _ in layer.pruning_vars
-    }
+def masked_variables(model: Any) -> dict[str, tuple[tf.Variable, tf.Variable]]:
+    """Weight and mask variable of every weight that has a mask, by the names of the weights."""
     return {
-        name: (variable, masks[id(variable)])
-        for name, variable in model_variables(model).items()
-        if id(variable) in masks
+        name: (tensorflow_variable(variable), constraint.mask)
+        for name, variable, constraint in _constrained(model)
     }
 
 
-def get_mask(model: keras.Model) -> Mask:
+def own_pruning_rates(model: Any) -> dict[str, float | None]:
+    """Pruning rate of every weight that has a mask; None for those without one of their own."""
+    return {name: constraint.pruning_rate for name, _, constraint in _constrained(model)}
+
+
+def get_mask(model: Any) -> Mask:
     """The mask that a prunable model holds."""
     return Mask({name: mask.numpy() != 0 for name, (_, mask) in masked_variables(model).items()})
 
 
-def set_mask(model: keras.Model, mask: Mask) -> None:
+def set_mask(model: Any, mask: Mask) -> None:
     """Sets the masks of a prunable model and its pruned weights to 0.0.
 
     Raises:
@@ -147,76 +150,16 @@ def set_mask(model: keras.Model, mask: Mask) -> None:
         variable.assign(tf.cast(alive, variable.dtype))
 
 
-def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:
-    config = layer.get_config()
-    # Keras leaves this one argument out of the configuration.
-    if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
-        config["synchronized"] = True
-    return type(layer).from_config(config)
+def _own_rate(name: str, rates: Mapping[str, float]) -> float | None:
+    """The rate given for a weight; of several that fit, that of the longest name."""
+    fitting = [given for given in rates if goes_by(given, name)]
+    if not fitting:
+        return None
+    return IMPSchedule(rates[max(fitting, key=len)]).pruning_rate
 
 
-def _clone(
-    model: keras.Model, copy_layer: Callable[[keras.layers.Layer], keras.layers.Layer]
-) -> keras.Model:
-    copies: dict[int, tuple[keras.layers.Layer, keras.layers.Layer]] = {}
-
-    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if id(layer) not in copies:
-            nested = isinstance(layer, keras.Model)
-            new = (
-                keras.models.clone_model(layer, clone_function=copy)
-                if nested
-                else copy_layer(layer)
-            )
-            copies[id(layer)] = (layer, new)
-        return copies[id(layer)][1]
-
-    clone = keras.models.clone_model(model, clone_function=copy)
-    for layer, new in copies.values():
-        if not isinstance(layer, keras.Model):
-            new.set_weights(_weight_values(layer))
-    return clone
-
-
-def _weight_values(layer: keras.layers.Layer) -> list[np.ndarray]:
-    """What `layer.get_weights()` returns, by the replicas of this worker alone.
-
-    Normalization statistics differ among replicas; to average them over the replicas of all
-    workers, `get_weights` would wait until the other workers call it too.
-    """
-    if not any(isinstance(weight, tf.distribute.DistributedValues) for weight in layer.weights):
-        return layer.get_weights()
-    return [
-        np.mean(
-            [replica.numpy() for replica in weight.values],
-            axis=0,
-            dtype=weight.dtype.as_numpy_dtype,
-        )
-        if weight.synchronization == tf.VariableSynchronization.ON_READ
-        else weight.numpy()
-        for weight in unwrapped(layer).weights
-    ]
-
-
-def _check_model(model: keras.Model) -> None:
-    if not isinstance(model, keras.Model):
-        if type(model).__module__.split(".")[0] == "keras":
-            raise ValueError(
-                f"{model!r} is a Keras 3 model; the masks are held by wrappers for Keras 2. Build "
-                "it with `import tf_keras as keras`, which is installed with tf_lottery."
-            )
-        raise ValueError(f"{model!r} is not a tf_keras model.")
-    for nested in [model, *(layer for layer in model.submodules if isinstance(layer, keras.Model))]:
-        if not isinstance(nested, keras.Sequential) and not nested._is_graph_network:
-            raise ValueError(
-                f"{nested.name} ({type(nested).__name__}) is a subclassed model, whose layers "
-                "cannot be found and wrapped; write it as keras.Model(inputs, outputs) or "
-                "keras.Sequential."
-            )
-        if not nested.built:
-            raise ValueError(
-                f"{nested.name} is not built, so its weights do not exist yet; give its first "
-                "layer an input_shape, or call model.build(input_shape)."
-            )
-        if any(isinstance(layer, MaskedLayer) for layer in nested.layers):
-            raise ValueError(f"{nested.name} is prunable already.")
+def _constrained(model: Any) -> Iterator[tuple[str, Any, MaskConstraint]]:
+    for name, variable in keras_variables(model).items():
+        constraint = mask_constraint(variable)
+        if constraint is not None:
+            yield name, variable, constraint

@@ -1,15 +1,24 @@
 """The output units and filters of a network's layers."""
 
 from collections.abc import Iterable
+from typing import Any
 
-import tensorflow as tf
-import tf_keras as keras
+from tf_lottery.pruning.keras_versions import (
+    is_graph,
+    keras_class_names,
+    tensor_origin,
+    tensorflow_variable,
+)
+from tf_lottery.pruning.kernels import find_kernels, kernel_attributes
+from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.pruning.wrapper import unwrapped
 
-from tf_lottery.pruning.prunable import masked_layers, masked_variables
-from tf_lottery.pruning.wrapper import MaskedLayer, prunable_kernels, unwrapped
+_DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
+_TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+_OTHERS = ("Dense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D")
 
 
-def unit_axes(model: keras.Model) -> dict[str, tuple[int, ...]]:
+def unit_axes(model: Any) -> dict[str, tuple[int, ...]]:
     """Axes of every prunable weight that index the units or filters it computes.
 
     Args:
@@ -17,19 +26,17 @@ def unit_axes(model: keras.Model) -> dict[str, tuple[int, ...]]:
 
     Returns:
       Weight name to axes, counted from the last: `[..., in, out]` has (-1,), `[..., out, in]` of a
-      transposed convolution (-2,), and `[..., in, multiplier]` of a depthwise one (-2, -1).
+      transposed convolution (-2,), and `[..., in, multiplier]` of a depthwise one (-2, -1). None
+      for weights of other layers, such as recurrent ones, whose columns are not units.
     """
     axes = {
-        id(weight): _kernel_unit_axes(layer.layer, attribute)
-        for layer in masked_layers(model)
-        for attribute, (weight, _, _) in zip(
-            prunable_kernels(layer.layer), layer.pruning_vars, strict=True
-        )
+        kernel.name: _kernel_unit_axes(kernel.layer, kernel.name)
+        for kernel in find_kernels(model).kernels
     }
-    return {name: axes[id(weight)] for name, (weight, _) in masked_variables(model).items()}
+    return {name: axes.get(name, ()) for name in masked_variables(model)}
 
 
-def output_kernels(model: keras.Model) -> set[str]:
+def output_kernels(model: Any) -> set[str]:
     """Names of the prunable weights whose units are outputs of the model.
 
     They are found by going back from the outputs to the nearest Dense or convolution layers. A
@@ -38,24 +45,33 @@ def output_kernels(model: keras.Model) -> set[str]:
 
     Args:
       model: a model made by `prunable`.
+
+    Raises:
+      ValueError: if it is a subclassed model, where the way back is not known.
     """
+    if not is_graph(model):
+        raise ValueError(
+            f"structure='units': {model.name} is a subclassed model, of which it is not known "
+            "which units are its outputs; use 'weights', or write it as keras.Model(inputs, "
+            "outputs)."
+        )
     layers, _ = _output_layers(model.outputs)
-    last = {id(layer.pruning_vars[-1][0]) for layer in layers if isinstance(layer, MaskedLayer)}
+    last = {
+        id(tensorflow_variable(getattr(layer, kernel_attributes(layer)[-1]))) for layer in layers
+    }
     return {name for name, (weight, _) in masked_variables(model).items() if id(weight) in last}
 
 
-def _kernel_unit_axes(layer: keras.layers.Layer, attribute: str) -> tuple[int, ...]:
-    if attribute == "depthwise_kernel":
+def _kernel_unit_axes(layer: Any, weight: str) -> tuple[int, ...]:
+    kinds = set(keras_class_names(layer))
+    if weight.endswith("/depthwise_kernel") or kinds & {*_DEPTHWISE}:
         return (-2, -1)
-    transposed = (
-        keras.layers.Conv1DTranspose,
-        keras.layers.Conv2DTranspose,
-        keras.layers.Conv3DTranspose,
-    )
-    return (-2,) if isinstance(layer, transposed) else (-1,)
+    if kinds & {*_TRANSPOSED}:
+        return (-2,)
+    return (-1,) if kinds & {*_OTHERS} else ()
 
 
-def _output_layers(outputs: Iterable[tf.Tensor]) -> tuple[list[keras.layers.Layer], bool]:
+def _output_layers(outputs: Iterable[Any]) -> tuple[list[Any], bool]:
     """Layers whose units are the symbolic `outputs`, and whether an input may be one of them."""
     found, passes_input = [], False
     pending, seen = list(outputs), set()
@@ -64,16 +80,15 @@ def _output_layers(outputs: Iterable[tf.Tensor]) -> tuple[list[keras.layers.Laye
         if id(tensor) in seen:
             continue
         seen.add(id(tensor))
-        layer, node_index, tensor_index = tensor._keras_history
-        node = layer.inbound_nodes[node_index]
-        passes = True
-        if isinstance(layer, keras.Model):
-            nested, passes = _output_layers([layer.outputs[tensor_index]])
+        origin = tensor_origin(tensor)
+        layer, passes = unwrapped(origin.layer), True
+        if is_graph(layer):
+            nested, passes = _output_layers([layer.outputs[origin.output]])
             found += nested
-        elif kernels := prunable_kernels(unwrapped(layer)):
+        elif kernel_attributes(layer):
             found.append(layer)
-            passes = list(kernels) == ["depthwise_kernel"]
+            passes = bool({*keras_class_names(layer)} & {*_DEPTHWISE})
         if passes:
-            pending += node.keras_inputs
-            passes_input |= node.is_input
+            pending += origin.inputs
+            passes_input |= origin.is_input
     return found, passes_input

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import tensorflow as tf
 import tf_keras as keras
 from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
     PruneLowMagnitude,
 )
 
+from tf_lottery.pruning.mask_constraint import MaskConstraint
 from tf_lottery.pruning.schedule import IMPSchedule
 
 DEFAULT_PRUNING_RATE = 0.2
@@ -41,8 +41,8 @@ _PRUNABLE_KERNELS: tuple[tuple[type, dict[str, str]], ...] = (
 )
 
 
-def prunable_kernels(layer: keras.layers.Layer) -> dict[str, str]:
-    """Attributes of a layer's prunable kernels and of their constraints; empty if it has none."""
+def wrappable_kernels(layer: keras.layers.Layer) -> dict[str, str]:
+    """Attributes of the kernels and their constraints of a layer that `MaskedLayer` can wrap."""
     for classes, kernels in _PRUNABLE_KERNELS:
         if isinstance(layer, classes):
             return kernels
@@ -52,29 +52,6 @@ def prunable_kernels(layer: keras.layers.Layer) -> dict[str, str]:
 def unwrapped(layer: keras.layers.Layer) -> keras.layers.Layer:
     """The layer that a `MaskedLayer` wraps; other layers as they are."""
     return layer.layer if isinstance(layer, MaskedLayer) else layer
-
-
-class MaskConstraint(keras.constraints.Constraint):
-    """Sets pruned weights to zero after every optimizer step.
-
-    It has to be on the variable when that is created: a constraint set later is ignored by
-    MirroredStrategy. The mask, made after the variable, is therefore bound afterwards.
-    """
-
-    def __init__(self, original: keras.constraints.Constraint | None):
-        """Wraps the constraint that the layer had, which gets to see masked weights."""
-        self.original = original
-        self.mask = None
-
-    def __call__(self, weight: tf.Tensor) -> tf.Tensor:
-        weight = self._masked(weight)
-        return weight if self.original is None else self._masked(self.original(weight))
-
-    def _masked(self, weight: tf.Tensor) -> tf.Tensor:
-        if self.mask is None:
-            return weight
-        # Not a product: that would leave -0.0, and NaN where a pruned weight overflowed.
-        return tf.where(tf.not_equal(self.mask, 0), weight, tf.zeros([], weight.dtype))
 
 
 @keras.utils.register_keras_serializable(package="tf_lottery")
@@ -104,7 +81,7 @@ class MaskedLayer(PruneLowMagnitude):
         Raises:
           ValueError: if the layer has no prunable kernel, or is built already.
         """
-        kernels = prunable_kernels(layer)
+        kernels = wrappable_kernels(layer)
         if not kernels:
             raise ValueError(f"{layer.name}: {type(layer).__name__} has no prunable kernel.")
         if layer.built:
@@ -122,7 +99,7 @@ class MaskedLayer(PruneLowMagnitude):
         self.supports_masking = layer.supports_masking
 
     def build(self, input_shape):
-        kernels = prunable_kernels(self.layer)
+        kernels = wrappable_kernels(self.layer)
         constraints = {}
         for attribute in kernels.values():
             constraints[attribute] = MaskConstraint(getattr(self.layer, attribute))
@@ -130,6 +107,7 @@ class MaskedLayer(PruneLowMagnitude):
         super().build(input_shape)
         for attribute, (_, mask, _) in zip(kernels.values(), self.pruning_vars, strict=True):
             constraints[attribute].mask = mask
+            constraints[attribute].pruning_rate = self.pruning_rate
             # The variable keeps the constraint; the layer's config stays the user's, so that the
             # stripped layer can be saved and loaded without this package.
             setattr(self.layer, attribute, constraints[attribute].original)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.pruning.keras_versions import keras_of
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
 _EXAMPLES = 1000
@@ -16,7 +17,7 @@ Batch = tuple[Any, Any]
 
 
 def build_fit_evidence(
-    model: keras.Model,
+    model: Any,
     read_batches: Callable[[], Iterable[Batch]],
     read_rewind_weights: Callable[[], Mapping[str, np.ndarray]],
     seed: int,
@@ -71,18 +72,19 @@ def scoring_batches(x: Any, y: Any, fit_arguments: Mapping[str, Any]) -> Iterato
         yield tf.nest.map_structure(lambda array, part=part: np.asarray(array)[part], (x, y))
 
 
-def no_batches(score: Any) -> Iterable[Batch]:
+def no_batches(score: Any, where: str = "a callback does not see") -> Iterable[Batch]:
     """In place of `scoring_batches` where the data are not at hand.
 
     Args:
       score: what wants them.
+      where: why they are not.
 
     Raises:
       ValueError: always.
     """
     raise ValueError(
-        f"score={score}: it takes gradients of the loss of training examples, which a callback "
-        "does not see; use tf_lottery.IterativeMagnitudePruning or another score."
+        f"score={score}: it takes gradients of the loss of training examples, which {where}; use "
+        "tf_lottery.IterativeMagnitudePruning.fit or another score."
     )
 
 
@@ -101,7 +103,7 @@ def _first_batches(dataset: tf.data.Dataset) -> Iterator[Batch]:
             return
 
 
-def _loss(model: keras.Model, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+def _loss(model: Any, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     """The compiled loss, with labels of the rank and type that Keras makes them."""
     if not (isinstance(model.loss, str) or callable(model.loss)):
         raise ValueError(
@@ -112,4 +114,4 @@ def _loss(model: keras.Model, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tenso
         labels = labels[:, tf.newaxis]
     if labels.dtype.is_floating:
         labels = tf.cast(labels, outputs.dtype)
-    return keras.losses.get(model.loss)(labels, outputs)
+    return keras_of(model).losses.get(model.loss)(labels, outputs)

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 import tensorflow as tf
-import tf_keras as keras
 
+from tf_lottery.pruning.keras_versions import is_keras_3
 from tf_lottery.steps import parse_steps
 
 
@@ -30,8 +30,10 @@ def infer_steps_per_epoch(x: Any, fit_arguments: dict[str, Any]) -> int | None:
     return len(x) if hasattr(x, "__len__") else None
 
 
-def steps_per_execution(model: keras.Model) -> int:
+def steps_per_execution(model: Any) -> int:
     """Iterations that a compiled model runs between two calls of its callbacks."""
+    if is_keras_3(model):
+        return int(model.steps_per_execution)
     variable = model._steps_per_execution
     return 1 if variable is None else int(variable.numpy())
 

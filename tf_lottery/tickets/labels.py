@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-import tf_keras as keras
+
+from tf_lottery.pruning.keras_versions import is_graph
 
 
-def check_labels(model: keras.Model, y: Any) -> None:
+def check_labels(model: Any, y: Any) -> None:
     """Checks class numbers that are given to `fit` as an array.
 
     Args:
@@ -16,6 +17,8 @@ def check_labels(model: keras.Model, y: Any) -> None:
     Raises:
       ValueError: if a class number is not one of the model's outputs.
     """
+    if not is_graph(model) or len(model.outputs) != 1:
+        return
     loss = getattr(model.loss, "name", getattr(model.loss, "__name__", model.loss))
     if loss != "sparse_categorical_crossentropy" or not hasattr(y, "dtype"):
         return

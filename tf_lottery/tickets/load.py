@@ -6,8 +6,9 @@ from typing import Any, Literal
 import tf_keras as keras
 
 from tf_lottery.models import build_model
-from tf_lottery.pruning.prunable import leaf_layers, prunable
-from tf_lottery.pruning.wrapper import prunable_kernels
+from tf_lottery.pruning.kernels import kernel_attributes
+from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.pruning.prunable import prunable
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.run_journal import RunJournal
@@ -40,7 +41,7 @@ def build_prunable_model(
         dtype_policy=dtype_policy,
     )
     rates = {}
-    kernel_layers = [layer for _, layer in leaf_layers(model) if prunable_kernels(layer)]
+    kernel_layers = [layer for _, layer in leaf_layers(model) if kernel_attributes(layer)]
     for layer in kernel_layers:
         if not isinstance(layer, keras.layers.Dense):
             rates[layer.name] = identity["conv_pruning_rate"]

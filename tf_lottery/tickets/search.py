@@ -2,19 +2,22 @@
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import tf_keras as keras
 
-from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
+from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.planning import pruning_plan
-from tf_lottery.pruning.pruner import PlannedPruner
-from tf_lottery.pruning.scores import Score, find_method
+from tf_lottery.pruning.scores import Score
 from tf_lottery.tickets.callbacks import LevelWatch
-from tf_lottery.tickets.fit_evidence import build_fit_evidence, scoring_batches
+from tf_lottery.tickets.fit_evidence import (
+    build_fit_evidence,
+    no_batches,
+    scoring_batches,
+)
 from tf_lottery.tickets.fit_length import (
     infer_steps_per_epoch,
     resolve_rewind_step,
@@ -24,12 +27,12 @@ from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.tickets.own_loop import TrainingSteps, check_pruned_weights
+from tf_lottery.tickets.search_pruner import search_pruner
 from tf_lottery.tickets.variants import PruneFrom, Variant
 from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
-
-# That to which the rates of layers of their own are in proportion, where the rate is chosen.
-_NOMINAL_RATE = 0.2
+from tf_lottery.training.saliency import NetworkEvidence
 
 Callbacks = Sequence[keras.callbacks.Callback]
 
@@ -50,7 +53,7 @@ class IterativeMagnitudePruning:
 
     def __init__(
         self,
-        model: keras.Model,
+        model: Any,
         levels: int,
         pruning_rate: float | Sequence[float] | AdaptiveRate | Literal["auto"] = 0.2,
         rewind_step: str | int = "0it",
@@ -60,11 +63,13 @@ class IterativeMagnitudePruning:
         *,
         structure: str = "weights",
         prune_from: PruneFrom = "previous_level",
+        optimizer: Any = None,
     ):
         """Plans the search.
 
         Args:
-          model: a model made by `prunable` and compiled, with the initial weights.
+          model: a model made by `prunable`, of either Keras, with the initial weights; compiled, or
+            with an optimizer.
           levels: number of prunings.
           pruning_rate: fraction of the remaining weights removed at each level, where a layer has
             no rate of its own; or those of level 1, 2, ..., of which the last holds for all that
@@ -81,43 +86,33 @@ class IterativeMagnitudePruning:
             of every four weights in a row, once.
           prune_from: the network that is pruned: "previous_level" (iterative), "dense" (one-shot),
             or that of the "rewind_step" (before training).
+          optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
+            is compiled with.
 
         Raises:
-          ValueError: if the model is not prunable or not compiled, if it is pruned already, if
+          ValueError: if the model is not prunable or has no optimizer, if it is pruned already, if
             there is no such score, or if no weight would remain.
         """
         if levels < 0:
             raise ValueError(f"levels={levels}: use 0 (only the dense network) or more.")
-        self._variant, method = Variant(prune_from), find_method(score, "score")
-        rate = AdaptiveRate() if pruning_rate == "auto" else pruning_rate
-        if isinstance(rate, AdaptiveRate):
-            for argument, value, right in (
-                ("structure", structure, "weights"),
-                ("prune_from", prune_from, "previous_level"),
-            ):
-                if value != right:
-                    raise ValueError(
-                        f"{argument}={value!r} does not go with an adaptive pruning rate; use "
-                        f"{right!r}."
-                    )
-            plan = pruning_plan(model, _NOMINAL_RATE, scope)
-            if rate.density is not None:
-                plan.ending_at(rate.density)
-            self._pruner = AdaptivePruner(method, plan, rate)
-        else:
-            plan = pruning_plan(model, rate, scope, structure)
-            plan.check(levels)
-            self._pruner = PlannedPruner(method, plan)
-        if getattr(model, "optimizer", None) is None:
-            raise ValueError("the model is not compiled; call model.compile(...) first.")
+        self._variant = Variant(prune_from)
+        self._pruner = search_pruner(
+            model, levels, pruning_rate, scope, score, structure, prune_from
+        )
+        optimizer = optimizer or getattr(model, "optimizer", None)
+        if optimizer is None:
+            raise ValueError(
+                "the model is not compiled; call model.compile(...) first, or give the optimizer "
+                "of your own loop."
+            )
         with model.distribute_strategy.scope():
-            self._network = Network(model, model.optimizer)
+            self._network = Network(model, optimizer)
         if self._network.mask.density < 1:
             raise ValueError(
                 f"the model is pruned already ({self._network.mask}); start from a dense one."
             )
         self._levels = levels
-        self._seed = random.getrandbits(64)
+        self._seed, self._score = random.getrandbits(64), score
         self._rewind_step, self._rewind_optimizer = rewind_step, rewind_optimizer
         self._journal = MemoryJournal()
         self._initial_state: NetworkState | None = None
@@ -171,15 +166,11 @@ class IterativeMagnitudePruning:
             lambda: journal.rewind_state().weights,
             self._seed,
         )
-        if not journal.is_complete(0):
-            self._begin()
-            self._pruner.check(self._network.weights(), self._network.mask, evidence(0))
 
         def train(level: int) -> dict[str, float]:
             nonlocal steps_per_epoch
             if fit_arguments.get("verbose", "auto"):
-                density = self._network.mask.density
-                print(f"Level {level} of {self._levels}, density {density:.1%}", flush=True)
+                self._announce(level)
             first = rewind_step if level else 0
             watch = LevelWatch(
                 first,
@@ -197,19 +188,69 @@ class IterativeMagnitudePruning:
             )
             steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
             self._steps_per_epoch = steps_per_epoch
-            return self._record(level, result.history)
+            return self._record(level, {name: each[-1] for name, each in result.history.items()})
 
-        iterative_magnitude_pruning(
-            self._network,
-            self._pruner,
-            self._levels,
-            train,
-            journal,
-            evidence=evidence,
-            variant=self._variant,
-            rewind_optimizer=self._rewind_optimizer,
+        return self._search(train, evidence)
+
+    def run(
+        self,
+        train: Callable[[TrainingSteps], Mapping[str, float] | None],
+        *,
+        iterations: int,
+        verbose: bool = True,
+    ) -> SearchHistory:
+        """Does the same as `fit` with a training loop of yours.
+
+        ```python
+        def train(steps):
+            for step in steps:
+                train_on(next(batches))
+            return {"accuracy": evaluate(model)}
+
+        history = search.run(train, iterations=10_000)
+        ```
+
+        Args:
+          train: trains the model with the optimizer, one iteration for each of the steps, which
+            are the iterations from the rewind step (at level 0 from 0) to the end; returns what is
+            to be recorded.
+          iterations: at which training ends.
+          verbose: print a line per level.
+
+        Returns:
+          The history; the model holds the last level's ticket, trained.
+
+        Raises:
+          ValueError: if the rewind step is not before the end, the score needs data, the loop did
+            not do all steps, or it changed pruned weights.
+          TrainingDivergedError: if it returned a loss that is not finite; earlier levels are kept.
+        """
+        rewind_step = resolve_rewind_step(
+            self._rewind_step, epochs=1, steps_per_epoch=iterations, steps_per_execution=1
         )
-        return self.history
+        model, journal = self._network.model, self._journal
+        evidence = build_fit_evidence(
+            model,
+            partial(no_batches, self._score, "a loop of yours does not show"),
+            lambda: journal.rewind_state().weights,
+            self._seed,
+        )
+
+        def train_level(level: int) -> dict[str, float]:
+            if verbose:
+                self._announce(level)
+            steps = TrainingSteps(
+                rewind_step if level else 0,
+                iterations,
+                save_at=None if level else rewind_step,
+                save=lambda step: journal.save_rewind_state(self._state_at(step)),
+            )
+            metrics = train(steps) or {}
+            steps.check_end()
+            check_pruned_weights(model, level)
+            return self._record(level, metrics)
+
+        return self._search(train_level, evidence)
 
     def restore(self, level: int, weights: Literal["trained", "rewind"] = "trained") -> keras.Model:
         """Puts a level's ticket back into the model.
@@ -241,6 +282,30 @@ class IterativeMagnitudePruning:
             raise ValueError(f"level={level} is not finished.")
         return self._journal.load(level)[1]
 
+    def _search(
+        self,
+        train: Callable[[int], dict[str, float]],
+        evidence: Callable[[int], NetworkEvidence],
+    ) -> SearchHistory:
+        if not self._journal.is_complete(0):
+            self._begin()
+            self._pruner.check(self._network.weights(), self._network.mask, evidence(0))
+        iterative_magnitude_pruning(
+            self._network,
+            self._pruner,
+            self._levels,
+            train,
+            self._journal,
+            evidence=evidence,
+            variant=self._variant,
+            rewind_optimizer=self._rewind_optimizer,
+        )
+        return self.history
+
+    def _announce(self, level: int) -> None:
+        density = self._network.mask.density
+        print(f"Level {level} of {self._levels}, density {density:.1%}", flush=True)
+
     def _begin(self) -> None:
         """Starts level 0 from the initial weights, also when it was interrupted before."""
         if self._initial_state is None:
@@ -250,9 +315,9 @@ class IterativeMagnitudePruning:
     def _state_at(self, step: int) -> NetworkState:
         return replace(self._network.state(), step=step)
 
-    def _record(self, level: int, history: dict[str, list[float]]) -> dict[str, float]:
-        metrics = {name: float(values[-1]) for name, values in history.items()}
-        if not math.isfinite(metrics["loss"]):
+    def _record(self, level: int, values: Mapping[str, float]) -> dict[str, float]:
+        metrics = {name: float(value) for name, value in values.items()}
+        if not math.isfinite(metrics.get("loss", 0.0)):
             raise TrainingDivergedError(f"level {level}: the loss is {metrics['loss']}")
         mask = self._network.mask
         result = LevelResult(level, mask.density, mask.remaining, metrics)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.prunable import leaf_layers
-from tf_lottery.pruning.wrapper import prunable_kernels, unwrapped
+from tf_lottery.pruning.kernels import kernel_attributes
+from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.pruning.wrapper import unwrapped
 
 _DEVICE_BYTES = 2 * 2**30
 
@@ -63,7 +64,7 @@ def choose_execution(
     single = strategy.num_replicas_in_sync == 1
     # Every prunable layer but Dense is a convolution.
     convolutional = any(
-        prunable_kernels(unwrapped(layer)) and not isinstance(unwrapped(layer), keras.layers.Dense)
+        kernel_attributes(unwrapped(layer)) and not isinstance(unwrapped(layer), keras.layers.Dense)
         for _, layer in leaf_layers(model)
     )
     automatic = single and not (on_cpu and convolutional)

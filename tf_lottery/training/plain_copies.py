@@ -2,42 +2,42 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
-import tf_keras as keras
 
-from tf_lottery.pruning.prunable import leaf_layers, model_variables
+from tf_lottery.pruning.copies import clone_with, copied_layer
+from tf_lottery.pruning.keras_versions import (
+    is_graph,
+    is_of_keras,
+    keras_class_names,
+    keras_of,
+    tensorflow_variable,
+)
+from tf_lottery.pruning.layers import leaf_layers, model_variables, sublayers
 from tf_lottery.pruning.wrapper import unwrapped
 
 _T = TypeVar("_T")
 
-_BATCH_NORMALIZATIONS = (
-    keras.layers.BatchNormalization,
-    keras.layers.experimental.SyncBatchNormalization,
-)
-_PREPROCESSING = (keras.layers.Normalization, keras.layers.Rescaling)
-_ACTIVATIONS = (
-    keras.layers.ELU,
-    keras.layers.LeakyReLU,
-    keras.layers.PReLU,
-    keras.layers.ReLU,
-    keras.layers.Softmax,
-    keras.layers.ThresholdedReLU,
-)
-
-
-class _BatchStatistics(keras.layers.BatchNormalization):
-    """Normalizes with the statistics of the batch in inference too."""
-
-    def call(self, inputs, training=None, mask=None):
-        return super().call(inputs, training=True, mask=mask)
+_BATCH_NORMALIZATIONS = {"BatchNormalization", "SyncBatchNormalization"}
+_NOT_IN_THE_FLOW = {
+    "Normalization",
+    "Rescaling",
+    "ELU",
+    "LeakyReLU",
+    "PReLU",
+    "ReLU",
+    "Softmax",
+    "ThresholdedReLU",
+}
 
 
 class PlainCopy:
     """A copy of a network on one device, whose weights are set by name."""
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: Any):
         """Takes the copied model."""
         self.model = model
         self.variables = model_variables(model)
@@ -48,20 +48,20 @@ class PlainCopy:
             variable.assign(weights[name].astype(variable.dtype.as_numpy_dtype))
         for _, layer in leaf_layers(self.model):
             # Keras computes with constants that it derives from the weights of this layer.
-            if isinstance(layer, keras.layers.Normalization):
+            if "Normalization" in keras_class_names(layer):
                 layer.finalize_state()
 
 
 class FlowCopy(PlainCopy):
     """A linear copy that passes on what is positive: its weights are absolute values."""
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: Any):
         """Takes the copied model."""
         super().__init__(model)
         self._means = {
-            id(layer.moving_mean)
+            id(tensorflow_variable(layer.moving_mean))
             for _, layer in leaf_layers(model)
-            if isinstance(layer, _BATCH_NORMALIZATIONS)
+            if is_batch_normalization(layer)
         }
 
     def set_weights(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -74,28 +74,35 @@ class FlowCopy(PlainCopy):
         )
 
 
-def copy_for_gradients(model: keras.Model) -> PlainCopy:
+def copy_for_gradients(model: Any) -> PlainCopy:
     """Copies a network as it is in training, but without noise.
 
     Batches are normalized by their own statistics, dropout is left out, and everything is computed
-    in the dtype of the weights, also where the network computes in another one.
+    in the dtype of the weights, also where the network computes in another one. Within layers that
+    hold other layers, normalizations use their moving statistics.
 
     Args:
       model: a model made by `prunable`.
 
     Returns:
       The copy, to be called with `training=False`.
+
+    Raises:
+      ValueError: if it is a subclassed model.
     """
 
-    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
+    def copy(layer: Any) -> Any:
+        layer = unwrapped(layer)
         # A normalization that is frozen uses its statistics in training too.
-        by_batch = isinstance(layer, _BATCH_NORMALIZATIONS) and layer.trainable
-        return _rebuilt(layer, layer.variable_dtype, _BatchStatistics if by_batch else type(layer))
+        by_batch = is_batch_normalization(layer) and layer.trainable
+        kind = _batch_statistics(keras_of(layer)) if by_batch else type(layer)
+        return _rebuilt(layer, layer.variable_dtype, kind)
 
-    return undistributed(lambda: PlainCopy(_copied(model, copy)))
+    _check_graph(model, "derivatives of the loss")
+    return undistributed(lambda: PlainCopy(clone_with(model, copy)))
 
 
-def copy_for_flow(model: keras.Model) -> FlowCopy:
+def copy_for_flow(model: Any) -> FlowCopy:
     """Copies a network as SynFlow sees it (arXiv 2006.05467, section 6), in float64.
 
     There are no activations, which pass on positive numbers if they are rectifiers, and no
@@ -107,15 +114,32 @@ def copy_for_flow(model: keras.Model) -> FlowCopy:
 
     Returns:
       The copy, to be called with `training=False`.
+
+    Raises:
+      ValueError: if it is a subclassed model, or has layers that hold others, as recurrent and
+        attention layers do: there is no linear copy of them.
     """
 
-    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if isinstance(layer, _PREPROCESSING + _ACTIVATIONS):
-            return keras.layers.Activation("linear", name=layer.name, dtype="float64")
+    def copy(layer: Any) -> Any:
+        layer = unwrapped(layer)
+        if not is_of_keras(layer) or any(held.weights for _, held in sublayers(layer)):
+            raise ValueError(
+                f"score 'synflow' is for networks of dense layers, convolutions and batch "
+                f"normalizations; {layer.name} is a {type(layer).__name__}."
+            )
+        if {*keras_class_names(layer)} & _NOT_IN_THE_FLOW:
+            kind = keras_of(layer).layers.Activation
+            return kind("linear", name=layer.name, dtype="float64")
         changes = {"activation": "linear"} if "activation" in layer.get_config() else {}
         return _rebuilt(layer, "float64", type(layer), **changes)
 
-    return undistributed(lambda: FlowCopy(_copied(model, copy)))
+    _check_graph(model, "the synaptic flow")
+    return undistributed(lambda: FlowCopy(clone_with(model, copy)))
+
+
+def is_batch_normalization(layer: Any) -> bool:
+    """Whether a layer of either Keras normalizes batches."""
+    return bool({*keras_class_names(layer)} & _BATCH_NORMALIZATIONS)
 
 
 def undistributed(function: Callable[[], _T]) -> _T:
@@ -124,29 +148,27 @@ def undistributed(function: Callable[[], _T]) -> _T:
         return thread.submit(function).result()
 
 
-def _rebuilt(
-    layer: keras.layers.Layer, dtype: str, kind: type[keras.layers.Layer], **changes: Any
-) -> keras.layers.Layer:
-    config = layer.get_config() | {"dtype": dtype} | changes
+def _rebuilt(layer: Any, dtype: str, kind: type, **changes: Any) -> Any:
     # Not to draw from the random numbers of the user's training.
-    zeros = {key: "zeros" for key in config if key.endswith("_initializer")}
-    return kind.from_config(config | zeros)
+    zeros = {key: "zeros" for key in layer.get_config() if key.endswith("_initializer")}
+    return copied_layer(layer, kind, dtype=dtype, **zeros, **changes)
 
 
-def _copied(
-    model: keras.Model, copy_layer: Callable[[keras.layers.Layer], keras.layers.Layer]
-) -> keras.Model:
-    copies: dict[int, keras.layers.Layer] = {}
+@cache
+def _batch_statistics(keras: ModuleType) -> type:
+    class BatchStatistics(keras.layers.BatchNormalization):
+        """Normalizes with the statistics of the batch in inference too."""
 
-    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        inner = unwrapped(layer)
-        if id(inner) not in copies:
-            nested = isinstance(inner, keras.Model)
-            copies[id(inner)] = (
-                keras.models.clone_model(inner, clone_function=copy)
-                if nested
-                else copy_layer(inner)
-            )
-        return copies[id(inner)]
+        def call(self, inputs, training=None, mask=None):
+            return super().call(inputs, training=True, mask=mask)
 
-    return keras.models.clone_model(model, clone_function=copy)
+    return BatchStatistics
+
+
+def _check_graph(model: Any, what: str) -> None:
+    if not is_graph(model):
+        raise ValueError(
+            f"{what} are taken on a copy of the network, but Keras cannot copy {model.name}, a "
+            "subclassed model; use a score of weights alone, such as 'magnitude', or write it as "
+            "keras.Model(inputs, outputs)."
+        )

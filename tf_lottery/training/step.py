@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.prunable import leaf_layers, masked_variables
-from tf_lottery.pruning.wrapper import prunable_kernels, unwrapped
+from tf_lottery.pruning.kernels import kernel_attributes
+from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.pruning.wrapper import unwrapped
 from tf_lottery.training.network import Network
 from tf_lottery.training.tally import Tally
 
@@ -122,5 +124,5 @@ def all_kernels(model: keras.Model) -> list[tf.Variable]:
     kernels = []
     for _, layer in leaf_layers(model):
         inner = unwrapped(layer)
-        kernels += [getattr(inner, name) for name in prunable_kernels(inner)]
+        kernels += [getattr(inner, name) for name in kernel_attributes(inner)]
     return kernels

@@ -6,7 +6,7 @@ import tf_keras as keras
 
 from tf_lottery.exporting.formats.export_format import ExportFormat
 from tf_lottery.exporting.network import ExportedNetwork
-from tf_lottery.pruning.prunable import leaf_layers
+from tf_lottery.pruning.layers import leaf_layers
 
 
 class KerasArchive(ExportFormat):

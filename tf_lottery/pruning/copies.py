@@ -1,0 +1,138 @@
+"""Copies Sequential and functional models, with wrappers that hold masks or without."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_lottery.pruning.keras_versions import is_graph, is_keras_3, is_layer, keras_of
+from tf_lottery.pruning.wrapper import MaskedLayer, unwrapped
+
+Layer = keras.layers.Layer
+
+
+def plain_copy(model: Any) -> Any:
+    """Copies a model without wrappers, and without the masks that constraints hold.
+
+    Args:
+      model: a built Sequential or functional model of either Keras.
+
+    Raises:
+      ValueError: if a layer in it has no configuration to copy it by.
+    """
+    copies: dict[int, tuple[Layer, Layer]] = {}
+    clone = clone_with(model, lambda layer: copied_layer(unwrapped(layer)), copies)
+    _copy_weights(copies)
+    return clone
+
+
+def wrapped_copy(model: keras.Model, pruning_rates: Mapping[int, float | None]) -> keras.Model:
+    """Copies a model with some of its layers in wrappers that hold masks of ones.
+
+    Args:
+      model: a built Sequential or functional tf_keras model.
+      pruning_rates: id of every layer to wrap, to its own pruning rate.
+
+    Raises:
+      ValueError: if a layer in it has no configuration to copy it by.
+    """
+
+    def copy(layer: Layer) -> Layer:
+        copy = copied_layer(layer)
+        if id(layer) not in pruning_rates:
+            return copy
+        return MaskedLayer(copy, pruning_rate=pruning_rates[id(layer)])
+
+    copies: dict[int, tuple[Layer, Layer]] = {}
+    clone = clone_with(model, copy, copies)
+    _copy_weights(copies)
+    return clone
+
+
+def clone_with(
+    model: Any,
+    copy_layer: Callable[[Any], Any],
+    copies: dict[int, tuple[Any, Any]] | None = None,
+) -> Any:
+    """Copies the graph of a model and of the graphs in it, with other layers and fresh weights.
+
+    Args:
+      model: a built Sequential or functional model of either Keras.
+      copy_layer: makes the layer for the place of a layer; it is called once for each.
+      copies: takes id of a layer to the layer and its copy, graphs excepted.
+    """
+    copies = {} if copies is None else copies
+    models: dict[int, Any] = {}
+    clone_model = keras_of(model).models.clone_model
+
+    def copy(layer: Any) -> Any:
+        if is_graph(layer):
+            if id(layer) not in models:
+                models[id(layer)] = clone_model(layer, clone_function=copy)
+            return models[id(layer)]
+        if id(layer) not in copies:
+            copies[id(layer)] = (layer, copy_layer(layer))
+        return copies[id(layer)][1]
+
+    return clone_model(model, clone_function=copy)
+
+
+def copied_layer(layer: Any, kind: type | None = None, **changes: Any) -> Any:
+    """A new layer of the same name and configuration, without weights yet.
+
+    Args:
+      layer: a layer, or a subclassed model.
+      kind: class of the new layer; by default the same.
+      **changes: of the configuration.
+
+    Raises:
+      ValueError: if the layer has no configuration that makes a layer.
+    """
+    try:
+        config = layer.get_config() | changes
+        # Keras 2 leaves this one argument out of the configuration.
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
+            config["synchronized"] = True
+        copy = (kind or type(layer)).from_config(config)
+    except Exception as error:  # Any: it is the user's class that fails.
+        raise ValueError(
+            f"{layer.name} ({type(layer).__name__}) cannot be copied: {_first_line(error)}. Give "
+            "its class a get_config that returns the arguments of its constructor."
+        ) from error
+    if copy.name != layer.name:
+        # The configuration of a subclassed model lacks the name, by which weights are known.
+        setattr(copy, "name" if is_keras_3(layer) else "_name", layer.name)
+    return copy
+
+
+def _copy_weights(copies: Mapping[int, tuple[Layer, Layer]]) -> None:
+    for layer, copy in copies.values():
+        # Graphs of Keras 3 also hold operations, which have no weights.
+        if is_layer(layer):
+            unwrapped(copy).set_weights(_weight_values(unwrapped(layer)))
+
+
+def _weight_values(layer: Layer) -> list[np.ndarray]:
+    """What `layer.get_weights()` returns, by the replicas of this worker alone.
+
+    Normalization statistics differ among replicas; to average them over the replicas of all
+    workers, `get_weights` would wait until the other workers call it too.
+    """
+    if not any(isinstance(weight, tf.distribute.DistributedValues) for weight in layer.weights):
+        return layer.get_weights()
+    return [
+        np.mean(
+            [replica.numpy() for replica in weight.values],
+            axis=0,
+            dtype=weight.dtype.as_numpy_dtype,
+        )
+        if weight.synchronization == tf.VariableSynchronization.ON_READ
+        else weight.numpy()
+        for weight in layer.weights
+    ]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")

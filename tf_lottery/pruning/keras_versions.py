@@ -1,0 +1,94 @@
+"""Keras 2, which is tf_keras, and Keras 3: to which of them a model or layer belongs."""
+
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+
+def keras_of(thing: Any) -> ModuleType:
+    """The Keras of a model or layer; that it is one of either is what `is_layer` says."""
+    return _keras_3() if is_keras_3(thing) else tf_keras
+
+
+def is_keras_3(thing: Any) -> bool:
+    """Whether this is a layer or model of Keras 3, which is not imported to find out."""
+    keras = _keras_3()
+    return keras is not None and isinstance(thing, keras.layers.Layer)
+
+
+def is_layer(thing: Any) -> bool:
+    """Whether this is a layer or model of either Keras; metrics of Keras 2 do not count."""
+    return is_keras_3(thing) or (
+        isinstance(thing, tf_keras.layers.Layer) and not isinstance(thing, tf_keras.metrics.Metric)
+    )
+
+
+def is_model(thing: Any) -> bool:
+    """Whether this is a model of either Keras."""
+    return is_layer(thing) and isinstance(thing, keras_of(thing).Model)
+
+
+def is_graph(thing: Any) -> bool:
+    """Whether this is a Sequential or functional model, whose layers Keras can list and copy."""
+    if not is_model(thing):
+        return False
+    if is_keras_3(thing):
+        return isinstance(thing, _keras_3().Sequential | _keras_3().Function)
+    return isinstance(thing, tf_keras.Sequential) or thing._is_graph_network
+
+
+def keras_class_names(layer: Any) -> list[str]:
+    """Names of the classes of Keras that a layer is of, the most special one first."""
+    return [
+        kind.__name__
+        for kind in type(layer).__mro__
+        if kind.__module__.split(".")[0] in ("keras", "tf_keras")
+    ]
+
+
+def is_of_keras(layer: Any) -> bool:
+    """Whether a layer's own class comes with Keras or tfmot's wrapper, rather than from a user."""
+    return keras_class_names(layer)[:1] == [type(layer).__name__]
+
+
+def tensorflow_variable(variable: Any) -> tf.Variable:
+    """The TensorFlow variable in a variable of Keras 3; one of Keras 2 is such a variable."""
+    return variable if isinstance(variable, tf.Variable) else getattr(variable, "_value", variable)
+
+
+@dataclass(frozen=True)
+class TensorOrigin:
+    """What a symbolic tensor in the graph of a model is computed by.
+
+    Attributes:
+      layer: the layer, or, in Keras 3, an operation that is none.
+      output: number of the tensor among the layer's outputs.
+      inputs: symbolic tensors that the layer was called with.
+      is_input: whether it is an input of a graph.
+    """
+
+    layer: Any
+    output: int
+    inputs: list[Any]
+    is_input: bool
+
+
+def tensor_origin(tensor: Any) -> TensorOrigin:
+    """Looks up what a symbolic tensor of either Keras is computed by."""
+    layer, node_number, output = tensor._keras_history
+    node = layer._inbound_nodes[node_number]
+    keras_2 = hasattr(node, "keras_inputs")
+    return TensorOrigin(
+        layer, output, list(node.keras_inputs if keras_2 else node.input_tensors), node.is_input
+    )
+
+
+def _keras_3() -> ModuleType | None:
+    # A layer of Keras 3 exists only where somebody has imported it.
+    keras = sys.modules.get("keras")
+    version = getattr(keras, "__version__", "")
+    return keras if version.partition(".")[0] == "3" else None

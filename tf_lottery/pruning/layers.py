@@ -1,0 +1,127 @@
+"""The layers of a model, down to those that hold the weights, by stable paths."""
+
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import tensorflow as tf
+
+from tf_lottery.pruning.keras_versions import (
+    is_graph,
+    is_layer,
+    keras_of,
+    tensorflow_variable,
+)
+from tf_lottery.pruning.wrapper import unwrapped
+
+
+def leaf_layers(model: Any) -> Iterator[tuple[str, Any]]:
+    """Layers of a model and of the models and layers in it, each once, with their paths.
+
+    Layers of Sequential and functional models go by their names. What is in other layers and models
+    goes by the attributes that hold it, as the names of such layers differ from copy to copy:
+    "lstm/cell", "block/attention/_query_dense", "block/feed_forward/0". A wrapper that holds masks
+    has the path of its layer. Layers and subclassed models that hold others come before those.
+    """
+    yield from _of_graph(model, "", set()) if is_graph(model) else _of_layer(model, "", set())
+
+
+def graph_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Layers of a Sequential or functional model and of such models in it, with their paths.
+
+    Other than in `leaf_layers`, what is in other layers and models is not looked at.
+    """
+    for layer in model.layers:
+        path = prefix + unwrapped(layer).name
+        if is_graph(layer):
+            yield from graph_layers(layer, f"{path}/")
+        else:
+            yield path, layer
+
+
+def sublayers(layer: Any) -> list[tuple[str, Any]]:
+    """The layers that a layer or subclassed model holds, by attribute; for lists, "attribute/0"."""
+    inherited = _attributes_of_keras(keras_of(layer))
+    return [
+        found
+        for attribute, value in vars(layer).items()
+        if attribute not in inherited and not attribute.startswith("_self_")
+        for found in _layers_in(attribute, value)
+    ]
+
+
+def keras_variables(model: Any) -> dict[str, Any]:
+    """All weights of a model, masks excepted, by names such as "block/dense_1/kernel"."""
+    named: dict[str, Any] = {}
+    seen = set()
+    for path, layer in leaf_layers(model):
+        for variable in own_weights(layer):
+            if id(variable) in seen:
+                continue
+            seen.add(id(variable))
+            name = f"{path}/{_last_part(variable.name)}" if path else _last_part(variable.name)
+            while name in named:
+                name += "_"
+            named[name] = variable
+    return named
+
+
+def model_variables(model: Any) -> dict[str, tf.Variable]:
+    """The variables of TensorFlow that hold the weights of `keras_variables`."""
+    return {name: tensorflow_variable(weight) for name, weight in keras_variables(model).items()}
+
+
+def own_weights(layer: Any) -> list[Any]:
+    """Weights of a layer that are not those of a layer in it; masks excepted."""
+    layer = unwrapped(layer)
+    of_others = {id(weight) for _, held in sublayers(layer) for weight in held.weights}
+    return [weight for weight in layer.weights if id(weight) not in of_others]
+
+
+def _of_graph(model: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    for layer in model.layers:
+        yield from _once(layer, prefix + unwrapped(layer).name, seen, by_name=True)
+
+
+def _of_layer(layer: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    yield path, layer
+    prefix = f"{path}/" if path else ""
+    for name, held in sublayers(unwrapped(layer)):
+        yield from _once(held, prefix + name, seen, by_name=False)
+
+
+def _once(layer: Any, path: str, seen: set[int], *, by_name: bool) -> Iterator[tuple[str, Any]]:
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    if not is_graph(layer):
+        yield from _of_layer(layer, path, seen)
+    elif by_name:
+        yield from _of_graph(layer, f"{path}/", seen)
+    else:
+        for index, held in enumerate(layer.layers):
+            yield from _once(held, f"{path}/{index}", seen, by_name=False)
+
+
+def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if is_layer(value):
+        yield name, value
+    elif isinstance(value, list | tuple):
+        for index, held in enumerate(value):
+            yield from _layers_in(f"{name}/{index}", held)
+    elif isinstance(value, dict):
+        for key, held in value.items():
+            yield from _layers_in(f"{name}/{key}", held)
+
+
+@cache
+def _attributes_of_keras(keras: ModuleType) -> frozenset[str]:
+    """Attributes in which Keras itself keeps layers, such as a list of all of them."""
+    return frozenset(vars(keras.layers.Layer(name="any"))) | frozenset(
+        vars(keras.Model(name="any"))
+    )
+
+
+def _last_part(name: str) -> str:
+    return name.split("/")[-1].split(":")[0]

@@ -1,0 +1,87 @@
+"""Checks of what `prunable` is given, before anything is copied or changed."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from tf_lottery.pruning.keras_versions import is_keras_3, is_model, keras_of
+from tf_lottery.pruning.kernels import Kernel, KernelSearch, goes_by
+from tf_lottery.pruning.layers import keras_variables
+from tf_lottery.pruning.mask_constraint import mask_constraint
+
+
+def check_model(model: Any) -> None:
+    """Checks that this is a built model without masks.
+
+    Raises:
+      ValueError: if it is not.
+    """
+    if not is_model(model):
+        raise ValueError(f"{model!r} is not a tf_keras model, nor one of Keras 3.")
+    if is_keras_3(model) and (backend := keras_of(model).backend.backend()) != "tensorflow":
+        raise ValueError(
+            f"{model.name} is a Keras 3 model on the backend {backend}; masks are held in "
+            "TensorFlow. Start Python with KERAS_BACKEND=tensorflow."
+        )
+    if not model.built:
+        raise ValueError(
+            f"{model.name} is not built, so its weights do not exist yet; give its first layer an "
+            "input_shape, call model.build(input_shape), or call the model on an example."
+        )
+    if any(mask_constraint(variable) for variable in keras_variables(model).values()):
+        raise ValueError(f"{model.name} is prunable already.")
+
+
+def check_names(argument: str, names: Iterable[str], weights: Collection[str]) -> None:
+    """Checks that each name is one of a layer or weight that there is.
+
+    Args:
+      argument: where the names are from.
+      names: of layers or weights.
+      weights: names of the weights that may be meant.
+
+    Raises:
+      ValueError: if a name is none.
+    """
+    wrong = sorted(name for name in names if not any(goes_by(name, weight) for weight in weights))
+    if wrong:
+        layers = dict.fromkeys(weight.rpartition("/")[0] or weight for weight in weights)
+        raise ValueError(
+            f"{argument}: the model has no prunable layer {', '.join(wrong)}; it has "
+            f"{', '.join(sorted(layers))}."
+        )
+
+
+def check_unknown(model: Any, search: KernelSearch, chosen: list[Kernel]) -> None:
+    """Refuses a model with weights of which nobody said whether they are kernels.
+
+    Args:
+      model: the model.
+      search: what was found in it, less what is excluded.
+      chosen: what would be pruned.
+
+    Raises:
+      ValueError: if there are such weights; says what would be pruned and what would not.
+    """
+    if search.unknown:
+        unknown = ", ".join(f"{name} ({kind})" for name, kind in search.unknown.items())
+        pruned = ", ".join(kernel.name for kernel in chosen) or "nothing"
+        raise ValueError(
+            f"{model.name} has weights of which it is not known whether they are kernels: "
+            f"{unknown}. They would stay dense; pruned would be {pruned}. Name their attributes in "
+            "kernels={class or name of the layer: [...]}, or let the layer have a method "
+            "get_prunable_weights; or leave them dense, with exclude=[name of the layer] or "
+            "allow_unknown=True."
+        )
+
+
+def check_something_is_left(model: Any, chosen: list[Kernel]) -> None:
+    """Refuses a model of which nothing would be pruned.
+
+    Raises:
+      ValueError: if nothing is chosen.
+    """
+    if not chosen:
+        raise ValueError(
+            f"{model.name} has no Dense or convolution layer left to prune, nor another layer with "
+            "a kernel."
+        )

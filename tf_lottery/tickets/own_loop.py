@@ -1,0 +1,75 @@
+"""What a search gives to a training loop of the user's, and checks of what it did."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tf_lottery.pruning.prunable import masked_variables
+
+
+class TrainingSteps(Iterator[int]):
+    """The iterations of one level, which a loop goes through: `for step in steps`.
+
+    The step before counts as done when the next one is asked for.
+    """
+
+    def __init__(self, first: int, last: int, save_at: int | None, save: Callable[[int], None]):
+        """Begins before the first step.
+
+        Args:
+          first: iteration at which the level starts.
+          last: iteration at which it ends; that many steps are done by then.
+          save_at: iteration at which `save` is called with it; None: never.
+          save: saves the network's state.
+        """
+        self._next, self._last, self._save_at, self._save = first, last, save_at, save
+        self._ended = False
+
+    def __next__(self) -> int:
+        if self._next == self._save_at:
+            self._save(self._next)
+        if self._next >= self._last:
+            self._ended = True
+            raise StopIteration
+        self._next += 1
+        return self._next - 1
+
+    def __len__(self) -> int:
+        """Number of steps that are left."""
+        return self._last - self._next
+
+    def check_end(self) -> None:
+        """Checks that the loop has come to the end.
+
+        Raises:
+          ValueError: if it has not.
+        """
+        if not self._ended:
+            raise ValueError(
+                f"the training loop returned at iteration {self._next} of {self._last}; it has to "
+                "go through all steps that it is given, and do one iteration for each."
+            )
+
+
+def check_pruned_weights(model: Any, level: int) -> None:
+    """Checks that a training loop has left the pruned weights at zero.
+
+    Args:
+      model: a prunable model.
+      level: for the message.
+
+    Raises:
+      ValueError: if one has another value.
+    """
+    regrown = [
+        name
+        for name, (weight, mask) in masked_variables(model).items()
+        if np.any(weight.numpy()[mask.numpy() == 0])
+    ]
+    if regrown:
+        raise ValueError(
+            f"level {level}: the training loop has changed pruned weights of {', '.join(regrown)}. "
+            "Optimizers of Keras mask them after each step; where you assign weights otherwise, "
+            "call tf_lottery.set_mask(model, tf_lottery.get_mask(model)) after it."
+        )
