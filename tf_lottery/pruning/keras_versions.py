@@ -34,20 +34,30 @@ def is_model(thing: Any) -> bool:
 
 def is_graph(thing: Any) -> bool:
     """Whether this is a Sequential or functional model, whose layers Keras can list and copy."""
-    if not is_model(thing):
+    if not is_model(thing) or not _is_inherited(thing, "call"):
         return False
     if is_keras_3(thing):
         return isinstance(thing, _keras_3().Sequential | _keras_3().Function)
     return isinstance(thing, tf_keras.Sequential) or thing._is_graph_network
 
 
+def is_copied_as_it_is(model: Any) -> bool:
+    """Whether Keras can copy a model together with its class.
+
+    It makes a plain model of a Sequential one of a user's class, and of a functional one whose
+    class has a constructor: a copy would lose its `train_step`.
+    """
+    sequential = keras_of(model).Sequential
+    if not is_graph(model):
+        return False
+    return type(model) is sequential or (
+        not isinstance(model, sequential) and _is_inherited(model, "__init__")
+    )
+
+
 def keras_class_names(layer: Any) -> list[str]:
     """Names of the classes of Keras that a layer is of, the most special one first."""
-    return [
-        kind.__name__
-        for kind in type(layer).__mro__
-        if kind.__module__.split(".")[0] in ("keras", "tf_keras")
-    ]
+    return [kind.__name__ for kind in type(layer).__mro__ if _comes_with_keras(kind)]
 
 
 def is_of_keras(layer: Any) -> bool:
@@ -85,6 +95,15 @@ def tensor_origin(tensor: Any) -> TensorOrigin:
     return TensorOrigin(
         layer, output, list(node.keras_inputs if keras_2 else node.input_tensors), node.is_input
     )
+
+
+def _is_inherited(thing: Any, method: str) -> bool:
+    """Whether a method is that of a class of Keras."""
+    return _comes_with_keras(next(kind for kind in type(thing).__mro__ if method in vars(kind)))
+
+
+def _comes_with_keras(kind: type) -> bool:
+    return kind.__module__.split(".")[0] in ("keras", "tf_keras")
 
 
 def _keras_3() -> ModuleType | None:

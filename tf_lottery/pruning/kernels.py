@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tf_lottery.pruning.keras_versions import (
-    is_graph,
+    is_copied_as_it_is,
     is_keras_3,
     is_of_keras,
     keras_class_names,
@@ -133,7 +133,7 @@ def can_be_wrapped(model: Any, kernels: Iterable[Kernel]) -> bool:
 
     It takes the place of Dense and convolution layers in graphs of Keras 2.
     """
-    if is_keras_3(model) or not is_graph(model):
+    if is_keras_3(model) or not is_copied_as_it_is(model):
         return False
     wrappable = {
         id(layer)

@@ -6,7 +6,11 @@ from typing import Any
 import tensorflow as tf
 
 from tf_lottery.pruning.copies import plain_copy, wrapped_copy
-from tf_lottery.pruning.keras_versions import is_graph, tensorflow_variable
+from tf_lottery.pruning.keras_versions import (
+    is_copied_as_it_is,
+    is_graph,
+    tensorflow_variable,
+)
 from tf_lottery.pruning.kernels import KernelNames, can_be_wrapped, find_kernels, goes_by
 from tf_lottery.pruning.layers import keras_variables
 from tf_lottery.pruning.mask_constraint import (
@@ -36,8 +40,9 @@ def prunable(
     """Gives every kernel of a model a mask of ones.
 
     Sequential and functional models are copied: the copy has the weights of `model`, computes the
-    same function and has yet to be compiled. A subclassed model, which Keras cannot copy, is made
-    prunable in place and returned; compile it afterwards.
+    same function and has yet to be compiled. A model that Keras cannot copy, because it is
+    subclassed or its class has a constructor, is made prunable in place and returned; compile it
+    afterwards.
 
     Kernels are those of Dense, EinsumDense, convolution and recurrent layers, of attention layers,
     which consist of such layers, and the tables of embeddings, wherever in the model they are. If
@@ -76,11 +81,13 @@ def prunable(
     rate_of = {kernel.name: _own_rate(kernel.name, rates) for kernel in search.kernels}
     if can_be_wrapped(model, search.kernels):
         return wrapped_copy(model, {id(k.layer): rate_of[k.name] for k in search.kernels})
-    held = plain_copy(model) if is_graph(model) else model
+    held = plain_copy(model) if is_copied_as_it_is(model) else model
     with held.distribute_strategy.scope():
         for name, variable in keras_variables(held).items():
             if name in rate_of:
                 hold_mask(variable, rate_of[name])
+    # What a model in place has compiled before would not mask.
+    held.train_function = None
     return held
 
 
@@ -94,8 +101,8 @@ def strip(model: Any) -> Any:
       model: a model made by `prunable`.
 
     Returns:
-      A model of the same kind that neither tf_lottery nor tfmot is needed to load; a subclassed
-      model itself, as Keras cannot copy it, which is no longer prunable.
+      A model that neither tf_lottery nor tfmot is needed to load: of a graph a copy, as Keras
+      copies it; a subclassed model itself, which is no longer prunable.
     """
     # Keras masks every step, but not the averages of weights that an optimizer with use_ema assigns
     # when training ends.

@@ -18,6 +18,7 @@ from tf_lottery.pruning.scores import Score, find_method
 from tf_lottery.tickets.fit_evidence import build_fit_evidence, no_batches
 from tf_lottery.tickets.fit_length import resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import LevelResult, SearchHistory
+from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
 
@@ -48,7 +49,15 @@ class IterationCallback(keras.callbacks.Callback):
             self.steps_in_first_epoch = self.iteration - self._epoch_start
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Masks again: averages of weights, which Keras assigns at the end, are not masked."""
+        """Masks averages of weights, which Keras assigns at the end without constraints.
+
+        Raises:
+          ValueError: if others than Keras have changed pruned weights.
+        """
+        optimizer = getattr(self.model, "optimizer", None)
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if not getattr(optimizer, "use_ema", False):
+            check_pruned_weights(self.model)
         set_mask(self.model, get_mask(self.model))
 
 

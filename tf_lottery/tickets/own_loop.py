@@ -1,11 +1,6 @@
-"""What a search gives to a training loop of the user's, and checks of what it did."""
+"""What a search gives to a training loop of the user's."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
-
-import numpy as np
-
-from tf_lottery.pruning.prunable import masked_variables
 
 
 class TrainingSteps(Iterator[int]):
@@ -50,26 +45,3 @@ class TrainingSteps(Iterator[int]):
                 f"the training loop returned at iteration {self._next} of {self._last}; it has to "
                 "go through all steps that it is given, and do one iteration for each."
             )
-
-
-def check_pruned_weights(model: Any, level: int) -> None:
-    """Checks that a training loop has left the pruned weights at zero.
-
-    Args:
-      model: a prunable model.
-      level: for the message.
-
-    Raises:
-      ValueError: if one has another value.
-    """
-    regrown = [
-        name
-        for name, (weight, mask) in masked_variables(model).items()
-        if np.any(weight.numpy()[mask.numpy() == 0])
-    ]
-    if regrown:
-        raise ValueError(
-            f"level {level}: the training loop has changed pruned weights of {', '.join(regrown)}. "
-            "Optimizers of Keras mask them after each step; where you assign weights otherwise, "
-            "call tf_lottery.set_mask(model, tf_lottery.get_mask(model)) after it."
-        )

@@ -27,7 +27,8 @@ from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.memory_journal import MemoryJournal
-from tf_lottery.tickets.own_loop import TrainingSteps, check_pruned_weights
+from tf_lottery.tickets.own_loop import TrainingSteps
+from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.search_pruner import search_pruner
 from tf_lottery.tickets.variants import PruneFrom, Variant
 from tf_lottery.training.loop import TrainingDivergedError
@@ -247,7 +248,7 @@ class IterativeMagnitudePruning:
             )
             metrics = train(steps) or {}
             steps.check_end()
-            check_pruned_weights(model, level)
+            check_pruned_weights(model)
             return self._record(level, metrics)
 
         return self._search(train_level, evidence)
