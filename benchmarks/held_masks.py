@@ -37,7 +37,7 @@ def main() -> None:
     for name in arguments.only.split(","):
         build, inputs = kinds[name]
         runs = {"dense": epoch(build(), inputs), "masked, half": epoch(half(build()), inputs)}
-        title = f"{name}, batch {BATCH}, {EXAMPLES} examples, an epoch of model.fit"
+        title = f"{name}, batch {BATCH}, {len(inputs)} examples, an epoch of model.fit"
         print_ratios(title, alternate(runs, arguments.rounds), "dense")
 
 
@@ -46,7 +46,7 @@ def tokens() -> np.ndarray:
 
 
 def images() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(EXAMPLES, 784)).astype(np.float32)
+    return np.random.default_rng(0).normal(size=(10 * EXAMPLES, 784)).astype(np.float32)
 
 
 def text_model(keras: ModuleType, *, recurrent: bool) -> Any:
@@ -97,7 +97,7 @@ def epoch(model: Any, inputs: np.ndarray) -> Callable[[], None]:
     labels = np.random.default_rng(1).integers(0, 10, len(inputs))
     keras = keras_3 if isinstance(model, keras_3.Model) else tf_keras
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(), loss, ["accuracy"])
+    model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"])
     return lambda: model.fit(inputs, labels, batch_size=BATCH, verbose=0)
 
 
