@@ -22,7 +22,10 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "IMPSchedule TrainingDivergedError",
     ),
     "Export": ("tf_lottery", "export_saved_model export compact"),
-    "Exported files": ("tf_lottery.exporting.export_report", "ExportReport FormatResult"),
+    "Exported files": (
+        "tf_lottery.exporting.export_report",
+        "ExportReport FormatResult Compaction",
+    ),
     "Compacted networks": ("tf_lottery.exporting.compaction", "CompactedModel CompactedLayer"),
     "Experiments": (
         "tf_lottery",
@@ -59,7 +62,8 @@ CONTENTS: dict[str, tuple[str, str]] = {
     ),
     "Flags of the analyses": ("tf_lottery.analysis_config", "AnalysisConfig"),
     "Running a command": ("tf_lottery", "run_command"),
-    "Commands": ("tf_lottery.commands", ""),
+    "Commands": ("tf_lottery.command_kinds", ""),
+    "Reading commands": ("tf_lottery.commands", ""),
 }
 
 _INTRODUCTION = """# API

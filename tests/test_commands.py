@@ -9,6 +9,7 @@ from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.commands import (
     Analyze,
     Command,
+    ExportTickets,
     ListRuns,
     RunBranches,
     RunExperiments,
@@ -17,6 +18,7 @@ from tf_lottery.commands import (
     define_flags,
 )
 from tf_lottery.config import ExperimentConfig, config_from_values
+from tf_lottery.export_config import ExportConfig
 from tf_lottery.flags import ANALYSES, flags_text
 
 
@@ -217,6 +219,14 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ("--sweep=levels:1,2", ["branch", "report", "list"]),
         ("--report_dir=a", ["lottery", "train", "branch", "list"]),
         ("--tolerance=1", ["lottery", "train", "branch", "list"]),
+        ("--formats=keras", ["lottery", "train", "branch", "report", "list", "curvature"]),
+        ("--compact=on", ["lottery", "report", *ANALYSES]),
+        ("--nomeasure", ["train", "branch", "list", "magnitudes"]),
+        ("--overwrite", ["lottery", "report", "list", "interpolate"]),
+        ("--branch=retrain", ["export"]),
+        ("--report_dir=a", ["export"]),
+        ("--sweep=levels:1,2", ["export"]),
+        ("--points=5", ["export"]),
         ("--branch=retrain", ANALYSES),
         ("--sweep=levels:1,2", ANALYSES),
         ("--tolerance=1", ANALYSES),
@@ -231,9 +241,11 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
 )
 def test_flags_of_no_use_are_refused(flag: str, kinds: list[str]):
     for kind in kinds:
-        needed = {other: ["--run=b"] for other in ("report", *ANALYSES)}
+        needed = {other: ["--run=b"] for other in ("report", "export", *ANALYSES)}
         needed["branch"] = ["--run=b", "--branch=retrain"]
-        given = flag if flag.startswith("--run") else flag.partition("=")[0] + "="
+        given = (
+            flag if "=" not in flag or flag.startswith("--run") else flag.partition("=")[0] + "="
+        )
         with pytest.raises(ValueError, match=f"^{given}.* is for --experiment=") as error:
             command(f"--experiment={kind}", *needed.get(kind, []), flag)
         assert f"but --experiment={kind} was given" in str(error.value)
@@ -343,3 +355,38 @@ def test_options_of_analyses_that_are_not_known_are_errors_of_absl(flag: str):
         command("--experiment=interpolate", "--run=a", f"--{flag}=some")
     with pytest.raises(ValueError, match=rf"^--{flag}=some is out of range: use one of "):
         AnalysisConfig(**{flag: "some"})
+
+
+def test_exports_take_one_level_and_where_the_data_are():
+    needed = ("--experiment=export", "--run=~/a", "--run=b/replicate_1")
+    runs = (Path.home() / "a", Path("b/replicate_1"))
+    assert command(*needed) == ExportTickets(runs, None, None, None, ExportConfig(), {}, {})
+    asked = command(
+        *(*needed, "--levels=4", "--replicates=1-2", "--export_dir=~/out", "--overwrite"),
+        *("--formats=tflite, keras", "--compact=off", "--nomeasure", "--data_dir=sets"),
+        "--learning_rate=1",
+    )
+    options = ExportConfig(formats="tflite, keras", compact="off", measure=False, overwrite=True)
+    here = {"data_dir": "sets", "export_dir": "~/out"}
+    folder = Path.home() / "out"
+    assert asked == ExportTickets(runs, (1, 2), 4, folder, options, here, {"learning_rate": 1.0})
+    assert (options.format_names, options.compacts) == (("tflite", "keras"), False)
+    assert (ExportConfig().format_names, ExportConfig().compacts) == (None, None)
+    assert ExportConfig(compact="on").compacts is True
+    assert command(*needed, "--levels=0").level == 0
+
+
+def test_exports_of_several_levels_or_no_run_are_refused():
+    with pytest.raises(
+        ValueError, match=r"^--levels=1-3 names 3 levels, but one ticket .*name one"
+    ):
+        command("--experiment=export", "--run=a", "--levels=1-3")
+    with pytest.raises(ValueError, match=r"^--experiment=export needs --run=WORKDIR/NAME"):
+        command("--experiment=export")
+    with pytest.raises(flags.Error, match="--compact=maybe"):
+        command("--experiment=export", "--run=a", "--compact=maybe")
+
+
+def test_a_folder_for_the_export_still_ends_an_experiment():
+    (config,) = experiments("--export_dir=out", "--levels=3")
+    assert config.run.export_dir == "out"

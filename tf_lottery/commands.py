@@ -1,15 +1,26 @@
-"""What `main.py` is asked to do, from its flags: experiments, branches, a report or a list."""
+"""What `main.py` is asked to do, from its flags: experiments, what follows from runs, or a list."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.command_kinds import (
+    Analyze,
+    Command,
+    ExportTickets,
+    ListRuns,
+    RunBranches,
+    RunExperiments,
+    WriteReport,
+)
 from tf_lottery.config import ExperimentConfig, RunConfig, config_from_values
+from tf_lottery.export_config import ExportConfig
+from tf_lottery.flag_uses import refuse_useless_flags
 from tf_lottery.flags import (
     ANALYSES,
     config_from_flags,
@@ -22,89 +33,15 @@ from tf_lottery.ranges import parse_ranges
 from tf_lottery.sweeps import combinations
 
 
-@dataclass(frozen=True)
-class RunExperiments:
-    """Runs experiments one after the other: replicates, and the values of a sweep."""
-
-    configs: tuple[ExperimentConfig, ...]
-
-
-@dataclass(frozen=True)
-class RunBranches:
-    """Runs branches of finished or running experiments.
-
-    Attributes:
-      runs: run folders, or the folders of all replicates of an experiment.
-      replicates: those to take of the latter; None: all that are there.
-      branches: names of branches.
-      levels: those to start from; None: all that are finished.
-      changes: flag values that were given.
-    """
-
-    runs: tuple[Path, ...]
-    replicates: tuple[int, ...] | None
-    branches: tuple[str, ...]
-    levels: tuple[int, ...] | None
-    changes: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class WriteReport:
-    """Writes a report of run folders.
-
-    Attributes:
-      runs: run folders, or the folders of all replicates of an experiment.
-      folder: where to; None: beside the runs.
-      tolerance: how far a ticket's accuracy may be below the dense network's, as a fraction; None:
-        one standard deviation of the dense replicates.
-    """
-
-    runs: tuple[Path, ...]
-    folder: Path | None
-    tolerance: float | None
-
-
-@dataclass(frozen=True)
-class ListRuns:
-    """Lists the runs below a folder."""
-
-    workdir: Path
-
-
-@dataclass(frozen=True)
-class Analyze:
-    """Measures run folders.
-
-    Attributes:
-      analysis: one of `flags.ANALYSES`.
-      runs: run folders, or the folders of all replicates of an experiment.
-      replicates: those to take of the latter; None: all that are there.
-      levels: those to look at; None: all that are finished.
-      options: of the analysis.
-      here: flag values that were given and say where the data are, and the run to compare with.
-      expected: other flag values that were given: those that the runs should have been made with.
-    """
-
-    analysis: str
-    runs: tuple[Path, ...]
-    replicates: tuple[int, ...] | None
-    levels: tuple[int, ...] | None
-    options: AnalysisConfig
-    here: Mapping[str, Any]
-    expected: Mapping[str, Any] = field(default_factory=dict)
-
-
-Command = RunExperiments | RunBranches | WriteReport | ListRuns | Analyze
-
-
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of the configuration, and those that say what is to be done with it."""
     define_config_flags(flag_values)
     define_options(fields(AnalysisConfig), flag_values)
+    define_options(fields(ExportConfig), flag_values)
     flags.DEFINE_multi_string(
         "run",
         [],
-        "For branches, reports and analyses: a run folder, WORKDIR/NAME/replicate_R, or "
+        "For branches, reports, exports and analyses: a run folder, WORKDIR/NAME/replicate_R, or "
         "WORKDIR/NAME for all its replicates; may be given several times.",
         flag_values=flag_values,
     )
@@ -143,7 +80,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
       ValueError: if a value is out of range, missing, or of no use here; names the flag.
     """
     kind = flag_values["experiment"].value
-    _refuse_useless_flags(kind, flag_values)
+    refuse_useless_flags(kind, flag_values)
     if kind == "branch":
         return _branches(flag_values)
     if kind == "report":
@@ -158,6 +95,8 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
         )
     if kind in ANALYSES:
         return _analysis(flag_values)
+    if kind == "export":
+        return _export(flag_values)
     if kind == "list":
         return ListRuns(Path(flag_values["workdir"].value).expanduser())
     configs = tuple(_experiments(flag_values))
@@ -168,44 +107,6 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
             "it with the flags of one of them."
         )
     return RunExperiments(configs)
-
-
-_ANALYSIS_FLAGS = tuple(field.name for field in fields(AnalysisConfig))
-_OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "same_region")
-
-_ONLY_FOR = {
-    "run": ("branch", "report", *ANALYSES),
-    "branch": ("branch",),
-    "branch_seed": ("branch",),
-    "perturbation": ("branch",),
-    "other_run": ("branch", "same_region"),
-    "replicates": ("lottery", "train", "branch", *ANALYSES),
-    "sweep": ("lottery", "train"),
-    "report_dir": ("report",),
-    "tolerance": ("report",),
-    **dict.fromkeys(_ANALYSIS_FLAGS, ANALYSES),
-    "solutions": ("interpolate",),
-    **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),
-    **dict.fromkeys(("copies", "random_masks"), ("instability", "stability")),
-    "stable_below": ("instability",),
-    **dict.fromkeys(("perturbations", "directions"), ("robustness",)),
-    **dict.fromkeys(("pairs", "matching_tolerance"), ("successive_levels",)),
-    **dict.fromkeys(
-        ("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"), ("curvature",)
-    ),
-}
-
-
-def _refuse_useless_flags(kind: str, flag_values: flags.FlagValues) -> None:
-    for name, kinds in _ONLY_FOR.items():
-        flag = flag_values[name]
-        if flag.present and flag.value != flag.default and kind not in kinds:
-            values = flag.value if isinstance(flag.value, list) else [flag.value]
-            given = " ".join(f"--{name}={value}" for value in values)
-            raise ValueError(
-                f"{given} is for --experiment={' or '.join(kinds)}, but --experiment={kind} was "
-                "given."
-            )
 
 
 def _runs(flag_values: flags.FlagValues) -> tuple[Path, ...]:
@@ -233,15 +134,46 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
 
 
 def _analysis(flag_values: flags.FlagValues) -> Analyze:
-    here = {field.name for field in fields(RunConfig)} - {"experiment"} | {"other_run"}
-    asked = {"experiment", "levels", "replicate"}
-    given = given_values(flag_values)
     return Analyze(
         flag_values["experiment"].value,
         _runs(flag_values),
         _chosen_replicates(flag_values),
         _chosen_levels(flag_values),
-        AnalysisConfig(**{name: flag_values[name].value for name in _ANALYSIS_FLAGS}),
+        _options(AnalysisConfig, flag_values),
+        *_here_and_expected(flag_values, {"other_run"}),
+    )
+
+
+def _export(flag_values: flags.FlagValues) -> ExportTickets:
+    levels = _chosen_levels(flag_values)
+    if levels is not None and len(levels) > 1:
+        raise ValueError(
+            f"--levels={flag_values['levels'].value} names {len(levels)} levels, but one ticket of "
+            "a run is exported at a time; name one."
+        )
+    folder = flag_values["export_dir"].value
+    return ExportTickets(
+        _runs(flag_values),
+        _chosen_replicates(flag_values),
+        levels and levels[0],
+        None if folder is None else Path(folder).expanduser(),
+        _options(ExportConfig, flag_values),
+        *_here_and_expected(flag_values, set()),
+    )
+
+
+def _options(kind: type, flag_values: flags.FlagValues) -> Any:
+    return kind(**{option.name: flag_values[option.name].value for option in fields(kind)})
+
+
+def _here_and_expected(
+    flag_values: flags.FlagValues, more: set[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Given flags that say where something is, `more` among them, and those of experiments."""
+    here = {option.name for option in fields(RunConfig)} - {"experiment"} | more
+    asked = {"experiment", "levels", "replicate"}
+    given = given_values(flag_values)
+    return (
         {name: value for name, value in given.items() if name in here},
         {name: value for name, value in given.items() if name not in here | asked},
     )

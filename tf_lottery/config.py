@@ -278,7 +278,10 @@ class RunConfig:
         None, "Folder with downloaded archives, for machines without internet.", path=True
     )
     export_dir: str | None = option(
-        None, "Write the last level's ticket there as a SavedModel.", path=True
+        None,
+        "Write the last level's ticket there as a SavedModel. With --experiment=export: the folder "
+        "of the export; unset: export/level_N in the run folder.",
+        path=True,
     )
     distribution: str = option(
         "auto",

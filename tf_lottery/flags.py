@@ -23,7 +23,7 @@ ANALYSES = (
     "curvature",
     "magnitudes",
 )
-OTHER_EXPERIMENTS = ("report", "list", *ANALYSES)
+OTHER_EXPERIMENTS = ("report", "list", "export", *ANALYSES)
 
 
 class _NumberOrRanges(flags.ArgumentParser):
@@ -74,7 +74,8 @@ def define_options(
             choices += OTHER_EXPERIMENTS
             arguments["help"] += (
                 " report: a page about the experiments of --run; list: the runs in --workdir; "
-                f"{', '.join(ANALYSES)}: analyses of --run."
+                "export: files to ship of a ticket of --run, to --export_dir or into the run "
+                f"folder; {', '.join(ANALYSES)}: analyses of --run."
             )
         if option.name in _PARSERS:
             serializer = flags.ArgumentSerializer()

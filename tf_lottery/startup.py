@@ -9,13 +9,13 @@ from contextlib import contextmanager
 def import_tensorflow_quietly() -> None:
     """Imports TensorFlow and Keras; errors of the import are raised as usual."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
+    with silent_stderr():
         import tensorflow  # noqa: F401
         import tf_keras  # noqa: F401
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
+def silent_stderr() -> Iterator[None]:
     """Discards what is written to file descriptor 2, by C++ code too."""
     sys.stderr.flush()
     original = os.dup(2)

@@ -5,7 +5,7 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.exporting.compaction import CompactedModel
-from tf_lottery.pruning.prunable import model_variables
+from tf_lottery.pruning.layers import model_variables
 
 
 def check_compaction(model: keras.Model, tolerance: float = 1e-5) -> CompactedModel:

@@ -13,10 +13,15 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.exporting.export import export
+from tf_lottery.exporting.export_report import FormatResult
 from tf_lottery.exporting.formats import FORMATS
 
 PIXELS = np.random.default_rng(5).integers(0, 17, (40, 4, 4, 1))
 LABELS = np.random.default_rng(6).integers(0, 5, 40)
+SIDES = {
+    "a-side": np.random.default_rng(7).standard_normal((40, 3)),
+    "b-side": np.random.default_rng(8).standard_normal((40, 3)),
+}
 
 
 def rows_of(folder) -> dict[str, dict[str, str]]:
@@ -24,15 +29,22 @@ def rows_of(folder) -> dict[str, dict[str, str]]:
         return {row["format"]: row for row in csv.DictReader(file)}
 
 
-def run_snippets(folder, inputs) -> list[np.ndarray]:
+def run_snippets(folder, inputs) -> list[np.ndarray] | list[dict[str, np.ndarray]]:
     """Runs each piece of Python of the model card in the folder, and returns the outputs."""
     snippets = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
-    np.save(folder / "inputs.npy", inputs)
+    several = isinstance(inputs, dict)
+    np.savez(folder / "inputs.npz", **(inputs if several else {"array": inputs}))
     code = 'import sys\nsys.modules["tf_lottery"] = None\nimport numpy as np\n'
     for number, snippet in enumerate(snippets):
-        code += f'inputs = np.load("inputs.npy")\n{snippet}np.save("{number}.npy", outputs)\n'
-    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=100)
-    return [np.load(folder / f"{number}.npy") for number in range(len(snippets))]
+        code += 'inputs = dict(np.load("inputs.npz"))\n'
+        code += "" if several else 'inputs = inputs["array"]\n'
+        code += (
+            f"{snippet}results = outputs if isinstance(outputs, dict) else dict(array=outputs)\n"
+        )
+        code += f'np.savez("{number}.npz", **results)\n'
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=200)
+    found = [dict(np.load(folder / f"{number}.npz")) for number in range(len(snippets))]
+    return found if several else [outputs["array"] for outputs in found]
 
 
 @pytest.mark.slow
@@ -66,6 +78,112 @@ def test_ticket_in_all_formats(ticket, tmp_path):
     assert len(found) == 4
     for result in found:
         np.testing.assert_allclose(result, outputs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture
+def sides() -> keras.Model:
+    """Two inputs and two outputs, mistaken for one another by shape but not by value."""
+    keras.utils.set_random_seed(1)
+    left, right = (keras.Input((3,), name=name) for name in ("b-side", "a-side"))
+    hidden = keras.layers.Dense(3, name="hidden")(left)
+    joined = keras.layers.Subtract()([hidden, right])
+    outputs = {name: keras.layers.Dense(3, name=name)(joined) for name in ("first", "second")}
+    # In another order than that in which TensorFlow flattens dictionaries.
+    reverse = dict(reversed(outputs.items()))
+    return keras.Model([left, right], reverse, name="sides")
+
+
+@pytest.mark.slow
+def test_model_of_several_inputs_and_outputs_in_all_formats(sides, tmp_path):
+    labels = {"first": np.arange(40) % 3}
+    report = export(
+        tf_lottery.prunable(sides),
+        tmp_path / "out",
+        test_data=(SIDES, labels),
+        representative=[SIDES["b-side"], SIDES["a-side"]],
+        measure=False,
+    )
+    a_side, b_side = (SIDES[name].astype(np.float32) for name in ("a-side", "b-side"))
+    expected = sides([b_side, a_side])
+    accuracy = np.mean(np.argmax(expected["first"], axis=1) == labels["first"])
+    assert report.accuracies == {"first": accuracy}
+    assert all(result.skipped is None for result in report.formats)
+    for name, row in rows_of(tmp_path / "out").items():
+        assert FORMATS[name].quantized or float(row["accuracy"]) == accuracy
+    found = run_snippets(tmp_path / "out", {"a_side": a_side, "b_side": b_side})
+    assert len(found) == 4
+    for results in found:
+        assert set(results) == {"first", "second"}
+        for name, array in results.items():
+            np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_dense_network_with_other_names_is_measured_beside(sides, tmp_path):
+    inputs = [keras.Input((3,), name=name) for name in ("other_b", "other_a")]
+    difference = keras.layers.Subtract()(inputs)
+    dense = keras.Model(inputs, [keras.layers.Dense(3)(difference) for _ in range(2)])
+    kinds, begun = ["saved_model", "keras", "tflite"], []
+    labels = [np.arange(40) % 3, np.arange(40) % 2]
+    report = export(
+        sides,
+        tmp_path / "out",
+        kinds,
+        test_data=(SIDES, labels),
+        dense=dense,
+        progress=lambda *stage: begun.append(stage),
+    )
+    for result in report.formats:
+        assert all(latency.ratio > 0 for latency in result.performance.latencies)
+        assert set(result.verification.accuracies) == {"first", "second"}
+    row = rows_of(tmp_path / "out")["keras"]
+    assert float(row["accuracy_second"]) == report.accuracies["second"]
+    assert float(row["dense_accuracy_first"]) == report.dense_accuracies["first"]
+    assert (row["accuracy"], report.accuracy) == ("", None)
+    assert begun == [
+        *(("writing", name, number, 3) for number, name in enumerate(kinds, 1)),
+        ("verifying", "all files", 1, 1),
+        *(("measuring", name, number, 3) for number, name in enumerate(kinds, 1)),
+    ]
+
+
+def exported_text(folder, name: str, layer, *, mask_zero: bool) -> dict[str, FormatResult]:
+    """Exports a model of texts of any length; checks that the card's code computes what it does."""
+    keras.utils.set_random_seed(1)
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    embedded = keras.layers.Embedding(20, 8, mask_zero=mask_zero)(tokens)
+    model = keras.Model(tokens, keras.layers.Dense(3, name="sums")(layer(embedded)), name=name)
+    texts = np.random.default_rng(0).integers(1, 20, (33, 9))
+    texts[::2, 6:] = 0
+    report = export(
+        model, folder, test_data=(texts, None), representative=texts, compact=False, measure=False
+    )
+    # One text, as the files that take one example at a time are to be called.
+    for outputs in run_snippets(folder, texts[:1].astype(np.int32)):
+        np.testing.assert_allclose(outputs, model(texts[:1]), rtol=1e-4, atol=1e-4)
+    return {result.format: result for result in report.formats}
+
+
+@pytest.mark.slow
+def test_recurrent_networks_in_tflite_take_one_example_at_a_time(tmp_path):
+    layer = keras.layers.SimpleRNN(4)
+    results = exported_text(tmp_path / "out", "recurrent", layer, mask_zero=True)
+    assert {name for name, result in results.items() if result.skipped} == {"tflite_int8"}
+    reason = "cannot convert recurrent: ranges of activations in loops cannot be measured"
+    assert reason in results["tflite_int8"].skipped
+    for name, result in results.items():
+        one_by_one = name in ("tflite", "tflite_sparse", "tflite_int8_dynamic")
+        assert result.remark == ("takes one example at a time" if one_by_one else None)
+    assert "(takes one example at a time):" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_attention_is_written_in_all_formats_for_any_batch(tmp_path):
+    attention = keras.layers.MultiHeadAttention(2, 4)
+    pool = keras.layers.GlobalAveragePooling1D()
+    folder = tmp_path / "out"
+    results = exported_text(folder, "attention", lambda x: pool(attention(x, x)), mask_zero=False)
+    assert all(result.skipped is result.remark is None for result in results.values())
 
 
 @pytest.mark.slow
@@ -155,7 +273,7 @@ def test_replaces_nothing_but_an_earlier_export(ticket, tmp_path):
         ({"test_data": (PIXELS[:, 1:], LABELS)}, r"test_data: .*\(40, 3, 4, 1\), but .* 4, 4, 1\]"),
         ({"test_data": PIXELS}, "test_data must be a pair"),
         ({"representative": PIXELS[:0]}, r"representative: inputs have shape \(0, 4, 4, 1\)"),
-        ({"dense": "other"}, r"dense=other maps \(None, 3\) to \(None, 2\), but the network"),
+        ({"dense": "other"}, r"dense=other maps \[batch, 3\] of float32 to .*, but the network"),
     ],
 )
 def test_arguments_that_do_not_fit(ticket, tmp_path, arguments, problem):

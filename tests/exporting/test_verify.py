@@ -7,7 +7,7 @@ import tf_keras as keras
 from tf_lottery.exporting import serving
 from tf_lottery.exporting.formats import FORMATS
 from tf_lottery.exporting.measure import FileSize
-from tf_lottery.exporting.network import ExportedNetwork
+from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.serving import ServingError, answers
 from tf_lottery.exporting.verify import verify
 
@@ -29,9 +29,9 @@ with pathlib.Path(sys.argv[2]).open("w") as answers:
 def network(tmp_path_factory) -> ExportedNetwork:
     keras.utils.set_random_seed(1)
     # Kernels of fewer than 1,024 weights would not be rounded to 8 bits.
-    layers = [keras.layers.Dense(300, "relu"), keras.layers.Dense(4)]
-    model = keras.Sequential([keras.Input((6,)), *layers])
-    return ExportedNetwork(model, tmp_path_factory.mktemp("network"), INPUTS)
+    layers = [keras.layers.Dense(300, "relu"), keras.layers.Dense(4, name="classes")]
+    plain = PlainNetwork(keras.Sequential([keras.Input((6,), name="given"), *layers]))
+    return ExportedNetwork(plain, tmp_path_factory.mktemp("network"), {"given": INPUTS})
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +45,15 @@ def files(network, tmp_path_factory):
 
 
 def test_every_format_computes_what_the_network_does(network, files):
-    expected = network.outputs(INPUTS)
-    labels = expected.argmax(axis=1)
+    inputs = {"given": INPUTS}
+    expected = network.plain.compute(inputs)
+    labels = expected["classes"].argmax(axis=1)
     labels[:9] = (labels[:9] + 1) % 4
-    found = verify(files, INPUTS, expected, labels)
+    found = verify(files, inputs, expected, {"classes": labels})
     assert set(found) == set(FORMATS)
     for kind in FORMATS.values():
         # The 45 inputs are a batch and a part of one.
-        largest = found[kind.name].largest_difference / np.abs(expected).max()
+        largest = found[kind.name].largest_difference / np.abs(expected["classes"]).max()
         assert (1e-4 < largest < 0.1) if kind.quantized else largest < 1e-5
         assert found[kind.name].accuracy == pytest.approx(0.8, abs=0.1 * kind.quantized)
 
@@ -60,7 +61,8 @@ def test_every_format_computes_what_the_network_does(network, files):
 def test_errors_name_format_and_file(network, files, tmp_path):
     damaged, missing = tmp_path / "damaged.tflite", tmp_path / "missing.keras"
     other = tmp_path / "other.tflite"
-    headless = keras.Model(network.model.inputs, network.model.layers[0].output)
+    model = network.plain.model
+    headless = PlainNetwork(keras.Model(model.inputs, model.layers[0].output), network.plain)
     (tmp_path / "headless").mkdir()
     dynamic = FORMATS["tflite_int8_dynamic"]
     dynamic.write(ExportedNetwork(headless, tmp_path / "headless"), other)
@@ -68,9 +70,10 @@ def test_errors_name_format_and_file(network, files, tmp_path):
     chosen = {FORMATS["tflite"]: damaged, FORMATS["keras"]: missing, dynamic: other}
     chosen[FORMATS["saved_model"]] = files[FORMATS["saved_model"]]
     chosen[FORMATS["tflite_sparse"]] = files[FORMATS["tflite_sparse"]]
-    expected = network.outputs(INPUTS)
-    expected[40, 1] += 0.01 * np.abs(expected).max()
-    found = verify(chosen, INPUTS, expected)
+    inputs = {"given": INPUTS}
+    expected = network.plain.compute(inputs)
+    expected["classes"][40, 1] += 0.01 * np.abs(expected["classes"]).max()
+    found = verify(chosen, inputs, expected, {})
     assert all(isinstance(error, ServingError) for error in found.values())
     # The interpreter raises an error, or is killed, by what it makes of the rest.
     assert f"tflite: {damaged} " in str(found["tflite"])

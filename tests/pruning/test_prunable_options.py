@@ -128,20 +128,58 @@ class Subclassed(keras.Model):
         return self.dense(inputs)
 
 
-def test_models_that_cannot_be_wrapped_are_explained():
-    with pytest.raises(ValueError, match=r"Keras 3.*tf_keras as keras"):
-        prunable(keras_3.Sequential([keras_3.Input((6,)), keras_3.layers.Dense(3)]))
-    with pytest.raises(ValueError, match=r"not built.*input_shape"):
-        prunable(keras.Sequential([layers.Dense(3)]))
-    with pytest.raises(ValueError, match=r"mine.*subclassed.*keras\.Model\(inputs, outputs\)"):
-        prunable(Subclassed())
+class Applied(layers.Layer):
+    """Its constructor's argument is in no configuration."""
+
+    def __init__(self, function, **options):
+        super().__init__(**options)
+        self.function = function
+
+    def call(self, inputs):
+        return self.function(inputs)
+
+
+def test_models_that_are_not_ready_are_explained():
+    for unbuilt in (keras.Sequential([layers.Dense(3)]), keras_3.Sequential([]), Subclassed()):
+        with pytest.raises(ValueError, match=r"not built.*input_shape.*call the model"):
+            prunable(unbuilt)
+    for flat in (
+        keras.Sequential([layers.Flatten(input_shape=(2, 2))]),
+        keras_3.Sequential([keras_3.Input((2, 2)), keras_3.layers.Flatten()]),
+    ):
+        with pytest.raises(ValueError, match="no Dense or convolution layer"):
+            prunable(flat)
+    for thing in (layers.Dense(3), keras_3.layers.Dense(3), "model"):
+        with pytest.raises(ValueError, match="not a tf_keras model, nor one of Keras 3"):
+            prunable(thing)
+
+
+def test_prunable_models_are_not_made_prunable_again():
+    mine = Subclassed()
+    mine(np.zeros((1, 6), np.float32))
+    of_keras_3 = keras_3.Sequential([keras_3.Input((6,)), keras_3.layers.Dense(3)])
+    for model in (prunable(sequential()), prunable(mine), prunable(of_keras_3)):
+        with pytest.raises(ValueError, match=f"{model.name} is prunable already"):
+            prunable(model)
+
+
+def test_layers_that_cannot_be_copied_are_explained():
     x = keras.Input((6,))
-    with pytest.raises(ValueError, match=r"mine.*subclassed"):
-        prunable(keras.Model(x, Subclassed()(x)))
-    with pytest.raises(ValueError, match="no Dense or convolution layer"):
-        prunable(keras.Sequential([layers.Flatten(input_shape=(2, 2))]))
-    with pytest.raises(ValueError, match="not a tf_keras model"):
-        prunable(layers.Dense(3))
+    model = keras.Model(x, layers.Dense(3)(Applied(tf.nn.relu, name="applied")(x)))
+    message = r"applied \(Applied\) cannot be copied: \w+.*Give its class a get_config"
+    with pytest.raises(ValueError, match=message):
+        prunable(model)
+
+
+@pytest.mark.parametrize("options", [{"fused": False}, {"synchronized": True}, {}])
+def test_normalizations_are_computed_as_before(options: dict):
+    """The fused kernel has an estimate of the variance of its own."""
+    normalization = layers.BatchNormalization(name="norm", **options)
+    conv = layers.Conv2D(2, 2, input_shape=(4, 4, 1), name="conv")
+    dense = keras.Sequential([conv, normalization])
+    copy = prunable(dense).get_layer("norm")
+    assert (copy.fused, copy.synchronized) == (normalization.fused, normalization.synchronized)
+    assert copy.fused is not bool(options)
 
 
 def test_masks_of_other_models_are_refused():

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tf_lottery.commands import Analyze, Command, ListRuns, RunBranches, RunExperiments, WriteReport
+from tf_lottery.command_kinds import (
+    Analyze,
+    Command,
+    ExportTickets,
+    ListRuns,
+    RunBranches,
+    RunExperiments,
+    WriteReport,
+)
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import replicate_folders
 
@@ -34,6 +42,8 @@ def run_command(command: Command) -> None:
             _analyze(command)
         elif isinstance(command, RunBranches):
             _run_branches(command)
+        elif isinstance(command, ExportTickets):
+            _export(command)
         else:
             _run_experiments(command)
 
@@ -89,6 +99,15 @@ def _analyze(command: Analyze) -> None:
         )
     if len(folders) > 1 and command.analysis in FIGURES:
         _print_report_command("the figures of all", command.runs)
+
+
+def _export(command: ExportTickets) -> None:
+    from tf_lottery.experiments.ticket_export import export_tickets
+
+    runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    export_tickets(
+        runs, command.level, command.folder, command.options, command.here, command.expected
+    )
 
 
 def _print_report_command(purpose: str, folders: Iterable[Path]) -> None:

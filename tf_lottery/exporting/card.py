@@ -4,82 +4,88 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
-import tf_keras as keras
 
 from tf_lottery import __version__
-from tf_lottery.exporting.example_inputs import ExampleInputs
+from tf_lottery.exporting.compaction import CompactedLayer
 from tf_lottery.exporting.export_report import ExportReport, FormatResult
 from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.network import NamedTensor, PlainNetwork
 from tf_lottery.exporting.ticket_source import Provenance
 
-CARD = "README.md"
 _UNKNOWN = "-"
 
 
 def write_card(
-    path: Path,
-    report: ExportReport,
-    model: keras.Model,
-    examples: ExampleInputs,
-    provenance: Provenance | None,
+    path: Path, report: ExportReport, network: PlainNetwork, provenance: Provenance | None
 ) -> None:
     """Writes the model card.
 
     Args:
       path: the file.
       report: what was exported and found.
-      model: the plain network.
-      examples: what the files were verified with.
-      provenance: how the network was found; None for a model in memory.
+      network: the network in the files.
+      provenance: how the ticket was found; None for a model in memory.
     """
     sections = [
-        _network(report, model, provenance),
-        _accuracy(report, examples),
+        _network(report, network, provenance),
+        _accuracy(report),
         _files(report.formats),
-        _loading(report.formats, model),
+        _loading(report.formats, network),
         _densities(report),
+        _compaction(report),
         _origin(provenance),
     ]
     path.write_text("\n\n".join(filter(None, sections)) + "\n", encoding="utf-8", newline="\n")
 
 
-def _network(report: ExportReport, model: keras.Model, provenance: Provenance | None) -> str:
+def _network(report: ExportReport, network: PlainNetwork, provenance: Provenance | None) -> str:
     remaining = sum(left for left, _ in report.layers.values())
     total = sum(size for _, size in report.layers.values())
     weights = f"{remaining:,} of its {total:,} prunable weights" if total else "no prunable weights"
     trained = f" for the dataset {provenance.dataset}" if provenance else ""
+    before, fate = network.parameters, "the others are 0"
+    if report.compaction:
+        before = report.compaction.parameters_before
+        fate = (
+            "the others are 0. Units without effect were removed, which leaves "
+            f"{network.parameters:,} parameters"
+        )
     return (
-        f"# {model.name}\n\nA network{trained} of {model.count_params():,} parameters, with "
-        f"{weights} ({_percent(report.density)}) left; the others are 0. It maps inputs "
-        f"{_shape(model.input_shape)} of {model.inputs[0].dtype.name} to outputs "
-        f"{_shape(model.output_shape)}. Written with tf_lottery {__version__} and TensorFlow "
+        f"# {network.name}\n\nA network{trained} of {before:,} parameters, with {weights} "
+        f"({_percent(report.density)}) left; {fate}. It maps {_tensors(network.inputs)} to "
+        f"{_tensors(network.outputs)}. Written with tf_lottery {__version__} and TensorFlow "
         f"{tf.__version__}."
     )
 
 
-def _accuracy(report: ExportReport, examples: ExampleInputs) -> str:
-    if report.accuracy is None:
+def _accuracy(report: ExportReport) -> str:
+    rows = []
+    for name, accuracy in report.accuracies.items():
+        output = f", {name}" if len(report.accuracies) > 1 else ""
+        rows.append((f"this network{output}", _percent(accuracy)))
+        if report.dense_accuracies:
+            rows.append((f"the dense network{output}", _percent(report.dense_accuracies[name])))
+    if not rows:
         return ""
-    rows = [("this network", _percent(report.accuracy))]
-    if report.dense_accuracy is not None:
-        rows.append(("the dense network", _percent(report.dense_accuracy)))
-    title = f"accuracy on {len(examples.inputs):,} test examples"
-    return "## Accuracy\n\n" + _table(("", title), rows)
+    return "## Accuracy\n\n" + _table(("", f"accuracy on {report.examples:,} test examples"), rows)
 
 
 def _files(results: Sequence[FormatResult]) -> str:
-    header = ("file", "format", "bytes", "compressed", "accuracy", "largest difference")
+    written = [result for result in results if result.file]
+    outputs = list(written[0].verification.accuracies) if written else []
+    titles = [f"accuracy, {name}" for name in outputs] if len(outputs) > 1 else ["accuracy"]
+    header = ("file", "format", "bytes", "compressed", *titles, "largest difference")
     rows = [
         (
             f"`{result.file}`",
-            FORMATS[result.format].about,
+            FORMATS[result.format].about + (f"; {result.remark}" if result.remark else ""),
             f"{result.size.bytes:,}",
             f"{result.size.compressed_bytes:,}",
-            _percent(result.verification.accuracy),
+            *[_percent(result.verification.accuracies[name]) for name in outputs or ()],
+            *([] if outputs else [_UNKNOWN]),
             f"{result.verification.largest_difference:.2g}",
         )
-        for result in results
-        if result.file
+        for result in written
     ]
     text = (
         "## Files\n\nEach was run without tf_lottery. The difference is the largest to any output "
@@ -89,17 +95,24 @@ def _files(results: Sequence[FormatResult]) -> str:
     return text + ("\n\nNot written:\n\n" + "\n".join(skipped) if skipped else "")
 
 
-def _loading(results: Sequence[FormatResult], model: keras.Model) -> str:
-    shape, dtype = _shape(model.input_shape), model.inputs[0].dtype.name
-    text = f"## Loading\n\n`inputs` is a NumPy array {shape} of {dtype}."
-    files_of_codes: dict[str, list[str]] = {}
+def _loading(results: Sequence[FormatResult], network: PlainNetwork) -> str:
+    arrays = f"`inputs` is a NumPy array {network.inputs[0]}."
+    if not network.is_simple:
+        arrays = (
+            "`inputs` and `outputs` are dictionaries of NumPy arrays: "
+            f"{_tensors(network.inputs)} to {_tensors(network.outputs)}."
+        )
+    text = f"## Loading\n\n{arrays}"
+    files_of_codes: dict[tuple[str, str | None], list[str]] = {}
     for result in results:
         if result.file:
-            code = FORMATS[result.format].loading_code().replace(f'"{result.file}"', "{file}")
-            files_of_codes.setdefault(code, []).append(result.file)
-    for code, files in files_of_codes.items():
+            code = FORMATS[result.format].loading_code(network)
+            code = code.replace(f'"{result.file}"', "{file}")
+            files_of_codes.setdefault((code, result.remark), []).append(result.file)
+    for (code, remark), files in files_of_codes.items():
         others = ", ".join(f"`{file}`" for file in files[1:])
         title = f"`{files[0]}`" + (f", and likewise {others}" if others else "")
+        title += f" ({remark})" if remark else ""
         code = code.replace("{file}", f'"{files[0]}"')
         text += f"\n\n{title}:\n\n```python\n{code}\n```"
     return text
@@ -113,6 +126,21 @@ def _densities(report: ExportReport) -> str:
     if not rows:
         return ""
     return "## Densities\n\n" + _table(("kernel", "weights", "remaining", "density"), rows)
+
+
+def _compaction(report: ExportReport) -> str:
+    if report.compaction is None:
+        return ""
+
+    def row(layer: CompactedLayer) -> tuple[str, ...]:
+        counts = (layer.units_before, layer.units, layer.parameters_before, layer.parameters)
+        return (layer.name, *(f"{count:,}" for count in counts), layer.left)
+
+    header = ("layer", "units before", "units", "parameters before", "parameters", "not removed")
+    return (
+        "## What was removed\n\nUnits that pruning had left without effect, so that the outputs "
+        "are the same up to rounding:\n\n" + _table(header, [*map(row, report.compaction.layers)])
+    )
 
 
 def _origin(provenance: Provenance | None) -> str:
@@ -133,5 +161,5 @@ def _percent(fraction: float | None) -> str:
     return _UNKNOWN if fraction is None else f"{100 * fraction:.4g}%"
 
 
-def _shape(shape: Sequence[int | None]) -> str:
-    return f"[{', '.join(['batch', *(str(size) for size in shape[1:])])}]"
+def _tensors(tensors: Sequence[NamedTensor]) -> str:
+    return ", ".join(f"`{tensor.name}` {tensor}" for tensor in tensors)

@@ -1,13 +1,14 @@
 """The inputs that exported files are run with."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import tf_keras as keras
+
+from tf_lottery.exporting.network import Arrays, NamedTensor, PlainNetwork, identifier
 
 _RANDOM_EXAMPLES = 64
-# Where the network leaves a dimension open.
-_RANDOM_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -15,82 +16,134 @@ class ExampleInputs:
     """Inputs, and perhaps labels, that files are verified and measured with.
 
     Attributes:
-      inputs: `[examples, ...]`, of the network's dtype.
-      labels: class numbers `[examples]`; None if they are not known.
+      inputs: `[examples, ...]` by the name of the input, of its type.
+      labels: class numbers `[examples]` by the name of the output; those that are known.
       random: whether the inputs are random numbers.
     """
 
-    inputs: np.ndarray
-    labels: np.ndarray | None = None
+    inputs: Arrays
+    labels: Arrays = field(default_factory=dict)
     random: bool = False
 
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(next(iter(self.inputs.values())))
 
-def example_inputs(
-    test_data: tuple[np.ndarray, np.ndarray | None] | None, model: keras.Model
-) -> ExampleInputs:
+
+def example_inputs(test_data: tuple[Any, Any] | None, network: PlainNetwork) -> ExampleInputs:
     """Checks test data, or draws inputs where there are none.
 
     Args:
-      test_data: inputs and class numbers or None; None to draw standard normal inputs.
-      model: the network.
+      test_data: inputs and class numbers or None, as in `export`; None to draw standard normal
+        inputs.
+      network: the network.
 
     Raises:
-      ValueError: if they do not fit the network or one another.
+      ValueError: if they do not fit the network or one another, or inputs cannot be drawn.
     """
     if test_data is None:
-        shape = [size or _RANDOM_SIZE for size in model.input_shape[1:]]
-        drawn = np.random.default_rng(0).standard_normal((_RANDOM_EXAMPLES, *shape))
-        # Inputs that are not floats are indices, and 0 is always one.
-        dtype = np.dtype(model.inputs[0].dtype.as_numpy_dtype)
-        drawn = drawn if np.issubdtype(dtype, np.floating) else np.zeros_like(drawn)
-        return ExampleInputs(drawn.astype(dtype), random=True)
+        return ExampleInputs(_drawn(network), random=True)
     if not isinstance(test_data, tuple | list) or len(test_data) != 2:
         raise ValueError("test_data must be a pair: inputs [examples, ...] and labels or None.")
-    inputs = checked_inputs("test_data", test_data[0], model)
-    if test_data[1] is None:
-        return ExampleInputs(inputs)
-    return ExampleInputs(inputs, _checked_labels(np.asarray(test_data[1]), len(inputs), model))
+    inputs = checked_inputs("test_data", test_data[0], network)
+    given = _by_name("test_data: the labels", test_data[1], network.outputs, all_of_them=False)
+    examples, outputs = len(next(iter(inputs.values()))), {o.name: o for o in network.outputs}
+    labels = {
+        name: _checked_labels(value, examples, outputs[name]) for name, value in given.items()
+    }
+    return ExampleInputs(inputs, labels)
 
 
-def checked_inputs(argument: str, inputs: np.ndarray, model: keras.Model) -> np.ndarray:
-    """Converts inputs to the network's dtype.
+def checked_inputs(argument: str, inputs: Any, network: PlainNetwork) -> dict[str, np.ndarray]:
+    """Converts inputs to the network's types.
 
     Args:
       argument: what the user knows them by.
-      inputs: `[examples, ...]`.
-      model: the network.
+      inputs: `[examples, ...]` of the only input; or those of all inputs, in their order or by
+        their names.
+      network: the network.
 
     Raises:
-      ValueError: if there are none, or the network does not take their shape.
+      ValueError: if there are none, or the network does not take their shapes.
     """
-    inputs, shape = np.asarray(inputs), model.input_shape[1:]
-    fits = inputs.ndim == 1 + len(shape) and all(
-        size in (None, given) for size, given in zip(shape, inputs.shape[1:], strict=True)
-    )
-    if not fits or not len(inputs):
+    given = _by_name(f"{argument}: the inputs", inputs, network.inputs, all_of_them=True)
+    arrays = {
+        tensor.name: _checked_input(argument, given[tensor.name], tensor)
+        for tensor in network.inputs
+    }
+    counts = {name: len(array) for name, array in arrays.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"{argument}: the inputs have {counts} examples; give as many of each.")
+    return arrays
+
+
+def _drawn(network: PlainNetwork) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    drawn = {}
+    for tensor in network.inputs:
+        if None in tensor.shape or not np.issubdtype(tensor.dtype, np.floating):
+            raise ValueError(
+                f"test_data=None: {network.name} takes {tensor.name} {tensor}, for which no inputs "
+                "can be drawn; give test_data=(inputs, None) with a few examples."
+            )
+        numbers = generator.standard_normal((_RANDOM_EXAMPLES, *tensor.shape))
+        drawn[tensor.name] = numbers.astype(tensor.dtype)
+    return drawn
+
+
+def _by_name(
+    what: str, given: Any, tensors: Sequence[NamedTensor], *, all_of_them: bool
+) -> dict[str, Any]:
+    """Arrays by the names of inputs or outputs, without those that are None."""
+    names = [tensor.name for tensor in tensors]
+    if isinstance(given, Mapping):
+        by_name = {identifier(str(name)): value for name, value in given.items()}
+    elif len(tensors) == 1:
+        by_name = {names[0]: given}
+    elif given is None or (isinstance(given, tuple | list) and len(given) == len(names)):
+        by_name = dict(zip(names, given or (), strict=False))
+    else:
         raise ValueError(
-            f"{argument}: inputs have shape {inputs.shape}, but {model.name} takes "
-            f"[examples, {', '.join(map(str, shape))}]."
+            f"{what} must be a list of {len(names)} arrays, or a dictionary, of {', '.join(names)}."
         )
-    return inputs.astype(model.inputs[0].dtype.as_numpy_dtype)
+    by_name = {name: value for name, value in by_name.items() if value is not None}
+    unknown, missing = set(by_name) - set(names), set(names) - set(by_name)
+    if unknown or (missing and all_of_them):
+        raise ValueError(f"{what} are of {', '.join(by_name) or 'none'}, not {', '.join(names)}.")
+    return by_name
 
 
-def _checked_labels(labels: np.ndarray, examples: int, model: keras.Model) -> np.ndarray:
-    if len(model.output_shape) != 2 or (model.output_shape[1] or 0) < 2:
+def _checked_input(argument: str, given: Any, tensor: NamedTensor) -> np.ndarray:
+    array = np.asarray(given)
+    fits = array.ndim == 1 + len(tensor.shape) and all(
+        size in (None, own) for size, own in zip(tensor.shape, array.shape[1:], strict=True)
+    )
+    if not fits or not len(array):
+        sizes = ("any" if size is None else str(size) for size in tensor.shape)
         raise ValueError(
-            f"test_data: the accuracy of {model.name}, whose outputs have shape "
-            f"{model.output_shape}, is not defined; give None for the labels."
+            f"{argument}: inputs have shape {array.shape}, but {tensor.name} takes "
+            f"[{', '.join(['examples', *sizes])}]."
+        )
+    return array.astype(tensor.dtype)
+
+
+def _checked_labels(given: Any, examples: int, output: NamedTensor) -> np.ndarray:
+    labels = np.asarray(given)
+    classes = output.shape[0] if len(output.shape) == 1 else None
+    if (classes or 0) < 2:
+        raise ValueError(
+            f"test_data: the accuracy of {output.name}, which gives {output}, is not defined; give "
+            "None for its labels."
         )
     if labels.shape != (examples,) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"test_data: labels are {labels.dtype} of shape {labels.shape}, but must be class "
             f"numbers of shape ({examples},), one per input."
         )
-    classes = model.output_shape[1]
     if labels.min() < 0 or labels.max() >= classes:
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(
-            f"test_data: there is the label {wrong}, but {model.name} has {classes} outputs: "
+            f"test_data: there is the label {wrong}, but {output.name} has {classes} outputs: "
             f"labels must be 0 to {classes - 1}."
         )
     return labels

@@ -1,59 +1,72 @@
 """Exports a network in several formats, verified and measured, into one folder."""
 
-import functools
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import tf_keras as keras
-
-from tf_lottery.exporting.card import CARD, write_card
-from tf_lottery.exporting.example_inputs import ExampleInputs, checked_inputs, example_inputs
-from tf_lottery.exporting.export_report import ExportReport, FormatResult
-from tf_lottery.exporting.formats import FORMATS, ExportFormat, formats_named
-from tf_lottery.exporting.measure import FileSize, measure_file
-from tf_lottery.exporting.network import ExportedNetwork, plain_copy, weight_counts
-from tf_lottery.exporting.serving import ServingError
+from tf_lottery.exporting.card import write_card
+from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
+from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, check_export_folder
+from tf_lottery.exporting.export_progress import ExportProgress, no_progress
+from tf_lottery.exporting.export_report import ExportReport
+from tf_lottery.exporting.formats import FORMATS, formats_named
+from tf_lottery.exporting.network import (
+    ExportedNetwork,
+    PlainNetwork,
+    weight_counts,
+)
+from tf_lottery.exporting.networks import network_of
+from tf_lottery.exporting.smaller import smaller_network
 from tf_lottery.exporting.ticket_source import ticket_source
-from tf_lottery.exporting.verify import Verification, accuracy_of, verify
-from tf_lottery.store.atomic import atomic_folder, remove
+from tf_lottery.exporting.writing import FilesInTheMaking
+from tf_lottery.store.atomic import atomic_folder
 from tf_lottery.store.errors import StorageError
-
-TABLE = "export.csv"
 
 
 def export(
-    source: keras.Model | str | Path,
+    source: Any,
     folder: str | Path,
     formats: Iterable[str] | None = None,
     *,
     level: int | None = None,
-    test_data: tuple[np.ndarray, np.ndarray | None] | None = None,
-    representative: np.ndarray | None = None,
-    dense: keras.Model | None = None,
+    test_data: tuple[Any, Any] | None = None,
+    representative: Any = None,
+    dense: Any = None,
+    compact: bool | None = None,
     overwrite: bool = False,
     measure: bool = True,
+    progress: ExportProgress | None = None,
 ) -> ExportReport:
     """Writes a network in several formats, runs each file without tf_lottery, and measures it.
 
     The folder holds the files, export.csv with a row per format, and README.md: what the network
-    is, how it was found, and how each file is loaded. It appears when all is done.
+    is, how it was found, and how each file is loaded; if units were removed, compaction.csv with a
+    row per layer. It appears when all is done.
+
+    Inputs are an array `[examples, ...]`. Those of a model of several inputs are a list in the
+    order of `model.inputs`, or a dictionary by the names of the input layers, or by the model's own
+    if it was built with a dictionary. Likewise the labels of several outputs: class numbers
+    `[examples]`, None for an output without.
 
     Args:
-      source: a prunable or plain model of one input and one output, or the path of a run folder.
+      source: a prunable or plain model of either Keras, what `compact` gave, or the path of a run
+        folder. A subclassed model needs `test_data`.
       folder: to make; it may exist if it is empty.
       formats: names of `FORMATS`; None for all that the network can be written in.
       level: of the run folder; None for its last finished one.
-      test_data: inputs `[examples, ...]` with which the files are verified, and class numbers
-        `[examples]` or None. Without it they are verified on random inputs.
-      representative: training inputs `[examples, ...]`, at most 300 of which set the ranges of
-        8-bit activations.
+      test_data: inputs with which the files are verified, and labels or None. Without it they are
+        verified on standard normal numbers, if the model takes floats of known shapes.
+      representative: training inputs, at most 300 of which set the ranges of 8-bit activations.
       dense: the network to compare with; by default level 0 of the run folder.
+      compact: whether units without effect are removed, as by `compact`: True, if anything can be
+        (None), or not (False). The files compute what the model does in any case.
       overwrite: whether an earlier export in the folder gives way.
       measure: whether memory and latency are measured, which takes about half a minute per format,
         and the dense network's files are made to compare with.
+      progress: is told what begins: an action, a format, its number, and their count; such as
+        `print`.
 
     Returns:
       What was written and found.
@@ -63,138 +76,64 @@ def export(
         asked for by name cannot be written or does not compute what the network does.
     """
     kinds = list(FORMATS.values()) if formats is None else formats_named(formats)
-    target = _checked_folder(Path(folder).expanduser().absolute(), overwrite)
-    ticket = ticket_source(source, level, dense)
-    plain = plain_copy(ticket.model)
-    plain_dense = None if ticket.dense is None else _checked_dense(plain_copy(ticket.dense), plain)
-    examples = example_inputs(test_data, plain)
+    target = check_export_folder(folder, overwrite)
+    origin = ticket_source(source, level, dense)
+    ticket = network_of(origin.model, test_data)
+    theirs = None if origin.dense is None else _checked_dense(origin.dense, ticket, test_data)
+    examples = example_inputs(test_data, ticket)
     if representative is not None:
-        representative = checked_inputs("representative", representative, plain)
-    try:
-        with (
-            tempfile.TemporaryDirectory() as sparse_folder,
-            tempfile.TemporaryDirectory() as dense_folder,
-            atomic_folder(target, replace=overwrite) as temporary,
-        ):
-            network = ExportedNetwork(plain, Path(sparse_folder), representative)
-            dense_network = plain_dense and ExportedNetwork(
-                plain_dense, Path(dense_folder), representative
-            )
-            writing = _Writing(network, dense_network, examples, temporary, formats is not None)
-            report = ExportReport(
-                folder=target,
-                formats=tuple(writing.results(kinds, measure)),
-                layers=weight_counts(ticket.model),
-                accuracy=accuracy_of(writing.expected, examples.labels),
-                dense_accuracy=writing.dense_accuracy(),
-            )
-            report.write_csv(temporary / TABLE)
-            write_card(temporary / CARD, report, plain, examples, ticket.provenance)
-    except StorageError as error:
-        raise ValueError(f"folder={folder} cannot be written: {error.reason}") from error
+        representative = checked_inputs("representative", representative, ticket)
+    ours, compaction = smaller_network(ticket, compact)
+    with (
+        tempfile.TemporaryDirectory() as our_folder,
+        tempfile.TemporaryDirectory() as their_folder,
+        _appearing(target, folder, overwrite) as temporary,
+    ):
+        files = FilesInTheMaking(
+            ticket,
+            ExportedNetwork(ours, Path(our_folder), representative),
+            theirs and ExportedNetwork(theirs, Path(their_folder), representative),
+            examples,
+            temporary,
+            by_name=formats is not None,
+            progress=progress or no_progress,
+        )
+        report = ExportReport(
+            folder=target,
+            formats=tuple(files.results(kinds, measure)),
+            layers=weight_counts(origin.model),
+            examples=len(examples),
+            accuracies=files.accuracies(),
+            dense_accuracies=files.dense_accuracies(),
+            compaction=compaction,
+        )
+        report.write_csv(temporary / TABLE)
+        if compaction:
+            compaction.write_csv(temporary / COMPACTION)
+        write_card(temporary / CARD, report, ours, origin.provenance)
     return report
 
 
-@dataclass(frozen=True)
-class _Writing:
-    """The formats of one export, in a folder that is not complete yet."""
-
-    network: ExportedNetwork
-    dense: ExportedNetwork | None
-    examples: ExampleInputs
-    folder: Path
-    by_name: bool
-
-    @functools.cached_property
-    def expected(self) -> np.ndarray:
-        """The network's own outputs."""
-        return self.network.outputs(self.examples.inputs)
-
-    def dense_accuracy(self) -> float | None:
-        """The dense network's own accuracy."""
-        if self.dense is None or self.examples.labels is None:
-            return None
-        return accuracy_of(self.dense.outputs(self.examples.inputs), self.examples.labels)
-
-    def results(self, kinds: Sequence[ExportFormat], measure: bool) -> list[FormatResult]:
-        """Writes, verifies and measures the formats."""
-        problems: dict[ExportFormat, str] = {}
-        for kind in kinds:
-            reason = kind.reason_unavailable(self.network)
-            if reason:
-                self._leave_out(kind, f"{kind.name} cannot be written: {reason}")
-                problems[kind] = reason
-        for kind in [kind for kind in kinds if kind not in problems]:
-            try:
-                kind.write(self.network, self.folder / kind.file_name)
-            except ValueError as error:
-                problems[kind] = self._leave_out(kind, str(error))
-        files = {kind: self.folder / kind.file_name for kind in kinds if kind not in problems}
-        found = verify(files, self.examples.inputs, self.expected, self.examples.labels)
-        for kind in files:
-            if isinstance(found[kind.name], ServingError):
-                problems[kind] = self._leave_out(kind, str(found[kind.name]))
-        return [
-            FormatResult(kind.name, skipped=problems[kind])
-            if kind in problems
-            else self._measured(kind, found[kind.name], measure)
-            for kind in kinds
-        ]
-
-    def _leave_out(self, kind: ExportFormat, problem: str) -> str:
-        """Leaves out a format, or ends the export if it was asked for by name."""
-        problem = problem.replace(f"{self.folder}/", "")
-        if self.by_name:
-            raise ValueError(f"formats: {problem}.")
-        remove(self.folder / kind.file_name)
-        return problem
-
-    def _measured(
-        self, kind: ExportFormat, verification: Verification, measure: bool
-    ) -> FormatResult:
-        path = self.folder / kind.file_name
-        result = FormatResult(
-            kind.name, kind.file_name, verification=verification, size=FileSize.of(path)
-        )
-        if not measure:
-            return result
-        with tempfile.TemporaryDirectory() as dense_folder:
-            dense_path = None
-            if self.dense is not None:
-                dense_path = Path(dense_folder) / kind.file_name
-                kind.write(self.dense, dense_path)
-                result = replace(result, dense_size=FileSize.of(dense_path))
-            performance = measure_file(kind, path, self.examples.inputs, dense_path)
-            return replace(result, performance=performance)
+@contextmanager
+def _appearing(target: Path, folder: str | Path, overwrite: bool) -> Iterator[Path]:
+    """Gives a folder to fill, which becomes the target at the end."""
+    try:
+        with atomic_folder(target, replace=overwrite) as temporary:
+            yield temporary
+    except StorageError as error:
+        raise ValueError(f"folder={folder} cannot be written: {error.reason}") from error
 
 
-def _checked_folder(folder: Path, overwrite: bool) -> Path:
-    if not folder.exists():
-        return folder
-    if not folder.is_dir():
-        raise ValueError(f"folder={folder} is a file; choose a folder.")
-    names = {entry.name for entry in folder.iterdir()}
-    if not names:
-        return folder
-    others = names - {kind.file_name for kind in FORMATS.values()} - {TABLE, CARD}
-    if others or TABLE not in names:
+def _checked_dense(model: Any, ticket: PlainNetwork, test_data: Any) -> PlainNetwork:
+    dense = network_of(model, test_data)
+    mappings = [
+        " to ".join(", ".join(map(str, tensors)) for tensors in (network.inputs, network.outputs))
+        for network in (dense, ticket)
+    ]
+    if mappings[0] != mappings[1]:
         raise ValueError(
-            f"folder={folder} holds {', '.join(sorted(others or names)[:5])}, which is no part of "
-            "an export; choose a new or an empty folder."
+            f"dense={dense.name} maps {mappings[0]}, but the network to export {mappings[1]}; give "
+            "the dense network that it was pruned from."
         )
-    if not overwrite:
-        raise ValueError(
-            f"folder={folder} holds an export; give overwrite=True to replace it, or choose "
-            "another folder."
-        )
-    return folder
-
-
-def _checked_dense(dense: keras.Model, model: keras.Model) -> keras.Model:
-    shapes = [(network.input_shape, network.output_shape) for network in (dense, model)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"dense={dense.name} maps {shapes[0][0]} to {shapes[0][1]}, but the network to export "
-            f"{shapes[1][0]} to {shapes[1][1]}; give the dense network that it was pruned from."
-        )
+    dense.inputs, dense.outputs = ticket.inputs, ticket.outputs
     return dense

@@ -1,11 +1,12 @@
-"""What an export wrote and found out: plain data, and its table as CSV."""
+"""What an export wrote and found out: plain data, and its tables as CSV."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.exporting.compaction import CompactedLayer
 from tf_lottery.exporting.measure import (
     ALL_THREADS,
     BATCH_SIZES,
@@ -13,7 +14,7 @@ from tf_lottery.exporting.measure import (
     FileSize,
     Performance,
 )
-from tf_lottery.exporting.verify import Verification
+from tf_lottery.exporting.verify import Verification, only
 
 _THREADS = {ONE_THREAD: "one_thread", ALL_THREADS: "all_threads"}
 _MEASURES = {"ms": "milliseconds", "dense_ms": "dense_milliseconds", "ratio": "ratio"}
@@ -27,7 +28,11 @@ COLUMNS = (
     "format",
     "file",
     "skipped",
+    "remark",
     "accuracy",
+    "network_accuracy",
+    "dense_accuracy",
+    "examples",
     "largest_difference",
     "bytes",
     "compressed_bytes",
@@ -47,6 +52,7 @@ class FormatResult:
       format: its name.
       file: name of the file or folder in the export's folder; None if there is none.
       skipped: why there is none; None if there is one.
+      remark: what is particular about the file; None if nothing is.
       verification: how its outputs compare with the network's.
       size: how large it is.
       dense_size: how large the dense network's file is; None without a dense network.
@@ -56,18 +62,18 @@ class FormatResult:
     format: str
     file: str | None = None
     skipped: str | None = None
+    remark: str | None = None
     verification: Verification | None = None
     size: FileSize | None = None
     dense_size: FileSize | None = None
     performance: Performance | None = None
 
     def record(self) -> dict[str, Any]:
-        """Returns its row of export.csv: a value for each of `COLUMNS`, None where unknown."""
-        row: dict[str, Any] = dict.fromkeys(COLUMNS)
-        row |= {"format": self.format, "file": self.file, "skipped": self.skipped}
+        """Returns what is known for its row of export.csv."""
+        row: dict[str, Any] = {name: getattr(self, name) for name in COLUMNS[:4]}
         if self.verification:
-            row["accuracy"] = self.verification.accuracy
             row["largest_difference"] = self.verification.largest_difference
+            row |= _accuracy_cells("accuracy", self.verification.accuracies)
         for prefix, size in (("", self.size), ("dense_", self.dense_size)):
             if size:
                 row[f"{prefix}bytes"] = size.bytes
@@ -82,22 +88,57 @@ class FormatResult:
 
 
 @dataclass(frozen=True)
+class Compaction:
+    """How much smaller the exported network is than the ticket.
+
+    Attributes:
+      parameters_before: number of weights of all kinds of the ticket.
+      parameters: that of the exported network.
+      layers: what became of the layers.
+    """
+
+    parameters_before: int
+    parameters: int
+    layers: tuple[CompactedLayer, ...]
+
+    def write_csv(self, path: Path) -> None:
+        """Writes a row per layer."""
+        names = [field.name for field in fields(CompactedLayer)]
+        _write_csv(path, names, map(asdict, self.layers))
+
+
+@dataclass(frozen=True)
 class ExportReport:
     """An export.
 
     Attributes:
       folder: where the files are.
       formats: what became of each format.
-      layers: numbers of remaining and of all weights of each prunable kernel, by its name.
-      accuracy: the network's own, on the test data; None without labels.
-      dense_accuracy: the dense network's; None without labels or a dense network.
+      layers: numbers of remaining and of all weights of each prunable kernel of the ticket, by its
+        name.
+      examples: number of inputs that the files were verified with.
+      accuracies: the ticket's own on the test data, by the name of each output with labels.
+      dense_accuracies: the dense network's; empty without one.
+      compaction: what was removed from the ticket; None if it was left as it is.
     """
 
     folder: Path
     formats: tuple[FormatResult, ...]
     layers: Mapping[str, tuple[int, int]]
-    accuracy: float | None
-    dense_accuracy: float | None
+    examples: int
+    accuracies: Mapping[str, float] = field(default_factory=dict)
+    dense_accuracies: Mapping[str, float] = field(default_factory=dict)
+    compaction: Compaction | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """The ticket's own accuracy; None unless there is one output with labels."""
+        return only(self.accuracies)
+
+    @property
+    def dense_accuracy(self) -> float | None:
+        """The dense network's accuracy; None unless there is one output with labels."""
+        return only(self.dense_accuracies)
 
     @property
     def density(self) -> float:
@@ -107,8 +148,24 @@ class ExportReport:
         return remaining / total if total else 1.0
 
     def write_csv(self, path: Path) -> None:
-        """Writes a row per format."""
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(result.record() for result in self.formats)
+        """Writes a row per format; several outputs with labels have an accuracy each."""
+        same = {"examples": self.examples}
+        same |= _accuracy_cells("network_accuracy", self.accuracies)
+        same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
+        rows = [same | result.record() for result in self.formats]
+        more = sorted({name for row in rows for name in row} - set(COLUMNS))
+        _write_csv(path, [*COLUMNS, *more], rows)
+
+
+def _accuracy_cells(column: str, accuracies: Mapping[str, float]) -> dict[str, float]:
+    """Cells of one accuracy, or of that of each output."""
+    if len(accuracies) < 2:
+        return dict.fromkeys([column], only(accuracies))
+    return {f"{column}_{name}": accuracy for name, accuracy in accuracies.items()}
+
+
+def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tf_lottery.exporting.archive import bytes_on_disk, compressed_bytes
 from tf_lottery.exporting.formats import ExportFormat
-from tf_lottery.exporting.serving import ServingError, answers
+from tf_lottery.exporting.network import Arrays
+from tf_lottery.exporting.serving import ServingError, answers, saved_inputs
 
 BATCH_SIZES = (1, 32)
 ONE_THREAD, ALL_THREADS = 1, 0
@@ -72,7 +71,7 @@ class Performance:
 def measure_file(
     kind: ExportFormat,
     path: Path,
-    inputs: np.ndarray,
+    inputs: Arrays,
     dense_path: Path | None = None,
     *,
     batch_sizes: Sequence[int] = BATCH_SIZES,
@@ -83,7 +82,8 @@ def measure_file(
     Args:
       kind: its format.
       path: the file.
-      inputs: examples `[examples, ...]`, repeated if there are fewer than a batch takes.
+      inputs: `[examples, ...]` by the name of the input, repeated if there are fewer than a batch
+        takes.
       dense_path: the dense network's file in the same format. Calls of the two alternate.
       batch_sizes: examples per call.
       seconds: time spent on every batch size with every number of threads, at least 15 pairs.
@@ -92,13 +92,13 @@ def measure_file(
       ServingError: if a file does not run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        np.save(Path(folder) / "inputs.npy", inputs[: max(batch_sizes)])
+        first = {name: array[: max(batch_sizes)] for name, array in inputs.items()}
         job = {
             "name": kind.name,
             "file": str(path),
             "dense_file": str(dense_path) if dense_path else None,
             "runtime": kind.runtime,
-            "inputs": f"{folder}/inputs.npy",
+            "inputs": saved_inputs(first, Path(folder)),
             "batch_sizes": list(batch_sizes),
             "seconds": seconds,
         }

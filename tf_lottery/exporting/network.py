@@ -1,73 +1,221 @@
-"""The network to export: plain Keras, and the one SavedModel that the other formats come from."""
+"""The network to export: the one place where the export knows what kind of model it is.
+
+Everything else here deals with names, NumPy arrays and files.
+"""
 
 import functools
+import keyword
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.exporting.saved_model import export_saved_model
+from tf_lottery.pruning.keras_versions import is_of_keras, tensorflow_variable
 from tf_lottery.pruning.kernels import find_kernels
+from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.prunable import get_mask, masked_variables, strip
 
 _BATCH = 100
 
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class NamedTensor:
+    """An input or an output of a network.
+
+    Attributes:
+      name: its name in the files, an identifier.
+      shape: sizes of an example; None where any will do.
+      dtype: type of the numbers.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype
+
+    def __str__(self) -> str:
+        sizes = ("any" if size is None else str(size) for size in self.shape)
+        return f"[{', '.join(['batch', *sizes])}] of {self.dtype.name}"
+
+
+class PlainNetwork:
+    """A network without masks, which takes and gives arrays `[examples, ...]` by name.
+
+    Attributes:
+      model: the model.
+      name: its name.
+      inputs: what it takes, in its own order.
+      outputs: what it gives, in its own order.
+      parameters: number of its weights of all kinds.
+      can_be_compacted: whether `compact` takes such models.
+    """
+
+    can_be_compacted = True
+
+    def __init__(self, model: keras.Model, names_of: "PlainNetwork | None" = None):
+        """Takes a model.
+
+        Args:
+          model: a built Sequential or functional model without wrappers.
+          names_of: a network with as many inputs and outputs, whose names it is to have.
+        """
+        self.model = model
+        self.name = model.name
+        self.inputs = _named_tensors(
+            model.inputs, unique_identifiers(model.input, model.input_names)
+        )
+        self.outputs = _named_tensors(
+            model.outputs, unique_identifiers(model.output, model.output_names)
+        )
+        if names_of is not None:
+            self.inputs, self.outputs = names_of.inputs, names_of.outputs
+        self.parameters: int = model.count_params()
+
+    @property
+    def archive_module(self) -> str:
+        """The Keras that opens its .keras archive, as an import says it."""
+        return "tf_keras as keras"
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether it has one input and one output."""
+        return len(self.inputs) == len(self.outputs) == 1
+
+    def compute(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """The outputs in inference."""
+        call = tf.function(self._call, autograph=False, reduce_retracing=True)
+        examples = len(next(iter(inputs.values())))
+        batches = [
+            call({name: array[at : at + _BATCH] for name, array in inputs.items()})
+            for at in range(0, examples, _BATCH)
+        ]
+        return {
+            output.name: np.concatenate([batch[output.name].numpy() for batch in batches])
+            for output in self.outputs
+        }
+
+    def save_saved_model(self, path: Path, batch_size: int | None = None) -> None:
+        """Writes a SavedModel, whose signature "serving_default" has the names of the tensors.
+
+        Args:
+          path: a folder to make.
+          batch_size: the only number of examples that the signature takes; None: as the model.
+        """
+        specs = {
+            tensor.name: tf.TensorSpec(
+                [batch_size or own.shape[0], *tensor.shape], own.dtype, tensor.name
+            )
+            for tensor, own in zip(self.inputs, self.model.inputs, strict=True)
+        }
+        serve = tf.function(lambda **inputs: self._call(inputs), autograph=False)
+        self.model.save(
+            path,
+            save_format="tf",
+            include_optimizer=False,
+            signatures={"serving_default": serve.get_concrete_function(**specs)},
+        )
+
+    def save_archive(self, path: Path) -> None:
+        """Writes a .keras archive."""
+        self.model.save(path, save_format="keras")
+
+    def reason_without_archive(self) -> str | None:
+        """Says which layer tf_keras could not load from an archive; None if it could load all."""
+        for path, layer in leaf_layers(self.model):
+            if not is_of_keras(layer):
+                return f"layer {path} is a {type(layer).__name__}, which tf_keras alone cannot load"
+            if isinstance(layer, keras.layers.Lambda):
+                return f"layer {path} is a Lambda, whose code tf_keras refuses to load"
+        return None
+
+    def _packed(self, given: Sequence[Any]) -> Any:
+        """Tensors in the order of the inputs, as the model takes them."""
+        return tf.nest.pack_sequence_as(self.model.input, given)
+
+    def _call(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        outputs = self.model(
+            self._packed([inputs[tensor.name] for tensor in self.inputs]), training=False
+        )
+        names = [tensor.name for tensor in self.outputs]
+        return dict(zip(names, tf.nest.flatten(outputs), strict=True))
+
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """A network without wrappers, and what its conversions need.
+    """A network, and what its conversions need.
 
     Attributes:
-      model: plain Keras, with one input and one output.
+      plain: the network.
       folder: an empty folder for intermediate files.
-      representative: inputs `[examples, ...]` whose ranges 8-bit activations are to cover.
+      representative: inputs whose ranges 8-bit activations are to cover.
     """
 
-    model: keras.Model
+    plain: PlainNetwork
     folder: Path
-    representative: np.ndarray | None = None
+    representative: Arrays | None = None
 
     @functools.cached_property
     def saved_model(self) -> Path:
         """The network as a SavedModel: tracing it once takes most of the time of an export."""
         path = self.folder / "saved_model"
-        export_saved_model(self.model, path)
+        self.plain.save_saved_model(path)
         return path
 
-    def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """The network's own outputs, `[examples, ...]`, for inputs `[examples, ...]`."""
-        call = tf.function(functools.partial(self.model, training=False), reduce_retracing=True)
-        batches = range(0, len(inputs), _BATCH)
-        return np.concatenate([call(inputs[at : at + _BATCH]).numpy() for at in batches])
+    @functools.cached_property
+    def saved_model_of_one(self) -> Path:
+        """The same, of which one example at a time is asked."""
+        path = self.folder / "saved_model_of_one"
+        self.plain.save_saved_model(path, batch_size=1)
+        return path
 
 
-def plain_copy(model: keras.Model) -> keras.Model:
-    """Copies a model without the wrappers of `prunable`.
+def plain_network(model: keras.Model) -> PlainNetwork:
+    """Copies a model without what `prunable` put around it.
 
     Args:
       model: a prunable or plain, built Sequential or functional model.
 
     Raises:
-      ValueError: if it is something else, or has several inputs or outputs.
+      ValueError: if it is something else, takes a fixed number of examples, or no numbers.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(
             f"source={model!r} is neither the path of a run folder nor a tf_keras model."
         )
-    if not (isinstance(model, keras.Sequential) or model._is_graph_network) or not model.built:
+    if not (model.built and model._is_graph_network):
         raise ValueError(
             f"source={model.name} ({type(model).__name__}) is not a built Sequential or functional "
             "model; write it as keras.Model(inputs, outputs), or give the first layer an "
             "input_shape."
         )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+    if not has_named_tensors(model) or any(tensor.dtype == tf.string for tensor in model.inputs):
+        taken = ", ".join(str(tensor.type_spec) for tensor in model.inputs)
         raise ValueError(
-            f"source={model.name} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
-            "models of one input and one output can be exported. `export_saved_model` takes any."
+            f"source={model.name} takes {taken}; models that take numbers in dense tensors can be "
+            "exported. `export_saved_model` takes any."
         )
-    return strip(model)
+    for tensor in model.inputs:
+        if tensor.shape[0] is not None:
+            raise ValueError(
+                f"source={model.name} takes {tensor.shape[0]} examples at a time (input "
+                f"{tensor.name}); build it without a batch_size."
+            )
+    return PlainNetwork(strip(model))
+
+
+def has_named_tensors(model: keras.Model) -> bool:
+    """Whether a model knows what it takes, in dense tensors: functional and built Sequential ones.
+
+    Those are what `PlainNetwork` takes.
+    """
+    known = model.built and model._is_graph_network
+    return known and all(isinstance(tensor.type_spec, tf.TensorSpec) for tensor in model.inputs)
 
 
 def weight_counts(model: keras.Model) -> dict[str, tuple[int, int]]:
@@ -78,7 +226,43 @@ def weight_counts(model: keras.Model) -> dict[str, tuple[int, int]]:
     """
     if masked_variables(model):
         return {name: (int(mask.sum()), mask.size) for name, mask in get_mask(model).items()}
-    return {
-        kernel.name: (int(np.count_nonzero(kernel.variable)), int(np.prod(kernel.variable.shape)))
+    kernels = {
+        kernel.name: tensorflow_variable(kernel.variable).numpy()
         for kernel in find_kernels(model).kernels
     }
+    return {name: (int(np.count_nonzero(array)), array.size) for name, array in kernels.items()}
+
+
+def identifier(name: str) -> str:
+    """The name that a tensor has in files, whose signatures take plain identifiers alone."""
+    word = re.sub(r"\W", "_", name, flags=re.ASCII)
+    if not word[:1].isalpha():
+        return f"tensor_{word}"
+    return f"{word}_" if keyword.iskeyword(word) else word
+
+
+def unique_identifiers(structure: Any, layer_names: Sequence[str]) -> list[str]:
+    """Names for a model's inputs or outputs: identifiers, all different.
+
+    Args:
+      structure: the inputs or outputs. If they are a dictionary, its keys are the names.
+      layer_names: names to take otherwise, one for each.
+    """
+    is_flat = isinstance(structure, Mapping) and not any(
+        tf.nest.is_nested(part) for part in structure.values()
+    )
+    names: list[str] = []
+    # In the order in which TensorFlow flattens dictionaries.
+    for name in sorted(structure) if is_flat else layer_names:
+        unique = identifier(name)
+        while unique in names:
+            unique += "_"
+        names.append(unique)
+    return names
+
+
+def _named_tensors(tensors: Sequence[Any], names: Sequence[str]) -> tuple[NamedTensor, ...]:
+    return tuple(
+        NamedTensor(name, tuple(tensor.shape[1:]), np.dtype(tensor.dtype.as_numpy_dtype))
+        for name, tensor in zip(names, tensors, strict=True)
+    )

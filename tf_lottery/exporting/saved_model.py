@@ -3,25 +3,30 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
-import tf_keras as keras
 
-from tf_lottery.pruning.prunable import strip
+from tf_lottery.exporting.network import PlainNetwork, has_named_tensors
+from tf_lottery.exporting.traced_network import TracedNetwork
+from tf_lottery.pruning.keras_versions import is_graph, is_keras_3
+from tf_lottery.pruning.prunable import get_mask, set_mask, strip
 
 _SAVED_MODEL_NAMES = frozenset(
     {"assets", "fingerprint.pb", "keras_metadata.pb", "saved_model.pb", "variables"}
 )
 
 
-def export_saved_model(model: keras.Model, path: str | Path) -> None:
+def export_saved_model(model: Any, path: str | Path) -> None:
     """Writes a SavedModel that loads and serves with TensorFlow alone.
 
     `tf.saved_model.load(path).signatures["serving_default"]` takes and returns the model's inputs
-    and outputs; pruned weights are exactly 0.0 in it.
+    and outputs by name: that of the input layer and of the layer that computes the output, or the
+    model's own if its inputs or outputs are a dictionary. Characters that no Python identifier has
+    are "_". Pruned weights are exactly 0.0.
 
     Args:
-      model: a prunable model, or any Keras model.
+      model: a prunable model, or any other of either Keras; built.
       path: folder to write. It may exist if it is empty or holds an earlier SavedModel, which is
         replaced as a whole.
 
@@ -29,18 +34,35 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
       ValueError: if the folder holds something else, or cannot be written.
     """
     target = check_export_dir(path)
-    plain = strip(model)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
             written = Path(temporary) / "new"
-            plain.save(written, save_format="tf", include_optimizer=False)
+            _save(model, written)
             if target.exists():
                 # Not removed before the new one is complete, and put aside in one step.
                 target.rename(Path(temporary) / "old")
             written.replace(target)
     except (OSError, tf.errors.OpError) as error:
         raise ValueError(f"--export_dir={path} cannot be written: {error}") from error
+
+
+def _save(model: Any, path: Path) -> None:
+    if is_graph(model) and is_keras_3(model):
+        TracedNetwork(model).save_saved_model(path)
+    elif is_graph(model):
+        plain = strip(model)
+        if has_named_tensors(plain):
+            PlainNetwork(plain).save_saved_model(path)
+        else:
+            plain.save(path, save_format="tf", include_optimizer=False)
+    else:
+        # It cannot be copied.
+        set_mask(model, get_mask(model))
+        if is_keras_3(model):
+            model.export(path, verbose=False)
+        else:
+            model.save(path, save_format="tf", include_optimizer=False)
 
 
 def check_export_dir(path: str | Path) -> Path:

@@ -10,6 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tf_lottery.exporting.network import Arrays
+
 _SCRIPT = Path(__file__).with_name("serving_script.py")
 
 
@@ -24,6 +28,14 @@ class ServingError(ValueError):
 
     def __init__(self, format_name: str, path: str | Path, problem: str):
         super().__init__(f"{format_name}: {path} {problem}")
+
+
+def saved_inputs(inputs: Arrays, folder: Path) -> dict[str, str]:
+    """Saves inputs in a folder; returns their paths by name, as jobs have them."""
+    paths = {name: folder / f"input-{number}.npy" for number, name in enumerate(inputs)}
+    for name, path in paths.items():
+        np.save(path, inputs[name])
+    return {name: str(path) for name, path in paths.items()}
 
 
 def answers(

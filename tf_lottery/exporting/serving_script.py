@@ -3,13 +3,14 @@
 Started by `serving` as `python -P serving_script.py REQUEST.json ANSWERS.jsonl`: a file of its own,
 which imports no other module of this package.
 
-A request has `threads` (0: all) and `jobs`. A job has `file`, `runtime`, `inputs` (.npy) and either
-`outputs`, a .npy to write, or `batch_sizes`, `seconds` and, perhaps, `dense_file` to measure. Every
-job's answer is a line of JSON, written before the next job begins.
+A request has `threads` (0: all) and `jobs`. A job has `file`, `runtime`, `inputs` (the .npy of
+each, by name, in the network's order) and either `outputs`, likewise, to be written, or
+`batch_sizes`, `seconds` and, perhaps, `dense_file` to measure. Every job's answer is a line of
+JSON, written before the next job begins.
 """
 
 import contextlib
-import functools
+import importlib
 import json
 import statistics
 import sys
@@ -17,7 +18,8 @@ import tarfile
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +31,23 @@ _WARM_UP_CALLS = 5
 _SAMPLE_SECONDS = 0.002
 _MIN_PAIRS, _MAX_PAIRS = 15, 500
 
-Call = Callable[[np.ndarray], np.ndarray]
+Arrays = dict[str, np.ndarray]
+Call = Callable[[Arrays], Arrays]
 
 
-def load(runtime: str, path: str, threads: int) -> Call:
-    """Returns the function from inputs to outputs that a file holds."""
-    loaders = {"saved_model": _load_saved_model, "keras": _load_keras}
+def load(runtime: str, path: str, threads: int, output_names: Iterable[str] = ()) -> Call:
+    """Returns the function from inputs to outputs, by name, that a file holds.
+
+    Args:
+      runtime: what loads it.
+      path: the file.
+      threads: of TensorFlow Lite.
+      output_names: of the outputs, in the network's order. Without them those of a .keras archive,
+        whose names may be others, are computed and not returned.
+    """
     if runtime == "tflite":
         return _TFLiteCall(path, threads)
-    return loaders[runtime](path)
+    return _load_keras(path, output_names) if runtime == "keras" else _load_saved_model(path)
 
 
 def _load_saved_model(path: str) -> Call:
@@ -49,61 +59,100 @@ def _load_saved_model(path: str) -> Call:
             (path,) = map(str, Path(folder).iterdir())
         loaded = tf.saved_model.load(path)
     serve = loaded.signatures["serving_default"]
-    (name,) = serve.structured_input_signature[1]
 
-    def call(inputs: np.ndarray) -> np.ndarray:
-        (outputs,) = serve(**{name: tf.constant(inputs)}).values()
-        return outputs.numpy()
+    def call(inputs: Arrays) -> Arrays:
+        outputs = serve(**{name: tf.constant(array) for name, array in inputs.items()})
+        return {name: output.numpy() for name, output in outputs.items()}
 
     # The signature does not keep the variables alive.
     call.loaded = loaded
     return call
 
 
-def _load_keras(path: str) -> Call:
-    import tf_keras
+def _load_keras(path: str, output_names: Iterable[str]) -> Call:
+    keras = importlib.import_module(_keras_of_archive(path))
+    model = keras.models.load_model(path, compile=False)
+    # A Sequential model of Keras 3 does not tell its input.
+    structure = model.inputs[0] if len(model.inputs) == 1 else model.input
 
-    model = tf_keras.models.load_model(path, compile=False)
-    function = tf.function(functools.partial(model, training=False), reduce_retracing=True)
-    return lambda inputs: function(tf.constant(inputs)).numpy()
+    @tf.function(autograph=False, reduce_retracing=True)
+    def flat_outputs(flat_inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+        inputs = tf.nest.pack_sequence_as(structure, flat_inputs)
+        return tf.nest.flatten(model(inputs, training=False))
+
+    def call(inputs: Arrays) -> Arrays:
+        outputs = flat_outputs([tf.constant(array) for array in inputs.values()])
+        return dict(zip(output_names, [output.numpy() for output in outputs], strict=False))
+
+    return call
+
+
+def _keras_of_archive(path: str) -> str:
+    with zipfile.ZipFile(path) as archive:
+        version = json.loads(archive.read("metadata.json"))["keras_version"]
+    return "keras" if version.startswith("3.") else "tf_keras"
 
 
 class _TFLiteCall:
-    """An interpreter whose batch size follows its inputs."""
+    """An interpreter whose batch size follows its inputs, if the file lets it."""
 
     def __init__(self, path: str, threads: int):
         with warnings.catch_warnings():
             # Its class will move to another package; TensorFlow is pinned below that version.
             warnings.simplefilter("ignore")
             self._interpreter = tf.lite.Interpreter(path, num_threads=threads)
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
-        self._shape = None
+        # The runner is not kept: no tensor may be resized while there is one.
+        runner = self._interpreter.get_signature_runner("serving_default")
+        given, results = runner.get_input_details(), runner.get_output_details()
+        self._inputs = {name: details["index"] for name, details in given.items()}
+        self._outputs = {name: details["index"] for name, details in results.items()}
+        self._one_by_one = any(details["shape_signature"][0] == 1 for details in given.values())
+        self._shapes = None
 
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        if inputs.shape != self._shape:
-            self._interpreter.resize_tensor_input(self._input["index"], inputs.shape)
+    def __call__(self, inputs: Arrays) -> Arrays:
+        if not self._one_by_one:
+            return self._invoke(inputs)
+        examples = len(next(iter(inputs.values())))
+        calls = [
+            self._invoke({name: array[at : at + 1] for name, array in inputs.items()})
+            for at in range(examples)
+        ]
+        return {name: np.concatenate([outputs[name] for outputs in calls]) for name in calls[0]}
+
+    def _invoke(self, inputs: Arrays) -> Arrays:
+        shapes = {name: inputs[name].shape for name in self._inputs}
+        if shapes != self._shapes:
+            for name, index in self._inputs.items():
+                self._interpreter.resize_tensor_input(index, shapes[name])
             self._interpreter.allocate_tensors()
-            self._shape = inputs.shape
-        self._interpreter.set_tensor(self._input["index"], inputs)
+            self._shapes = shapes
+        for name, index in self._inputs.items():
+            self._interpreter.set_tensor(index, inputs[name])
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])
+        return {name: self._interpreter.get_tensor(at) for name, at in self._outputs.items()}
 
 
 def write_outputs(job: dict[str, Any], threads: int) -> dict[str, Any]:
     """Writes the outputs for all inputs."""
-    inputs = np.load(job["inputs"], mmap_mode="r")
-    call = load(job["runtime"], job["file"], threads)
-    batches = [np.array(inputs[at : at + _BATCH]) for at in range(0, len(inputs), _BATCH)]
-    np.save(job["outputs"], np.concatenate([call(batch) for batch in batches]))
+    inputs = {name: np.load(path, mmap_mode="r") for name, path in job["inputs"].items()}
+    call = load(job["runtime"], job["file"], threads, job["outputs"])
+    examples = len(next(iter(inputs.values())))
+    batches = [
+        call({name: np.array(array[at : at + _BATCH]) for name, array in inputs.items()})
+        for at in range(0, examples, _BATCH)
+    ]
+    for name, path in job["outputs"].items():
+        np.save(path, np.concatenate([batch[name] for batch in batches]))
     return {}
 
 
 def measure(job: dict[str, Any], threads: int) -> dict[str, Any]:
     """Measures memory, then times calls in pairs with the dense network's file."""
-    examples = np.load(job["inputs"])
     largest = max(job["batch_sizes"])
-    examples = np.resize(examples, (largest, *examples.shape[1:]))
+    examples = {}
+    for name, path in job["inputs"].items():
+        array = np.load(path)
+        examples[name] = np.resize(array, (largest, *array.shape[1:]))
     before = peak_memory()
     calls = [load(job["runtime"], job["file"], threads)]
     calls[0](examples)
@@ -111,7 +160,8 @@ def measure(job: dict[str, Any], threads: int) -> dict[str, Any]:
     if job["dense_file"]:
         calls.append(load(job["runtime"], job["dense_file"], threads))
     for batch_size in job["batch_sizes"]:
-        seconds = _alternate(calls, examples[:batch_size], job["seconds"])
+        batch = {name: array[:batch_size] for name, array in examples.items()}
+        seconds = _alternate(calls, batch, job["seconds"])
         answer["latencies"].append({"batch_size": batch_size, **_medians(seconds)})
     return answer
 
@@ -129,7 +179,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _alternate(calls: list[Call], inputs: np.ndarray, seconds: float) -> list[list[float]]:
+def _alternate(calls: list[Call], inputs: Arrays, seconds: float) -> list[list[float]]:
     """Times all calls in turn, about as long as `seconds`; the order changes with every turn."""
     warm_up = [_seconds_of(call, inputs, 1) for call in calls for _ in range(_WARM_UP_CALLS)]
     # As many for each: the first call after another network's takes longer than those after it.
@@ -145,7 +195,7 @@ def _alternate(calls: list[Call], inputs: np.ndarray, seconds: float) -> list[li
     return times
 
 
-def _seconds_of(call: Call, inputs: np.ndarray, repetitions: int) -> float:
+def _seconds_of(call: Call, inputs: Arrays, repetitions: int) -> float:
     started = time.perf_counter()
     for _ in range(repetitions):
         call(inputs)

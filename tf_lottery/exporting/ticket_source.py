@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import tf_keras as keras
-
+from tf_lottery.exporting.compaction import CompactedModel
 from tf_lottery.store.atomic import read_text
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.load import load_ticket
@@ -35,20 +35,22 @@ class TicketSource:
       provenance: how it was found; None for a model in memory.
     """
 
-    model: keras.Model
-    dense: keras.Model | None = None
+    model: Any
+    dense: Any = None
     provenance: Provenance | None = None
 
 
 def ticket_source(
-    source: keras.Model | str | Path, level: int | None, dense: keras.Model | None
+    source: Any,
+    level: int | None,
+    dense: Any,
 ) -> TicketSource:
     """Reads the network to export.
 
     Args:
-      source: a model, or the path of a run folder.
+      source: a model, what `compact` gave, or the path of a run folder, or of a branch in it.
       level: of the run folder; None for its last finished one.
-      dense: the network to compare with; by default level 0 of the run folder.
+      dense: the network to compare with; by default level 0 of the run.
 
     Raises:
       ValueError: if there is no such run or level, or a level is given of a model.
@@ -56,7 +58,7 @@ def ticket_source(
     if not isinstance(source, str | Path):
         if level is not None:
             raise ValueError(f"level={level} is of no use with a model; leave it out.")
-        return TicketSource(source, dense)
+        return TicketSource(source.model if isinstance(source, CompactedModel) else source, dense)
     folder = RunFolder.read(Path(source))
     levels = folder.complete_levels()
     if level is None:
@@ -64,7 +66,10 @@ def ticket_source(
             raise ValueError(f"source={source} has no finished level; finish the run first.")
         level = levels[-1]
     model = load_ticket(source, level)
-    if dense is None and level > 0 and 0 in levels:
-        dense = load_ticket(source, 0)
+    # Branches are WORKDIR/NAME/replicate_R/branches/LABEL.
+    is_branch = folder.identity.get("branch") is not None
+    home = RunFolder.read(folder.path.absolute().parents[1]) if is_branch else folder
+    if dense is None and (level > 0 or is_branch) and home.level(0).is_complete():
+        dense = load_ticket(home.path, 0)
     flags = read_text(folder.path / "flags.cfg")
     return TicketSource(model, dense, Provenance(folder.identity["dataset"], level, flags))

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tf_lottery.exporting.formats import ExportFormat
-from tf_lottery.exporting.serving import ServingError, answers
+from tf_lottery.exporting.network import Arrays
+from tf_lottery.exporting.serving import ServingError, answers, saved_inputs
 
 # Of the largest output: other operations add up floats in another order.
 _FLOAT_TOLERANCE = 1e-3
@@ -19,28 +20,30 @@ class Verification:
     """How a file's outputs compare with the network's.
 
     Attributes:
-      accuracy: fraction of the examples whose largest output is that of the label; None without
-        labels.
+      accuracies: by the name of each output with labels, the fraction of the examples whose
+        largest output is that of the label.
       largest_difference: largest absolute difference to an output of the network.
     """
 
-    accuracy: float | None
+    accuracies: Mapping[str, float]
     largest_difference: float
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy of the only output with labels; None if there is none, or several."""
+        return only(self.accuracies)
 
 
 def verify(
-    files: Mapping[ExportFormat, Path],
-    inputs: np.ndarray,
-    expected: np.ndarray,
-    labels: np.ndarray | None = None,
+    files: Mapping[ExportFormat, Path], inputs: Arrays, expected: Arrays, labels: Arrays
 ) -> dict[str, Verification | ServingError]:
     """Runs files in one fresh process that cannot import tf_lottery.
 
     Args:
       files: the file of each format.
-      inputs: `[examples, ...]`.
-      expected: the network's outputs for them, `[examples, ...]`.
-      labels: class numbers `[examples]`.
+      inputs: `[examples, ...]` by the name of the input.
+      expected: the network's outputs for them, `[examples, ...]` by the name of the output.
+      labels: class numbers `[examples]` by the name of the output; those that are known.
 
     Returns:
       By the name of the format, how the file compares; or an error, if it does not load or run, or
@@ -48,45 +51,56 @@ def verify(
       largest output.
     """
     with tempfile.TemporaryDirectory() as folder:
-        np.save(Path(folder) / "inputs.npy", inputs)
+        given = saved_inputs(inputs, Path(folder))
         jobs = [
             {
                 "name": kind.name,
                 "file": str(path),
                 "runtime": kind.runtime,
-                "inputs": f"{folder}/inputs.npy",
-                "outputs": f"{folder}/{kind.name}.npy",
+                "inputs": given,
+                "outputs": {
+                    name: f"{folder}/{kind.name}-{number}.npy"
+                    for number, name in enumerate(expected)
+                },
             }
             for kind, path in files.items()
         ]
         results: dict[str, Verification | ServingError] = {}
-        for (kind, path), answer in zip(files.items(), answers(jobs), strict=True):
+        for kind, job, answer in zip(files, jobs, answers(jobs), strict=True):
             results[kind.name] = answer
             if not isinstance(answer, ServingError):
-                outputs = np.load(f"{folder}/{kind.name}.npy")
-                results[kind.name] = _compare(kind, path, outputs, expected, labels)
+                outputs = {name: np.load(path) for name, path in job["outputs"].items()}
+                results[kind.name] = _compare(kind, files[kind], outputs, expected, labels)
         return results
 
 
-def accuracy_of(outputs: np.ndarray, labels: np.ndarray | None) -> float | None:
-    """Fraction of examples whose largest output `[examples, classes]` is that of the label."""
-    return None if labels is None else float(np.mean(outputs.argmax(axis=-1) == labels))
+def accuracies_of(outputs: Arrays, labels: Arrays) -> dict[str, float]:
+    """Fractions of examples whose largest output `[examples, classes]` is that of the label."""
+    return {
+        name: float(np.mean(outputs[name].argmax(axis=-1) == own)) for name, own in labels.items()
+    }
+
+
+def only(accuracies: Mapping[str, float]) -> float | None:
+    """The accuracy of the only output with labels; None if there is none, or several."""
+    return next(iter(accuracies.values())) if len(accuracies) == 1 else None
 
 
 def _compare(
-    kind: ExportFormat,
-    path: Path,
-    outputs: np.ndarray,
-    expected: np.ndarray,
-    labels: np.ndarray | None,
+    kind: ExportFormat, path: Path, outputs: Arrays, expected: Arrays, labels: Arrays
 ) -> Verification | ServingError:
-    if outputs.shape != expected.shape:
-        problem = f"computes outputs of shape {outputs.shape}, not {expected.shape}"
-        return ServingError(kind.name, path, problem)
-    difference = float(np.max(np.abs(outputs.astype(np.float64) - expected)))
-    allowed = np.inf if kind.quantized else _FLOAT_TOLERANCE * float(np.max(np.abs(expected)))
-    # Written so that NaN is refused.
-    if not (np.isfinite(difference) and difference <= allowed):
-        problem = f"computes other outputs than the network: up to {difference:.3g} off"
-        return ServingError(kind.name, path, problem)
-    return Verification(accuracy_of(outputs, labels), difference)
+    differences = []
+    for name, wanted in expected.items():
+        found = outputs[name]
+        which = "outputs" if len(expected) == 1 else name
+        if found.shape != wanted.shape:
+            problem = f"computes {which} of shape {found.shape}, not {wanted.shape}"
+            return ServingError(kind.name, path, problem)
+        difference = float(np.max(np.abs(found.astype(np.float64) - wanted)))
+        allowed = np.inf if kind.quantized else _FLOAT_TOLERANCE * float(np.max(np.abs(wanted)))
+        # Written so that NaN is refused.
+        if not (np.isfinite(difference) and difference <= allowed):
+            problem = f"computes other {which} than the network: up to {difference:.3g} off"
+            return ServingError(kind.name, path, problem)
+        differences.append(difference)
+    return Verification(accuracies_of(outputs, labels), max(differences))

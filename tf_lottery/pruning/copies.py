@@ -92,10 +92,13 @@ def copied_layer(layer: Any, kind: type | None = None, **changes: Any) -> Any:
     """
     try:
         config = layer.get_config() | changes
-        # Keras 2 leaves this one argument out of the configuration.
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
+        # Keras 2 leaves two arguments out of the configuration.
+        of_keras_2 = isinstance(layer, keras.layers.BatchNormalization)
+        if of_keras_2 and layer.synchronized:
             config["synchronized"] = True
         copy = (kind or type(layer)).from_config(config)
+        if of_keras_2 and layer.fused is False:
+            copy.fused = False
     except Exception as error:  # Any: it is the user's class that fails.
         raise ValueError(
             f"{layer.name} ({type(layer).__name__}) cannot be copied: {_first_line(error)}. Give "
@@ -135,4 +138,4 @@ def _weight_values(layer: Layer) -> list[np.ndarray]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
+    return (str(error).strip() or type(error).__name__).partition("\n")[0].rstrip(".")

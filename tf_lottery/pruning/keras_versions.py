@@ -33,8 +33,13 @@ def is_model(thing: Any) -> bool:
 
 
 def is_graph(thing: Any) -> bool:
-    """Whether this is a Sequential or functional model, whose layers Keras can list and copy."""
-    if not is_model(thing) or not _is_inherited(thing, "call"):
+    """Whether this is a Sequential or functional model, and its graph all that it computes."""
+    return has_graph(thing) and _is_inherited(thing, "call")
+
+
+def has_graph(thing: Any) -> bool:
+    """Whether this is a Sequential or functional model, also one with a `call` of its own."""
+    if not is_model(thing):
         return False
     if is_keras_3(thing):
         return isinstance(thing, _keras_3().Sequential | _keras_3().Function)

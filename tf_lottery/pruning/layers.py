@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_lottery.pruning.keras_versions import (
+    has_graph,
     is_graph,
     is_layer,
     keras_of,
@@ -41,9 +42,13 @@ def graph_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def sublayers(layer: Any) -> list[tuple[str, Any]]:
-    """The layers that a layer or subclassed model holds, by attribute; for lists, "attribute/0"."""
+    """The layers that a layer or subclassed model holds, by attribute; for lists, "attribute/0".
+
+    Those of a graph, which a model may call in a way of its own, go by their names.
+    """
     inherited = _attributes_of_keras(keras_of(layer))
-    return [
+    of_graph = [(held.name, held) for held in layer.layers] if has_graph(layer) else []
+    return of_graph + [
         found
         for attribute, value in vars(layer).items()
         if attribute not in inherited and not attribute.startswith("_self_")
@@ -118,9 +123,14 @@ def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 @cache
 def _attributes_of_keras(keras: ModuleType) -> frozenset[str]:
     """Attributes in which Keras itself keeps layers, such as a list of all of them."""
-    return frozenset(vars(keras.layers.Layer(name="any"))) | frozenset(
-        vars(keras.Model(name="any"))
+    x = keras.Input((1,), name="any")
+    examples = (
+        keras.layers.Layer(name="any"),
+        keras.Model(name="any"),
+        keras.Model(x, x, name="any"),
+        keras.Sequential([x], name="any"),
     )
+    return frozenset(attribute for example in examples for attribute in vars(example))
 
 
 def _last_part(name: str) -> str:

@@ -3,6 +3,7 @@
 config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  summary.png  tensorboard/
 branches/LABEL/: run folders of the controls that start from its levels
 landscape/: results of analyses
+export/level_N/: tickets to ship
 """
 
 import json
@@ -35,7 +36,7 @@ from tf_lottery.store.tensors import refuse_pattern_characters
 _FORMAT = 1
 _LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
 _REPLICATE_NAME = re.compile(r"replicate_([1-9]\d*)")
-_BRANCHES, _LANDSCAPE = "branches", "landscape"
+_BRANCHES, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
 
 
 class RunFolder:
@@ -84,7 +85,7 @@ class RunFolder:
             resources.enter_context(exclusive(path))
             # Other processes may be writing branches, which are run folders of their own, and
             # results of analyses.
-            remove_leftovers(path, except_below=(_BRANCHES, _LANDSCAPE))
+            remove_leftovers(path, except_below=(_BRANCHES, _LANDSCAPE, _EXPORT))
             if not (path / "config.json").exists():
                 _write_config(path, identity, details)
             config = _read_config(path)

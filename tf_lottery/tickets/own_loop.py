@@ -19,13 +19,11 @@ class TrainingSteps(Iterator[int]):
           save: saves the network's state.
         """
         self._next, self._last, self._save_at, self._save = first, last, save_at, save
-        self._ended = False
 
     def __next__(self) -> int:
         if self._next == self._save_at:
             self._save(self._next)
         if self._next >= self._last:
-            self._ended = True
             raise StopIteration
         self._next += 1
         return self._next - 1
@@ -40,7 +38,7 @@ class TrainingSteps(Iterator[int]):
         Raises:
           ValueError: if it has not.
         """
-        if not self._ended:
+        if self._next < self._last:
             raise ValueError(
                 f"the training loop returned at iteration {self._next} of {self._last}; it has to "
                 "go through all steps that it is given, and do one iteration for each."

@@ -136,7 +136,7 @@ class Saliency:
         Raises:
           ValueError: if the network's inputs are of no fixed shape, or the flow is not finite.
         """
-        for tensor in self._model.inputs:
+        for tensor in self._flow_copy.model.inputs:
             if None in tensor.shape[1:]:
                 raise ValueError(
                     f"score 'synflow' sends ones through {self._model.name}, whose inputs have "

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from tf_lottery.exporting.network import ExportedNetwork
+from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
 
 
 class ExportFormat(ABC):
@@ -28,17 +28,24 @@ class ExportFormat(ABC):
         return None
 
     @abstractmethod
-    def write(self, network: ExportedNetwork, path: Path) -> None:
+    def write(self, network: ExportedNetwork, path: Path) -> str | None:
         """Writes the network to a path where there is nothing yet.
 
         Args:
           network: one for which there is no `reason_unavailable`.
           path: the file or folder to make; its parent exists.
 
+        Returns:
+          What is particular about this file; None if nothing is.
+
         Raises:
           ValueError: if TensorFlow cannot convert it after all.
         """
 
     @abstractmethod
-    def loading_code(self) -> str:
-        """Python that computes `outputs` from `inputs` [batch, ...], run beside the file."""
+    def loading_code(self, network: PlainNetwork) -> str:
+        """Python that computes `outputs` from `inputs`, run beside the file.
+
+        Both are an array `[batch, ...]` if the network has one input and one output. Else they are
+        dictionaries of arrays by name.
+        """

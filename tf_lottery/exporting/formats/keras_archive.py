@@ -1,40 +1,39 @@
 """The .keras archive of Keras, which can be trained further."""
 
+import json
 from pathlib import Path
 
-import tf_keras as keras
-
 from tf_lottery.exporting.formats.export_format import ExportFormat
-from tf_lottery.exporting.network import ExportedNetwork
-from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
 
 
 class KerasArchive(ExportFormat):
-    """A .keras archive of plain layers, for tf_keras."""
+    """A .keras archive of plain layers, for the Keras that the model is of."""
 
     name = "keras"
     file_name = "model.keras"
     runtime = "keras"
-    about = "Keras archive, for tf_keras (Keras 2)"
+    about = "Keras archive"
 
     def reason_unavailable(self, network: ExportedNetwork) -> str | None:
-        """Only layers that tf_keras brings can be loaded elsewhere; Lambdas hold bytecode."""
-        for path, layer in leaf_layers(network.model):
-            kind = type(layer)
-            if kind.__module__.split(".")[0] not in ("keras", "tf_keras"):
-                return f"layer {path} is a {kind.__name__}, which tf_keras alone cannot load"
-            if isinstance(layer, keras.layers.Lambda):
-                return f"layer {path} is a Lambda, whose code tf_keras refuses to load"
-        return None
+        """Only layers that Keras brings can be loaded elsewhere; Lambdas hold bytecode."""
+        return network.plain.reason_without_archive()
 
     def write(self, network: ExportedNetwork, path: Path) -> None:
         """Saves the model without an optimizer."""
-        network.model.save(path, save_format="keras")
+        network.plain.save_archive(path)
 
-    def loading_code(self) -> str:
-        """Loads it with tf_keras."""
+    def loading_code(self, network: PlainNetwork) -> str:
+        """Loads it with Keras, whose model takes and gives what it was built with."""
+        load = f'model = keras.models.load_model("{self.file_name}", compile=False)\n'
+        if network.is_simple:
+            return f"import {network.archive_module}\n\n{load}outputs = model.predict(inputs)"
+        inputs, outputs = (
+            [t.name for t in tensors] for tensors in (network.inputs, network.outputs)
+        )
         return (
-            "import tf_keras as keras\n\n"
-            f'model = keras.models.load_model("{self.file_name}", compile=False)\n'
-            "outputs = model.predict(inputs)"
+            f"import tensorflow as tf\nimport {network.archive_module}\n\n{load}"
+            f"given = [inputs[name] for name in {json.dumps(inputs)}]\n"
+            "results = model.predict(tf.nest.pack_sequence_as(model.input, given))\n"
+            f"outputs = dict(zip({json.dumps(outputs)}, tf.nest.flatten(results)))"
         )

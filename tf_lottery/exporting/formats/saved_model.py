@@ -5,13 +5,7 @@ from pathlib import Path
 
 from tf_lottery.exporting.archive import write_archive
 from tf_lottery.exporting.formats.export_format import ExportFormat
-from tf_lottery.exporting.network import ExportedNetwork
-
-_SERVE = """\
-serve = tf.saved_model.load({folder}).signatures["serving_default"]
-(name,) = serve.structured_input_signature[1]
-(outputs,) = serve(**{{name: tf.constant(inputs)}}).values()
-outputs = outputs.numpy()"""
+from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
 
 
 class SavedModel(ExportFormat):
@@ -26,9 +20,9 @@ class SavedModel(ExportFormat):
         """Copies the network's SavedModel."""
         shutil.copytree(network.saved_model, path)
 
-    def loading_code(self) -> str:
+    def loading_code(self, network: PlainNetwork) -> str:
         """Loads it with TensorFlow alone."""
-        return "import tensorflow as tf\n\n" + _SERVE.format(folder=f'"{self.file_name}"')
+        return "import tensorflow as tf\n\n" + _serving_code(f'"{self.file_name}"', network)
 
 
 class CompressedSavedModel(ExportFormat):
@@ -44,9 +38,9 @@ class CompressedSavedModel(ExportFormat):
         with path.open("wb") as file:
             write_archive(network.saved_model, file)
 
-    def loading_code(self) -> str:
+    def loading_code(self, network: PlainNetwork) -> str:
         """Unpacks it to a temporary folder and loads it with TensorFlow alone."""
-        serve = _SERVE.format(folder='f"{folder}/saved_model"').replace("\n", "\n    ")
+        serve = _serving_code('f"{folder}/saved_model"', network).replace("\n", "\n    ")
         return (
             "import tarfile\nimport tempfile\n\nimport tensorflow as tf\n\n"
             "with tempfile.TemporaryDirectory() as folder:\n"
@@ -54,3 +48,15 @@ class CompressedSavedModel(ExportFormat):
             '        archive.extractall(folder, filter="data")\n'
             f"    {serve}"
         )
+
+
+def _serving_code(folder: str, network: PlainNetwork) -> str:
+    load = f'serve = tf.saved_model.load({folder}).signatures["serving_default"]\n'
+    if network.is_simple:
+        (given,), (result,) = network.inputs, network.outputs
+        call = f'serve({given.name}=tf.constant(inputs))["{result.name}"].numpy()'
+        return f"{load}outputs = {call}"
+    return (
+        f"{load}outputs = serve(**{{name: tf.constant(array) for name, array in inputs.items()}})\n"
+        "outputs = {name: output.numpy() for name, output in outputs.items()}"
+    )

@@ -8,20 +8,28 @@ What TensorFlow 2.21's converter and interpreter were seen to do with sparse ker
   are those of the dense network.
 - Only where the weights of a Dense layer come and go in fours along the input is the kernel encoded
   in 1x4 blocks, with which the interpreter multiplies directly.
+- Recurrent layers become loops over lists of arrays, or fused operations, whose sizes must be
+  known: they are converted for one example at a time.
+- Measuring the ranges of activations in loops ends the process (SIGSEGV).
 - Together with 8-bit weights, the default interpreter either refuses the file or, with blocks of
   1x16, computes wrong outputs. So there is no such format.
 """
 
+import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated
 
 from tf_lottery.exporting.formats.export_format import ExportFormat
-from tf_lottery.exporting.network import ExportedNetwork
+from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
+from tf_lottery.startup import silent_stderr
 
 _LARGEST_CALIBRATION = 300
+_ONE_BY_ONE = "takes one example at a time"
 
 
 class TFLite(ExportFormat):
@@ -41,33 +49,47 @@ class TFLite(ExportFormat):
     def configure(self, converter: "tf.lite.TFLiteConverter", network: ExportedNetwork) -> None:
         """Sets what is particular to the format."""
 
-    def write(self, network: ExportedNetwork, path: Path) -> None:
-        """Converts the network's SavedModel."""
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(network.saved_model))
-        self.configure(converter, network)
+    def write(self, network: ExportedNetwork, path: Path) -> str | None:
+        """Converts the network's SavedModel, for one example at a time if it must be so."""
         try:
-            content = converter.convert()
-        except Exception as error:  # Converter errors have no common class below Exception.
-            reason = str(error).strip().partition("\n")[0]
-            raise ValueError(
-                f"{self.name}: TensorFlow {tf.__version__} cannot convert {network.model.name}: "
-                f"{reason}"
-            ) from error
+            content, remark = self._converted(network, network.saved_model), None
+        except ValueError:
+            content = self._converted(network, network.saved_model_of_one)
+            remark = _ONE_BY_ONE
         path.write_bytes(content)
+        return remark
 
-    def loading_code(self) -> str:
+    def loading_code(self, network: PlainNetwork) -> str:
         """Loads it with TensorFlow's interpreter; ai-edge-litert has the same class."""
+        call = "run(**inputs)"
+        if network.is_simple:
+            (given,), (result,) = network.inputs, network.outputs
+            call = f'run({given.name}=inputs)["{result.name}"]'
         return (
             "import tensorflow as tf\n\n"
             "# On devices: from ai_edge_litert.interpreter import Interpreter\n"
             f'interpreter = tf.lite.Interpreter("{self.file_name}")\n'
-            "(given,) = interpreter.get_input_details()\n"
-            "(result,) = interpreter.get_output_details()\n"
-            'interpreter.resize_tensor_input(given["index"], inputs.shape)\n'
-            "interpreter.allocate_tensors()\n"
-            'interpreter.set_tensor(given["index"], inputs)\n'
-            "interpreter.invoke()\n"
-            'outputs = interpreter.get_tensor(result["index"])'
+            'run = interpreter.get_signature_runner("serving_default")\n'
+            f"outputs = {call}"
+        )
+
+    def _converted(self, network: ExportedNetwork, saved_model: Path) -> bytes:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+        self.configure(converter, network)
+        try:
+            with warnings.catch_warnings(), silent_stderr():
+                # The class that calibrates will move to another package.
+                warnings.filterwarnings(
+                    "ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated"
+                )
+                return converter.convert()
+        except Exception as error:  # Converter errors have no common class below Exception.
+            raise self._error(network, _reason(error)) from error
+
+    def _error(self, network: ExportedNetwork, reason: str) -> ValueError:
+        return ValueError(
+            f"{self.name}: TensorFlow {tf.__version__} cannot convert {network.plain.name}: "
+            f"{reason}"
         )
 
 
@@ -116,13 +138,27 @@ class IntegerTFLite(TFLite):
     def configure(self, converter: "tf.lite.TFLiteConverter", network: ExportedNetwork) -> None:
         """Asks for integers in all operations, with ranges measured on the representative."""
         inputs = network.representative
+        count = len(next(iter(inputs.values())))
         # Spread over all of them, which may be sorted by class.
-        chosen = np.linspace(0, len(inputs) - 1, min(len(inputs), _LARGEST_CALIBRATION))
+        chosen = np.linspace(0, count - 1, min(count, _LARGEST_CALIBRATION))
 
-        def examples() -> Iterator[list[np.ndarray]]:
-            for index in chosen.round().astype(int):
-                yield [inputs[index : index + 1]]
+        def examples() -> Iterator[dict[str, np.ndarray]]:
+            for at in chosen.round().astype(int):
+                yield {name: array[at : at + 1] for name, array in inputs.items()}
 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = examples
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+    def _converted(self, network: ExportedNetwork, saved_model: Path) -> bytes:
+        content = TFLite()._converted(network, saved_model)
+        # Bodies of loops are graphs of their own.
+        if schema_py_generated.Model.GetRootAs(content, 0).SubgraphsLength() > 1:
+            raise self._error(network, "ranges of activations in loops cannot be measured")
+        return super()._converted(network, saved_model)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, without the places in the converter's code that it names."""
+    line = str(error).strip().partition("\n")[0]
+    return re.sub(r"<unknown>:\d+: error: (loc\(.*\): )?", " ", line).strip()

@@ -1,0 +1,102 @@
+"""Inputs and labels as users give them."""
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
+from tf_lottery.exporting.network import PlainNetwork
+
+IMAGES = np.arange(24).reshape(4, 6)
+WORDS = np.arange(12).reshape(4, 3)
+CLASSES, RANKS = np.array([0, 1, 2, 0]), np.array([1, 0, 1, 1])
+
+
+@pytest.fixture(scope="module")
+def two() -> PlainNetwork:
+    """Takes images and words of any number, and gives classes, ranks and a number."""
+    images, words = keras.Input((6,), name="images"), keras.Input((None,), None, "words", "int32")
+    pooled = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(20, 2)(words))
+    joined = keras.layers.Concatenate()([images, pooled])
+    outputs = [
+        keras.layers.Dense(n, name=name)(joined) for n, name in ((3, "classes"), (2, "rank"))
+    ]
+    number = keras.layers.Dense(1, name="number")(joined)
+    return PlainNetwork(keras.Model([images, words], [*outputs, number], name="two"))
+
+
+@pytest.fixture(scope="module")
+def one() -> PlainNetwork:
+    return PlainNetwork(keras.Sequential([keras.Input((6,), name="rows"), keras.layers.Dense(3)]))
+
+
+@pytest.mark.parametrize(
+    "inputs", [[IMAGES, WORDS], (IMAGES.tolist(), WORDS), {"words": WORDS, "images": IMAGES}]
+)
+def test_inputs_are_given_in_the_order_of_the_model_or_by_name(two, inputs):
+    arrays = checked_inputs("representative", inputs, two)
+    assert [(name, array.dtype.name) for name, array in arrays.items()] == [
+        ("images", "float32"),
+        ("words", "int32"),
+    ]
+    assert np.array_equal(arrays["images"], IMAGES)
+    assert np.array_equal(arrays["words"], WORDS)
+
+
+@pytest.mark.parametrize("inputs", [IMAGES, IMAGES.tolist(), {"rows": IMAGES}])
+def test_one_input_is_an_array(one, inputs):
+    assert np.array_equal(checked_inputs("representative", inputs, one)["rows"], IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (None, []),
+        ([CLASSES, RANKS, None], ["classes", "rank"]),
+        ([None, RANKS, None], ["rank"]),
+        ({"rank": RANKS}, ["rank"]),
+        ({"rank": RANKS, "classes": None}, ["rank"]),
+    ],
+)
+def test_labels_are_those_of_the_outputs_that_have_some(two, labels, names):
+    examples = example_inputs(([IMAGES, WORDS], labels), two)
+    assert list(examples.labels) == names
+    assert len(examples) == 4
+    assert "rank" not in names or np.array_equal(examples.labels["rank"], RANKS)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ((IMAGES, None), r"the inputs must be a list of 2 arrays, or a dictionary, of images, wor"),
+        (([IMAGES], None), r"the inputs must be a list of 2 arrays"),
+        (({"images": IMAGES}, None), r"the inputs are of images, not images, words"),
+        (({"images": IMAGES, "text": WORDS}, None), r"inputs are of images, text, not images, wor"),
+        (([IMAGES, WORDS[:3]], None), r"the inputs have \{'images': 4, 'words': 3\} examples"),
+        (([WORDS, WORDS], None), r"inputs have shape \(4, 3\), but images takes \[examples, 6\]"),
+        (([IMAGES, IMAGES[0]], None), r"\(6,\), but words takes \[examples, any\]"),
+        (([IMAGES, WORDS], CLASSES), r"the labels must be a list of 3 arrays, or a dictionary, of"),
+        (([IMAGES, WORDS], {"class": CLASSES}), r"the labels are of class_, not classes, rank, nu"),
+        (([IMAGES, WORDS], {"rank": CLASSES}), r"the label 2, but rank has 2 outputs"),
+        (([IMAGES, WORDS], {"number": RANKS}), r"accuracy of number, .*not defined; give None"),
+    ],
+)
+def test_what_does_not_fit_is_refused(two, data, problem):
+    with pytest.raises(ValueError, match=rf"^test_data: .*{problem}"):
+        example_inputs(data, two)
+
+
+def test_inputs_are_drawn_for_floats_of_known_shapes_alone(one, two):
+    examples = example_inputs(None, one)
+    assert examples.random
+    assert examples.inputs["rows"].shape == (len(examples), 6)
+    assert examples.inputs["rows"].std() > 0.5
+    tokens = PlainNetwork(keras.Sequential([keras.Input((3,), dtype="int32", name="tokens")]))
+    anywhere = PlainNetwork(keras.Sequential([keras.Input((None, None, 1), name="image")]))
+    for network, problem in (
+        (two, r"takes words \[batch, any\] of int32"),
+        (tokens, r"takes tokens \[batch, 3\] of int32"),
+        (anywhere, r"takes image \[batch, any, any, 1\] of float32"),
+    ):
+        with pytest.raises(ValueError, match=rf"^test_data=None: .*{problem}, .*give test_data="):
+            example_inputs(None, network)

@@ -1,0 +1,108 @@
+"""What `main.py` can be asked to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config import ExperimentConfig
+from tf_lottery.export_config import ExportConfig
+
+
+@dataclass(frozen=True)
+class RunExperiments:
+    """Runs experiments one after the other: replicates, and the values of a sweep."""
+
+    configs: tuple[ExperimentConfig, ...]
+
+
+@dataclass(frozen=True)
+class RunBranches:
+    """Runs branches of finished or running experiments.
+
+    Attributes:
+      runs: run folders, or the folders of all replicates of an experiment.
+      replicates: those to take of the latter; None: all that are there.
+      branches: names of branches.
+      levels: those to start from; None: all that are finished.
+      changes: flag values that were given.
+    """
+
+    runs: tuple[Path, ...]
+    replicates: tuple[int, ...] | None
+    branches: tuple[str, ...]
+    levels: tuple[int, ...] | None
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """Writes a report of run folders.
+
+    Attributes:
+      runs: run folders, or the folders of all replicates of an experiment.
+      folder: where to; None: beside the runs.
+      tolerance: how far a ticket's accuracy may be below the dense network's, as a fraction; None:
+        one standard deviation of the dense replicates.
+    """
+
+    runs: tuple[Path, ...]
+    folder: Path | None
+    tolerance: float | None
+
+
+@dataclass(frozen=True)
+class ListRuns:
+    """Lists the runs below a folder."""
+
+    workdir: Path
+
+
+@dataclass(frozen=True)
+class Analyze:
+    """Measures run folders.
+
+    Attributes:
+      analysis: one of `flags.ANALYSES`.
+      runs: run folders, or the folders of all replicates of an experiment.
+      replicates: those to take of the latter; None: all that are there.
+      levels: those to look at; None: all that are finished.
+      options: of the analysis.
+      here: flag values that were given and say where the data are, and the run to compare with.
+      expected: other flag values that were given: those that the runs should have been made with.
+    """
+
+    analysis: str
+    runs: tuple[Path, ...]
+    replicates: tuple[int, ...] | None
+    levels: tuple[int, ...] | None
+    options: AnalysisConfig
+    here: Mapping[str, Any]
+    expected: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExportTickets:
+    """Exports a ticket of each run folder.
+
+    Attributes:
+      runs: run folders, or the folders of all replicates of an experiment.
+      replicates: those to take of the latter; None: all that are there.
+      level: of the ticket; None: the last one that is finished.
+      folder: where to; None: export/level_N in each run folder.
+      options: of the export.
+      here: flag values that were given and say where the data are.
+      expected: other flag values that were given: those that the runs should have been made with.
+    """
+
+    runs: tuple[Path, ...]
+    replicates: tuple[int, ...] | None
+    level: int | None
+    folder: Path | None
+    options: ExportConfig
+    here: Mapping[str, Any] = field(default_factory=dict)
+    expected: Mapping[str, Any] = field(default_factory=dict)
+
+
+Command = RunExperiments | RunBranches | WriteReport | ListRuns | Analyze | ExportTickets

@@ -1,0 +1,123 @@
+"""Exports tickets of run folders, with the runs' own data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.data import Dataset
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.example_data import representative_images, verification_examples
+from tf_lottery.export_config import ExportConfig
+from tf_lottery.exporting.export import export
+from tf_lottery.exporting.export_folder import check_export_folder
+from tf_lottery.exporting.export_report import ExportReport
+from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.report.export_progress import ExportProgressReporter
+from tf_lottery.report.export_table import print_export
+from tf_lottery.store.run_folder import RunFolder
+
+_EXPORT = "export"
+
+
+@dataclass(frozen=True)
+class _Ticket:
+    """A level of a run, and where its export goes."""
+
+    run: Path
+    level: int
+    folder: Path
+
+
+def export_tickets(
+    runs: Sequence[Path],
+    level: int | None = None,
+    folder: Path | None = None,
+    options: ExportConfig | None = None,
+    here: Mapping[str, Any] | None = None,
+    expected: Mapping[str, Any] | None = None,
+    dataset: Dataset | None = None,
+) -> list[ExportReport]:
+    """Exports a ticket of each run, all of them checked before the first is written.
+
+    Args:
+      runs: run folders, or folders of branches.
+      level: number of prunings; None: the last finished level of each.
+      folder: to make; None: export/level_N in the run folder.
+      options: formats and so on.
+      here: options of `RunConfig` that take the place of the runs': where the data are.
+      expected: flags that the runs should have been made with.
+      dataset: your own data, if the experiments were run on them.
+
+    Returns:
+      What was written and found, for each run.
+
+    Raises:
+      ValueError: if a run, its level, its data, the folder or a format is not in order.
+    """
+    options = options or ExportConfig()
+    _check_formats(options)
+    if folder is not None and len(runs) > 1:
+        raise ValueError(
+            f"--export_dir={folder} takes one ticket, but these are {len(runs)} runs; leave it "
+            "out, and each is exported into its own run folder."
+        )
+    tickets = [_checked_ticket(run, level, folder, options.overwrite) for run in runs]
+    return [
+        _export_ticket(
+            ticket, AnalyzedRun(ticket.run, here or {}, dataset, expected=expected), options
+        )
+        for ticket in tickets
+    ]
+
+
+def _check_formats(options: ExportConfig) -> None:
+    unknown = set(options.format_names or ()) - set(FORMATS)
+    if unknown:
+        raise ValueError(
+            f"--formats={options.formats}: {', '.join(sorted(unknown)) or 'nothing'} cannot be "
+            f"written; choose from {', '.join(FORMATS)}."
+        )
+
+
+def _checked_ticket(path: Path, level: int | None, folder: Path | None, overwrite: bool) -> _Ticket:
+    run = RunFolder.read(path)
+    finished = run.complete_levels()
+    if not finished or (level is not None and level not in finished):
+        which = "no level is finished" if level is None else f"level {level} is not finished"
+        listed = ", ".join(map(str, finished)) or "none"
+        raise ValueError(f"--levels: {which} in {path}; finished are {listed}.")
+    level = finished[-1] if level is None else level
+    run.level(level).verify()
+    target = folder or path / _EXPORT / f"level_{level}"
+    try:
+        check_export_folder(target, overwrite)
+    except ValueError as error:
+        raise ValueError(f"--export_dir: {error}") from error
+    return _Ticket(path, level, target)
+
+
+def _export_ticket(ticket: _Ticket, run: AnalyzedRun, options: ExportConfig) -> ExportReport:
+    data = run.experiment.dataset
+    images, labels = verification_examples(data)
+    print(
+        f"export of level {ticket.level} of {ticket.run}, verified with {len(labels):,} of "
+        f"{len(data.test):,} test examples",
+        flush=True,
+    )
+    report = export(
+        ticket.run,
+        ticket.folder,
+        options.format_names,
+        level=ticket.level,
+        test_data=(images, labels),
+        representative=representative_images(data),
+        compact=options.compacts,
+        overwrite=options.overwrite,
+        measure=options.measure,
+        progress=ExportProgressReporter(),
+    )
+    print()
+    print_export(ticket.folder)
+    print(f"Export: {ticket.folder}\n", flush=True)
+    return report

@@ -1,0 +1,60 @@
+"""Which flags are for which experiments."""
+
+from dataclasses import fields
+
+from absl import flags
+
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.export_config import ExportConfig
+from tf_lottery.flags import ANALYSES
+
+_OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "same_region")
+
+_ONLY_FOR = {
+    "run": ("branch", "report", "export", *ANALYSES),
+    "branch": ("branch",),
+    "branch_seed": ("branch",),
+    "perturbation": ("branch",),
+    "other_run": ("branch", "same_region"),
+    "replicates": ("lottery", "train", "branch", "export", *ANALYSES),
+    "sweep": ("lottery", "train"),
+    "report_dir": ("report",),
+    "tolerance": ("report",),
+    **dict.fromkeys((field.name for field in fields(ExportConfig)), ("export",)),
+    **dict.fromkeys((field.name for field in fields(AnalysisConfig)), ANALYSES),
+    "solutions": ("interpolate",),
+    **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),
+    **dict.fromkeys(("copies", "random_masks"), ("instability", "stability")),
+    "stable_below": ("instability",),
+    **dict.fromkeys(("perturbations", "directions"), ("robustness",)),
+    **dict.fromkeys(("pairs", "matching_tolerance"), ("successive_levels",)),
+    **dict.fromkeys(
+        ("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"), ("curvature",)
+    ),
+}
+
+
+def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None:
+    """Refuses flags that were given and are of no use.
+
+    Args:
+      experiment: the value of --experiment.
+      flag_values: the parsed flags.
+
+    Raises:
+      ValueError: names the first one, and the experiments that it is for.
+    """
+    for name, experiments in _ONLY_FOR.items():
+        flag = flag_values[name]
+        if flag.present and flag.value != flag.default and experiment not in experiments:
+            raise ValueError(
+                f"{_as_given(flag)} is for --experiment={' or '.join(experiments)}, but "
+                f"--experiment={experiment} was given."
+            )
+
+
+def _as_given(flag: flags.Flag) -> str:
+    if flag.boolean:
+        return f"--{flag.name}" if flag.value else f"--no{flag.name}"
+    values = flag.value if isinstance(flag.value, list) else [flag.value]
+    return " ".join(f"--{flag.name}={value}" for value in values)
