@@ -28,6 +28,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/held_masks.py
+	$(BIN)/python benchmarks/sparse_runtime.py
 	$(BIN)/python benchmarks/workloads.py
 	$(BIN)/python benchmarks/input_pipeline.py
 	$(BIN)/python benchmarks/pruning_step.py

@@ -64,7 +64,7 @@ def test_signatures_have_types_and_defaults():
     assert (
         """```python
 prunable(
-    model: keras.Model,
+    model: Any,
     *,
     exclude: Iterable[str] = (),
     pruning_rates: Mapping[str, float] | None = None,

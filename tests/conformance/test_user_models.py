@@ -12,6 +12,7 @@ from tests.conformance import user_model_checks as checks
 from tests.conformance.user_models import USER_MODELS
 
 SLOW_IN_TF_KERAS = {
+    "1D and 3D convolutions",
     "LSTM, GRU, SimpleRNN",
     "Bidirectional, TimeDistributed",
     "ConvLSTM2D",
@@ -26,9 +27,11 @@ SLOW_IN_KERAS_3 = {
     "several inputs and outputs",
     "separable, depthwise, transposed convolutions",
     "1D and 3D convolutions",
+    "LSTM, GRU, SimpleRNN",
     "Bidirectional, TimeDistributed",
     "ConvLSTM2D",
     "StackedRNNCells",
+    "custom layer, weights named by kernels=",
     "custom layer with get_prunable_weights",
     "custom layer with layers in it",
     "subclassed model as a layer",
@@ -71,7 +74,14 @@ def slow(*values: Any) -> Any:
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("name", "keras"), CASES, ids=case_id)
+@pytest.mark.parametrize(
+    ("name", "keras"),
+    [
+        slow(name, keras) if keras is tf_keras and name in SLOW_IN_TF_KERAS else (name, keras)
+        for name, keras in CASES
+    ],
+    ids=case_id,
+)
 def test_prunable(name: str, keras: ModuleType):
     checks.check_prunable(USER_MODELS[name], keras)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -136,16 +137,16 @@ def by_magnitude(network: str) -> tf_lottery.Mask:
     return search(compiled(network, tf_keras), 1).mask(1)
 
 
+FAST_SCORES = {("dense", "snip"), ("dense", "taylor"), ("convolutional", "synflow")}
+
+
 @pytest.mark.parametrize(
-    "score",
+    ("network", "score"),
     [
-        "snip",
-        "synflow",
-        "taylor",
-        *(pytest.param(s, marks=pytest.mark.slow) for s in ("grasp", "movement")),
+        pytest.param(*case, marks=() if case in FAST_SCORES else pytest.mark.slow)
+        for case in product(NETWORKS, ("snip", "synflow", "taylor", "grasp", "movement"))
     ],
 )
-@pytest.mark.parametrize("network", NETWORKS)
 def test_scores_give_the_same_masks(network: str, score: str):
     one, two = (search(model, 1, score=score) for model in both(network))
     assert one.mask(1) == two.mask(1)
