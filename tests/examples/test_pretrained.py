@@ -27,7 +27,7 @@ def randomised(network: keras.Model) -> keras.Model:
 
 
 def test_images_that_are_too_small_are_refused(example):
-    with pytest.raises(ValueError, match="--image_size=16 does not suit MobileNet: .*32x32"):
+    with pytest.raises(ValueError, match=r"--image_size=16 does not suit MobileNet: .*32x32"):
         example["pretrained"].build("MobileNet", 0.25, 16, classes=3)
 
 

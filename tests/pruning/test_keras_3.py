@@ -176,12 +176,7 @@ def test_the_callback_gives_the_same_masks_in_one_fit():
     "along",
     [
         "prunable",
-        pytest.param(
-            "trainable",
-            marks=pytest.mark.xfail(
-                strict=True, reason="LossAtWeights finds no trainable weights of Keras 3"
-            ),
-        ),
+        "trainable",
     ],
 )
 def test_the_loss_and_its_derivatives_are_the_same(network: str, along: str):

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.landscape.coordinates import Coordinates
-from tf_lottery.pruning.layers import model_variables
+from tf_lottery.pruning.layers import keras_variables
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import masked_variables
 from tf_lottery.training.plain_copies import copy_for_gradients, undistributed
@@ -195,6 +195,6 @@ def _chosen(model: keras.Model, mask: Mask, along: str) -> dict[str, np.ndarray]
     trained = {id(variable) for variable in model.trainable_variables}
     return {
         name: mask[name] if name in mask else np.ones(variable.shape, bool)
-        for name, variable in model_variables(model).items()
+        for name, variable in keras_variables(model).items()
         if id(variable) in trained
     }
