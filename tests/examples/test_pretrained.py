@@ -9,7 +9,16 @@ import tf_keras as keras
 SIZE = 32
 
 
-@pytest.mark.parametrize("name", ["MobileNet", "VGG16", "DenseNet121", "EfficientNetV2B0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNet",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("VGG16", "DenseNet121", "EfficientNetV2B0")
+        ),
+    ],
+)
 def test_preprocessing_is_what_keras_does(example, name):
     constructor = example["pretrained"].NETWORKS[name]
     pixels = keras.Input([4, 4, 3])

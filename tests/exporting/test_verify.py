@@ -58,6 +58,7 @@ def test_every_format_computes_what_the_network_does(network, files):
         assert found[kind.name].accuracy == pytest.approx(0.8, abs=0.1 * kind.quantized)
 
 
+@pytest.mark.slow
 def test_errors_name_format_and_file(network, files, tmp_path):
     damaged, missing = tmp_path / "damaged.tflite", tmp_path / "missing.keras"
     other = tmp_path / "other.tflite"
@@ -83,6 +84,7 @@ def test_errors_name_format_and_file(network, files, tmp_path):
         assert "computes other outputs than the network: up to" in str(found[name])
 
 
+@pytest.mark.slow
 def test_file_that_ends_its_process_does_not_end_the_others(monkeypatch, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(STARTS_ANEW)
