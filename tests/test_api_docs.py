@@ -68,7 +68,9 @@ prunable(
     *,
     exclude: Iterable[str] = (),
     pruning_rates: Mapping[str, float] | None = None,
-) -> keras.Model
+    kernels: KernelNames | None = None,
+    allow_unknown: bool = False,
+) -> Any
 ```"""
         in PAGE
     )
