@@ -88,7 +88,11 @@ def load_weights(network: keras.Model, path: Path) -> None:
       ValueError: if the file cannot be read or is of another network.
     """
     layers = [layer for layer in network.layers if layer.weights]
-    before = [layer.get_weights() for layer in layers]
+    first = [layer.get_weights() for layer in layers]
+    # Keras does not say which layers it found in a file; those that keep these values it did not.
+    unlikely = [[array + 1 for array in arrays] for arrays in first]
+    for layer, arrays in zip(layers, unlikely, strict=True):
+        layer.set_weights(arrays)
     # Newer files go by the order of the layers, older ones by their names too.
     options = {} if path.name.endswith((".weights.h5", ".keras")) else {"by_name": True}
     try:
@@ -98,10 +102,14 @@ def load_weights(network: keras.Model, path: Path) -> None:
         raise ValueError(
             f"--weights={path} does not fit {network.name}; check --network and --alpha: {reason}"
         ) from error
-    loaded = sum(
-        any((old != new).any() for old, new in zip(weights, layer.get_weights(), strict=True))
-        for weights, layer in zip(before, layers, strict=True)
-    )
-    if not loaded:
+    missing = [
+        index
+        for index, (layer, arrays) in enumerate(zip(layers, unlikely, strict=True))
+        if all(map(np.array_equal, layer.get_weights(), arrays))
+    ]
+    if len(missing) == len(layers):
         raise ValueError(f"--weights={path} has no layer of {network.name}; check --network.")
+    for index in missing:
+        layers[index].set_weights(first[index])
+    loaded = len(layers) - len(missing)
     print(f"Took over {loaded} of the {len(layers)} layers with weights from {path}")

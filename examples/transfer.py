@@ -162,9 +162,11 @@ def find_ticket(
     follow: with every mask the layers receive something else.
     """
     # The new layer and depthwise convolutions have few weights, each of which matters much.
-    left_out = [layer for layer in classifier.layers if layer.weights and layer is not pretrained]
-    left_out += [n for n in pretrained.layers if isinstance(n, keras.layers.DepthwiseConv2D)]
-    prunable = tf_lottery.prunable(classifier, exclude=[layer.name for layer in left_out])
+    others = [n.name for n in classifier.layers if n.weights and n is not pretrained]
+    depthwise = [n.name for n in pretrained.layers if isinstance(n, keras.layers.DepthwiseConv2D)]
+    prunable = tf_lottery.prunable(
+        classifier, exclude=[*others, *(f"{pretrained.name}/{name}" for name in depthwise)]
+    )
     compile_for_training(prunable, FLAGS.learning_rate, steps=steps_per_level(images))
     search = tf_lottery.IterativeMagnitudePruning(
         prunable, FLAGS.levels, FLAGS.pruning_rate, FLAGS.rewind_step

@@ -58,6 +58,7 @@ def test_configurations_cannot_be_changed():
         {"structure": "blocks"}, {"structure": "2:4", "levels": 2, "pruning_rate": 0.5},
         {"structure": "2:4", "levels": 1}, {"output_pruning_rate": 0.1, "structure": "units"},
         {"conv_pruning_rate": 0.2, "structure": "2:4", "levels": 1, "pruning_rate": 0.5},
+        {"conv_pruning_rate": 0.2, "structure": "1x4"},
         {"prune_from": "scratch"}, {"retraining": "fine_tune", "prune_from": "rewind_step"},
         {"rewind_optimizer": True, "retraining": "rewind_learning_rate"},
         {"name": "../escape"}, {"name": ".hidden"}, {"name": "a/b"}, {"name": ""},
@@ -87,6 +88,7 @@ def test_the_ends_of_the_ranges_are_allowed():
         }
     )  # fmt: skip
     config_from_values({"structure": "2:4", "levels": 1, "pruning_rate": 0.5})
+    config_from_values({"structure": "1x4", "conv_pruning_rate": 0.0, "target_density": 0.1})
 
 
 def test_rates_of_levels_take_the_place_of_the_rate():

@@ -181,8 +181,8 @@ class PruningConfig:
     structure: str = option(
         "weights",
         "What is removed: single weights; units: whole units and filters; 2:4: two of every four "
-        "weights in a row, once.",
-        choices=("weights", "units", "2:4"),
+        "weights in a row, once; 1x4: blocks of four consecutive inputs of a unit of Dense layers.",
+        choices=("weights", "units", "2:4", "1x4"),
     )
     prune_from: str = option(
         "previous_level",

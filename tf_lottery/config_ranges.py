@@ -232,6 +232,12 @@ def _check_structure(pruning: PruningConfig) -> None:
         pruning.output_pruning_rate,
         "--structure=units leaves the output units, which are the classes; leave it out",
     )
+    _require(
+        pruning.structure != "1x4" or not pruning.conv_pruning_rate,
+        "conv_pruning_rate",
+        pruning.conv_pruning_rate,
+        "--structure=1x4 prunes Dense layers alone; use 0, or leave it out",
+    )
 
 
 def _check_run(config: ExperimentConfig) -> None:

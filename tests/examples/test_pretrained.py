@@ -29,12 +29,6 @@ def test_preprocessing_is_what_keras_does(example, name):
     assert not layer.trainable_weights
 
 
-def randomised(network: keras.Model) -> keras.Model:
-    rng = np.random.default_rng(3)
-    network.set_weights([rng.uniform(0.5, 1, array.shape) for array in network.get_weights()])
-    return network
-
-
 def test_images_that_are_too_small_are_refused(example):
     with pytest.raises(ValueError, match=r"--image_size=16 does not suit MobileNet: .*32x32"):
         example["pretrained"].build("MobileNet", 0.25, 16, classes=3)
@@ -45,7 +39,7 @@ def test_images_that_are_too_small_are_refused(example):
 def test_weights_of_every_kind_of_file_are_taken_over(
     example, build_tiny, tmp_path, capsys, file, include_top
 ):
-    source = randomised(build_tiny(include_top, None, (SIZE, SIZE, 3)))
+    source = build_tiny(include_top, None, (SIZE, SIZE, 3))
     path = tmp_path / file
     (source.save if file in ("saved.keras", "saved.h5") else source.save_weights)(path)
     network, _ = example["pretrained"].build("Tiny", 1.0, SIZE, classes=3)
@@ -66,6 +60,18 @@ def test_weights_of_another_shape_are_refused(example, build_tiny, tmp_path, fil
     network, _ = example["pretrained"].build("Tiny", 1.0, SIZE, classes=3)
     with pytest.raises(ValueError, match=f"{file} does not fit tiny; check --network and --alpha"):
         example["pretrained"].load_weights(network, tmp_path / file)
+
+
+def test_layers_that_a_file_lacks_keep_their_first_weights(example, build_tiny, tmp_path, capsys):
+    source = build_tiny(False, None, (SIZE, SIZE, 3))
+    source.get_layer("second")._name = "renamed"
+    source.save_weights(tmp_path / "weights.h5")
+    network, _ = example["pretrained"].build("Tiny", 1.0, SIZE, classes=3)
+    second = network.get_layer("second").get_weights()
+    example["pretrained"].load_weights(network, tmp_path / "weights.h5")
+    for array, original in zip(network.get_layer("second").get_weights(), second, strict=True):
+        np.testing.assert_array_equal(array, original)
+    assert "Took over 3 of the 4 layers" in capsys.readouterr().out
 
 
 def test_weights_of_none_of_the_layers_are_refused(example, build_tiny, tmp_path):

@@ -254,7 +254,7 @@ def test_two_of_four_are_kept_in_pruned_groups_alone():
 
 
 def test_unknown_structures_are_refused():
-    with pytest.raises(ValueError, match=r"structure='blocks'.*weights, units, 2:4"):
+    with pytest.raises(ValueError, match=r"structure='blocks'.*weights, units, 2:4, 1x4"):
         PruningPlan.build({"a": 4}, {"a": 0.5}, "global", "blocks")
 
 

@@ -98,6 +98,25 @@ def test_sentences_say_what_was_found_and_what_is_particular(tmp_path):
     ]
 
 
+def test_what_is_fastest_is_said_by_batch_size_and_then_by_format(tmp_path):
+    of_one, of_32 = "fastest_batch_1_one_thread", "fastest_batch_32_all_threads"
+    lines = printed(
+        tmp_path,
+        LONG | FILES | {of_32: "Compressed, of 32."},
+        {"format": "tflite", "file": "a", "remark": "takes one", of_one: "A, of 1."},
+        {"format": "tflite_int8", "file": "b", of_one: "B, of 1.", of_32: "B, of 32."},
+        {"format": "keras", "skipped": "no"},
+    )
+    assert lines[-7:-1] == [
+        "A, of 1.",
+        "B, of 1.",
+        "Compressed, of 32.",
+        "B, of 32.",
+        "tflite: takes one.",
+        "keras was not written: no.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
+from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
 
 
 @pytest.fixture
@@ -53,6 +56,39 @@ def test_two_of_four_weights_are_pruned(model, data):
     assert (groups.sum(axis=1) == 2).all()
 
 
+def test_tflite_multiplies_a_network_of_blocks_sparse(tmp_path):
+    keras.utils.set_random_seed(2)
+    sizes = (("hidden", 40), ("of_forty", 24), ("output", 4))
+    layers = [keras.layers.Dense(units, name=name) for name, units in sizes]
+    model = tf_lottery.prunable(keras.Sequential([keras.Input((32,)), *layers]))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    search = tf_lottery.IterativeMagnitudePruning(
+        model, levels=2, pruning_rate=[0.7, 0.67], scope="layerwise", structure="1x4"
+    )
+    x = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
+    history = search.fit(x, (x[:, 0] > 0).astype(np.int64), epochs=1, verbose=0)
+    first, second = search.mask(1), search.mask(2)
+    assert history.levels[2].density == pytest.approx(0.3 * 0.33, abs=6 / second.total)
+    for name, mask in second.items():
+        assert np.count_nonzero(mask) == pytest.approx(0.3 * 0.33 * mask.size, abs=3)
+        assert not (mask & ~first[name]).any()
+        blocks = mask.reshape(-1, 4, mask.shape[1])
+        np.testing.assert_array_equal(blocks.any(axis=1), blocks.all(axis=1))
+
+    network = PlainNetwork(search.restore(2))
+    inputs = {network.inputs[0].name: x}
+    path = tmp_path / "sparse.tflite"
+    FORMATS["tflite_sparse"].write(ExportedNetwork(network, tmp_path, inputs), path)
+    interpreter = tf.lite.Interpreter(str(path))
+    details = interpreter.get_tensor_details()
+    stored = [tensor["sparsity_parameters"] for tensor in details if tensor["sparsity_parameters"]]
+    assert [len(parameters["block_map"]) for parameters in stored] == [1, 1, 1]
+    run = interpreter.get_signature_runner("serving_default")
+    (outputs,) = run(**inputs).values()
+    (expected,) = network.compute(inputs).values()
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("prune_from", ["dense", "rewind_step"])
 def test_networks_that_are_pruned_at_once(model, data, prune_from):
     search = tf_lottery.IterativeMagnitudePruning(
@@ -72,7 +108,7 @@ def test_networks_that_are_pruned_at_once(model, data, prune_from):
 
 def test_unknown_variants_are_refused(model):
     for argument, known in (
-        ("structure", "weights, units, 2:4"),
+        ("structure", "weights, units, 2:4, 1x4"),
         ("prune_from", "previous_level, dense, rewind_step"),
     ):
         with pytest.raises(ValueError, match=f"{argument}='all': use one of {known}"):

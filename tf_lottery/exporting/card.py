@@ -10,6 +10,7 @@ from tf_lottery.exporting.compaction import CompactedLayer
 from tf_lottery.exporting.export_report import ExportReport, FormatResult
 from tf_lottery.exporting.formats import FORMATS
 from tf_lottery.exporting.network import NamedTensor, PlainNetwork
+from tf_lottery.exporting.stored_kernels import kernels_in_words
 from tf_lottery.exporting.ticket_source import Provenance
 
 _UNKNOWN = "-"
@@ -30,6 +31,8 @@ def write_card(
         _network(report, network, provenance),
         _accuracy(report),
         _files(report.formats),
+        _speed(report),
+        _sparse_kernels(report.formats),
         _loading(report.formats, network),
         _densities(report),
         _compaction(report),
@@ -78,7 +81,7 @@ def _files(results: Sequence[FormatResult]) -> str:
     rows = [
         (
             f"`{result.file}`",
-            FORMATS[result.format].about + (f"; {result.remark}" if result.remark else ""),
+            FORMATS[result.format].about + (f"; {result.remarks}" if result.remarks else ""),
             f"{result.size.bytes:,}",
             f"{result.size.compressed_bytes:,}",
             *[_percent(result.verification.accuracies[name]) for name in outputs or ()],
@@ -93,6 +96,33 @@ def _files(results: Sequence[FormatResult]) -> str:
     )
     skipped = [f"- {result.format}: {result.skipped}" for result in results if result.skipped]
     return text + ("\n\nNot written:\n\n" + "\n".join(skipped) if skipped else "")
+
+
+def _speed(report: ExportReport) -> str:
+    sentences = [f"- {found.in_words()}" for found in report.notable_fastest]
+    if not sentences:
+        return ""
+    return "## Speed\n\nMeasured on the CPU of the machine that wrote the files:\n\n" + "\n".join(
+        sentences
+    )
+
+
+def _sparse_kernels(results: Sequence[FormatResult]) -> str:
+    """How the kernels are stored in the files in which some are sparse."""
+    header = ("kernel, as named in the file", "shape", "what becomes of it")
+    tables = [
+        f"## Kernels of `{result.file}`\n\n"
+        + _table(
+            header,
+            [
+                (f"`{kernel.name}`", "x".join(map(str, kernel.shape)), kernel.storage)
+                for kernel in result.kernels
+            ],
+        )
+        for result in results
+        if kernels_in_words(result.kernels)
+    ]
+    return "\n\n".join(tables)
 
 
 def _loading(results: Sequence[FormatResult], network: PlainNetwork) -> str:

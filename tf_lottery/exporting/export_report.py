@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.exporting.compaction import CompactedLayer
+from tf_lottery.exporting.fastest import SETTINGS, FastestFile, fastest_files
 from tf_lottery.exporting.measure import (
     ALL_THREADS,
     BATCH_SIZES,
@@ -14,6 +15,7 @@ from tf_lottery.exporting.measure import (
     FileSize,
     Performance,
 )
+from tf_lottery.exporting.stored_kernels import StoredKernel, kernels_in_words
 from tf_lottery.exporting.verify import Verification, only
 
 _THREADS = {ONE_THREAD: "one_thread", ALL_THREADS: "all_threads"}
@@ -24,6 +26,10 @@ _LATENCY_COLUMNS = tuple(
     for batch_size in BATCH_SIZES
     for measure in _MEASURES
 )
+_FASTEST_COLUMNS = {
+    (batch_size, threads): f"fastest_batch_{batch_size}_{_THREADS[threads]}"
+    for batch_size, threads in SETTINGS
+}
 COLUMNS = (
     "format",
     "file",
@@ -41,6 +47,7 @@ COLUMNS = (
     "peak_memory_bytes",
     "runtime_memory_bytes",
     *_LATENCY_COLUMNS,
+    *_FASTEST_COLUMNS.values(),
 )
 
 
@@ -53,6 +60,7 @@ class FormatResult:
       file: name of the file or folder in the export's folder; None if there is none.
       skipped: why there is none; None if there is one.
       remark: what is particular about the file; None if nothing is.
+      kernels: how it stores its kernels; empty where that is not known.
       verification: how its outputs compare with the network's.
       size: how large it is.
       dense_size: how large the dense network's file is; None without a dense network.
@@ -63,14 +71,22 @@ class FormatResult:
     file: str | None = None
     skipped: str | None = None
     remark: str | None = None
+    kernels: tuple[StoredKernel, ...] = ()
     verification: Verification | None = None
     size: FileSize | None = None
     dense_size: FileSize | None = None
     performance: Performance | None = None
 
+    @property
+    def remarks(self) -> str | None:
+        """The remark, and how many kernels are computed sparse; None if there is neither."""
+        remarks = [self.remark, kernels_in_words(self.kernels)]
+        return "; ".join(filter(None, remarks)) or None
+
     def record(self) -> dict[str, Any]:
         """Returns what is known for its row of export.csv."""
-        row: dict[str, Any] = {name: getattr(self, name) for name in COLUMNS[:4]}
+        row: dict[str, Any] = {name: getattr(self, name) for name in COLUMNS[:3]}
+        row["remark"] = self.remarks
         if self.verification:
             row["largest_difference"] = self.verification.largest_difference
             row |= _accuracy_cells("accuracy", self.verification.accuracies)
@@ -147,14 +163,53 @@ class ExportReport:
         total = sum(size for _, size in self.layers.values())
         return remaining / total if total else 1.0
 
+    @property
+    def fastest(self) -> tuple[FastestFile, ...]:
+        """The fastest file for one example on one thread, and for 32 on all threads.
+
+        Empty if nothing was measured.
+        """
+        return fastest_files(self._performances, among_floats=False)
+
+    @property
+    def fastest_float(self) -> tuple[FastestFile, ...]:
+        """The same among the files that keep 32-bit floats; empty if none was measured."""
+        return fastest_files(self._performances, among_floats=True)
+
+    @property
+    def notable_fastest(self) -> tuple[FastestFile, ...]:
+        """The fastest files that keep 32-bit floats, and those that are faster than these."""
+        of_floats = self.fastest_float
+        known = {(found.format, found.batch_size, found.threads) for found in of_floats}
+        others = (
+            found
+            for found in self.fastest
+            if (found.format, found.batch_size, found.threads) not in known
+        )
+        return (*of_floats, *others)
+
+    @property
+    def _performances(self) -> dict[str, Performance]:
+        return {result.format: result.performance for result in self.formats if result.performance}
+
     def write_csv(self, path: Path) -> None:
         """Writes a row per format; several outputs with labels have an accuracy each."""
         same = {"examples": self.examples}
         same |= _accuracy_cells("network_accuracy", self.accuracies)
         same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
-        rows = [same | result.record() for result in self.formats]
+        rows = [
+            same | result.record() | self._fastest_cells(result.format) for result in self.formats
+        ]
         more = sorted({name for row in rows for name in row} - set(COLUMNS))
         _write_csv(path, [*COLUMNS, *more], rows)
+
+    def _fastest_cells(self, format_name: str) -> dict[str, str]:
+        """What a file is the fastest at, in words."""
+        return {
+            _FASTEST_COLUMNS[found.batch_size, found.threads]: found.in_words()
+            for found in self.notable_fastest
+            if found.format == format_name
+        }
 
 
 def _accuracy_cells(column: str, accuracies: Mapping[str, float]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from tf_lottery.exporting.formats import ExportFormat
 from tf_lottery.exporting.measure import FileSize, measure_file
 from tf_lottery.exporting.network import Arrays, ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.serving import ServingError
+from tf_lottery.exporting.stored_kernels import stored_kernels
 from tf_lottery.exporting.verify import accuracies_of, verify
 from tf_lottery.store.atomic import remove
 
@@ -78,7 +79,9 @@ class FilesInTheMaking:
             )
         right = [kind for kind in files if results[kind].skipped is None]
         for number, kind in enumerate(right, 1):
-            results[kind] = replace(results[kind], size=FileSize.of(files[kind]))
+            kernels = stored_kernels(files[kind]) if kind.runtime == "tflite" else ()
+            size = FileSize.of(files[kind])
+            results[kind] = replace(results[kind], kernels=kernels, size=size)
             if measure:
                 self.progress("measuring", kind.name, number, len(right))
                 results[kind] = self._measured(kind, results[kind])

@@ -11,10 +11,10 @@ import scipy.optimize
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.ranking import keep_highest
 from tf_lottery.pruning.schedule import IMPSchedule
-from tf_lottery.pruning.structures import keep_highest_units, keep_n_of_m
+from tf_lottery.pruning.structures import keep_highest_blocks, keep_highest_units, keep_n_of_m
 
 SCOPES = ("global", "layerwise")
-STRUCTURES = ("weights", "units", "2:4")
+STRUCTURES = ("weights", "units", "2:4", "1x4")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class PruningPlan:
     Attributes:
       groups: weights that are ranked together.
       structure: what is removed; one of `STRUCTURES`. With "weights" the numbers are exact, "units"
-        (whole units and filters) come as near as they can, and "2:4" halves kernels at once.
+        (whole units and filters) and "1x4" (blocks of four inputs of a unit) come as near as they
+        can, and "2:4" halves kernels at once.
       unit_axes: weight name to the axes that count output units.
     """
 
@@ -77,10 +78,10 @@ class PruningPlan:
           rates: weight name to pruning rate, or to the rates of level 1, 2, ...
           scope: "layerwise": each array is ranked alone; "global": arrays of the same rate are
             ranked together, since a single ranking cannot remove two different fractions.
-          structure: "weights", "units" or "2:4".
+          structure: "weights", "units", "2:4" or "1x4".
           unit_axes: weight name to the axes that count output units; "weights" needs none.
-          unit_sizes: weight name to the number of weights of a unit, of which one remains of each
-            array; only for "units".
+          unit_sizes: weight name to the number of weights of a unit or block, of which one remains
+            of each array; for "units" and "1x4" only.
 
         Raises:
           ValueError: if the scope or the structure is unknown, or there is nothing to prune.
@@ -102,7 +103,7 @@ class PruningPlan:
                     tuple(names),
                     sum(sizes[name] for name in names),
                     IMPSchedule(rates[names[0]]),
-                    sum(unit_sizes[name] for name in names) if structure == "units" else 1,
+                    sum(unit_sizes[name] for name in names) if unit_sizes else 1,
                 )
                 for names in members.values()
             ),
@@ -206,16 +207,17 @@ class PruningPlan:
         """Checks that enough is left of every group after `levels` prunings.
 
         Raises:
-          ValueError: if a level would leave no weight in a group, or fewer than a unit of each
-            array; says how many are possible.
+          ValueError: if a level would leave no weight in a group, or fewer than a unit or block of
+            each array; says how many are possible.
         """
+        piece = "block" if self.structure == "1x4" else "unit"
         for group in self.groups:
             counts = [group.schedule.remaining(group.size, level) for level in range(levels + 1)]
             level = next((n for n, count in enumerate(counts) if count < group.floor), None)
             if level is not None:
                 names = ", ".join(group.names)
                 kept = "none" if group.floor == 1 else f"only {counts[level]}"
-                least = "" if group.floor == 1 else f", but a unit of each has {group.floor}"
+                least = "" if group.floor == 1 else f", but a {piece} of each has {group.floor}"
                 raise ValueError(
                     f"levels={levels}: {kept} of the {group.size} weights of {names} would remain "
                     f"at level {level}{least}; use at most {level - 1} levels or a lower pruning "
@@ -267,6 +269,8 @@ class PruningPlan:
         axes = [self.unit_axes[name] for name in group.names]
         if self.structure == "units":
             return keep_highest_units(scores, masks, count, axes)
+        if self.structure == "1x4":
+            return keep_highest_blocks(scores, masks, count, axes)
         # Groups of four are halved at once, in the last round of a level.
         halved = count <= group.schedule.remaining(group.size, 1) < group.size
         return keep_n_of_m(scores, masks, axes) if halved else masks

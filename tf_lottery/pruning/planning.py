@@ -1,17 +1,19 @@
 """Plans the pruning of a model."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.prunable import masked_variables, own_pruning_rates
 from tf_lottery.pruning.schedule import IMPSchedule
-from tf_lottery.pruning.structures import has_n_of_m_groups
+from tf_lottery.pruning.structures import BLOCK, has_blocks, has_n_of_m_groups
 from tf_lottery.pruning.units import output_kernels, unit_axes
 from tf_lottery.pruning.wrapper import MaskedLayer
+
+_Shapes = Mapping[str, tuple[int, ...]]
+_Axes = Mapping[str, tuple[int, ...]]
 
 
 def pruning_plan(
@@ -28,10 +30,12 @@ def pruning_plan(
         2, ..., of which the last holds for all that follow.
       scope: "global" or "layerwise".
       structure: "weights"; "units" (whole units and filters, but for the network's outputs); "2:4"
-        (two of four weights in a row).
+        (two of four weights in a row); "1x4" (four consecutive inputs of a unit of Dense layers
+        whose number of inputs 4 divides; other weights stay dense).
 
     Raises:
-      ValueError: if the model has no wrapped layers or an argument is out of range.
+      ValueError: if the model has no wrapped layers, nothing of the structure, or an argument is
+        out of range.
     """
     own = [pruning_rate] if isinstance(pruning_rate, int | float) else pruning_rate
     if not all(0 < rate < 1 for rate in own):
@@ -46,27 +50,55 @@ def pruning_plan(
         if isinstance(layer, MaskedLayer):
             own = layer.pruning_rate
             layer.pruning_schedule = IMPSchedule(pruning_rate if own is None else own)
-    variables = {name: weight for name, (weight, _) in masked_variables(model).items()}
+    shapes = {name: tuple(weight.shape) for name, (weight, _) in masked_variables(model).items()}
     axes = unit_axes(model)
-    if structure == "units":
-        # Outputs are no units to choose from, nor part of what the others have to make up for; nor
-        # are weights without units.
-        whole = output_kernels(model) & set(rate_of) | {name for name in axes if not axes[name]}
-        rate_of |= dict.fromkeys(whole, 0.0)
-    if structure == "2:4" and not any(
-        has_n_of_m_groups(tuple(weight.shape), axes[name]) for name, weight in variables.items()
-    ):
-        raise ValueError("structure='2:4': the network has no Dense or Conv2D kernel to halve.")
+    _check_there_is_structure(structure, shapes, axes)
+    # What stays dense is nothing that the others have to make up for.
+    rate_of |= dict.fromkeys(_dense_throughout(model, structure, shapes, axes), 0.0)
     return PruningPlan.build(
-        {name: int(np.prod(weight.shape)) for name, weight in variables.items()},
+        {name: math.prod(shape) for name, shape in shapes.items()},
         rate_of,
         scope,
         structure,
         axes,
-        {name: _unit_size(weight.shape, axes[name]) for name, weight in variables.items()},
+        _unit_sizes(structure, shapes, axes),
     )
 
 
-def _unit_size(shape: Sequence[int], unit_axes: tuple[int, ...]) -> int:
+def _check_there_is_structure(structure: str, shapes: _Shapes, axes: _Axes) -> None:
+    known = {
+        "2:4": (has_n_of_m_groups, "Dense or Conv2D kernel to halve"),
+        "1x4": (has_blocks, "Dense kernel whose number of inputs 4 divides"),
+    }
+    if structure not in known:
+        return
+    has_structure, missing = known[structure]
+    if not any(has_structure(shape, axes[name]) for name, shape in shapes.items()):
+        raise ValueError(f"structure={structure!r}: the network has no {missing}.")
+
+
+def _dense_throughout(model: Any, structure: str, shapes: _Shapes, axes: _Axes) -> set[str]:
+    """Names of the weights of which whole units or blocks are not to be removed."""
+    if structure == "units":
+        # The units of the output are the network's answers: there is nothing to choose from.
+        return output_kernels(model) | {name for name in shapes if not axes[name]}
+    if structure == "1x4":
+        return {name for name, shape in shapes.items() if not has_blocks(shape, axes[name])}
+    return set()
+
+
+def _unit_sizes(structure: str, shapes: _Shapes, axes: _Axes) -> dict[str, int] | None:
+    """Number of weights of each kernel's units or blocks, if such are removed."""
+    if structure == "units":
+        return {name: _unit_size(shape, axes[name]) for name, shape in shapes.items()}
+    if structure == "1x4":
+        return {
+            name: BLOCK if has_blocks(shape, axes[name]) else math.prod(shape)
+            for name, shape in shapes.items()
+        }
+    return None
+
+
+def _unit_size(shape: tuple[int, ...], unit_axes: tuple[int, ...]) -> int:
     """Number of weights that go into each unit of a kernel."""
-    return int(np.prod(shape)) // int(np.prod([shape[axis] for axis in unit_axes]))
+    return math.prod(shape) // math.prod(shape[axis] for axis in unit_axes)

@@ -1,4 +1,4 @@
-"""Chooses what remains by structures: whole units and filters, or n weights of every m."""
+"""Chooses what remains by structures: whole units and filters, blocks, or n weights of every m."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ from tensorflow_model_optimization.python.core.sparsity.keras import pruning_uti
 
 # Small enough for the temporary arrays of a chunk to stay in the processor's cache.
 _CHUNK = 1 << 16
+# Weights in a block: TFLite has no other size for 32-bit kernels.
+BLOCK = 4
 
 
 def keep_highest_units(
@@ -53,6 +55,48 @@ def keep_highest_units(
         _without_units(mask, gone, axes)
         for mask, gone, axes in zip(masks, removed, unit_axes, strict=True)
     ]
+
+
+def has_blocks(shape: tuple[int, ...], unit_axes: tuple[int, ...]) -> bool:
+    """Whether TFLite multiplies an array sparse by blocks: Dense kernels `[in, out]` of 4n inputs.
+
+    Of kernels with other numbers of inputs its interpreter computes wrong outputs: it leaves out
+    the inputs that fill no block.
+    """
+    return len(shape) == 2 and unit_axes in ((1,), (-1,)) and shape[0] % BLOCK == 0
+
+
+def keep_highest_blocks(
+    scores: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    count: int,
+    unit_axes: Sequence[tuple[int, ...]],
+) -> list[np.ndarray]:
+    """Removes blocks of four consecutive inputs of a unit, as `keep_highest_units` does units.
+
+    So the value of a block is the root mean square of its surviving scores, and the highest block
+    of every array always remains. The first block of a unit has its inputs 0 to 3.
+
+    Args:
+      scores: arrays of scores.
+      masks: boolean arrays of the same shapes. Arrays without blocks keep theirs.
+      count: number of weights to keep over all arrays.
+      unit_axes: of each array the axes that index its units, which tell `has_blocks`.
+
+    Returns:
+      New boolean arrays, each its old mask less the removed blocks.
+
+    Raises:
+      ValueError: if a survivor's score is NaN.
+    """
+    blocked = [has_blocks(mask.shape, axes) for mask, axes in zip(masks, unit_axes, strict=True)]
+    kept = keep_highest_units(
+        _blocks_apart(scores, blocked),
+        _blocks_apart(masks, blocked),
+        count,
+        [(0, 2) if apart else () for apart in blocked],
+    )
+    return [new.reshape(mask.shape) for new, mask in zip(kept, masks, strict=True)]
 
 
 def has_n_of_m_groups(shape: tuple[int, ...], unit_axes: tuple[int, ...]) -> bool:
@@ -108,6 +152,14 @@ def keep_n_of_m(
             )
         kept.append(_n_of_m_mask(score, n, m))
     return kept
+
+
+def _blocks_apart(arrays: Sequence[np.ndarray], blocked: Sequence[bool]) -> list[np.ndarray]:
+    """Gives arrays that have blocks the shape `[blocks, inputs of a block, units]`."""
+    return [
+        array.reshape(-1, BLOCK, array.shape[1]) if apart else array
+        for array, apart in zip(arrays, blocked, strict=True)
+    ]
 
 
 def _unit_values(

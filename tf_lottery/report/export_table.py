@@ -35,7 +35,7 @@ def print_export(folder: Path, console: Console | None = None) -> None:
     _print_times(console, written)
     measured = any(row.get("ms_batch_1_one_thread") for row in written)
     notes = [_OF_TIMES, _MORE] if measured else [_MORE]
-    for sentence in [*_findings(folder, rows), *_peculiarities(rows), *notes]:
+    for sentence in [*_findings(folder, rows), *_fastest(rows), *_peculiarities(rows), *notes]:
         console.print(sentence, highlight=False, markup=False)
 
 
@@ -139,6 +139,12 @@ def _findings(folder: Path, rows: Sequence[Row]) -> list[str]:
             "are in compaction.csv."
         )
     return found
+
+
+def _fastest(rows: Sequence[Row]) -> list[str]:
+    """Sentences about the files that are fastest, by batch size and threads."""
+    columns = [name for name in rows[0] if name.startswith("fastest_")]
+    return [row[column] for column in columns for row in rows if row[column]]
 
 
 def _peculiarities(rows: Sequence[Row]) -> list[str]:

@@ -6,8 +6,12 @@ What TensorFlow 2.21's converter and interpreter were seen to do with sparse ker
   0.65 element by element, others not at all. The file shrinks to about the density plus an index
   per weight. When it is loaded, a DENSIFY operation makes the kernel dense again: time and memory
   are those of the dense network.
-- Only where the weights of a Dense layer come and go in fours along the input is the kernel encoded
-  in 1x4 blocks, with which the interpreter multiplies directly.
+- Kernels of Dense layers are encoded in blocks of 1x4 along the input instead, where more than 0.9
+  of the zeros are in blocks of zeros: below a density of about 3.4% for scattered weights, at any
+  for weights pruned in such blocks. The interpreter multiplies with them as they are, in less time
+  than dense ones up to about 13% (32 examples) or 20% (one example) of the blocks.
+- XNNPACK computes 1x1 convolutions sparse on ARM, in networks that it can lay out by channels, but
+  not on x86 CPUs with AVX.
 - Recurrent layers become loops over lists of arrays, or fused operations, whose sizes must be
   known: they are converted for one example at a time.
 - Measuring the ranges of activations in loops ends the process (SIGSEGV).
@@ -94,11 +98,11 @@ class TFLite(ExportFormat):
 
 
 class SparseTFLite(TFLite):
-    """Kernels of few weights are stored sparse, and unpacked when the file is loaded."""
+    """Kernels of few weights are stored sparse; `stored_kernels` tells which are computed so."""
 
     name = "tflite_sparse"
     file_name = "model_sparse.tflite"
-    about = "TensorFlow Lite, 32-bit, sparse kernels: a smaller file, unpacked when it is loaded"
+    about = "TensorFlow Lite, 32-bit, kernels of few weights stored sparse"
 
     def configure(self, converter: "tf.lite.TFLiteConverter", network: ExportedNetwork) -> None:
         """Asks for sparse kernels."""

@@ -1,0 +1,67 @@
+"""What the model card says of speed and of sparse kernels."""
+
+import pytest
+import tf_keras as keras
+
+from tf_lottery.exporting.card import write_card
+from tf_lottery.exporting.export_report import ExportReport, FormatResult
+from tf_lottery.exporting.measure import (
+    ALL_THREADS,
+    BATCH_SIZES,
+    ONE_THREAD,
+    FileSize,
+    Latency,
+    Performance,
+)
+from tf_lottery.exporting.network import PlainNetwork
+from tf_lottery.exporting.stored_kernels import Storage, StoredKernel
+from tf_lottery.exporting.verify import Verification
+
+LATENCIES = tuple(
+    Latency(batch_size, threads, 0.5, 2.0, 0.25)
+    for threads in (ONE_THREAD, ALL_THREADS)
+    for batch_size in BATCH_SIZES
+)
+DENSE = StoredKernel("first/MatMul", (20, 8), Storage.DENSE)
+SPARSE = StoredKernel("second/MatMul", (4, 20), Storage.COMPUTED_SPARSE)
+
+
+def card_of(folder, *, kernels: tuple[StoredKernel, ...], performance: Performance | None) -> str:
+    network = PlainNetwork(keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)]))
+    of_file = {"verification": Verification({}, 0.0), "size": FileSize(9, 8)}
+    results = (
+        FormatResult("tflite", "model.tflite", kernels=(DENSE,), **of_file),
+        FormatResult(
+            "tflite_sparse",
+            "model_sparse.tflite",
+            kernels=kernels,
+            performance=performance,
+            **of_file,
+        ),
+    )
+    write_card(folder / "card.md", ExportReport(folder, results, {}, 3), network, None)
+    return (folder / "card.md").read_text()
+
+
+def test_says_which_file_is_fastest_and_which_kernels_are_sparse(tmp_path):
+    card = card_of(tmp_path, kernels=(DENSE, SPARSE), performance=Performance(2, 1, LATENCIES))
+    for calls in ("one example on one thread", "32 examples on all threads"):
+        assert (
+            f"\n- Fastest with 32-bit floats: tflite_sparse, 0.5 ms for {calls}, 0.25 of the dense "
+            "network's tflite_sparse.\n"
+        ) in card
+    assert "stored sparse; 1 of 2 kernels is computed sparse, 1 is stored dense |" in card
+    _, _, section = card.partition("## Kernels of `model_sparse.tflite`\n\n")
+    assert section.split("\n\n")[0].splitlines()[2:] == [
+        "| `first/MatMul` | 20x8 | stored dense |",
+        "| `second/MatMul` | 4x20 | computed sparse |",
+    ]
+    # The files are loaded alike, whatever becomes of their kernels.
+    assert "\n\n`model.tflite`, and likewise `model_sparse.tflite`:\n\n" in card
+
+
+@pytest.mark.parametrize("kernels", [(), (DENSE,)])
+def test_says_nothing_of_what_there_is_none_of(tmp_path, kernels):
+    card = card_of(tmp_path, kernels=kernels, performance=None)
+    for absent in ("## Speed", "## Kernels", "Fastest", "computed sparse", "None"):
+        assert absent not in card
