@@ -42,6 +42,19 @@ def test_what_can_be_removed_is_unless_that_is_not_wanted(half_dead):
     assert smaller_network(ticket, False) == (ticket, None)
 
 
+def test_kernels_in_blocks_are_not_broken_up_unless_that_is_wanted():
+    layers = [keras.Input((8,), name="rows"), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)]
+    model = tf_lottery.prunable(keras.Sequential(layers))
+    mask = {name: np.array(array) for name, array in tf_lottery.get_mask(model).items()}
+    first, second = mask
+    mask[first][:, 0] = False
+    mask[second][4:, 1] = False
+    tf_lottery.set_mask(model, tf_lottery.Mask(mask))
+    ticket = plain_network(model)
+    assert smaller_network(ticket, None) == (ticket, None)
+    assert smaller_network(ticket, True)[1].parameters == ticket.parameters - 8 - 1 - 3
+
+
 def test_a_network_of_which_nothing_can_be_removed_stays_unless_it_must(ticket):
     network = plain_network(ticket)
     assert smaller_network(network, None) == (network, None)

@@ -33,6 +33,8 @@ class FastestFile:
       dense_format: the fastest format with 32-bit floats of the dense network; None if there is no
         dense network, or it was measured in no such format.
       dense_milliseconds: the dense network's time of a call in it.
+      ratio: its time as a fraction of the dense network's: the median of pairs of calls where both
+        are of one format, else the quotient of the times; None without `dense_format`.
     """
 
     format: str
@@ -42,13 +44,7 @@ class FastestFile:
     milliseconds: float
     dense_format: str | None
     dense_milliseconds: float | None
-
-    @property
-    def ratio(self) -> float | None:
-        """Its time as a fraction of the dense network's; None if that is not known."""
-        if self.dense_milliseconds is None:
-            return None
-        return self.milliseconds / self.dense_milliseconds
+    ratio: float | None
 
     @property
     def is_faster_than_dense(self) -> bool | None:
@@ -114,6 +110,9 @@ def fastest_files(
                 milliseconds=milliseconds,
                 dense_format=dense_name,
                 dense_milliseconds=dense_milliseconds,
+                ratio=own[name].ratio
+                if name == dense_name
+                else dense_milliseconds and milliseconds / dense_milliseconds,
             )
         )
     return tuple(found)

@@ -84,7 +84,8 @@ class IterativeMagnitudePruning:
             by `keras.utils.set_random_seed`. "grasp" takes the model's outputs for logits.
           rewind_optimizer: rewind the optimizer's slots too; by default they start fresh.
           structure: what is removed: single "weights"; "units": whole units and filters; "2:4": two
-            of every four weights in a row, once.
+            of every four weights in a row, once; "1x4": blocks of four consecutive inputs of a unit
+            of Dense layers.
           prune_from: the network that is pruned: "previous_level" (iterative), "dense" (one-shot),
             or that of the "rewind_step" (before training).
           optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
@@ -207,6 +208,7 @@ class IterativeMagnitudePruning:
             for step in steps:
                 train_on(next(batches))
             return {"accuracy": evaluate(model)}
+
 
         history = search.run(train, iterations=10_000)
         ```
