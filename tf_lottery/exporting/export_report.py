@@ -178,7 +178,7 @@ class ExportReport:
 
     @property
     def notable_fastest(self) -> tuple[FastestFile, ...]:
-        """The fastest files that keep 32-bit floats, and those faster than these, by setting."""
+        """The fastest files that keep 32-bit floats, and those that are faster than these."""
         of_floats = self.fastest_float
         known = {(found.format, found.batch_size, found.threads) for found in of_floats}
         others = (
@@ -186,9 +186,7 @@ class ExportReport:
             for found in self.fastest
             if (found.format, found.batch_size, found.threads) not in known
         )
-        return tuple(
-            sorted((*of_floats, *others), key=lambda found: (found.batch_size, found.format))
-        )
+        return (*of_floats, *others)
 
     @property
     def _performances(self) -> dict[str, Performance]:

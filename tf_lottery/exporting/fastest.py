@@ -33,8 +33,6 @@ class FastestFile:
       dense_format: the fastest format with 32-bit floats of the dense network; None if there is no
         dense network, or it was measured in no such format.
       dense_milliseconds: the dense network's time of a call in it.
-      ratio: its time as a fraction of the dense network's: the median of pairs of calls where both
-        are of one format, else the quotient of the times; None without `dense_format`.
     """
 
     format: str
@@ -44,7 +42,13 @@ class FastestFile:
     milliseconds: float
     dense_format: str | None
     dense_milliseconds: float | None
-    ratio: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Its time as a fraction of the dense network's; None if that is not known."""
+        if self.dense_milliseconds is None:
+            return None
+        return self.milliseconds / self.dense_milliseconds
 
     @property
     def is_faster_than_dense(self) -> bool | None:
@@ -110,9 +114,6 @@ def fastest_files(
                 milliseconds=milliseconds,
                 dense_format=dense_name,
                 dense_milliseconds=dense_milliseconds,
-                ratio=own[name].ratio
-                if name == dense_name
-                else dense_milliseconds and milliseconds / dense_milliseconds,
             )
         )
     return tuple(found)
