@@ -77,9 +77,7 @@ def slow(*values: Any) -> Any:
 @pytest.mark.parametrize(
     ("name", "keras"),
     [
-        slow(name, keras)
-        if name in (SLOW_IN_TF_KERAS if keras is tf_keras else SLOW_IN_KERAS_3)
-        else (name, keras)
+        (name, keras) if keras is tf_keras and name not in SLOW_IN_TF_KERAS else slow(name, keras)
         for name, keras in CASES
     ],
     ids=case_id,

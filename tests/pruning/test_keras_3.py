@@ -171,6 +171,7 @@ def test_the_callback_gives_the_same_masks_in_one_fit():
     np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     "along",
@@ -200,6 +201,7 @@ def test_the_loss_and_its_derivatives_are_the_same(network: str, along: str):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_lines_between_solutions_are_the_same():
     """Statistics are estimated anew on the way, in the model itself."""
     lines = []
