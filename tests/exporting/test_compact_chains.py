@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 import tf_keras as keras
-from tests.export.compact_checks import check_compaction, randomize, units
 
 import tf_lottery
+from tests.exporting.compact_checks import check_compaction, randomize, units
 
 
 def _remaining_widths(kernels: list[np.ndarray]) -> list[int]:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tf_keras as keras
-from tests.export.compact_checks import check_compaction, kill_units, left, randomize, units
 
 import tf_lottery
+from tests.exporting.compact_checks import check_compaction, kill_units, left, randomize, units
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
-from tests.export.compact_checks import check_compaction, left, randomize, units
+
+from tests.exporting.compact_checks import check_compaction, left, randomize, units
 
 DEAD = [1, 3]
 

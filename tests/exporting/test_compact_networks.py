@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
-from tests.export.compact_checks import check_compaction, left, randomize, units
 
 import tf_lottery
+from tests.exporting.compact_checks import check_compaction, left, randomize, units
 from tf_lottery.models import build_model
 from tf_lottery.pruning.planning import pruning_plan
 from tf_lottery.pruning.prunable import masked_variables

@@ -7,9 +7,9 @@ import numpy as np
 import tf_keras as keras
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.export.compact_checks import check_compaction
 
 import tf_lottery
+from tests.exporting.compact_checks import check_compaction
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "linear", "elu", "softmax", "leaky_relu")
 PADDINGS = ("same", "valid")
