@@ -216,3 +216,8 @@ def test_the_outputs_of_subclassed_models_are_not_known(keras):
     model = prunable(model, allow_unknown=True)
     with pytest.raises(ValueError, match=r"structure='units': network is a subclassed model"):
         pruning_plan(model, 0.5, "global", "units")
+
+
+def test_a_layer_whose_own_name_has_slashes_goes_by_it():
+    assert goes_by("expanded_conv/depthwise", "base/expanded_conv/depthwise/depthwise_kernel")
+    assert not goes_by("conv/depthwise", "base/expanded_conv/depthwise/depthwise_kernel")

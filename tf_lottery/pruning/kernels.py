@@ -76,7 +76,7 @@ class KernelSearch:
 
 def goes_by(name: str, weight: str) -> bool:
     """Whether a name is that of a weight, of its layer, or of a layer or model around that."""
-    return name == weight or weight.startswith(f"{name}/") or name in weight.split("/")[:-1]
+    return name == weight or f"/{name}/" in f"/{weight}"
 
 
 def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
