@@ -12,6 +12,7 @@ from tests.conformance import user_model_checks as checks
 from tests.conformance.user_models import USER_MODELS
 
 SLOW_IN_TF_KERAS = {
+    "StackedRNNCells",
     "1D and 3D convolutions",
     "LSTM, GRU, SimpleRNN",
     "Bidirectional, TimeDistributed",
@@ -36,7 +37,7 @@ SLOW_IN_KERAS_3 = {
     "custom layer with layers in it",
     "subclassed model as a layer",
 }
-EXPORTED_FAST = {"several inputs and outputs", "subclassed model"}
+EXPORTED_FAST = {"subclassed model"}
 CASES = [
     (name, keras)
     for name, row in USER_MODELS.items()

@@ -166,6 +166,7 @@ def test_a_level_is_measured_again_if_its_row_was_lost(copied_run):
     assert path.read_text() == before
 
 
+@pytest.mark.slow
 def test_figures_say_by_how_much_the_loss_may_rise_and_are_drawn_anew_if_lost(copied_run, snapshot):
     options = {"curvature_examples": 50, "eigenvalues": 2, "loss_rise": 0.25}
     measure(copied_run, **options)

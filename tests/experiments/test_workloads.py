@@ -46,7 +46,7 @@ _WORKLOADS = {
     "dataset",
     [
         pytest.param("cifar10", marks=pytest.mark.slow),
-        "cifar100",
+        pytest.param("cifar100", marks=pytest.mark.slow),
         pytest.param("svhn_cropped", marks=pytest.mark.slow),
         pytest.param("imagenet2012", marks=pytest.mark.slow),
     ],

@@ -242,6 +242,7 @@ def test_formats_that_cannot_be_written_are_skipped_or_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["all"]
 
 
+@pytest.mark.slow
 def test_replaces_nothing_but_an_earlier_export(ticket, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()

@@ -118,6 +118,7 @@ def test_float32_with_its_fused_normalization_agrees_with_float64():
     np.testing.assert_allclose(results["float32"], results["float64"], atol=2e-6 * scale)
 
 
+@pytest.mark.slow
 def test_batches_of_different_sizes_agree():
     model = convolutional("float32")
     weights, direction = weights_of(model), RNG.normal(size=get_mask(model).total)

@@ -137,7 +137,7 @@ def by_magnitude(network: str) -> tf_lottery.Mask:
     return search(compiled(network, tf_keras), 1).mask(1)
 
 
-FAST_SCORES = {("dense", "snip"), ("dense", "taylor"), ("convolutional", "synflow")}
+FAST_SCORES = {("dense", "snip"), ("dense", "taylor"), ("dense", "synflow")}
 
 
 @pytest.mark.parametrize(

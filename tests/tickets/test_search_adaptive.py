@@ -47,6 +47,7 @@ def test_a_search_that_has_ended_does_no_more():
     assert len(search.fit(EXAMPLES, LABELS, epochs=1, verbose=0).levels) == 3
 
 
+@pytest.mark.slow
 def test_auto_has_the_defaults():
     chosen = search_with("auto", levels=1).fit(EXAMPLES, LABELS, epochs=3, verbose=0)
     same = search_with(tf_lottery.AdaptiveRate(), levels=1).fit(
