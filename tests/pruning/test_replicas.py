@@ -17,7 +17,7 @@ from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import get_mask, masked_variables, prunable, set_mask, strip
 
 layers = keras.layers
-MASKING = {"Placeholder", "ReadVariableOp", "Const", "NotEqual", "SelectV2", "AssignVariableOp"}
+MASKING = {"Placeholder", "ReadVariableOp", "MulNoNan", "AssignVariableOp"}
 
 
 def network(policy: str = "float32") -> keras.Model:

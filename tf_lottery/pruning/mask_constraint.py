@@ -29,8 +29,9 @@ class MaskConstraint(keras.constraints.Constraint):
     def _masked(self, weight: tf.Tensor) -> tf.Tensor:
         if self.mask is None:
             return weight
-        # Not a product: that would leave -0.0, and NaN where a pruned weight overflowed.
-        return tf.where(tf.not_equal(self.mask, 0), weight, tf.zeros([], weight.dtype))
+        # A product of its own kind, as fast as the plain one, which would leave -0.0, and NaN where
+        # a pruned weight overflowed.
+        return tf.math.multiply_no_nan(weight, self.mask)
 
 
 def hold_mask(variable: Any, pruning_rate: float | None) -> None:
