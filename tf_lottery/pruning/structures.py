@@ -60,8 +60,8 @@ def keep_highest_units(
 def has_blocks(shape: tuple[int, ...], unit_axes: tuple[int, ...]) -> bool:
     """Whether TFLite multiplies an array sparse by blocks: Dense kernels `[in, out]` of 4n inputs.
 
-    Of kernels with other numbers of inputs its interpreter computes wrong outputs: it leaves out
-    the inputs that fill no block.
+    Those with other numbers of inputs have a last block of fewer weights, which could not be
+    counted as the others are.
     """
     return len(shape) == 2 and unit_axes in ((1,), (-1,)) and shape[0] % BLOCK == 0
 

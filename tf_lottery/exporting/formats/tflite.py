@@ -29,6 +29,7 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated
 
 from tf_lottery.exporting.formats.export_format import ExportFormat
+from tf_lottery.exporting.formats.filled_blocks import with_whole_blocks
 from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
 from tf_lottery.startup import silent_stderr
 
@@ -107,6 +108,10 @@ class SparseTFLite(TFLite):
     def configure(self, converter: "tf.lite.TFLiteConverter", network: ExportedNetwork) -> None:
         """Asks for sparse kernels."""
         converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+
+    def _converted(self, network: ExportedNetwork, saved_model: Path) -> bytes:
+        sparse = super()._converted(network, saved_model)
+        return with_whole_blocks(sparse, lambda: TFLite()._converted(network, saved_model))
 
 
 class DynamicRangeTFLite(TFLite):
