@@ -150,6 +150,15 @@ def test_keras_archive_refuses_layers_that_others_cannot_load(tmp_path):
     assert "layer twice is a Lambda" in reason(code)
 
 
+def test_operation_that_keras_cannot_save_is_a_reason_without_a_file(tmp_path):
+    image = keras.Input((4, 4))
+    network = ExportedNetwork(PlainNetwork(keras.Model(image, image[..., ::-1])), tmp_path)
+    path = tmp_path / "model.keras"
+    with pytest.raises(ValueError, match=r"keras: Keras cannot save model.*: .*Ellipsis"):
+        FORMATS["keras"].write(network, path)
+    assert not path.exists()
+
+
 def test_integers_need_a_representative(network):
     without = ExportedNetwork(network.plain, network.folder)
     for name, kind in FORMATS.items():

@@ -21,7 +21,13 @@ class KerasArchive(ExportFormat):
 
     def write(self, network: ExportedNetwork, path: Path) -> None:
         """Saves the model without an optimizer."""
-        network.plain.save_archive(path)
+        try:
+            network.plain.save_archive(path)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise ValueError(
+                f"{self.name}: Keras cannot save {network.plain.name}: {reason}"
+            ) from error
 
     def loading_code(self, network: PlainNetwork) -> str:
         """Loads it with Keras, whose model takes and gives what it was built with."""
