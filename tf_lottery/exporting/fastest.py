@@ -33,6 +33,9 @@ class FastestFile:
       dense_format: the fastest format with 32-bit floats of the dense network; None if there is no
         dense network, or it was measured in no such format.
       dense_milliseconds: the dense network's time of a call in it.
+      ratio: its time as a fraction of the dense network's, None if that is not known: the median of
+        pairs of calls if both files have one format, else the quotient of the two times, which are
+        of different processes.
     """
 
     format: str
@@ -42,13 +45,7 @@ class FastestFile:
     milliseconds: float
     dense_format: str | None
     dense_milliseconds: float | None
-
-    @property
-    def ratio(self) -> float | None:
-        """Its time as a fraction of the dense network's; None if that is not known."""
-        if self.dense_milliseconds is None:
-            return None
-        return self.milliseconds / self.dense_milliseconds
+    ratio: float | None
 
     @property
     def is_faster_than_dense(self) -> bool | None:
@@ -95,28 +92,40 @@ def fastest_files(
     candidates = floats if among_floats else performances
     if not candidates:
         return ()
-    found = []
-    for batch_size, threads in SETTINGS:
-        own = _latencies(candidates, batch_size, threads)
-        milliseconds, name = min((latency.milliseconds, name) for name, latency in own.items())
-        references = [
-            (latency.dense_milliseconds, name)
-            for name, latency in _latencies(floats, batch_size, threads).items()
-            if latency.dense_milliseconds is not None
-        ]
-        dense_milliseconds, dense_name = min(references, default=(None, None))
-        found.append(
-            FastestFile(
-                format=name,
-                among_floats=among_floats,
-                batch_size=batch_size,
-                threads=threads,
-                milliseconds=milliseconds,
-                dense_format=dense_name,
-                dense_milliseconds=dense_milliseconds,
-            )
-        )
-    return tuple(found)
+    return tuple(_fastest(candidates, floats, *setting, among_floats) for setting in SETTINGS)
+
+
+def _fastest(
+    candidates: Mapping[str, Performance],
+    floats: Mapping[str, Performance],
+    batch_size: int,
+    threads: int,
+    among_floats: bool,
+) -> FastestFile:
+    own = _latencies(candidates, batch_size, threads)
+    name = min(own, key=lambda name: (own[name].milliseconds, name))
+    references = [
+        (latency.dense_milliseconds, name)
+        for name, latency in _latencies(floats, batch_size, threads).items()
+        if latency.dense_milliseconds is not None
+    ]
+    dense_milliseconds, dense_name = min(references, default=(None, None))
+    if dense_name == name:
+        ratio = own[name].ratio
+    elif dense_milliseconds is not None:
+        ratio = own[name].milliseconds / dense_milliseconds
+    else:
+        ratio = None
+    return FastestFile(
+        format=name,
+        among_floats=among_floats,
+        batch_size=batch_size,
+        threads=threads,
+        milliseconds=own[name].milliseconds,
+        dense_format=dense_name,
+        dense_milliseconds=dense_milliseconds,
+        ratio=ratio,
+    )
 
 
 def _latencies(
