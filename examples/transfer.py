@@ -53,6 +53,7 @@ def main() -> None:
     check_flags()
     images = load_images()
     check_rewind_step(images)
+    new_search(*build_classifier(images), images)  # Refuses levels that would leave no weight.
     folder = Path(FLAGS.folder)
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(FLAGS.seed)
@@ -156,7 +157,16 @@ def train_head(pretrained: keras.Model, classifier: keras.Model, images: Images)
 def find_ticket(
     pretrained: keras.Model, classifier: keras.Model, images: Images
 ) -> tf_lottery.IterativeMagnitudePruning:
-    """Fine-tunes, prunes, rewinds, and so on.
+    """Fine-tunes, prunes, rewinds, and so on."""
+    search = new_search(pretrained, classifier, images)
+    search.fit(images.training, epochs=FLAGS.epochs, validation_data=images.validation, verbose=2)
+    return search
+
+
+def new_search(
+    pretrained: keras.Model, classifier: keras.Model, images: Images
+) -> tf_lottery.IterativeMagnitudePruning:
+    """A search that has not begun, for a ticket of most layers.
 
     Fine-tuning often leaves the statistics of batch normalization as they are. Here they must
     follow: with every mask the layers receive something else.
@@ -168,11 +178,9 @@ def find_ticket(
         classifier, exclude=[*others, *(f"{pretrained.name}/{name}" for name in depthwise)]
     )
     compile_for_training(prunable, FLAGS.learning_rate, steps=steps_per_level(images))
-    search = tf_lottery.IterativeMagnitudePruning(
+    return tf_lottery.IterativeMagnitudePruning(
         prunable, FLAGS.levels, FLAGS.pruning_rate, FLAGS.rewind_step
     )
-    search.fit(images.training, epochs=FLAGS.epochs, validation_data=images.validation, verbose=2)
-    return search
 
 
 def write_files(
