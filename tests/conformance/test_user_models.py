@@ -20,6 +20,10 @@ SLOW_IN_TF_KERAS = {
     "Embedding with mask_zero",
     "MultiHeadAttention, EinsumDense",
     "mixed precision",
+    "LocallyConnected",
+    "separable, depthwise, transposed convolutions",
+    "custom layer with layers in it",
+    "shared models",
 }
 # Those that differ little from their twins in tf_keras.
 SLOW_IN_KERAS_3 = {
@@ -36,6 +40,8 @@ SLOW_IN_KERAS_3 = {
     "custom layer with get_prunable_weights",
     "custom layer with layers in it",
     "subclassed model as a layer",
+    "mixed precision",
+    "Embedding with mask_zero",
 }
 EXPORTED_FAST = {"subclassed model"}
 CASES = [

@@ -179,6 +179,7 @@ def test_arrays_at_any_address_are_read(offset):
         assert_equal(read(stream.batches(EPOCH, 0, 12)), opened())
 
 
+@pytest.mark.slow
 def test_a_program_may_end_in_the_middle_of_an_epoch():
     code = """
 import numpy as np

@@ -218,6 +218,7 @@ def test_batches_that_cannot_be_shared(jpegs):
         epoch_of(jpegs, batch_size=61)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_set(load):
     dataset = load("lottery_large_jpegs", smallest_crop=0.9, shuffle_buffer=50)
     decoded_bytes = 150 * 1200 * 1600 * 3

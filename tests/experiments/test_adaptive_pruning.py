@@ -139,6 +139,7 @@ def test_its_last_level_is_known_at_the_end(auto_run):
     assert (state.state, state.levels) == ("done", len(records_of(auto_run)) - 1)
 
 
+@pytest.mark.slow
 def test_its_flag_file_replays_it(auto_run, outcome_of, tmp_path):
     values = read_flag_file(auto_run / "flags.cfg") | {"workdir": str(tmp_path)}
     assert values["pruning_rate"] == "auto"

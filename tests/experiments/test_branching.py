@@ -42,7 +42,7 @@ def rows_in(run, level):
     "flags",
     [
         {"rewind_optimizer": True, "same_data_order": True},
-        {"retraining": "fine_tune", "lr_schedule": "linear"},
+        pytest.param({"retraining": "fine_tune", "lr_schedule": "linear"}, marks=pytest.mark.slow),
         {"retraining": "rewind_learning_rate", "prune_from": "dense", "score": "snip"},
     ],
     ids=str,
@@ -100,7 +100,7 @@ def test_branches_that_are_runs_as_well(
     "changes",
     [
         {"learning_rate": 0.01, "optimizer": "sgd"},
-        {"batch_size": 30, "train_steps": "30it"},
+        pytest.param({"batch_size": 30, "train_steps": "30it"}, marks=pytest.mark.slow),
         {"data_seed": 7, "shift_crop": 1},
     ],
     ids=str,
@@ -158,6 +158,7 @@ def test_new_weights_see_the_batches_of_the_level(copied_run):
         assert float(row["train_loss"]) == pytest.approx(losses.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_other_seeds_of_a_branch_are_other_branches(copied_run, outcome_of):
     for seed in (0, 1):
         run_branch(copied_run, "random_mask", [1], branch_seed=seed)

@@ -25,7 +25,9 @@ def mask_in(run: Path, level: int) -> tf_lottery.Mask:
     return tf_lottery.Mask.load(run / f"level_{level}" / "masks.npz")
 
 
-@pytest.mark.parametrize("flags", [{}, {"rewind_optimizer": True}], ids=str)
+@pytest.mark.parametrize(
+    "flags", [{}, pytest.param({"rewind_optimizer": True}, marks=pytest.mark.slow)], ids=str
+)
 def test_without_a_move_every_level_is_itself_again(finished_run, run_tiny, tmp_path, flags):
     run = run_tiny(tmp_path, **flags) if flags else shutil.copytree(finished_run, tmp_path / "run")
     run_branch(run, "perturbed", perturbation=NO_MOVE)

@@ -47,7 +47,7 @@ def layer_kinds(model):
 @pytest.mark.parametrize(
     ("name", "own_name", "weights"),
     [
-        ("mobilenet_v2", "MobileNetV2", 2_236_682),
+        pytest.param("mobilenet_v2", "MobileNetV2", 2_236_682, marks=pytest.mark.slow),
         pytest.param("inception_v3", "InceptionV3", 21_788_842, marks=pytest.mark.slow),
         ("applications.MobileNet", "MobileNet", 3_217_226),
     ],
@@ -63,6 +63,7 @@ def test_layers_and_weights_are_those_of_keras(build, name, own_name, weights):
     assert model.name == name
 
 
+@pytest.mark.slow
 def test_the_network_computes_what_keras_s_computes_but_for_the_softmax(build, pixels):
     images = pixels((32, 32, 3))
     model, expected = build("mobilenet_v2"), own("MobileNetV2", (32, 32, 3))
@@ -74,9 +75,8 @@ def test_the_network_computes_what_keras_s_computes_but_for_the_softmax(build, p
     assert outputs.numpy().std() > 0.02
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("EfficientNetB0", marks=pytest.mark.slow), "MobileNetV3Small"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["EfficientNetB0", "MobileNetV3Small"])
 def test_our_normalization_takes_the_place_of_the_network_s_own(build, pixels, name):
     model, images = build(f"applications.{name}"), pixels((32, 32, 3))
     kinds = layer_kinds(model)
@@ -113,6 +113,7 @@ def test_images_that_a_network_cannot_take(build, name, shape, message):
         build(name, shape)
 
 
+@pytest.mark.slow
 def test_one_channel_is_enough(build, pixels):
     assert build("mobilenet_v2", (32, 40, 1))(pixels((32, 40, 1))).shape == (3, 10)
 

@@ -201,6 +201,7 @@ def test_synchronized_layers_keep_the_settings_of_the_architecture():
         assert (first.momentum, first.scale, second.momentum) == (0.8, False, 0.99)
 
 
+@pytest.mark.slow
 def test_a_synchronized_model_is_rebuilt_from_its_configuration(build):
     model = build("resnet20", batch_norm="synchronized")
     for copy in (

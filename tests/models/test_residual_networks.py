@@ -40,7 +40,7 @@ def test_weights_of_the_networks_for_cifar(build, kernels, name, weights, in_ker
     [
         ("resnet18", 11_689_512, 11_678_912),
         pytest.param("resnet34", 21_797_672, 21_779_648, marks=pytest.mark.slow),
-        ("resnet50", 25_557_032, 25_502_912),
+        pytest.param("resnet50", 25_557_032, 25_502_912, marks=pytest.mark.slow),
         pytest.param("resnet101", 44_549_160, 44_442_816, marks=pytest.mark.slow),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_block_adds_its_input(build, pixels):
         ("resnet32", 8, (5, 5, 5)),
         ("wideresnet_16_1", 8, (2, 2, 2)),
         ("resnet18", 64, (2, 2, 2, 2)),
-        ("resnet50", 64, (3, 4, 6, 3)),
+        pytest.param("resnet50", 64, (3, 4, 6, 3), marks=pytest.mark.slow),
     ],
 )
 def test_blocks_of_every_stage(build, name, side, blocks):
@@ -99,6 +99,7 @@ def test_blocks_of_every_stage(build, name, side, blocks):
     assert tuple(stages.count(stage) for stage in sorted(set(stages))) == blocks
 
 
+@pytest.mark.slow
 def test_the_stride_of_a_bottleneck_is_on_its_3x3_convolution(build):
     model = build("resnet50", (64, 64, 3))
     for stage, filters in ((2, 128), (3, 256), (4, 512)):

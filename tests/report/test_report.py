@@ -226,6 +226,7 @@ def test_several_runs_are_compared_and_what_differs_is_said(mnist, tmp_path):
     assert "--replicate" not in text
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_bytes(mnist, tmp_path):
     first = write_report([mnist], tmp_path / "one").parent
     second = write_report([mnist], tmp_path / "two").parent

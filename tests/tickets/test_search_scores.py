@@ -78,7 +78,10 @@ def test_random_masks_follow_the_seed_of_keras(build_model, batches):
     assert masks[0] == masks[1] != masks[2]
 
 
-@pytest.mark.parametrize("name", ["random", "grasp", "synflow"])
+@pytest.mark.parametrize(
+    "name",
+    ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("grasp", "synflow"))],
+)
 def test_two_replicas(build_model, batches, mirrored, name):
     with mirrored.scope():
         model = build_model()

@@ -253,8 +253,21 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-@pytest.mark.parametrize("recipe", TRAINED)
+# The recipes and the schedules know nothing of one another: each is there once, and all pairs are
+# slow.
+PAIRS = [
+    pytest.param(
+        recipe,
+        settings,
+        id=f"{recipe}-{schedule}",
+        marks=() if TRAINED.index(recipe) == number else pytest.mark.slow,
+    )
+    for recipe in TRAINED
+    for number, (schedule, settings) in enumerate(SCHEDULES.items())
+]
+
+
+@pytest.mark.parametrize(("recipe", "schedule"), PAIRS)
 def test_a_restored_network_continues_to_the_bit(recipe: str, schedule: dict):
     config = config_of(RECIPES[recipe], **schedule)
     network = build_network(config)
@@ -269,8 +282,7 @@ def test_a_restored_network_continues_to_the_bit(recipe: str, schedule: dict):
     assert_equal(other.state(), network.state())
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-@pytest.mark.parametrize("recipe", TRAINED)
+@pytest.mark.parametrize(("recipe", "schedule"), PAIRS)
 def test_rewinding_keeps_iteration_rate_and_exemptions(recipe: str, schedule: dict):
     """Every time it is as a new network with a new optimizer that is told the iteration."""
     config = config_of(RECIPES[recipe], **schedule)
