@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import keras as keras_3
 import numpy as np
 import pytest
 import tf_keras as keras
@@ -59,6 +60,12 @@ def serve(tmp_path_factory) -> Callable[[Path, np.ndarray], dict[str, np.ndarray
             return dict(outputs)
 
     return run
+
+
+@pytest.fixture(name="keras", params=[keras, keras_3], ids=["tf_keras", "keras_3"])
+def both_keras(request):
+    """The module, for tests that hold with tf_keras and with Keras 3."""
+    return request.param
 
 
 @pytest.fixture

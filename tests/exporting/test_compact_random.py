@@ -1,10 +1,13 @@
-"""Compaction of networks and masks drawn at random."""
+"""Compaction of networks and masks drawn at random, the same in both Keras."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
+import keras as keras_3
 import numpy as np
-import tf_keras as keras
+import pytest
+import tf_keras
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,21 +18,25 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "linear", "elu", "softmax", "leaky_rel
 PADDINGS = ("same", "valid")
 
 
-def network(draw: Callable[[st.SearchStrategy], Any]) -> keras.Model:
+def twins(draw: Callable[[st.SearchStrategy], Any]) -> tuple[Any, Any]:
+    """The same network in tf_keras and in Keras 3."""
+    drawn = []
+
+    def record(strategy: st.SearchStrategy) -> Any:
+        drawn.append(draw(strategy))
+        return drawn[-1]
+
+    first, replay = network(record, tf_keras), iter(drawn)
+    return first, network(lambda strategy: next(replay), keras_3)
+
+
+def network(draw: Callable[[st.SearchStrategy], Any], keras: ModuleType) -> Any:
     """A network for images of 7x7 pixels, with dead units and single zeros in its kernels."""
     pixels = features = keras.Input((7, 7, 2))
     for _ in range(draw(st.integers(1, 5))):
-        features = draw(st.sampled_from(BLOCKS))(draw, features)
-    to_vector = draw(
-        st.sampled_from(
-            [
-                keras.layers.Flatten,
-                keras.layers.GlobalAveragePooling2D,
-                keras.layers.GlobalMaxPooling2D,
-            ]
-        )
-    )
-    features = to_vector()(features)
+        features = draw(st.sampled_from(BLOCKS))(draw, keras.layers, features)
+    to_vector = ("Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D")
+    features = _layer(draw, keras.layers, *to_vector)()(features)
     for _ in range(draw(st.integers(0, 2))):
         features = keras.layers.Dense(
             draw(st.integers(1, 8)),
@@ -41,10 +48,13 @@ def network(draw: Callable[[st.SearchStrategy], Any]) -> keras.Model:
     return model
 
 
-def _convolution(draw, features):
-    kinds = (keras.layers.Conv2D, keras.layers.Conv2DTranspose, keras.layers.SeparableConv2D)
+def _layer(draw, layers: ModuleType, *names: str) -> type:
+    return getattr(layers, draw(st.sampled_from(names)))
+
+
+def _convolution(draw, layers, features):
     small = features.shape[1] < 3
-    return draw(st.sampled_from(kinds))(
+    return _layer(draw, layers, "Conv2D", "Conv2DTranspose", "SeparableConv2D")(
         draw(st.integers(1, 6)),
         draw(st.sampled_from([1, 2, 3])),
         strides=draw(st.sampled_from([1, 2])),
@@ -54,8 +64,8 @@ def _convolution(draw, features):
     )(features)
 
 
-def _depthwise(draw, features):
-    return keras.layers.DepthwiseConv2D(
+def _depthwise(draw, layers, features):
+    return layers.DepthwiseConv2D(
         draw(st.sampled_from([1, 2])),
         padding="same" if features.shape[1] < 2 else draw(st.sampled_from(PADDINGS)),
         depth_multiplier=draw(st.integers(1, 2)),
@@ -64,41 +74,34 @@ def _depthwise(draw, features):
     )(features)
 
 
-def _pooling(draw, features):
-    kinds = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-    return draw(st.sampled_from(kinds))(2, 1, "same")(features)
+def _pooling(draw, layers, features):
+    return _layer(draw, layers, "MaxPooling2D", "AveragePooling2D")(2, 1, "same")(features)
 
 
-def _function(draw, features):
-    kinds = (
-        keras.layers.BatchNormalization,
-        keras.layers.PReLU,
-        keras.layers.ReLU,
-        keras.layers.ZeroPadding2D,
-        lambda: keras.layers.Rescaling(2, 1),
-        keras.layers.LayerNormalization,
-    )
-    return draw(st.sampled_from(kinds))()(features)
+def _function(draw, layers, features):
+    if draw(st.booleans()):
+        return layers.Rescaling(2, 1)(features)
+    kinds = ("BatchNormalization", "PReLU", "ReLU", "ZeroPadding2D", "LayerNormalization")
+    return _layer(draw, layers, *kinds)()(features)
 
 
-def _residual(draw, features):
-    branch = keras.layers.Conv2D(
+def _residual(draw, layers, features):
+    branch = layers.Conv2D(
         features.shape[-1], 3, padding="same", activation=draw(st.sampled_from(ACTIVATIONS))
     )(features)
-    branch = keras.layers.BatchNormalization()(branch)
-    join = draw(st.sampled_from([keras.layers.Add, keras.layers.Maximum, keras.layers.Subtract]))
-    return join()([features, branch])
+    branch = layers.BatchNormalization()(branch)
+    return _layer(draw, layers, "Add", "Maximum", "Subtract")()([features, branch])
 
 
-def _gated(draw, features):
-    gates = keras.layers.GlobalAveragePooling2D(keepdims=True)(features)
-    gates = keras.layers.Conv2D(features.shape[-1], 1, activation="sigmoid")(gates)
-    return keras.layers.Multiply()([features, gates])
+def _gated(draw, layers, features):
+    gates = layers.GlobalAveragePooling2D(keepdims=True)(features)
+    gates = layers.Conv2D(features.shape[-1], 1, activation="sigmoid")(gates)
+    return layers.Multiply()([features, gates])
 
 
-def _joined(draw, features):
+def _joined(draw, layers, features):
     branches = [
-        keras.layers.Conv2D(
+        layers.Conv2D(
             draw(st.integers(1, 4)),
             3,
             padding="same",
@@ -106,13 +109,13 @@ def _joined(draw, features):
         )(features)
         for _ in range(2)
     ]
-    return keras.layers.Concatenate()([*branches, features])
+    return layers.Concatenate()([*branches, features])
 
 
 BLOCKS = (_convolution, _depthwise, _pooling, _function, _residual, _gated, _joined)
 
 
-def _draw_weights(draw, model: keras.Model) -> None:
+def _draw_weights(draw, model: Any) -> None:
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dead = draw(st.sampled_from([0.3, 0.6, 0.9]))
     for weight in model.weights:
@@ -129,15 +132,36 @@ def _draw_weights(draw, model: keras.Model) -> None:
         weight.assign(values)
 
 
-@settings(
-    max_examples=10,
+REPEATABLE = settings(
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@settings(REPEATABLE, max_examples=5)
 @given(st.data())
-def test_outputs_stay_and_nothing_more_can_go(data):
-    result = check_compaction(network(data.draw))
-    again = tf_lottery.compact(result.model)
-    assert again.parameters == result.parameters
+def test_outputs_stay_and_nothing_more_can_go_in_either_keras(data):
+    check_twins(data.draw)
+
+
+@pytest.mark.slow
+@settings(REPEATABLE, max_examples=50)
+@given(st.data())
+def test_outputs_of_many_networks_stay(data):
+    check_twins(data.draw)
+
+
+def check_twins(draw: Callable[[st.SearchStrategy], Any]) -> None:
+    results = [check_compaction(model) for model in twins(draw)]
+    for result in results:
+        again = tf_lottery.compact(result.model)
+        assert again.parameters == result.parameters
+    sizes, twin_sizes = (
+        [(layer.units_before, layer.units, layer.parameters) for layer in result.layers]
+        for result in results
+    )
+    assert sizes == twin_sizes
+    for array, twin in zip(*(result.model.get_weights() for result in results), strict=True):
+        np.testing.assert_allclose(array, twin, rtol=1e-4, atol=1e-5)

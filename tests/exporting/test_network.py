@@ -100,11 +100,11 @@ def test_saved_models_keep_a_fixed_batch_and_unnamed_inputs(tmp_path):
     np.testing.assert_allclose(outputs, model(LEFT), rtol=1e-5, atol=1e-6)
 
 
-def test_a_network_can_have_the_names_of_another():
+def test_a_network_with_another_model_keeps_its_names():
     left, right, one, both = tensors()
     network = plain_network(keras.Model([left, right], [one, both]))
     others = tensors("a", "b")
-    other = PlainNetwork(keras.Model(list(others[:2]), list(others[2:])), names_of=network)
+    other = network.with_model(keras.Model(list(others[:2]), list(others[2:])))
     computed = other.compute({"left_image": LEFT, "class_": RIGHT})
     np.testing.assert_allclose(computed["one"], other.model([LEFT, RIGHT])[0], rtol=1e-5, atol=1e-6)
 

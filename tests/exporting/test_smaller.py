@@ -4,18 +4,19 @@ import csv
 
 import numpy as np
 import pytest
-import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.exporting.network import plain_network
+from tf_lottery.exporting.networks import network_of
 from tf_lottery.exporting.smaller import smaller_network
+from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.prunable import masked_variables
 
 ROWS = np.random.default_rng(5).standard_normal((40, 6)).astype(np.float32)
 LABELS = np.random.default_rng(6).integers(0, 3, 40)
 
 
 @pytest.fixture
-def half_dead() -> keras.Model:
+def half_dead(keras):
     """A ticket of 20 hidden units, half of which have no inputs and a value of their own."""
     keras.utils.set_random_seed(1)
     hidden = keras.layers.Dense(20, "relu", name="hidden", bias_initializer="random_normal")
@@ -28,11 +29,16 @@ def half_dead() -> keras.Model:
 
 
 def test_what_can_be_removed_is_unless_that_is_not_wanted(half_dead):
-    ticket = plain_network(half_dead)
+    ticket = network_of(half_dead)
     for wanted in (None, True):
         network, compaction = smaller_network(ticket, wanted)
         assert (compaction.parameters_before, compaction.parameters) == (203, 103)
         assert network.parameters == 103
+        assert (network.name, network.inputs, network.outputs) == (
+            ticket.name,
+            ticket.inputs,
+            ticket.outputs,
+        )
         assert [(layer.units_before, layer.units) for layer in compaction.layers] == [
             (20, 10),
             (3, 3),
@@ -42,7 +48,7 @@ def test_what_can_be_removed_is_unless_that_is_not_wanted(half_dead):
     assert smaller_network(ticket, False) == (ticket, None)
 
 
-def test_kernels_in_blocks_are_not_broken_up_unless_that_is_wanted():
+def test_kernels_in_blocks_are_not_broken_up_unless_that_is_wanted(keras):
     layers = [keras.Input((8,), name="rows"), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)]
     model = tf_lottery.prunable(keras.Sequential(layers))
     mask = {name: np.array(array) for name, array in tf_lottery.get_mask(model).items()}
@@ -50,16 +56,61 @@ def test_kernels_in_blocks_are_not_broken_up_unless_that_is_wanted():
     mask[first][:, 0] = False
     mask[second][4:, 1] = False
     tf_lottery.set_mask(model, tf_lottery.Mask(mask))
-    ticket = plain_network(model)
+    ticket = network_of(model)
     assert smaller_network(ticket, None) == (ticket, None)
     assert smaller_network(ticket, True)[1].parameters == ticket.parameters - 8 - 1 - 3
 
 
 def test_a_network_of_which_nothing_can_be_removed_stays_unless_it_must(ticket):
-    network = plain_network(ticket)
+    network = network_of(ticket)
     assert smaller_network(network, None) == (network, None)
     with pytest.raises(ValueError, match=r"^compact=True \(--compact=on\): no unit of sequential"):
         smaller_network(network, True)
+
+
+def test_subclassed_models_stay_unless_they_must_not(keras):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__(name="own")
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    model = Own()
+    model(ROWS)
+    network = network_of(model, (ROWS, LABELS))
+    assert smaller_network(network, None) == (network, None)
+    with pytest.raises(ValueError, match=r"^compact=True .*: own is a subclassed model, and only"):
+        smaller_network(network, True)
+
+
+@pytest.mark.slow
+def test_a_model_without_units_gives_smaller_files(keras, tmp_path):
+    keras.utils.set_random_seed(1)
+    layers = [
+        keras.Input((8, 8, 1)),
+        keras.layers.Conv2D(16, 3, activation="relu", name="conv"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(40, activation="relu", name="hidden"),
+        keras.layers.Dense(3, name="classes"),
+    ]
+    model = tf_lottery.prunable(keras.Sequential(layers))
+    scores = {name: np.abs(weight) for name, (weight, _) in masked_variables(model).items()}
+    plan = pruning_plan(model, 0.5, "layerwise", "units")
+    tf_lottery.set_mask(model, plan.prune(scores, tf_lottery.get_mask(model), 1))
+    smaller, same = (
+        tf_lottery.export(
+            model, tmp_path / str(compact), ["tflite"], compact=compact, measure=False
+        )
+        for compact in (None, False)
+    )
+    assert [(layer.name, layer.units) for layer in smaller.compaction.layers] == [
+        ("conv", 8),
+        ("hidden", 20),
+        ("classes", 3),
+    ]
+    assert smaller.formats[0].size.bytes < same.formats[0].size.bytes / 2
 
 
 def test_refused_before_anything_is_written(ticket, tmp_path):
@@ -69,7 +120,7 @@ def test_refused_before_anything_is_written(ticket, tmp_path):
 
 
 @pytest.mark.slow
-def test_files_of_the_smaller_network_compute_what_the_ticket_does(half_dead, tmp_path):
+def test_files_of_the_smaller_network_compute_what_the_ticket_does(keras, half_dead, tmp_path):
     reports = {
         compact: tf_lottery.export(
             half_dead,

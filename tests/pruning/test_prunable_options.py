@@ -182,6 +182,24 @@ def test_normalizations_are_computed_as_before(options: dict):
     assert copy.fused is not bool(options)
 
 
+@pytest.mark.parametrize("version", [keras, keras_3])
+def test_inputs_are_normalized_by_the_statistics_of_the_same_data_set(version):
+    rows = np.random.default_rng(0).normal(3, 2, (20, 4)).astype(np.float32)
+    normalization = version.layers.Normalization()
+    normalization.adapt(rows)
+    model = version.Sequential([version.Input((4,)), normalization, version.layers.Dense(3)])
+    np.testing.assert_array_equal(prunable(model)(rows), model(rows))
+
+
+@pytest.mark.parametrize("version", [keras, keras_3])
+def test_copies_are_not_compiled_with_a_loss_that_may_not_be_copied(version):
+    model = version.Sequential([version.Input((4,)), version.layers.Dense(3)])
+    model.compile("sgd", loss=lambda labels, outputs: tf.reduce_mean((labels - outputs) ** 2))
+    copy = prunable(model)
+    assert getattr(copy, "optimizer", None) is None
+    assert model.evaluate(np.zeros((1, 4)), np.ones((1, 3)), verbose=0) == 1
+
+
 def test_masks_of_other_models_are_refused():
     model = prunable(sequential())
     with pytest.raises(ValueError, match="output/kernel"):

@@ -3,19 +3,20 @@
 Everything else here deals with names, NumPy arrays and files.
 """
 
+import copy
 import functools
 import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.keras_versions import is_of_keras, tensorflow_variable
+from tf_lottery.pruning.keras_versions import is_graph, is_of_keras, tensorflow_variable
 from tf_lottery.pruning.kernels import find_kernels
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.prunable import get_mask, masked_variables, strip
@@ -53,18 +54,10 @@ class PlainNetwork:
       inputs: what it takes, in its own order.
       outputs: what it gives, in its own order.
       parameters: number of its weights of all kinds.
-      can_be_compacted: whether `compact` takes such models.
     """
 
-    can_be_compacted = True
-
-    def __init__(self, model: keras.Model, names_of: "PlainNetwork | None" = None):
-        """Takes a model.
-
-        Args:
-          model: a built Sequential or functional model without wrappers.
-          names_of: a network with as many inputs and outputs, whose names it is to have.
-        """
+    def __init__(self, model: keras.Model):
+        """Takes a built Sequential or functional model without wrappers."""
         self.model = model
         self.name = model.name
         self.inputs = _named_tensors(
@@ -73,9 +66,19 @@ class PlainNetwork:
         self.outputs = _named_tensors(
             model.outputs, unique_identifiers(model.output, model.output_names)
         )
-        if names_of is not None:
-            self.inputs, self.outputs = names_of.inputs, names_of.outputs
         self.parameters: int = model.count_params()
+
+    def with_model(self, model: Any) -> Self:
+        """The same network with another model, which takes and gives the same tensors."""
+        other = copy.copy(self)
+        other.model = model
+        other.parameters = model.count_params()
+        return other
+
+    @property
+    def can_be_compacted(self) -> bool:
+        """Whether `compact` takes such models."""
+        return is_graph(self.model)
 
     @property
     def archive_module(self) -> str:

@@ -29,8 +29,8 @@ def smaller_network(
         return network, None
     if not network.can_be_compacted:
         raise ValueError(
-            f"compact=True (--compact=on): {network.name} is no graph of tf_keras, and only those "
-            "can be compacted; leave the argument out."
+            f"compact=True (--compact=on): {network.name} is a subclassed model, and only "
+            "Sequential and functional ones can be compacted; leave the argument out."
         )
     if wanted is None and _has_kernels_in_blocks(network):
         # Without some of its inputs a kernel is no longer in the blocks that it was pruned in.
@@ -43,7 +43,7 @@ def smaller_network(
         return network, None
     if result.parameters < result.parameters_before:
         outcome = Compaction(result.parameters_before, result.parameters, result.layers)
-        return PlainNetwork(result.model, names_of=network), outcome
+        return network.with_model(result.model), outcome
     if wanted:
         raise ValueError(
             f"compact=True (--compact=on): no unit of {network.name} can be removed; prune whole "

@@ -26,8 +26,6 @@ class TracedNetwork(PlainNetwork):
     A subclassed model is not copied: the files have the weights that it has when they are written.
     """
 
-    can_be_compacted = False
-
     def __init__(self, model: Any, example: Any = None):
         """Takes a model; pruned weights of a subclassed one are set to 0.0.
 

@@ -1,13 +1,21 @@
 """Copies Sequential and functional models, with wrappers that hold masks or without."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.keras_versions import is_graph, is_keras_3, is_layer, keras_of
+from tf_lottery.pruning.keras_versions import (
+    is_graph,
+    is_keras_3,
+    is_layer,
+    keras_class_names,
+    keras_of,
+)
+from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.wrapper import MaskedLayer, unwrapped
 
 Layer = keras.layers.Layer
@@ -25,6 +33,7 @@ def plain_copy(model: Any) -> Any:
     copies: dict[int, tuple[Layer, Layer]] = {}
     clone = clone_with(model, lambda layer: copied_layer(unwrapped(layer)), copies)
     _copy_weights(copies)
+    refresh_constants(clone)
     return clone
 
 
@@ -55,6 +64,7 @@ def clone_with(
     model: Any,
     copy_layer: Callable[[Any], Any],
     copies: dict[int, tuple[Any, Any]] | None = None,
+    new_inputs: Callable[[Any], Any] = lambda nested: None,
 ) -> Any:
     """Copies the graph of a model and of the graphs in it, with other layers and fresh weights.
 
@@ -62,21 +72,29 @@ def clone_with(
       model: a built Sequential or functional model of either Keras.
       copy_layer: makes the layer for the place of a layer; it is called once for each.
       copies: takes id of a layer to the layer and its copy, graphs excepted.
+      new_inputs: for a graph in the model, the symbolic inputs of its copy, as the graph takes
+        them; None for inputs like its own.
+
+    Returns:
+      The copy, which is not compiled.
     """
     copies = {} if copies is None else copies
     models: dict[int, Any] = {}
-    clone_model = keras_of(model).models.clone_model
 
     def copy(layer: Any) -> Any:
         if is_graph(layer):
             if id(layer) not in models:
-                models[id(layer)] = clone_model(layer, clone_function=copy)
+                models[id(layer)] = copied_graph(layer, new_inputs(layer))
             return models[id(layer)]
         if id(layer) not in copies:
             copies[id(layer)] = (layer, copy_layer(layer))
         return copies[id(layer)][1]
 
-    return clone_model(model, clone_function=copy)
+    def copied_graph(graph: Any, inputs: Any) -> Any:
+        with _uncompiled(graph):
+            return keras_of(graph).models.clone_model(graph, inputs, clone_function=copy)
+
+    return copied_graph(model, None)
 
 
 def copied_layer(layer: Any, kind: type | None = None, **changes: Any) -> Any:
@@ -108,6 +126,29 @@ def copied_layer(layer: Any, kind: type | None = None, **changes: Any) -> Any:
         # The configuration of a subclassed model lacks the name, by which weights are known.
         setattr(copy, "name" if is_keras_3(layer) else "_name", layer.name)
     return copy
+
+
+def refresh_constants(model: Any) -> None:
+    """Makes a model compute with its weights, where they were set after it was built.
+
+    The constants of a `Normalization` layer are made of its weights, by Keras 3 only once.
+    """
+    for _, layer in leaf_layers(model):
+        if "Normalization" in keras_class_names(layer):
+            layer.finalize_state()
+
+
+@contextmanager
+def _uncompiled(model: Any) -> Iterator[None]:
+    """Keeps Keras 3 from compiling a copy, where it fails if a loss or metric cannot be saved."""
+    compiled = is_keras_3(model) and model.compiled
+    if compiled:
+        model.compiled = False
+    try:
+        yield
+    finally:
+        if compiled:
+            model.compiled = True
 
 
 def _copy_weights(copies: Mapping[int, tuple[Layer, Layer]]) -> None:

@@ -1,6 +1,7 @@
 """Keras 2, which is tf_keras, and Keras 3: to which of them a model or layer belongs."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -67,12 +68,55 @@ def keras_class_names(layer: Any) -> list[str]:
 
 def is_of_keras(layer: Any) -> bool:
     """Whether a layer's own class comes with Keras or tfmot's wrapper, rather than from a user."""
-    return keras_class_names(layer)[:1] == [type(layer).__name__]
+    return _comes_with_keras(type(layer))
+
+
+def may_make_masks(layer: Any) -> bool:
+    """Whether the outputs of a layer may come with a mask that its inputs lack."""
+    if not _is_inherited(layer, "compute_mask") or getattr(layer, "mask_zero", False):
+        return True
+    return not {"Lambda", "Masking"}.isdisjoint(keras_class_names(layer))
 
 
 def tensorflow_variable(variable: Any) -> tf.Variable:
     """The TensorFlow variable in a variable of Keras 3; one of Keras 2 is such a variable."""
     return variable if isinstance(variable, tf.Variable) else getattr(variable, "_value", variable)
+
+
+@dataclass(frozen=True)
+class GraphCall:
+    """A call in the graph of a model.
+
+    Attributes:
+      layer: the layer, or, in Keras 3, an operation that is none.
+      arguments: what it is called with, by position.
+      keywords: what it is called with, by name.
+      inputs: the symbolic tensors among both.
+      outputs: the symbolic tensors that it gives.
+      is_input: whether it stands for an input of a graph.
+    """
+
+    layer: Any
+    arguments: Any
+    keywords: Any
+    inputs: list[Any]
+    outputs: list[Any]
+    is_input: bool
+
+
+def graph_calls(model: Any) -> Iterator[GraphCall]:
+    """The calls in the graph of a model, each after those whose outputs it takes.
+
+    Those in models in it are not among them.
+
+    Args:
+      model: a built Sequential or functional model of either Keras.
+    """
+    # Keras 3 keeps the graph of a Sequential model in a functional one.
+    sequential = is_keras_3(model) and isinstance(model, _keras_3().Sequential)
+    nodes = (model._functional if sequential else model)._nodes_by_depth
+    for depth in sorted(nodes, reverse=True):
+        yield from map(_graph_call, nodes[depth])
 
 
 @dataclass(frozen=True)
@@ -95,11 +139,19 @@ class TensorOrigin:
 def tensor_origin(tensor: Any) -> TensorOrigin:
     """Looks up what a symbolic tensor of either Keras is computed by."""
     layer, node_number, output = tensor._keras_history
-    node = layer._inbound_nodes[node_number]
-    keras_2 = hasattr(node, "keras_inputs")
-    return TensorOrigin(
-        layer, output, list(node.keras_inputs if keras_2 else node.input_tensors), node.is_input
-    )
+    call = _graph_call(layer._inbound_nodes[node_number])
+    return TensorOrigin(layer, output, call.inputs, call.is_input)
+
+
+def _graph_call(node: Any) -> GraphCall:
+    if hasattr(node, "keras_inputs"):
+        layer, arguments, keywords = node.layer, node.call_args, node.call_kwargs
+        inputs = node.keras_inputs
+    else:
+        layer, arguments, keywords = node.operation, node.arguments.args, node.arguments.kwargs
+        inputs = node.input_tensors
+    outputs = tf.nest.flatten(node.outputs)
+    return GraphCall(layer, arguments, keywords, list(inputs), outputs, node.is_input)
 
 
 def _is_inherited(thing: Any, method: str) -> bool:

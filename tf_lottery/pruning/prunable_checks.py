@@ -17,11 +17,7 @@ def check_model(model: Any) -> None:
     """
     if not is_model(model):
         raise ValueError(f"{model!r} is not a tf_keras model, nor one of Keras 3.")
-    if is_keras_3(model) and (backend := keras_of(model).backend.backend()) != "tensorflow":
-        raise ValueError(
-            f"{model.name} is a Keras 3 model on the backend {backend}; masks are held in "
-            "TensorFlow. Start Python with KERAS_BACKEND=tensorflow."
-        )
+    check_backend(model)
     if not model.built:
         raise ValueError(
             f"{model.name} is not built, so its weights do not exist yet; give its first layer an "
@@ -29,6 +25,19 @@ def check_model(model: Any) -> None:
         )
     if any(mask_constraint(variable) for variable in keras_variables(model).values()):
         raise ValueError(f"{model.name} is prunable already.")
+
+
+def check_backend(model: Any) -> None:
+    """Checks that a model computes with TensorFlow.
+
+    Raises:
+      ValueError: if it is one of Keras 3 that does not.
+    """
+    if is_keras_3(model) and (backend := keras_of(model).backend.backend()) != "tensorflow":
+        raise ValueError(
+            f"{model.name} is a Keras 3 model on the backend {backend}; tf_lottery works with "
+            "TensorFlow. Start Python with KERAS_BACKEND=tensorflow."
+        )
 
 
 def check_names(argument: str, names: Iterable[str], weights: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tf_lottery.pruning.copies import clone_with, copied_layer
+from tf_lottery.pruning.copies import clone_with, copied_layer, refresh_constants
 from tf_lottery.pruning.keras_versions import (
     is_graph,
     is_of_keras,
@@ -46,10 +46,7 @@ class PlainCopy:
         """Sets the weights that the copy has; they are cast to its dtypes."""
         for name, variable in self.variables.items():
             variable.assign(weights[name].astype(variable.dtype.as_numpy_dtype))
-        for _, layer in leaf_layers(self.model):
-            # Keras computes with constants that it derives from the weights of this layer.
-            if "Normalization" in keras_class_names(layer):
-                layer.finalize_state()
+        refresh_constants(self.model)
 
 
 class FlowCopy(PlainCopy):

@@ -1,34 +1,29 @@
 """Which activations compute every unit from itself alone."""
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-import tf_keras as keras
 
-ACTIVATION_LAYERS = (
-    keras.layers.ELU,
-    keras.layers.LeakyReLU,
-    keras.layers.ReLU,
-    keras.layers.ThresholdedReLU,
+from tf_lottery.pruning.keras_versions import is_of_keras, keras_of
+
+ACTIVATION_LAYERS = ("ELU", "LeakyReLU", "ReLU", "ThresholdedReLU")
+_FUNCTIONS = (
+    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu "
+    "linear log_sigmoid mish relu relu6 selu sigmoid silu soft_shrink softplus softsign "
+    "sparse_plus sparse_sigmoid squareplus swish tanh tanh_shrink"
 )
-_FUNCTIONS = tuple(
-    getattr(module, name)
-    for module, names in (
-        (
-            keras.activations,
-            "elu exponential gelu hard_sigmoid linear mish relu selu sigmoid softplus softsign "
-            "swish tanh",
-        ),
-        (
-            tf.nn,
-            "elu gelu leaky_relu relu relu6 selu sigmoid silu softplus softsign swish tanh",
-        ),
+
+
+def is_elementwise(layer: Any) -> bool:
+    """Whether the activation of a layer is known to compute every unit from itself alone."""
+    activation = layer.activation
+    if type(activation).__name__ in ACTIVATION_LAYERS:
+        return is_of_keras(activation)
+    keras = keras_of(layer)
+    modules = (keras.activations, tf.nn, getattr(keras, "ops", None))
+    return any(
+        activation is getattr(module, name)
+        for module in modules
+        for name in _FUNCTIONS.split()
+        if hasattr(module, name)
     )
-    for name in names.split()
-)
-
-
-def is_elementwise(activation: Callable[[Any], Any]) -> bool:
-    """Whether a layer's activation is known to compute every unit from itself alone."""
-    return activation in _FUNCTIONS or type(activation) in ACTIVATION_LAYERS

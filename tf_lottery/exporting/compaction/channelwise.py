@@ -1,6 +1,7 @@
 """Layers that make every output channel of the same channel of their inputs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tf_lottery.exporting.compaction.rules import (
     Tie,
     finite_constants,
 )
+from tf_lottery.pruning.keras_versions import is_layer
 
 
 class Channelwise(Rule):
@@ -33,7 +35,7 @@ class Channelwise(Rule):
         return Shrinkage(
             [
                 array[..., kept_outputs] if array.shape[-1:] == (self.size,) else array
-                for array in self.layer.get_weights()
+                for array in _weights(self.layer)
             ]
         )
 
@@ -41,7 +43,9 @@ class Channelwise(Rule):
         """What the layer makes of channels with these values; those that are NaN are 0."""
         shape = (1,) * (self.ranks[0] - 1) + (-1,)
         tensors = [tf.constant(np.nan_to_num(values).reshape(shape)) for values in inputs]
-        outputs = self.layer(tensors if len(tensors) > 1 else tensors[0], **options)
+        # Layers take a list of several tensors, operations of Keras 3 one after the other.
+        as_list = len(tensors) > 1 and is_layer(self.layer)
+        outputs = self.layer(tensors, **options) if as_list else self.layer(*tensors, **options)
         return tf.cast(outputs, tf.float64).numpy().ravel()
 
 
@@ -57,7 +61,7 @@ class Activation(Elementwise):
 
     @property
     def obstacle(self) -> str:
-        known = is_elementwise(self.layer.activation)
+        known = is_elementwise(self.layer)
         return "" if known else "its function is not known to be of each number alone"
 
 
@@ -99,13 +103,15 @@ class Normalization(Channelwise):
 
     @property
     def obstacle(self) -> str:
-        last = list(self.layer.axis) == [self.ranks[0] - 1]
+        # A list in tf_keras, a number in Keras 3.
+        rank = self.ranks[0]
+        last = [axis % rank for axis in np.ravel(self.layer.axis)] == [rank - 1]
         return "" if last else "it does not normalize the last axis"
 
     def constants(self, inputs: Sequence[Constants]) -> Constants:
         constant = ~np.isnan(inputs[0])
         if self.layer.gamma is not None:
-            constant |= self.layer.gamma.numpy() == 0
+            constant |= np.asarray(self.layer.gamma) == 0
         return finite_constants(self._called(inputs, training=False), constant)
 
 
@@ -180,3 +186,7 @@ class Concatenated(Channelwise):
 
     def constants(self, inputs: Sequence[Constants]) -> Constants:
         return np.concatenate(inputs)
+
+
+def _weights(layer: Any) -> list[np.ndarray]:
+    return layer.get_weights() if is_layer(layer) else []

@@ -1,15 +1,18 @@
 """Makes pruned networks physically smaller."""
 
-import tf_keras as keras
+from typing import Any
 
 from tf_lottery.exporting.compaction.calls import read_calls
 from tf_lottery.exporting.compaction.dead_channels import find_dead_channels
 from tf_lottery.exporting.compaction.outcome import CompactedModel, compacted_layers
 from tf_lottery.exporting.compaction.rebuilding import rebuild
+from tf_lottery.pruning.keras_versions import is_graph, is_model
+from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.prunable import strip
+from tf_lottery.pruning.prunable_checks import check_backend
 
 
-def compact(model: keras.Model) -> CompactedModel:
+def compact(model: Any) -> CompactedModel:
     """Removes the units and filters that pruning left without effect.
 
     A unit goes if all of its outgoing weights are 0, or if all of its incoming weights are: it
@@ -22,12 +25,12 @@ def compact(model: keras.Model) -> CompactedModel:
     can be where the layer had none.
 
     Args:
-      model: a model made by `prunable`, or any Sequential or functional tf_keras model with zeros
-        in its weights. It is left as it is.
+      model: a model made by `prunable`, or any Sequential or functional model with zeros in its
+        weights: of tf_keras, or of Keras 3 with the TensorFlow backend. It is left as it is.
 
     Returns:
-      The smaller model, which neither tf_lottery nor tfmot is needed to load, and what became of
-      each layer.
+      The smaller model of the same Keras, which neither tf_lottery nor tfmot is needed to load, and
+      what became of each layer.
 
     Raises:
       ValueError: if the model is not such a model, or is not built.
@@ -37,24 +40,25 @@ def compact(model: keras.Model) -> CompactedModel:
     graph = read_calls(plain)
     channels = find_dead_channels(graph)
     smaller = rebuild(plain, graph, channels)
-    parameters = {call.path: call.layer.count_params() for call in read_calls(smaller).calls}
+    parameters = {call.path: call.parameters for call in read_calls(smaller).calls}
     return CompactedModel(
         smaller, compacted_layers(graph, channels, parameters), plain.count_params()
     )
 
 
-def _check_model(model: keras.Model) -> None:
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"model: {model!r} is not a tf_keras model.")
-    for nested in [model, *(layer for layer in model.submodules if isinstance(layer, keras.Model))]:
-        if not isinstance(nested, keras.Sequential) and not nested._is_graph_network:
+def _check_model(model: Any) -> None:
+    if not is_model(model):
+        raise ValueError(f"model: {model!r} is not a tf_keras model, nor one of Keras 3.")
+    for nested in [model, *(layer for _, layer in leaf_layers(model))]:
+        if is_model(nested) and not is_graph(nested):
             raise ValueError(
                 f"model: {nested.name} ({type(nested).__name__}) is a subclassed model, whose "
                 "layers cannot be found; write it as keras.Model(inputs, outputs) or "
                 "keras.Sequential."
             )
-        if not nested.built:
-            raise ValueError(
-                f"model: {nested.name} is not built, so it has no weights yet; give its first "
-                "layer an input_shape, or call model.build(input_shape)."
-            )
+    if not model.built:
+        raise ValueError(
+            f"model: {model.name} is not built, so it has no weights yet; give its first layer an "
+            "input_shape, or call model.build(input_shape)."
+        )
+    check_backend(model)

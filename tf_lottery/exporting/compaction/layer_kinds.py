@@ -1,7 +1,5 @@
 """Which rule a layer follows."""
 
-import tf_keras as keras
-
 from tf_lottery.exporting.compaction.activations import ACTIVATION_LAYERS
 from tf_lottery.exporting.compaction.calls import Call, CallGraph
 from tf_lottery.exporting.compaction.channelwise import (
@@ -24,45 +22,59 @@ from tf_lottery.exporting.compaction.weighted import (
     DepthwiseConvolution,
     SeparableConvolution,
 )
+from tf_lottery.pruning.keras_versions import is_keras_3, is_layer, is_of_keras, may_make_masks
+from tf_lottery.pruning.layers import leaf_layers
 
 
-def _layers(names: str) -> list[type[keras.layers.Layer]]:
-    return [getattr(keras.layers, name) for name in names.split()]
+def _following(rule: type[Rule], names: str) -> dict[str, type[Rule]]:
+    return dict.fromkeys(names.split(), rule)
 
 
-_RULES: dict[type[keras.layers.Layer], type[Rule]] = {
-    **dict.fromkeys(
-        _layers(
-            "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise Identity "
-            "SpatialDropout1D SpatialDropout2D SpatialDropout3D "
-            "AveragePooling1D AveragePooling2D AveragePooling3D "
-            "MaxPooling1D MaxPooling2D MaxPooling3D "
-            "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
-            "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D "
-            "Cropping1D Cropping2D Cropping3D RepeatVector "
-            "UpSampling1D UpSampling2D UpSampling3D"
-        ),
+# By the names of classes, which are the same in either Keras.
+_LAYERS = {
+    **_following(
         Channelwise,
+        "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise Identity "
+        "SpatialDropout1D SpatialDropout2D SpatialDropout3D "
+        "AveragePooling1D AveragePooling2D AveragePooling3D "
+        "MaxPooling1D MaxPooling2D MaxPooling3D "
+        "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+        "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D "
+        "Cropping1D Cropping2D Cropping3D RepeatVector "
+        "UpSampling1D UpSampling2D UpSampling3D",
     ),
     **dict.fromkeys(ACTIVATION_LAYERS, Elementwise),
-    **dict.fromkeys(_layers("Add Average Maximum Minimum Subtract"), Sum),
-    **dict.fromkeys(_layers("ZeroPadding1D ZeroPadding2D ZeroPadding3D"), ZeroPadding),
-    **dict.fromkeys(_layers("Flatten Reshape"), Reshaped),
-    **dict.fromkeys(
-        _layers("Dense Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose"),
+    **_following(Activation, "Activation"),
+    **_following(Rescaling, "Rescaling"),
+    **_following(Sum, "Add Average Maximum Minimum Subtract"),
+    **_following(Product, "Multiply"),
+    **_following(ZeroPadding, "ZeroPadding1D ZeroPadding2D ZeroPadding3D"),
+    **_following(Normalization, "BatchNormalization SyncBatchNormalization"),
+    **_following(Standardization, "Normalization"),
+    **_following(ParametricRectifier, "PReLU"),
+    **_following(Reshaped, "Flatten Reshape"),
+    **_following(Concatenated, "Concatenate"),
+    **_following(
         Convolution,
+        "Dense Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose",
     ),
-    **dict.fromkeys(_layers("SeparableConv1D SeparableConv2D"), SeparableConvolution),
-    **dict.fromkeys(_layers("DepthwiseConv1D DepthwiseConv2D"), DepthwiseConvolution),
-    keras.layers.Activation: Activation,
-    keras.layers.BatchNormalization: Normalization,
-    keras.layers.experimental.SyncBatchNormalization: Normalization,
-    keras.layers.Concatenate: Concatenated,
-    keras.layers.Multiply: Product,
-    keras.layers.Normalization: Standardization,
-    keras.layers.PReLU: ParametricRectifier,
-    keras.layers.Rescaling: Rescaling,
+    **_following(SeparableConvolution, "SeparableConv1D SeparableConv2D"),
+    **_following(DepthwiseConvolution, "DepthwiseConv1D DepthwiseConv2D"),
 }
+
+# Operations of Keras 3 that are no layers, such as `a + b` and `keras.ops.relu(a)`.
+_OPERATIONS = {
+    **_following(
+        Elementwise,
+        "Elu Gelu HardSigmoid HardSilu LeakyRelu ReLU Relu Relu6 Selu Sigmoid Silu Softplus "
+        "Softsign Tanh",
+    ),
+    **_following(Sum, "Add Maximum Minimum Subtract"),
+    **_following(Product, "Multiply"),
+    **_following(Concatenated, "Concatenate"),
+}
+
+_JOINS_BY_MASK = ("Maximum", "Minimum", "Multiply")
 
 
 def rule_of(call: Call, graph: CallGraph) -> Rule | Fixed:
@@ -70,19 +82,25 @@ def rule_of(call: Call, graph: CallGraph) -> Rule | Fixed:
     if obstacle := _obstacle(call, graph):
         return Fixed(obstacle)
     shapes = [graph.shapes[tensor] for tensor in call.inputs]
-    rule = _RULES[type(call.layer)](call.layer, shapes, graph.shapes[call.outputs[0]])
+    rule = _known_rule(call)(call.layer, shapes, graph.shapes[call.outputs[0]])
     return Fixed(rule.obstacle) if rule.obstacle else rule
+
+
+def _known_rule(call: Call) -> type[Rule] | None:
+    rules = _LAYERS if is_layer(call.layer) else _OPERATIONS
+    # What a user derives from a layer may compute anything.
+    return rules.get(type(call.layer).__name__) if is_of_keras(call.layer) else None
 
 
 def _obstacle(call: Call, graph: CallGraph) -> str:
     layer = call.layer
-    if isinstance(layer, keras.layers.InputLayer):
+    if call.is_input:
         return "an input of the model"
-    if type(layer) not in _RULES:
+    if _known_rule(call) is None:
         return f"{type(layer).__name__} is not known to keep channels apart"
     if call.with_options:
         return "it is called with more than tensors"
-    if call.shared and (layer.weights or isinstance(layer, keras.layers.Reshape)):
+    if call.shared and (call.parameters or type(layer).__name__ == "Reshape"):
         return "it is called several times"
     if not all(graph.channels(tensor) for tensor in (*call.inputs, *call.outputs)):
         return "the number of its channels is not known"
@@ -90,4 +108,18 @@ def _obstacle(call: Call, graph: CallGraph) -> str:
         return "its channels come first"
     if getattr(layer, "groups", 1) > 1:
         return "its channels are in groups"
+    if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
+        return "its kernel is quantized or adapted (LoRA)"
+    if _joins_by_mask(call) and _may_be_masked(graph):
+        return "positions of its inputs may be masked"
     return ""
+
+
+def _joins_by_mask(call: Call) -> bool:
+    """Whether the numbers that a join gives depend on masks, as in layers of Keras 3."""
+    return is_keras_3(call.layer) and type(call.layer).__name__ in _JOINS_BY_MASK
+
+
+def _may_be_masked(graph: CallGraph) -> bool:
+    layers = (call.layer for call in graph.calls if is_layer(call.layer))
+    return any(may_make_masks(held) for layer in layers for _, held in leaf_layers(layer))

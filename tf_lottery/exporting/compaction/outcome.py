@@ -2,10 +2,9 @@
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tf_keras as keras
 
 from tf_lottery.exporting.compaction.calls import Call, CallGraph
 from tf_lottery.exporting.compaction.dead_channels import Channels
@@ -41,12 +40,12 @@ class CompactedModel:
     """A smaller network and how it came about.
 
     Attributes:
-      model: the plain Keras model; not compiled.
+      model: the plain model, of the same Keras; not compiled.
       layers: the layers with weights and those left as they are, in the order of the network.
       parameters_before: number of weights of all kinds that the network had.
     """
 
-    model: keras.Model
+    model: Any
     layers: tuple[CompactedLayer, ...]
     parameters_before: int
 
@@ -74,16 +73,16 @@ def compacted_layers(
     """
     layers = {}
     for call, rule in zip(graph.calls, channels.rules, strict=True):
-        if isinstance(call.layer, keras.layers.InputLayer):
+        if call.is_input:
             continue
-        if isinstance(rule, Fixed) or call.layer.weights:
+        if isinstance(rule, Fixed) or call.parameters:
             kept = channels.kept[call.outputs[0]]
             layers[call.path] = CompactedLayer(
                 name=call.path,
                 units=int(kept.sum()),
                 units_before=len(kept),
                 parameters=parameters[call.path],
-                parameters_before=call.layer.count_params(),
+                parameters_before=call.parameters,
                 left=_left(call, rule, channels),
             )
     return tuple(layers.values())

@@ -1,14 +1,17 @@
 """Builds a network without the channels that it can do without."""
 
+from typing import Any
+
 import tensorflow as tf
-import tf_keras as keras
 
 from tf_lottery.exporting.compaction.calls import CallGraph
 from tf_lottery.exporting.compaction.dead_channels import Channels
 from tf_lottery.exporting.compaction.rules import Rule, Shrinkage
+from tf_lottery.pruning.copies import clone_with, copied_layer, refresh_constants
+from tf_lottery.pruning.keras_versions import is_keras_3, is_layer, tensor_origin
 
 
-def rebuild(model: keras.Model, graph: CallGraph, channels: Channels) -> keras.Model:
+def rebuild(model: Any, graph: CallGraph, channels: Channels) -> Any:
     """Copies a model with smaller layers.
 
     Args:
@@ -18,27 +21,24 @@ def rebuild(model: keras.Model, graph: CallGraph, channels: Channels) -> keras.M
 
     Returns:
       A model of the same kind, with the names of the models and layers in it.
+
+    Raises:
+      ValueError: if a layer in it has no configuration to copy it by.
     """
     shrinkages = _shrinkages(graph, channels)
-    copies: dict[int, tuple[keras.layers.Layer, keras.layers.Layer]] = {}
+    copies: dict[int, tuple[Any, Any]] = {}
 
-    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if id(layer) not in copies:
-            if isinstance(layer, keras.Model):
-                new = keras.models.clone_model(
-                    layer, _smaller_inputs(layer, graph, channels), clone_function=copy
-                )
-            else:
-                shrinkage = shrinkages.get(id(layer))
-                new = _copied(layer, shrinkage.config if shrinkage else {})
-            copies[id(layer)] = (layer, new)
-        return copies[id(layer)][1]
+    def copy(layer: Any) -> Any:
+        shrinkage = shrinkages.get(id(layer))
+        return copied_layer(layer, **(shrinkage.config if shrinkage else {}))
 
-    clone = keras.models.clone_model(model, clone_function=copy)
+    clone = clone_with(model, copy, copies, lambda nested: _smaller_inputs(nested, graph, channels))
     for layer, new in copies.values():
-        if not isinstance(layer, keras.Model):
+        # Operations of Keras 3 have no weights.
+        if is_layer(layer):
             shrinkage = shrinkages.get(id(layer))
             new.set_weights(shrinkage.weights if shrinkage else layer.get_weights())
+    refresh_constants(clone)
     return clone
 
 
@@ -54,23 +54,15 @@ def _shrinkages(graph: CallGraph, channels: Channels) -> dict[int, Shrinkage]:
     }
 
 
-def _smaller_inputs(
-    model: keras.Model, graph: CallGraph, channels: Channels
-) -> list[tf.Tensor] | None:
-    """New inputs for a nested model whose layers are in the graph."""
+def _smaller_inputs(model: Any, graph: CallGraph, channels: Channels) -> Any:
+    """New inputs for a nested model whose layers are in the graph; None for others."""
     if id(model) not in graph.entrances:
         return None
     kept = channels.kept[graph.entrances[id(model)]]
-    (layer,) = model._input_layers
+    layer = tensor_origin(model.inputs[0]).layer
     config = layer.get_config()
     if len(kept):
-        config["batch_input_shape"] = (*config["batch_input_shape"][:-1], int(kept.sum()))
-    return [type(layer).from_config(config).output]
-
-
-def _copied(layer: keras.layers.Layer, changes: dict) -> keras.layers.Layer:
-    config = layer.get_config() | changes
-    # Keras leaves this one argument out of the configuration.
-    if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized:
-        config["synchronized"] = True
-    return type(layer).from_config(config)
+        shape = "batch_shape" if is_keras_3(layer) else "batch_input_shape"
+        config[shape] = (*config[shape][:-1], int(kept.sum()))
+    tensor = type(layer).from_config(config).output
+    return tf.nest.pack_sequence_as(model.input, [tensor])

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import tf_keras as keras
 
 Constants = np.ndarray
 """Float64 value of each channel that has the same value everywhere, for any input; else NaN."""
@@ -42,7 +41,7 @@ class Rule:
     """A layer with one output, whose channels are the last axis.
 
     Attributes:
-      layer: the layer.
+      layer: the layer, or an operation of Keras 3.
       sizes: numbers of channels of its inputs.
       size: number of channels of its output.
       ranks: numbers of axes of its inputs.
@@ -50,7 +49,7 @@ class Rule:
 
     def __init__(
         self,
-        layer: keras.layers.Layer,
+        layer: Any,
         input_shapes: Sequence[tuple[int | None, ...]],
         output_shape: tuple[int | None, ...],
     ):

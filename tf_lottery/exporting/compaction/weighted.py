@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras as keras
 
 from tf_lottery.exporting.compaction.activations import is_elementwise
 from tf_lottery.exporting.compaction.channelwise import Channelwise
@@ -35,7 +35,7 @@ class Mixing(Rule):
     @property
     def keeps_outputs(self) -> bool:
         """Whether all outputs stay, since the activation may compute each from all."""
-        return not is_elementwise(self.layer.activation)
+        return not is_elementwise(self.layer)
 
     def constants(self, inputs: Sequence[Constants]) -> Constants:
         if self.keeps_outputs:
@@ -64,7 +64,7 @@ class Mixing(Rule):
         weights = self._sliced(kernels, constants, kept_inputs, kept_outputs)
         bias = (bias[kept_outputs] + shift).astype(weights[-1].dtype)
         biased = self.layer.use_bias or shift.any()
-        width = "units" if isinstance(self.layer, keras.layers.Dense) else "filters"
+        width = "units" if _is_dense(self.layer) else "filters"
         return Shrinkage(
             [*weights, bias] if biased else weights,
             {width: int(kept_outputs.sum()), "use_bias": bool(biased)},
@@ -113,7 +113,7 @@ class Convolution(Mixing):
     def _kernel(self) -> np.ndarray:
         """`[positions, in, out]`."""
         kernel = self.layer.get_weights()[0]
-        if is_transposed(self.layer):
+        if _is_transposed(self.layer):
             kernel = kernel.swapaxes(-1, -2)
         return kernel.reshape(-1, *kernel.shape[-2:])
 
@@ -135,7 +135,7 @@ class Convolution(Mixing):
         kept_outputs: np.ndarray,
     ) -> list[np.ndarray]:
         (kernel,) = kernels
-        if is_transposed(self.layer):
+        if _is_transposed(self.layer):
             kernel = kernel.swapaxes(-1, -2)
         represented = np.flatnonzero(self._represented(inputs) & ~kept_inputs)
         if self.pads and len(represented):
@@ -146,7 +146,7 @@ class Convolution(Mixing):
                 "...io,i->...o", kernel[..., represented, :], shares
             ).astype(kernel.dtype)
         kernel = kernel[..., kept_inputs, :][..., kept_outputs]
-        return [kernel.swapaxes(-1, -2) if is_transposed(self.layer) else kernel]
+        return [kernel.swapaxes(-1, -2) if _is_transposed(self.layer) else kernel]
 
 
 class SeparableConvolution(Mixing):
@@ -186,7 +186,7 @@ class DepthwiseConvolution(Channelwise):
 
     @property
     def obstacle(self) -> str:
-        known = is_elementwise(self.layer.activation)
+        known = is_elementwise(self.layer)
         return "" if known else "its activation is not known to be of each unit alone"
 
     def ties(self) -> list[Tie]:
@@ -208,24 +208,25 @@ class DepthwiseConvolution(Channelwise):
         return Shrinkage([kernel[..., kept[0], :], *(array[kept_outputs] for array in bias)])
 
 
-def is_transposed(layer: keras.layers.Layer) -> bool:
+def _is_dense(layer: Any) -> bool:
+    return type(layer).__name__ == "Dense"
+
+
+def _is_transposed(layer: Any) -> bool:
     """Whether a layer is a transposed convolution, whose kernels are `[..., out, in]`."""
-    return isinstance(
-        layer,
-        keras.layers.Conv1DTranspose | keras.layers.Conv2DTranspose | keras.layers.Conv3DTranspose,
-    )
+    return type(layer).__name__.endswith("Transpose")
 
 
-def _pads(layer: keras.layers.Layer) -> bool:
-    if isinstance(layer, keras.layers.Dense):
+def _pads(layer: Any) -> bool:
+    if _is_dense(layer):
         return False
     # At the border of its output, fewer weights of a transposed convolution meet.
-    return is_transposed(layer) or (layer.padding != "valid" and max(layer.kernel_size) > 1)
+    return _is_transposed(layer) or (layer.padding != "valid" and max(layer.kernel_size) > 1)
 
 
-def _bias(layer: keras.layers.Layer, size: int) -> np.ndarray:
+def _bias(layer: Any, size: int) -> np.ndarray:
     return layer.get_weights()[-1].astype(np.float64) if layer.use_bias else np.zeros(size)
 
 
-def _activated(layer: keras.layers.Layer, sums: np.ndarray) -> np.ndarray:
+def _activated(layer: Any, sums: np.ndarray) -> np.ndarray:
     return tf.cast(layer.activation(tf.constant(sums, layer.compute_dtype)), tf.float64).numpy()
