@@ -40,6 +40,7 @@ SLOW_IN_KERAS_3 = {
     "custom layer with get_prunable_weights",
     "custom layer with layers in it",
     "subclassed model as a layer",
+    "functions and regularizers that Keras does not know",
     "mixed precision",
     "Embedding with mask_zero",
 }

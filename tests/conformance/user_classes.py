@@ -1,10 +1,48 @@
 """Layers and models as users write them, for either Keras."""
 
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 import tensorflow as tf
+
+
+@cache
+def steep_relu(keras: ModuleType) -> Callable[[Any], Any]:
+    """An activation that Keras was not told of."""
+
+    def steep_relu(inputs):
+        return 2 * tf.nn.relu(inputs)
+
+    return steep_relu
+
+
+@cache
+def squared(keras: ModuleType) -> Callable[[Any], Any]:
+    """Another."""
+
+    def squared(inputs):
+        return inputs * inputs
+
+    return squared
+
+
+@cache
+def small_sum_class(keras: ModuleType) -> type:
+    """A regularizer that Keras was not told of."""
+
+    class SmallSum(keras.regularizers.Regularizer):
+        def __init__(self, factor: float = 0.01):
+            self.factor = factor
+
+        def __call__(self, weight):
+            return self.factor * tf.abs(tf.reduce_sum(weight))
+
+        def get_config(self):
+            return {"factor": self.factor}
+
+    return SmallSum
 
 
 @cache

@@ -24,7 +24,8 @@ class UserModel:
       holder: what holds the masks in tf_keras; what is a wrapper there is a constraint in Keras 3.
       arguments: of `prunable`, by the Keras module.
       keras_3_kernels: their names in Keras 3, where they differ; none if it has no such model.
-      classes: functions from the Keras module to the classes of the user's that are in the model.
+      classes: functions from the Keras module to the classes, or functions, of the user's that are
+        in the model.
       metric: reported by its training step.
     """
 
@@ -34,7 +35,7 @@ class UserModel:
     holder: Literal["wrapper", "constraints", "in place"] = "constraints"
     arguments: Callable[[ModuleType], Mapping[str, Any]] = lambda keras: {}
     keras_3_kernels: tuple[str, ...] | None = None
-    classes: tuple[Callable[[ModuleType], type], ...] = ()
+    classes: tuple[Callable[[ModuleType], Any], ...] = ()
     metric: str = "loss"
 
     @property
@@ -164,6 +165,13 @@ USER_MODELS = {
             "feed/kernel",
             "output/kernel",
         ),
+    ),
+    "functions and regularizers that Keras does not know": UserModel(
+        networks.with_functions,
+        (networks.VECTOR,),
+        ("hidden/kernel", "output/kernel"),
+        "wrapper",
+        classes=(classes.steep_relu, classes.squared, classes.small_sum_class),
     ),
     "custom layer, weights named by kernels=": UserModel(
         networks.around(classes.low_rank_class),

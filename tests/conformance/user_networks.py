@@ -130,6 +130,18 @@ def transformer(keras: ModuleType) -> Any:
     return keras.Model(words, layers.Dense(3, name="output")(layers.GlobalAveragePooling1D()(x)))
 
 
+def with_functions(keras: ModuleType) -> Any:
+    x = keras.Input(VECTOR)
+    y = keras.layers.Dense(
+        5,
+        activation=classes.steep_relu(keras),
+        kernel_regularizer=classes.small_sum_class(keras)(),
+        name="hidden",
+    )(x)
+    y = keras.layers.Activation(classes.squared(keras))(y)
+    return keras.Model(x, keras.layers.Dense(3, name="output")(y))
+
+
 def around(layer_class: Callable[[ModuleType], type]) -> Callable[[ModuleType], Any]:
     """A functional model with one layer of the user's before its output."""
 

@@ -149,6 +149,14 @@ def test_keras_archive_refuses_layers_that_others_cannot_load(tmp_path):
     code = exported(tmp_path, keras.layers.Lambda(lambda inputs: 2 * inputs, name="twice"))
     assert "layer twice is a Lambda" in reason(code)
 
+    def steep(inputs):
+        return 2 * inputs
+
+    function = exported(tmp_path, keras.layers.Dense(3, activation=steep, name="steep_layer"))
+    assert reason(function) == "layer steep_layer has steep, which tf_keras alone cannot load"
+    known = exported(tmp_path, keras.layers.Dense(3, activation=tf.nn.relu))
+    assert reason(known) is None
+
 
 def test_operation_that_keras_cannot_save_is_a_reason_without_a_file(tmp_path):
     image = keras.Input((4, 4))

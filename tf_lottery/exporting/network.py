@@ -16,10 +16,17 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.keras_versions import is_graph, is_of_keras, tensorflow_variable
+from tf_lottery.pruning.keras_versions import (
+    is_graph,
+    is_keras_3,
+    is_of_keras,
+    keras_class_names,
+    tensorflow_variable,
+)
 from tf_lottery.pruning.kernels import find_kernels
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.prunable import get_mask, masked_variables, strip
+from tf_lottery.pruning.users_objects import users_objects
 
 _BATCH = 100
 
@@ -129,12 +136,17 @@ class PlainNetwork:
         self.model.save(path, save_format="keras")
 
     def reason_without_archive(self) -> str | None:
-        """Says which layer tf_keras could not load from an archive; None if it could load all."""
+        """Says what Keras alone could not load from an archive; None if it could load all."""
+        keras_name = "Keras" if is_keras_3(self.model) else "tf_keras"
         for path, layer in leaf_layers(self.model):
             if not is_of_keras(layer):
-                return f"layer {path} is a {type(layer).__name__}, which tf_keras alone cannot load"
-            if isinstance(layer, keras.layers.Lambda):
-                return f"layer {path} is a Lambda, whose code tf_keras refuses to load"
+                kind = type(layer).__name__
+                return f"layer {path} is a {kind}, which {keras_name} alone cannot load"
+            if "Lambda" in keras_class_names(layer):
+                return f"layer {path} is a Lambda, whose code {keras_name} refuses to load"
+            for thing in users_objects(layer):
+                name = getattr(thing, "__name__", type(thing).__name__)
+                return f"layer {path} has {name}, which {keras_name} alone cannot load"
         return None
 
     def _packed(self, given: Sequence[Any]) -> Any:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import numpy as np
 from tf_lottery.exporting.network import Arrays
 
 _SCRIPT = Path(__file__).with_name("serving_script.py")
+# Keras's errors hold whole configurations.
+_LONGEST_ERROR = 300
 
 
 class ServingError(ValueError):
@@ -57,7 +60,8 @@ def answers(
         for job, line in zip(left, lines, strict=False):
             answer = json.loads(line)
             if "error" in answer:
-                problem = f"cannot be used: {answer['error']}"
+                error = textwrap.shorten(answer["error"], _LONGEST_ERROR, placeholder=" ...")
+                problem = f"cannot be used: {error}"
                 answer = ServingError(job["name"], job["file"], problem)
             results.append(answer)
         if len(lines) < len(left):

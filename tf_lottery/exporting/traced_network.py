@@ -12,11 +12,8 @@ from tf_lottery.pruning.copies import plain_copy
 from tf_lottery.pruning.keras_versions import (
     is_graph,
     is_keras_3,
-    is_of_keras,
-    keras_class_names,
     tensorflow_variable,
 )
-from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.prunable import get_mask, set_mask
 
 
@@ -74,15 +71,10 @@ class TracedNetwork(PlainNetwork):
         self.model.save(path)
 
     def reason_without_archive(self) -> str | None:
-        """Says what Keras could not load from an archive; None if it could load all."""
+        """Says what Keras alone could not load from an archive; None if it could load all."""
         if not is_graph(self.model):
             return f"{self.name} is a subclassed model, which Keras alone cannot load"
-        for path, layer in leaf_layers(self.model):
-            if not is_of_keras(layer):
-                return f"layer {path} is a {type(layer).__name__}, which Keras alone cannot load"
-            if "Lambda" in keras_class_names(layer):
-                return f"layer {path} is a Lambda, whose code Keras refuses to load"
-        return None
+        return super().reason_without_archive()
 
     def _packed(self, given: Sequence[Any]) -> Any:
         return tf.nest.pack_sequence_as(self._structure, given)

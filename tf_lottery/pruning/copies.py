@@ -16,6 +16,7 @@ from tf_lottery.pruning.keras_versions import (
     keras_of,
 )
 from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.pruning.users_objects import users_objects_known
 from tf_lottery.pruning.wrapper import MaskedLayer, unwrapped
 
 Layer = keras.layers.Layer
@@ -109,12 +110,13 @@ def copied_layer(layer: Any, kind: type | None = None, **changes: Any) -> Any:
       ValueError: if the layer has no configuration that makes a layer.
     """
     try:
-        config = layer.get_config() | changes
-        # Keras 2 leaves two arguments out of the configuration.
-        of_keras_2 = isinstance(layer, keras.layers.BatchNormalization)
-        if of_keras_2 and layer.synchronized:
-            config["synchronized"] = True
-        copy = (kind or type(layer)).from_config(config)
+        with users_objects_known(layer):
+            config = layer.get_config() | changes
+            # Keras 2 leaves two arguments out of the configuration.
+            of_keras_2 = isinstance(layer, keras.layers.BatchNormalization)
+            if of_keras_2 and layer.synchronized:
+                config["synchronized"] = True
+            copy = (kind or type(layer)).from_config(config)
         if of_keras_2 and layer.fused is False:
             copy.fused = False
     except Exception as error:  # Any: it is the user's class that fails.

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import tensorflow as tf
@@ -66,9 +66,9 @@ def keras_class_names(layer: Any) -> list[str]:
     return [kind.__name__ for kind in type(layer).__mro__ if _comes_with_keras(kind)]
 
 
-def is_of_keras(layer: Any) -> bool:
-    """Whether a layer's own class comes with Keras or tfmot's wrapper, rather than from a user."""
-    return _comes_with_keras(type(layer))
+def is_of_keras(thing: Any) -> bool:
+    """Whether a function, or the class of a layer or of another object, comes with Keras."""
+    return _comes_with_keras(thing if isinstance(thing, FunctionType) else type(thing))
 
 
 def may_make_masks(layer: Any) -> bool:
@@ -159,7 +159,7 @@ def _is_inherited(thing: Any, method: str) -> bool:
     return _comes_with_keras(next(kind for kind in type(thing).__mro__ if method in vars(kind)))
 
 
-def _comes_with_keras(kind: type) -> bool:
+def _comes_with_keras(kind: type | FunctionType) -> bool:
     return kind.__module__.split(".")[0] in ("keras", "tf_keras")
 
 
