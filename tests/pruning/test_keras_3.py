@@ -222,6 +222,33 @@ def test_lines_between_solutions_are_the_same():
     assert len(set(one.losses["train"])) == 4
 
 
+def test_accumulated_gradients_are_rewound_to_the_iteration():
+    """Two batches make an update; the rewind step counts batches."""
+    model, early = build("dense", keras_3), []
+    model.compile(
+        keras_3.optimizers.SGD(0.05, gradient_accumulation_steps=2),
+        keras_3.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    pruning = tf_lottery.IterativeMagnitudePruning(model, 1, 0.4, rewind_step="4it")
+
+    def note(batch: int, logs: Any) -> None:
+        if len(early) < 4:
+            early.append(weights_of(model))
+
+    watch = keras_3.callbacks.LambdaCallback(on_train_batch_end=note)
+    arguments = {"batch_size": 16, "epochs": 2, "shuffle": False, "verbose": 0}
+    pruning.fit(IMAGES, LABELS, callbacks=lambda level: [] if level else [watch], **arguments)
+    trained, mask = weights_of(model), pruning.mask(1)
+    pruning.restore(1, "rewind")
+    for name, value in weights_of(model).items():
+        kept = mask.get(name, True)
+        np.testing.assert_array_equal(value, np.where(kept, early[3][name], np.float32(0)))
+        assert (value != trained[name]).any()
+        assert not trained[name][~np.broadcast_to(kept, value.shape)].any()
+    assert (early[1]["first/kernel"] == early[2]["first/kernel"]).all()
+    assert (early[2]["first/kernel"] != early[3]["first/kernel"]).any()
+
+
 def test_another_backend_is_refused(monkeypatch):
     model = dense(keras_3)
     monkeypatch.setattr(keras_3.backend, "backend", lambda: "jax")

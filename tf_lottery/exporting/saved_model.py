@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_lottery.exporting.network import PlainNetwork, has_named_tensors
-from tf_lottery.exporting.traced_network import TracedNetwork
+from tf_lottery.exporting.traced_network import TracedNetwork, takes_strings
 from tf_lottery.pruning.keras_versions import is_graph, is_keras_3
 from tf_lottery.pruning.prunable import get_mask, set_mask, strip
 
@@ -49,7 +49,10 @@ def export_saved_model(model: Any, path: str | Path) -> None:
 
 def _save(model: Any, path: Path) -> None:
     if is_graph(model) and is_keras_3(model):
-        TracedNetwork(model).save_saved_model(path)
+        if takes_strings(model):
+            strip(model).export(path, verbose=False)
+        else:
+            TracedNetwork(model).save_saved_model(path)
     elif is_graph(model):
         plain = strip(model)
         if has_named_tensors(plain):

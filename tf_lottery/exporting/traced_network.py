@@ -1,5 +1,6 @@
 """Networks that are no graphs of tf_keras: models of Keras 3, and subclassed models of either."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,12 @@ class TracedNetwork(PlainNetwork):
         given = self._packed(
             [tf.zeros([1, *(size or 1 for size in t.shape)], t.dtype) for t in self.inputs]
         )
-        outputs = self.model(given, training=False)
+        try:
+            outputs = self.model(given, training=False)
+        except Exception as error:  # Any: it is the user's model that fails.
+            raise ValueError(
+                f"source={self.name} cannot be called with one example: {_sentence_of(error)}"
+            ) from error
         if is_graph(self.model):
             shapes = [tuple(tensor.shape[1:]) for tensor in self.model.outputs]
             layer_names = getattr(self.model, "output_names", None) or [self.model.layers[-1].name]
@@ -97,10 +103,20 @@ class TracedNetwork(PlainNetwork):
         )
 
 
+def takes_strings(model: Any) -> bool:
+    """Whether an input of a graph of Keras 3 is of strings."""
+    return any(tensor.dtype == "string" for tensor in model.inputs)
+
+
 def _inputs_of_graph(model: Any) -> tuple[Any, tuple[NamedTensor, ...]]:
     structure = model.inputs[0] if len(model.inputs) == 1 else model.input
     names = unique_identifiers(structure, [tensor.name for tensor in model.inputs])
     tensors = tf.nest.flatten(structure)
+    if takes_strings(model):
+        raise ValueError(
+            f"source={model.name} takes strings; models that take numbers in dense tensors can be "
+            "exported. `export_saved_model` takes any."
+        )
     return structure, tuple(
         NamedTensor(name, tuple(tensor.shape[1:]), np.dtype(tensor.dtype))
         for name, tensor in zip(names, tensors, strict=True)
@@ -124,6 +140,13 @@ def _inputs_of_example(model: Any, example: Any) -> tuple[Any, tuple[NamedTensor
 def _exported_type(dtype: np.dtype) -> np.dtype:
     """Float64 is what NumPy makes of numbers, seldom what a network computes with."""
     return np.dtype(np.float32) if dtype == np.float64 else dtype
+
+
+def _sentence_of(error: Exception) -> str:
+    """What an error says; Keras 3 has that in bold, between where and with what it happened."""
+    text = str(error).strip() or type(error).__name__
+    bold = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
+    return " ".join((bold[1] if bold else text.partition("\n")[0]).split())
 
 
 def _numbered(name: str, count: int) -> list[str]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.pruning.keras_versions import (
+    has_vocabulary,
     is_graph,
     is_keras_3,
     is_layer,
@@ -71,7 +72,8 @@ def clone_with(
 
     Args:
       model: a built Sequential or functional model of either Keras.
-      copy_layer: makes the layer for the place of a layer; it is called once for each.
+      copy_layer: makes the layer for the place of a layer; it is called once for each. Layers with
+        vocabularies stay the same.
       copies: takes id of a layer to the layer and its copy, graphs excepted.
       new_inputs: for a graph in the model, the symbolic inputs of its copy, as the graph takes
         them; None for inputs like its own.
@@ -87,6 +89,9 @@ def clone_with(
             if id(layer) not in models:
                 models[id(layer)] = copied_graph(layer, new_inputs(layer))
             return models[id(layer)]
+        if has_vocabulary(layer):
+            # Keras would copy it without what it was adapted to; training does not change it.
+            return layer
         if id(layer) not in copies:
             copies[id(layer)] = (layer, copy_layer(layer))
         return copies[id(layer)][1]

@@ -71,6 +71,11 @@ def is_of_keras(thing: Any) -> bool:
     return _comes_with_keras(thing if isinstance(thing, FunctionType) else type(thing))
 
 
+def has_vocabulary(layer: Any) -> bool:
+    """Whether a layer looks up words or numbers in a table, which is no weight."""
+    return not {"IndexLookup", "TextVectorization"}.isdisjoint(keras_class_names(layer))
+
+
 def may_make_masks(layer: Any) -> bool:
     """Whether the outputs of a layer may come with a mask that its inputs lack."""
     if not _is_inherited(layer, "compute_mask") or getattr(layer, "mask_zero", False):

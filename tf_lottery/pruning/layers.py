@@ -81,7 +81,12 @@ def own_weights(layer: Any) -> list[Any]:
     """Weights of a layer that are not those of a layer in it; masks excepted."""
     layer = unwrapped(layer)
     of_others = {id(weight) for _, held in sublayers(layer) for weight in held.weights}
-    return [weight for weight in layer.weights if id(weight) not in of_others]
+    # Keras 2 counts vocabularies as weights, which have no type.
+    return [
+        weight
+        for weight in layer.weights
+        if id(weight) not in of_others and hasattr(weight, "dtype")
+    ]
 
 
 def _of_graph(model: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:

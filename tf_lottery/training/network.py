@@ -12,6 +12,7 @@ from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import get_mask, set_mask
 from tf_lottery.training.optimizers import (
     build_slots,
+    iteration_counter,
     optimizer_values,
     reset_optimizer,
     set_optimizer_values,
@@ -70,7 +71,7 @@ class Network:
     @property
     def step(self) -> int:
         """Iterations trained so far."""
-        return int(self.optimizer.iterations.numpy())
+        return int(iteration_counter(self.optimizer).numpy())
 
     @property
     def mask(self) -> Mask:

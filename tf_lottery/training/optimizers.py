@@ -112,7 +112,17 @@ def reset_optimizer(
     # A copy, as Keras replaces the description of a schedule in it.
     twin = build_slots(type(optimizer).from_config(dict(config)), variables)
     set_optimizer_values(optimizer, optimizer_values(twin))
-    optimizer.iterations.assign(iteration)
+    iteration_counter(optimizer).assign(iteration)
+
+
+def iteration_counter(optimizer: Any) -> Any:
+    """The variable that counts iterations of training, which learning-rate schedules read.
+
+    An optimizer of Keras 3 that accumulates gradients gives the number of its updates otherwise.
+    """
+    if getattr(optimizer, "gradient_accumulation_steps", None):
+        return optimizer._iterations
+    return optimizer.iterations
 
 
 def _variables(optimizer: keras.optimizers.Optimizer) -> list[tf.Variable]:
