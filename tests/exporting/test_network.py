@@ -1,5 +1,6 @@
 """What the export knows of a model: names, shapes and types of inputs and outputs."""
 
+import keras as keras_3
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tf_lottery.exporting.network import (
     plain_network,
     weight_counts,
 )
+from tf_lottery.exporting.networks import network_of
 
 GENERATOR = np.random.default_rng(3)
 LEFT = GENERATOR.standard_normal((130, 3)).astype(np.float32)
@@ -141,3 +143,10 @@ def test_weights_are_counted_by_the_mask_or_by_what_is_not_zero(ticket):
 def test_models_that_cannot_be_exported(problem, build):
     with pytest.raises(ValueError, match=problem):
         plain_network(build())
+
+
+def test_a_model_of_keras_3_that_takes_several_examples_at_a_time_is_refused_in_its_own_words():
+    series = keras_3.Input(batch_shape=(8, 3, 4))
+    model = keras_3.Model(series, keras_3.layers.LSTM(2, stateful=True)(series), name="eight")
+    with pytest.raises(ValueError, match="eight cannot be called with one example: If an RNN is"):
+        network_of(model)
