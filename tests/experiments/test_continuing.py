@@ -1,8 +1,11 @@
 """Commands that are given again, with the same flags or with others."""
 
+from pathlib import Path
+
 import pytest
 
 import tf_lottery
+from tf_lottery.experiments.branching import run_branch
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 
 
@@ -47,11 +50,35 @@ def test_train_on_a_finished_lottery_keeps_its_summary(copied_run, run_tiny, out
     assert outcome_of(copied_run) == before
 
 
+def test_more_levels_are_those_of_a_longer_run(
+    run_tiny, finished_run, outcome_of, tmp_path, capsys
+):
+    run = run_tiny(tmp_path, levels=1)
+    run_branch(run, "random_mask", [1])
+    capsys.readouterr()
+    run_tiny(tmp_path)
+    assert "levels 0 to 1 are complete already" in capsys.readouterr().out
+    run_branch(run, "random_mask", [1, 2])
+    branch = {"branches", "random_mask"}
+    found = {
+        name: seen for name, seen in outcome_of(run).items() if not branch & {*Path(name).parts}
+    }
+    assert found == outcome_of(finished_run)
+    assert "--levels=2" in (run / "flags.cfg").read_text().split()
+    assert (run / "branches" / "random_mask" / "level_2").exists()
+
+
+def test_fewer_levels_leave_the_others(copied_run, run_tiny, snapshot, tmp_path, capsys):
+    before = snapshot(copied_run)
+    run_tiny(tmp_path, levels=1)
+    assert _without_report(snapshot(copied_run)) == _without_report(before)
+    assert "1,011" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flag", "new", "shown"),
     [
         ("learning_rate", 0.01, ("0.0012", "0.01")),
-        ("levels", 3, ("2", "3")),
         ("output_pruning_rate", 0.1, ("null", "0.1")),
         ("same_data_order", True, ("false", "true")),
         ("rewind_step", "0it", ('"7it"', '"0it"')),

@@ -38,10 +38,17 @@ def names_in() -> Callable[[Path], list[str]]:
 def open_run(tmp_path: Path) -> Callable[..., RunFolder]:
     """Returns a function that opens the run folder `tmp_path/run` with some identity."""
 
-    def open_(identity=None, defaults=None, details=None, flags_text="--levels=3\n") -> RunFolder:
+    def open_(
+        identity=None, defaults=None, details=None, flags_text="--levels=3\n", open_ended=()
+    ) -> RunFolder:
         identity = {"learning_rate": 0.1, "model": "lenet"} if identity is None else identity
         return RunFolder.open(
-            tmp_path / "run", identity, details or {"version": "1"}, flags_text, defaults
+            tmp_path / "run",
+            identity,
+            details or {"version": "1"},
+            flags_text,
+            defaults,
+            open_ended,
         )
 
     return open_

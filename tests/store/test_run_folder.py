@@ -92,6 +92,20 @@ def test_a_new_flag_at_its_default_does_not_make_another_experiment(open_run):
         open_run({"model": "conv2"}, defaults={"model": "conv2"})
 
 
+def test_an_open_ended_number_may_differ_and_the_greatest_is_remembered(open_run):
+    open_run({"levels": 2, "model": "lenet"}, flags_text="--levels=2").close()
+    for given, kept in ((5, 5), (3, 5)):
+        identity = {"levels": given, "model": "lenet"}
+        with open_run(identity, flags_text=f"--levels={given}", open_ended=["levels"]) as run:
+            assert run.identity == {"levels": kept, "model": "lenet"}
+            assert (run.path / "flags.cfg").read_text() == f"--levels={kept}"
+    with pytest.raises(RunFolderMismatchError) as caught:
+        open_run({"levels": 9, "model": "conv2"}, open_ended=["levels"])
+    assert "--levels" not in str(caught.value)
+    with open_run({"levels": 5, "model": "lenet"}) as run:
+        assert run.identity["levels"] == 5
+
+
 def test_tuples_are_the_lists_they_are_stored_as(open_run):
     open_run({"layers": ("a", "b")}).close()
     open_run({"layers": ("a", "b")}).close()

@@ -50,7 +50,10 @@ def open_run(
       ValueError: as `RunFolder.open` and `check_details`.
     """
     identity = experiment.config.identity()
-    run = RunFolder.open(path, identity, details, flags_text, defaults=defaults)
+    # Earlier levels do not depend on how many there will be.
+    run = RunFolder.open(
+        path, identity, details, flags_text, defaults=defaults, open_ended=["levels"]
+    )
     warn_of_dropout(experiment)
     try:
         check_details(run, experiment)

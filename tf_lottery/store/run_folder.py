@@ -8,7 +8,7 @@ export/level_N/: tickets to ship
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from itertools import count, takewhile
 from pathlib import Path
@@ -55,6 +55,7 @@ class RunFolder:
         details: Mapping[str, Any],
         flags_text: str,
         defaults: Mapping[str, Any] | None = None,
+        open_ended: Collection[str] = (),
     ) -> "RunFolder":
         """Makes or continues a run folder and locks it until the `with` block ends.
 
@@ -65,6 +66,8 @@ class RunFolder:
           flags_text: The flag file that replays the experiment; kept from the first opening.
           defaults: The default of each flag. A flag that did not exist when the folder was made
             counts as having had its default.
+          open_ended: Flags with numbers that say how far an experiment goes. They may differ from
+            before; the greatest is remembered.
 
         Returns:
           The run folder.
@@ -89,9 +92,14 @@ class RunFolder:
             if not (path / "config.json").exists():
                 _write_config(path, identity, details)
             config = _read_config(path)
-            _refuse_other_experiment(path, config["identity"], identity, defaults or {})
-            if not (path / "flags.cfg").exists():
+            same = {**identity, **{name: config["identity"].get(name) for name in open_ended}}
+            _refuse_other_experiment(path, config["identity"], same, defaults or {})
+            grown = _grown(config["identity"], identity, open_ended)
+            if grown or not (path / "flags.cfg").exists():
                 write_text(path / "flags.cfg", flags_text)
+            if grown:
+                _write_config(path, {**config["identity"], **grown}, config["details"])
+                config = _read_config(path)
             run = cls(path, config, resources.pop_all())
         # A process killed while completing a level leaves that level's checkpoints behind.
         for number in run.complete_levels():
@@ -137,7 +145,7 @@ class RunFolder:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes the experiment this one, as first written."""
+        """What makes the experiment this one, as first written but for what has grown."""
         return self._config["identity"]
 
     @property
@@ -265,6 +273,13 @@ def _read_config(path: Path) -> dict[str, Any]:
     if config.get("sha256") != checksum(content):
         raise DamagedFileError(file, "was changed after it was written")
     return config
+
+
+def _grown(
+    stored: Mapping[str, Any], given: Mapping[str, Any], names: Collection[str]
+) -> dict[str, Any]:
+    """Those of the numbers that are greater than they were."""
+    return {name: given[name] for name in names if given[name] > stored[name]}
 
 
 def _refuse_other_experiment(
