@@ -13,6 +13,7 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order, load_dataset
+from tf_lottery.experiments.branching import run_branch
 from tf_lottery.experiments.level_records import WrittenRecords
 from tf_lottery.pruning.layers import model_variables
 from tf_lottery.store.tensors import load_tensors
@@ -324,6 +325,36 @@ def test_blocks_of_four_inputs_go_lowest_first(run_of):
             kept.extend(squares[new.all(axis=1)])
             gone.extend(squares[old.all(axis=1) & ~new.all(axis=1)])
         assert max(gone) <= min(kept)
+
+
+@pytest.mark.parametrize(
+    ("structure", "refused"),
+    [
+        ("units", ["random_mask_uniform", "random_mask_erk"]),
+        pytest.param("2:4", ["random_mask_erk", "shuffled_units"], marks=pytest.mark.slow),
+        pytest.param("1x4", ["random_mask_uniform", "shuffled_units"], marks=pytest.mark.slow),
+    ],
+)
+def test_random_masks_have_as_many_pieces_of_the_structure(
+    run_of, tmp_path, structure: str, refused: list[str]
+):
+    run = tmp_path / "run"
+    shutil.copytree(run_of(structure), run)
+    for branch in refused:
+        with pytest.raises(ValueError, match=f"--branch={branch} moves single weights, .*random_m"):
+            run_branch(run, branch, [1])
+    assert not (run / "branches").exists()
+
+    run_branch(run, "random_mask", [1])
+    mask, drawn = mask_of(run, 1), mask_of(run / "branches" / "random_mask", 1)
+    for name, array in mask.items():
+        # The inputs of the output are no multiple of four.
+        size = len(array) if structure == "units" or len(array) % 4 else 4
+        left = [
+            np.sort(a.reshape(-1, size, a.shape[1]).sum(axis=1), None) for a in (array, drawn[name])
+        ]
+        np.testing.assert_array_equal(*left)
+    assert drawn != mask
 
 
 @pytest.mark.parametrize(

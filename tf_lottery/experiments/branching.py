@@ -32,6 +32,7 @@ from tf_lottery.tickets.branches import (
     Branch,
     find_branch,
     first_level,
+    has_structure,
     last_level,
     takes_other_run,
     takes_perturbation,
@@ -78,6 +79,7 @@ def run_branch(
     """
     function = find_branch(branch)
     plan = plan_branch(Path(run), branch, changes)
+    _check_structure(plan, function)
     strategy = open_strategy(plan.config.run)
     workers = Workers(strategy)
     with workers.together(), ExitStack() as resources:
@@ -100,6 +102,16 @@ def run_branch(
             write_results_if_possible(own, title)
             raise
         return workers.on_chief(lambda: _finish(plan, own, title)) or []
+
+
+def _check_structure(plan: BranchPlan, branch: Branch) -> None:
+    structure = plan.config.pruning.structure
+    if not has_structure(branch, structure):
+        raise ValueError(
+            f"--branch={branch.__name__} moves single weights, and {plan.run.path} was pruned with "
+            f"--structure={structure}: there would be two differences. --branch=random_mask draws "
+            "as many such pieces in each layer."
+        )
 
 
 def levels_of_branch(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> list[int]:

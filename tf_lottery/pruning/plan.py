@@ -11,7 +11,12 @@ import scipy.optimize
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.ranking import keep_highest
 from tf_lottery.pruning.schedule import IMPSchedule
-from tf_lottery.pruning.structures import keep_highest_blocks, keep_highest_units, keep_n_of_m
+from tf_lottery.pruning.structures import (
+    keep_highest_blocks,
+    keep_highest_units,
+    keep_n_of_m,
+    shuffled,
+)
 
 SCOPES = ("global", "layerwise")
 STRUCTURES = ("weights", "units", "2:4", "1x4")
@@ -253,6 +258,15 @@ class PruningPlan:
             arrays = self._kept(group, [scores[name] for name in group.names], masks, count)
             kept.update(zip(group.names, arrays, strict=True))
         return Mask({name: kept[name] for name in mask})
+
+    def shuffled(self, mask: Mask, random: np.random.Generator) -> Mask:
+        """Draws a mask with as many weights in each array, in pieces of the plan's structure."""
+        return Mask(
+            {
+                name: shuffled(array, self.structure, self.unit_axes.get(name, ()), random)
+                for name, array in mask.items()
+            }
+        )
 
     def _remaining_of(self, group: Group, mask: Mask) -> int:
         return sum(int(np.count_nonzero(mask[name])) for name in group.names)

@@ -154,6 +154,34 @@ def keep_n_of_m(
     return kept
 
 
+def shuffled(
+    mask: np.ndarray, structure: str, unit_axes: tuple[int, ...], random: np.random.Generator
+) -> np.ndarray:
+    """Draws a mask with as many weights of an array, in whole pieces of a structure.
+
+    Args:
+      mask: boolean array. Of "units" and "1x4" blocks it has whole ones.
+      structure: "weights", "units", "2:4" or "1x4". Arrays without such pieces keep their mask.
+      unit_axes: the axes that index units.
+      random: draws.
+    """
+    if structure == "units" and unit_axes:
+        units = _units_last(mask, unit_axes)
+        kept = units.any(axis=tuple(range(units.ndim - len(unit_axes))))
+        drawn = random.permutation(kept.ravel()).reshape(kept.shape)
+        return np.moveaxis(
+            np.broadcast_to(drawn, units.shape), range(-len(unit_axes), 0), unit_axes
+        ).copy()
+    if structure == "1x4" and has_blocks(mask.shape, unit_axes):
+        kept = mask.reshape(-1, BLOCK, mask.shape[1]).any(axis=1)
+        return np.repeat(random.permutation(kept.ravel()).reshape(kept.shape), BLOCK, axis=0)
+    if structure == "2:4" and has_n_of_m_groups(mask.shape, unit_axes) and not mask.all():
+        return keep_n_of_m([random.random(mask.shape)], [np.ones_like(mask)], [unit_axes])[0]
+    if structure == "weights":
+        return random.permutation(mask.ravel()).reshape(mask.shape)
+    return mask.copy()
+
+
 def _blocks_apart(arrays: Sequence[np.ndarray], blocked: Sequence[bool]) -> list[np.ndarray]:
     """Gives arrays that have blocks the shape `[blocks, inputs of a block, units]`."""
     return [

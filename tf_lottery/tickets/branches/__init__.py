@@ -2,7 +2,7 @@
 
 A branch is a file with a function of the same name, `(origin: Origin) -> Start`; that is all it
 takes for `--branch` to know it. A decorator says what is special about it: `pruned_levels_only`,
-`level_0_only`, `compares_runs`, `perturbs`.
+`level_0_only`, `for_structures`, `compares_runs`, `perturbs`.
 """
 
 import importlib
@@ -52,6 +52,21 @@ def level_0_only(branch: Branch) -> Branch:
 def last_level(branch: Branch) -> int | None:
     """The highest level that a branch can start from; None: any."""
     return getattr(branch, "last_level", None)
+
+
+def for_structures(*structures: str) -> Callable[[Branch], Branch]:
+    """Marks a branch whose masks have the pieces of these structures alone (`--structure`)."""
+
+    def mark(branch: Branch) -> Branch:
+        branch.structures = structures
+        return branch
+
+    return mark
+
+
+def has_structure(branch: Branch, structure: str) -> bool:
+    """Whether the masks of a branch can have the pieces in which its run is pruned."""
+    return structure in getattr(branch, "structures", (structure,))
 
 
 def compares_runs(branch: Branch) -> Branch:

@@ -1,6 +1,5 @@
 """The control for where in each layer the weights remain."""
 
-from tf_lottery.pruning.masks import Mask
 from tf_lottery.tickets.origin import Origin, Start
 
 
@@ -8,13 +7,7 @@ def random_mask(origin: Origin) -> Start:
     """The level's weights under a random mask of the same layerwise densities.
 
     Every layer's mask is shuffled, weight by weight (arXiv 1912.05671, section 4, "random pruning";
-    arXiv 2009.08576, section 5, "shuffling").
+    arXiv 2009.08576, section 5, "shuffling"). If the run prunes units, blocks or 2:4 patterns, the
+    mask has as many of those.
     """
-    return origin.start.with_mask(
-        Mask(
-            {
-                name: origin.random.permutation(array.ravel()).reshape(array.shape)
-                for name, array in origin.start.mask.items()
-            }
-        )
-    )
+    return origin.start.with_mask(origin.plan.shuffled(origin.start.mask, origin.random))

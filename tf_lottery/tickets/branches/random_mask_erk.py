@@ -1,9 +1,11 @@
 """The control for how the weights are distributed over the layers: Erdős-Rényi kernels."""
 
 from tf_lottery.pruning.random_masks import erk_counts, random_mask_of
+from tf_lottery.tickets.branches import for_structures
 from tf_lottery.tickets.origin import Origin, Start
 
 
+@for_structures("weights")
 def random_mask_erk(origin: Origin) -> Start:
     """The level's weights under a random mask of Erdős-Rényi kernels (arXiv 1911.11134, 3)."""
     mask = origin.start.mask

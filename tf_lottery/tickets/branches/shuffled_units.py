@@ -3,9 +3,11 @@
 import numpy as np
 
 from tf_lottery.pruning.masks import Mask
+from tf_lottery.tickets.branches import for_structures
 from tf_lottery.tickets.origin import Origin, Start
 
 
+@for_structures("weights", "units")
 def shuffled_units(origin: Origin) -> Start:
     """The level's weights under its mask with the units of each layer in random order.
 
