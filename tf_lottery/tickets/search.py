@@ -3,8 +3,10 @@
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import tf_keras as keras
@@ -23,17 +25,20 @@ from tf_lottery.tickets.fit_length import (
     resolve_rewind_step,
     steps_per_execution,
 )
+from tf_lottery.tickets.folder_journal import FolderJournal
 from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
+from tf_lottery.tickets.search_arguments import search_arguments
 from tf_lottery.tickets.search_pruner import search_pruner
 from tf_lottery.tickets.variants import PruneFrom, Variant
 from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
 from tf_lottery.training.saliency import NetworkEvidence
+from tf_lottery.training.workers import Workers
 
 Callbacks = Sequence[keras.callbacks.Callback]
 
@@ -65,6 +70,7 @@ class IterativeMagnitudePruning:
         structure: str = "weights",
         prune_from: PruneFrom = "previous_level",
         optimizer: Any = None,
+        folder: str | Path | None = None,
     ):
         """Plans the search.
 
@@ -90,10 +96,15 @@ class IterativeMagnitudePruning:
             or that of the "rewind_step" (before training).
           optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
             is compiled with.
+          folder: keeps the finished levels, in place of memory: the same search of the same model,
+            made in another process, goes on after them, also to more levels. By default they last
+            as long as this object.
 
         Raises:
           ValueError: if the model is not prunable or has no optimizer, if it is pruned already, if
-            there is no such score, or if no weight would remain.
+            there is no such score, if no weight would remain, or if the folder holds anything but
+            such a search.
+          DamagedFileError: if a file in the folder is not as it was written.
         """
         if levels < 0:
             raise ValueError(f"levels={levels}: use 0 (only the dense network) or more.")
@@ -116,10 +127,22 @@ class IterativeMagnitudePruning:
         self._levels = levels
         self._seed, self._score = random.getrandbits(64), score
         self._rewind_step, self._rewind_optimizer = rewind_step, rewind_optimizer
-        self._journal = MemoryJournal()
         self._initial_state: NetworkState | None = None
         self._steps_per_epoch: int | None = None
+        self._journal: MemoryJournal | FolderJournal = MemoryJournal()
         self.history = SearchHistory()
+        if folder is not None:
+            arguments = {
+                "levels": levels,
+                "pruning_rate": pruning_rate,
+                "rewind_step": rewind_step,
+                "scope": scope,
+                "score": score,
+                "rewind_optimizer": rewind_optimizer,
+                "structure": structure,
+                "prune_from": prune_from,
+            }
+            self._continue_in(folder, search_arguments(self._network, arguments))
 
     def fit(
         self,
@@ -169,7 +192,7 @@ class IterativeMagnitudePruning:
             self._seed,
         )
 
-        def train(level: int) -> dict[str, float]:
+        def train(level: int) -> dict[str, Any]:
             nonlocal steps_per_epoch
             if fit_arguments.get("verbose", "auto"):
                 self._announce(level)
@@ -192,7 +215,7 @@ class IterativeMagnitudePruning:
             self._steps_per_epoch = steps_per_epoch
             return self._record(level, {name: each[-1] for name, each in result.history.items()})
 
-        return self._search(train, evidence)
+        return self._search(train, evidence, {"epochs": epochs, "iterations": None})
 
     def run(
         self,
@@ -239,7 +262,7 @@ class IterativeMagnitudePruning:
             self._seed,
         )
 
-        def train_level(level: int) -> dict[str, float]:
+        def train_level(level: int) -> dict[str, Any]:
             if verbose:
                 self._announce(level)
             steps = TrainingSteps(
@@ -253,7 +276,7 @@ class IterativeMagnitudePruning:
             check_pruned_weights(model)
             return self._record(level, metrics)
 
-        return self._search(train_level, evidence)
+        return self._search(train_level, evidence, {"epochs": None, "iterations": iterations})
 
     def restore(self, level: int, weights: Literal["trained", "rewind"] = "trained") -> keras.Model:
         """Puts a level's ticket back into the model.
@@ -287,9 +310,22 @@ class IterativeMagnitudePruning:
 
     def _search(
         self,
-        train: Callable[[int], dict[str, float]],
+        train: Callable[[int], dict[str, Any]],
         evidence: Callable[[int], NetworkEvidence],
+        training: Mapping[str, Any],
     ) -> SearchHistory:
+        with ExitStack() as resources:
+            if isinstance(self._journal, FolderJournal):
+                resources.enter_context(self._journal.opened(training, self._seed))
+            self._find_tickets(train, evidence)
+        return self.history
+
+    def _find_tickets(
+        self,
+        train: Callable[[int], dict[str, Any]],
+        evidence: Callable[[int], NetworkEvidence],
+    ) -> None:
+        known = len(self.history.levels)
         if not self._journal.is_complete(0):
             self._begin()
             self._pruner.check(self._network.weights(), self._network.mask, evidence(0))
@@ -303,7 +339,22 @@ class IterativeMagnitudePruning:
             variant=self._variant,
             rewind_optimizer=self._rewind_optimizer,
         )
-        return self.history
+        if known == len(self.history.levels):
+            # Trained in another process, perhaps.
+            self.restore(known - 1)
+
+    def _continue_in(self, folder: str | Path, arguments: Mapping[str, Any]) -> None:
+        """Keeps the search in a folder, and takes up what another process has left there."""
+        if Workers(self._network.model.distribute_strategy).count > 1:
+            raise ValueError(
+                f"folder={folder}: a search on several workers is kept in memory alone; leave the "
+                "argument out."
+            )
+        self._journal = FolderJournal(folder, arguments)
+        self._seed = self._journal.seed or self._seed
+        self.history.levels.extend(self._journal.results()[: self._levels + 1])
+        if self.history.levels:
+            self._steps_per_epoch = self._journal.record(0)["steps_per_epoch"]
 
     def _announce(self, level: int) -> None:
         density = self._network.mask.density
@@ -318,11 +369,11 @@ class IterativeMagnitudePruning:
     def _state_at(self, step: int) -> NetworkState:
         return replace(self._network.state(), step=step)
 
-    def _record(self, level: int, values: Mapping[str, float]) -> dict[str, float]:
+    def _record(self, level: int, values: Mapping[str, float]) -> dict[str, Any]:
         metrics = {name: float(value) for name, value in values.items()}
         if not math.isfinite(metrics.get("loss", 0.0)):
             raise TrainingDivergedError(f"level {level}: the loss is {metrics['loss']}")
         mask = self._network.mask
         result = LevelResult(level, mask.density, mask.remaining, metrics)
         self.history.levels.append(result)
-        return metrics
+        return {"metrics": metrics, "steps_per_epoch": self._steps_per_epoch}

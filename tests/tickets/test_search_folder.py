@@ -1,0 +1,229 @@
+"""A search whose levels are kept in a folder goes on in another process, here: another object."""
+
+from pathlib import Path
+
+import keras as keras_3
+import numpy as np
+import pytest
+import tf_keras
+
+from tf_lottery.pruning.layers import model_variables
+from tf_lottery.pruning.prunable import prunable
+from tf_lottery.store.errors import DamagedFileError, RunFolderBusyError
+from tf_lottery.store.lock import exclusive
+from tf_lottery.tickets.search import IterativeMagnitudePruning
+
+
+def weights_of(model) -> dict[str, np.ndarray]:
+    return {name: variable.numpy() for name, variable in model_variables(model).items()}
+
+
+def by_value(weights, mask, evidence):
+    return {name: weights[name] for name in mask}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def search_in(build_model):
+    """Returns a function that makes a search of the same model in a folder, or in memory."""
+
+    def make(folder, levels=3, optimizer=None, **arguments) -> IterativeMagnitudePruning:
+        model = build_model(optimizer)
+        return IterativeMagnitudePruning(
+            model, levels, rewind_step="3it", folder=folder, **arguments
+        )
+
+    return make
+
+
+@pytest.fixture
+def finished(search_in, batches, tmp_path) -> Path:
+    """The folder of a search of one level."""
+    search_in(tmp_path / "search", levels=1).fit(batches, epochs=2, verbose=0)
+    return tmp_path / "search"
+
+
+@pytest.mark.parametrize(
+    ("level", "known"), [(0, True), (2, False), pytest.param(2, True, marks=pytest.mark.slow)]
+)
+def test_another_object_goes_on_where_one_was_interrupted(
+    search_in, batches, make_counter, assert_same_weights, tmp_path, level, known
+):
+    if not known:
+        batches = batches.filter(lambda image, label: True)
+    straight = search_in(None)
+    straight.fit(batches, epochs=2, verbose=0)
+    with pytest.raises(KeyboardInterrupt):
+        search_in(tmp_path / "search").fit(
+            batches,
+            epochs=2,
+            verbose=0,
+            callbacks=lambda now: [make_counter(4)] if now == level else [],
+        )
+
+    search = search_in(tmp_path / "search")
+    assert [result.level for result in search.history.levels] == list(range(level))
+    counters = {}
+
+    def count(now: int):
+        counters[now] = make_counter()
+        return [counters[now]]
+
+    search.fit(batches, epochs=2, verbose=0, callbacks=count)
+    assert {now: counter.batches for now, counter in counters.items()} == {
+        now: 5 if now else 8 for now in range(level, 4)
+    }
+    assert search.history.to_frame().equals(straight.history.to_frame())
+    for now in range(4):
+        assert search.mask(now) == straight.mask(now)
+        for weights in ("trained", "rewind"):
+            found, expected = (s.restore(now, weights) for s in (search, straight))
+            assert_same_weights(weights_of(found), weights_of(expected))
+
+
+def test_level_0_that_begins_anew_rewinds_to_its_own_weights(
+    search_in, batches, make_counter, tmp_path
+):
+    with pytest.raises(KeyboardInterrupt):
+        search_in(tmp_path / "search").fit(
+            batches, epochs=2, verbose=0, callbacks=[make_counter(6)]
+        )
+    search = search_in(tmp_path / "search")
+    model = search._network.model
+    for weight in model.trainable_weights:
+        weight.assign(weight * 2)
+    early = []
+
+    def note(batch, logs):
+        if batch == 2 and not early:
+            early.append(weights_of(model))
+
+    callback = tf_keras.callbacks.LambdaCallback(on_train_batch_end=note)
+    search.fit(batches, epochs=2, verbose=0, callbacks=[callback])
+    search.restore(1, "rewind")
+    for name, value in weights_of(model).items():
+        kept = search.mask(1).get(name, True)
+        np.testing.assert_array_equal(value, np.where(kept, early[0][name], np.float32(0)))
+
+
+def test_a_finished_search_gives_its_tickets_without_training(search_in, finished, batches):
+    before = contents(finished)
+    search = search_in(finished, levels=1)
+    ticket = weights_of(search.restore(1))
+    assert not ticket["hidden/kernel"][~search.mask(1)["hidden/kernel"]].any()
+    untrained = search_in(finished, levels=1)
+    history = untrained.fit(batches, epochs=2, verbose=0)
+    assert len(history.levels) == 2
+    for name, value in weights_of(untrained._network.model).items():
+        np.testing.assert_array_equal(value, ticket[name])
+    assert contents(finished) == before
+
+
+def test_more_levels_go_on_and_fewer_leave_the_others(search_in, finished, batches):
+    straight = search_in(None)
+    straight.fit(batches, epochs=2, verbose=0)
+    longer = search_in(finished)
+    longer.fit(batches, epochs=2, verbose=0)
+    assert [longer.mask(level) for level in range(4)] == [
+        straight.mask(level) for level in range(4)
+    ]
+    shorter = search_in(finished, levels=0)
+    assert len(shorter.fit(batches, epochs=2, verbose=0).levels) == 1
+    assert (finished / "level_3" / "level.json").exists()
+
+
+def test_random_scores_follow_the_seed_of_the_search(search_in, batches, tmp_path):
+    def masks(folder):
+        tf_keras.utils.set_random_seed(7)
+        search = search_in(folder, levels=2, score="random")
+        search.fit(batches, epochs=1, verbose=0)
+        return [search.mask(level) for level in (1, 2)]
+
+    straight = masks(tmp_path / "straight")
+    tf_keras.utils.set_random_seed(7)
+    search_in(tmp_path / "two", levels=1, score="random").fit(batches, epochs=1, verbose=0)
+    tf_keras.utils.set_random_seed(8)
+    search = search_in(tmp_path / "two", levels=2, score="random")
+    search.fit(batches, epochs=1, verbose=0)
+    assert [search.mask(level) for level in (1, 2)] == straight
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scope": "layerwise"}, 'scope was "global", is "layerwise"'),
+        ({"pruning_rate": 0.5}, "pruning_rate was 0.2, is 0.5"),
+        ({"score": by_value}, 'score was "magnitude", is "by_value"'),
+        ({"optimizer": tf_keras.optimizers.Adam()}, "optimizer was .*SGD.*, is .*Adam"),
+    ],
+)
+def test_other_arguments_are_refused_before_anything_is_written(
+    search_in, finished, arguments, message
+):
+    before = contents(finished)
+    with pytest.raises(ValueError, match=rf"search holds another search: {message}.*another f"):
+        search_in(finished, levels=1, **arguments)
+    assert contents(finished) == before
+
+
+def test_another_length_or_loop_or_model_is_refused(search_in, finished, batches, build_model):
+    search = search_in(finished, levels=1)
+    with pytest.raises(ValueError, match="epochs was 2, is 3"):
+        search.fit(batches, epochs=3, verbose=0)
+    with pytest.raises(ValueError, match=r"epochs was 2, is null; iterations was null, is 8"):
+        search.run(lambda steps: None, iterations=8)
+    other = prunable(tf_keras.Sequential([tf_keras.layers.Dense(3, input_shape=(6,))]))
+    other.compile(tf_keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    with pytest.raises(ValueError, match=r"weights was .*; give yours names"):
+        IterativeMagnitudePruning(other, 1, rewind_step="3it", folder=finished)
+
+
+def test_a_folder_of_something_else_or_in_use_is_left_alone(search_in, finished, batches, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("draft")
+    for name in ("notes", "notes/thesis.txt"):
+        with pytest.raises(ValueError, match=rf"folder=.*{name} is (no folder of a|a file)"):
+            search_in(tmp_path / name)
+    search = search_in(finished, levels=2)
+    with exclusive(finished), pytest.raises(RunFolderBusyError):
+        search.fit(batches, epochs=2, verbose=0)
+
+
+@pytest.mark.parametrize("name", ["search.json", "level_0/level.json", "level_1/masks.npz"])
+def test_a_damaged_file_is_named(search_in, finished, batches, tmp_path, name):
+    path = finished / name
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DamagedFileError, match=name.split("/")[-1]):
+        search_in(finished, levels=2).fit(batches, epochs=2, verbose=0)
+
+
+def test_a_loop_of_ones_own_and_keras_3(tmp_path):
+    inputs = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
+
+    def search():
+        layers = [keras_3.Input((6,)), keras_3.layers.Dense(5, name="dense")]
+        model = prunable(keras_3.Sequential(layers))
+        model.compile(keras_3.optimizers.SGD(0.1), "mse")
+        return model, IterativeMagnitudePruning(model, 2, 0.5, "1it", folder=tmp_path / "own")
+
+    def loop(model, most):
+        def train(steps):
+            if (len(list(tmp_path.glob("own/level_*/level.json")))) == most:
+                raise KeyboardInterrupt
+            for _ in steps:
+                model.train_on_batch(inputs, np.ones((8, 5), np.float32))
+
+        return train
+
+    model, first = search()
+    with pytest.raises(KeyboardInterrupt):
+        first.run(loop(model, most=2), iterations=3, verbose=False)
+    one = first.mask(1)
+    model, second = search()
+    history = second.run(loop(model, most=9), iterations=3, verbose=False)
+    assert [level.weights_remaining for level in history.levels] == [30, 15, 8]
+    assert second.mask(1) == one
+    assert not weights_of(model)["dense/kernel"][~second.mask(2)["dense/kernel"]].any()

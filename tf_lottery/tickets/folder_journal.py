@@ -1,0 +1,164 @@
+"""Keeps a search of the library in a folder, so that another process can go on with it."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.store.atomic import is_leftover, remove_leftovers, write_text
+from tf_lottery.store.errors import as_storage_error
+from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.lock import LOCK_FILES, exclusive
+from tf_lottery.store.seal import seal, verify_seal
+from tf_lottery.store.sealed_tensors import SealedTensors
+from tf_lottery.store.tensors import refuse_pattern_characters
+from tf_lottery.tickets.history import LevelResult
+from tf_lottery.tickets.run_journal import RunJournal
+from tf_lottery.training.network import NetworkState
+
+_SEAL = "search.json"
+
+
+class SearchFolder:
+    """Where the files of a search are: search.json, rewind/ and level_N/."""
+
+    def __init__(self, path: Path):
+        """Takes the folder, which need not exist."""
+        self.path = path
+
+    @property
+    def rewind(self) -> SealedTensors:
+        """The state at the rewind step."""
+        return SealedTensors(self.path / "rewind")
+
+    def level(self, number: int) -> LevelFolder:
+        """The folder of a level, which need not exist."""
+        return LevelFolder(self.path / f"level_{number}")
+
+
+class FolderJournal(RunJournal):
+    """A `LevelJournal` that lasts; the next process has to make a search with the same arguments.
+
+    Attributes:
+      path: the folder.
+    """
+
+    def __init__(self, path: str | Path, arguments: Mapping[str, Any]):
+        """Looks whether the folder can be continued; writes nothing.
+
+        Args:
+          path: a folder, which need not exist.
+          arguments: what makes the search this one, as JSON values.
+
+        Raises:
+          ValueError: if it holds something else, or a search with other arguments.
+          DamagedFileError: if a file in it is not as it was written.
+        """
+        self.path = Path(path).expanduser().absolute()
+        refuse_pattern_characters(self.path)
+        self._folder = SearchFolder(self.path)
+        super().__init__(self._folder)
+        # As they are read back.
+        self._arguments = json.loads(json.dumps(dict(arguments)))
+        self._refuse_others(self._arguments)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the search in the folder; None before it has begun."""
+        return self._known().get("seed")
+
+    @contextmanager
+    def opened(self, training: Mapping[str, Any], seed: int) -> Iterator[None]:
+        """Makes or continues the folder, which this process has for itself in the block.
+
+        Args:
+          training: further arguments, known when training begins.
+          seed: what is drawn with, if the search begins now.
+
+        Raises:
+          ValueError: as in the constructor, or if another process works in the folder.
+          StorageError: if it cannot be written.
+        """
+        arguments = self._arguments | json.loads(json.dumps(dict(training)))
+        with as_storage_error(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        with exclusive(self.path):
+            self._refuse_others(arguments)
+            remove_leftovers(self.path)
+            known = self._known()
+            if known.get("arguments") != arguments:
+                seal(
+                    self.path, [], {"arguments": arguments, "seed": known.get("seed", seed)}, _SEAL
+                )
+            yield
+
+    def results(self) -> list[LevelResult]:
+        """Results of the finished levels."""
+        found = []
+        while self.is_complete(len(found)):
+            number = len(found)
+            record = self._folder.level(number).record()
+            found.append(
+                LevelResult(
+                    number, record["density"], record["weights_remaining"], record["metrics"]
+                )
+            )
+        return found
+
+    def record(self, level: int) -> dict[str, Any]:
+        """What was recorded of a finished level."""
+        return self._folder.level(level).record()
+
+    def save(
+        self, level: int, weights: Mapping[str, np.ndarray], mask: Mask, record: Mapping[str, Any]
+    ) -> None:
+        """Completes a level."""
+        counts = {"density": mask.density, "weights_remaining": mask.remaining}
+        metrics = io.StringIO()
+        csv.writer(metrics).writerows(zip(*record["metrics"].items(), strict=True))
+        write_text(self._folder.level(level).metrics_path, metrics.getvalue())
+        super().save(level, weights, mask, {**record, **counts})
+
+    def save_rewind_state(self, state: NetworkState) -> None:
+        """Keeps the network at the rewind step of level 0, which may begin anew."""
+        self._folder.rewind.save(state.tensors(), {"step": state.step}, replace=True)
+
+    def _known(self) -> dict[str, Any]:
+        return verify_seal(self.path, name=_SEAL) if (self.path / _SEAL).exists() else {}
+
+    def _refuse_others(self, arguments: Mapping[str, Any]) -> None:
+        known = self._known().get("arguments")
+        if known is None:
+            if self.path.exists():
+                self._refuse_foreign()
+            return
+        # Earlier levels do not depend on how many there will be.
+        other = [
+            f"{name} was {json.dumps(known[name])}, is {json.dumps(value)}"
+            for name, value in arguments.items()
+            if name in known and name != "levels" and known[name] != value
+        ]
+        if other:
+            unnamed = known["weights"] != arguments["weights"]
+            hint = " Keras numbers layers without names; give yours names." if unnamed else ""
+            raise ValueError(
+                f"folder={self.path} holds another search: {'; '.join(other)}.{hint} Continue it "
+                "with the arguments that it had, or choose another folder."
+            )
+
+    def _refuse_foreign(self) -> None:
+        if not self.path.is_dir():
+            raise ValueError(f"folder={self.path} is a file; choose a folder.")
+        names = sorted(entry.name for entry in self.path.iterdir())
+        foreign = [name for name in names if name not in LOCK_FILES and not is_leftover(name)]
+        if foreign:
+            raise ValueError(
+                f"folder={self.path} is no folder of a search: it holds {', '.join(foreign[:5])}. "
+                "Choose a new or an empty folder."
+            )
