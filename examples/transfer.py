@@ -8,7 +8,8 @@ pretrains a small MobileNet on scikit-learn's digits 0 to 4 and finds a ticket i
     python examples/transfer.py --network=MobileNetV2 --alpha=1 --weights=mobilenet_v2.h5 \\
         --images=flowers/ --image_size=160 --learning_rate=1e-4 --folder=flowers_ticket
 
-After each pruning the weights that remain return to the pretrained ones, as in arXiv:2012.06908.
+After each pruning the weights that remain return to the pretrained ones, as in arXiv:2012.06908. If
+it is interrupted, the same command goes on after the last finished level.
 """
 
 import os
@@ -44,7 +45,7 @@ flags.DEFINE_float("pruning_rate", 0.5, "Share of the weights that a pruning rem
 flags.DEFINE_integer("rewind_step", 0, "Iteration to rewind to; 0 for the pretrained weights.", 0)
 flags.DEFINE_float("tolerance", 0.01, "Validation accuracy that a ticket may lose.", 0, 1)
 flags.DEFINE_integer("seed", 1, "Draws the new layer, the split of the images and their order.")
-flags.DEFINE_string("folder", "transferred", "Where the results go: a new or an empty folder.")
+flags.DEFINE_string("folder", "transferred", "Where the results go.")
 FLAGS = flags.FLAGS
 
 
@@ -53,11 +54,9 @@ def main() -> None:
     check_flags()
     images = load_images()
     check_rewind_step(images)
-    new_search(*build_classifier(images), images)  # Refuses levels that would leave no weight.
-    folder = Path(FLAGS.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(FLAGS.seed)
     tf.config.experimental.enable_op_determinism()
+    new_search(*build_classifier(images), images)  # Refuses levels that would leave no weight.
+    folder = open_folder()
     weights = Path(FLAGS.weights) if FLAGS.weights else pretrain_on_digits(folder)
 
     pretrained, classifier = build_classifier(images)
@@ -87,9 +86,32 @@ def check_flags() -> None:
             raise ValueError(f"--{flag}={FLAGS[flag].value}: there is no such {kind}.")
     if FLAGS["alpha"].present and not has_alpha(FLAGS.network):
         raise ValueError(f"--alpha={FLAGS.alpha}: {FLAGS.network} has one width; leave it out.")
+    folder, begun_with = Path(FLAGS.folder), flag_file()
+    is_used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if is_used and not (begun_with.is_file() and begun_with.read_text() == flags_text()):
+        raise ValueError(
+            f"--folder={folder} exists, and was not begun with these flags; choose a new or an "
+            "empty folder."
+        )
+
+
+def flag_file() -> Path:
+    """Where the flags are kept by which a folder is known again."""
+    return Path(FLAGS.folder) / "flags.cfg"
+
+
+def flags_text() -> str:
+    """All flags of the example with their values."""
+    own = FLAGS.get_key_flags_for_module(sys.modules[__name__])
+    return "".join(sorted(f"{flag.serialize()}\n" for flag in own if flag.value is not None))
+
+
+def open_folder() -> Path:
+    """Makes the folder, or goes on in it."""
     folder = Path(FLAGS.folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"--folder={folder} exists; choose a new or an empty folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    flag_file().write_text(flags_text())
+    return folder
 
 
 def check_rewind_step(images: Images) -> None:
@@ -117,19 +139,27 @@ def load_images() -> Images:
 
 
 def build_classifier(images: Images) -> tuple[keras.Model, keras.Model]:
-    """The network that the flags name, and a classifier of these images around it."""
+    """The network that the flags name, and a classifier of these images around it.
+
+    They are the same each time, with the same names, so that an interrupted search goes on.
+    """
+    keras.backend.reset_uids()
+    keras.utils.set_random_seed(FLAGS.seed)
     return build(FLAGS.network, FLAGS.alpha, FLAGS.image_size, classes=len(images.classes))
 
 
 def pretrain_on_digits(folder: Path) -> Path:
     """Trains a network on the digits 0 to 4; returns the file of its weights."""
+    path = folder / "pretrained.weights.h5"
+    if path.exists():
+        return path
     print("Pretraining on the digits 0 to 4")
     images = digits(range(5), FLAGS.image_size, FLAGS.batch_size, FLAGS.seed)
     network, classifier = build_classifier(images)
     train(classifier, images, 2 * FLAGS.epochs, FLAGS.learning_rate)
-    path = folder / "pretrained.weights.h5"
-    network.save_weights(path)
-    return path
+    unfinished = folder / "unfinished.weights.h5"
+    network.save_weights(unfinished)
+    return unfinished.replace(path)
 
 
 def train(classifier: keras.Model, images: Images, epochs: int, learning_rate: float) -> None:
@@ -179,7 +209,11 @@ def new_search(
     )
     compile_for_training(prunable, FLAGS.learning_rate, steps=steps_per_level(images))
     return tf_lottery.IterativeMagnitudePruning(
-        prunable, FLAGS.levels, FLAGS.pruning_rate, FLAGS.rewind_step
+        prunable,
+        FLAGS.levels,
+        FLAGS.pruning_rate,
+        FLAGS.rewind_step,
+        folder=Path(FLAGS.folder) / "search",
     )
 
 
@@ -194,6 +228,7 @@ def write_files(
         "test_data": images.test,
         "representative": training_images.numpy(),
         "measure": False,
+        "overwrite": True,
     }
     dense = tf_lottery.strip(search.restore(level=0))
     whole = tf_lottery.export(dense, folder / "dense", **options)

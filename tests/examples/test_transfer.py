@@ -64,6 +64,17 @@ def test_its_flags_refuse_values_that_are_none(parse, argument):
         parse(argument)
 
 
+def test_a_folder_begun_with_the_same_flags_is_gone_on_with(example, parse, tmp_path):
+    folder = tmp_path / "results"
+    parse(f"--folder={folder}", "--levels=3")
+    example["transfer"].open_folder()
+    (folder / "levels.csv").write_text("level\n0\n")
+    example["transfer"].check_flags()
+    parse(f"--folder={folder}", "--levels=2")
+    with pytest.raises(ValueError, match=r"results exists, and was not begun with these flags"):
+        example["transfer"].check_flags()
+
+
 @pytest.fixture
 def images(example):
     """Digits of two classes."""
@@ -71,9 +82,9 @@ def images(example):
 
 
 @pytest.fixture
-def networks(example, parse, build_tiny) -> tuple[keras.Model, keras.Model]:
+def networks(example, parse, build_tiny, tmp_path) -> tuple[keras.Model, keras.Model]:
     """A pretrained network and the classifier around it, to be trained for an epoch."""
-    parse("--epochs=1", "--head_epochs=1", "--levels=1")
+    parse("--epochs=1", "--head_epochs=1", "--levels=1", f"--folder={tmp_path}")
     return example["pretrained"].build("Tiny", 1.0, SIZE, classes=2)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,22 @@ def test_it_transfers_digits_by_itself(digits_run):
     check_results(folder, classes=list("56789"))
     assert "Took over 54 of the 54 layers" in output
     assert "of level 2, with 25.0% of the weights" in output
+
+
+def test_the_same_command_goes_on_after_the_last_finished_level(digits_run, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(digits_run[0], folder)
+    flags = (folder / "flags.cfg").read_text().replace(str(digits_run[0]), str(folder))
+    (folder / "flags.cfg").write_text(flags)
+    shutil.rmtree(folder / "search" / "level_2")
+    shutil.rmtree(folder / "ticket")
+    kept = (folder / "search" / "level_1" / "level.json").read_bytes()
+    output = run_example(f"--folder={folder}")
+    assert "Pretraining" not in output
+    assert "Level 1 of 2" not in output
+    assert "Level 2 of 2, density 25.0%" in output
+    assert (folder / "search" / "level_1" / "level.json").read_bytes() == kept
+    check_results(folder, classes=list("56789"))
 
 
 def test_it_transfers_to_a_folder_of_images(digits_run, write_images, tmp_path):
