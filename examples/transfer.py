@@ -54,9 +54,9 @@ def main() -> None:
     check_flags()
     images = load_images()
     check_rewind_step(images)
-    tf.config.experimental.enable_op_determinism()
     new_search(*build_classifier(images), images)  # Refuses levels that would leave no weight.
     folder = open_folder()
+    tf.config.experimental.enable_op_determinism()
     weights = Path(FLAGS.weights) if FLAGS.weights else pretrain_on_digits(folder)
 
     pretrained, classifier = build_classifier(images)
