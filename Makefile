@@ -1,5 +1,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Two cores have room for three, since many tests wait for processes that they have started. The
+# slow tests need up to 12 GB each.
+WORKERS ?= 3
+SLOW_WORKERS ?= 2
 
 .PHONY: run test test-all lint format docs bench clean
 
@@ -7,10 +11,10 @@ run: .venv/installed
 	$(BIN)/python main.py --flagfile=configs/digits_lenet.cfg
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 test-all: lint
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow"
+	$(BIN)/pytest -n $(SLOW_WORKERS) --dist loadfile -m "slow or not slow"
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

@@ -164,6 +164,7 @@ def test_without_a_density_the_number_of_levels_ends_it(run_tiny, tmp_path):
     assert not mask_of(run, 1)["dense_1/kernel"].all()
 
 
+@pytest.mark.slow
 def test_the_ticket_that_is_exported_is_the_last(run_tiny, tmp_path):
     run = run_tiny(tmp_path, **AUTO, export_dir=str(tmp_path / "ticket"))
     assert (tmp_path / "ticket" / "saved_model.pb").exists()

@@ -241,6 +241,7 @@ def of_streamed_data(tmp_path) -> Iterator[Callable[..., None]]:
         )
 
 
+@pytest.mark.slow
 def test_streamed_data_are_measured_where_that_is_possible(of_streamed_data, tmp_path):
     line = {"solutions": "level_0,rewind", "points": 3}
     with pytest.raises(ValueError, match=r"^--experiment=curvature needs training data .* memory"):

@@ -43,7 +43,10 @@ def rows_in(run, level):
     [
         {"rewind_optimizer": True, "same_data_order": True},
         pytest.param({"retraining": "fine_tune", "lr_schedule": "linear"}, marks=pytest.mark.slow),
-        {"retraining": "rewind_learning_rate", "prune_from": "dense", "score": "snip"},
+        pytest.param(
+            {"retraining": "rewind_learning_rate", "prune_from": "dense", "score": "snip"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=str,
 )
@@ -75,14 +78,17 @@ def test_values_of_the_run_are_no_changes(copied_run, outcome_of):
             (1, 2),
             marks=pytest.mark.slow,
         ),
-        ("before_training", {}, {"prune_from": "rewind_step"}, (1, 2)),
+        pytest.param(
+            "before_training", {}, {"prune_from": "rewind_step"}, (1, 2), marks=pytest.mark.slow
+        ),
         # At later levels the run goes on from what it has retrained itself.
         ("rewind_learning_rate", {}, {"retraining": "rewind_learning_rate", "levels": 1}, (1,)),
-        (
+        pytest.param(
             "fine_tune",
             {"rewind_optimizer": True, "lr_schedule": "linear", "levels": 1},
             {"retraining": "fine_tune", "lr_schedule": "linear", "levels": 1},
             (1,),
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -117,7 +123,7 @@ def test_changes_train_as_a_run_with_these_flags(
     assert json.loads((own / "config.json").read_text())["details"]["changes"] == changes
 
 
-@pytest.mark.parametrize("rewind_optimizer", [False, True])
+@pytest.mark.parametrize("rewind_optimizer", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_branch_has_its_own_learning_rate(copied_run, run_tiny, rewind_optimizer, tmp_path):
     run = run_tiny(tmp_path / "slots", rewind_optimizer=True) if rewind_optimizer else copied_run
     run_branch(run, "retrain", [1], learning_rate=NO_LEARNING)

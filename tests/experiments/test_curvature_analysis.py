@@ -154,6 +154,7 @@ def test_levels_that_were_measured_are_not_measured_again(copied_run, snapshot):
     assert snapshot(folder)[path.name] == before
 
 
+@pytest.mark.slow
 def test_a_level_is_measured_again_if_its_row_was_lost(copied_run):
     options = {"curvature_examples": 50, "eigenvalues": 2}
     measure(copied_run, [0, 1], **options)
@@ -196,6 +197,7 @@ def test_another_number_of_eigenvalues_leaves_what_was_measured(copied_run, snap
     assert added == {"curvature,50,0.1,0,3.csv"}
 
 
+@pytest.mark.slow
 def test_another_seed_draws_other_examples(copied_run):
     for seed in (0, 1):
         measure(copied_run, [0], curvature_examples=50, eigenvalues=1, curvature_seed=seed)

@@ -24,6 +24,7 @@ def test_two_replicas(mirrored, run_tiny, finished_run, in_memory, tmp_path):
         assert not any(weights[name][~array].any() for name, array in mask.items())
 
 
+@pytest.mark.slow
 def test_streamed_batches_change_no_bit(run_tiny, finished_run, outcome_of, tmp_path):
     # The metrics' sums are in another order; everything else is the same.
     expected, found = outcome_of(finished_run), outcome_of(run_tiny(tmp_path, in_memory="off"))

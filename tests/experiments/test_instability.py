@@ -76,6 +76,7 @@ def test_what_was_measured_stays_when_other_networks_are_measured(analyze, copie
     assert branches == {f"rewound_dense-data_seed_{seed}" for seed in SEEDS}
 
 
+@pytest.mark.slow
 def test_the_settings_that_papers_vary_are_numbers_beside_the_results(run_tiny, tmp_path):
     settings = {"learning_rate": 0.002, "batch_size": 50, "warmup_steps": "0.5ep"}
     run = run_tiny(tmp_path, levels=0, rewind_step="20%", **settings)

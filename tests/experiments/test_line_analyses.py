@@ -268,6 +268,7 @@ def test_levels_that_are_chosen_are_measured_and_the_others_later(run):
     assert [line for line in everything if not line.startswith("0,1,")] == chosen.splitlines()
 
 
+@pytest.mark.slow
 def test_levels_match_within_the_tolerance_that_was_chosen(run, capsys):
     accuracies = [row["test_accuracy"] for row in rows(run / "summary.csv")]
     lacking = [100 * (accuracies[0] - accuracy) for accuracy in accuracies]
@@ -293,6 +294,7 @@ def normalized_run(run_tiny, tmp_path_factory) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_statistics_are_those_of_the_line_or_estimated_anew(normalized_run, digits):
     for statistics in ("interpolated", "estimated"):
         measure(normalized_run, "level_0,level_1", line_statistics=statistics, line_split="both")

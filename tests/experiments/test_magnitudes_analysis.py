@@ -80,6 +80,7 @@ def test_histograms_are_those_of_the_weights_on_the_disk(copied_run):
         assert [row["density"] for row in bins] == pytest.approx([has.mean()] * len(bins))
 
 
+@pytest.mark.slow
 def test_magnitudes_have_figures_in_the_run_folder_and_in_a_report(copied_run, run_tiny):
     study = copied_run.parent
     run_tiny(study.parent, replicate=2, levels=1)

@@ -52,6 +52,7 @@ def test_steps_per_execution_changes_no_bit_when_compiled(run_tiny, outcome_of, 
     assert outcome_of(other) == outcome_of(run)
 
 
+@pytest.mark.slow
 def test_own_arrays(run_tiny, outcome_of, tmp_path):
     generator = np.random.default_rng(3)
     labels = generator.integers(0, 3, 200)

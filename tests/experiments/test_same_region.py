@@ -134,6 +134,7 @@ def test_numbers_are_those_of_the_solutions_on_the_disk(run):
             assert row[f"test_{of}_barrier"] == pytest.approx(barrier, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_or_of_another_run_now_is_measured(run, study):
     assert [row["level"] for row in measure(run, [2])] == [2] * 4
     path = run / "landscape" / f"{FILE}.csv"
@@ -233,6 +234,7 @@ def test_runs_that_cannot_be_compared_are_refused_before_anything_is_measured(
     assert not list(tmp_path.rglob("landscape"))
 
 
+@pytest.mark.slow
 def test_runs_that_prune_before_training_and_streamed_data_are_refused(run_tiny, tmp_path):
     run = run_tiny(tmp_path, prune_from="rewind_step", levels=1, train_steps="9it")
     with pytest.raises(ValueError, match=r"made with --prune_from=rewind_step, before training"):

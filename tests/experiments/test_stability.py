@@ -116,6 +116,7 @@ def test_a_pruning_that_removes_nothing_changes_nothing(run_tiny, tmp_path, same
     assert branches - copies == ({"random_mask"} if same_data_order else set(names))
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_neither_trained_nor_measured_again(analyzed, tmp_path, capsys):
     run = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(analyzed, run)

@@ -211,6 +211,7 @@ def test_the_first_layer_may_stay_dense(run_of):
     assert all(mask_of(run, level)["dense_1/kernel"].all() for level in range(3))
 
 
+@pytest.mark.slow
 def test_random_masks_are_drawn_by_the_seed(run_of, run_tiny, outcome_of, tmp_path):
     run = run_of("random")
     assert counts_of(run) == [1580, 1264, 1011]

@@ -50,6 +50,7 @@ def test_lenet():
     assert left(result) == {}
 
 
+@pytest.mark.slow
 def test_vgg():
     model, mask = pruned("vgg11", 0.75)
     result = check_compaction(model)

@@ -1,10 +1,12 @@
 """The SavedModel that an experiment leaves with --export_dir."""
 
 import numpy as np
+import pytest
 
 import tf_lottery
 
 
+@pytest.mark.slow
 def test_last_level_is_exported_for_raw_pixels(serve, tmp_path):
     flags = {"model": "lenet_20_10", "train_steps": "45it", "levels": 2, "jit_compile": "off"}
     flags |= {"workdir": str(tmp_path / "runs"), "export_dir": str(tmp_path / "ticket")}

@@ -104,6 +104,7 @@ def test_integer_network_takes_and_gives_floats(write):
     assert kinds == {np.float32, np.int8}
 
 
+@pytest.mark.slow
 def test_calibration_sees_the_whole_representative(network, tmp_path):
     # Sorted by size: the first examples alone would cut off the activations of the last.
     scales = np.linspace(0.01, 1, 400, dtype=np.float32)[:, None, None, None]

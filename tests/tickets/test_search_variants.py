@@ -56,6 +56,7 @@ def test_two_of_four_weights_are_pruned(model, data):
     assert (groups.sum(axis=1) == 2).all()
 
 
+@pytest.mark.slow
 def test_tflite_multiplies_a_network_of_blocks_sparse(tmp_path):
     keras.utils.set_random_seed(2)
     sizes = (("hidden", 40), ("of_forty", 24), ("output", 4))

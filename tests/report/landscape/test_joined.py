@@ -186,6 +186,7 @@ def test_figures_and_tables_are_on_the_page_and_files(runs, tmp_path):
     assert not (page.parent / "successive_levels.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(runs, tmp_path):
     for run in runs:
         write_levels(run, 0.01, 0.02)
