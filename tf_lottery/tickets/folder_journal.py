@@ -140,16 +140,14 @@ class FolderJournal(RunJournal):
             return
         # Earlier levels do not depend on how many there will be.
         other = [
-            f"{name} was {json.dumps(known[name])}, is {json.dumps(value)}"
+            _difference(name, known[name], value)
             for name, value in arguments.items()
             if name in known and name != "levels" and known[name] != value
         ]
         if other:
-            unnamed = known["weights"] != arguments["weights"]
-            hint = " Keras numbers layers without names; give yours names." if unnamed else ""
             raise ValueError(
-                f"folder={self.path} holds another search: {'; '.join(other)}.{hint} Continue it "
-                "with the arguments that it had, or choose another folder."
+                f"folder={self.path} holds another search: {'; '.join(other)}. Continue it with "
+                "the arguments that it had, or choose another folder."
             )
 
     def _refuse_foreign(self) -> None:
@@ -162,3 +160,13 @@ class FolderJournal(RunJournal):
                 f"folder={self.path} is no folder of a search: it holds {', '.join(foreign[:5])}. "
                 "Choose a new or an empty folder."
             )
+
+
+def _difference(name: str, was: Any, now: Any) -> str:
+    if name != "weights":
+        return f"{name} was {json.dumps(was)}, is {json.dumps(now)}"
+    unlike = [weight for weight in now if now[weight] != was.get(weight)] or ["fewer weights"]
+    return (
+        f"the model has {', '.join(unlike[:3])}, unlike the model there (Keras numbers layers "
+        "without names; give yours names)"
+    )
