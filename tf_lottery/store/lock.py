@@ -9,7 +9,7 @@ from pathlib import Path
 
 import filelock
 
-from tf_lottery.store.atomic import remove, write_text
+from tf_lottery.store.atomic import is_leftover, remove, write_text
 from tf_lottery.store.errors import RunFolderBusyError, as_storage_error
 
 LOCK_FILES = frozenset({".lock", ".lock-holder"})
@@ -55,6 +55,12 @@ def exclusive(folder: Path) -> Iterator[None]:
     finally:
         remove(holder)
         lock.release()
+
+
+def entries_of(folder: Path) -> list[str]:
+    """Names of what is in a folder, without its lock and what killed processes left unfinished."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    return [name for name in names if name not in LOCK_FILES and not is_leftover(name)]
 
 
 def is_held(folder: Path) -> bool:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.store.atomic import (
-    is_leftover,
     read_json,
     remove_leftovers,
     write_json,
@@ -28,7 +27,7 @@ from tf_lottery.store.errors import (
     as_storage_error,
 )
 from tf_lottery.store.level_folder import LevelFolder
-from tf_lottery.store.lock import LOCK_FILES, exclusive
+from tf_lottery.store.lock import entries_of, exclusive
 from tf_lottery.store.seal import checksum
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
@@ -249,8 +248,7 @@ def _write_config(path: Path, identity: Mapping[str, Any], details: Mapping[str,
 
 
 def _refuse_foreign_folder(path: Path) -> None:
-    names = sorted(entry.name for entry in path.iterdir())
-    foreign = [name for name in names if name not in LOCK_FILES and not is_leftover(name)]
+    foreign = entries_of(path)
     if foreign and "config.json" not in foreign:
         listed = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
         raise RunFolderError(

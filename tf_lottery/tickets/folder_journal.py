@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.store.atomic import is_leftover, remove_leftovers, write_text
+from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.errors import as_storage_error
 from tf_lottery.store.level_folder import LevelFolder
-from tf_lottery.store.lock import LOCK_FILES, exclusive
+from tf_lottery.store.lock import entries_of, exclusive
 from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
@@ -153,9 +153,7 @@ class FolderJournal(RunJournal):
     def _refuse_foreign(self) -> None:
         if not self.path.is_dir():
             raise ValueError(f"folder={self.path} is a file; choose a folder.")
-        names = sorted(entry.name for entry in self.path.iterdir())
-        foreign = [name for name in names if name not in LOCK_FILES and not is_leftover(name)]
-        if foreign:
+        if foreign := entries_of(self.path):
             raise ValueError(
                 f"folder={self.path} is no folder of a search: it holds {', '.join(foreign[:5])}. "
                 "Choose a new or an empty folder."
