@@ -12,7 +12,7 @@ import filelock
 from tf_lottery.store.atomic import is_leftover, remove, write_text
 from tf_lottery.store.errors import RunFolderBusyError, as_storage_error
 
-LOCK_FILES = frozenset({".lock", ".lock-holder"})
+_LOCK_FILES = frozenset({".lock", ".lock-holder"})
 
 # `is_held` may have the lock for a moment, which is no reason to refuse.
 _SECONDS_OF_PATIENCE = 1.0
@@ -60,7 +60,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 def entries_of(folder: Path) -> list[str]:
     """Names of what is in a folder, without its lock and what killed processes left unfinished."""
     names = sorted(entry.name for entry in folder.iterdir())
-    return [name for name in names if name not in LOCK_FILES and not is_leftover(name)]
+    return [name for name in names if name not in _LOCK_FILES and not is_leftover(name)]
 
 
 def is_held(folder: Path) -> bool:
