@@ -110,7 +110,8 @@ def open_folder() -> Path:
     """Makes the folder, or goes on in it."""
     folder = Path(FLAGS.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    flag_file().write_text(flags_text())
+    if not flag_file().exists():
+        flag_file().write_text(flags_text())
     return folder
 
 
@@ -196,7 +197,7 @@ def find_ticket(
 def new_search(
     pretrained: keras.Model, classifier: keras.Model, images: Images
 ) -> tf_lottery.IterativeMagnitudePruning:
-    """A search that has not begun, for a ticket of most layers.
+    """The search, new or gone on with, for a ticket of most layers.
 
     Fine-tuning often leaves the statistics of batch normalization as they are. Here they must
     follow: with every mask the layers receive something else.

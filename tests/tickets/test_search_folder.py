@@ -122,6 +122,15 @@ def test_a_finished_search_gives_its_tickets_without_training(search_in, finishe
     assert contents(finished) == before
 
 
+def test_what_another_process_has_done_meanwhile_is_taken_up(search_in, batches, tmp_path):
+    late = search_in(tmp_path / "search", levels=1)
+    early = search_in(tmp_path / "search", levels=1)
+    early.fit(batches, epochs=2, verbose=0)
+    history = late.fit(batches, epochs=2, verbose=0)
+    assert history.to_frame().equals(early.history.to_frame())
+    assert late.mask(1) == early.mask(1)
+
+
 def test_more_levels_go_on_and_fewer_leave_the_others(search_in, finished, batches):
     straight = search_in(None)
     straight.fit(batches, epochs=2, verbose=0)

@@ -62,8 +62,7 @@ class FolderJournal(RunJournal):
         """
         self.path = Path(path).expanduser().absolute()
         refuse_pattern_characters(self.path)
-        self._folder = SearchFolder(self.path)
-        super().__init__(self._folder)
+        super().__init__(SearchFolder(self.path))
         # As they are read back.
         self._arguments = json.loads(json.dumps(dict(arguments)))
         self._refuse_others(self._arguments)
@@ -103,7 +102,7 @@ class FolderJournal(RunJournal):
         found = []
         while self.is_complete(len(found)):
             number = len(found)
-            record = self._folder.level(number).record()
+            record = self._run.level(number).record()
             found.append(
                 LevelResult(
                     number, record["density"], record["weights_remaining"], record["metrics"]
@@ -113,7 +112,7 @@ class FolderJournal(RunJournal):
 
     def record(self, level: int) -> dict[str, Any]:
         """What was recorded of a finished level."""
-        return self._folder.level(level).record()
+        return self._run.level(level).record()
 
     def save(
         self, level: int, weights: Mapping[str, np.ndarray], mask: Mask, record: Mapping[str, Any]
@@ -122,12 +121,12 @@ class FolderJournal(RunJournal):
         counts = {"density": mask.density, "weights_remaining": mask.remaining}
         metrics = io.StringIO()
         csv.writer(metrics).writerows(zip(*record["metrics"].items(), strict=True))
-        write_text(self._folder.level(level).metrics_path, metrics.getvalue())
+        write_text(self._run.level(level).metrics_path, metrics.getvalue())
         super().save(level, weights, mask, {**record, **counts})
 
     def save_rewind_state(self, state: NetworkState) -> None:
         """Keeps the network at the rewind step of level 0, which may begin anew."""
-        self._folder.rewind.save(state.tensors(), {"step": state.step}, replace=True)
+        self._run.rewind.save(state.tensors(), {"step": state.step}, replace=True)
 
     def _known(self) -> dict[str, Any]:
         return verify_seal(self.path, name=_SEAL) if (self.path / _SEAL).exists() else {}

@@ -317,6 +317,7 @@ class IterativeMagnitudePruning:
         with ExitStack() as resources:
             if isinstance(self._journal, FolderJournal):
                 resources.enter_context(self._journal.opened(training, self._seed))
+                self._take_up(self._journal)
             self._find_tickets(train, evidence)
         return self.history
 
@@ -344,17 +345,21 @@ class IterativeMagnitudePruning:
             self.restore(known - 1)
 
     def _continue_in(self, folder: str | Path, arguments: Mapping[str, Any]) -> None:
-        """Keeps the search in a folder, and takes up what another process has left there."""
+        """Keeps the search in a folder, of which another process may have begun to make use."""
         if Workers(self._network.model.distribute_strategy).count > 1:
             raise ValueError(
                 f"folder={folder}: a search on several workers is kept in memory alone; leave the "
                 "argument out."
             )
         self._journal = FolderJournal(folder, arguments)
-        self._seed = self._journal.seed or self._seed
-        self.history.levels.extend(self._journal.results()[: self._levels + 1])
+        self._take_up(self._journal)
+
+    def _take_up(self, journal: FolderJournal) -> None:
+        """Goes on from what is in the folder now."""
+        self._seed = journal.seed or self._seed
+        self.history.levels[:] = journal.results()[: self._levels + 1]
         if self.history.levels:
-            self._steps_per_epoch = self._journal.record(0)["steps_per_epoch"]
+            self._steps_per_epoch = journal.record(0)["steps_per_epoch"]
 
     def _announce(self, level: int) -> None:
         density = self._network.mask.density

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tf_lottery.pruning.layers import model_variables
 from tf_lottery.training.network import Network
 
 
@@ -16,7 +17,8 @@ def search_arguments(network: Network, arguments: Mapping[str, Any]) -> dict[str
         optimizer count.
       arguments: of the search; functions go by their names.
     """
-    weights = {name: list(value.shape) for name, value in network.weights().items()}
+    variables = model_variables(network.model)
+    weights = {name: list(variable.shape) for name, variable in variables.items()}
     # Keras 3 numbers the optimizers of a process.
     optimizer = {**network.optimizer.get_config(), "name": type(network.optimizer).__name__}
     described = {**arguments, "weights": weights, "optimizer": optimizer}

@@ -12,7 +12,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.python.convert import mlir_sparsify
 from tensorflow.lite.tools import flatbuffer_utils
 
-_BLOCK = 4
+from tf_lottery.pruning.structures import BLOCK
 
 
 def with_whole_blocks(sparse: bytes, convert_dense: Callable[[], bytes]) -> bytes:
@@ -34,7 +34,7 @@ def _layers_cut_short(sparse: bytes) -> set[tuple[int, int]]:
         for number, operator in enumerate(_dense_layers(model, graph)):
             kernel = graph.tensors[operator.inputs[1]]
             in_blocks = kernel.sparsity is not None and kernel.sparsity.blockMap is not None
-            if in_blocks and kernel.shape[-1] % _BLOCK:
+            if in_blocks and kernel.shape[-1] % BLOCK:
                 found.add((graph_number, number))
     return found
 
@@ -48,7 +48,7 @@ def _with_filled_blocks(dense: bytes, layers: set[tuple[int, int]]) -> bytes:
     for graph_number, graph in enumerate(model.subgraphs):
         for number, operator in enumerate(_dense_layers(model, graph)):
             if (graph_number, number) in layers:
-                missing = -graph.tensors[operator.inputs[1]].shape[-1] % _BLOCK
+                missing = -graph.tensors[operator.inputs[1]].shape[-1] % BLOCK
                 operator.inputs = np.array(
                     [
                         _padded_input(model, graph, operator, missing),
