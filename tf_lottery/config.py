@@ -201,7 +201,8 @@ class PruningConfig:
         "0it", "The survivors return to their values at this step: 0it, 500it, 2ep, 1% ..."
     )
     rewind_optimizer: bool = option(
-        False, "Rewind the optimizer's slots as well; by default they start fresh."
+        False,
+        "Rewind the optimizer as well, its slots and its step count; by default it starts afresh.",
     )
     retraining: str = option(
         "rewind_weights",

@@ -55,7 +55,7 @@ def test_levels_have_their_lengths(build_model, batches, rewind_step):
     model.fit(batches, epochs=imp.epochs(4), verbose=0, callbacks=[Watch(), imp])
     expected = [(90, iteration) for iteration in range(1, 9)]
     for remaining in (45, 22, 11):
-        expected += [(remaining, iteration) for iteration in range(step + 1, 9)]
+        expected += [(remaining, iteration) for iteration in range(1, 9 - step)]
     assert seen == expected
     assert [result.weights_remaining for result in imp.history.levels] == [90, 45, 22, 11]
     assert [result.level for result in imp.history.levels] == [0, 1, 2, 3]
@@ -126,7 +126,7 @@ def test_two_replicas(build_model, batches, mirrored: tf.distribute.Strategy):
     imp = PruneAndRewind(2, epochs_per_level=2, pruning_rate=0.5, rewind_step="1ep")
     model.fit(batches, epochs=imp.epochs(4), verbose=0, callbacks=[imp])
     assert get_mask(model).remaining == round(22.5)
-    assert model.optimizer.iterations.numpy() == 8
+    assert model.optimizer.iterations.numpy() == 8 - 4
     for name, array in get_mask(model).items():
         for replica in mirrored.experimental_local_results(model_variables(model)[name]):
             assert not replica.numpy()[~array].view(np.uint32).any()

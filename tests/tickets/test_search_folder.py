@@ -11,6 +11,7 @@ from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.prunable import prunable
 from tf_lottery.store.errors import DamagedFileError, RunFolderBusyError
 from tf_lottery.store.lock import exclusive
+from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 
 
@@ -236,3 +237,36 @@ def test_a_loop_of_ones_own_and_keras_3(tmp_path):
     assert [level.weights_remaining for level in history.levels] == [30, 15, 8]
     assert second.mask(1) == one
     assert not weights_of(model)["dense/kernel"][~second.mask(2)["dense/kernel"]].any()
+
+
+class TestOlderRules:
+    """A folder from before an optimizer's step count began anew after rewinding."""
+
+    @staticmethod
+    def make_old(folder: Path) -> None:
+        record = verify_seal(folder, name="search.json")
+        seal(folder, [], {name: record[name] for name in ("arguments", "seed")}, "search.json")
+
+    def test_it_is_not_continued(self, search_in, batches, tmp_path):
+        folder = tmp_path / "search"
+        search_in(folder, 1, tf_keras.optimizers.Adam()).fit(batches, epochs=2, verbose=0)
+        self.make_old(folder)
+        before = contents(folder)
+        longer = search_in(folder, 2, tf_keras.optimizers.Adam())
+        with pytest.raises(ValueError, match=r"older version.*step count of Adam went on"):
+            longer.fit(batches, epochs=2, verbose=0)
+        assert contents(folder) == before
+        found = search_in(folder, 1, tf_keras.optimizers.Adam())
+        assert found.fit(batches, epochs=2, verbose=0).levels[-1].level == 1
+
+    @pytest.mark.parametrize(
+        ("optimizer", "levels"), [("SGD", 1), ("Adam", 0)], ids=["no count", "level 0"]
+    )
+    def test_it_goes_on_where_the_rule_made_no_difference(
+        self, search_in, batches, tmp_path, optimizer, levels
+    ):
+        folder, make = tmp_path / "search", getattr(tf_keras.optimizers, optimizer)
+        search_in(folder, levels, make()).fit(batches, epochs=2, verbose=0)
+        self.make_old(folder)
+        search_in(folder, 2, make()).fit(batches, epochs=2, verbose=0)
+        assert verify_seal(folder, name="search.json")["rules"] >= 2

@@ -19,7 +19,13 @@ from tf_lottery.experiments.results import (
     write_results,
     write_results_if_possible,
 )
-from tf_lottery.experiments.run_checks import check_details, check_same_experiment, open_run
+from tf_lottery.experiments.run_checks import (
+    check_details,
+    check_rules,
+    check_same_experiment,
+    open_run,
+    refuse_outdated_tickets,
+)
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.scores import Evidence
@@ -27,6 +33,7 @@ from tf_lottery.report.branch_table import print_branch
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.branches import (
     Branch,
@@ -212,6 +219,8 @@ def _open_branch(
     resources: ExitStack,
 ) -> RunFolder:
     """Opens the branch's folder, which stays locked as long as the resources are held."""
+    if not _is_complete(plan, levels):
+        refuse_outdated_tickets(plan.run, levels)
     details = {"changes": plan.changes, "branch_levels": list(levels)}
     if for_analysis:
         details["for_analysis"] = True
@@ -224,8 +233,13 @@ def _open_branch(
             {**ExperimentConfig().identity(), **asdict(BranchConfig())},
         )
     )
+    check_rules(own, affected=own.details["branch_levels"], wanted=levels)
     own.remember(branch_levels=sorted({*own.details["branch_levels"], *levels}))
     return own
+
+
+def _is_complete(plan: BranchPlan, levels: Sequence[int]) -> bool:
+    return all(LevelFolder(plan.path / f"level_{level}").is_complete() for level in levels)
 
 
 def _train_levels(

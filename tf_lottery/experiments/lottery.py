@@ -13,7 +13,7 @@ from tf_lottery.experiments.results import (
     write_results,
     write_results_if_possible,
 )
-from tf_lottery.experiments.run_checks import check_same_experiment, open_run
+from tf_lottery.experiments.run_checks import check_rules, check_same_experiment, open_run
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.exporting.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
@@ -97,8 +97,10 @@ def _open_run(experiment: Experiment, resources: ExitStack) -> RunFolder:
             ExperimentConfig().identity(),
         )
     )
-    # A run that was begun with --experiment=train may go on as a lottery.
     known = run.details.get("levels", 0)
+    levels = known if experiment.ends_at_density else experiment.levels
+    check_rules(run, affected=range(1, levels + 1), wanted=range(levels + 1))
+    # A run that was begun with --experiment=train may go on as a lottery.
     if not (known and experiment.ends_at_density):
         run.remember(levels=max(known, experiment.levels))
     return run

@@ -1,6 +1,6 @@
 """What has to be the same: for all workers, and for a run that is continued."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.wrapper import unwrapped
 from tf_lottery.steps import parse_steps
 from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.rules import RULES, outdated_rules
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.training.workers import Workers
@@ -85,6 +86,51 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
         print(
             f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
             "results will differ in rounding, and with --batch_norm=per_replica in more than that."
+        )
+
+
+def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) -> None:
+    """Checks that what is left to train is trained by the rules by which the run was begun.
+
+    Args:
+      run: the run folder of an experiment or a branch, opened to work in it.
+      affected: levels that the rules may make others.
+      wanted: levels that there are to be.
+
+    Raises:
+      RunFolderMismatchError: if the run would go on by other rules.
+    """
+    outdated = outdated_rules(run.identity, run.details)
+    if not outdated:
+        return
+    if not any(run.level(level).path.exists() for level in affected):
+        run.remember(rules=RULES)
+        return
+    begun = f"{run.path} was begun by an older version of tf_lottery: {'; '.join(outdated)}."
+    if not all(run.level(level).is_complete() for level in wanted):
+        raise RunFolderMismatchError(
+            f"{begun} Its levels cannot be continued by another rule; choose another --name to "
+            "train them anew."
+        )
+    print(f"Note: {begun}")
+
+
+def refuse_outdated_tickets(run: RunFolder, levels: Sequence[int]) -> None:
+    """Checks that controls of a run would differ from its levels in what they control alone.
+
+    Args:
+      run: the run.
+      levels: those that the controls start from.
+
+    Raises:
+      RunFolderMismatchError: if they were trained by other rules.
+    """
+    outdated = outdated_rules(run.identity, run.details)
+    if outdated and max(levels) > 0:
+        raise RunFolderMismatchError(
+            f"--run={run.path} was made by an older version of tf_lottery: {'; '.join(outdated)}. "
+            "A branch of its pruned levels would differ from them in that too; make the run anew "
+            "under another --name."
         )
 
 

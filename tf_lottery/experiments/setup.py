@@ -24,6 +24,7 @@ from tf_lottery.pruning.planning import pruning_plan
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.scores import Method, find_method
 from tf_lottery.steps import parse_steps
+from tf_lottery.store.rules import RULES
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant
 from tf_lottery.training.execution import ExecutionPlan, choose_execution
@@ -213,6 +214,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
         "data_sha256": dataset.fingerprint(),
         "replicas": strategy.num_replicas_in_sync,
         "precision": precision,
+        "rules": RULES,
         "tensorflow": tf.__version__,
         "numpy": np.__version__,
     }

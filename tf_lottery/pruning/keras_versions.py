@@ -21,6 +21,13 @@ def is_keras_3(thing: Any) -> bool:
     return keras is not None and isinstance(thing, keras.layers.Layer)
 
 
+def keras_of_optimizer(optimizer: Any) -> ModuleType:
+    """The Keras of an optimizer."""
+    keras = _keras_3()
+    of_keras_3 = keras is not None and isinstance(optimizer, keras.optimizers.Optimizer)
+    return keras if of_keras_3 else tf_keras
+
+
 def is_layer(thing: Any) -> bool:
     """Whether this is a layer or model of either Keras; metrics of Keras 2 do not count."""
     return is_keras_3(thing) or (

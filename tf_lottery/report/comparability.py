@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.report.run_records import RunRecord
+from tf_lottery.store.rules import outdated_rules
 
 # These differ from replicate to replicate by design.
 _OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
@@ -59,7 +60,23 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
             notices.append(
                 f"{method.label}: the replicates, of which means are taken, differ in {flags}."
             )
-    return notices
+    return notices + _rule_notices(methods)
+
+
+def _rule_notices(methods: Sequence[MethodResults]) -> list[str]:
+    by_rule: dict[str, list[str]] = {}
+    for method in methods:
+        for rule in {
+            rule
+            for record in method.records
+            if max(record.levels, default=0) > 0
+            for rule in outdated_rules(record.identity, record.details)
+        }:
+            by_rule.setdefault(rule, []).append(method.label)
+    return [
+        f"Made by an older version of tf_lottery: {', '.join(labels)}. There {rule}."
+        for rule, labels in by_rule.items()
+    ]
 
 
 def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:

@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -132,7 +131,7 @@ class PruneAndRewind(IterationCallback):
           rewind_step: "500it", "2ep", "1%".
           scope: "global" or "layerwise".
           score: the lowest are pruned; not "taylor", "snip" and "grasp", which need the data.
-          rewind_optimizer: rewind the optimizer's slots too.
+          rewind_optimizer: rewind the optimizer too, its slots and its step count.
 
         Raises:
           ValueError: if levels or epochs_per_level is out of range, there is no such score, or it
@@ -221,7 +220,7 @@ class PruneAndRewind(IterationCallback):
 
     def _save_at_rewind_step(self) -> None:
         if self._level == 0 and self._level_iteration == self._rewind_step:
-            self._rewind_state = replace(self._network.state(), step=self._rewind_step)
+            self._rewind_state = self._network.state()
 
     def _end_level(self, logs: Any) -> None:
         metrics = {name: float(np.asarray(value)) for name, value in (logs or {}).items()}

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.pruning.masks import Mask
+from tf_lottery.steps import parse_steps
 from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.errors import as_storage_error
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.lock import entries_of, exclusive
+from tf_lottery.store.rules import RULES, outdated_restart
 from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
@@ -91,10 +93,10 @@ class FolderJournal(RunJournal):
             self._refuse_others(arguments)
             remove_leftovers(self.path)
             known = self._known()
-            if known.get("arguments") != arguments:
-                seal(
-                    self.path, [], {"arguments": arguments, "seed": known.get("seed", seed)}, _SEAL
-                )
+            rules = self._rules_to_go_on(known)
+            content = {"arguments": arguments, "seed": known.get("seed", seed), "rules": rules}
+            if any(known.get(name) != value for name, value in content.items()):
+                seal(self.path, [], content, _SEAL)
             yield
 
     def results(self) -> list[LevelResult]:
@@ -148,6 +150,28 @@ class FolderJournal(RunJournal):
                 f"folder={self.path} holds another search: {'; '.join(other)}. Continue it with "
                 "the arguments that it had, or choose another folder."
             )
+
+    def _rules_to_go_on(self, known: Mapping[str, Any]) -> int:
+        """The number of the rules by which the levels are trained."""
+        if not known:
+            return RULES
+        arguments, rules = self._arguments, known.get("rules", 1)
+        begins = parse_steps(
+            arguments["rewind_step"], steps_per_epoch=1, total_steps=10**9, argument="rewind_step"
+        )
+        outdated = []
+        if begins and not arguments["rewind_optimizer"]:
+            outdated = outdated_restart(arguments["optimizer"]["name"], rules)
+        finished = len(self.results())
+        if not outdated or finished < 2:
+            return RULES
+        if finished <= arguments["levels"]:
+            raise ValueError(
+                f"folder={self.path} holds a search that an older version of tf_lottery began: "
+                f"{'; '.join(outdated)}. Its levels cannot be continued by another rule; choose "
+                "another folder to train them anew."
+            )
+        return rules
 
     def _refuse_foreign(self) -> None:
         if not self.path.is_dir():

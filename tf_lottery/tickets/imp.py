@@ -46,7 +46,7 @@ def iterative_magnitude_pruning(
       evidence: what the pruner looks at besides the weights, given the level.
       variant: prunes another network in step 3, or starts from other weights in step 4.
       agree: gives each of several workers the mask of the first, as devices may round differently.
-      rewind_optimizer: rewind the optimizer's slots too, rather than start them fresh.
+      rewind_optimizer: rewind the optimizer too, rather than start it afresh.
     """
     for level in range(levels + 1):
         if journal.is_complete(level):

@@ -38,6 +38,7 @@ from tf_lottery.tickets.variants import PruneFrom, Variant
 from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
 from tf_lottery.training.saliency import NetworkEvidence
+from tf_lottery.training.schedule_lead import ignores_lead
 from tf_lottery.training.workers import Workers
 
 Callbacks = Sequence[keras.callbacks.Callback]
@@ -88,7 +89,8 @@ class IterativeMagnitudePruning:
             "magnitude_at_rewind", "movement", "taylor", "snip", "grasp", "synflow", or a function
             (weights, mask, evidence) -> scores; see `tf_lottery.pruning.scores`. "random" is seeded
             by `keras.utils.set_random_seed`. "grasp" takes the model's outputs for logits.
-          rewind_optimizer: rewind the optimizer's slots too; by default they start fresh.
+          rewind_optimizer: rewind the optimizer too, its slots and its step count; by default it
+            starts afresh. Its learning-rate schedule goes on from the rewind step either way.
           structure: what is removed: single "weights"; "units": whole units and filters; "2:4": two
             of every four weights in a row, once; "1x4": blocks of four consecutive inputs of a unit
             of Dense layers.
@@ -201,7 +203,7 @@ class IterativeMagnitudePruning:
                 first,
                 last=epochs * steps_per_epoch if steps_per_epoch else None,
                 save_at=None if level else rewind_step,
-                save=lambda step: journal.save_rewind_state(self._state_at(step)),
+                save=lambda step: journal.save_rewind_state(self._network.state()),
             )
             result = model.fit(
                 x,
@@ -247,8 +249,9 @@ class IterativeMagnitudePruning:
           The history; the model holds the last level's ticket, trained.
 
         Raises:
-          ValueError: if the rewind step is not before the end, the score needs data, the loop did
-            not do all steps, or it changed pruned weights.
+          ValueError: if the rewind step is not before the end, the score needs data, or the loop
+            did not do all steps, changed pruned weights, or was compiled before this search was
+            made.
           TrainingDivergedError: if it returned a loss that is not finite; earlier levels are kept.
         """
         rewind_step = resolve_rewind_step(
@@ -269,11 +272,18 @@ class IterativeMagnitudePruning:
                 rewind_step if level else 0,
                 iterations,
                 save_at=None if level else rewind_step,
-                save=lambda step: journal.save_rewind_state(self._state_at(step)),
+                save=lambda step: journal.save_rewind_state(self._network.state()),
             )
             metrics = train(steps) or {}
             steps.check_end()
             check_pruned_weights(model)
+            if rewind_step and ignores_lead(self._network.optimizer):
+                raise ValueError(
+                    "the training loop does not follow the learning-rate schedule of the search's "
+                    "optimizer: its step was compiled before the search was made, or it has "
+                    "another optimizer. Make the search first; then the schedule can go on from "
+                    "the rewind step."
+                )
             return self._record(level, metrics)
 
         return self._search(train_level, evidence, {"epochs": None, "iterations": iterations})
@@ -370,9 +380,6 @@ class IterativeMagnitudePruning:
         if self._initial_state is None:
             self._initial_state = replace(self._network.state(), step=0)
         self._network.rewind(self._initial_state, self._network.mask)
-
-    def _state_at(self, step: int) -> NetworkState:
-        return replace(self._network.state(), step=step)
 
     def _record(self, level: int, values: Mapping[str, float]) -> dict[str, Any]:
         metrics = {name: float(value) for name, value in values.items()}

@@ -20,7 +20,7 @@ def search_arguments(network: Network, arguments: Mapping[str, Any]) -> dict[str
     variables = model_variables(network.model)
     weights = {name: list(variable.shape) for name, variable in variables.items()}
     # Keras 3 numbers the optimizers of a process.
-    optimizer = {**network.optimizer.get_config(), "name": type(network.optimizer).__name__}
+    optimizer = {**network.optimizer_config, "name": type(network.optimizer).__name__}
     described = {**arguments, "weights": weights, "optimizer": optimizer}
     return json.loads(json.dumps(described, default=_described))
 

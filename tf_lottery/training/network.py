@@ -17,6 +17,12 @@ from tf_lottery.training.optimizers import (
     reset_optimizer,
     set_optimizer_values,
 )
+from tf_lottery.training.schedule_lead import (
+    config_without_lead,
+    ignores_lead,
+    schedule_lead,
+    show_learning_rate,
+)
 
 
 @dataclass(frozen=True)
@@ -24,9 +30,9 @@ class NetworkState:
     """A network at one step of training.
 
     Attributes:
-      step: iteration.
+      step: iteration, as the learning-rate schedule counts them.
       weights: all weights of the model by name, also biases and normalization statistics.
-      optimizer: values of the optimizer's variables.
+      optimizer: values of the optimizer's variables, its own step count among them.
     """
 
     step: int
@@ -63,15 +69,28 @@ class Network:
         Args:
           model: a model made by `prunable`.
           optimizer: its optimizer, configured as it is to begin every level.
+
+        Raises:
+          ValueError: if the optimizer's learning rate cannot go on while its step count restarts.
         """
         self.model = model
         self.optimizer = build_slots(optimizer, model.trainable_variables)
-        self._optimizer_config = optimizer.get_config()
+        self.optimizer_config = config_without_lead(optimizer)
+        # Iterations that were over when the optimizer began to count.
+        self._lead = schedule_lead(optimizer)
+        if ignores_lead(optimizer) and getattr(model, "train_function", None) is not None:
+            # It may be compiled already, with the schedule as it was.
+            model.make_train_function(force=True)
 
     @property
     def step(self) -> int:
-        """Iterations trained so far."""
-        return int(iteration_counter(self.optimizer).numpy())
+        """Iterations trained so far, as the learning-rate schedule counts them."""
+        return int(iteration_counter(self.optimizer).numpy()) + int(self._lead.numpy())
+
+    def next_step(self) -> tf.Tensor:
+        """The number of the step that is being trained, from 1; for use in compiled steps."""
+        counter = tf.convert_to_tensor(iteration_counter(self.optimizer))
+        return tf.cast(counter, tf.int64) + self._lead + 1
 
     @property
     def mask(self) -> Mask:
@@ -104,6 +123,7 @@ class Network:
         """Continues from a state of this network: weights, optimizer and step, under `mask`."""
         self.set_weights(state.weights, mask)
         set_optimizer_values(self.optimizer, state.optimizer)
+        self._lead.assign(state.step - int(iteration_counter(self.optimizer).numpy()))
 
     def rewind(self, state: NetworkState, mask: Mask, *, rewind_optimizer: bool = False) -> None:
         """Returns the survivors and everything that is not pruned to an early state.
@@ -111,16 +131,17 @@ class Network:
         Args:
           state: the network at the rewind step (arXiv 1912.05671, section 4).
           mask: the weights that remain; the others become 0.0.
-          rewind_optimizer: return the optimizer's slots to that state too. Otherwise they start
-            fresh; the learning-rate schedule continues from the rewind step either way.
+          rewind_optimizer: return the optimizer to that state too, its slots and its step count.
+            Otherwise it starts afresh, its step count included. The learning-rate schedule goes
+            on from the rewind step either way.
         """
         if rewind_optimizer:
             self.restore(state, mask)
             return
         self.set_weights(state.weights, mask)
-        reset_optimizer(
-            self.optimizer, self._optimizer_config, self.model.trainable_variables, state.step
-        )
+        reset_optimizer(self.optimizer, self.optimizer_config, self.model.trainable_variables)
+        self._lead.assign(state.step)
+        show_learning_rate(self.optimizer)
 
 
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:

@@ -89,34 +89,41 @@ def set_optimizer_values(optimizer: keras.optimizers.Optimizer, values: list[np.
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [np.shape(value) for value in values]:
         raise ValueError(f"the optimizer's variables have shapes {shapes}; other ones were given.")
+    before = int(iteration_counter(optimizer).numpy())
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+    _set_count_in_python(optimizer, before)
+
+
+def _set_count_in_python(optimizer: Any, steps_before: int) -> None:
+    """Lets Nadam of tf_keras, which also counts in Python, go on from its step count."""
+    inner, counter = getattr(optimizer, "inner_optimizer", optimizer), "_u_product_counter"
+    steps = int(iteration_counter(optimizer).numpy())
+    # Compiled, it counts while it is compiled instead, and has to begin with 1 in every process.
+    eager = steps_before > 0 and getattr(inner, counter, None) == steps_before + 1
+    if hasattr(inner, counter) and (eager or not steps):
+        setattr(inner, counter, steps + 1)
 
 
 def reset_optimizer(
-    optimizer: keras.optimizers.Optimizer,
-    config: dict[str, Any],
-    variables: list[tf.Variable],
-    iteration: int,
+    optimizer: keras.optimizers.Optimizer, config: dict[str, Any], variables: list[tf.Variable]
 ) -> None:
-    """Gives an optimizer fresh slots and its configured learning rate.
+    """Makes an optimizer what a new one would be: fresh slots, step count 0, configured rate.
 
     Args:
       optimizer: a Keras optimizer, also a legacy or loss-scaling one.
-      config: its `get_config()` from before training, when no callback had changed it.
+      config: its configuration from before training, when no callback had changed it.
       variables: the trained variables, at the values from which training starts: averages of
         weights begin there.
-      iteration: value of the iteration counter, which learning-rate schedules read.
     """
     build_slots(optimizer, variables)
     # A copy, as Keras replaces the description of a schedule in it.
     twin = build_slots(type(optimizer).from_config(dict(config)), variables)
     set_optimizer_values(optimizer, optimizer_values(twin))
-    iteration_counter(optimizer).assign(iteration)
 
 
 def iteration_counter(optimizer: Any) -> Any:
-    """The variable that counts iterations of training, which learning-rate schedules read.
+    """The variable that counts the steps of an optimizer, which learning-rate schedules read.
 
     An optimizer of Keras 3 that accumulates gradients gives the number of its updates otherwise.
     """

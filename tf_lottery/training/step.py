@@ -92,7 +92,7 @@ class TrainingStep:
             total = losses / self._options.batch_size + penalty
         hits = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)
         self.tally.add(losses, tf.math.count_nonzero(hits))
-        self.tally.note_step(self._network.optimizer.iterations + 1, tf.math.is_finite(total))
+        self.tally.note_step(self._network.next_step(), tf.math.is_finite(total))
         variables = model.trainable_variables
         return [
             self._regularized(gradient, variable)

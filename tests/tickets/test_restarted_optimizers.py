@@ -1,0 +1,373 @@
+"""After rewinding to k > 0, every optimizer is what a new one would be; its schedule goes on."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras as keras_3
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable import get_mask, prunable
+from tf_lottery.tickets.callbacks import PruneAndRewind
+from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.training.network import set_weights, weights_of
+
+BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+RATE, STEPS, REWIND = 0.01, 4, 4
+X = np.random.default_rng(0).normal(size=(STEPS * 4, 5)).astype(np.float32)
+Y = np.random.default_rng(1).normal(size=(STEPS * 4, 2)).astype(np.float32)
+
+NAMES = {
+    tf_keras: ("SGD", "Adam", "Nadam", "Adafactor"),
+    keras_3: ("Adam", "Nadam"),
+}
+SLOW_NAMES = {
+    tf_keras: ("RMSprop", "Adagrad", "Adadelta", "AdamW", "Adamax", "Ftrl", "Lion"),
+    keras_3: (
+        *("SGD", "RMSprop", "Adagrad", "Adadelta", "AdamW", "Adamax", "Ftrl", "Lion"),
+        *("Adafactor", "Lamb", "Muon", "ScheduleFreeAdamW"),
+    ),
+}
+OPTIMIZERS = [
+    pytest.param(keras, name, id=f"{keras.__name__}-{name}", marks=marks)
+    for names, marks in ((NAMES, ()), (SLOW_NAMES, pytest.mark.slow))
+    for keras in names
+    for name in names[keras]
+]
+
+
+def build(keras: ModuleType, optimizer: Any = None, **compile_arguments: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = prunable(
+        keras.Sequential(
+            [
+                keras.Input((5,)),
+                layers.Dense(8, activation="tanh", name="hidden"),
+                layers.Dense(2, name="output"),
+            ]
+        )
+    )
+    model.compile(optimizer or keras.optimizers.Adam(RATE), "mse", **compile_arguments)
+    return model
+
+
+def batches(first: int = 0) -> tf.data.Dataset:
+    """Batches of four in a fixed order; of iteration `first` and those after it."""
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+    return data.repeat().skip(first % STEPS)
+
+
+def search(model: Any, rewind_step: str = f"{REWIND}it", **arguments: Any) -> Any:
+    return IterativeMagnitudePruning(model, levels=1, rewind_step=rewind_step, **arguments)
+
+
+def fit(found: Any, callbacks: Any = (), epochs: int = 3) -> None:
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+    found.fit(data, epochs=epochs, verbose=0, callbacks=callbacks)
+
+
+def train_anew(model: Any, weights: Any, mask: Mask, first: int, steps: int) -> Any:
+    """What a model comes to with its new optimizer, by `fit` alone."""
+    set_weights(model, weights, mask)
+    # In the first step of `fit`, Keras would trace that twice, and Nadam counts traces.
+    model.optimizer.build(model.trainable_variables)
+    model.fit(batches(first), steps_per_epoch=steps, epochs=1, verbose=0)
+    return weights_of(model)
+
+
+def assert_same(one: Any, two: Any) -> None:
+    assert list(one) == list(two)
+    for name, value in one.items():
+        assert value.tobytes() == two[name].tobytes(), name
+
+
+@pytest.mark.parametrize(("keras", "name"), OPTIMIZERS)
+def test_a_level_is_what_a_new_optimizer_makes_of_it(keras: ModuleType, name: str):
+    """Bit for bit, so for every optimizer, however its update depends on its step count."""
+    make = getattr(keras.optimizers, name)
+    found = search(build(keras, make(RATE)))
+    fit(found)
+    trained = weights_of(found.restore(1))
+    rewound = weights_of(found.restore(1, "rewind"))
+    new = train_anew(build(keras, make(RATE)), rewound, found.mask(1), REWIND, 3 * STEPS - REWIND)
+    assert_same(trained, new)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Nadam", "Adamax", "Adafactor"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("Adam", "AdamW")),
+    ],
+)
+def test_the_first_step_is_as_long_as_that_of_a_new_optimizer(keras: ModuleType, name: str):
+    found = search(build(keras, getattr(keras.optimizers, name)(RATE)), rewind_step="11it")
+    fit(found)
+    rewound, trained = weights_of(found.restore(1, "rewind")), weights_of(found.restore(1))
+    moved = max(np.abs(trained[weight] - rewound[weight]).max() for weight in trained)
+    # Nadam's first step looks one ahead, which makes it 1.063 rates long.
+    assert 0.5 * RATE < moved <= (1.07 if name == "Nadam" else 1.02) * RATE
+
+
+def schedule_of(keras: ModuleType) -> Any:
+    return keras.optimizers.schedules.PolynomialDecay(0.1, 20, 0.001)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "jit_compile"),
+    [
+        ("Adam", True),
+        pytest.param("Adam", False, marks=pytest.mark.slow),
+        ("Nadam", False),
+        pytest.param("Nadam", True, marks=pytest.mark.slow),
+    ],
+)
+def test_the_schedule_goes_on_and_the_count_begins_anew(
+    keras: ModuleType, name: str, jit_compile: bool
+):
+    """Level 1 against a new optimizer whose schedule is written so that it begins at k."""
+    make, schedules = getattr(keras.optimizers, name), keras.optimizers.schedules
+    found = search(build(keras, make(schedule_of(keras)), jit_compile=jit_compile))
+    fit(found)
+    trained, rewound = weights_of(found.restore(1)), weights_of(found.restore(1, "rewind"))
+    rates = [0.1 + (0.001 - 0.1) * min(step, 20) / 20 for step in range(REWIND, 3 * STEPS)]
+    later = schedules.PiecewiseConstantDecay(list(range(len(rates) - 1)), rates)
+    model = build(keras, make(later), jit_compile=jit_compile)
+    new = train_anew(model, rewound, found.mask(1), REWIND, len(rates))
+    for weight, value in trained.items():
+        np.testing.assert_allclose(value, new[weight], atol=2e-6, err_msg=weight)
+
+
+@BOTH
+def test_callbacks_read_the_rate_of_the_schedule(keras: ModuleType, tmp_path: Path):
+    """At the same iterations the same rates, whatever the optimizer counts."""
+    rates: dict[int, list[float]] = {0: [], 1: []}
+    logged: dict[int, list[float]] = {0: [], 1: []}
+    model = build(keras, keras.optimizers.Adam(schedule_of(keras)))
+
+    class Log(keras.callbacks.TensorBoard):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logged[level].append(float(self._collect_learning_rate({})["learning_rate"]))
+
+    def watch(number: int) -> list[Any]:
+        nonlocal level
+        level = number
+        read = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: rates[number].append(
+                float(np.asarray(model.optimizer.learning_rate))
+            )
+        )
+        return [read, Log(tmp_path / str(number), write_graph=False)]
+
+    level = 0
+    fit(search(model, rewind_step="4it"), watch)
+    np.testing.assert_array_equal(rates[1], rates[0][4:])
+    np.testing.assert_array_equal(logged[1], logged[0][1:])
+    assert len(set(rates[0])) > 10
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "run_eagerly"),
+    [
+        ("Adam", False),
+        ("Nadam", True),
+        pytest.param("Nadam", False, marks=pytest.mark.slow),
+        pytest.param("Adafactor", False, marks=pytest.mark.slow),
+    ],
+)
+def test_a_rewound_optimizer_has_slots_and_count_of_the_rewind_step(
+    keras: ModuleType, name: str, run_eagerly: bool
+):
+    """With a mask of ones, the level is the rest of level 0 again."""
+    optimizer = getattr(keras.optimizers, name)(schedule_of(keras))
+    model = build(keras, optimizer, run_eagerly=run_eagerly)
+    found = search(model, rewind_optimizer=True, pruning_rate=1e-9)
+    fit(found)
+    assert found.mask(1).density == 1
+    trained = [weights_of(found.restore(level)) for level in (0, 1)]
+    assert_same(*trained)
+
+
+@BOTH
+@pytest.mark.parametrize("interrupted_after", [pytest.param(2, marks=pytest.mark.slow), 9])
+def test_a_level_that_is_done_again_ends_with_the_same_bits(
+    keras: ModuleType, interrupted_after: int
+):
+    """Also level 0, which starts afresh when it was interrupted."""
+
+    class Interrupt(keras.callbacks.Callback):
+        seen = itertools.count(1)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if next(self.seen) == interrupted_after:
+                raise KeyboardInterrupt
+
+    def make() -> Any:
+        return search(build(keras, keras.optimizers.Nadam(schedule_of(keras))), rewind_step="2it")
+
+    straight, broken = make(), make()
+    fit(straight, epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, [Interrupt()], epochs=2)
+    fit(broken, epochs=2)
+    assert_same(weights_of(broken.restore(1)), weights_of(straight.restore(1)))
+
+
+@BOTH
+@pytest.mark.parametrize("name", [pytest.param("Adam", marks=pytest.mark.slow), "Nadam"])
+def test_a_search_in_a_folder_goes_on_with_the_same_bits(
+    keras: ModuleType, name: str, tmp_path: Path
+):
+    def make(folder: Path | None, levels: int) -> Any:
+        optimizer = getattr(keras.optimizers, name)(schedule_of(keras))
+        return IterativeMagnitudePruning(
+            build(keras, optimizer), levels, rewind_step=f"{REWIND}it", folder=folder
+        )
+
+    straight = make(None, 2)
+    fit(straight)
+    for levels in (0, 1, 2):
+        found = make(tmp_path / "search", levels)
+        fit(found)
+    assert_same(weights_of(found.restore(2)), weights_of(straight.restore(2)))
+
+
+@BOTH
+def test_a_loop_of_the_users(keras: ModuleType):
+    """Its iterations are those of `fit`, with the same optimizer."""
+
+    def make(model: Any) -> Any:
+        return search(model, optimizer=keras.optimizers.Adam(schedule_of(keras)))
+
+    model = build(keras)
+    found = make(model)
+    optimizer = found._network.optimizer
+
+    @tf.function(autograph=False)
+    def update(x: tf.Tensor, y: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+    def loop(steps: Any) -> None:
+        for step in steps:
+            part = slice(step % STEPS * 4, (step % STEPS + 1) * 4)
+            update(X[part], Y[part])
+
+    found.run(loop, iterations=3 * STEPS, verbose=False)
+    by_fit = search(build(keras, keras.optimizers.Adam(schedule_of(keras))))
+    fit(by_fit)
+    ours, theirs = weights_of(found.restore(1)), weights_of(by_fit.restore(1))
+    for weight, value in ours.items():
+        np.testing.assert_allclose(value, theirs[weight], atol=1e-5, err_msg=weight)
+
+
+@BOTH
+def test_a_loop_that_was_compiled_before_the_search_is_refused(keras: ModuleType):
+    """It holds the schedule as it was, which would begin at 0 again."""
+    model, optimizer = build(keras), keras.optimizers.Adam(schedule_of(keras))
+
+    @tf.function(autograph=False)
+    def update(x: tf.Tensor, y: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+    optimizer.build(model.trainable_variables)
+    update(X, Y)
+    found = search(model, optimizer=optimizer)
+    with pytest.raises(ValueError, match="Make the search first"):
+        found.run(lambda steps: [update(X, Y) for _ in steps], iterations=8, verbose=False)
+
+
+@BOTH
+def test_a_model_that_was_fitted_before_follows_the_schedule_too(keras: ModuleType):
+    """Keras would go on with the training step that it has compiled."""
+    model = build(keras, keras.optimizers.SGD(schedule_of(keras)))
+    model.fit(X, Y, batch_size=4, verbose=0)
+    fresh = build(keras, keras.optimizers.SGD(schedule_of(keras)))
+    set_weights(fresh, weights_of(model), get_mask(model))
+    trained = []
+    for each in (model, fresh):
+        found = search(each, rewind_step="4it")
+        fit(found)
+        trained.append(weights_of(found.restore(1)))
+    assert_same(*trained)
+
+
+def test_the_callback_restarts_too():
+    expected = search(build(tf_keras, tf_keras.optimizers.Adam(schedule_of(tf_keras))))
+    fit(expected)
+    model = build(tf_keras, tf_keras.optimizers.Adam(schedule_of(tf_keras)))
+    imp = PruneAndRewind(1, epochs_per_level=3, rewind_step="1ep")
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+    model.fit(data, epochs=imp.epochs(STEPS), verbose=0, callbacks=[imp])
+    assert_same(weights_of(model), weights_of(expected.restore(1)))
+
+
+@BOTH
+def test_two_replicas_restart(keras: ModuleType, mirrored: tf.distribute.Strategy):
+    """They train as one does, which sees the same batches."""
+    found = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        with strategy.scope():
+            model = build(keras, keras.optimizers.Adam(schedule_of(keras)))
+        found.append(search(model))
+        fit(found[-1])
+    one, two = (weights_of(each.restore(1)) for each in found)
+    for weight, value in one.items():
+        np.testing.assert_allclose(value, two[weight], atol=1e-4, err_msg=weight)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda schedule: tf_keras.optimizers.legacy.Adam(schedule),
+        lambda schedule: tf_keras.mixed_precision.LossScaleOptimizer(
+            tf_keras.optimizers.Adam(schedule)
+        ),
+        lambda schedule: tf_keras.mixed_precision.LossScaleOptimizer(
+            tf_keras.optimizers.legacy.Adam(schedule)
+        ),
+    ],
+    ids=["legacy", "loss scaling", "legacy loss scaling"],
+)
+def test_legacy_and_loss_scaling_optimizers(make: Callable[[Any], Any]):
+    expected = search(build(tf_keras, tf_keras.optimizers.Adam(schedule_of(tf_keras))))
+    found = search(build(tf_keras, make(schedule_of(tf_keras))))
+    fit(expected)
+    fit(found)
+    ours, theirs = weights_of(found.restore(1)), weights_of(expected.restore(1))
+    for weight, value in ours.items():
+        np.testing.assert_allclose(value, theirs[weight], atol=1e-5, err_msg=weight)
+
+
+def test_a_decay_by_the_step_count_is_refused():
+    model = build(tf_keras, tf_keras.optimizers.legacy.SGD(0.1, decay=0.01))
+    with pytest.raises(ValueError, match=r"decay=0\.01 of the legacy SGD .*InverseTimeDecay"):
+        search(model)
+
+
+@BOTH
+def test_a_saved_model_trains_on_at_the_same_rate(keras: ModuleType, tmp_path: Path):
+    model = build(keras, keras.optimizers.Adam(schedule_of(keras)))
+    fit(search(model), epochs=2)
+    model.save(tmp_path / "model.keras")
+    optimizer = keras.models.load_model(tmp_path / "model.keras").optimizer
+    for each in (model.optimizer, optimizer):
+        assert int(each.iterations) == 2 * STEPS - REWIND
+        assert float(np.asarray(each._learning_rate(each.iterations))) == pytest.approx(
+            0.1 - 0.099 * 2 * STEPS / 20, rel=1e-5
+        )

@@ -1,0 +1,163 @@
+"""Learning-rate schedules that go on while their optimizer begins afresh.
+
+After rewinding, the papers' code makes a new optimizer, whose own step count begins at 0 as its
+slots do; only the learning-rate schedule goes on from the rewind step. Keras has one count for
+both, so the schedule is told by how much it leads.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_lottery.pruning.keras_versions import keras_of_optimizer
+
+
+class _LeadingSchedule:
+    """A schedule of either version of Keras that leads the step count of its optimizer."""
+
+    def __init__(self, schedule: Any, lead: tf.Variable | int):
+        """Wraps a schedule.
+
+        Args:
+          schedule: from an iteration to the learning rate.
+          lead: iterations that are over when the optimizer's own count is 0. A variable, so that
+            training steps that are compiled see it change.
+        """
+        self.schedule = schedule
+        self.lead = lead if isinstance(lead, tf.Variable) else _lead_variable(lead)
+        self.was_read = False
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate when the optimizer has counted so many steps."""
+        self.was_read = True
+        step = tf.convert_to_tensor(step)
+        return self.schedule(step + tf.cast(self.lead, step.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        """With the lead: a model that is saved and loaded trains on at the same rate."""
+        schedule = self._schedules().serialize(self.schedule)
+        return {"schedule": schedule, "lead": int(self.lead.numpy())}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(cls._schedules().deserialize(config["schedule"]), config["lead"])
+
+
+@keras.utils.register_keras_serializable(package="tf_lottery")
+class LeadingSchedule(_LeadingSchedule, keras.optimizers.schedules.LearningRateSchedule):
+    """A learning-rate schedule that leads the step count of its optimizer."""
+
+    @staticmethod
+    def _schedules() -> ModuleType:
+        return keras.optimizers.schedules
+
+
+def schedule_lead(optimizer: Any) -> tf.Variable:
+    """Lets the learning-rate schedule of an optimizer lead its step count.
+
+    Training steps that were compiled before go on with the schedule as it was.
+
+    Args:
+      optimizer: a Keras optimizer of either version, also a legacy or loss-scaling one; the same
+        one may be given again. Call it in the strategy's scope that it was made in.
+
+    Returns:
+      By how many iterations: a variable, to be set. Without a schedule it changes nothing.
+
+    Raises:
+      ValueError: if the optimizer has a decay of its own, which follows its step count.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if getattr(inner, "_initial_decay", 0.0):
+        raise ValueError(
+            f"decay={inner._initial_decay} of the legacy {type(inner).__name__} follows the "
+            "optimizer's step count, which begins at 0 after rewinding; use learning_rate="
+            "InverseTimeDecay(...), which goes on from the rewind step."
+        )
+    schedule = _schedule_of(inner)
+    if isinstance(schedule, _LeadingSchedule):
+        return schedule.lead
+    lead = _lead_variable(0)
+    if schedule is not None:
+        _set_schedule(inner, _class_in(keras_of_optimizer(inner))(schedule, lead))
+    return lead
+
+
+def show_learning_rate(optimizer: Any) -> None:
+    """Makes what a callback reads as the learning rate that of the next step."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    shown, schedule = getattr(inner, "_current_learning_rate", None), _schedule_of(inner)
+    # Keras 3 computes it when it is read.
+    if shown is not None and isinstance(schedule, _LeadingSchedule):
+        shown.assign(schedule.schedule(inner.iterations + schedule.lead))
+
+
+def ignores_lead(optimizer: Any) -> bool:
+    """Whether an optimizer has a schedule whose lead no training step has looked at so far."""
+    schedule = _schedule_of(getattr(optimizer, "inner_optimizer", optimizer))
+    return isinstance(schedule, _LeadingSchedule) and not schedule.was_read
+
+
+def config_without_lead(optimizer: Any) -> dict[str, Any]:
+    """The configuration of an optimizer, with the schedule that it was made with."""
+    with _original_schedule(getattr(optimizer, "inner_optimizer", optimizer)):
+        return optimizer.get_config()
+
+
+@contextmanager
+def _original_schedule(optimizer: Any) -> Iterator[None]:
+    schedule = _schedule_of(optimizer)
+    if not isinstance(schedule, _LeadingSchedule):
+        yield
+        return
+    _set_schedule(optimizer, schedule.schedule)
+    try:
+        yield
+    finally:
+        _set_schedule(optimizer, schedule)
+
+
+def _schedule_of(optimizer: Any) -> Any:
+    """The schedule of the learning rate; None if that is a number."""
+    # Legacy optimizers keep their numbers in a dictionary.
+    attributes = {**vars(optimizer), **getattr(optimizer, "_hyper", {})}
+    rate = attributes.get("learning_rate", attributes.get("_learning_rate"))
+    schedules = keras_of_optimizer(optimizer).optimizers.schedules
+    return rate if isinstance(rate, schedules.LearningRateSchedule) else None
+
+
+def _set_schedule(optimizer: Any, schedule: Any) -> None:
+    if "learning_rate" in getattr(optimizer, "_hyper", {}):
+        optimizer._hyper["learning_rate"] = schedule
+    else:
+        optimizer._learning_rate = schedule
+
+
+def _lead_variable(lead: int) -> tf.Variable:
+    return tf.Variable(
+        lead,
+        dtype=tf.int64,
+        trainable=False,
+        name="schedule_lead",
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+
+
+@cache
+def _class_in(version: ModuleType) -> type[_LeadingSchedule]:
+    if version is keras:
+        return LeadingSchedule
+    schedules = version.optimizers.schedules
+
+    @version.saving.register_keras_serializable(package="tf_lottery", name=LeadingSchedule.__name__)
+    class LeadingScheduleOfKeras3(_LeadingSchedule, schedules.LearningRateSchedule):
+        @staticmethod
+        def _schedules() -> ModuleType:
+            return schedules
+
+    return LeadingScheduleOfKeras3
