@@ -22,7 +22,7 @@ Along = Literal["prunable", "trainable"]
 class LossAtWeights:
     """Mean cross-entropy of a network on some examples, at any weights; compiled once.
 
-    This is the loss whose sublevel sets and Hessian arXiv 2210.03044 (section 3) looks at. It is
+    This is the loss whose sublevel sets and Hessian arXiv 2210.03044 (section 3.3) looks at. It is
     taken as in evaluation: batches are normalized by the moving statistics, nothing is dropped out.
     It is computed on a plain copy of the network on one device, so that the network itself stays as
     it is, and in the dtype of the weights; the batches are summed in float64.

@@ -55,7 +55,7 @@ def top_eigenvalues(
     *,
     random: np.random.Generator,
 ) -> TopEigenvalues:
-    """Finds the algebraically largest eigenvalues, as for the Hessians of arXiv 2210.03044, sec. 3.
+    """Finds the algebraically largest eigenvalues, as for the Hessians of arXiv 2210.03044, 3.3.
 
     Lanczos iterations with full reorthogonalization (Golub and Van Loan, Matrix Computations,
     section 10.3), until the residuals bound all errors. The basis takes 4 bytes times `dimension`

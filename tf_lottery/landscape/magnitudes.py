@@ -13,7 +13,7 @@ _BINS_PER_DECADE, _DECADES_BELOW_1 = 10, 6
 
 @dataclass(frozen=True)
 class MagnitudeChange:
-    """What retraining did to the weights that a pruning left (arXiv 2210.03044, section 5).
+    """What retraining did to the weights that a pruning left (arXiv 2210.03044).
 
     Attributes:
       threshold: largest magnitude among the weights that were pruned, at the end of training.

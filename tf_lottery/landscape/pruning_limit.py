@@ -21,8 +21,8 @@ def angular_dimension(spectrum: Spectrum, loss_rise: float, distance: float) -> 
 
     The sum of r_i^2 / (R^2 + r_i^2) over the eigenvalues, with the radii r_i = sqrt(2 eps /
     lambda_i) of the ellipsoid in which a quadratic loss rises by at most eps (arXiv 2210.03044,
-    section 3, after arXiv 2107.05802, section 3). Along eigenvalues that are not positive the loss
-    does not rise: they count 1.
+    section 3.3, after arXiv 2107.05802, section 3). Along eigenvalues that are not positive the
+    loss does not rise: they count 1.
 
     Args:
       spectrum: of the Hessian at the minimum.
@@ -50,7 +50,7 @@ def predicted_pruning_ratio(
 
     The weights in which a fraction p of the D coordinates is 0 are a subspace, at the distance R(p)
     of the solution by which pruning moves it. Counting dimensions, it meets the sublevel set if the
-    angular dimension seen from R(p) is at least p D (arXiv 2210.03044, section 3).
+    angular dimension seen from R(p) is at least p D (arXiv 2210.03044, section 3.3).
 
     Args:
       spectrum: of the Hessian by the weights that remain.
@@ -97,7 +97,7 @@ def measured_pruning_ratio(
 ) -> float:
     """A largest fraction of weights whose pruning, without retraining, keeps the loss.
 
-    The counterpart of what arXiv 2210.03044 (section 3) predicts from the curvature, where the
+    The counterpart of what arXiv 2210.03044 (section 3.3) predicts from the curvature, where the
     weights that remain may move as well, found by bisection. The loss need not rise with each
     weight pruned: what is returned keeps it, and a thousandth more of the weights does not, but
     some larger fraction might again.
@@ -171,7 +171,7 @@ def sharpness(product: Callable[[np.ndarray], np.ndarray], direction: np.ndarray
     """Curvature of the loss along a direction d: d^T H d / |d|^2.
 
     Along what pruning removes, it tells how fast the loss rises there, where arXiv 2210.03044
-    (section 3) reckons with an average direction.
+    (section 3.3) reckons with an average direction.
 
     Args:
       product: multiplies the Hessian and a vector.

@@ -27,7 +27,7 @@ class Solution:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far two solutions are apart (arXiv 1903.01611, section 3).
+    """How far two solutions are apart (arXiv 1903.01611, section 2).
 
     Attributes:
       l2: length of the difference.

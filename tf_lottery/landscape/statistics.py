@@ -13,7 +13,7 @@ class StatisticsEstimator:
     """Sets the moving statistics of a network's normalization layers to those of its weights.
 
     The statistics of two solutions do not fit the networks between them, whose activations have
-    other variances (arXiv 1912.05671, appendix; arXiv 2106.06955, section 3).
+    other variances (arXiv 1912.05671, appendix).
     """
 
     def __init__(self, model: Any, images: np.ndarray, batch_size: int):

@@ -26,7 +26,7 @@ def iterative_magnitude_pruning(
 ) -> None:
     """Finds a sparse subnetwork that is trainable from an early point of training.
 
-    The algorithm of arXiv 1803.03635, section 2, with the rewinding of arXiv 1912.05671, section 4:
+    The algorithm of arXiv 1803.03635, section 1, with the rewinding of arXiv 1912.05671, section 4:
 
     1. Randomly initialize a network.
     2. Train it to the end, keeping its state at the rewind step on the way.

@@ -21,7 +21,7 @@ from tf_lottery.store.metrics import Row
 
 
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
-    """Compares each level's survivors before and after retraining (arXiv 2210.03044, section 5).
+    """Compares each level's survivors before and after retraining (arXiv 2210.03044).
 
     Writes landscape/magnitudes.csv and landscape/magnitude_histograms.csv in the run folder, and
     figures of both.

@@ -49,7 +49,7 @@ class _Trained:
 
 
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
-    """Measures the stability to pruning and to the data order (arXiv 1903.01611, section 3).
+    """Measures the stability to pruning and to the data order (arXiv 1903.01611, sections 2 and 3).
 
     To pruning: between the trained dense network and each subnetwork trained from the rewind step
     in the dense network's data order, on the weights that remain in the subnetwork. To the data

@@ -44,7 +44,7 @@ def eigenvalue_column(rank: int) -> str:
 
 
 def curvature_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
-    """Draws the curvature of levels, and what it lets be pruned (arXiv 2210.03044, section 3).
+    """Draws the curvature of levels, and what it lets be pruned (arXiv 2210.03044, section 3.3).
 
     Args:
       measurements: rows of `CURVATURE_COLUMNS` and eigenvalues, one for each level.

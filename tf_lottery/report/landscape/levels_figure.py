@@ -35,7 +35,7 @@ def barrier_column(split: str, measure: str = "error") -> str:
 
 
 def levels_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
-    """Draws the barriers between levels (arXiv 2210.03044, section 3).
+    """Draws the barriers between levels (arXiv 2210.03044, section 3.1).
 
     Args:
       measurements: rows of `LEVELS_COLUMNS` and barriers, one for each pair of levels.

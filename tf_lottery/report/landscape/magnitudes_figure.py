@@ -28,7 +28,7 @@ _LEAST_PERCENTAGE = 0.05
 
 
 def magnitudes_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
-    """Draws where the weights come from that are pruned (arXiv 2210.03044, section 5).
+    """Draws where the weights come from that are pruned (arXiv 2210.03044).
 
     Args:
       measurements: rows of `MAGNITUDES_COLUMNS`, one for each level from 1.

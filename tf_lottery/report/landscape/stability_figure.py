@@ -52,7 +52,7 @@ _MEASURES = {"l2": "L2 distance", "cosine": "cosine of the angle"}
 
 
 def stability_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
-    """Draws the stability to pruning and to the data order (arXiv 1903.01611, section 3).
+    """Draws the stability to pruning and to the data order (arXiv 1903.01611, sections 2 and 3).
 
     Args:
       measurements: rows of `STABILITY_COLUMNS`, one for each network.
