@@ -148,6 +148,11 @@ def test_several_branches_of_all_replicates(start_main, copied_run, run_tiny, tm
         ({"learning_rate": -1.0}, r"--learning_rate=-1\.0 is out of range"),
         ({"train_steps": "5it"}, r"--rewind_step=7it is iteration 7, but training ends at 5"),
         ({"branch": "mask_of_replicate"}, r"--branch=mask_of_replicate needs --other_run"),
+        (
+            {"branch": "before_training", "score": "snip", "pruning_scope": "layerwise"},
+            r"--pruning_scope=layerwise: --branch=before_training ranks .* together with "
+            r"--score=snip.*--branch=before_training_layerwise",
+        ),
         ({"branch_seed": -1}, r"--branch_seed=-1 is out of range"),
     ],
     ids=str,

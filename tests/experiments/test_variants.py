@@ -47,6 +47,10 @@ VARIANTS = {
         "score": "snip", "score_examples": 230, "prune_from": "rewind_step", "rewind_step": "0it",
         "pruning_rate": 0.9, "levels": 1,
     },
+    "snip of two rates": {
+        "score": "snip", "score_examples": 230, "prune_from": "rewind_step", "rewind_step": "0it",
+        "pruning_rate": 0.9, "output_pruning_rate": 0.45, "levels": 1,
+    },
     "units": {"structure": "units", "pruning_rate": 0.3},
     "2:4": {"structure": "2:4", "pruning_rate": 0.5, "levels": 1},
     "1x4": {"structure": "1x4", "pruning_rate": 0.5},
@@ -260,6 +264,8 @@ def snip_scores(run: Path, weights: dict[str, np.ndarray], examples: int) -> np.
     [
         ("snip", lambda run: trained(run, 0), 200, 1264),
         ("snip before training", rewind_weights, 230, 158),
+        # The layers compete, although the output layer has a rate of its own.
+        ("snip of two rates", rewind_weights, 230, 148 + 55),
     ],
 )
 def test_snip_keeps_the_most_sensitive_weights(run_of, variant, weights_of, examples, remaining):
@@ -270,6 +276,14 @@ def test_snip_keeps_the_most_sensitive_weights(run_of, variant, weights_of, exam
     assert scores[mask].min() >= scores[~mask].max() * (1 - 1e-3)
     magnitudes = np.abs(flat(weights_of(run)))
     assert magnitudes[mask].min() < magnitudes[~mask].max(), "these are the largest weights"
+
+
+def test_a_layerwise_scope_before_training_is_told(run_tiny, tmp_path, capsys):
+    flags = {**SHORT, **VARIANTS["snip before training"], "pruning_scope": "layerwise"}
+    run = run_tiny(tmp_path, **flags)
+    assert "--score=snip ranks the weights of each layer apart here" in capsys.readouterr().out
+    mask = mask_of(run, 1)
+    assert [mask[name].sum() for name in KERNELS] == [round(0.1 * size) for size in SIZES]
 
 
 def test_units_go_as_whole_columns_lowest_first(run_of):

@@ -33,7 +33,7 @@ CHANGES_WEIGHTS = {
 }  # fmt: skip
 CHANGES_MASK = {
     "random_mask", "random_mask_uniform", "random_mask_erk", "shuffled_units", "one_shot",
-    "before_training", "mask_of_replicate",
+    "before_training", "before_training_layerwise", "mask_of_replicate",
 }  # fmt: skip
 # The rewound dense network differs from the level only where that starts before the rewind step.
 NOTHING_HERE = {"retrain", "rewound_dense"}
@@ -244,6 +244,43 @@ def test_pruning_before_training_prunes_the_network_at_the_rewind_step(level: in
     assert kept.min() >= lost.max()
 
 
+LAYERWISE = PruningPlan.build(
+    SIZES, {"conv/kernel": 0.3, "dense/kernel": 0.3, "output/kernel": 0.0}, "layerwise"
+)
+TWO_RATES = PruningPlan.build(
+    SIZES, {"conv/kernel": 0.1, "dense/kernel": 0.4, "output/kernel": 0.2}, "global"
+)
+
+
+@pytest.mark.parametrize("plan", [LAYERWISE, TWO_RATES], ids=["layerwise", "two rates"])
+@pytest.mark.parametrize("score", ["snip", "grasp", "synflow"])
+def test_methods_whose_authors_rank_all_weights_together_do_so(score: str, plan: PruningPlan):
+    """The highest scores remain, of all layers that are pruned, and as many as in the ticket."""
+    early = JOURNAL.rewind_state().weights
+    method = dataclasses.replace(METHODS[score], score=magnitude, rounds=1)
+    found = start_of("before_training", plan=plan, method=method).mask
+    assert found.remaining == plan.remaining(3)
+    competing = [name for name in SIZES if plan is not LAYERWISE or name != "output/kernel"]
+    if plan is LAYERWISE:
+        assert found["output/kernel"].all()
+    kept = np.concatenate([np.abs(early[name])[found[name]] for name in competing])
+    lost = np.concatenate([np.abs(early[name])[~found[name]] for name in competing])
+    assert kept.min() > lost.max()
+    own = PruningPlan.prune(plan, magnitude(early, JOURNAL.load(0)[1]), JOURNAL.load(0)[1], 3)
+    assert own != found and own.remaining == found.remaining
+
+
+@pytest.mark.parametrize("score", ["magnitude", "snip", "synflow"])
+def test_the_layerwise_variant_has_the_densities_of_the_ticket(score: str):
+    """Also off a run in which all layers compete."""
+    early, ticket = JOURNAL.rewind_state().weights, JOURNAL.load(3)[1]
+    method = dataclasses.replace(METHODS[score], score=magnitude, rounds=1)
+    found = start_of("before_training_layerwise", method=method).mask
+    for name, array in found.items():
+        assert array.sum() == ticket[name].sum()
+        assert np.abs(early[name])[array].min() > np.abs(early[name])[~array].max()
+
+
 def test_other_scores_are_those_of_the_run():
     seen = []
 
@@ -289,7 +326,10 @@ def test_the_mask_of_another_replicate():
 
 def test_level_0_has_the_branches_that_need_no_pruning():
     from_1 = {name for name in known_branches() if first_level(find_branch(name)) == 1}
-    assert from_1 == {"before_training", "fine_tune", "one_shot", "rewind_learning_rate"}
+    assert from_1 == {
+        "before_training", "before_training_layerwise", "fine_tune", "one_shot",
+        "rewind_learning_rate",
+    }  # fmt: skip
     for name in set(known_branches()) - from_1:
         assert start_of(name, level=0).mask.density == 1
 

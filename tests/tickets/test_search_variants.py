@@ -107,6 +107,23 @@ def test_networks_that_are_pruned_at_once(model, data, prune_from):
         assert set(np.flatnonzero(kept)) == set(np.argsort(-magnitudes)[:remaining])
 
 
+@pytest.mark.parametrize(("scope", "together"), [("global", True), ("layerwise", False)])
+def test_layers_of_other_rates_compete_before_training(model, data, scope, together):
+    """By scores whose authors rank all weights together; as many weights remain in all."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(10, "relu", input_shape=(8,), name="hidden"),
+              keras.layers.Dense(6, name="output")]  # fmt: skip
+    network = tf_lottery.prunable(keras.Sequential(layers), pruning_rates={"output": 0.9})
+    network.compile("sgd", "mse")
+    search = tf_lottery.IterativeMagnitudePruning(
+        network, 1, 0.5, scope=scope, score="synflow", prune_from="rewind_step"
+    )
+    search.fit(data[0], np.zeros((len(data[0]), 6)), verbose=0)
+    counts = [int(array.sum()) for array in search.mask(1).values()]
+    assert sum(counts) == 40 + 6
+    assert (counts != [40, 6]) == together
+
+
 def test_unknown_variants_are_refused(model):
     for argument, known in (
         ("structure", "weights, units, 2:4, 1x4"),

@@ -15,6 +15,7 @@ from tf_lottery.config import (
     TrainingConfig,
 )
 from tf_lottery.experiments.run_config import config_of_run, option_names
+from tf_lottery.pruning.scores import find_method
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.branches import find_branch, takes_other_run, takes_perturbation
 
@@ -78,6 +79,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     # One of several branches that are run at once may be the only one to take it.
     if not takes_other_run(function):
         of_branch.pop("other_run", None)
+    _check_scope(branch, {**known, **changes}, values)
     if takes_perturbation(function):
         _check_rewinding(run, branch, known, changes)
     else:
@@ -112,6 +114,17 @@ def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, An
             f"--optimizer={changes['optimizer']}: {run} rewinds the slots of its optimizer "
             f"(--rewind_optimizer), {known['optimizer']}, which another one does not have; leave "
             "it out."
+        )
+
+
+def _check_scope(branch: str, known: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    together = branch == "before_training" and find_method(known["score"]).ranks_all_together
+    if together and values.get("pruning_scope") == "layerwise":
+        raise ValueError(
+            f"--pruning_scope=layerwise: --branch=before_training ranks the weights of all layers "
+            f"together with --score={known['score']}, as its authors do; "
+            "--branch=before_training_layerwise prunes each layer to the density that it has in "
+            "the run."
         )
 
 

@@ -56,6 +56,7 @@ def open_run(
         path, identity, details, flags_text, defaults=defaults, open_ended=["levels"]
     )
     warn_of_dropout(experiment)
+    tell_of_scope(experiment)
     try:
         check_details(run, experiment)
     except ValueError:
@@ -176,6 +177,18 @@ def _check_rewind_step(run: RunFolder, wanted: str) -> None:
             f"--rewind_step={wanted}: {run.path} has saved the state at iteration "
             f"{details['rewind_step']} alone; leave the flag out, or run the experiment with it. "
             f"--sweep=rewind_step:{details['rewind_step']}it,{step}it makes a run for each."
+        )
+
+
+def tell_of_scope(experiment: Experiment) -> None:
+    """Says so if a run prunes layer by layer what a method's authors rank together."""
+    pruning = experiment.config.pruning
+    layerwise = pruning.pruning_scope == "layerwise" and pruning.prune_from == "rewind_step"
+    if layerwise and experiment.method.ranks_all_together:
+        print(
+            f"--score={pruning.score} ranks the weights of each layer apart here "
+            "(--pruning_scope=layerwise); its authors rank those of all layers together, as "
+            "--pruning_scope=global does."
         )
 
 

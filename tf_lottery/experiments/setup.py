@@ -125,6 +125,11 @@ class Experiment:
             self.network.model, pruning.rates, pruning.pruning_scope, pruning.structure
         )
         levels = pruning.levels
+        together = (
+            pruning.prune_from == "rewind_step"
+            and pruning.pruning_scope == "global"
+            and self.method.ranks_all_together
+        )
         if pruning.adaptive:
             rate = self._adaptive_rate
             if rate.density is not None:
@@ -139,7 +144,7 @@ class Experiment:
             if pruning.target_density is None:
                 raise
             raise ValueError(f"--target_density={pruning.target_density} takes {error}") from error
-        return plan, levels
+        return plan.together() if together else plan, levels
 
     @property
     def pruner(self) -> Pruner:

@@ -34,6 +34,22 @@ class _OnePruning:
 
 
 @dataclass(frozen=True)
+class _Together:
+    """In place of a schedule: as many weights as some groups have at a level."""
+
+    groups: tuple["Group", ...]
+
+    @property
+    def pruning_rate(self) -> float:
+        """Fraction of the weights removed at level 1."""
+        size = sum(group.size for group in self.groups)
+        return 1 - self.remaining(size, 1) / size
+
+    def remaining(self, total: int, level: int) -> int:
+        return sum(group.schedule.remaining(group.size, level) for group in self.groups)
+
+
+@dataclass(frozen=True)
 class Group:
     """Weights that are ranked together.
 
@@ -46,7 +62,7 @@ class Group:
 
     names: tuple[str, ...]
     size: int
-    schedule: IMPSchedule | _OnePruning
+    schedule: IMPSchedule | _OnePruning | _Together
     floor: int = 1
 
 
@@ -198,6 +214,31 @@ class PruningPlan:
             replace(group, schedule=_OnePruning(int(number), group.schedule.pruning_rate))
             for group, number in zip(self.groups, counts, strict=True)
         ]
+        return replace(self, groups=tuple(groups))
+
+    def together(self) -> "PruningPlan":
+        """Plans as many weights in a single ranking of all that are pruned.
+
+        Layers of pruning rate 0 stay as they are.
+        """
+        pruned = tuple(group for group in self.groups if group.schedule.pruning_rate)
+        if len(pruned) < 2:
+            return self
+        one = Group(
+            tuple(name for group in pruned for name in group.names),
+            sum(group.size for group in pruned),
+            _Together(pruned),
+            sum(group.floor for group in pruned) if self.structure != "weights" else 1,
+        )
+        others = tuple(group for group in self.groups if group not in pruned)
+        return replace(self, groups=(one, *others))
+
+    def with_layers_of(self, mask: Mask) -> "PruningPlan":
+        """Plans one pruning that leaves as many weights of each array as a mask does."""
+        groups = (
+            Group((name,), array.size, _OnePruning(int(np.count_nonzero(array)), 0.5))
+            for name, array in mask.items()
+        )
         return replace(self, groups=tuple(groups))
 
     def floor(self, mask: Mask) -> int:

@@ -51,11 +51,13 @@ class Method:
       score: gives the scores of the masked weights.
       rounds: how often weights are scored, and some of them pruned, on the way to a level.
       needs_data: whether the score looks at gradients of the loss.
+      ranks_all_together: whether its authors rank the weights of all layers together.
     """
 
     score: Score
     rounds: int = 1
     needs_data: bool = False
+    ranks_all_together: bool = False
 
 
 def magnitude(weights: Weights, mask: Mask, evidence: Evidence | None = None) -> Scores:
@@ -137,10 +139,10 @@ METHODS: dict[str, Method] = {
     "magnitude_at_rewind": Method(magnitude_at_rewind),
     "movement": Method(movement),
     "taylor": Method(taylor, needs_data=True),
-    "snip": Method(snip, needs_data=True),
-    "grasp": Method(grasp, needs_data=True),
+    "snip": Method(snip, needs_data=True, ranks_all_together=True),
+    "grasp": Method(grasp, needs_data=True, ranks_all_together=True),
     # As many as the paper's, with which no layer collapses.
-    "synflow": Method(synflow, rounds=100),
+    "synflow": Method(synflow, rounds=100, ranks_all_together=True),
 }
 
 

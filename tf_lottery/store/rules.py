@@ -5,7 +5,7 @@ from typing import Any
 
 # Raised with every change of what the same flags train. Folders from before there was a number
 # have none.
-RULES = 2
+RULES = 3
 
 # Those whose update depends on the gradients and the slots alone. Nobody else's is known.
 _WITHOUT_STEP_COUNT = frozenset({"sgd", "rmsprop", "adagrad", "adadelta", "ftrl", "lion"})
@@ -21,13 +21,29 @@ def outdated_rules(identity: Mapping[str, Any], details: Mapping[str, Any]) -> l
     Returns:
       Sentences; none if the same flags train the same today.
     """
+    rules, outdated = details.get("rules", 1), []
+    if rules < 3 and _ranked_apart(identity):
+        outdated.append(
+            f"{identity['score']} ranked the weights of each layer, or of each pruning rate, "
+            "apart; now it ranks all together, as its authors do"
+        )
     starts_late = details.get("rewind_step", 0) > 0 or "fine_tune" in (
         identity.get("retraining"),
         identity.get("branch"),
     )
     if starts_late and not identity.get("rewind_optimizer"):
-        return outdated_restart(str(identity.get("optimizer")), details.get("rules", 1))
-    return []
+        outdated += outdated_restart(str(identity.get("optimizer")), rules)
+    return outdated
+
+
+def _ranked_apart(identity: Mapping[str, Any]) -> bool:
+    """Whether weights were pruned before training by a method that ranks all of them together."""
+    rates = ("conv_pruning_rate", "first_layer_pruning_rate", "output_pruning_rate")
+    own_rates = any(identity.get(rate) is not None for rate in rates)
+    layerwise = identity.get("pruning_scope") == "layerwise"
+    by_branch = identity.get("branch") == "before_training" and (layerwise or own_rates)
+    by_run = identity.get("prune_from") == "rewind_step" and own_rates and not layerwise
+    return identity.get("score") in ("snip", "grasp", "synflow") and (by_branch or by_run)
 
 
 def outdated_restart(optimizer: str, rules: int) -> list[str]:

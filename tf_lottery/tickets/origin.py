@@ -76,11 +76,12 @@ class Origin:
         """
         return self._trained_as(replace(self.variant, **changes))
 
-    def pruned_from(self, prune_from: str) -> Start:
+    def pruned_from(self, prune_from: str, plan: PruningPlan | None = None) -> Start:
         """A mask of as many weights of another network, trained as the run trains what it prunes.
 
         Args:
           prune_from: as in `Variant`.
+          plan: which weights compete, and how many remain; by default as in the run.
         """
         variant = replace(self.variant, prune_from=prune_from)
         if prune_from == "rewind_step":
@@ -89,7 +90,7 @@ class Origin:
         weights, mask = variant.judged(self.journal, self.level)
         evidence = self.evidence(self.level)
         return self._trained_as(variant).with_mask(
-            prune_by_score(self.method, self.plan, weights, mask, self.level, evidence)
+            prune_by_score(self.method, plan or self.plan, weights, mask, self.level, evidence)
         )
 
     def mask_of_other(self) -> Mask:

@@ -31,7 +31,8 @@ def search_pruner(
     if not isinstance(rate, AdaptiveRate):
         plan = pruning_plan(model, rate, scope, structure)
         plan.check(levels)
-        return PlannedPruner(method, plan)
+        together = prune_from == "rewind_step" and scope == "global" and method.ranks_all_together
+        return PlannedPruner(method, plan.together() if together else plan)
     for argument, value, right in (
         ("structure", structure, "weights"),
         ("prune_from", prune_from, "previous_level"),

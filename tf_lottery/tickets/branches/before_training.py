@@ -9,6 +9,8 @@ def before_training(origin: Origin) -> Start:
     """As many weights, pruned at once from the network at the rewind step.
 
     With `--score=snip`, `grasp`, `synflow` or `magnitude`: the methods that arXiv 2009.08576
-    compares.
+    compares. The weights of all layers compete for the first three, as their authors have it, and
+    those that compete in the run for the others.
     """
-    return origin.pruned_from("rewind_step")
+    plan = origin.plan.together() if origin.method.ranks_all_together else origin.plan
+    return origin.pruned_from("rewind_step", plan)

@@ -1,0 +1,14 @@
+"""Pruning before training, to the densities of each layer of an experiment."""
+
+from tf_lottery.tickets.branches import pruned_levels_only
+from tf_lottery.tickets.origin import Origin, Start
+
+
+@pruned_levels_only
+def before_training_layerwise(origin: Origin) -> Start:
+    """As many weights of each layer, pruned at once from the network at the rewind step.
+
+    What tells the choice of weights within a layer from that of how many each layer keeps, which
+    `before_training` leaves to `--score`.
+    """
+    return origin.pruned_from("rewind_step", origin.plan.with_layers_of(origin.start.mask))
