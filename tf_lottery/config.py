@@ -84,6 +84,11 @@ class TrainingConfig:
     lr_milestones: str = option("", "Points of --lr_schedule=step: 32000it,48000it or 30ep,60ep.")
     lr_decay: float = option(0.1, "Factor of the learning rate at each milestone.")
     final_learning_rate: float = option(0.0, "Where --lr_schedule=linear or cosine ends.")
+    fine_tune_learning_rate: float | None = option(
+        None,
+        "Learning rate of --retraining=fine_tune and --branch=fine_tune; unset: the last one of "
+        "training, if the schedule does not end near 0.",
+    )
     warmup_steps: str = option("0it", "Length of a linear rise of the learning rate from 0.")
     momentum: float = option(0.0, "Momentum of sgd.")
     nesterov: bool = option(False, "Nesterov's form of the momentum.")
@@ -208,7 +213,7 @@ class PruningConfig:
         "rewind_weights",
         "How a pruned network is trained: from the weights and the learning rate of the rewind "
         "step; rewind_learning_rate: from its trained weights, with the learning rate of the "
-        "rewind step; fine_tune: from its trained weights, with the last learning rate.",
+        "rewind step; fine_tune: from its trained weights, with --fine_tune_learning_rate.",
         choices=("rewind_weights", "rewind_learning_rate", "fine_tune"),
     )
 
@@ -320,6 +325,11 @@ class ExperimentConfig:
 
     def __post_init__(self):
         check_ranges(self)
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether levels are trained on from their trained weights, after the end of training."""
+        return "fine_tune" in (self.pruning.retraining, self.branch.branch)
 
     @property
     def init_seed(self) -> int:

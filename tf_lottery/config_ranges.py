@@ -117,6 +117,19 @@ def _check_learning_rate(config: ExperimentConfig) -> None:
         final,
         f"--lr_schedule=linear or cosine end at it, below --learning_rate={rate}",
     )
+    tuning = training.fine_tune_learning_rate
+    _require(
+        tuning is None or 0 < tuning < math.inf,
+        "fine_tune_learning_rate",
+        tuning,
+        "use a positive number, or leave it out",
+    )
+    _require(
+        tuning is None or "fine_tune" in (config.pruning.retraining, config.branch.branch),
+        "fine_tune_learning_rate",
+        tuning,
+        "it is for --retraining=fine_tune or --branch=fine_tune",
+    )
 
 
 def _check_steps(config: ExperimentConfig) -> None:

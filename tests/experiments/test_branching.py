@@ -14,6 +14,7 @@ from tf_lottery.store.lock import exclusive
 from tf_lottery.store.tensors import load_tensors
 
 # Float32 weights do not feel it.
+TO_1E_4 = {"lr_schedule": "linear", "final_learning_rate": 1e-4}
 NO_LEARNING = 1e-30
 
 
@@ -85,8 +86,8 @@ def test_values_of_the_run_are_no_changes(copied_run, outcome_of):
         ("rewind_learning_rate", {}, {"retraining": "rewind_learning_rate", "levels": 1}, (1,)),
         pytest.param(
             "fine_tune",
-            {"rewind_optimizer": True, "lr_schedule": "linear", "levels": 1},
-            {"retraining": "fine_tune", "lr_schedule": "linear", "levels": 1},
+            {"rewind_optimizer": True, **TO_1E_4, "levels": 1},
+            {"retraining": "fine_tune", **TO_1E_4, "levels": 1},
             (1,),
             marks=pytest.mark.slow,
         ),

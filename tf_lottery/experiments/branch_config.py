@@ -72,6 +72,9 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         for name, value in values.items()
         if name not in where | own and known.get(name) != value
     }
+    if branch != "fine_tune" and known["retraining"] != "fine_tune":
+        # Nor is this one for the others.
+        changes.pop("fine_tune_learning_rate", None)
     _check_changes(run, known, changes)
     here = {name: value for name, value in values.items() if name in where}
     of_branch = {name: value for name, value in values.items() if name in own}

@@ -21,6 +21,7 @@ from tf_lottery.experiments.results import (
 )
 from tf_lottery.experiments.run_checks import (
     check_details,
+    check_fine_tuning,
     check_rules,
     check_same_experiment,
     open_run,
@@ -221,6 +222,7 @@ def _open_branch(
     """Opens the branch's folder, which stays locked as long as the resources are held."""
     if not _is_complete(plan, levels):
         refuse_outdated_tickets(plan.run, levels)
+        check_fine_tuning(experiment)
     details = {"changes": plan.changes, "branch_levels": list(levels)}
     if for_analysis:
         details["for_analysis"] = True

@@ -13,7 +13,12 @@ from tf_lottery.experiments.results import (
     write_results,
     write_results_if_possible,
 )
-from tf_lottery.experiments.run_checks import check_rules, check_same_experiment, open_run
+from tf_lottery.experiments.run_checks import (
+    check_fine_tuning,
+    check_rules,
+    check_same_experiment,
+    open_run,
+)
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.exporting.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
@@ -21,6 +26,7 @@ from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.report.table import print_summary
+from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.journal import LevelJournal
@@ -72,7 +78,7 @@ def check_experiment(config: ExperimentConfig) -> None:
       ValueError: as in `run_experiment`, but for what the run folder holds.
     """
     with open_strategy(config.run).scope():
-        prepare(config)
+        check_fine_tuning(prepare(config))
 
 
 def _check_export_dir(config: ExperimentConfig) -> None:
@@ -88,6 +94,9 @@ def _check_export_dir(config: ExperimentConfig) -> None:
 def _open_run(experiment: Experiment, resources: ExitStack) -> RunFolder:
     """Opens the run folder, which stays locked as long as the resources are held."""
     config = experiment.config
+    last = LevelFolder(config.run_path / f"level_{experiment.levels}")
+    if not last.is_complete():
+        check_fine_tuning(experiment)
     run = resources.enter_context(
         open_run(
             config.run_path,

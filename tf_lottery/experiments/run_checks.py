@@ -12,6 +12,7 @@ from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.rules import RULES, outdated_rules
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
+from tf_lottery.training.learning_rate import check_fine_tuning_rate
 from tf_lottery.training.workers import Workers
 
 
@@ -88,6 +89,17 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
             f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
             "results will differ in rounding, and with --batch_norm=per_replica in more than that."
         )
+
+
+def check_fine_tuning(experiment: Experiment) -> None:
+    """Checks that what is fine-tuned, if anything is, has a learning rate that can train.
+
+    Raises:
+      ValueError: if it has not.
+    """
+    config = experiment.config
+    if config.fine_tunes and (experiment.levels or config.branch.branch):
+        check_fine_tuning_rate(config.training)
 
 
 def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) -> None:

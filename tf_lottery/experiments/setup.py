@@ -28,7 +28,7 @@ from tf_lottery.store.rules import RULES
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant
 from tf_lottery.training.execution import ExecutionPlan, choose_execution
-from tf_lottery.training.learning_rate import HeldAtEnd, learning_rate_schedule
+from tf_lottery.training.learning_rate import fine_tuning_schedule, learning_rate_schedule
 from tf_lottery.training.network import Network
 from tf_lottery.training.optimizers import build_optimizer, exempt_from_weight_decay
 from tf_lottery.training.precision import resolve_precision
@@ -271,10 +271,9 @@ def _learning_rate(config: ExperimentConfig, lengths: Lengths) -> LearningRate:
     rate = learning_rate_schedule(
         config.training, train_steps=lengths.train_steps, steps_per_epoch=lengths.steps_per_epoch
     )
-    fine_tunes = "fine_tune" in (config.pruning.retraining, config.branch.branch)
-    if fine_tunes and isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        return HeldAtEnd(rate, lengths.train_steps - 1)
-    return rate
+    if not config.fine_tunes:
+        return rate
+    return fine_tuning_schedule(config.training, rate, lengths.train_steps)
 
 
 def _resolve_lengths(config: ExperimentConfig, examples: int) -> Lengths:

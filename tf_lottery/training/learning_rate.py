@@ -10,6 +10,10 @@ from tf_lottery.steps import parse_steps
 
 _schedules = keras.optimizers.schedules
 
+# Below it no weight moves far in a training of the usual length. Steps of a tenth, as in the
+# papers, come to a thousandth.
+_LEAST_SHARE_OF_PEAK = 1e-4
+
 
 @keras.utils.register_keras_serializable(package="tf_lottery")
 class LinearWarmup(_schedules.LearningRateSchedule):
@@ -72,6 +76,73 @@ class HeldAtEnd(_schedules.LearningRateSchedule):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "HeldAtEnd":
         return cls(_schedules.deserialize(config["schedule"]), config["last_step"])
+
+
+@keras.utils.register_keras_serializable(package="tf_lottery")
+class ThenConstant(_schedules.LearningRateSchedule):
+    """A learning rate for training, then another for fine-tuning."""
+
+    def __init__(
+        self, schedule: _schedules.LearningRateSchedule | float, train_steps: int, rate: float
+    ):
+        """Describes the schedule.
+
+        Args:
+          schedule: the learning rate during training.
+          train_steps: the first iteration with the other rate.
+          rate: that holds from there on.
+        """
+        self.schedule, self.train_steps, self.rate = schedule, train_steps, rate
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        training = self.schedule(step) if callable(self.schedule) else self.schedule
+        return tf.where(step < self.train_steps, training, self.rate)
+
+    def get_config(self) -> dict[str, Any]:
+        within = _schedules.serialize(self.schedule) if callable(self.schedule) else self.schedule
+        return {"schedule": within, "train_steps": self.train_steps, "rate": self.rate}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ThenConstant":
+        within = config["schedule"]
+        schedule = within if isinstance(within, float) else _schedules.deserialize(within)
+        return cls(schedule, config["train_steps"], config["rate"])
+
+
+def fine_tuning_schedule(
+    config: TrainingConfig, schedule: float | _schedules.LearningRateSchedule, train_steps: int
+) -> float | _schedules.LearningRateSchedule:
+    """The learning rate of a training that fine-tuning follows.
+
+    Args:
+      config: the flags.
+      schedule: what `learning_rate_schedule` returns.
+      train_steps: length of training in iterations.
+    """
+    if config.fine_tune_learning_rate is not None:
+        return ThenConstant(schedule, train_steps, float(config.fine_tune_learning_rate))
+    return schedule if isinstance(schedule, float) else HeldAtEnd(schedule, train_steps - 1)
+
+
+def check_fine_tuning_rate(config: TrainingConfig) -> None:
+    """Checks that the last learning rate of training, if it is that of fine-tuning, can train.
+
+    Raises:
+      ValueError: if it is near 0; names the flag that gives another.
+    """
+    if config.fine_tune_learning_rate is not None:
+        return
+    peak, schedule = config.learning_rate, config.lr_schedule
+    last = {
+        "constant": peak,
+        "step": peak * config.lr_decay ** len(config.lr_milestones.split(",")),
+    }.get(schedule, config.final_learning_rate)
+    if last < _LEAST_SHARE_OF_PEAK * peak:
+        raise ValueError(
+            f"fine-tuning goes on at the last learning rate of training, but "
+            f"--lr_schedule={schedule} ends at {last:g}, where next to nothing is learnt; give "
+            f"--fine_tune_learning_rate, such as {peak / 10:g} (a tenth of --learning_rate)."
+        )
 
 
 def learning_rate_schedule(
