@@ -45,20 +45,31 @@ def test_the_largest_are_algebraic_and_loose_tolerances_take_fewer_products():
         calls.append(vector)
         return matrix @ vector
 
-    loose = top_eigenvalues(product, 120, 4, 0.01, random=random())
+    loose = top_eigenvalues(product, 120, 4, 0.1, random=random())
     assert len(calls) == loose.products < 40
-    np.testing.assert_allclose(loose.values, [30, 21, 14, 9], rtol=0.01)
-    tight = top_eigenvalues(product, 120, 4, 1e-5, random=random())
+    np.testing.assert_allclose(loose.values, [30, 21, 14, 9], rtol=0.1)
+    tight = top_eigenvalues(product, 120, 4, 1e-6, random=random())
     assert tight.products > loose.products
+    np.testing.assert_allclose(tight.values, [30, 21, 14, 9], rtol=1e-6)
 
 
-def test_max_steps_ends_with_the_bounds_reached():
-    spectrum = np.linspace(0, 1, 400)
-    found = top_eigenvalues(lambda v: spectrum * v, 400, 3, 1e-6, max_steps=12, random=random())
-    assert found.products == 12
-    assert np.all(found.error_bounds > 1e-6)
-    nearest = np.abs(found.values[:, None] - spectrum).min(axis=1)
-    assert np.all(nearest <= found.error_bounds + 1e-6)
+@pytest.mark.parametrize("dimension", [30, 400])
+def test_too_few_steps_leave_no_values(dimension: int):
+    spectrum, calls = np.linspace(0, 1, dimension), []
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        calls.append(vector)
+        return spectrum * vector
+
+    enough = top_eigenvalues(product, dimension, 3, random=random())
+    np.testing.assert_allclose(enough.values, spectrum[:-4:-1], rtol=0.01)
+    for steps in (3, enough.products // 2, enough.products - 1, enough.products):
+        calls.clear()
+        found = top_eigenvalues(product, dimension, 3, max_steps=steps, random=random())
+        assert found.products == len(calls) == steps
+        known = steps == enough.products
+        assert np.isfinite(found.values).tolist() == [known] * 3
+        assert np.isfinite(found.error_bounds).tolist() == [known] * 3
 
 
 @pytest.mark.parametrize("spectrum", [[3.0] * 6, [0.0] * 6, [2.0, 2.0, 1.0, 0.0, 0.0, 0.0], [7.0]])
@@ -74,7 +85,31 @@ def test_more_eigenvalues_than_the_rank_are_zeros():
     matrix = matrix_of(spectrum)
     found = top_eigenvalues(lambda v: matrix @ v, 100, 6, random=random())
     np.testing.assert_allclose(found.values, [4, 2, 1, 0, 0, 0], atol=1e-4)
-    assert found.products < 20
+    assert found.products < 40
+
+
+@pytest.mark.parametrize("count", [1, 7, 60])
+@pytest.mark.parametrize("value", [0.0, 2.5, -2.5])
+def test_a_matrix_of_one_eigenvalue(value: float, count: int):
+    found = top_eigenvalues(lambda v: value * v, 300, count, random=random())
+    np.testing.assert_allclose(found.values, np.full(count, value), rtol=1e-6)
+    assert found.products < 200
+
+
+@pytest.mark.parametrize("count", [1, 5, 9, 12])
+def test_repeated_eigenvalues_of_a_softmax_of_equal_probabilities(count: int):
+    """By the kernel of its one layer, every eigenvalue is there classes - 1 times."""
+    inputs = np.random.default_rng(0).normal(size=(200, 30)) / np.arange(1, 31)
+    squares, classes = inputs.T @ inputs / 200, 10
+    spectrum = np.repeat(np.linalg.eigvalsh(squares)[::-1] / classes, classes - 1)
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        image = squares @ vector.reshape(30, classes) / classes
+        return (image - image.mean(axis=1, keepdims=True)).ravel()
+
+    for seed in range(20):
+        found = top_eigenvalues(product, 300, count, random=np.random.default_rng(seed))
+        np.testing.assert_allclose(found.values, spectrum[:count], rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", SPECTRA)
@@ -117,24 +152,26 @@ def test_the_trace_of_a_diagonal_is_exact():
     assert found.standard_error == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("after", [0, 3])
+@pytest.mark.parametrize("after", [0, 3, 17])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_products_that_are_not_finite_give_nan(value: float, after: int):
     calls = []
 
     def product(vector: np.ndarray) -> np.ndarray:
         calls.append(vector)
-        broken = np.where(np.arange(30) == 4, value, vector)
-        return broken if len(calls) > after else np.arange(30) * vector
+        broken = np.where(np.arange(vector.size) == 4, value, vector)
+        return broken if len(calls) > after else np.arange(vector.size) * vector
 
-    found = top_eigenvalues(product, 30, 2, random=random())
-    assert np.isnan(found.values).all() and np.isinf(found.error_bounds).all()
-    assert found.products == after + 1
+    for dimension in (20, 30):  # all columns, and iterations
+        calls.clear()
+        found = top_eigenvalues(product, dimension, 2, random=random())
+        assert np.isnan(found.values).all() and np.isinf(found.error_bounds).all()
+        assert found.products == after + 1
     calls.clear()
-    density = spectral_density(product, 30, 2, 10, random())
+    density = spectral_density(product, 30, 2, 20, random())
     assert np.isnan(density.eigenvalues).all() and density.fractions.sum() == 1
     calls.clear()
-    assert np.isnan(trace(product, 30, 5, random())).all()
+    assert np.isnan(trace(product, 30, 20, random())).all()
 
 
 def test_arguments_out_of_range_are_errors():

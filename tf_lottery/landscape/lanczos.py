@@ -1,28 +1,28 @@
 """Eigenvalues and trace of a symmetric matrix of which only products with vectors are known."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
+from tf_lottery.landscape.eigensolver import FiniteProduct, NoAnswer, eigenvalues_from_the_top
 from tf_lottery.landscape.spectrum import Spectrum
 
 Product = Callable[[np.ndarray], np.ndarray]
 
 # Below this part of the matrix's size, what is left of a vector is the rounding of float32.
 _ROUNDING = 1e-6
-# An eigenvalue is not asked to be more accurate than the tolerance times this part of the largest.
-_SMALLEST_SCALE = 1e-3
 
 
 class TopEigenvalues(NamedTuple):
     """The largest eigenvalues that were found.
 
     Attributes:
-      values: `[count]`, the largest first; NaN where a product was not finite.
-      error_bounds: `[count]`; an eigenvalue lies within this distance of each value, up to
-        rounding. Infinite where a product was not finite.
+      values: `[count]`, the largest first; all NaN if a product was not finite, or too many would
+        have been needed.
+      error_bounds: `[count]`; an eigenvalue lies within this distance of each value, up to the
+        rounding of the products. Infinite if the values are NaN.
       products: number of products taken.
     """
 
@@ -38,63 +38,50 @@ class Trace(NamedTuple):
     standard_error: float
 
 
-class _Tridiagonal(NamedTuple):
-    """The matrix in an orthonormal basis; `remainder` is how much of it leads out of the basis."""
-
-    diagonal: np.ndarray
-    off_diagonal: np.ndarray
-    remainder: float
-
-
 def top_eigenvalues(
     product: Product,
     dimension: int,
     count: int,
     tolerance: float = 0.01,
-    max_steps: int = 200,
+    max_steps: int = 1000,
     *,
     random: np.random.Generator,
 ) -> TopEigenvalues:
     """Finds the algebraically largest eigenvalues, as for the Hessians of arXiv 2210.03044, 3.3.
 
-    Lanczos iterations with full reorthogonalization (Golub and Van Loan, Matrix Computations,
-    section 10.3), until the residuals bound all errors. The basis takes 4 bytes times `dimension`
-    for each step made. Eigenvalues that differ by less than their error bounds, and repeated ones,
-    may be found once.
+    ARPACK's implicitly restarted Lanczos iterations (`scipy.sparse.linalg.eigsh`) go on until the
+    residuals are a hundredth of the tolerance. Then, from another vector, the largest of the other
+    eigenvalues is looked for, and is added as long as it exceeds the smallest of those wanted by
+    more than the tolerance. So repeated eigenvalues are found as often as they occur. That the
+    values are the largest is as certain as that two random vectors are not both nearly orthogonal
+    to the same eigenvector. All columns of the matrix are taken instead if that is no more work, or
+    if as many products have not been enough.
+
+    Takes 8 bytes times `dimension` for each of 5 * `count` + 24 vectors.
 
     Args:
-      product: multiplies the matrix and a vector of float32.
+      product: multiplies the matrix and a vector of float64.
       dimension: rows of the matrix.
       count: number of eigenvalues.
       tolerance: largest error, relative to the eigenvalue; for those below a thousandth of the
-        largest, relative to that thousandth.
-      max_steps: products after which it stops anyway, with the error bounds reached.
-      random: draws the first vector.
+        largest absolute value, relative to that thousandth.
+      max_steps: products after which it gives up, without values.
+      random: draws the vectors.
 
     Raises:
       ValueError: if there are fewer rows or steps than eigenvalues asked for.
     """
-    steps = min(max_steps, dimension)
-    if not 1 <= count <= steps:
+    if not 1 <= count <= min(max_steps, dimension):
         raise ValueError(
             f"count={count} eigenvalues must be at least 1 and at most both dimension={dimension} "
             f"and max_steps={max_steps}."
         )
-    start = random.standard_normal(dimension)
-    for taken, matrix in enumerate(_lanczos(product, start, steps, random), start=1):
-        if not np.isfinite(matrix.remainder):
-            break
-        if taken < count:
-            continue
-        found = (taken - count, taken - 1)
-        values, vectors = eigh_tridiagonal(
-            matrix.diagonal, matrix.off_diagonal, select="i", select_range=found
-        )
-        bounds = matrix.remainder * np.abs(vectors[-1])
-        scale = np.maximum(np.abs(values), _SMALLEST_SCALE * np.abs(values).max())
-        if taken == steps or np.all(bounds <= tolerance * scale):
-            return TopEigenvalues(values[::-1], bounds[::-1], taken)
-    return TopEigenvalues(np.full(count, np.nan), np.full(count, np.inf), taken)
+    finite = FiniteProduct(product, max_steps)
+    try:
+        values, bounds = eigenvalues_from_the_top(finite, dimension, count, tolerance, random)
+    except NoAnswer:
+        values, bounds = np.full(count, np.nan), np.full(count, np.inf)
+    return TopEigenvalues(values, bounds, finite.taken)
 
 
 def spectral_density(
@@ -103,7 +90,9 @@ def spectral_density(
     """Estimates the density of the eigenvalues by stochastic Lanczos quadrature.
 
     Ubaru, Chen and Saad, Fast estimation of tr(f(A)), 2017, section 3; for Hessians of networks
-    arXiv 1901.10159, section 2. The basis takes 4 bytes times `dimension` times `steps`.
+    arXiv 1901.10159, section 2. Lanczos iterations with full reorthogonalization (Golub and Van
+    Loan, Matrix Computations, section 10.3), whose basis takes 4 bytes times `dimension` times
+    `steps`.
 
     Args:
       product: multiplies the matrix and a vector of float32.
@@ -123,11 +112,10 @@ def spectral_density(
         raise ValueError(f"probes={probes} and steps={steps} must be at least 1.")
     nodes, weights = [], []
     for _ in range(probes):
-        matrix = None
-        for matrix in _lanczos(product, _signs(random, dimension), min(steps, dimension)):
-            if not np.isfinite(matrix.remainder):
-                return Spectrum(np.array([np.nan]), np.array([1.0]), dimension)
-        values, vectors = eigh_tridiagonal(matrix.diagonal, matrix.off_diagonal)
+        tridiagonal = _lanczos(product, _signs(random, dimension), min(steps, dimension))
+        if tridiagonal is None:
+            return Spectrum(np.array([np.nan]), np.array([1.0]), dimension)
+        values, vectors = eigh_tridiagonal(*tridiagonal)
         nodes.append(values)
         weights.append(vectors[0] ** 2)
     fractions = np.concatenate(weights)
@@ -165,15 +153,11 @@ def _signs(random: np.random.Generator, dimension: int) -> np.ndarray:
 
 
 def _lanczos(
-    product: Product,
-    start: np.ndarray,
-    steps: int,
-    random: np.random.Generator | None = None,
-) -> Iterator[_Tridiagonal]:
-    """Yields the tridiagonal matrix after each step; its remainder is NaN if a product is.
+    product: Product, start: np.ndarray, steps: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Diagonal and off-diagonal of the matrix in the basis of the iterations from a vector.
 
-    Where products no longer lead out of the basis, iterations go on from a random vector, with an
-    off-diagonal of 0; without `random` they end.
+    They end early where the products lead nowhere. None if a product is not finite.
     """
     basis = np.empty((steps, start.size), np.float32)
     diagonal, off_diagonal, size = [], [], 0.0
@@ -182,20 +166,15 @@ def _lanczos(
         basis[step] = vector / norm
         image = np.asarray(product(basis[step]), np.float64)
         if not np.isfinite(image).all():
-            yield _Tridiagonal(np.array([np.nan]), np.array([]), np.nan)
-            return
+            return None
         diagonal.append(np.dot(basis[step], image))
         size = max(size, np.linalg.norm(image))
         vector = _orthogonal(image, basis[: step + 1])
         norm = np.linalg.norm(vector)
-        ended = norm <= _ROUNDING * size
-        yield _Tridiagonal(np.array(diagonal), np.array(off_diagonal), 0.0 if ended else norm)
-        if ended and random is None:
-            return
-        off_diagonal.append(0.0 if ended else norm)
-        if ended:
-            vector = _orthogonal(random.standard_normal(start.size), basis[: step + 1])
-            norm = np.linalg.norm(vector)
+        if norm <= _ROUNDING * size:
+            break
+        off_diagonal.append(norm)
+    return np.array(diagonal), np.array(off_diagonal[: len(diagonal) - 1])
 
 
 def _orthogonal(vector: np.ndarray, basis: np.ndarray) -> np.ndarray:
