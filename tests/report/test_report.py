@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tests.report.runs_on_disk import held
+from tf_lottery.matching import matching_rule
 from tf_lottery.report.report import write_report
 
 EARLY = dict.fromkeys(range(5), (20, 0.5))
@@ -96,12 +97,20 @@ def test_the_page_begins_with_the_outcome_and_the_main_figure(mnist_page):
     assert places == sorted(places)
     assert "None: every replicate has every level" in text
     assert "Not finished" not in text
-    assert "2.83 points" in text  # standard deviation of 0.90 and 0.94
+    assert text.count(matching_rule(0.005, means=True)) == 2
 
 
 def test_the_table_of_all_levels_has_means_and_ranges(mnist_page):
     text = Page(mnist_page).text
-    assert "1 80.0% 800 93.00% 92.00 to 94.00% 50.00% 50.00 to 50.00% 20 2" in text
+    assert "matches within 0.5 points" in text
+    assert "0 100% 1,000 92.00% 90.00 to 94.00% - 50.00%" in text
+    assert "1 80.0% 800 93.00% 92.00 to 94.00% yes 50.00% 50.00 to 50.00% 20 2" in text
+    assert "2 64.0% 640 81.00% 80.00 to 82.00% no 50.00% 50.00 to 50.00% 20 2" in text
+
+
+def test_the_table_of_tickets_has_the_spread_of_the_dense_networks(mnist_page):
+    text = Page(mnist_page).text
+    assert "80.0% 1 800 93.00% 92.00 to 94.00% 2 92.00% 90.00 to 94.00%" in text
 
 
 def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
@@ -126,16 +135,29 @@ def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
     run, branch = rows(folder / "tickets.csv")
     assert (run["level"], run["replicates"], run["dense_replicates"]) == ("1", "2", "2")
     assert float(run["dense_accuracy"]) == pytest.approx(0.92)
-    assert float(run["tolerance"]) == pytest.approx(0.04 / 2**0.5)
+    assert (run["least_dense_accuracy"], run["largest_dense_accuracy"]) == ("0.9", "0.94")
+    assert (run["tolerance"], branch["tolerance"]) == ("0.005", "0.005")
+    assert (run["matching_levels"], branch["matching_levels"]) == ("1", "")
     assert float(run["mean_accuracy"]) == pytest.approx(0.93)
     assert (run["least_accuracy"], run["largest_accuracy"]) == ("0.92", "0.94")
     assert (branch["branch"], branch["level"], branch["mean_accuracy"]) == ("random_mask", "", "")
 
 
-def test_a_single_replicate_is_said_to_have_no_spread(tmp_path):
+def test_a_single_replicate_is_compared_with_its_own_dense_network(tmp_path):
     text = Page(write_report([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9])])).text
-    assert "unknown with fewer than two replicates" in text
+    assert text.count(matching_rule(0.005)) == 2
     assert "one replicate" in text
+
+
+def test_a_report_takes_its_tolerance_in_points(mnist):
+    path = write_report([mnist], matching_tolerance=12)
+    text = Page(path).text
+    assert "Sparsest matching ticket: 64.0% of the weights (level 2)" in text
+    assert "at most 12 points below" in text
+    assert "matches within 12 points" in text
+    assert rows(path.parent / "tickets.csv")[0]["matching_levels"] == "1-2"
+    with pytest.raises(ValueError, match=r"^--matching_tolerance=101 is out of range"):
+        write_report([mnist], matching_tolerance=101)
 
 
 def test_the_page_loads_nothing_and_runs_nothing(mnist_page):

@@ -78,11 +78,14 @@ class MethodResults:
     records: tuple[RunRecord, ...]
     levels: tuple[LevelStatistics, ...]
 
-    def dense_accuracies(self) -> list[float]:
-        """Returns the test accuracies of level 0 that are known, a fraction per replicate."""
-        dense = (record.levels[0] for record in self.records if 0 in record.levels)
-        accuracies = (level.summary.test_accuracy for level in dense)
-        return [accuracy for accuracy in accuracies if is_number(accuracy)]
+    def accuracies(self, level: int) -> dict[str, float]:
+        """Returns the test accuracies at a level that are known, fractions by replicate."""
+        accuracies = {
+            record.replicate: record.levels[level].summary.test_accuracy
+            for record in self.records
+            if level in record.levels
+        }
+        return {name: value for name, value in accuracies.items() if is_number(value)}
 
     def mean_curve(self, level: int) -> Curve:
         """Returns the mean test accuracy at the iterations that all replicates evaluated.

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tf_lottery.matching import DEFAULT_TOLERANCE, matches
 from tf_lottery.report.formats import is_number
 
 
@@ -107,31 +108,27 @@ def dense_summary(summaries: Sequence[LevelSummary]) -> LevelSummary | None:
     return None
 
 
-def sparsest_matching(
-    summaries: Sequence[LevelSummary], tolerance: float = 0.0
-) -> LevelSummary | None:
-    """Finds the sparsest matching level: test accuracy within a tolerance of the dense network's.
+def matching_levels(
+    summaries: Sequence[LevelSummary],
+    dense_accuracy: float | None,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> list[LevelSummary]:
+    """Finds the pruned levels that match the dense network.
 
     Args:
-      summaries: the levels, level 0 among them.
-      tolerance: how far below the dense network's the accuracy may be, as a fraction.
+      summaries: the levels.
+      dense_accuracy: test accuracy of the dense network; None if unknown.
+      tolerance: as of `matching.matches`.
 
     Returns:
-      The matching level of the lowest density, or None if no pruned level matches.
+      Those that match, the sparsest first.
     """
-    dense = dense_summary(summaries)
-    if dense is None:
-        return None
-    # The slack keeps rounding errors of the subtraction from deciding an exact tie.
-    lowest = dense.test_accuracy - tolerance - 1e-9
     matching = [
         summary
         for summary in summaries
-        if summary.level > 0
-        and is_number(summary.test_accuracy)
-        and summary.test_accuracy >= lowest
+        if summary.level > 0 and matches(summary.test_accuracy, dense_accuracy, tolerance)
     ]
-    return min(matching, key=lambda summary: summary.density, default=None)
+    return sorted(matching, key=lambda summary: summary.density)
 
 
 def _read(row: Mapping[str, str | None], column: str) -> int | float | None:
