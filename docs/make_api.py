@@ -19,7 +19,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "Searches around model.fit": (
         "tf_lottery",
         "IterativeMagnitudePruning PruneAndRewind SearchHistory LevelResult AdaptiveRate "
-        "IMPSchedule TrainingDivergedError",
+        "IMPSchedule EmptyLayerWarning TrainingDivergedError",
     ),
     "Export": ("tf_lottery", "export_saved_model export compact"),
     "Exported files": (

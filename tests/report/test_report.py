@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tests.report.runs_on_disk import held
+from tf_lottery.empty_layers import CONSEQUENCE
 from tf_lottery.matching import matching_rule
 from tf_lottery.report.report import write_report
 
@@ -130,6 +131,7 @@ def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
         "early_stop_step": "20",
         "early_stop_test_accuracy": "0.5",
         "seconds": "12.5",
+        "empty_layers": "",
     }
     assert (levels[-1]["branch"], levels[-1]["density"]) == ("random_mask", repr(0.8**2))
     run, branch = rows(folder / "tickets.csv")
@@ -158,6 +160,53 @@ def test_a_report_takes_its_tolerance_in_points(mnist):
     assert rows(path.parent / "tickets.csv")[0]["matching_levels"] == "1-2"
     with pytest.raises(ValueError, match=r"^--matching_tolerance=101 is out of range"):
         write_report([mnist], matching_tolerance=101)
+
+
+def test_layers_without_weights_are_told_of_each_run_and_branch(tmp_path):
+    one, both = ["dense/kernel"], ["dense/kernel", "dense_1/kernel"]
+    for number, empty in ((1, {2: one, 3: both}), (2, {1: one, 2: one, 3: both})):
+        path = tmp_path / "mnist" / f"replicate_{number}"
+        run = write_replicate(path, [0.9, 0.8, 0.1, 0.1], empty=empty)
+        write_branch(run, "random_mask", {1: 0.2, 2: 0.1}, empty={2: ["dense_1/kernel"]})
+        write_branch(run, "retrain", {1: 0.8})
+    path = write_report([tmp_path / "mnist"])
+    text = Page(path).text
+    assert (
+        "lottery ticket: no weight remains in dense at level 2 of replicate_1; no weight " in text
+    )
+    assert (
+        "; no weight remains in dense, dense_1 at level 3; no weight remains in dense at " in text
+    )
+    assert "no weight remains in dense at levels 1-2 of replicate_2. " in text
+    assert "random mask: no weight remains in dense_1 at level 2. " in text
+    assert "retrain: no weight" not in text
+    assert text.count("Layers without weights") == 2, "the notice, and the note to the table"
+    assert text.index(CONSEQUENCE) < text.index("No pruned level")
+    for row in ("*1 80.0% 800 80.00%", "*2 64.0% 640 10.00%", "*3 51.2% 512 10.00%"):
+        assert f" {row} " in text
+    assert " 1 80.0% 800 20.00% " in text, "the branch"
+    found = {
+        (row["branch"], row["replicate"], row["level"]): row["empty_layers"]
+        for row in rows(path.parent / "report.csv")
+    }
+    assert found.pop(("", "replicate_1", "3")) == found.pop(("", "replicate_2", "3"))
+    assert {key: text for key, text in found.items() if text} == {
+        ("", "replicate_1", "2"): "dense",
+        ("", "replicate_2", "1"): "dense",
+        ("", "replicate_2", "2"): "dense",
+        ("random_mask", "replicate_1", "2"): "dense_1",
+        ("random_mask", "replicate_2", "2"): "dense_1",
+    }
+
+
+def test_nothing_is_said_of_layers_that_have_weights(mnist_page, tmp_path):
+    old = write_report([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9], layers=False)])
+    for page in (mnist_page, old):
+        text = Page(page).text
+        assert "without weights" not in text.replace("A layer without weights has no point", "")
+        assert "no weight" not in text
+        assert not re.search(r"\*\d|\* In", text)
+        assert {row["empty_layers"] for row in rows(page.parent / "report.csv")} == {""}
 
 
 def test_the_page_loads_nothing_and_runs_nothing(mnist_page):

@@ -6,6 +6,7 @@ import pytest
 
 from tf_lottery.report.summary import (
     SUMMARY_COLUMNS,
+    LevelSummary,
     early_stop,
     matching_levels,
     summary_from_row,
@@ -28,6 +29,16 @@ def test_columns_are_the_file_format():
         "early_stop_test_accuracy",
         "seconds",
     )
+
+
+def test_a_record_of_a_level_tells_which_layers_have_no_weight_left(make_summary):
+    summary = make_summary(7, 0.1, empty_layers=("conv_3", "conv_4"))
+    layers = {"conv_3/kernel": [0, 9], "conv_4/kernel": [0, 9], "output/kernel": [1, 9]}
+    record = {**summary.numbers(), "layers": layers}
+    assert LevelSummary.from_record(record) == summary
+    assert list(summary.numbers()) == list(SUMMARY_COLUMNS)
+    # Of runs that were made before layers were recorded, it is not known.
+    assert LevelSummary.from_record(summary.numbers()).empty_layers == ()
 
 
 def test_early_stop_takes_the_earliest_of_equal_losses():

@@ -3,8 +3,10 @@ import io
 import pytest
 from rich.console import Console
 
+from tf_lottery.empty_layers import CONSEQUENCE
 from tf_lottery.matching import matching_rule
 from tf_lottery.report.branch_table import print_branch
+from tf_lottery.report.landscape.levels_table import print_successive_levels
 from tf_lottery.report.table import print_summary, summary_sentences, summary_table
 
 
@@ -35,6 +37,63 @@ def test_tiny_difference_has_no_minus_zero(make_summary):
     text = printed([make_summary(0, 0.975), make_summary(1, 0.974999)])
     assert "+0.00" in text
     assert "-0.00" not in text
+
+
+FOOTNOTES = [
+    "",
+    "* level 1: no weight remains in conv_3.",
+    "* levels 2-3, 5: no weight remains in conv_3, [b]x[/b].",
+    CONSEQUENCE,
+]
+
+
+@pytest.fixture
+def emptied(make_summary):
+    """Levels of which some have layers without weights."""
+    layers = [(), ("conv_3",), *[("conv_3", "[b]x[/b]")] * 2, (), ("conv_3", "[b]x[/b]")]
+    return [make_summary(level, 0.9, empty_layers=names) for level, names in enumerate(layers)]
+
+
+def test_levels_at_which_a_layer_has_no_weight_left_are_marked(emptied):
+    for lines in (
+        printed(emptied, width=200).splitlines(),
+        printed_branch(emptied, emptied, None),
+        printed_levels(emptied),
+    ):
+        levels = [line.split()[0] for line in lines if "90.00%" in line and "%  " in line]
+        assert levels == ["0", "*1", "*2", "*3", "4", "*5"]
+        start = lines.index(FOOTNOTES[1]) - 1
+        assert lines[start : start + 4] == FOOTNOTES
+
+
+def test_nothing_is_marked_where_all_layers_have_weights(summaries):
+    for lines in (
+        printed(summaries).splitlines(),
+        printed_branch(summaries, summaries, 0.005),
+        printed_levels(summaries),
+    ):
+        text = " ".join(lines)
+        assert "*" not in text
+        assert "no weight" not in text
+        assert "missing weights" not in text
+
+
+def test_a_mark_takes_no_room_that_there_is_not(make_summary):
+    wide = {"weights_remaining": 999_999_999, "early_stop_step": 1_234_567, "seconds": 123456.7}
+    summaries = [
+        make_summary(level, 1.0, empty_layers=("a",), early_stop_test_accuracy=1.0, **wide)
+        for level in range(100)
+    ]
+    lines = printed(summaries).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len([line for line in lines if line.endswith("123,457")]) == 100
+
+
+def printed_levels(summaries):
+    file = io.StringIO()
+    console = Console(file=file, width=200)
+    print_successive_levels([], summaries, summaries[0], 0.005, "test", console)
+    return file.getvalue().splitlines()
 
 
 def test_missing_values_are_dashes(make_summary):

@@ -11,7 +11,13 @@ from tf_lottery.report.formats import (
     format_points,
 )
 from tf_lottery.report.summary import LevelSummary, dense_summary
-from tf_lottery.report.table import matching_sentences, print_sentences, table_of_numbers
+from tf_lottery.report.table import (
+    level_cell,
+    matching_sentences,
+    print_footnotes,
+    print_sentences,
+    table_of_numbers,
+)
 
 _HEADERS = (
     "level",
@@ -48,7 +54,7 @@ def print_branch(
         ticket = by_level.get(summary.level)
         accuracy = ticket.test_accuracy if ticket else None
         table.add_row(
-            str(summary.level),
+            level_cell(summary),
             format_density(summary.density),
             format_count(summary.weights_remaining),
             format_accuracy(summary.test_accuracy),
@@ -58,6 +64,7 @@ def print_branch(
         )
     console.print(label, highlight=False, markup=False)
     console.print(table)
+    print_footnotes(console, summaries)
     pruned = [summary for summary in summaries if summary.level > 0]
     if tolerance is not None and dense and pruned:
         console.print()

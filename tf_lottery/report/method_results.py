@@ -46,6 +46,7 @@ class LevelStatistics:
       early_stop_accuracy: test accuracy at early stopping, a fraction.
       early_stop_step: iteration of early stopping.
       layer_densities: mean fraction of the weights that remain, by kernel.
+      emptied: number of replicates in which a layer has no weight left.
     """
 
     level: int
@@ -56,6 +57,7 @@ class LevelStatistics:
     early_stop_accuracy: Spread | None
     early_stop_step: Spread | None
     layer_densities: Mapping[str, float]
+    emptied: int = 0
 
 
 @dataclass(frozen=True)
@@ -228,4 +230,5 @@ def _statistics(number: int, records: Sequence[LevelRecord]) -> LevelStatistics:
         early_stop_accuracy=spread(lambda summary: summary.early_stop_test_accuracy),
         early_stop_step=spread(lambda summary: summary.early_stop_step),
         layer_densities={name: statistics.fmean(values) for name, values in layers.items()},
+        emptied=sum(bool(record.summary.empty_layers) for record in records),
     )

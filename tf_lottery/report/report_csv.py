@@ -36,14 +36,16 @@ def levels_csv(methods: Sequence[MethodResults]) -> str:
       methods: runs and branches.
 
     Returns:
-      The text. Fractions have all their digits; unknown numbers are empty cells.
+      The text. Fractions have all their digits; unknown numbers are empty cells. Layers without
+      weights are separated by semicolons.
     """
-    columns = (*_OF_A_METHOD, "replicate", *SUMMARY_COLUMNS)
+    columns = (*_OF_A_METHOD, "replicate", *SUMMARY_COLUMNS, "empty_layers")
     rows = (
         {
             **_of_method(method),
             "replicate": record.replicate,
             **summary_to_row(record.levels[level].summary),
+            "empty_layers": ";".join(record.levels[level].summary.empty_layers),
         }
         for method in methods
         for record in method.records

@@ -7,8 +7,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tf_lottery.empty_layers import CONSEQUENCE
 from tf_lottery.matching import tolerance_text
 from tf_lottery.report.comparability import comparability_notices, flag_differences
+from tf_lottery.report.emptied_levels import emptied_notices, marked_level
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.formats import (
     MISSING,
@@ -82,6 +84,8 @@ def report_page(
         facts=[_facts(run, with_label=len(runs) > 1) for run in runs],
         progress=_progress(methods),
         notices=comparability_notices(methods),
+        emptied=emptied_notices(methods),
+        consequence=CONSEQUENCE,
         damaged=[*damaged_files(methods), *analyses.problems],
         analyses=list(analyses.tables),
         verdicts=verdicts(tickets),
@@ -158,7 +162,7 @@ def _result_rows(ticket: Ticket, style: MethodStyle) -> dict[str, Any]:
 def _level_row(level: LevelStatistics, ticket: Ticket) -> tuple[str, ...]:
     step = level.early_stop_step
     return (
-        str(level.level),
+        marked_level(level.level, emptied=level.emptied > 0),
         format_density(level.density),
         format_count(level.weights_remaining),
         _accuracy_text(level.accuracy),

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tf_lottery.matching import DEFAULT_TOLERANCE, matching_rule
+from tf_lottery.report.emptied_levels import footnotes, marked_level
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,
@@ -31,6 +32,8 @@ _HEADERS = (
 
 def summary_table(summaries: Sequence[LevelSummary], tolerance: float = DEFAULT_TOLERANCE) -> Table:
     """Lays out the levels as a table, the sparsest matching level in bold.
+
+    Levels at which a layer has no weight left are marked; `footnotes` says what the mark means.
 
     Args:
       summaries: the levels, in the order in which they are shown.
@@ -120,8 +123,21 @@ def print_summary(
     """
     console = console or Console()
     console.print(summary_table(summaries, tolerance))
+    print_footnotes(console, summaries)
     console.print()
     print_sentences(console, summary_sentences(summaries, tolerance))
+
+
+def print_footnotes(console: Console, summaries: Sequence[LevelSummary]) -> None:
+    """Prints what the marks of levels mean, if there are any."""
+    if sentences := footnotes(summaries):
+        console.print()
+        print_sentences(console, sentences)
+
+
+def level_cell(summary: LevelSummary) -> str:
+    """Writes the level, with a mark if a layer has no weight left."""
+    return marked_level(summary.level, emptied=bool(summary.empty_layers))
 
 
 def print_sentences(console: Console, sentences: Sequence[str]) -> None:
@@ -132,7 +148,7 @@ def print_sentences(console: Console, sentences: Sequence[str]) -> None:
 
 def _cells(summary: LevelSummary, dense: LevelSummary | None) -> tuple[str, ...]:
     return (
-        str(summary.level),
+        level_cell(summary),
         format_density(summary.density),
         format_count(summary.weights_remaining),
         format_accuracy(summary.test_accuracy),

@@ -14,7 +14,12 @@ from tf_lottery.report.formats import (
     is_number,
 )
 from tf_lottery.report.summary import LevelSummary
-from tf_lottery.report.table import print_sentences, table_of_numbers
+from tf_lottery.report.table import (
+    level_cell,
+    print_footnotes,
+    print_sentences,
+    table_of_numbers,
+)
 
 _HEADERS = (
     "level",
@@ -70,7 +75,7 @@ def print_successive_levels(
         pair = of_pair.get((before, summary.level))
         accuracy = dense.test_accuracy if dense else None
         table.add_row(
-            str(summary.level),
+            level_cell(summary),
             format_density(summary.density),
             format_accuracy(summary.test_accuracy),
             format_points(summary.test_accuracy, accuracy) if summary.level else MISSING,
@@ -80,6 +85,8 @@ def print_successive_levels(
         )
         before = summary.level
     console.print(table)
+    print_footnotes(console, summaries)
+    console.print()
     print_sentences(console, [f"Barriers of the {split} error.", matching_rule(tolerance)])
 
 
