@@ -19,7 +19,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "Searches around model.fit": (
         "tf_lottery",
         "IterativeMagnitudePruning PruneAndRewind SearchHistory LevelResult AdaptiveRate "
-        "IMPSchedule TrainingDivergedError",
+        "IMPSchedule EmptyLayerWarning TrainingDivergedError",
     ),
     "Export": ("tf_lottery", "export_saved_model export compact"),
     "Exported files": (
@@ -32,6 +32,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "run_experiment run_branch load_ticket from_arrays Dataset WorkerLostError",
     ),
     "Results of experiments": ("tf_lottery.report.summary", "LevelSummary"),
+    "Matching": ("tf_lottery.matching", ""),
     "Data": ("tf_lottery.data", "Split load_dataset"),
     "Networks of the program": (
         "tf_lottery.models",

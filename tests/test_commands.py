@@ -191,9 +191,16 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
             ["--experiment=successive_levels", "--run=a", "--matching_tolerance=nan"],
             r"^--matching_tolerance=nan is out of range: use 0 to 100 points",
         ),
-        (["--experiment=report", "--run=a", "--tolerance=101"], r"^--tolerance=101.0 .*0 to 100"),
-        (["--experiment=report", "--run=a", "--tolerance=-1"], r"^--tolerance=-1.0 .*0 to 100"),
-        (["--experiment=report", "--run=a", "--tolerance=nan"], r"^--tolerance=nan .*0 to 100"),
+        (["--matching_tolerance=101"], r"^--matching_tolerance=101.0 .*0 to 100"),
+        (["--experiment=train", "--matching_tolerance=-1"], r"^--matching_tolerance=-1.0 .*0 to"),
+        (
+            ["--experiment=branch", "--run=a", "--branch=retrain", "--matching_tolerance=nan"],
+            r"^--matching_tolerance=nan .*0 to 100",
+        ),
+        (
+            ["--experiment=report", "--run=a", "--tolerance=101"],
+            r"^--matching_tolerance=101.0 is out of range: use 0 to 100 points",
+        ),
     ],
     ids=" ".join,
 )
@@ -218,7 +225,7 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ("--replicates=1-2", ["report", "list"]),
         ("--sweep=levels:1,2", ["branch", "report", "list"]),
         ("--report_dir=a", ["lottery", "train", "branch", "list"]),
-        ("--tolerance=1", ["lottery", "train", "branch", "list"]),
+        ("--tolerance=1", ["list", "export", "interpolate"]),
         ("--formats=keras", ["lottery", "train", "branch", "report", "list", "curvature"]),
         ("--compact=on", ["lottery", "report", *ANALYSES]),
         ("--nomeasure", ["train", "branch", "list", "magnitudes"]),
@@ -229,11 +236,13 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ("--points=5", ["export"]),
         ("--branch=retrain", ANALYSES),
         ("--sweep=levels:1,2", ANALYSES),
-        ("--tolerance=1", ANALYSES),
         ("--points=5", ["lottery", "branch", "report", "list", "curvature", "magnitudes"]),
         ("--line_mask=first", ["train", "report", "curvature", "magnitudes"]),
         ("--solutions=a,b", ["lottery", "report", "successive_levels", "curvature", "magnitudes"]),
-        ("--matching_tolerance=1", ["report", "interpolate", "curvature", "magnitudes"]),
+        (
+            "--matching_tolerance=1",
+            ["list", "export", *(name for name in ANALYSES if name != "successive_levels")],
+        ),
         ("--perturbations=1", ["lottery", "branch", "report", "instability", "curvature"]),
         ("--directions=2", ["train", "list", "interpolate", "successive_levels"]),
         ("--eigenvalues=3", ["lottery", "list", "interpolate", "successive_levels", "magnitudes"]),
@@ -295,13 +304,41 @@ def test_branches_take_all_levels_and_replicates_unless_told():
     assert one == RunBranches((Path("a"),), (2,), ("retrain",), (3,), {})
 
 
-def test_reports_take_their_tolerance_in_points():
+def test_reports_take_runs_and_a_folder():
     needed = ("--experiment=report", "--run=a", "--run=~/b")
     runs = (Path("a"), Path.home() / "b")
-    assert command(*needed) == WriteReport(runs, None, None)
-    more = command(*needed, "--tolerance=0.5", "--report_dir=~/page")
-    assert more == WriteReport(runs, Path.home() / "page", 0.005)
-    assert command(*needed, "--tolerance=0").tolerance == 0
+    assert command(*needed) == WriteReport(runs, None)
+    more = command(*needed, "--report_dir=~/page")
+    assert more == WriteReport(runs, Path.home() / "page")
+
+
+OF_MATCHING = {
+    "lottery": ["--levels=2"],
+    "train": ["--experiment=train"],
+    "branch": ["--experiment=branch", "--run=a", "--branch=retrain"],
+    "report": ["--experiment=report", "--run=a"],
+    "successive_levels": ["--experiment=successive_levels", "--run=a"],
+}
+
+
+@pytest.mark.parametrize("kind", OF_MATCHING)
+# The second is its name in older commands of reports.
+@pytest.mark.parametrize("flag", ["matching_tolerance", "tolerance"])
+def test_whatever_judges_takes_the_tolerance_of_matching_in_points(kind: str, flag: str):
+    for given, points in (([], 0.5), ([f"--{flag}=1.5"], 1.5), ([f"--{flag}=0"], 0.0)):
+        asked = command(*OF_MATCHING[kind], *given)
+        found = asked.options if isinstance(asked, Analyze) else asked
+        assert found.matching_tolerance == points
+
+
+def test_the_tolerance_of_matching_is_no_part_of_an_experiment(tmp_path: Path):
+    plain, other = command("--levels=2"), command("--levels=2", "--matching_tolerance=2")
+    assert plain.configs == other.configs
+    assert "matching" not in flags_text(other.configs[0])
+    assert command(*OF_MATCHING["branch"], "--matching_tolerance=2").changes == {}
+    analyzed = command(*OF_MATCHING["successive_levels"], "--matching_tolerance=2")
+    assert (analyzed.here, analyzed.expected) == ({}, {})
+    assert "matching_tolerance" not in ExperimentConfig().identity()
 
 
 def test_lists_take_a_folder():

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "AdaptiveRate": "tf_lottery.pruning.adaptive",
     "Dataset": "tf_lottery.data",
+    "EmptyLayerWarning": "tf_lottery.tickets.empty_layer_warning",
     "ExperimentConfig": "tf_lottery.config",
     "IMPSchedule": "tf_lottery.pruning.schedule",
     "IterativeMagnitudePruning": "tf_lottery.tickets.search",

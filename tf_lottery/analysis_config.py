@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tf_lottery.config import option
+from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class AnalysisConfig:
         2.0, "Points of error barrier below which --experiment=instability calls a network stable."
     )
     matching_tolerance: float = option(
-        0.5,
-        "Points of test accuracy that a level of --experiment=successive_levels may be below the "
-        "dense network and still matches it.",
+        DEFAULT_POINTS,
+        "Points of test accuracy that a level may be below the dense network and still matches it: "
+        "in the tables that end a run or a branch, in reports, and in successive_levels.",
     )
     perturbations: str = option(
         "0.5,1,2,4",
@@ -85,8 +86,7 @@ class AnalysisConfig:
         _check(examples >= 1, "curvature_examples", examples, "use 1 or more")
         _check(1 <= eigenvalues <= 100, "eigenvalues", eigenvalues, "use 1 to 100")
         _check(self.loss_rise > 0, "loss_rise", self.loss_rise, "use a positive number")
-        tolerance = self.matching_tolerance
-        _check(0 <= tolerance <= 100, "matching_tolerance", tolerance, "use 0 to 100 points")
+        tolerance_of(self.matching_tolerance)
         _check(self.curvature_seed >= 0, "curvature_seed", self.curvature_seed, "use 0 or more")
         for field in fields(self):
             value, choices = getattr(self, field.name), field.metadata["choices"]

@@ -8,13 +8,21 @@ from typing import Any
 from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.export_config import ExportConfig
+from tf_lottery.matching import DEFAULT_POINTS
 
 
 @dataclass(frozen=True)
 class RunExperiments:
-    """Runs experiments one after the other: replicates, and the values of a sweep."""
+    """Runs experiments one after the other: replicates, and the values of a sweep.
+
+    Attributes:
+      configs: the experiments.
+      matching_tolerance: points that a level's test accuracy may be below the dense network's and
+        still matches it.
+    """
 
     configs: tuple[ExperimentConfig, ...]
+    matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class RunBranches:
       branches: names of branches.
       levels: those to start from; None: all that are finished.
       changes: flag values that were given.
+      matching_tolerance: as of `RunExperiments`.
     """
 
     runs: tuple[Path, ...]
@@ -34,6 +43,7 @@ class RunBranches:
     branches: tuple[str, ...]
     levels: tuple[int, ...] | None
     changes: Mapping[str, Any]
+    matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,12 @@ class WriteReport:
     Attributes:
       runs: run folders, or the folders of all replicates of an experiment.
       folder: where to; None: beside the runs.
-      tolerance: how far a ticket's accuracy may be below the dense network's, as a fraction; None:
-        one standard deviation of the dense replicates.
+      matching_tolerance: as of `RunExperiments`.
     """
 
     runs: tuple[Path, ...]
     folder: Path | None
-    tolerance: float | None
+    matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from tf_lottery.flags import (
     define_options,
     given_values,
 )
+from tf_lottery.matching import tolerance_of
 from tf_lottery.ranges import parse_ranges
 from tf_lottery.sweeps import combinations
 
@@ -64,13 +65,8 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "Folder of --experiment=report; unset: WORKDIR/NAME/report.",
         flag_values=flag_values,
     )
-    flags.DEFINE_float(
-        "tolerance",
-        None,
-        "Points of test accuracy that a ticket of --experiment=report may be below the dense "
-        "network; unset: one standard deviation of the dense replicates.",
-        flag_values=flag_values,
-    )
+    # Its name in commands of reports that were written before there was one rule of matching.
+    flags.DEFINE_alias("tolerance", "matching_tolerance", flag_values=flag_values)
 
 
 def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
@@ -84,14 +80,11 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     if kind == "branch":
         return _branches(flag_values)
     if kind == "report":
-        tolerance = flag_values["tolerance"].value
-        if tolerance is not None and not 0 <= tolerance <= 100:
-            raise ValueError(f"--tolerance={tolerance} is out of range: use 0 to 100 points.")
         folder = flag_values["report_dir"].value
         return WriteReport(
             _runs(flag_values),
             None if folder is None else Path(folder).expanduser(),
-            None if tolerance is None else tolerance / 100,
+            matching_tolerance=_matching_tolerance(flag_values),
         )
     if kind in ANALYSES:
         return _analysis(flag_values)
@@ -106,7 +99,13 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
             f"--export_dir={export_dir} takes one ticket, but these are {len(configs)} runs; give "
             "it with the flags of one of them."
         )
-    return RunExperiments(configs)
+    return RunExperiments(configs, matching_tolerance=_matching_tolerance(flag_values))
+
+
+def _matching_tolerance(flag_values: flags.FlagValues) -> float:
+    points = flag_values["matching_tolerance"].value
+    tolerance_of(points)
+    return points
 
 
 def _runs(flag_values: flags.FlagValues) -> tuple[Path, ...]:
@@ -130,6 +129,7 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
         tuple(names),
         _chosen_levels(flag_values),
         {name: value for name, value in given_values(flag_values).items() if name not in asked},
+        matching_tolerance=_matching_tolerance(flag_values),
     )
 
 

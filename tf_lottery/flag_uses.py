@@ -10,6 +10,8 @@ from tf_lottery.flags import ANALYSES
 
 _OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "same_region")
 
+_OF_MATCHING = ("lottery", "train", "branch", "report", "successive_levels")
+
 _ONLY_FOR = {
     "run": ("branch", "report", "export", *ANALYSES),
     "branch": ("branch",),
@@ -19,7 +21,7 @@ _ONLY_FOR = {
     "replicates": ("lottery", "train", "branch", "export", *ANALYSES),
     "sweep": ("lottery", "train"),
     "report_dir": ("report",),
-    "tolerance": ("report",),
+    "tolerance": _OF_MATCHING,
     **dict.fromkeys((field.name for field in fields(ExportConfig)), ("export",)),
     **dict.fromkeys((field.name for field in fields(AnalysisConfig)), ANALYSES),
     "solutions": ("interpolate",),
@@ -27,7 +29,8 @@ _ONLY_FOR = {
     **dict.fromkeys(("copies", "random_masks"), ("instability", "stability")),
     "stable_below": ("instability",),
     **dict.fromkeys(("perturbations", "directions"), ("robustness",)),
-    **dict.fromkeys(("pairs", "matching_tolerance"), ("successive_levels",)),
+    "pairs": ("successive_levels",),
+    "matching_tolerance": _OF_MATCHING,
     **dict.fromkeys(
         ("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"), ("curvature",)
     ),

@@ -39,6 +39,12 @@ def test_densities():
     assert Mask.ones_like({"a": np.zeros((2, 3))}).density == 1.0
 
 
+def test_layers_without_weights_are_named():
+    some, none = np.array([[True, False]]), np.zeros((2, 1), bool)
+    assert Mask({"a/kernel": none, "b/kernel": some, "c/w": none}).empty_layers() == ("a", "c")
+    assert Mask({"a/kernel": some, "b/kernel": some}).empty_layers() == ()
+
+
 def test_overlap_is_the_jaccard_index():
     one = Mask({"a": np.array([1, 1, 0, 0], bool), "b": np.array([1, 0], bool)})
     two = Mask({"a": np.array([1, 0, 1, 0], bool), "b": np.array([0, 1], bool)})

@@ -1,7 +1,6 @@
 """Run folders with levels, metrics and layers, as a report reads them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from tf_lottery.report.run_records import METRICS_COLUMNS
@@ -30,6 +29,7 @@ def write_replicate(
     details: Mapping | None = None,
     early: Mapping[int, tuple[int, float]] | None = None,
     layers: bool = True,
+    empty: Mapping[int, Sequence[str]] | None = None,
     curves: Mapping[int, Sequence[float]] | None = None,
     in_training: Mapping[int, Sequence[float]] | None = None,
 ) -> Path:
@@ -42,6 +42,7 @@ def write_replicate(
       details: more than `DETAILS`.
       early: iteration and accuracy of early stopping, by level.
       layers: whether the levels record their layers.
+      empty: names of kernels that have no weight left, by level.
       curves: accuracies at every tenth iteration from 0, by level; else a rise to the final one.
       in_training: the same of levels that are not complete.
 
@@ -55,7 +56,8 @@ def write_replicate(
         for level, accuracy in accuracies.items():
             curve = (curves or {}).get(level, [0.1, 0.5, accuracy])
             step, early_accuracy = (early or {}).get(level, (None, None))
-            _complete(run.level(level), level, accuracy, step, early_accuracy, curve, layers)
+            shares = _shares(level, (empty or {}).get(level, ())) if layers else None
+            _complete(run.level(level), level, accuracy, step, early_accuracy, curve, shares)
         for level, curve in (in_training or {}).items():
             run.level(level).path.mkdir()
             write_metrics(run.level(level), curve)
@@ -83,7 +85,7 @@ def _complete(
     early_stop_step: int | None,
     early_stop_accuracy: float | None,
     curve: Sequence[float | None],
-    layers: bool,
+    shares: Mapping[str, Sequence[int]] | None,
 ) -> None:
     folder.path.mkdir()
     for file in (folder.masks_path, *tensor_files(folder.weights_prefix)):
@@ -100,6 +102,14 @@ def _complete(
         early_stop_test_accuracy=early_stop_accuracy,
         seconds=12.5,
     )
+    folder.complete({**summary.numbers(), **({"layers": shares} if shares else {})})
+
+
+def _shares(level: int, empty: Sequence[str]) -> dict[str, list[int]]:
+    """Remaining and all weights of two kernels."""
     first = round(0.9 * WEIGHTS * 0.75**level)
-    shares = {"dense/kernel": [first, 900], "dense_1/kernel": [remaining - first, 100]}
-    folder.complete({**asdict(summary), **({"layers": shares} if layers else {})})
+    remaining = {"dense/kernel": first, "dense_1/kernel": round(WEIGHTS * 0.8**level) - first}
+    remaining |= dict.fromkeys(empty, 0)
+    return {
+        name: [remaining[name], total] for name, total in zip(remaining, (900, 100), strict=True)
+    }

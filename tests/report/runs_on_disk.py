@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from tf_lottery.report.summary import LevelSummary
@@ -95,4 +94,4 @@ def _write_level(run: RunFolder, number: int, accuracy: float) -> None:
         early_stop_test_accuracy=None,
         seconds=12.5,
     )
-    level.complete(asdict(summary))
+    level.complete(summary.numbers())

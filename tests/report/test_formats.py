@@ -1,6 +1,13 @@
 import pytest
 
-from tf_lottery.report.formats import format_accuracy, format_count, format_density, format_duration
+from tf_lottery.report.formats import (
+    format_accuracy,
+    format_count,
+    format_density,
+    format_duration,
+    format_levels,
+    format_range,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +52,12 @@ def test_accuracy_and_count():
     assert format_count(25_500_000) == "25,500,000"
     assert format_count(0) == "0"
     assert format_count(None) == "-"
+
+
+def test_levels_are_written_as_ranges():
+    assert format_levels([3]) == "level 3"
+    assert format_levels([5, 2, 0, 1]) == "levels 0-2, 5"
+
+
+def test_a_range_has_one_sign():
+    assert format_range(0.92, 0.9401) == "92.00 to 94.01%"

@@ -3,18 +3,19 @@ import math
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
+from tf_lottery.matching import DEFAULT_TOLERANCE, matching_rule
 from tf_lottery.report.matching_tickets import find_tickets
 from tf_lottery.report.method_results import collect_methods
 from tf_lottery.report.run_records import read_run
-from tf_lottery.report.verdicts import branch_verdicts, tolerance_sentence, verdicts
+from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
 
 
 @pytest.fixture
 def tickets_of(tmp_path):
-    def find(*replicates, tolerance=None, branch=None):
-        paths = []
+    def find(*replicates, tolerance=DEFAULT_TOLERANCE, branch=None):
+        paths, folder = [], tmp_path / str(len(list(tmp_path.iterdir())))
         for number, accuracies in enumerate(replicates, 1):
-            paths.append(write_replicate(tmp_path / "m" / f"replicate_{number}", accuracies))
+            paths.append(write_replicate(folder / f"replicate_{number}", accuracies))
             if branch is not None:
                 write_branch(paths[-1], "random_mask", branch)
         methods = collect_methods([read_run(path) for path in paths])
@@ -23,39 +24,34 @@ def tickets_of(tmp_path):
     return find
 
 
-def test_the_tolerance_is_a_standard_deviation_of_the_dense_replicates(tickets_of):
-    # Dense: mean 0.92, standard deviation 0.02 (ddof=1); the levels' means: 0.91, 0.90, 0.89.
-    (ticket,) = tickets_of(
-        [0.90, 0.91, 0.88, 0.89], [0.92, 0.91, 0.90, 0.89], [0.94, 0.91, 0.92, 0.89]
-    )
-    assert ticket.tolerance.value == pytest.approx(0.02)
+def test_means_of_replicates_are_compared_whatever_their_spread(tickets_of):
+    # The means: 0.92 of the dense networks; 0.91, 0.90 and 0.89 of the levels.
+    replicates = [0.90, 0.91, 0.88, 0.89], [0.92, 0.91, 0.90, 0.89], [0.94, 0.91, 0.92, 0.89]
+    (ticket,) = tickets_of(*replicates, tolerance=0.02)
     assert ticket.dense.mean == pytest.approx(0.92)
+    assert (ticket.dense.minimum, ticket.dense.maximum) == (0.90, 0.94)
+    assert [level.level for level in ticket.matching] == [2, 1]
     assert ticket.level.level == 2
     assert ticket.level.accuracy.mean == pytest.approx(0.90)
     assert (ticket.level.accuracy.minimum, ticket.level.accuracy.maximum) == (0.88, 0.92)
-    assert ticket.failing == ()
-    assert "one standard deviation of 3 dense replicates" in tolerance_sentence(ticket)
-    assert "2.00 points" in tolerance_sentence(ticket)
+    assert [level.level for level in ticket.failing] == [3]
+    assert [ticket.matches(level) for level in ticket.results.levels] == [None, True, True, False]
+    assert ticket.note() == ""
+    assert rule_sentence([ticket]) == matching_rule(0.02, means=True)
+    (ticket,) = tickets_of(*replicates)
+    assert ticket.level is None
 
 
-def test_a_single_replicate_has_no_spread_so_the_tolerance_is_zero(tickets_of):
-    (ticket,) = tickets_of([0.9, 0.9, 0.899])
-    assert ticket.tolerance.value == 0
-    assert ticket.level.level == 1
-    assert "unknown with fewer than two replicates" in tolerance_sentence(ticket)
-
-
-def test_a_given_tolerance_takes_the_place_of_the_spread(tickets_of):
-    (ticket,) = tickets_of([0.9, 0.9, 0.899], [0.8, 0.8, 0.8], tolerance=0.0)
-    assert ticket.level.level == 1
-    assert "0.00 points" in tolerance_sentence(ticket)
-    assert "(as given)" in tolerance_sentence(ticket)
+def test_one_replicate_is_compared_by_the_same_tolerance(tickets_of):
+    (ticket,) = tickets_of([0.9, 0.9, 0.895, 0.8949])
+    assert ticket.level.level == 2
+    assert rule_sentence([ticket]) == matching_rule(0.005)
 
 
 def test_the_sparsest_matching_level_may_come_after_levels_that_fail(tickets_of):
     (ticket,) = tickets_of([0.9, 0.89, 0.91, 0.88], tolerance=0.001)
     assert ticket.level.level == 2
-    assert [level.level for level in ticket.failing] == [1]
+    assert [level.level for level in ticket.failing] == [1, 3]
     assert ticket.note() == "larger densities that do not match: 80.0% (89.00%)"
 
 
@@ -64,10 +60,46 @@ def test_branches_are_compared_with_the_dense_network_of_their_run(tickets_of):
     assert branch.dense.mean == 0.9
     assert (run.level.level, branch.level.level) == (1, 2)
     assert verdicts([run, branch]) == [
-        "Sparsest matching ticket: 80.0% of the weights (level 1), 90.00% test accuracy against "
-        "90.00% of the dense network, mean of 2 replicates."
+        "Sparsest matching ticket: 80.0% of the weights (level 1), 90.00% test accuracy (90.00 to "
+        "90.00%) against 90.00% of the dense network (90.00 to 90.00%), means of 2 replicates."
     ]
     assert branch_verdicts([run, branch]) == ["random mask: matches down to 64.0% of the weights."]
+
+
+def test_a_level_is_compared_with_the_dense_networks_of_the_replicates_that_have_it(tickets_of):
+    # The first replicate alone has level 2, and matches its own dense network there.
+    (ticket,) = tickets_of([0.9, 0.9, 0.9], [0.96, 0.96])
+    assert [level.level for level in ticket.matching] == [2, 1]
+    assert verdicts([ticket]) == [
+        "Sparsest matching ticket: 64.0% of the weights (level 2), 90.00% test accuracy against "
+        "90.00% of the dense network, one replicate."
+    ]
+    (ticket,) = tickets_of([0.9, 0.8, 0.9], [0.96, 0.8, None])
+    assert ticket.level.level == 2
+    assert (ticket.dense.mean, ticket.dense.count) == (0.9, 1)
+    (ticket,) = tickets_of([0.9, 0.8], [0.96, 0.8])
+    assert verdicts([ticket]) == ["No pruned level matches the dense network (93.00%)."]
+
+
+def test_a_level_whose_dense_network_is_unknown_neither_matches_nor_fails(tickets_of):
+    (ticket,) = tickets_of([0.9, 0.9], [None, 0.9, 0.9])
+    assert [level.level for level in ticket.matching] == [1]
+    assert ticket.failing == ()
+    assert [ticket.matches(level) for level in ticket.results.levels] == [None, True, None]
+    assert verdicts([ticket]) == [
+        "Sparsest matching ticket: 80.0% of the weights (level 1), 90.00% test accuracy (90.00 to "
+        "90.00%) against 90.00% of the dense network, means of 2 and 1 replicates."
+    ]
+
+
+def test_a_branch_of_one_replicate_is_compared_with_that_replicate(tmp_path):
+    runs = [write_replicate(tmp_path / f"m/replicate_{n}", [0.9 + 0.03 * n]) for n in (1, 2)]
+    write_branch(runs[0], "random_mask", {1: 0.93})
+    write_branch(runs[1], "retrain", {1: 0.93})
+    methods = collect_methods([read_run(path) for path in runs])
+    _, random_mask, retrain = find_tickets(methods)
+    assert (random_mask.level.level, random_mask.dense.mean) == (1, 0.93)
+    assert (retrain.level, retrain.dense.mean) == (None, 0.96)
 
 
 def test_without_a_match_the_verdict_says_so(tickets_of):
@@ -96,9 +128,3 @@ def test_a_dense_network_alone_has_no_ticket(tickets_of):
     assert verdicts([ticket]) == [
         "The dense network's test accuracy is 90.00%; no pruned level is complete."
     ]
-
-
-@pytest.mark.parametrize("tolerance", [-0.1, 1.0, math.nan, math.inf])
-def test_a_tolerance_that_is_no_fraction_is_refused(tickets_of, tolerance):
-    with pytest.raises(ValueError, match=f"--tolerance={tolerance} must be a fraction"):
-        tickets_of([0.9], tolerance=tolerance)

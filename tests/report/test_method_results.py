@@ -37,7 +37,8 @@ def test_levels_are_averaged_over_the_replicates_that_have_them(collect, tmp_pat
     assert (pruned.replicates, pruned.weights_remaining, pruned.density) == (2, 800, 0.8)
     assert pruned.early_stop_step is None
     assert pruned.layer_densities["dense/kernel"] == pytest.approx(0.75)
-    assert method.dense_accuracies() == [0.90, 0.92, 0.97]
+    assert method.accuracies(0) == {"replicate_1": 0.90, "replicate_2": 0.92, "replicate_3": 0.97}
+    assert method.accuracies(1) == {"replicate_1": 0.80, "replicate_2": 0.70}
 
 
 def test_a_replicate_without_an_accuracy_counts_for_the_level_alone(collect, tmp_path):
@@ -61,7 +62,7 @@ def test_branches_of_the_same_label_are_a_method_of_their_own(collect, tmp_path)
     assert [mask.method, retrain.method] == ["random_mask", "retrain"]
     assert [level.level for level in mask.levels] == [1, 2]
     assert mask.levels[1].accuracy == Spread(pytest.approx(0.3), 0.2, 0.4, 2)
-    assert mask.dense_accuracies() == []
+    assert mask.accuracies(0) == {}
 
 
 def test_branches_that_only_their_folders_tell_apart_have_the_names_of_those(collect, tmp_path):

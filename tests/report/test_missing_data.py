@@ -2,7 +2,7 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tf_lottery.report.method_results import collect_methods
-from tf_lottery.report.missing_data import level_list, missing_data
+from tf_lottery.report.missing_data import missing_data
 from tf_lottery.report.run_records import read_run
 
 EARLY = dict.fromkeys(range(5), (20, 0.5))
@@ -13,11 +13,6 @@ def missing(tmp_path):
     return lambda: missing_data(
         collect_methods([read_run(path) for path in sorted(tmp_path.glob("m/replicate_*"))])
     )
-
-
-def test_levels_are_written_as_ranges():
-    assert level_list([3]) == "level 3"
-    assert level_list([5, 2, 0, 1]) == "levels 0-2, 5"
 
 
 def test_complete_runs_lack_nothing(tmp_path, missing):

@@ -8,6 +8,8 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tests.report.runs_on_disk import held
+from tf_lottery.empty_layers import CONSEQUENCE
+from tf_lottery.matching import matching_rule
 from tf_lottery.report.report import write_report
 
 EARLY = dict.fromkeys(range(5), (20, 0.5))
@@ -96,12 +98,20 @@ def test_the_page_begins_with_the_outcome_and_the_main_figure(mnist_page):
     assert places == sorted(places)
     assert "None: every replicate has every level" in text
     assert "Not finished" not in text
-    assert "2.83 points" in text  # standard deviation of 0.90 and 0.94
+    assert text.count(matching_rule(0.005, means=True)) == 2
 
 
 def test_the_table_of_all_levels_has_means_and_ranges(mnist_page):
     text = Page(mnist_page).text
-    assert "1 80.0% 800 93.00% 92.00 to 94.00% 50.00% 50.00 to 50.00% 20 2" in text
+    assert "matches within 0.5 points" in text
+    assert "0 100% 1,000 92.00% 90.00 to 94.00% - 50.00%" in text
+    assert "1 80.0% 800 93.00% 92.00 to 94.00% yes 50.00% 50.00 to 50.00% 20 2" in text
+    assert "2 64.0% 640 81.00% 80.00 to 82.00% no 50.00% 50.00 to 50.00% 20 2" in text
+
+
+def test_the_table_of_tickets_has_the_spread_of_the_dense_networks(mnist_page):
+    text = Page(mnist_page).text
+    assert "80.0% 1 800 93.00% 92.00 to 94.00% 2 92.00% 90.00 to 94.00%" in text
 
 
 def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
@@ -121,21 +131,82 @@ def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
         "early_stop_step": "20",
         "early_stop_test_accuracy": "0.5",
         "seconds": "12.5",
+        "empty_layers": "",
     }
     assert (levels[-1]["branch"], levels[-1]["density"]) == ("random_mask", repr(0.8**2))
     run, branch = rows(folder / "tickets.csv")
     assert (run["level"], run["replicates"], run["dense_replicates"]) == ("1", "2", "2")
     assert float(run["dense_accuracy"]) == pytest.approx(0.92)
-    assert float(run["tolerance"]) == pytest.approx(0.04 / 2**0.5)
+    assert (run["least_dense_accuracy"], run["largest_dense_accuracy"]) == ("0.9", "0.94")
+    assert (run["tolerance"], branch["tolerance"]) == ("0.005", "0.005")
+    assert (run["matching_levels"], branch["matching_levels"]) == ("1", "")
     assert float(run["mean_accuracy"]) == pytest.approx(0.93)
     assert (run["least_accuracy"], run["largest_accuracy"]) == ("0.92", "0.94")
     assert (branch["branch"], branch["level"], branch["mean_accuracy"]) == ("random_mask", "", "")
 
 
-def test_a_single_replicate_is_said_to_have_no_spread(tmp_path):
+def test_a_single_replicate_is_compared_with_its_own_dense_network(tmp_path):
     text = Page(write_report([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9])])).text
-    assert "unknown with fewer than two replicates" in text
+    assert text.count(matching_rule(0.005)) == 2
     assert "one replicate" in text
+
+
+def test_a_report_takes_its_tolerance_in_points(mnist):
+    path = write_report([mnist], matching_tolerance=12)
+    text = Page(path).text
+    assert "Sparsest matching ticket: 64.0% of the weights (level 2)" in text
+    assert "at most 12 points below" in text
+    assert "matches within 12 points" in text
+    assert rows(path.parent / "tickets.csv")[0]["matching_levels"] == "1-2"
+    with pytest.raises(ValueError, match=r"^--matching_tolerance=101 is out of range"):
+        write_report([mnist], matching_tolerance=101)
+
+
+def test_layers_without_weights_are_told_of_each_run_and_branch(tmp_path):
+    one, both = ["dense/kernel"], ["dense/kernel", "dense_1/kernel"]
+    for number, empty in ((1, {2: one, 3: both}), (2, {1: one, 2: one, 3: both})):
+        path = tmp_path / "mnist" / f"replicate_{number}"
+        run = write_replicate(path, [0.9, 0.8, 0.1, 0.1], empty=empty)
+        write_branch(run, "random_mask", {1: 0.2, 2: 0.1}, empty={2: ["dense_1/kernel"]})
+        write_branch(run, "retrain", {1: 0.8})
+    path = write_report([tmp_path / "mnist"])
+    text = Page(path).text
+    assert (
+        "lottery ticket: no weight remains in dense at level 2 of replicate_1; no weight " in text
+    )
+    assert (
+        "; no weight remains in dense, dense_1 at level 3; no weight remains in dense at " in text
+    )
+    assert "no weight remains in dense at levels 1-2 of replicate_2. " in text
+    assert "random mask: no weight remains in dense_1 at level 2. " in text
+    assert "retrain: no weight" not in text
+    assert text.count("Layers without weights") == 2, "the notice, and the note to the table"
+    assert text.index(CONSEQUENCE) < text.index("No pruned level")
+    for row in ("*1 80.0% 800 80.00%", "*2 64.0% 640 10.00%", "*3 51.2% 512 10.00%"):
+        assert f" {row} " in text
+    assert " 1 80.0% 800 20.00% " in text, "the branch"
+    found = {
+        (row["branch"], row["replicate"], row["level"]): row["empty_layers"]
+        for row in rows(path.parent / "report.csv")
+    }
+    assert found.pop(("", "replicate_1", "3")) == found.pop(("", "replicate_2", "3"))
+    assert {key: text for key, text in found.items() if text} == {
+        ("", "replicate_1", "2"): "dense",
+        ("", "replicate_2", "1"): "dense",
+        ("", "replicate_2", "2"): "dense",
+        ("random_mask", "replicate_1", "2"): "dense_1",
+        ("random_mask", "replicate_2", "2"): "dense_1",
+    }
+
+
+def test_nothing_is_said_of_layers_that_have_weights(mnist_page, tmp_path):
+    old = write_report([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9], layers=False)])
+    for page in (mnist_page, old):
+        text = Page(page).text
+        assert "without weights" not in text.replace("A layer without weights has no point", "")
+        assert "no weight" not in text
+        assert not re.search(r"\*\d|\* In", text)
+        assert {row["empty_layers"] for row in rows(page.parent / "report.csv")} == {""}
 
 
 def test_the_page_loads_nothing_and_runs_nothing(mnist_page):

@@ -6,8 +6,9 @@ import pytest
 
 from tf_lottery.report.summary import (
     SUMMARY_COLUMNS,
+    LevelSummary,
     early_stop,
-    sparsest_matching,
+    matching_levels,
     summary_from_row,
     summary_to_row,
 )
@@ -28,6 +29,16 @@ def test_columns_are_the_file_format():
         "early_stop_test_accuracy",
         "seconds",
     )
+
+
+def test_a_record_of_a_level_tells_which_layers_have_no_weight_left(make_summary):
+    summary = make_summary(7, 0.1, empty_layers=("conv_3", "conv_4"))
+    layers = {"conv_3/kernel": [0, 9], "conv_4/kernel": [0, 9], "output/kernel": [1, 9]}
+    record = {**summary.numbers(), "layers": layers}
+    assert LevelSummary.from_record(record) == summary
+    assert list(summary.numbers()) == list(SUMMARY_COLUMNS)
+    # Of runs that were made before layers were recorded, it is not known.
+    assert LevelSummary.from_record(summary.numbers()).empty_layers == ()
 
 
 def test_early_stop_takes_the_earliest_of_equal_losses():
@@ -91,17 +102,20 @@ def test_absent_column_is_named(make_summary):
         summary_from_row(row)
 
 
-def test_sparsest_matching_is_the_lowest_density_not_the_last_or_best(make_summary):
+def test_matching_levels_begin_with_the_lowest_density_not_the_last_or_best(make_summary):
     accuracies = [0.90, 0.95, 0.89, 0.90, 0.85]
     summaries = [make_summary(*pair) for pair in enumerate(accuracies)]
-    assert sparsest_matching(summaries).level == 3
-    assert sparsest_matching(summaries[::-1]).level == 3
-    assert sparsest_matching(summaries, tolerance=0.05).level == 4
-    assert sparsest_matching(summaries, tolerance=0.049).level == 3
+
+    def found(summaries, *tolerance):
+        return [summary.level for summary in matching_levels(summaries, 0.90, *tolerance)]
+
+    assert found(summaries) == found(summaries[::-1]) == [3, 1]
+    assert found(summaries, 0.05) == [4, 3, 2, 1]
+    assert found(summaries, 0.049) == [3, 2, 1]
 
 
-def test_sparsest_matching_needs_a_dense_accuracy_and_a_pruned_level(make_summary):
-    assert sparsest_matching([make_summary(0, 0.9)]) is None
-    assert sparsest_matching([make_summary(1, 0.9)]) is None
-    assert sparsest_matching([make_summary(0, float("nan")), make_summary(1, 0.9)]) is None
-    assert sparsest_matching([make_summary(0, 0.9), make_summary(1, float("nan"))]) is None
+def test_matching_takes_a_dense_accuracy_and_a_pruned_level(make_summary):
+    assert matching_levels([make_summary(0, 0.9)], 0.9) == []
+    assert matching_levels([make_summary(1, 0.9)], None) == []
+    assert matching_levels([make_summary(1, 0.9)], float("nan")) == []
+    assert matching_levels([make_summary(1, float("nan"))], 0.9) == []

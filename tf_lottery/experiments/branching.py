@@ -28,6 +28,7 @@ from tf_lottery.experiments.run_checks import (
     refuse_outdated_tickets,
 )
 from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.scores import Evidence
 from tf_lottery.report.branch_table import print_branch
@@ -61,6 +62,7 @@ def run_branch(
     *,
     dataset: Dataset | None = None,
     for_analysis: bool = False,
+    matching_tolerance: float = DEFAULT_POINTS,
     **changes: Any,
 ) -> list[LevelSummary]:
     """Runs or continues a branch of an experiment; levels that are there are not done again.
@@ -73,7 +75,10 @@ def run_branch(
       branch: such as "random_reinitialization"; `tf_lottery.tickets.branches` has them all.
       levels: finished levels to start from; None: all that are finished now.
       dataset: your own data, if the experiment was run on them.
-      for_analysis: marks a new branch as a step of an analysis: reports do not list it.
+      for_analysis: marks a new branch as a step of an analysis: reports do not list it, and
+        nothing is said of matching.
+      matching_tolerance: points that a level's test accuracy may be below that of the run's dense
+        network and still matches it, in the table at the end.
       **changes: training flags that differ from the run's, such as `learning_rate=0.01`.
 
     Returns:
@@ -85,6 +90,7 @@ def run_branch(
       TrainingDivergedError: if a loss is not finite; finished levels are kept.
       WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
+    tolerance = None if for_analysis else tolerance_of(matching_tolerance)
     function = find_branch(branch)
     plan = plan_branch(Path(run), branch, changes)
     _check_structure(plan, function)
@@ -109,7 +115,7 @@ def run_branch(
         except BaseException:
             write_results_if_possible(own, title)
             raise
-        return workers.on_chief(lambda: _finish(plan, own, title)) or []
+        return workers.on_chief(lambda: _finish(plan, own, title, tolerance)) or []
 
 
 def _check_structure(plan: BranchPlan, branch: Branch) -> None:
@@ -320,13 +326,15 @@ def _origin(
     )
 
 
-def _finish(plan: BranchPlan, own: RunFolder, title: str) -> list[LevelSummary]:
+def _finish(
+    plan: BranchPlan, own: RunFolder, title: str, tolerance: float | None
+) -> list[LevelSummary]:
     summaries = write_results(own, title)
     tickets = [
-        LevelSummary.from_record(plan.run.level(row.level).record())
-        for row in summaries
-        if plan.run.level(row.level).is_complete()
+        LevelSummary.from_record(plan.run.level(level).record())
+        for level in sorted({0, *(row.level for row in summaries)})
+        if plan.run.level(level).is_complete()
     ]
-    print_branch(plan.label, summaries, tickets)
+    print_branch(plan.label, summaries, tickets, tolerance)
     print(f"Branch folder: {own.path}")
     return summaries

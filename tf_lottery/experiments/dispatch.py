@@ -15,6 +15,7 @@ from tf_lottery.command_kinds import (
     RunExperiments,
     WriteReport,
 )
+from tf_lottery.matching import DEFAULT_POINTS
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import replicate_folders
 
@@ -34,7 +35,9 @@ def run_command(command: Command) -> None:
     elif isinstance(command, WriteReport):
         from tf_lottery.report.report import write_report
 
-        page = write_report(command.runs, command.folder, command.tolerance)
+        page = write_report(
+            command.runs, command.folder, matching_tolerance=command.matching_tolerance
+        )
         print(f"Report: {page}")
     else:
         import_tensorflow_quietly()
@@ -62,14 +65,15 @@ def _run_experiments(command: RunExperiments) -> None:
         if several:
             print(f"[{number} of {len(command.configs)}] {config.run_path}", flush=True)
         try:
-            run_experiment(config)
+            run_experiment(config, matching_tolerance=command.matching_tolerance)
         except ArithmeticError as error:
             if not several:
                 raise
             print(f"Error: {error}\n", flush=True)
             diverged.append((config.run_path, error))
     if several:
-        _print_report_command("a report", (config.run_path.parent for config in command.configs))
+        folders = (config.run_path.parent for config in command.configs)
+        _print_report_command("a report", folders, command.matching_tolerance)
     if diverged:
         paths = ", ".join(str(path) for path, _ in diverged)
         raise type(diverged[0][1])(f"{paths} diverged; see above.")
@@ -81,7 +85,13 @@ def _run_branches(command: RunBranches) -> None:
     runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     for run in runs:
         for branch in command.branches:
-            run_branch(run, branch, command.levels, **command.changes)
+            run_branch(
+                run,
+                branch,
+                command.levels,
+                matching_tolerance=command.matching_tolerance,
+                **command.changes,
+            )
 
 
 def _analyze(command: Analyze) -> None:
@@ -98,7 +108,8 @@ def _analyze(command: Analyze) -> None:
             command.levels,
         )
     if len(folders) > 1 and command.analysis in FIGURES:
-        _print_report_command("the figures of all", command.runs)
+        tolerance = command.options.matching_tolerance
+        _print_report_command("the figures of all", command.runs, tolerance)
 
 
 def _export(command: ExportTickets) -> None:
@@ -110,9 +121,10 @@ def _export(command: ExportTickets) -> None:
     )
 
 
-def _print_report_command(purpose: str, folders: Iterable[Path]) -> None:
-    runs = " ".join(f"--run={shlex.quote(str(folder))}" for folder in sorted(set(folders)))
-    print(f"For {purpose}: main.py --experiment=report {runs}")
+def _print_report_command(purpose: str, folders: Iterable[Path], tolerance: float) -> None:
+    flags = [f"--run={shlex.quote(str(folder))}" for folder in sorted(set(folders))]
+    flags += [f"--matching_tolerance={tolerance:g}"] if tolerance != DEFAULT_POINTS else []
+    print(f"For {purpose}: main.py --experiment=report {' '.join(flags)}")
 
 
 def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:

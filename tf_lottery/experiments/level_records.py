@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
+from tf_lottery.empty_layers import no_weight_remains
 from tf_lottery.experiments.setup import Lengths
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.report.progress import ProgressReporter
@@ -91,7 +91,9 @@ class WrittenRecords(LevelRecords):
         return checkpoint
 
     def start(self, mask: Mask, step: int, last: int) -> None:
-        """Starts the clock and the progress line."""
+        """Tells of layers without weights; starts the clock and the progress line."""
+        if layers := mask.empty_layers():
+            self._progress.note(f"level {self._level}: {no_weight_remains(layers)}")
         self._events = EventLog(self._run.tensorboard(self._level), self._log.rows)
         self._started = time.perf_counter() - self._seconds_before
         self._last_checkpoint, self._checkpoint_cost = time.perf_counter(), 0.0
@@ -144,7 +146,8 @@ class WrittenRecords(LevelRecords):
             early_stop_step=step,
             early_stop_test_accuracy=accuracy,
             seconds=time.perf_counter() - self._started,
+            empty_layers=mask.empty_layers(),
         )
         self._progress.finish_level(summary)
         layers = {name: [int(array.sum()), array.size] for name, array in mask.items()}
-        return {**asdict(summary), "layers": layers}
+        return {**summary.numbers(), "layers": layers}

@@ -22,6 +22,7 @@ from tf_lottery.experiments.run_checks import (
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.exporting.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
+from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
@@ -36,12 +37,19 @@ from tf_lottery.training.strategy import open_strategy
 from tf_lottery.training.workers import Workers
 
 
-def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> list[LevelSummary]:
+def run_experiment(
+    config: ExperimentConfig,
+    dataset: Dataset | None = None,
+    *,
+    matching_tolerance: float = DEFAULT_POINTS,
+) -> list[LevelSummary]:
     """Runs or continues an experiment; a finished one is only reported.
 
     Args:
       config: the experiment.
       dataset: your own data (`tf_lottery.from_arrays`) in place of the set the flags name.
+      matching_tolerance: points that a level's test accuracy may be below the dense network's and
+        still matches it, in the table at the end.
 
     Returns:
       A summary of each level; nothing to workers that are not the chief.
@@ -52,6 +60,7 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
       TrainingDivergedError: if a loss is not finite; finished levels are kept.
       WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
+    tolerance = tolerance_of(matching_tolerance)
     strategy = open_strategy(config.run)
     workers = Workers(strategy)
     with workers.together(), ExitStack() as resources:
@@ -65,10 +74,11 @@ def run_experiment(config: ExperimentConfig, dataset: Dataset | None = None) -> 
                 _find_tickets(experiment, run, workers)
         except BaseException:
             if run is not None:
-                _print_results(run, write_results_if_possible(run, _title(config)))
+                summaries = write_results_if_possible(run, _title(config))
+                _print_results(run, summaries, tolerance)
             raise
         # Without the scope, in which workers can only build networks together.
-        return workers.on_chief(lambda: _finish(run, experiment)) or []
+        return workers.on_chief(lambda: _finish(run, experiment, tolerance)) or []
 
 
 def check_experiment(config: ExperimentConfig) -> None:
@@ -162,10 +172,10 @@ def _last_level(experiment: Experiment, journal: LevelJournal, pruner: Pruner) -
     return experiment.levels
 
 
-def _finish(run: RunFolder, experiment: Experiment) -> list[LevelSummary]:
+def _finish(run: RunFolder, experiment: Experiment, tolerance: float) -> list[LevelSummary]:
     config = experiment.config
     summaries = write_results(run, _title(config))
-    _print_results(run, summaries)
+    _print_results(run, summaries, tolerance)
     if config.run.export_dir:
         level = min(experiment.levels, summaries[-1].level)
         export_saved_model(load_ticket(run.path, level), config.run.export_dir)
@@ -177,7 +187,7 @@ def _title(config: ExperimentConfig) -> str:
     return f"{config.name}, replicate {config.seeds.replicate}"
 
 
-def _print_results(run: RunFolder, summaries: list[LevelSummary]) -> None:
+def _print_results(run: RunFolder, summaries: list[LevelSummary], tolerance: float) -> None:
     if summaries:
-        print_summary(summaries)
+        print_summary(summaries, tolerance=tolerance)
     print(f"Run folder: {run.path}")

@@ -1,6 +1,5 @@
 """What a run folder shows of its levels: a table in CSV, a figure, and a table on the terminal."""
 
-import dataclasses
 from contextlib import suppress
 from typing import Any
 
@@ -29,7 +28,7 @@ def write_summary(run: RunFolder) -> list[LevelSummary]:
     """
     records = [run.level(level).record() for level in run.complete_levels()]
     summaries = [LevelSummary.from_record(record) for record in records]
-    write_csv(run.summary_csv, SUMMARY_COLUMNS, [dataclasses.asdict(row) for row in summaries])
+    write_csv(run.summary_csv, SUMMARY_COLUMNS, [row.numbers() for row in summaries])
     chosen = [
         {name: record[name] for name in ADAPTIVE_COLUMNS}
         for record in records

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_lottery.empty_layers import empty_layers
+
 
 class Mask(Mapping[str, np.ndarray]):
     """Immutable mapping from weight name to boolean array, True where the weight remains."""
@@ -66,6 +68,10 @@ class Mask(Mapping[str, np.ndarray]):
     def density(self) -> float:
         """Fraction of the prunable weights that remain."""
         return self.remaining / self.total
+
+    def empty_layers(self) -> tuple[str, ...]:
+        """Names of the layers of which no weight remains, such as "conv_1"."""
+        return empty_layers({name: int(np.count_nonzero(array)) for name, array in self.items()})
 
     def densities(self) -> dict[str, float]:
         """Fraction that remains of each weight array."""

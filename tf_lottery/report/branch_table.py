@@ -10,8 +10,14 @@ from tf_lottery.report.formats import (
     format_density,
     format_points,
 )
-from tf_lottery.report.summary import LevelSummary
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.summary import LevelSummary, dense_summary
+from tf_lottery.report.table import (
+    level_cell,
+    matching_sentences,
+    print_footnotes,
+    print_sentences,
+    table_of_numbers,
+)
 
 _HEADERS = (
     "level",
@@ -20,6 +26,7 @@ _HEADERS = (
     "test\naccuracy",
     "of the\nticket",
     "difference\n(points)",
+    "vs. dense\n(points)",
 )
 
 
@@ -27,6 +34,7 @@ def print_branch(
     label: str,
     summaries: Sequence[LevelSummary],
     tickets: Sequence[LevelSummary],
+    tolerance: float | None,
     console: Console | None = None,
 ) -> None:
     """Prints a branch's levels, each beside the level of the experiment that it starts from.
@@ -34,22 +42,30 @@ def print_branch(
     Args:
       label: of the branch.
       summaries: the branch's levels.
-      tickets: the experiment's levels.
+      tickets: the experiment's levels, the dense network among them.
+      tolerance: as of `matching.matches`; None: say nothing of matching.
       console: where to print; standard output by default.
     """
     console = console or Console()
     by_level = {ticket.level: ticket for ticket in tickets}
-    table = table_of_numbers(_HEADERS)
+    table, dense = table_of_numbers(_HEADERS), dense_summary(tickets)
+    dense_accuracy = dense.test_accuracy if dense else None
     for summary in summaries:
         ticket = by_level.get(summary.level)
         accuracy = ticket.test_accuracy if ticket else None
         table.add_row(
-            str(summary.level),
+            level_cell(summary),
             format_density(summary.density),
             format_count(summary.weights_remaining),
             format_accuracy(summary.test_accuracy),
             format_accuracy(accuracy),
             format_points(summary.test_accuracy, accuracy),
+            format_points(summary.test_accuracy, dense_accuracy),
         )
     console.print(label, highlight=False, markup=False)
     console.print(table)
+    print_footnotes(console, summaries)
+    pruned = [summary for summary in summaries if summary.level > 0]
+    if tolerance is not None and dense and pruned:
+        console.print()
+        print_sentences(console, matching_sentences(pruned, dense_accuracy, tolerance))

@@ -1,6 +1,7 @@
 """Percentages, counts and durations as people read them."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -35,6 +36,28 @@ def format_accuracy(accuracy: float | None, decimals: int = 2) -> str:
 def format_count(count: int | None) -> str:
     """Writes a count with thousands separators; a missing one as "-"."""
     return MISSING if count is None else f"{count:,}"
+
+
+def format_range(least: float, largest: float) -> str:
+    """Writes the least and the largest accuracy, fractions, such as "92.00 to 94.00%"."""
+    return f"{100 * least:.2f} to {format_accuracy(largest)}"
+
+
+def format_levels(levels: Iterable[int]) -> str:
+    """Writes levels with their ranges, such as "level 3" or "levels 0-2, 5"."""
+    levels = sorted(levels)
+    return f"level{'s' if len(levels) > 1 else ''} {format_numbers(levels)}"
+
+
+def format_numbers(numbers: Iterable[int]) -> str:
+    """Writes integers with their ranges, such as "0-2, 5"."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
 def format_points(accuracy: float | None, other: float | None) -> str:

@@ -1,29 +1,12 @@
 """The sparsest ticket of each method whose mean accuracy matches that of the dense network."""
 
 import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tf_lottery.matching import DEFAULT_TOLERANCE, matches
 from tf_lottery.report.formats import format_accuracy, format_density
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
-
-# Keeps rounding errors of the means from deciding an exact tie.
-_SLACK = 1e-9
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far below the dense network's a matching accuracy may be.
-
-    Attributes:
-      value: as a fraction.
-      dense_replicates: the replicates whose standard deviation it is, fewer than two of which have
-        none that is known; None if it was given.
-    """
-
-    value: float
-    dense_replicates: int | None
 
 
 @dataclass(frozen=True)
@@ -32,74 +15,74 @@ class Ticket:
 
     Attributes:
       results: the method.
-      dense: test accuracy of the dense networks of its run; None if unknown.
-      tolerance: of the comparison.
-      level: the matching level of the lowest density; None if no pruned level matches.
-      failing: pruned levels of a higher density that do not match.
+      dense: test accuracy of the dense networks of the replicates that have the ticket; of all that
+        the method has, if there is no ticket; None if unknown.
+      tolerance: of the comparison of both means, as of `matching.matches`.
+      matching: the pruned levels that match, the sparsest first.
+      failing: the pruned levels that do not.
     """
 
     results: MethodResults
     dense: Spread | None
-    tolerance: Tolerance
-    level: LevelStatistics | None
+    tolerance: float
+    matching: tuple[LevelStatistics, ...]
     failing: tuple[LevelStatistics, ...]
+
+    @property
+    def level(self) -> LevelStatistics | None:
+        """The matching level of the lowest density; None if no pruned level matches."""
+        return self.matching[0] if self.matching else None
+
+    def matches(self, level: LevelStatistics) -> bool | None:
+        """Whether a level matches; None if it is the dense network, or an accuracy is unknown."""
+        return True if level in self.matching else False if level in self.failing else None
 
     def note(self) -> str:
         """Returns what a reader should know about the outcome; may be empty."""
         if self.dense is None:
             return "the dense network (level 0) has no test accuracy yet"
-        if self.level is None or not self.failing:
-            return ""
+        threshold = math.inf if self.level is None else self.level.density
         failing = ", ".join(
             f"{format_density(level.density)} ({format_accuracy(level.accuracy.mean)})"
             for level in self.failing
+            if level.density > threshold
         )
-        return f"larger densities that do not match: {failing}"
+        return f"larger densities that do not match: {failing}" if failing else ""
 
 
-def find_tickets(methods: Sequence[MethodResults], tolerance: float | None) -> list[Ticket]:
+def find_tickets(
+    methods: Sequence[MethodResults], tolerance: float = DEFAULT_TOLERANCE
+) -> list[Ticket]:
     """Finds the ticket of each run and each branch.
 
     Args:
-      methods: runs and branches; a branch is compared with the dense network of its run.
-      tolerance: how far below the dense network's mean test accuracy (at the end of training) a
-        level's may be, as a fraction; None: a standard deviation of the run's dense replicates.
+      methods: runs and branches; a branch is compared with the dense networks of its run.
+      tolerance: how far the mean test accuracy (at the end of training) of a level may be below
+        that of the dense networks of the same replicates, as a fraction.
 
     Returns:
       A ticket per method, in the same order.
-
-    Raises:
-      ValueError: the tolerance is not a fraction.
     """
-    if tolerance is not None and not 0 <= tolerance < 1:
-        raise ValueError(
-            f"--tolerance={tolerance} must be a fraction of at least 0 and below 1, such as 0.002 "
-            "for 0.2 points."
-        )
-    dense = {method.run: method.dense_accuracies() for method in methods if method.branch is None}
+    dense = {method.run: method.accuracies(0) for method in methods if method.branch is None}
     return [_find_ticket(method, dense[method.run], tolerance) for method in methods]
 
 
 def _find_ticket(
-    method: MethodResults, dense_accuracies: Sequence[float], given: float | None
+    method: MethodResults, dense_accuracies: Mapping[str, float], tolerance: float
 ) -> Ticket:
-    tolerance = _tolerance(dense_accuracies, given)
-    dense = Spread.of(dense_accuracies)
-    if dense is None:
-        return Ticket(method, None, tolerance, None, ())
-    lowest = dense.mean - tolerance.value - _SLACK
-    pruned = [level for level in method.levels if level.level > 0 and level.accuracy is not None]
-    matching = [level for level in pruned if level.accuracy.mean >= lowest]
-    sparsest = min(matching, key=lambda level: level.density, default=None)
-    threshold = -math.inf if sparsest is None else sparsest.density
-    failing = [
-        level for level in pruned if level.accuracy.mean < lowest and level.density > threshold
+    def dense_of(replicates: Iterable[str]) -> Spread | None:
+        return Spread.of(dense_accuracies.get(replicate) for replicate in replicates)
+
+    dense = {level.level: dense_of(method.accuracies(level.level)) for level in method.levels}
+    known = [level for level in method.levels if level.level > 0 and dense[level.level]]
+    matching = [
+        level for level in known if matches(level.accuracy.mean, dense[level.level].mean, tolerance)
     ]
-    return Ticket(method, dense, tolerance, sparsest, tuple(failing))
-
-
-def _tolerance(dense_accuracies: Sequence[float], given: float | None) -> Tolerance:
-    if given is not None:
-        return Tolerance(given, None)
-    count = len(dense_accuracies)
-    return Tolerance(statistics.stdev(dense_accuracies) if count > 1 else 0.0, count)
+    failing = [level for level in known if level not in matching]
+    matching.sort(key=lambda level: level.density)
+    of_ticket = (
+        dense[matching[0].level]
+        if matching
+        else dense_of(record.replicate for record in method.records)
+    )
+    return Ticket(method, of_ticket, tolerance, tuple(matching), tuple(failing))

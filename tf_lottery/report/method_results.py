@@ -46,6 +46,7 @@ class LevelStatistics:
       early_stop_accuracy: test accuracy at early stopping, a fraction.
       early_stop_step: iteration of early stopping.
       layer_densities: mean fraction of the weights that remain, by kernel.
+      emptied: number of replicates in which a layer has no weight left.
     """
 
     level: int
@@ -56,6 +57,7 @@ class LevelStatistics:
     early_stop_accuracy: Spread | None
     early_stop_step: Spread | None
     layer_densities: Mapping[str, float]
+    emptied: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,14 @@ class MethodResults:
     records: tuple[RunRecord, ...]
     levels: tuple[LevelStatistics, ...]
 
-    def dense_accuracies(self) -> list[float]:
-        """Returns the test accuracies of level 0 that are known, a fraction per replicate."""
-        dense = (record.levels[0] for record in self.records if 0 in record.levels)
-        accuracies = (level.summary.test_accuracy for level in dense)
-        return [accuracy for accuracy in accuracies if is_number(accuracy)]
+    def accuracies(self, level: int) -> dict[str, float]:
+        """Returns the test accuracies at a level that are known, fractions by replicate."""
+        accuracies = {
+            record.replicate: record.levels[level].summary.test_accuracy
+            for record in self.records
+            if level in record.levels
+        }
+        return {name: value for name, value in accuracies.items() if is_number(value)}
 
     def mean_curve(self, level: int) -> Curve:
         """Returns the mean test accuracy at the iterations that all replicates evaluated.
@@ -225,4 +230,5 @@ def _statistics(number: int, records: Sequence[LevelRecord]) -> LevelStatistics:
         early_stop_accuracy=spread(lambda summary: summary.early_stop_test_accuracy),
         early_stop_step=spread(lambda summary: summary.early_stop_step),
         layer_densities={name: statistics.fmean(values) for name, values in layers.items()},
+        emptied=sum(bool(record.summary.empty_layers) for record in records),
     )

@@ -1,9 +1,9 @@
 """What a report cannot show, in sentences: levels, replicates and measurements that are missing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from tf_lottery.report.formats import is_number
+from tf_lottery.report.formats import format_levels, is_number
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.report.run_records import LevelRecord, RunRecord
 
@@ -37,19 +37,6 @@ def missing_data(methods: Sequence[MethodResults]) -> list[str]:
     return [f"{', '.join(which)}: {sentence}" for sentence, which in labels.items()]
 
 
-def level_list(levels: Iterable[int]) -> str:
-    """Writes levels with their ranges, such as "level 3" or "levels 0-2, 5"."""
-    levels = sorted(levels)
-    ranges: list[list[int]] = []
-    for level in levels:
-        if ranges and level == ranges[-1][1] + 1:
-            ranges[-1][1] = level
-        else:
-            ranges.append([level, level])
-    texts = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
-    return f"level{'s' if len(levels) > 1 else ''} {', '.join(texts)}"
-
-
 def _levels_of_some_replicates(method: MethodResults) -> Iterator[str]:
     levels: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for level in method.levels:
@@ -58,7 +45,7 @@ def _levels_of_some_replicates(method: MethodResults) -> Iterator[str]:
             levels[having].append(level.level)
     for having, numbers in levels.items():
         yield (
-            f"{level_list(numbers)} only of {', '.join(having)} "
+            f"{format_levels(numbers)} only of {', '.join(having)} "
             f"({len(having)} of {len(method.records)} replicates)."
         )
 
@@ -75,13 +62,13 @@ def _absent_from_run(method: MethodResults, run: MethodResults) -> Iterator[str]
     own = {level.level for level in method.levels}
     pruned = {level.level for level in run.levels if level.level > 0}
     if own and pruned - own:
-        yield f"{level_list(own)} only; the run also has {level_list(pruned - own)}."
+        yield f"{format_levels(own)} only; the run also has {format_levels(pruned - own)}."
 
 
 def _levels_in_training(method: MethodResults) -> Iterator[str]:
     for run in method.records:
         if run.levels_in_training:
-            what = level_list(run.levels_in_training)
+            what = format_levels(run.levels_in_training)
             yield f"{what} of {run.replicate} not complete, so in no mean and in no table."
 
 
@@ -113,4 +100,4 @@ def _lacking(method: MethodResults, what: str, has: Callable[[LevelRecord], bool
     for numbers, runs in replicates.items():
         if numbers:
             where = ", ".join(run.replicate for run in runs)
-            yield f"{level_list(numbers)} of {where} without {what}."
+            yield f"{format_levels(numbers)} of {where} without {what}."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.report.curve_figures import curve_figure
 from tf_lottery.report.landscape.joined import join_analyses
 from tf_lottery.report.layer_figure import layer_figure, shares_layers
@@ -22,7 +23,10 @@ _LABEL_IN_FILE_NAME = 40
 
 
 def write_report(
-    runs: Sequence[Path], folder: Path | None = None, tolerance: float | None = None
+    runs: Sequence[Path],
+    folder: Path | None = None,
+    *,
+    matching_tolerance: float = DEFAULT_POINTS,
 ) -> Path:
     """Writes a page that compares runs, with its figures as PNG and SVG, and two CSV files.
 
@@ -33,24 +37,25 @@ def write_report(
       runs: run folders (WORKDIR/NAME/replicate_R), or folders that hold some (WORKDIR/NAME).
       folder: where to; new, empty or an earlier report's. By default NAME/report, or
         WORKDIR/report_A_B for several runs.
-      tolerance: how far below the dense network's the mean test accuracy of a matching level may
-        be, as a fraction; by default one standard deviation of the dense replicates.
+      matching_tolerance: points that the mean test accuracy of a level may be below the mean of
+        the dense networks and still matches it.
 
     Returns:
       The page, index.html in the folder; beside it are report.csv, tickets.csv, a CSV file for
       each analysis that was made of the runs, and the figures.
 
     Raises:
-      ValueError: a run cannot be found, the tolerance is no fraction, or the folder holds
+      ValueError: a run cannot be found, the tolerance is out of range, or the folder holds
         something else or cannot be written to; names the flag.
     """
+    tolerance = tolerance_of(matching_tolerance)
     records = [read_run(path) for path in run_paths([Path(run) for run in runs])]
     folder = default_folder(records) if folder is None else Path(folder).expanduser()
     check_folder(folder)
     methods = collect_methods(records)
     tickets = find_tickets(methods, tolerance)
     styles = method_styles(methods)
-    analyses = join_analyses(methods)
+    analyses = join_analyses(methods, tolerance)
     figures = replace(_draw(methods, styles, tickets), landscape=analyses.figures)
     texts = {
         "report.csv": levels_csv(methods),

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
+from tf_lottery.report.formats import format_numbers
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.report.summary import SUMMARY_COLUMNS, summary_to_row
@@ -12,8 +13,11 @@ _OF_A_METHOD = ("run", "branch", "method")
 _TICKET_COLUMNS = (
     *_OF_A_METHOD,
     "dense_accuracy",
+    "least_dense_accuracy",
+    "largest_dense_accuracy",
     "dense_replicates",
     "tolerance",
+    "matching_levels",
     "level",
     "density",
     "weights_remaining",
@@ -32,14 +36,16 @@ def levels_csv(methods: Sequence[MethodResults]) -> str:
       methods: runs and branches.
 
     Returns:
-      The text. Fractions have all their digits; unknown numbers are empty cells.
+      The text. Fractions have all their digits; unknown numbers are empty cells. Layers without
+      weights are separated by semicolons.
     """
-    columns = (*_OF_A_METHOD, "replicate", *SUMMARY_COLUMNS)
+    columns = (*_OF_A_METHOD, "replicate", *SUMMARY_COLUMNS, "empty_layers")
     rows = (
         {
             **_of_method(method),
             "replicate": record.replicate,
             **summary_to_row(record.levels[level].summary),
+            "empty_layers": ";".join(record.levels[level].summary.empty_layers),
         }
         for method in methods
         for record in method.records
@@ -55,7 +61,8 @@ def tickets_csv(tickets: Sequence[Ticket]) -> str:
       tickets: the outcomes.
 
     Returns:
-      The text; the cells of a ticket that does not exist are empty.
+      The text; the cells of a ticket that does not exist are empty. Accuracies and the tolerance
+      of matching are fractions.
     """
     return _text(_TICKET_COLUMNS, map(_ticket_row, tickets))
 
@@ -64,8 +71,11 @@ def _ticket_row(ticket: Ticket) -> dict:
     row = {**_of_method(ticket.results), "note": ticket.note()}
     if ticket.dense is not None:
         row["dense_accuracy"] = ticket.dense.mean
+        row["least_dense_accuracy"] = ticket.dense.minimum
+        row["largest_dense_accuracy"] = ticket.dense.maximum
         row["dense_replicates"] = ticket.dense.count
-        row["tolerance"] = ticket.tolerance.value
+        row["tolerance"] = ticket.tolerance
+        row["matching_levels"] = format_numbers(level.level for level in ticket.matching)
     if ticket.level is not None:
         row["level"] = ticket.level.level
         row["density"] = ticket.level.density

@@ -7,13 +7,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tf_lottery.empty_layers import CONSEQUENCE
+from tf_lottery.matching import tolerance_text
 from tf_lottery.report.comparability import comparability_notices, flag_differences
+from tf_lottery.report.emptied_levels import emptied_notices, marked_level
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,
     format_count,
     format_density,
+    format_range,
 )
 from tf_lottery.report.landscape.joined import JoinedAnalyses
 from tf_lottery.report.landscape.line_images import line_images
@@ -22,7 +26,7 @@ from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spr
 from tf_lottery.report.method_styles import MethodStyle
 from tf_lottery.report.missing_data import damaged_files, missing_data
 from tf_lottery.report.run_records import RunRecord
-from tf_lottery.report.verdicts import branch_verdicts, tolerance_sentence, verdicts
+from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,18 @@ def report_page(
         facts=[_facts(run, with_label=len(runs) > 1) for run in runs],
         progress=_progress(methods),
         notices=comparability_notices(methods),
+        emptied=emptied_notices(methods),
+        consequence=CONSEQUENCE,
         damaged=[*damaged_files(methods), *analyses.problems],
         analyses=list(analyses.tables),
         verdicts=verdicts(tickets),
         branch_verdicts=branch_verdicts(tickets),
-        tolerances=_tolerances(tickets),
+        rule=rule_sentence(tickets),
         figures=figures,
         lines=line_images(methods),
         tickets=[_ticket_row(*pair) for pair in zip(tickets, styles, strict=True)],
-        results=[_result_rows(*pair) for pair in zip(methods, styles, strict=True)],
+        results=[_result_rows(*pair) for pair in zip(tickets, styles, strict=True)],
+        tolerance=tolerance_text(tickets[0].tolerance),
         missing=missing_data(methods),
         states=[_state_row(method, run) for method in methods for run in method.records],
         flags=flag_differences(methods),
@@ -129,23 +136,13 @@ def _progress(methods: Sequence[MethodResults]) -> list[str]:
     return sentences
 
 
-def _tolerances(tickets: Sequence[Ticket]) -> list[str]:
-    """Returns what matching means, for each run if that differs."""
-    runs = [ticket for ticket in tickets if ticket.results.branch is None]
-    sentences = {ticket.results.label: tolerance_sentence(ticket) for ticket in runs}
-    if len(set(sentences.values())) == 1:
-        return [tolerance_sentence(runs[0])]
-    return [f"{label}: {sentence}" for label, sentence in sentences.items()]
-
-
 def _ticket_row(ticket: Ticket, style: MethodStyle) -> dict[str, str]:
     level = ticket.level
-    known = ticket.dense is not None
     return {
         "label": ticket.results.label,
         "colour": style.colour,
         "dense": _accuracy_text(ticket.dense),
-        "tolerance": f"{100 * ticket.tolerance.value:.2f}" if known else MISSING,
+        "dense_range": _range_text(ticket.dense),
         "density": MISSING if level is None else format_density(level.density),
         "level": MISSING if level is None else str(level.level),
         "weights": MISSING if level is None else format_count(level.weights_remaining),
@@ -156,23 +153,25 @@ def _ticket_row(ticket: Ticket, style: MethodStyle) -> dict[str, str]:
     }
 
 
-def _result_rows(method: MethodResults, style: MethodStyle) -> dict[str, Any]:
-    rows = [_level_row(level, method) for level in method.levels]
+def _result_rows(ticket: Ticket, style: MethodStyle) -> dict[str, Any]:
+    method = ticket.results
+    rows = [_level_row(level, ticket) for level in method.levels]
     return {"label": method.label, "colour": style.colour, "rows": rows}
 
 
-def _level_row(level: LevelStatistics, method: MethodResults) -> tuple[str, ...]:
+def _level_row(level: LevelStatistics, ticket: Ticket) -> tuple[str, ...]:
     step = level.early_stop_step
     return (
-        str(level.level),
+        marked_level(level.level, emptied=level.emptied > 0),
         format_density(level.density),
         format_count(level.weights_remaining),
         _accuracy_text(level.accuracy),
         _range_text(level.accuracy),
+        {True: "yes", False: "no", None: MISSING}[ticket.matches(level)],
         _accuracy_text(level.early_stop_accuracy),
         _range_text(level.early_stop_accuracy),
         MISSING if step is None else format_count(round(step.mean)),
-        _of_all(level.replicates, method),
+        _of_all(level.replicates, ticket.results),
     )
 
 
@@ -207,7 +206,7 @@ def _accuracy_text(spread: Spread | None) -> str:
 def _range_text(spread: Spread | None) -> str:
     if spread is None or spread.count == 1:
         return MISSING
-    return f"{100 * spread.minimum:.2f} to {format_accuracy(spread.maximum)}"
+    return format_range(spread.minimum, spread.maximum)
 
 
 def _of_all(count: int, method: MethodResults) -> str:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tf_lottery.empty_layers import empty_layers
+from tf_lottery.matching import DEFAULT_TOLERANCE, matches
 from tf_lottery.report.formats import is_number
 
 
@@ -23,6 +25,8 @@ class LevelSummary:
         Frankle & Carbin (2019); None without a validation set.
       early_stop_test_accuracy: test accuracy at that iteration; None without a validation set.
       seconds: time that the level took.
+      empty_layers: names of the layers of which no weight remains; none of runs that were made
+        before layers were recorded.
     """
 
     level: int
@@ -33,14 +37,25 @@ class LevelSummary:
     early_stop_step: int | None
     early_stop_test_accuracy: float | None
     seconds: float
+    empty_layers: tuple[str, ...] = ()
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> LevelSummary:
         """Reads the record of a level, which may hold more than a summary."""
-        return cls(**{field.name: record[field.name] for field in dataclasses.fields(cls)})
+        layers = record.get("layers", {})
+        return cls(
+            **{column: record[column] for column in SUMMARY_COLUMNS},
+            empty_layers=empty_layers({name: remaining for name, (remaining, _) in layers.items()}),
+        )
+
+    def numbers(self) -> dict[str, int | float | None]:
+        """The values of `SUMMARY_COLUMNS`."""
+        return {column: getattr(self, column) for column in SUMMARY_COLUMNS}
 
 
-SUMMARY_COLUMNS = tuple(field.name for field in dataclasses.fields(LevelSummary))
+SUMMARY_COLUMNS = tuple(
+    field.name for field in dataclasses.fields(LevelSummary) if field.name != "empty_layers"
+)
 _INTEGER_COLUMNS = frozenset({"level", "weights_remaining", "early_stop_step"})
 _OPTIONAL_COLUMNS = frozenset(
     {"test_accuracy", "test_loss", "early_stop_step", "early_stop_test_accuracy"}
@@ -76,8 +91,7 @@ def summary_to_row(summary: LevelSummary) -> dict[str, str]:
       gets as many digits as it takes to read back the same one.
     """
     row = {}
-    for column in SUMMARY_COLUMNS:
-        value = getattr(summary, column)
+    for column, value in summary.numbers().items():
         # int() and float() first: NumPy's repr of its own scalars is "np.float64(0.5)".
         number = int if column in _INTEGER_COLUMNS else float
         row[column] = "" if value is None else repr(number(value))
@@ -107,31 +121,27 @@ def dense_summary(summaries: Sequence[LevelSummary]) -> LevelSummary | None:
     return None
 
 
-def sparsest_matching(
-    summaries: Sequence[LevelSummary], tolerance: float = 0.0
-) -> LevelSummary | None:
-    """Finds the sparsest matching level: test accuracy within a tolerance of the dense network's.
+def matching_levels(
+    summaries: Sequence[LevelSummary],
+    dense_accuracy: float | None,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> list[LevelSummary]:
+    """Finds the pruned levels that match the dense network.
 
     Args:
-      summaries: the levels, level 0 among them.
-      tolerance: how far below the dense network's the accuracy may be, as a fraction.
+      summaries: the levels.
+      dense_accuracy: test accuracy of the dense network; None if unknown.
+      tolerance: as of `matching.matches`.
 
     Returns:
-      The matching level of the lowest density, or None if no pruned level matches.
+      Those that match, the sparsest first.
     """
-    dense = dense_summary(summaries)
-    if dense is None:
-        return None
-    # The slack keeps rounding errors of the subtraction from deciding an exact tie.
-    lowest = dense.test_accuracy - tolerance - 1e-9
     matching = [
         summary
         for summary in summaries
-        if summary.level > 0
-        and is_number(summary.test_accuracy)
-        and summary.test_accuracy >= lowest
+        if summary.level > 0 and matches(summary.test_accuracy, dense_accuracy, tolerance)
     ]
-    return min(matching, key=lambda summary: summary.density, default=None)
+    return sorted(matching, key=lambda summary: summary.density)
 
 
 def _read(row: Mapping[str, str | None], column: str) -> int | float | None:

@@ -6,14 +6,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tf_lottery.matching import DEFAULT_TOLERANCE, matching_rule
+from tf_lottery.report.emptied_levels import footnotes, marked_level
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,
     format_count,
     format_density,
+    format_numbers,
     format_points,
 )
-from tf_lottery.report.summary import LevelSummary, dense_summary, sparsest_matching
+from tf_lottery.report.summary import LevelSummary, dense_summary, matching_levels
 
 _HEADERS = (
     "level",
@@ -27,8 +30,10 @@ _HEADERS = (
 )
 
 
-def summary_table(summaries: Sequence[LevelSummary], tolerance: float = 0.0) -> Table:
+def summary_table(summaries: Sequence[LevelSummary], tolerance: float = DEFAULT_TOLERANCE) -> Table:
     """Lays out the levels as a table, the sparsest matching level in bold.
+
+    Levels at which a layer has no weight left are marked; `footnotes` says what the mark means.
 
     Args:
       summaries: the levels, in the order in which they are shown.
@@ -40,9 +45,10 @@ def summary_table(summaries: Sequence[LevelSummary], tolerance: float = 0.0) -> 
     """
     table = table_of_numbers(_HEADERS)
     dense = dense_summary(summaries)
-    matching = sparsest_matching(summaries, tolerance)
+    matching = matching_levels(summaries, dense and dense.test_accuracy, tolerance)
     for summary in summaries:
-        table.add_row(*_cells(summary, dense), style="bold" if summary is matching else None)
+        style = "bold" if summary in matching[:1] else None
+        table.add_row(*_cells(summary, dense), style=style)
     return table
 
 
@@ -55,8 +61,10 @@ def table_of_numbers(headers: Sequence[str]) -> Table:
     return table
 
 
-def summary_sentence(summaries: Sequence[LevelSummary], tolerance: float = 0.0) -> str:
-    """Says which is the sparsest level that matches the dense network.
+def summary_sentences(
+    summaries: Sequence[LevelSummary], tolerance: float = DEFAULT_TOLERANCE
+) -> list[str]:
+    """Says which levels match the dense network, and what that means.
 
     Args:
       summaries: the levels.
@@ -64,30 +72,48 @@ def summary_sentence(summaries: Sequence[LevelSummary], tolerance: float = 0.0) 
         fraction.
 
     Returns:
-      One sentence.
+      One or two sentences.
     """
     dense = dense_summary(summaries)
     if dense is None:
-        return "The test accuracy of the dense network (level 0) is not known."
-    dense_accuracy = format_accuracy(dense.test_accuracy, 1)
+        return ["The test accuracy of the dense network (level 0) is not known."]
     if all(summary.level == 0 for summary in summaries):
-        return f"The dense network's test accuracy is {dense_accuracy}; no level was pruned."
-    claim = (
-        f"within {100 * tolerance:g} points of" if tolerance else "at least as accurate as"
-    ) + f" the dense network ({dense_accuracy})"
-    matching = sparsest_matching(summaries, tolerance)
-    if matching is None:
-        return f"No pruned level is {claim}."
-    return (
-        f"Sparsest level {claim}: level {matching.level}, {format_density(matching.density)} of "
-        f"the weights, {format_accuracy(matching.test_accuracy, 1)}."
-    )
+        accuracy = format_accuracy(dense.test_accuracy)
+        return [f"The dense network's test accuracy is {accuracy}; no level was pruned."]
+    return matching_sentences(summaries, dense.test_accuracy, tolerance)
+
+
+def matching_sentences(
+    summaries: Sequence[LevelSummary], dense_accuracy: float, tolerance: float
+) -> list[str]:
+    """Says which levels match the dense network, the sparsest of them, and the rule.
+
+    Args:
+      summaries: levels of a run or of a branch.
+      dense_accuracy: test accuracy of the run's dense network.
+      tolerance: as of `matching.matches`.
+    """
+    dense = f"the dense network ({format_accuracy(dense_accuracy)})"
+    rule = matching_rule(tolerance)
+    matching = matching_levels(summaries, dense_accuracy, tolerance)
+    if not matching:
+        return [f"No pruned level matches {dense}.", rule]
+    sparsest = matching[0]
+    levels = format_numbers(level.level for level in matching)
+    return [
+        f"Sparsest level that matches {dense}: level {sparsest.level}, "
+        f"{format_density(sparsest.density)} of the weights, "
+        f"{format_accuracy(sparsest.test_accuracy)}. Matching levels: {levels}.",
+        rule,
+    ]
 
 
 def print_summary(
-    summaries: Sequence[LevelSummary], console: Console | None = None, tolerance: float = 0.0
+    summaries: Sequence[LevelSummary],
+    console: Console | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
 ) -> None:
-    """Prints the table and the sentence below it.
+    """Prints the table and the sentences below it.
 
     Args:
       summaries: the levels, in the order in which they are shown.
@@ -97,13 +123,32 @@ def print_summary(
     """
     console = console or Console()
     console.print(summary_table(summaries, tolerance))
+    print_footnotes(console, summaries)
     console.print()
-    console.print(summary_sentence(summaries, tolerance), highlight=False, markup=False)
+    print_sentences(console, summary_sentences(summaries, tolerance))
+
+
+def print_footnotes(console: Console, summaries: Sequence[LevelSummary]) -> None:
+    """Prints what the marks of levels mean, if there are any."""
+    if sentences := footnotes(summaries):
+        console.print()
+        print_sentences(console, sentences)
+
+
+def level_cell(summary: LevelSummary) -> str:
+    """Writes the level, with a mark if a layer has no weight left."""
+    return marked_level(summary.level, emptied=bool(summary.empty_layers))
+
+
+def print_sentences(console: Console, sentences: Sequence[str]) -> None:
+    """Prints sentences, each from a new line."""
+    for sentence in sentences:
+        console.print(sentence, highlight=False, markup=False)
 
 
 def _cells(summary: LevelSummary, dense: LevelSummary | None) -> tuple[str, ...]:
     return (
-        str(summary.level),
+        level_cell(summary),
         format_density(summary.density),
         format_count(summary.weights_remaining),
         format_accuracy(summary.test_accuracy),

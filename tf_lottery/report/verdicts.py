@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from tf_lottery.report.formats import format_accuracy, format_density
+from tf_lottery.matching import matching_rule
+from tf_lottery.report.formats import format_accuracy, format_density, format_range
 from tf_lottery.report.matching_tickets import Ticket
+from tf_lottery.report.method_results import Spread
 
 
 def verdicts(tickets: Sequence[Ticket]) -> list[str]:
@@ -37,19 +39,10 @@ def branch_verdicts(tickets: Sequence[Ticket]) -> list[str]:
     ]
 
 
-def tolerance_sentence(ticket: Ticket) -> str:
-    """Says what counts as matching for a run and its branches."""
-    count = ticket.tolerance.dense_replicates
-    if count is not None and count < 2:
-        return (
-            "Matching: a test accuracy at the end of training of at least the dense network's. The "
-            "spread of the dense network is unknown with fewer than two replicates, so the "
-            "tolerance is zero."
-        )
-    origin = "as given" if count is None else f"one standard deviation of {count} dense replicates"
-    return (
-        "Matching: a mean test accuracy at the end of training of at most "
-        f"{100 * ticket.tolerance.value:.2f} points below the dense network's ({origin})."
+def rule_sentence(tickets: Sequence[Ticket]) -> str:
+    """Says what matching means: of means, if any run has several replicates."""
+    return matching_rule(
+        tickets[0].tolerance, means=any(len(ticket.results.records) > 1 for ticket in tickets)
     )
 
 
@@ -62,13 +55,22 @@ def _run_verdict(ticket: Ticket) -> str:
             return f"The dense network's test accuracy is {dense}; no pruned level is complete."
         return f"No pruned level matches the dense network ({dense})."
     level = ticket.level
-    count = level.accuracy.count
     return (
         f"Sparsest matching ticket: {format_density(level.density)} of the weights "
-        f"(level {level.level}), {format_accuracy(level.accuracy.mean)} test accuracy against "
-        f"{dense} of the dense network"
-        + (f", mean of {count} replicates." if count > 1 else ", one replicate.")
+        f"(level {level.level}), {format_accuracy(level.accuracy.mean)} test accuracy"
+        f"{_range(level.accuracy)} against {dense} of the dense network{_range(ticket.dense)}"
+        f"{_replicates(level.accuracy, ticket.dense)}"
     )
+
+
+def _range(spread: Spread) -> str:
+    return "" if spread.count == 1 else f" ({format_range(spread.minimum, spread.maximum)})"
+
+
+def _replicates(level: Spread, dense: Spread) -> str:
+    if level.count == dense.count:
+        return ", one replicate." if level.count == 1 else f", means of {level.count} replicates."
+    return f", means of {level.count} and {dense.count} replicates."
 
 
 def _branch_verdict(ticket: Ticket) -> str:

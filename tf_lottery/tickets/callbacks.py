@@ -14,6 +14,7 @@ from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.planning import pruning_plan
 from tf_lottery.pruning.prunable import get_mask, set_mask
 from tf_lottery.pruning.scores import Score, find_method
+from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit_evidence import build_fit_evidence, no_batches
 from tf_lottery.tickets.fit_length import resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import LevelResult, SearchHistory
@@ -102,6 +103,8 @@ class PruneAndRewind(IterationCallback):
     imp = tf_lottery.PruneAndRewind(levels=10, epochs_per_level=20, rewind_step="2ep")
     model.fit(train_ds, epochs=imp.epochs(steps_per_epoch), callbacks=[imp])
     ```
+
+    It warns of levels at which a layer has no weight left (`EmptyLayerWarning`).
 
     Put it last among the callbacks: at the end of a level it rewinds the weights, which others may
     want to save first. With a rewind step in the middle of an epoch, levels end in the middle of
@@ -241,6 +244,7 @@ class PruneAndRewind(IterationCallback):
             self._level,
             self._evidence(self._level),
         )
+        warn_of_empty_layers(self._level, self._mask)
         self._network.rewind(
             self._rewind_state, self._mask, rewind_optimizer=self._rewind_optimizer
         )

@@ -15,6 +15,7 @@ from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.scores import Score
 from tf_lottery.tickets.callbacks import LevelWatch
+from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit_evidence import (
     build_fit_evidence,
     no_batches,
@@ -53,6 +54,8 @@ class IterativeMagnitudePruning:
     search = tf_lottery.IterativeMagnitudePruning(model, levels=10, rewind_step="500it")
     history = search.fit(train_ds, epochs=20, validation_data=val_ds)
     ```
+
+    It warns of levels at which a layer has no weight left (`EmptyLayerWarning`).
 
     Attributes:
       history: results of the levels so far.
@@ -336,6 +339,10 @@ class IterativeMagnitudePruning:
         train: Callable[[int], dict[str, Any]],
         evidence: Callable[[int], NetworkEvidence],
     ) -> None:
+        def warn_and_train(level: int) -> dict[str, Any]:
+            warn_of_empty_layers(level, self._network.mask)
+            return train(level)
+
         known = len(self.history.levels)
         if not self._journal.is_complete(0):
             self._begin()
@@ -344,7 +351,7 @@ class IterativeMagnitudePruning:
             self._network,
             self._pruner,
             self._levels,
-            train,
+            warn_and_train,
             self._journal,
             evidence=evidence,
             variant=self._variant,

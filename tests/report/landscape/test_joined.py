@@ -8,6 +8,7 @@ import math
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
+from tf_lottery.matching import matching_rule
 from tf_lottery.report.landscape.joined import FIGURES, JoinedAnalyses, join_analyses
 from tf_lottery.report.landscape.levels_figure import LEVELS_COLUMNS
 from tf_lottery.report.landscape.magnitudes_figure import HISTOGRAM_COLUMNS, MAGNITUDES_COLUMNS
@@ -42,8 +43,8 @@ def runs(tmp_path):
     ]
 
 
-def join(runs) -> JoinedAnalyses:
-    return join_analyses(collect_methods([read_run(run) for run in runs]))
+def join(runs, **options) -> JoinedAnalyses:
+    return join_analyses(collect_methods([read_run(run) for run in runs]), **options)
 
 
 def cells(text: str) -> list[dict[str, str]]:
@@ -184,6 +185,15 @@ def test_figures_and_tables_are_on_the_page_and_files(runs, tmp_path):
             path.unlink()
     assert "Landscape" not in write_report(runs, tmp_path / "report").read_text()
     assert not (page.parent / "successive_levels.csv").exists()
+
+
+def test_the_figure_of_matching_levels_is_drawn_with_the_tolerance_of_the_report(runs):
+    write_levels(runs[0], 0.01)
+    for options, tolerance in (({}, 0.005), ({"tolerance": 0.02}, 0.02)):
+        captions = {figure.name: figure.caption for figure in join(runs, **options).figures}
+        assert matching_rule(tolerance) in captions["barrier_and_accuracy"]
+    page = write_report([runs[0]], matching_tolerance=3).read_text()
+    assert html.escape(matching_rule(0.03)) in page
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
+from tf_lottery.matching import matching_rule
 from tf_lottery.report.landscape.levels_figure import barrier_column, levels_figures
 from tf_lottery.report.landscape.measurements import Measurement
 
@@ -122,6 +123,14 @@ def test_accuracies_are_those_above_the_dense_network_of_the_same_replicate(draw
     levels_figures(measurements)
     points = drawn["barrier_and_accuracy"].axes[0].lines[0].get_xydata()
     np.testing.assert_allclose(points, [[5, 1], [-5, 2], [-5, 1], [-15, 2]], atol=1e-9)
+
+
+def test_the_line_between_levels_that_match_and_others_is_that_of_the_rule(drawn):
+    for options, tolerance in (({}, 0.005), ({"tolerance": 0.02}, 0.02)):
+        figures = levels_figures([of_replicate([row(0, 1)])], **options)
+        line = drawn["barrier_and_accuracy"].axes[0].lines[-1]
+        np.testing.assert_allclose(line.get_xdata(), -100 * tolerance)
+        assert matching_rule(tolerance) in figures[1].caption
 
 
 @pytest.mark.parametrize("unknown", [None, math.nan])

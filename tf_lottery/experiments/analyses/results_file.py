@@ -1,6 +1,7 @@
 """The CSV file and the figures that an analysis leaves in a run folder."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.report.landscape.joined import FIGURES
@@ -44,13 +45,13 @@ class ResultsFile:
         """Writes all rows, in the place of those before."""
         write_csv(self.path, self._columns, rows)
 
-    def draw(self, rows: Iterable[Row]) -> None:
-        """Draws the analysis' figures of these rows, beside the CSV file."""
+    def draw(self, rows: Iterable[Row], **options: Any) -> None:
+        """Draws the analysis' figures of these rows, with their options, beside the CSV file."""
         run = self._analyzed.run.path.absolute()
         # With an empty cell for what a row lacks, as in the file.
         complete = ({column: row.get(column) for column in self._columns} for row in rows)
         measured = Measurement(run.parent.name, run.name, tuple(complete))
-        for figure in FIGURES[self._name]([measured]):
+        for figure in FIGURES[self._name]([measured], **options):
             path = self._analyzed.folder / f"{figure.name}{self._settings}.png"
             with atomic_path(path) as temporary:
                 temporary.write_bytes(figure.png)

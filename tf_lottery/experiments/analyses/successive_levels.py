@@ -9,6 +9,7 @@ from tf_lottery.experiments.analyses.interpolate import line_settings, line_spli
 from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.landscape.interpolation import interpolate
 from tf_lottery.landscape.solutions import distance
+from tf_lottery.matching import tolerance_of
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.levels_figure import LEVELS_COLUMNS, barrier_column
 from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels
@@ -49,8 +50,9 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     dense = analyzed.summary(0) if 0 in analyzed.run.complete_levels() else None
     barrier = barrier_column(splits[0])
     shown = [LevelPair(*pair, rows[pair][barrier], rows[pair]["l2"]) for pair in pairs]
-    print_successive_levels(shown, summaries, dense, options.matching_tolerance / 100, splits[0])
-    results.draw(rows[pair] for pair in pairs)
+    tolerance = tolerance_of(options.matching_tolerance)
+    print_successive_levels(shown, summaries, dense, tolerance, splits[0])
+    results.draw((rows[pair] for pair in pairs), tolerance=tolerance)
     print(f"Pairs of levels: {results.path}")
 
 

@@ -5,7 +5,9 @@ import io
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from tf_lottery.matching import DEFAULT_TOLERANCE
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.adaptive_figure import adaptive_figures
 from tf_lottery.report.landscape.curvature_figure import curvature_figures
@@ -23,9 +25,10 @@ from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import read_table
 
-DrawFigures = Callable[[Sequence[Measurement]], list[FigureFile]]
+DrawFigures = Callable[..., list[FigureFile]]
 
-# Draws the rows of an analysis' CSV files, NAME.csv or NAME,SETTINGS.csv.
+# Draws the rows of an analysis' CSV files, NAME.csv or NAME,SETTINGS.csv: a sequence of
+# measurements.
 FIGURES: Mapping[str, DrawFigures] = {
     "adaptive_pruning": adaptive_figures,
     "successive_levels": levels_figures,
@@ -54,11 +57,14 @@ class JoinedAnalyses:
     problems: tuple[str, ...]
 
 
-def join_analyses(methods: Sequence[MethodResults]) -> JoinedAnalyses:
+def join_analyses(
+    methods: Sequence[MethodResults], tolerance: float = DEFAULT_TOLERANCE
+) -> JoinedAnalyses:
     """Joins the files of the same analysis with the same settings.
 
     Args:
       methods: runs and branches; the analyses are in the folders of the runs.
+      tolerance: as of `matching.matches`.
     """
     found: dict[str, list[Measurement]] = defaultdict(list)
     problems = []
@@ -74,7 +80,8 @@ def join_analyses(methods: Sequence[MethodResults]) -> JoinedAnalyses:
                     continue
                 found[path.stem].append(Measurement(method.run, record.replicate, rows))
     figures, tables = [], {}
-    for name, draw in FIGURES.items():
+    drawing = {**FIGURES, "successive_levels": partial(levels_figures, tolerance=tolerance)}
+    for name, draw in drawing.items():
         stems = sorted(stem for stem in found if stem.split(",")[0] == name)
         for number, stem in enumerate(stems, 1):
             suffix = f"_{number}" if len(stems) > 1 else ""

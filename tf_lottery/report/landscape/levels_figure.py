@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from tf_lottery.matching import DEFAULT_TOLERANCE, matching_rule
 from tf_lottery.report.density_axes import GREY, clear_frame
 from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
 from tf_lottery.report.formats import is_number
@@ -34,11 +35,14 @@ def barrier_column(split: str, measure: str = "error") -> str:
     return f"{split}_{measure}_barrier"
 
 
-def levels_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
+def levels_figures(
+    measurements: Sequence[Measurement], tolerance: float = DEFAULT_TOLERANCE
+) -> list[FigureFile]:
     """Draws the barriers between levels (arXiv 2210.03044, section 3.1).
 
     Args:
       measurements: rows of `LEVELS_COLUMNS` and barriers, one for each pair of levels.
+      tolerance: as of `matching.matches`.
 
     Returns:
       "successive_levels", the barriers against the weights that remain; "barrier_and_accuracy",
@@ -54,7 +58,7 @@ def levels_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     )
     figures = [
         _barriers_by_density(measurements, split),
-        _barriers_by_accuracy(measurements, split),
+        _barriers_by_accuracy(measurements, split, tolerance),
         *matrices,
     ]
     return [figure for figure in figures if figure is not None]
@@ -91,15 +95,18 @@ def _barriers_by_density(measurements: Sequence[Measurement], split: str) -> Fig
     )
 
 
-def _barriers_by_accuracy(measurements: Sequence[Measurement], split: str) -> FigureFile | None:
+def _barriers_by_accuracy(
+    measurements: Sequence[Measurement], split: str, tolerance: float
+) -> FigureFile | None:
     found = {label: _points(measurements, label, split) for label in run_labels(measurements)}
     found = {label: points for label, points in found.items() if len(points)}
     if not found:
         return None
     labels = list(found) if len(run_labels(measurements)) > 1 else []
     caption = (
-        "A point for each level of each replicate. If levels are connected to the one before "
-        "exactly where they match the dense network, barriers rise left of the vertical line."
+        "A point for each level of each replicate, right of the vertical line if it matches. "
+        f"{matching_rule(tolerance)} If levels are connected to the one before exactly where they "
+        "match, barriers rise left of the line."
     )
     with small_figure(labels) as (figure, axes):
         handles = []
@@ -110,7 +117,7 @@ def _barriers_by_accuracy(measurements: Sequence[Measurement], split: str) -> Fi
             handles += axes.plot(*points[finite].T, marker, **style)
             if not finite.all():
                 draw_crosses(axes, points[~finite, 0], colour)
-        axes.axvline(0, color=GREY, linewidth=0.8, zorder=1)
+        axes.axvline(-100 * tolerance, color=GREY, linewidth=0.8, zorder=1)
         axes.set_xlabel("test accuracy above the dense network (points)")
         axes.set_ylabel(_label_of_barriers(split))
         clear_frame(axes)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from tf_lottery.matching import matches, matching_rule
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,
@@ -13,7 +14,12 @@ from tf_lottery.report.formats import (
     is_number,
 )
 from tf_lottery.report.summary import LevelSummary
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.table import (
+    level_cell,
+    print_footnotes,
+    print_sentences,
+    table_of_numbers,
+)
 
 _HEADERS = (
     "level",
@@ -57,7 +63,7 @@ def print_successive_levels(
       pairs: of successive levels, and maybe others.
       summaries: the levels, in order.
       dense: level 0; None if it is not there.
-      tolerance: how far below its accuracy a matching level's may be, as a fraction.
+      tolerance: as of `matching.matches`.
       split: the data on which the lines were measured.
       console: where to print; standard output by default.
     """
@@ -69,7 +75,7 @@ def print_successive_levels(
         pair = of_pair.get((before, summary.level))
         accuracy = dense.test_accuracy if dense else None
         table.add_row(
-            str(summary.level),
+            level_cell(summary),
             format_density(summary.density),
             format_accuracy(summary.test_accuracy),
             format_points(summary.test_accuracy, accuracy) if summary.level else MISSING,
@@ -79,12 +85,12 @@ def print_successive_levels(
         )
         before = summary.level
     console.print(table)
-    text = f"Barriers of the {split} error; matching: at most {100 * tolerance:g} points below."
-    console.print(text, highlight=False, markup=False)
+    print_footnotes(console, summaries)
+    console.print()
+    print_sentences(console, [f"Barriers of the {split} error.", matching_rule(tolerance)])
 
 
 def _matches(summary: LevelSummary, dense: float | None, tolerance: float) -> str:
     if not (is_number(summary.test_accuracy) and is_number(dense)) or summary.level == 0:
         return MISSING
-    # The slack keeps rounding errors of the subtraction from deciding an exact tie.
-    return "yes" if summary.test_accuracy >= dense - tolerance - 1e-9 else "no"
+    return "yes" if matches(summary.test_accuracy, dense, tolerance) else "no"

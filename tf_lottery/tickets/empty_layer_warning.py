@@ -1,0 +1,27 @@
+"""Warns of layers that a search has pruned away."""
+
+import warnings
+
+from tf_lottery.empty_layers import CONSEQUENCE, no_weight_remains
+from tf_lottery.pruning.masks import Mask
+
+
+class EmptyLayerWarning(UserWarning):
+    """Pruning has left no weight of a layer."""
+
+
+def warn_of_empty_layers(level: int, mask: Mask) -> None:
+    """Warns if a mask leaves no weight of a layer.
+
+    Args:
+      level: that it was pruned to.
+      mask: of the level.
+    """
+    layers = mask.empty_layers()
+    if layers:
+        warnings.warn(
+            f"level {level}: {no_weight_remains(layers)}. {CONSEQUENCE} Prune less, or with "
+            "scope='layerwise', which leaves weights in each layer.",
+            EmptyLayerWarning,
+            stacklevel=2,
+        )
