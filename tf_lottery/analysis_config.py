@@ -71,6 +71,14 @@ class AnalysisConfig:
     loss_rise: float = option(
         0.1, "Rise of the training loss, in nats, within which a pruning is to stay."
     )
+    retrain_steps: int = option(
+        1000,
+        "Steps in which --experiment=curvature trains what a pruning leaves, to see whether the "
+        "loss comes back; 0: it does not look.",
+    )
+    retrain_learning_rate: float | None = option(
+        None, "Learning rate of these steps; unset: the last one of training."
+    )
     curvature_seed: int = option(0, "Draws its examples and its random vectors.")
 
     def __post_init__(self):
@@ -86,6 +94,14 @@ class AnalysisConfig:
         _check(examples >= 1, "curvature_examples", examples, "use 1 or more")
         _check(1 <= eigenvalues <= 100, "eigenvalues", eigenvalues, "use 1 to 100")
         _check(self.loss_rise > 0, "loss_rise", self.loss_rise, "use a positive number")
+        _check(self.retrain_steps >= 0, "retrain_steps", self.retrain_steps, "use 0 or more")
+        rate = self.retrain_learning_rate
+        _check(
+            rate is None or 0 < rate < math.inf,
+            "retrain_learning_rate",
+            rate,
+            "use a positive number, or leave it out",
+        )
         tolerance_of(self.matching_tolerance)
         _check(self.curvature_seed >= 0, "curvature_seed", self.curvature_seed, "use 0 or more")
         for field in fields(self):

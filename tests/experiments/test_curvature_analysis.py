@@ -5,25 +5,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.analysis_config import AnalysisConfig
-from tf_lottery.data import Split, load_dataset
+from tf_lottery.data import Epoch, Split, epoch_order, load_dataset
 from tf_lottery.experiments.analyses import curvature
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.analyses.retraining import Retraining
 from tf_lottery.report.report import write_report
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
+from tf_lottery.training.network import set_weights
 
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
 
 
 def measure(run: Path, levels=None, **options) -> None:
-    curvature.run(AnalyzedRun(run, {}), AnalysisConfig(**options), levels)
+    curvature.run(AnalyzedRun(run, {}), AnalysisConfig(**{"retrain_steps": 0, **options}), levels)
 
 
-def rows(run: Path, name: str, settings: str) -> list[dict[str, float | None]]:
-    with (run / "landscape" / f"{name},{settings}.csv").open() as file:
+def rows(run: Path, name: str, settings: str, steps: int = 0) -> list[dict[str, float | None]]:
+    with (run / "landscape" / f"{name},{settings},{steps}it,last_rate.csv").open() as file:
         read = list(csv.DictReader(file))
     return [{key: float(cell) if cell else None for key, cell in row.items()} for row in read]
 
@@ -100,8 +103,23 @@ def test_loss_eigenvalues_and_trace_are_those_of_the_full_hessian(copied_run, tr
     smallest = removed_by_pruning(copied_run / "level_2", 0.2)
     along = smallest @ hessian @ smallest / (smallest @ smallest)
     assert row["sharpness_of_smallest"] == pytest.approx(along, rel=1e-3)
+    assert row["sharpness_of_random"] == pytest.approx(
+        mean_sharpness_of_random(copied_run / "level_2", hessian), rel=0.5
+    )
+    assert row["sharpness_of_smallest"] < row["sharpness_of_random"]
     for order in ("magnitude", "random"):
         assert 0 < row[f"measured_ratio_{order}"] <= row[f"predicted_ratio_{order}"] < 1
+
+
+def mean_sharpness_of_random(level: Path, hessian: np.ndarray) -> float:
+    """Of the steps that prune random fifths, the mean of a thousand."""
+    mask, weights = tf_lottery.Mask.load(level / "masks.npz"), load_tensors(level / "weights")
+    vector = np.concatenate([weights[name][mask[name]] for name in KERNELS]).astype(np.float64)
+    random, sharpnesses = np.random.default_rng(0), []
+    for _ in range(1000):
+        step = np.where(random.permutation(vector.size) < 0.2 * vector.size, vector, 0)
+        sharpnesses.append(step @ hessian @ step / (step @ step))
+    return float(np.mean(sharpnesses))
 
 
 def removed_by_pruning(level: Path, fraction: float) -> np.ndarray:
@@ -140,7 +158,7 @@ def test_levels_that_were_measured_are_not_measured_again(copied_run, snapshot):
     options = {"curvature_examples": 50, "eigenvalues": 2}
     measure(copied_run, [1], **options)
     folder = copied_run / "landscape"
-    path = folder / "curvature,50,0.1,0,2.csv"
+    path = folder / "curvature,50,0.1,0,2,0it,last_rate.csv"
     header, line = path.read_text().splitlines()
     poisoned = line.split(",")
     poisoned[2] = "99.5"  # a loss that nobody would measure
@@ -158,7 +176,7 @@ def test_levels_that_were_measured_are_not_measured_again(copied_run, snapshot):
 def test_a_level_is_measured_again_if_its_row_was_lost(copied_run):
     options = {"curvature_examples": 50, "eigenvalues": 2}
     measure(copied_run, [0, 1], **options)
-    path = copied_run / "landscape" / "curvature,50,0.1,0,2.csv"
+    path = copied_run / "landscape" / "curvature,50,0.1,0,2,0it,last_rate.csv"
     before = path.read_text()
     lines = before.splitlines(keepends=True)
     assert lines[2].startswith("1,")
@@ -173,11 +191,11 @@ def test_figures_say_by_how_much_the_loss_may_rise_and_are_drawn_anew_if_lost(co
     measure(copied_run, **options)
     folder = copied_run / "landscape"
     names = {"pruning_ratio", "curvature", "eigenvalues"}
-    images = {f"{name},50,0.25,0,2.png" for name in names}
+    images = {f"{name},50,0.25,0,2,0it,last_rate.png" for name in names}
     before = snapshot(folder)
-    assert set(before) == images | {"curvature,50,0.25,0,2.csv"}
+    assert set(before) == images | {"curvature,50,0.25,0,2,0it,last_rate.csv"}
     assert {row["loss_rise"] for row in rows(copied_run, "curvature", "50,0.25,0,2")} == {0.25}
-    (folder / "pruning_ratio,50,0.25,0,2.png").unlink()
+    (folder / "pruning_ratio,50,0.25,0,2,0it,last_rate.png").unlink()
     measure(copied_run, **options)
     assert [digest for _, digest in snapshot(folder).values()] == [
         digest for _, digest in before.values()
@@ -194,7 +212,7 @@ def test_another_number_of_eigenvalues_leaves_what_was_measured(copied_run, snap
     after = snapshot(copied_run / "landscape")
     assert {name: after[name] for name in before} == before
     added = {name for name in set(after) - set(before) if name.endswith(".csv")}
-    assert added == {"curvature,50,0.1,0,3.csv"}
+    assert added == {"curvature,50,0.1,0,3,0it,last_rate.csv"}
 
 
 @pytest.mark.slow
@@ -213,10 +231,92 @@ def test_a_level_of_fewer_weights_than_eigenvalues(run_tiny, tmp_path, capsys):
     capsys.readouterr()
     measure(run, curvature_examples=50, eigenvalues=4)
     dense, sparse = rows(run, "curvature", "50,0.1,0,4")
-    assert None not in dense.values()
+    assert {name for name, value in dense.items() if np.isnan(value)} == {
+        f"retrained_ratio_{order}" for order in ("magnitude", "random")
+    }
     missing = [sparse[f"eigenvalue_{rank}"] is None for rank in range(1, 5)]
     assert missing == [rank > left for rank in range(1, 5)]
     assert np.isnan(sparse["sharpness_of_smallest"])
     printed = capsys.readouterr().out
     measure(run, curvature_examples=50, eigenvalues=4)
     assert capsys.readouterr().out == printed
+
+
+@pytest.fixture(scope="module")
+def trained_run(run_tiny, tmp_path_factory) -> Path:
+    """A run with more training; not to be changed but by analyses and branches."""
+    flags = {"train_steps": "300it", "rewind_step": "200it", "evaluate_every": "1000it"}
+    return run_tiny(tmp_path_factory.mktemp("trained"), levels=1, **flags)
+
+
+def test_more_can_be_pruned_if_the_others_are_trained(trained_run):
+    measure(trained_run, [0], eigenvalues=1, retrain_steps=60)
+    (row,) = rows(trained_run, "curvature", "10000,0.1,0,1", 60)
+    for order in ("magnitude", "random"):
+        fixed, retrained = row[f"measured_ratio_{order}"], row[f"retrained_ratio_{order}"]
+        assert fixed + 0.05 < retrained < 1
+
+
+def test_retraining_is_fine_tuning(trained_run):
+    """The mask of level 1 on the weights of level 0, bit for bit as the branch trains them."""
+    tf_lottery.run_branch(trained_run, "fine_tune", levels=[1])
+    expected = load_tensors(trained_run / "branches" / "fine_tune" / "level_1" / "weights")
+    retraining = Retraining(
+        AnalyzedRun(trained_run, {}).experiment, AnalysisConfig(retrain_steps=100)
+    )
+    seen = []
+    mask = tf_lottery.Mask.load(trained_run / "level_1" / "masks.npz")
+    start = mask.apply(load_tensors(trained_run / "level_0" / "weights"))
+    reached = retraining(start, mask, lambda weights: seen.append(weights), 1)
+    assert not reached
+    assert len(seen) == 20
+    for name, value in expected.items():
+        assert seen[-1][name].tobytes() == value.tobytes(), name
+    assert retraining(start, mask, lambda weights: True, 1)
+
+
+def test_the_fraction_is_one_that_retraining_brings_back(trained_run, train):
+    """Checked with another loop: pruned so far and fine-tuned, the loss comes back; not further."""
+    measure(trained_run, [0], eigenvalues=1, retrain_steps=60, loss_rise=0.05)
+    (row,) = rows(trained_run, "curvature", "10000,0.05,0,1", 60)
+    experiment = AnalyzedRun(trained_run, {}).experiment
+    model = tf_lottery.load_ticket(trained_run, 0)
+    ends = []
+    for more in (0, 0.04):
+        count = round((row["retrained_ratio_magnitude"] + more) * 1580)
+        set_weights(
+            model,
+            load_tensors(trained_run / "level_0" / "weights"),
+            without_smallest(trained_run / "level_0", count),
+        )
+        model.compile(
+            keras.optimizers.Adam(experiment.config.training.learning_rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        losses = []
+        for step in range(300, 360):
+            epoch, position = divmod(step, len(train) // 60)
+            batch = epoch_order(Epoch(1, 0, epoch), len(train))[position * 60 :][:60]
+            model.train_on_batch(train.images[batch].astype(np.float32), train.labels[batch])
+            if step % 3 == 2:
+                losses.append(
+                    model.evaluate(train.images.astype(np.float32), train.labels, 1000, verbose=0)
+                )
+        ends.append(min(losses) - row["loss"])
+    assert ends[0] < 0.05 * 1.05
+    assert ends[1] > 0.05
+
+
+@pytest.mark.parametrize("steps", [0, 10])
+def test_a_learning_rate_that_has_ended_is_told(run_tiny, tmp_path, steps):
+    run = run_tiny(tmp_path, levels=1, train_steps="8it", lr_schedule="cosine")
+    if not steps:
+        measure(run, [0], curvature_examples=50, eigenvalues=1)
+        return
+    message = "--experiment=curvature retrains .*=cosine ends at 0, .*give --retrain_learning_rate"
+    with pytest.raises(ValueError, match=message):
+        measure(run, [0], curvature_examples=50, eigenvalues=1, retrain_steps=steps)
+    measure(
+        run, [0], curvature_examples=50, eigenvalues=1, retrain_steps=1, retrain_learning_rate=0.001
+    )
+    assert (run / "landscape" / "curvature,50,0.1,0,1,1it,0.001.csv").exists()

@@ -142,6 +142,40 @@ def test_the_measured_ratio_is_that_of_brute_force(rise: float):
     assert found == pytest.approx(expected, abs=1e-9)
 
 
+def test_retraining_lets_the_others_make_up_for_what_is_pruned():
+    """Least squares: the best that the remaining weights can do, against brute force."""
+    dice = np.random.default_rng(5)
+    inputs = dice.normal(size=(60, 40)) @ dice.normal(size=(40, 40)) ** 3
+    solution = dice.normal(size=40)
+    targets = inputs @ solution
+
+    def loss_at(weights: dict[str, np.ndarray]) -> float:
+        return float(np.mean((inputs @ weights["w/kernel"][:, 0] - targets) ** 2))
+
+    def best(mask: np.ndarray) -> np.ndarray:
+        weights = np.zeros(40)
+        weights[mask] = np.linalg.lstsq(inputs[:, mask], targets, rcond=None)[0]
+        return weights
+
+    def retrain(weights: dict[str, np.ndarray], mask: Mask, limit: float) -> bool:
+        assert not weights["w/kernel"][~mask["w/kernel"]].any()
+        return loss_at({"w/kernel": best(mask["w/kernel"][:, 0])[:, np.newaxis]}) <= limit
+
+    weights = {"w/kernel": solution[:, np.newaxis]}
+    dense = Mask({"w/kernel": np.ones((40, 1), bool)})
+    order = np.argsort(np.abs(solution))
+    losses = [
+        np.mean((inputs @ best(np.isin(np.arange(40), order[count:])) - targets) ** 2)
+        for count in range(40)
+    ]
+    rise = float(np.quantile(losses, 0.6))
+    expected = max(count for count, loss in enumerate(losses) if loss <= rise) / 40
+    found = measured_pruning_ratio(loss_at, weights, dense, rise, retrain=retrain)
+    fixed = measured_pruning_ratio(loss_at, weights, dense, rise)
+    assert found == pytest.approx(expected)
+    assert fixed < found
+
+
 def test_random_orders_follow_their_numbers_and_prune_less():
     ratios = [
         measured_pruning_ratio(

@@ -124,11 +124,20 @@ def fine_tuning_schedule(
     return schedule if isinstance(schedule, float) else HeldAtEnd(schedule, train_steps - 1)
 
 
-def check_fine_tuning_rate(config: TrainingConfig) -> None:
+def check_fine_tuning_rate(
+    config: TrainingConfig,
+    what: str = "fine-tuning goes on",
+    flag: str = "--fine_tune_learning_rate",
+) -> None:
     """Checks that the last learning rate of training, if it is that of fine-tuning, can train.
 
+    Args:
+      config: the flags.
+      what: what trains at it.
+      flag: that gives another rate.
+
     Raises:
-      ValueError: if it is near 0; names the flag that gives another.
+      ValueError: if it is near 0; names the flag.
     """
     if config.fine_tune_learning_rate is not None:
         return
@@ -139,9 +148,9 @@ def check_fine_tuning_rate(config: TrainingConfig) -> None:
     }.get(schedule, config.final_learning_rate)
     if last < _LEAST_SHARE_OF_PEAK * peak:
         raise ValueError(
-            f"fine-tuning goes on at the last learning rate of training, but "
-            f"--lr_schedule={schedule} ends at {last:g}, where next to nothing is learnt; give "
-            f"--fine_tune_learning_rate, such as {peak / 10:g} (a tenth of --learning_rate)."
+            f"{what} at the last learning rate of training, but --lr_schedule={schedule} ends at "
+            f"{last:g}, where next to nothing is learnt; give {flag}, such as {peak / 10:g} (a "
+            "tenth of --learning_rate)."
         )
 
 

@@ -15,7 +15,7 @@ from tf_lottery.report.landscape.measurements import Measurement
 RATIOS = [
     f"{kind}_ratio_{order}"
     for order in ("magnitude", "random")
-    for kind in ("predicted", "measured")
+    for kind in ("predicted", "retrained", "measured")
 ]
 
 
@@ -27,7 +27,7 @@ def row(level: int, eigenvalues=(8.0, 4.0, 2.0), **more) -> dict:
         "largest_eigenvalue": eigenvalues[0],
         "sharpness_of_smallest": 0.01,
     }
-    values |= {RATIOS[index]: 0.9 - 0.2 * index for index in range(4)}
+    values |= {name: 0.9 - 0.1 * index for index, name in enumerate(RATIOS)}
     values |= {eigenvalue_column(rank): value for rank, value in enumerate(eigenvalues, 1)}
     return values | more
 
@@ -48,17 +48,20 @@ def test_a_run_has_its_ratios_its_curvature_and_its_spectra(drawn):
     figures = curvature_figures([of_replicate(*map(row, range(6)))])
     assert [figure.name for figure in figures] == ["pruning_ratio", "curvature", "eigenvalues"]
     ratios = lines_of(drawn["pruning_ratio"])
-    assert [line.get_ydata()[0] for line in ratios] == pytest.approx([90, 70, 50, 30])
+    assert [line.get_ydata()[0] for line in ratios] == pytest.approx([90, 80, 70, 60, 50, 40])
     np.testing.assert_allclose(
         ratios[0].get_xdata(), [100 * 0.8**level for level in range(5, -1, -1)]
     )
     assert legend(drawn["pruning_ratio"]) == [
         "smallest, predicted",
-        "smallest, measured",
+        "smallest, retrained",
+        "smallest, not retrained",
         "random, predicted",
-        "random, measured",
+        "random, retrained",
+        "random, not retrained",
     ]
-    largest, along_smallest = lines_of(drawn["curvature"])
+    largest, along_random, along_smallest = lines_of(drawn["curvature"])
+    assert set(along_random.get_ydata()) == {0.5}
     assert set(largest.get_ydata()) == {8}
     assert set(along_smallest.get_ydata()) == {0.01}
     assert drawn["curvature"].axes[0].get_yscale() == "log"
@@ -100,13 +103,26 @@ def test_replicates_are_means_and_runs_are_told_apart(drawn):
         "eigenvalues_of_run_2",
     ]
     assert legend(drawn["pruning_ratio_magnitude"]) == [
-        f"{run}: smallest, {kind}" for run in ("one", "two") for kind in ("predicted", "measured")
+        f"{run}: smallest, {kind}"
+        for run in ("one", "two")
+        for kind in ("predicted", "retrained", "not retrained")
     ]
-    measured = lines_of(drawn["pruning_ratio_magnitude"])[1]
+    measured = lines_of(drawn["pruning_ratio_magnitude"])[2]
     np.testing.assert_allclose(measured.get_xydata(), [[80, 40], [100, 70]])
     assert lines_of(drawn["eigenvalues_of_run_1"])[0].get_ydata()[0] == 6
     assert lines_of(drawn["eigenvalues_of_run_2"])[0].get_ydata()[0] == 3
     assert ["bands" in figure.caption for figure in figures] == [True, False, True, True, True]
+
+
+def test_files_of_older_versions_lack_some_lines(drawn):
+    """Joined with newer ones, and alone."""
+    new = {"retrained_ratio_magnitude", "retrained_ratio_random", "sharpness_of_random"}
+    old = {name: value for name, value in row(0).items() if name not in new}
+    curvature_figures([of_replicate(old)])
+    assert len(lines_of(drawn["pruning_ratio"])) == 4
+    assert len(lines_of(drawn["curvature"])) == 2
+    curvature_figures([of_replicate(old), of_replicate(row(1), replicate=2)])
+    assert len(lines_of(drawn["pruning_ratio"])) == 6
 
 
 def test_levels_with_fewer_weights_than_eigenvalues_have_short_spectra(drawn):

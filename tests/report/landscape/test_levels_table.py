@@ -62,7 +62,7 @@ def test_without_the_dense_network_nothing_is_said_of_matching(make_summary):
 
 
 def curvature_row(level: int, scale: float) -> dict[str, float]:
-    ratios = ("predicted", "measured")
+    ratios = ("predicted", "retrained", "measured")
     return {
         "level": level,
         "density": 0.8**level,
@@ -79,11 +79,22 @@ def magnitude_row(level: int, quarters: tuple[float, ...] | None) -> MagnitudeRo
 
 
 def test_cells_of_curvatures():
-    text = printed(print_curvature, [curvature_row(1, 1.0), curvature_row(2, float("nan"))], 0.1)
-    ratios = ["50.0%"] * 4
-    assert ["1", "80.0%", "1.0000", "12.35", "1235", *ratios] in cells(text)
-    assert ["2", "64.0%", "nan", "nan", "nan", *ratios] in cells(text)
+    text = printed(
+        print_curvature, [curvature_row(1, 1.0), curvature_row(2, float("nan"))], 0.1, 500
+    )
+    ratios = ["50.0%"] * 6
+    assert ["1", "80.0%", "1.0000", "12.35", *ratios] in cells(text)
+    assert ["2", "64.0%", "nan", "nan", *ratios] in cells(text)
     assert "rises by at most 0.1:" in text
+    assert "training them for up to 500 iterations" in text
+    row = curvature_row(1, 1.0) | dict.fromkeys(
+        ("retrained_ratio_magnitude", "retrained_ratio_random"), float("nan")
+    )
+    text = printed(print_curvature, [row], 0.1, 0)
+    assert ["1", "80.0%", "1.0000", "12.35", "50.0%", "-", "50.0%", "50.0%", "-", "50.0%"] in (
+        cells(text)
+    )
+    assert "training them" not in text
 
 
 def test_cells_of_magnitudes():
@@ -120,7 +131,7 @@ def test_nothing_is_cut_in_80_columns(make_summary):
         "levels": printed(
             print_successive_levels, pairs_of(levels, 0.06), summaries, summaries[0], 0.0, "train"
         ),
-        "curvature": printed(print_curvature, [curvature_row(10, 0.123456)] * 2, 0.1),
+        "curvature": printed(print_curvature, [curvature_row(10, 0.123456)] * 2, 0.1, 1000),
         "magnitudes": printed(print_magnitudes, [magnitude_row(10, (1.0, 0.0, 0.0, 0.0))] * 2),
         "lines": printed(
             print_lines, [line_row("../replicate_10/level_12", long, ("test", "train"))]

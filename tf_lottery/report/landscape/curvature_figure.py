@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tf_lottery.report.density_axes import clear_frame
 from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
@@ -20,20 +21,25 @@ from tf_lottery.report.landscape.measurements import (
 _RATIOS = {
     "magnitude": {
         "predicted_ratio_magnitude": "smallest, predicted",
-        "measured_ratio_magnitude": "smallest, measured",
+        "retrained_ratio_magnitude": "smallest, retrained",
+        "measured_ratio_magnitude": "smallest, not retrained",
     },
     "random": {
         "predicted_ratio_random": "random, predicted",
-        "measured_ratio_random": "random, measured",
+        "retrained_ratio_random": "random, retrained",
+        "measured_ratio_random": "random, not retrained",
     },
 }
 _EIGENVALUE = "eigenvalue_"
+# Files of older versions lack them.
+_ADDED = ("retrained_ratio_magnitude", "retrained_ratio_random", "sharpness_of_random")
 
 ORDERS = tuple(_RATIOS)
 # Columns of curvature.csv, followed by `eigenvalue_column(1)`, ...
 CURVATURE_COLUMNS = (
     *("level", "density", "loss", "loss_rise"),
-    *("trace", "trace_standard_error", "largest_eigenvalue", "sharpness_of_smallest"),
+    *("trace", "trace_standard_error", "largest_eigenvalue"),
+    *("sharpness_of_smallest", "sharpness_of_random"),
     *(column for columns in _RATIOS.values() for column in columns),
 )
 
@@ -55,6 +61,10 @@ def curvature_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     """
     if not any(measurement.rows for measurement in measurements):
         return []
+    measurements = [
+        replace(found, rows=tuple({**dict.fromkeys(_ADDED), **row} for row in found.rows))
+        for found in measurements
+    ]
     if len(run_labels(measurements)) > 1:
         ratios = [
             _ratios(measurements, columns, f"pruning_ratio_{order}")
@@ -82,7 +92,8 @@ def _ratios(
         "Pruning at once",
         "Largest share of a level's weights that can be pruned at once, the smallest or random "
         f"ones, while the training loss rises by at most {loss_rise:g} nats: predicted from the "
-        "curvature, where the other weights may move, and measured without retraining.",
+        "curvature, where the other weights may move; measured by training them on at the end of "
+        "the schedule; and measured without, where they stay.",
         factor=100,
     )
 
@@ -90,6 +101,7 @@ def _ratios(
 def _curvature(measurements: Sequence[Measurement]) -> FigureFile | None:
     columns = {
         "largest_eigenvalue": "largest",
+        "sharpness_of_random": "along a random fifth",
         "sharpness_of_smallest": "along the smallest fifth",
     }
     return density_figure(
@@ -98,7 +110,7 @@ def _curvature(measurements: Sequence[Measurement]) -> FigureFile | None:
         "curvature",
         "Curvature at the solutions",
         "Largest eigenvalue of the Hessian by the weights that remain, and the curvature along "
-        "the step that prunes the smallest fifth of them.",
+        "the steps that prune a random fifth and the smallest fifth of them.",
         logarithmic=True,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from tf_lottery.report.formats import format_density
+from tf_lottery.report.formats import format_accuracy, format_density
 from tf_lottery.report.table import table_of_numbers
 
 _HEADERS = (
@@ -12,28 +12,35 @@ _HEADERS = (
     "density",
     "loss",
     "largest\neigen-\nvalue",
-    "trace",
-    "smallest:\npredicted",
-    "measured",
-    "random:\npredicted",
-    "measured",
+    "smallest:\npre-\ndicted",
+    "re-\ntrained",
+    "not",
+    "random:\npre-\ndicted",
+    "re-\ntrained",
+    "not",
 )
 _RATIOS = (
     "predicted_ratio_magnitude",
+    "retrained_ratio_magnitude",
     "measured_ratio_magnitude",
     "predicted_ratio_random",
+    "retrained_ratio_random",
     "measured_ratio_random",
 )
 
 
 def print_curvature(
-    rows: Sequence[Mapping[str, float]], loss_rise: float, console: Console | None = None
+    rows: Sequence[Mapping[str, float]],
+    loss_rise: float,
+    retrain_steps: int,
+    console: Console | None = None,
 ) -> None:
     """Prints a row per level.
 
     Args:
       rows: of the analysis' CSV file.
       loss_rise: within which a pruning was to stay, in nats.
+      retrain_steps: iterations of training after each pruning.
       console: where to print; standard output by default.
     """
     console = console or Console()
@@ -44,13 +51,18 @@ def print_curvature(
             format_density(row["density"]),
             f"{row['loss']:.4f}",
             f"{row['largest_eigenvalue']:.4g}",
-            f"{row['trace']:.4g}",
-            *(f"{100 * row[name]:.1f}%" for name in _RATIOS),
+            *(format_accuracy(row[name], 1) for name in _RATIOS),
         )
     console.print(table)
     text = (
         "Weights that can be pruned at once while the training loss rises by at most "
-        f"{loss_rise:g}: predicted from the curvature (the others may move), and measured "
-        "without retraining."
+        f"{loss_rise:g}: predicted from the curvature, where the others may move; "
+        + (
+            f"measured by training them for up to {retrain_steps:,} iterations at the end of the "
+            "schedule; "
+            if retrain_steps
+            else ""
+        )
+        + "and measured without retraining, where they stay."
     )
     console.print(text, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,104 @@
+"""Trains pruned solutions on, to see whether the loss comes back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.data import Epoch
+from tf_lottery.experiments.feeding import build_program
+from tf_lottery.experiments.setup import Experiment
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.training.learning_rate import check_fine_tuning_rate
+from tf_lottery.training.loop import TrainingDivergedError, train
+from tf_lottery.training.network import NetworkState
+
+Weights = Mapping[str, np.ndarray]
+
+# How often the loss is looked at in the steps that there are.
+_LOOKS = 20
+
+
+class Retraining:
+    """Training at the end of the schedule, until a loss is low enough or the steps are over.
+
+    With the optimizer of the run, begun afresh, at the last learning rate of training or another.
+    """
+
+    def __init__(self, experiment: Experiment, options: AnalysisConfig):
+        """Compiles nothing yet.
+
+        Args:
+          experiment: of the run.
+          options: the number of steps and the learning rate.
+
+        Raises:
+          ValueError: if the last learning rate is near 0 and no other is given.
+        """
+        config = experiment.config
+        rate = options.retrain_learning_rate
+        if options.retrain_steps and rate is None:
+            check_fine_tuning_rate(
+                replace(config.training, fine_tune_learning_rate=None),
+                "--experiment=curvature retrains what it prunes",
+                "--retrain_learning_rate",
+            )
+        self._steps = options.retrain_steps
+        self._experiment = replace(
+            experiment,
+            config=replace(
+                config,
+                training=replace(config.training, fine_tune_learning_rate=rate),
+                pruning=replace(
+                    config.pruning,
+                    retraining="fine_tune",
+                    prune_from="previous_level",
+                    rewind_optimizer=False,
+                ),
+            ),
+        )
+        self._program = None
+
+    def __call__(
+        self,
+        weights: Weights,
+        mask: Mask,
+        reaches: Callable[[Weights], bool],
+        level: int,
+    ) -> bool:
+        """Whether training leads to weights that reach something.
+
+        Args:
+          weights: all weights to start from.
+          mask: what remains.
+          reaches: is asked a number of times on the way.
+          level: whose data order is gone on with.
+
+        Returns:
+          Whether it was reached; not if training diverges.
+        """
+        if self._program is None:
+            self._program = build_program(self._experiment)
+        network, lengths = self._experiment.network, self._experiment.lengths
+        first = lengths.train_steps
+        network.rewind(NetworkState(first, weights, []), mask)
+        for start, end in self._parts(first):
+            try:
+                train(
+                    self._program,
+                    lambda number: Epoch(self._experiment.config.data_seed, level, number),
+                    lengths.steps_per_epoch,
+                    start,
+                    end,
+                    [],
+                )
+            except TrainingDivergedError:
+                return False
+            if reaches(network.weights()):
+                return True
+        return False
+
+    def _parts(self, first: int) -> list[tuple[int, int]]:
+        ends = np.unique(np.rint(np.linspace(0, self._steps, _LOOKS + 1)).astype(int)) + first
+        return list(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
