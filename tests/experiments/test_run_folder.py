@@ -11,7 +11,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order, load_dataset
+from tf_lottery.experiments.setup import prepare
+from tf_lottery.report.run_records import METRICS_COLUMNS, RENAMED_METRICS
 from tf_lottery.store.errors import StorageError
+from tf_lottery.store.metrics import MetricsLog, read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
@@ -21,7 +24,10 @@ REMAINING = (1580, 1264, 1011)  # of 64*20 + 20*10 + 10*10 weights, at rate 0.2
 
 def _rows(path):
     with path.open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [
+            {name: float(value) if value else None for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
 
 
 def _mask(run, level):
@@ -106,13 +112,46 @@ def test_levels_train_from_the_rewound_weights(run_tiny, tmp_path):
 
 
 def test_metrics(finished_run):
-    for level, first in ((0, 10), (1, 10), (2, 10)):
+    for level, first in ((0, 0), (1, 7), (2, 7)):
         rows = _rows(finished_run / f"level_{level}" / "metrics.csv")
-        assert [row["step"] for row in rows] == [first, 20, 30, 40, 45]
+        assert [row["step"] for row in rows] == [first, 10, 20, 30, 40, 45]
         for row in rows:
-            for split in ("train", "validation", "test"):
+            for split in ("validation", "test"):
                 assert 0 < row[f"{split}_loss"] < 10
                 assert 0 < row[f"{split}_accuracy"] < 1
+        for row in rows[1:]:
+            assert 0 < row["train_loss_since_last_row"] < 10
+            assert 0 < row["train_accuracy_since_last_row"] < 1
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_the_first_row_is_of_the_network_before_training(finished_run, level):
+    """Of level 0 that of the initial weights, of others that of the untrained ticket."""
+    first = _rows(finished_run / f"level_{level}" / "metrics.csv")[0]
+    if level:
+        model = tf_lottery.load_ticket(finished_run, level, weights="rewind")
+    else:
+        config = tf_lottery.config_from_values({"model": "lenet_20_10"})
+        model = prepare(config).network.model
+    test = load_dataset("digits", validation_examples=200, split_seed=0).test
+    logits = model(test.images.astype(np.float32)).numpy()
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(test.labels, logits)
+    assert first["test_loss"] == pytest.approx(float(tf.reduce_mean(losses)), rel=1e-5)
+    assert first["test_accuracy"] == pytest.approx(np.mean(logits.argmax(1) == test.labels))
+    assert first["train_loss_since_last_row"] is None
+
+
+def test_metrics_of_older_versions_are_read(copied_run):
+    """Their columns had other names, and no row before training."""
+    path = copied_run / "level_1" / "metrics.csv"
+    text = path.read_text().replace("_since_last_row", "")
+    lines = text.splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[2:]]))
+    rows = read_csv(path, METRICS_COLUMNS, RENAMED_METRICS)
+    assert [row["step"] for row in rows] == [10, 20, 30, 40, 45]
+    log = MetricsLog.load(path, METRICS_COLUMNS, up_to_step=20, renamed=RENAMED_METRICS)
+    assert log.rows == rows[:2]
+    assert rows[0]["train_loss_since_last_row"] == float(lines[2].split(",")[1])
 
 
 @pytest.mark.parametrize("level", [0, 2])
@@ -167,11 +206,15 @@ def test_tensorboard_shows_the_metrics(finished_run):
     log = EventAccumulator(str(finished_run / "tensorboard" / "level_1"))
     log.Reload()
     rows = _rows(finished_run / "level_1" / "metrics.csv")
-    for split in ("train", "validation", "test"):
+    for split, ending in (("train", "_since_last_row"), ("validation", ""), ("test", "")):
         for measure in ("loss", "accuracy"):
-            events = log.Tensors(f"{measure}/{split}")
+            events = log.Tensors(f"{measure}/{split}{ending}")
             shown = [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in events]
-            wanted = [(row["step"], np.float32(row[f"{split}_{measure}"])) for row in rows]
+            wanted = [
+                (row["step"], np.float32(value))
+                for row in rows
+                if (value := row[f"{split}_{measure}{ending}"]) is not None
+            ]
             assert shown == wanted
 
 

@@ -189,11 +189,11 @@ def test_levels_train_from_the_weights_and_with_the_rates_of_the_variant(
 
 @pytest.mark.parametrize(
     ("variant", "later"),
-    [("fine_tune", [15, 20, 21]), ("dense, fine_tune", [15, 20, 21]),
-     ("rewind_learning_rate", [5, 10, 12]), ("rewind_step", [5, 10, 12])],
+    [("fine_tune", [12, 15, 20, 21]), ("dense, fine_tune", [12, 15, 20, 21]),
+     ("rewind_learning_rate", [3, 5, 10, 12]), ("rewind_step", [3, 5, 10, 12])],
 )  # fmt: skip
 def test_steps_of_the_metrics(run_of, variant, later):
-    for level, steps in enumerate(([5, 10, 12], later, later)):
+    for level, steps in enumerate(([0, 5, 10, 12], later, later)):
         with (run_of(variant) / f"level_{level}" / "metrics.csv").open() as file:
             assert [int(row["step"]) for row in csv.DictReader(file)] == steps
 

@@ -75,10 +75,10 @@ def test_time_left_starts_anew_after_the_first_evaluation(clock):
     reporter.start_level(0, 1.0, 0, 100, 10)
     reporter.advance(1)
     clock.pass_seconds(100)  # compiling
-    reporter.update(10, {"train_loss": 0.5})
+    reporter.update(10, {"train_loss_since_last_row": 0.5})
     assert "left" not in lines(file)[-1]
     clock.pass_seconds(10)
-    reporter.update(20, {"train_loss": 0.5})
+    reporter.update(20, {"train_loss_since_last_row": 0.5})
     # One second a step: 80 of level 0, and 80 of each level after it.
     assert lines(file)[-1].endswith("4 min 00 s left")
 
@@ -86,7 +86,7 @@ def test_time_left_starts_anew_after_the_first_evaluation(clock):
 def test_advancing_keeps_the_metrics_of_the_latest_evaluation(clock):
     reporter, file = log_reporter(clock)
     reporter.start_level(0, 1.0, 0, 100, 10)
-    reporter.update(10, {"train_loss": 0.5})
+    reporter.update(10, {"train_loss_since_last_row": 0.5})
     clock.pass_seconds(10)
     reporter.advance(20)
     assert "step 20/100  loss 0.5000" in lines(file)[-1]
@@ -131,7 +131,7 @@ def test_log_has_a_line_per_level_and_evaluations_every_ten_seconds(clock, make_
         reporter.start_level(0, 1.0, 0, 100, 10)
         for step in range(5, 101, 5):
             clock.pass_seconds(1.5)
-            reporter.update(step, {"train_loss": 0.5, "validation_accuracy": 0.9})
+            reporter.update(step, {"train_loss_since_last_row": 0.5, "validation_accuracy": 0.9})
         reporter.finish_level(make_summary(0, 0.97, early_stop_test_accuracy=0.975, seconds=30))
     assert lines(file) == [
         "level 0/2  density   100%  training from step 0 to 100",
@@ -147,7 +147,13 @@ def test_missing_metrics_are_left_out_and_test_stands_in_for_validation(clock):
     reporter.start_level(1, 0.8, 20, 100, 10)
     clock.pass_seconds(11)
     reporter.update(
-        40, {"train_loss": None, "validation_accuracy": None, "test_accuracy": 0.8, "step": 40}
+        40,
+        {
+            "train_loss_since_last_row": None,
+            "validation_accuracy": None,
+            "test_accuracy": 0.8,
+            "step": 40,
+        },
     )
     assert lines(file)[-1] == ("level 1/2  density 80.0%  epoch 4.0/10  step 40/100  test 80.00%")
 
@@ -192,7 +198,7 @@ def test_live_line_is_throttled():
     with reporter:
         reporter.start_level(0, 1.0, 0, 100_000, 100)
         for step in range(2000):
-            reporter.update(step, {"train_loss": 0.5, "validation_accuracy": 0.9})
+            reporter.update(step, {"train_loss_since_last_row": 0.5, "validation_accuracy": 0.9})
     seconds = time.perf_counter() - start
     assert file.getvalue().count("epoch") <= 8 * seconds + 2  # at start and end whenever that is
 
@@ -219,7 +225,7 @@ def test_live_line_fits_the_terminal(width, has_step, has_density):
     reporter, file = terminal_reporter(width)
     with reporter:
         reporter.start_level(1, 0.8, 0, 100_000, 100)
-        reporter.update(12_345, {"train_loss": 0.5, "validation_accuracy": 0.9})
+        reporter.update(12_345, {"train_loss_since_last_row": 0.5, "validation_accuracy": 0.9})
     last = next(line for line in reversed(file.getvalue().splitlines()) if "epoch" in line)
     text = re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", last.rsplit("\r", 1)[-1])
     assert len(text) <= width

@@ -8,7 +8,7 @@ from tf_lottery.empty_layers import no_weight_remains
 from tf_lottery.experiments.setup import Lengths
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.run_records import METRICS_COLUMNS
+from tf_lottery.report.run_records import METRICS_COLUMNS, RENAMED_METRICS
 from tf_lottery.report.summary import LevelSummary, early_stop
 from tf_lottery.store.checkpoint import Checkpoint
 from tf_lottery.store.errors import DamagedFileError
@@ -83,7 +83,9 @@ class WrittenRecords(LevelRecords):
         checkpoint = self._folder.checkpoints.latest()
         if checkpoint is not None:
             path = self._folder.metrics_path
-            self._log = MetricsLog.load(path, METRICS_COLUMNS, up_to_step=checkpoint.step)
+            self._log = MetricsLog.load(
+                path, METRICS_COLUMNS, up_to_step=checkpoint.step, renamed=RENAMED_METRICS
+            )
             if len(self._log.rows) != checkpoint.record["rows"]:
                 raise DamagedFileError(path, "lacks rows or has too many")
             self._seconds_before = checkpoint.record["seconds"]

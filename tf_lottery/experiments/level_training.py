@@ -52,8 +52,10 @@ class LevelTrainer:
         lengths, network = self._experiment.lengths, self._experiment.network
         mask, records = network.mask, self._records_of(level)
         last = lengths.last(network.step)
-        self._resume(records)
+        resumed = self._resume(records)
         records.start(mask, network.step, last)
+        if not resumed:
+            records.append({"step": network.step, **self._evaluations()})
         try:
             train(
                 self._program,
@@ -70,7 +72,9 @@ class LevelTrainer:
             ) from error
         return records.finish(mask)
 
-    def _resume(self, records: LevelRecords) -> None:
+    def _resume(self, records: LevelRecords) -> bool:
+        """Goes on from a checkpoint; returns whether there was one."""
+
         def read() -> Message:
             checkpoint = records.resume()
             if checkpoint is None:
@@ -81,6 +85,7 @@ class LevelTrainer:
         if step is not None:
             network = self._experiment.network
             network.restore(NetworkState.from_tensors(step, tensors), network.mask)
+        return step is not None
 
     def _epoch(self, level: int, number: int) -> Epoch:
         config = self._experiment.config
@@ -107,20 +112,26 @@ class LevelTrainer:
         return callbacks
 
     def _evaluate(self, step: int, records: LevelRecords, last: int) -> None:
-        network = self._experiment.network
-        network.unite_statistics()
-        metrics = {"train": self._program.metrics()}
-        metrics |= {name: evaluate() for name, evaluate in self._evaluators.items()}
-        row = {"step": step}
-        for name, (loss, accuracy) in metrics.items():
-            row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-            if not np.isfinite(loss):
-                raise TrainingDivergedError(f"the {name} loss is {loss} after step {step}")
-        records.append(row)
+        loss, accuracy = self._program.metrics()
+        evaluations = self._evaluations()
+        for name, value in {"train_loss": loss, **evaluations}.items():
+            if not np.isfinite(value):
+                split, measure = name.split("_")
+                raise TrainingDivergedError(f"the {split} {measure} is {value} after step {step}")
+        trained = {"train_loss_since_last_row": loss, "train_accuracy_since_last_row": accuracy}
+        records.append({"step": step, **trained, **evaluations})
         if step < last:
             records.checkpoint(self._checked_state)
         else:
             self._checked_state()
+
+    def _evaluations(self) -> dict[str, float]:
+        self._experiment.network.unite_statistics()
+        row = {}
+        for name, evaluate in self._evaluators.items():
+            loss, accuracy = evaluate()
+            row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+        return row
 
     def _checked_state(self) -> NetworkState:
         state = self._experiment.network.state()

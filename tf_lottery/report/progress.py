@@ -146,8 +146,9 @@ class ProgressReporter:
 
         Args:
           step: the iteration.
-          metrics: the metrics row: `train_loss`, `validation_accuracy` and `test_accuracy` are
-            shown where they are there and not None, the last only for want of the second.
+          metrics: the metrics row: `train_loss_since_last_row`, `validation_accuracy` and
+            `test_accuracy` are shown where they are there and not None, the last only for want of
+            the second.
         """
         self._time_left.reach(step)
         if metrics and not self._evaluated:
@@ -255,8 +256,8 @@ class ProgressReporter:
 
 def _metric_texts(metrics: Mapping[str, float | None]) -> list[str]:
     texts = []
-    if metrics.get("train_loss") is not None:
-        texts.append(f"loss {metrics['train_loss']:.4f}")
+    if metrics.get("train_loss_since_last_row") is not None:
+        texts.append(f"loss {metrics['train_loss_since_last_row']:.4f}")
     for label, key in (("val", "validation_accuracy"), ("test", "test_accuracy")):
         if metrics.get(key) is not None:
             return [*texts, f"{label} {format_accuracy(metrics[key])}"]

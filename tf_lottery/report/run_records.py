@@ -14,15 +14,23 @@ from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_folder import RunFolder
 
+# Those of training are means over the steps since the row before, each taken before its update;
+# those of validation and test data are of the network as it is at the row's step.
 METRICS_COLUMNS = (
     "step",
-    "train_loss",
-    "train_accuracy",
+    "train_loss_since_last_row",
+    "train_accuracy_since_last_row",
     "validation_loss",
     "validation_accuracy",
     "test_loss",
     "test_accuracy",
 )
+
+# From the names that they had in older versions.
+RENAMED_METRICS = {
+    "train_loss": "train_loss_since_last_row",
+    "train_accuracy": "train_accuracy_since_last_row",
+}
 
 _BRANCHES = "branches"
 _LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
@@ -157,7 +165,7 @@ def _read_level(
         folder.verify([folder.metrics_path.name])
     elif not folder.metrics_path.exists():
         return
-    rows = read_csv(folder.metrics_path, METRICS_COLUMNS)
+    rows = read_csv(folder.metrics_path, METRICS_COLUMNS, RENAMED_METRICS)
     curves[number] = {
         int(row["step"]): row["test_accuracy"] for row in rows if is_number(row["test_accuracy"])
     }

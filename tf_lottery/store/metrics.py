@@ -37,12 +37,15 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]) -> No
     write_text(path, text.getvalue())
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
+def read_csv(
+    path: Path, columns: Sequence[str], renamed: Mapping[str, str] | None = None
+) -> list[Row]:
     """Reads a table that `write_csv` wrote.
 
     Args:
       path: The file.
       columns: The columns that it must have, in order.
+      renamed: Names that some of them had in older versions, each with its name of today.
 
     Returns:
       The rows: ints, floats, and None for empty cells.
@@ -50,7 +53,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
     Raises:
       DamagedFileError: It is missing, or its header or a row (named by line) is malformed.
     """
-    return [_parse(path, line, cells, columns) for line, cells in _lines(path, columns)]
+    return [_parse(path, line, cells, columns) for line, cells in _lines(path, columns, renamed)]
 
 
 def read_table(path: Path) -> list[Row]:
@@ -85,7 +88,11 @@ class MetricsLog:
 
     @classmethod
     def load(
-        cls, path: Path, columns: Sequence[str], up_to_step: int | None = None
+        cls,
+        path: Path,
+        columns: Sequence[str],
+        up_to_step: int | None = None,
+        renamed: Mapping[str, str] | None = None,
     ) -> "MetricsLog":
         """Continues the log of an earlier process.
 
@@ -94,6 +101,7 @@ class MetricsLog:
           columns: The columns that it must have, in order.
           up_to_step: The step, in iterations, of the checkpoint that training continues
             from: later rows are dropped, unread. None keeps all rows.
+          renamed: As of `read_csv`.
 
         Returns:
           The log. It is empty when there is no file, unless `up_to_step` says that training
@@ -106,7 +114,7 @@ class MetricsLog:
         log = cls(path, columns)
         if not path.exists() and not up_to_step:
             return log
-        for line, cells in _lines(path, columns):
+        for line, cells in _lines(path, columns, renamed):
             try:
                 step = int(cells[0])
             except (IndexError, ValueError):
@@ -159,7 +167,9 @@ def _as_number(column: str, value) -> int | float | None:
     raise ValueError(f"column {column!r}: {value!r} is not a number")
 
 
-def _lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def _lines(
+    path: Path, columns: Sequence[str], renamed: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and the cells of every row, after checking the header."""
     text = read_text(path)
     if not text.endswith("\n"):
@@ -167,7 +177,7 @@ def _lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader)
-        if header != list(columns):
+        if [(renamed or {}).get(name, name) for name in header] != list(columns):
             raise DamagedFileError(
                 path, f"is damaged: line 1 is {','.join(header)}, not {','.join(columns)}"
             )

@@ -31,12 +31,12 @@ class EventLog:
             self.append(row)
 
     def append(self, row: Mapping[str, float | None]) -> None:
-        """Writes a row of metrics: "step", and "train_loss" as the scalar "loss/train"."""
+        """Writes a row of metrics: "step", and "test_loss" as the scalar "loss/test"."""
         with self._storage_errors(), self._writer.as_default(step=row["step"]):
             for name, value in row.items():
                 if name != "step" and value is not None:
-                    split, measure = name.split("_", 1)
-                    tf.summary.scalar(f"{measure}/{split}", value)
+                    split, measure, *what_of = name.split("_")
+                    tf.summary.scalar(f"{measure}/{'_'.join([split, *what_of])}", value)
 
     def close(self) -> None:
         """Flushes and closes the files."""
