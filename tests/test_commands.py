@@ -180,6 +180,10 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
         ),
         (["--experiment=curvature"], r"^--experiment=curvature needs --run=WORKDIR/NAME"),
         (["--experiment=curvature", "--run=a", "--replicates=x"], r"^--replicates=x: 'x' is neit"),
+        (
+            ["--experiment=instability", "--run=a", "--baselines=random_mask,masks"],
+            r"^--baselines=random_mask,masks is out of range: use random_mask or random_reinit",
+        ),
         (["--experiment=interpolate", "--run=a", "--points=2"], r"^--points=2 .*: use 3 or more"),
         (["--experiment=curvature", "--run=a", "--eigenvalues=0"], r"^--eigenvalues=0 .*1 to 100"),
         (["--experiment=curvature", "--run=a", "--eigenvalues=101"], r"^--eigenvalues=101 is out"),
@@ -207,6 +211,35 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
 def test_values_of_no_sense_are_refused(arguments: list[str], message: str):
     with pytest.raises(ValueError, match=message):
         command(*arguments)
+
+
+@pytest.mark.parametrize("kind", ["instability", "stability", "lottery", "report"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("--norandom_masks", "--baselines="),
+        ("--random_masks=false", "--baselines="),
+        ("--random_masks", "--baselines=random_mask"),
+    ],
+)
+def test_flags_of_earlier_versions_are_refused_with_what_to_write_now(kind, old, new):
+    with pytest.raises(ValueError, match=f"^--(no)?random_masks is .*; write {new} in its place"):
+        command(f"--experiment={kind}", "--run=a", old)
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("random_reinitialization, random_mask", ("random_mask", "random_reinitialization")),
+        ("random_reinitialization", ("random_reinitialization",)),
+        ("", ()),
+    ],
+)
+def test_baselines_are_chosen_by_their_names(text, chosen):
+    needed = ("--experiment=stability", "--run=a")
+    assert command(*needed, f"--baselines={text}").options.chosen_baselines == chosen
+    both = ("random_mask", "random_reinitialization")
+    assert command(*needed).options.chosen_baselines == both
 
 
 @pytest.mark.parametrize("levels", ["many", "1-", "3-1", "1,,2", "-1-2"])
@@ -245,6 +278,8 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ),
         ("--perturbations=1", ["lottery", "branch", "report", "instability", "curvature"]),
         ("--directions=2", ["train", "list", "interpolate", "successive_levels"]),
+        ("--sgd_noise=same", ["lottery", "branch", "report", "instability", "stability"]),
+        ("--baselines=random_mask", ["lottery", "branch", "report", "robustness", "same_region"]),
         ("--eigenvalues=3", ["lottery", "list", "interpolate", "successive_levels", "magnitudes"]),
     ],
 )

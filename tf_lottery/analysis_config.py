@@ -7,6 +7,9 @@ from typing import Any
 from tf_lottery.config import option
 from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 
+# Networks that tickets are compared with; branches of the same names.
+BASELINES = ("random_mask", "random_reinitialization")
+
 
 @dataclass(frozen=True)
 class AnalysisConfig:
@@ -40,8 +43,11 @@ class AnalysisConfig:
         "Copies that --experiment=instability or stability trains of each network, in other data "
         "orders.",
     )
-    random_masks: bool = option(
-        True, "Let these two look at random masks of the same layerwise densities too."
+    baselines: str = option(
+        "random_mask,random_reinitialization",
+        "What --experiment=instability and stability compare tickets with: random_mask, a random "
+        "mask of the same layerwise densities; random_reinitialization, the ticket's mask on newly "
+        "drawn weights; both, separated by a comma; empty: nothing.",
     )
     stable_below: float = option(
         2.0, "Points of error barrier below which --experiment=instability calls a network stable."
@@ -57,6 +63,12 @@ class AnalysisConfig:
         "between it and the next level's.",
     )
     directions: int = option(1, "Random directions in which it moves each.")
+    sgd_noise: str = option(
+        "fresh",
+        "Data order in which --experiment=robustness trains moved networks: fresh, another one for "
+        "each direction, in which the rewind point itself is trained too; same, the level's own.",
+        choices=("fresh", "same"),
+    )
     pairs: str = option(
         "all",
         "Lines that --experiment=successive_levels measures: between every two levels, or only "
@@ -86,6 +98,9 @@ class AnalysisConfig:
         _check(self.copies >= 2, "copies", self.copies, "use 2 or more")
         _check(self.stable_below > 0, "stable_below", self.stable_below, "use a positive number")
         _check(self.directions >= 1, "directions", self.directions, "use 1 or more")
+        unknown = set(_names(self.baselines)) - set(BASELINES)
+        right = f"use {' or '.join(BASELINES)}, both, or nothing"
+        _check(not unknown, "baselines", self.baselines, right)
         right = "use positive numbers, such as 0.5,1,2"
         _check(
             all(factor > 0 for factor in self.factors), "perturbations", self.perturbations, right
@@ -113,6 +128,16 @@ class AnalysisConfig:
     def factors(self) -> tuple[float, ...]:
         """The numbers of `perturbations`, each once, rising; NaN for what is no finite number."""
         return tuple(sorted({_number(text) for text in self.perturbations.split(",")}))
+
+    @property
+    def chosen_baselines(self) -> tuple[str, ...]:
+        """Those of `BASELINES` that `baselines` names."""
+        chosen = _names(self.baselines)
+        return tuple(name for name in BASELINES if name in chosen)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")] if text.strip() else []
 
 
 def _number(text: str) -> float:

@@ -20,7 +20,11 @@ from tf_lottery.command_kinds import (
 )
 from tf_lottery.config import ExperimentConfig, RunConfig, config_from_values
 from tf_lottery.export_config import ExportConfig
-from tf_lottery.flag_uses import refuse_useless_flags
+from tf_lottery.flag_uses import (
+    define_replaced_flags,
+    refuse_replaced_flags,
+    refuse_useless_flags,
+)
 from tf_lottery.flags import (
     ANALYSES,
     config_from_flags,
@@ -39,6 +43,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     define_config_flags(flag_values)
     define_options(fields(AnalysisConfig), flag_values)
     define_options(fields(ExportConfig), flag_values)
+    define_replaced_flags(flag_values)
     flags.DEFINE_multi_string(
         "run",
         [],
@@ -76,6 +81,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
       ValueError: if a value is out of range, missing, or of no use here; names the flag.
     """
     kind = flag_values["experiment"].value
+    refuse_replaced_flags(flag_values)
     refuse_useless_flags(kind, flag_values)
     if kind == "branch":
         return _branches(flag_values)

@@ -261,7 +261,7 @@ class BranchConfig:
     perturbation: float = option(
         1.0,
         "Length by which --branch=perturbed moves a level's rewind point, in distances between it "
-        "and the next level's.",
+        "and the next level's; 0: not at all.",
     )
 
 

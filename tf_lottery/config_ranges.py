@@ -264,10 +264,10 @@ def _check_run(config: ExperimentConfig) -> None:
         _require(seed is None or seed >= 0, flag, seed, "use 0 or more")
     perturbation = config.branch.perturbation
     _require(
-        0 < perturbation < math.inf,
+        0 <= perturbation < math.inf,
         "perturbation",
         perturbation,
-        "use a positive number, such as 2",
+        "use 0, which moves nothing, or a positive number, such as 2",
     )
     for flag in ("steps_per_execution", "num_virtual_devices"):
         number = getattr(run, flag)

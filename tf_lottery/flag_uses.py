@@ -26,15 +26,46 @@ _ONLY_FOR = {
     **dict.fromkeys((field.name for field in fields(AnalysisConfig)), ANALYSES),
     "solutions": ("interpolate",),
     **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),
-    **dict.fromkeys(("copies", "random_masks"), ("instability", "stability")),
+    **dict.fromkeys(("copies", "baselines"), ("instability", "stability")),
     "stable_below": ("instability",),
-    **dict.fromkeys(("perturbations", "directions"), ("robustness",)),
+    **dict.fromkeys(("perturbations", "directions", "sgd_noise"), ("robustness",)),
     "pairs": ("successive_levels",),
     "matching_tolerance": _OF_MATCHING,
     **dict.fromkeys(
-        ("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"), ("curvature",)
+        (
+            *("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"),
+            *("retrain_steps", "retrain_learning_rate"),
+        ),
+        ("curvature",),
     ),
 }
+
+# Flags of earlier versions, and what is written now for each of their values.
+_REPLACED = {"random_masks": {True: "--baselines=random_mask", False: "--baselines="}}
+
+
+def define_replaced_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags of earlier versions, so that they can be refused with what to write now."""
+    for name in _REPLACED:
+        flags.DEFINE_bool(name, None, "Of an earlier version.", flag_values=flag_values)
+
+
+def refuse_replaced_flags(flag_values: flags.FlagValues) -> None:
+    """Refuses flags of earlier versions.
+
+    Args:
+      flag_values: the parsed flags.
+
+    Raises:
+      ValueError: names the first one, and what to write now.
+    """
+    for name, replacements in _REPLACED.items():
+        flag = flag_values[name]
+        if flag.present:
+            raise ValueError(
+                f"{_as_given(flag)} is of an earlier version; write {replacements[flag.value]} in "
+                "its place."
+            )
 
 
 def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None:

@@ -1,6 +1,8 @@
 """Instability analysis: what it trains, what it measures, and that it does neither twice."""
 
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,69 +11,161 @@ import tf_lottery
 from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.experiments.analyses import instability
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.store.metrics import read_csv
+from tf_lottery.experiments.analyses.copies import Networks, train_copies
+from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.metrics import Row, read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
 COLUMNS = (
     *("rewind_step", "learning_rate", "warmup_steps", "batch_size"),
-    *("level", "density", "random_mask", "copies", "test_accuracy", "l2"),
+    *("level", "density", "network", "copies", "test_accuracy", "l2"),
     *("test_error_barrier", "test_loss_barrier"),
 )
+BRANCHES = {
+    (0, "dense"): "rewound_dense",
+    (2, "ticket"): "retrain",
+    (2, "random_mask"): "random_mask",
+    (2, "random_reinitialization"): "random_reinitialization",
+}
 SEEDS = (1001, 1002)
+SETTINGS = "2,5,union,estimated,test"
 
 
-@pytest.fixture
-def analyze(copied_run):
-    def run(levels=(0, 2), **options):
-        analyzed = AnalyzedRun(copied_run, {})
-        instability.run(analyzed, AnalysisConfig(points=5, **options), levels)
-        path = copied_run / "landscape" / "instability,2,5,union,estimated,test.csv"
-        return read_csv(path, COLUMNS)
+def analyze(run: Path, levels: Sequence[int] = (0, 2), **options) -> list[Row]:
+    instability.run(AnalyzedRun(run, {}), AnalysisConfig(points=5, **options), levels)
+    return read_csv(run / "landscape" / f"instability,{SETTINGS}.csv", COLUMNS)
 
+
+@pytest.fixture(scope="module")
+def finished_analysis(finished_run, tmp_path_factory) -> Path:
+    """The folder of a run whose levels 0 and 2 were analyzed; not to be changed."""
+    run = tmp_path_factory.mktemp("instability") / "tiny" / "replicate_1"
+    shutil.copytree(finished_run, run)
+    analyze(run)
     return run
 
 
-def test_copies_of_tickets_and_random_masks_are_compared(analyze, copied_run, snapshot, capsys):
-    rows = analyze()
-    assert [(row["level"], row["random_mask"]) for row in rows] == [(0, 0), (2, 0), (2, 1)]
+@pytest.fixture
+def analyzed_run(finished_analysis, tmp_path) -> Path:
+    """A copy of it that may be changed."""
+    return shutil.copytree(finished_analysis, tmp_path / "tiny" / "replicate_1")
+
+
+def test_copies_of_tickets_and_of_both_baselines_are_compared(finished_analysis):
+    run = finished_analysis
+    rows = read_csv(run / "landscape" / f"instability,{SETTINGS}.csv", COLUMNS)
+    assert [(row["level"], row["network"]) for row in rows] == list(BRANCHES)
     assert {row["rewind_step"] for row in rows} == {7}
     assert {row["copies"] for row in rows} == {2}
-    for row, branch in zip(rows, ("rewound_dense", "retrain", "random_mask"), strict=True):
+    masks_of = {}
+    for row, (network, branch) in zip(rows, BRANCHES.items(), strict=True):
         folders = [
-            copied_run / "branches" / f"{branch}-data_seed_{seed}" / f"level_{row['level']}"
+            run / "branches" / f"{branch}-data_seed_{seed}" / f"level_{row['level']}"
             for seed in SEEDS
         ]
         one, other = (load_tensors(folder / "weights") for folder in folders)
         masks = [tf_lottery.Mask.load(folder / "masks.npz") for folder in folders]
         assert masks[0] == masks[1], "the copies differ in more than the data order"
+        masks_of[network] = masks[0]
         squares = sum(np.sum((one[name] - other[name]).astype(float) ** 2) for name in masks[0])
         assert row["l2"] == pytest.approx(np.sqrt(squares))
         assert row["l2"] > 0
         assert row["density"] == masks[0].density
         assert row["test_loss_barrier"] >= 0
-    images = {path.name for path in (copied_run / "landscape").glob("*.png")}
-    settings = "2,5,union,estimated,test.png"
-    assert images == {f"instability,{settings}", f"instability_accuracy,{settings}"}
-    assert "stable" in capsys.readouterr().out
-    before = snapshot(copied_run / "branches")
-    assert analyze() == rows
-    assert snapshot(copied_run / "branches") == before
-    assert "training from" not in capsys.readouterr().out
-    folders = [RunFolder.read(path) for path in (copied_run / "branches").iterdir()]
-    assert folders
+    assert masks_of[2, "random_reinitialization"] == masks_of[2, "ticket"]
+    assert masks_of[2, "random_mask"] != masks_of[2, "ticket"]
+    images = {path.name for path in (run / "landscape").glob("*.png")}
+    assert images == {f"instability,{SETTINGS}.png", f"instability_accuracy,{SETTINGS}.png"}
+    folders = [RunFolder.read(path) for path in (run / "branches").iterdir()]
+    assert len(folders) == len(BRANCHES) * len(SEEDS)
     assert all(folder.details["for_analysis"] for folder in folders)
 
 
+def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snapshot, capsys):
+    path = analyzed_run / "landscape" / f"instability,{SETTINGS}.csv"
+    before, branches = path.read_text(), snapshot(analyzed_run / "branches")
+    rows = analyze(analyzed_run)
+    assert path.read_text() == before
+    assert snapshot(analyzed_run / "branches") == branches
+    output = capsys.readouterr().out
+    assert "training from" not in output
+    assert f"{rows[3]['test_loss_barrier']:.4f}" in output
+    # Some of the networks alone.
+    assert analyze(analyzed_run, [2], baselines="random_reinitialization") == rows
+    output = capsys.readouterr().out
+    assert "new weights" in output
+    assert "random mask" not in output
+
+
+def test_copies_of_a_reinitialized_network_begin_with_the_same_new_weights(run_tiny, tmp_path):
+    # Without learning, networks end where they begin.
+    short = {"train_steps": "6it", "evaluate_every": "6it", "rewind_step": "2it", "levels": 1}
+    run = run_tiny(tmp_path, learning_rate=1e-30, **short)
+    reinitialized = Networks("random_reinitialization", (1,))
+    copies = train_copies(AnalyzedRun(run, {}), AnalysisConfig(), reinitialized)
+    names = [copy.path.name for copy in copies]
+    assert names == [f"random_reinitialization-data_seed_{seed}" for seed in SEEDS]
+    one, other, ticket = (
+        load_tensors(folder / "level_1" / "weights") for folder in (*(c.path for c in copies), run)
+    )
+    mask = tf_lottery.Mask.load(run / "level_1" / "masks.npz")
+    for name, array in mask.items():
+        assert one[name].tobytes() == other[name].tobytes()
+        assert np.all((one[name] != ticket[name]) == array)
+
+
+def make_old(path: Path) -> list[str]:
+    """Writes a file as an earlier version did, which had no reinitialized networks."""
+    header, *lines = path.read_text().splitlines()
+    numbers = {"dense": "0", "ticket": "0", "random_mask": "1"}
+    place = header.split(",").index("network")
+    old = [header.replace("network", "random_mask")]
+    for cells in (line.split(",") for line in lines):
+        if cells[place] in numbers:
+            old.append(",".join([*cells[:place], numbers[cells[place]], *cells[place + 1 :]]))
+    path.write_text("\n".join(old) + "\n")
+    return old
+
+
+def test_files_of_earlier_versions_are_read_and_continued(analyzed_run, capsys):
+    path = analyzed_run / "landscape" / f"instability,{SETTINGS}.csv"
+    expected = path.read_text()
+    old = make_old(path)
+    assert "random_mask" in old[0]
+    branches = analyzed_run / "branches"
+    for folder in branches.iterdir():
+        if not folder.name.startswith("random_reinitialization"):
+            shutil.rmtree(folder)
+    options = AnalysisConfig(points=5, baselines="random_mask")
+    instability.run(AnalyzedRun(analyzed_run, {}), options, [0, 2])
+    assert path.read_text().splitlines() == old, "nothing new was measured"
+    assert "random mask" in capsys.readouterr().out
+    analyze(analyzed_run)
+    assert path.read_text() == expected
+    assert "training from" not in capsys.readouterr().out
+    assert {folder.name.split("-")[0] for folder in branches.iterdir()} == {
+        "random_reinitialization"
+    }
+
+
+@pytest.mark.parametrize("change", [("network", "netwerk"), ("ticket", "1"), ("ticket,", "")])
+def test_a_damaged_file_is_named(analyzed_run, change):
+    path = analyzed_run / "landscape" / f"instability,{SETTINGS}.csv"
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(DamagedFileError, match=str(path)):
+        analyze(analyzed_run)
+
+
 @pytest.mark.slow
-def test_what_was_measured_stays_when_other_networks_are_measured(analyze, copied_run):
-    (row,) = analyze(levels=[1], random_masks=False)
-    assert (row["level"], row["random_mask"]) == (1, 0)
+def test_what_was_measured_stays_when_other_networks_are_measured(copied_run):
+    (row,) = analyze(copied_run, [1], baselines="")
+    assert (row["level"], row["network"]) == (1, "ticket")
     branches = {path.name for path in (copied_run / "branches").iterdir()}
     assert branches == {f"retrain-data_seed_{seed}" for seed in SEEDS}
     for branch in branches:
         shutil.rmtree(copied_run / "branches" / branch)
-    assert analyze(levels=[0, 1], random_masks=False)[1] == row
+    assert analyze(copied_run, [0, 1], baselines="")[1] == row
     branches = {path.name for path in (copied_run / "branches").iterdir()}
     assert branches == {f"rewound_dense-data_seed_{seed}" for seed in SEEDS}
 

@@ -101,7 +101,7 @@ def test_branches_from_before_there_was_a_length_go_on(copied_run):
         ({"levels": [3]}, r"^--levels: level 3 is not finished in"),
         ({"levels": []}, r"^--levels: there is none .* level 0 or later and needs the level after"),
         ({"optimizer": "sgd"}, r"^--optimizer=sgd: --branch=perturbed .*, those of adam"),
-        ({"perturbation": 0.0}, r"^--perturbation=0\.0 is out of range: use a positive number"),
+        ({"perturbation": -1.0}, r"^--perturbation=-1\.0 is out of range: use 0, which moves"),
         ({"perturbation": float("nan")}, r"^--perturbation=nan is out of range"),
         ({"perturbation": float("inf")}, r"^--perturbation=inf is out of range"),
     ],

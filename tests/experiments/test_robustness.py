@@ -11,27 +11,40 @@ from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.analyses import robustness
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.report.landscape.robustness_figure import ROBUSTNESS_COLUMNS
+from tf_lottery.report.landscape.robustness_figure import (
+    FRESH_NOISE_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+)
 from tf_lottery.store.metrics import Row, read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
-SETTINGS = ",3,union,estimated,test"
+SETTINGS = {"fresh": ",3,union,estimated,test,fresh", "same": ",3,union,estimated,test"}
+COLUMNS = {"fresh": FRESH_NOISE_COLUMNS, "same": ROBUSTNESS_COLUMNS}
 LAYERS = ("dense_1", "dense_2", "output")
+# The first copy of the instability analysis has it too.
+SEED = 1001
 
 
-def analyze(run: Path, levels=None, **options) -> list[Row]:
+def read(run: Path, noise: str = "fresh") -> list[Row]:
+    """All rows of the CSV file of a run."""
+    return read_csv(run / "landscape" / f"robustness{SETTINGS[noise]}.csv", COLUMNS[noise])
+
+
+def analyze(run: Path, levels=None, noise: str = "fresh", **options) -> list[Row]:
     """Analyzes a run; returns all rows of its CSV file."""
-    robustness.run(AnalyzedRun(run, {}), AnalysisConfig(points=3, **options), levels)
-    return read_csv(run / "landscape" / f"robustness{SETTINGS}.csv", ROBUSTNESS_COLUMNS)
+    config = AnalysisConfig(points=3, sgd_noise=noise, **options)
+    robustness.run(AnalyzedRun(run, {}), config, levels)
+    return read(run, noise)
 
 
 @pytest.fixture(scope="module")
 def finished_analysis(finished_run, tmp_path_factory) -> Path:
-    """A run whose rewind points were all moved by 1; not to be changed."""
+    """A run whose rewind points were all moved by 1, both ways; not to be changed."""
     run = tmp_path_factory.mktemp("analyzed") / "tiny" / "replicate_1"
     shutil.copytree(finished_run, run)
-    analyze(run, perturbations="1")
+    for noise in SETTINGS:
+        analyze(run, noise=noise, perturbations="1")
     return run
 
 
@@ -53,15 +66,23 @@ def error_and_loss(run: Path, weights: dict[str, np.ndarray], data: Split) -> tu
     return float(np.mean(logits.argmax(1) != data.labels)), float(losses.mean())
 
 
-@pytest.mark.parametrize("level", [0, 1])
-def test_rows_are_those_of_the_weights_on_the_disk(finished_analysis, level):
+@pytest.mark.parametrize(
+    ("noise", "level", "factor", "branch"),
+    [
+        ("same", 0, 1.0, "perturbed"),
+        ("same", 1, 1.0, "perturbed"),
+        ("fresh", 0, 0.0, f"perturbed-data_seed_{SEED}-perturbation_0"),
+        ("fresh", 0, 1.0, f"perturbed-data_seed_{SEED}"),
+        ("fresh", 1, 0.0, f"retrain-data_seed_{SEED}"),
+        ("fresh", 1, 1.0, f"perturbed-data_seed_{SEED}"),
+    ],
+)
+def test_rows_are_those_of_the_weights_on_the_disk(finished_analysis, noise, level, factor, branch):
     run = finished_analysis
-    rows = read_csv(run / "landscape" / f"robustness{SETTINGS}.csv", ROBUSTNESS_COLUMNS)
-    assert [(row["level"], row["factor"], row["direction"]) for row in rows] == [
-        (0, 1.0, 0),
-        (1, 1.0, 0),
-    ]
-    row, folders = rows[level], (run, run / "branches" / "perturbed")
+    (row,) = (row for row in read(run, noise) if (row["level"], row["factor"]) == (level, factor))
+    assert row["direction"] == 0
+    assert row.get("data_seed") == (SEED if noise == "fresh" else None)
+    folders = run, run / "branches" / branch
     mask, following = (
         tf_lottery.Mask.load(run / f"level_{number}" / "masks.npz") for number in (level, level + 1)
     )
@@ -71,8 +92,8 @@ def test_rows_are_those_of_the_weights_on_the_disk(finished_analysis, level):
         for chosen in ({name: a & ~following[name] for name, a in mask.items()}, mask)
     )
     assert row["density"] == mask.density
-    assert row["perturbation_l2"] == pytest.approx(gone, rel=1e-5)
-    assert row["relative_perturbation"] == pytest.approx(gone / kept, rel=1e-5)
+    assert row["perturbation_l2"] == pytest.approx(factor * gone, rel=1e-5)
+    assert row["relative_perturbation"] == pytest.approx(factor * gone / kept, rel=1e-5)
     ends = [load_tensors(folder / f"level_{level}" / "weights") for folder in folders]
     one, two = (np.concatenate([end[n].ravel() for n in mask]).astype(float) for end in ends)
     assert row["l2"] == pytest.approx(np.linalg.norm(one - two))
@@ -88,22 +109,41 @@ def test_rows_are_those_of_the_weights_on_the_disk(finished_analysis, level):
         assert barrier == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
-def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snapshot, capsys):
-    csv = analyzed_run / "landscape" / f"robustness{SETTINGS}.csv"
+def test_all_trainings_are_there_and_no_others(finished_analysis):
+    run = finished_analysis
+    for noise, factors in (("same", [1.0]), ("fresh", [0.0, 1.0])):
+        found = [(row["level"], row["factor"]) for row in read(run, noise)]
+        assert found == [(level, factor) for level in (0, 1) for factor in factors]
+    trained = {str(path.relative_to(run / "branches")) for path in run.glob("branches/*/level_*")}
+    assert trained == {
+        *("perturbed/level_0", "perturbed/level_1"),
+        *(f"perturbed-data_seed_{SEED}/level_{level}" for level in (0, 1)),
+        f"perturbed-data_seed_{SEED}-perturbation_0/level_0",
+        f"retrain-data_seed_{SEED}/level_1",
+    }
+
+
+@pytest.mark.parametrize("noise", SETTINGS)
+def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snapshot, capsys, noise):
+    csv = analyzed_run / "landscape" / f"robustness{SETTINGS[noise]}.csv"
     content, branches = csv.read_text(), snapshot(analyzed_run / "branches")
     lines = content.splitlines()
     poisoned = lines[1].split(",")
-    poisoned[ROBUSTNESS_COLUMNS.index("error_barrier")] = "0.9876"  # nobody would measure that
-    csv.write_text("\n".join([lines[0], ",".join(poisoned), lines[2]]) + "\n")
-    assert analyze(analyzed_run, perturbations="1")[0]["error_barrier"] == 0.9876
+    poisoned[COLUMNS[noise].index("error_barrier")] = "0.9876"  # nobody would measure that
+    csv.write_text("\n".join([lines[0], ",".join(poisoned), *lines[2:]]) + "\n")
+    assert analyze(analyzed_run, noise=noise, perturbations="1")[0]["error_barrier"] == 0.9876
     assert snapshot(analyzed_run / "branches") == branches
     output = capsys.readouterr().out
     assert "98.76" in output
     assert "training from" not in output
     names = {path.name for path in csv.parent.glob("*.png")}
-    assert names == {f"robustness_{kind}{SETTINGS}.png" for kind in ("barrier", "accuracy")}
+    assert names == {
+        f"robustness_{kind}{settings}.png"
+        for kind in ("barrier", "accuracy")
+        for settings in SETTINGS.values()
+    }
     csv.unlink()
-    analyze(analyzed_run, perturbations="1")
+    analyze(analyzed_run, noise=noise, perturbations="1")
     assert csv.read_text() == content
     assert "training from" not in capsys.readouterr().out
 
@@ -111,20 +151,52 @@ def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snaps
 @pytest.mark.slow
 def test_other_directions_are_added(analyzed_run):
     rows = analyze(analyzed_run, [1], perturbations="1", directions=2)
-    assert [(row["level"], row["direction"]) for row in rows] == [(0, 0), (1, 0), (1, 1)]
-    assert rows[1]["perturbation_l2"] == rows[2]["perturbation_l2"]
-    assert rows[1]["l2"] != rows[2]["l2"]
-    assert {path.name for path in (analyzed_run / "branches").iterdir()} == {
-        "perturbed",
-        "perturbed-branch_seed_1",
+    keys = [(row["level"], row["factor"], row["direction"], row["data_seed"]) for row in rows]
+    assert keys == [
+        *((0, 0.0, 0, SEED), (0, 1.0, 0, SEED), (1, 0.0, 0, SEED), (1, 0.0, 1, SEED + 1)),
+        *((1, 1.0, 0, SEED), (1, 1.0, 1, SEED + 1)),
+    ]
+    assert rows[4]["perturbation_l2"] == rows[5]["perturbation_l2"]
+    assert len({row["l2"] for row in rows[2:]}) == 4
+    names = {path.name for path in (analyzed_run / "branches").iterdir()}
+    second = SEED + 1
+    assert {name for name in names if str(second) in name} == {
+        f"retrain-data_seed_{second}",
+        f"perturbed-data_seed_{second}-branch_seed_1",
     }
 
 
 def test_a_tiny_move_changes_nothing(copied_run):
-    (row,) = analyze(copied_run, [0], perturbations="1e-30")
+    (row,) = analyze(copied_run, [0], "same", perturbations="1e-30")
     assert row["l2"] == row["error_barrier"] == row["loss_barrier"] == 0
     assert row["test_accuracy"] == row["unperturbed_test_accuracy"]
     assert row["cosine"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "flags", [{}, pytest.param({"rewind_optimizer": True}, marks=pytest.mark.slow)], ids=str
+)
+def test_with_fresh_noise_nothing_but_the_move_is_between_the_rows(
+    finished_run, run_tiny, tmp_path, flags
+):
+    run = run_tiny(tmp_path, **flags) if flags else shutil.copytree(finished_run, tmp_path / "run")
+    rows = analyze(run, perturbations="1e-30")
+    assert [(row["level"], row["factor"]) for row in rows] == [
+        *((0, 0.0), (0, 1e-30), (1, 0.0), (1, 1e-30))
+    ]
+    for unmoved, moved in (rows[:2], rows[2:]):
+        of_move = ("factor", "perturbation_l2", "relative_perturbation")
+        assert {**moved, **dict.fromkeys(of_move, 0.0)} == unmoved
+        # The data order is another than the level's.
+        assert unmoved["l2"] > 0
+
+
+def test_unmoved_levels_are_copies_of_the_instability_analysis(copied_run, snapshot):
+    tf_lottery.run_branch(copied_run, "retrain", [1], for_analysis=True, data_seed=SEED)
+    copy = copied_run / "branches" / f"retrain-data_seed_{SEED}" / "level_1"
+    before = snapshot(copy)
+    analyze(copied_run, [1], perturbations="1")
+    assert snapshot(copy) == before
 
 
 def test_levels_without_a_next_one_are_refused(copied_run):
@@ -150,12 +222,12 @@ def test_runs_that_do_not_rewind_their_weights_are_refused(run_tiny, tmp_path):
 def test_a_training_that_diverges_has_infinite_barriers(analyzed_run, snapshot, capsys):
     # So far away that float32 overflows.
     rows = analyze(analyzed_run, perturbations="1,1e38")
-    assert [row["factor"] for row in rows] == [1.0, 1e38, 1.0, 1e38]
-    for row in rows[1::2]:
+    assert [row["factor"] for row in rows] == [0.0, 1.0, 1e38] * 2
+    for row in rows[2::3]:
         assert row["error_barrier"] == row["loss_barrier"] == np.inf
         assert np.isnan([row["test_accuracy"], row["l2"], row["cosine"]]).all()
         assert row["unperturbed_test_accuracy"] > 0
-    assert np.isfinite([list(row.values()) for row in rows[::2]]).all()
+    assert np.isfinite([list(row.values()) for row in rows[::3]]).all()
     output = capsys.readouterr().out
     assert output.count("1e_38 diverged, and counts as an infinite barrier: ") == 2
     assert "without an accuracy: training diverged" in output

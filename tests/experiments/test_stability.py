@@ -18,11 +18,15 @@ from tf_lottery.store.tensors import load_tensors
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
 KEY = (
     *("rewind_step", "learning_rate", "warmup_steps", "batch_size"),
-    *("level", "density", "random_mask", "copies"),
+    *("level", "density", "network", "copies"),
 )
 SEEDS = (1001, 1002, 1003)
 DISTANCES = ("pruning_l2", "pruning_cosine", "data_order_l2", "data_order_cosine")
-BRANCHES = {(2, 0): "retrain", (2, 1): "random_mask"}
+BRANCHES = {
+    (2, "ticket"): "retrain",
+    (2, "random_mask"): "random_mask",
+    (2, "random_reinitialization"): "random_reinitialization",
+}
 
 
 def analyze(run: Path, levels: Sequence[int] | None = None, **options) -> list[Row]:
@@ -56,7 +60,7 @@ def analyzed(finished_run, tmp_path_factory) -> Path:
     return run
 
 
-def expected(run: Path, key: tuple[int, int], kernels: Sequence[str]) -> list[float]:
+def expected(run: Path, key: tuple[int, str], kernels: Sequence[str]) -> list[float]:
     """The four distances of a network, over some of its kernels."""
     level, _ = key
     same_order, *copies = (
@@ -72,7 +76,7 @@ def expected(run: Path, key: tuple[int, int], kernels: Sequence[str]) -> list[fl
 
 def test_distances_are_those_of_the_weights_on_the_disk(analyzed):
     rows = read_table(analyzed / "landscape" / "stability,3.csv")
-    assert [(row["level"], row["random_mask"]) for row in rows] == list(BRANCHES)
+    assert [(row["level"], row["network"]) for row in rows] == list(BRANCHES)
     of_layers = iter(layers(analyzed))
     for row, key in zip(rows, BRANCHES, strict=True):
         found = [row[name] for name in DISTANCES]
@@ -103,16 +107,17 @@ def test_a_pruning_that_removes_nothing_changes_nothing(run_tiny, tmp_path, same
     nothing = {"pruning_rate": 1e-6, "levels": 1, "optimizer": "sgd", "learning_rate": 0.1}
     run = run_tiny(tmp_path, same_data_order=same_data_order, **nothing)
     dense = read_table(run / "summary.csv")[0]
-    for row in analyze(run, [1]):
+    for row in analyze(run, [1], baselines="random_mask"):
         assert row["density"] == 1
         assert row["pruning_l2"] == 0
         assert row["pruning_cosine"] == pytest.approx(1)
         assert row["data_order_l2"] > 0
         assert row["test_accuracy"] == dense["test_accuracy"]
     branches = {path.name for path in (run / "branches").iterdir()}
-    copies = {f"{name}-data_seed_{seed}" for name in BRANCHES.values() for seed in SEEDS[:2]}
+    trained = ("retrain", "random_mask")
+    copies = {f"{name}-data_seed_{seed}" for name in trained for seed in SEEDS[:2]}
     # Where all levels have the same order already, the level itself is the ticket.
-    names = [f"{name}-same_data_order_True" for name in BRANCHES.values()]
+    names = [f"{name}-same_data_order_True" for name in trained]
     assert branches - copies == ({"random_mask"} if same_data_order else set(names))
 
 
@@ -123,8 +128,8 @@ def test_what_was_measured_is_neither_trained_nor_measured_again(analyzed, tmp_p
     shutil.rmtree(run / "branches")
     results = run / "landscape" / "stability,3.csv"
     before, of_layers = read_table(results), layers(run)
-    ticket, _ = before
-    assert analyze(run, [2], copies=3, random_masks=False) == before
+    ticket = before[0]
+    assert analyze(run, [2], copies=3, baselines="") == before
     assert not (run / "branches").exists()
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     accuracy = f"{100 * ticket['test_accuracy']:.2f}%"
@@ -137,13 +142,34 @@ def test_what_was_measured_is_neither_trained_nor_measured_again(analyzed, tmp_p
     assert [words[:2] for words in printed if words and words[0] in ("1", "2", "3")] == [
         [str(number), kernel] for number, kernel in enumerate(KERNELS, 1)
     ]
-    dense, *others = analyze(run, [0, 2], copies=3, random_masks=False)
+    dense, *others = analyze(run, [0, 2], copies=3, baselines="")
     assert others == before
     assert layers(run)[3:] == of_layers
     assert (dense["level"], dense["pruning_l2"], dense["pruning_cosine"]) == (0, None, None)
     assert dense["data_order_l2"] > 0
     branches = {path.name for path in (run / "branches").iterdir()}
     assert branches == {f"rewound_dense-data_seed_{seed}" for seed in SEEDS}
+
+
+def test_files_of_earlier_versions_are_read_and_continued(analyzed, tmp_path, capsys):
+    run = tmp_path / "tiny" / "replicate_1"
+    shutil.copytree(analyzed, run)
+    paths = [run / "landscape" / f"{name},3.csv" for name in ("stability", "stability_layers")]
+    written = [path.read_text() for path in paths]
+    for path, text in zip(paths, written, strict=True):
+        kept = [line for line in text.splitlines(True) if "random_reinitialization" not in line]
+        header = kept[0].replace("network", "random_mask")
+        rows = "".join(kept[1:]).replace("ticket", "0").replace("random_mask", "1")
+        path.write_text(header + rows)
+    old = [path.read_text() for path in paths]
+    for branch in ("retrain", "random_mask"):
+        for folder in (run / "branches").glob(f"{branch}-*"):
+            shutil.rmtree(folder)
+    stability.run(AnalyzedRun(run, {}), AnalysisConfig(copies=3, baselines="random_mask"), [2])
+    assert [path.read_text() for path in paths] == old, "nothing new was measured"
+    analyze(run, [2], copies=3)
+    assert [path.read_text() for path in paths] == written
+    assert "training from" not in capsys.readouterr().out
 
 
 def test_figures_are_beside_the_numbers(analyzed):

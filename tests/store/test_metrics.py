@@ -101,6 +101,24 @@ def test_a_table_is_read_whatever_its_columns(path):
     assert read_table(path) == []
 
 
+def test_a_column_of_names_comes_back_as_names(path):
+    rows = [{"level": 2, "network": "random_mask"}, {"level": 0, "network": "dense"}]
+    write_csv(path, ("level", "network"), rows)
+    assert path.read_text() == "level,network\n2,random_mask\n0,dense\n"
+    assert read_csv(path, ("level", "network")) == read_table(path) == rows
+    for value in (None, 1, "", "two words", "a,b"):
+        with pytest.raises(ValueError, match=r"'network': .* is not a name"):
+            write_csv(path, ("level", "network"), [{"level": 2, "network": value}])
+
+
+@pytest.mark.parametrize("cell", ["", "1", "0.5", "dense ", "Dense", "d\x00nse"])
+def test_a_name_that_was_damaged_is_told_by_its_line(path, cell):
+    write_csv(path, ("network", "level"), [{"network": "dense", "level": 0}] * 2)
+    path.write_text(path.read_text()[: -len("dense,0\n")] + f"{cell},0\n")
+    with pytest.raises(DamagedFileError, match=r"is damaged: line 3: .* is not a name"):
+        read_table(path)
+
+
 @pytest.mark.parametrize(
     "text",
     [

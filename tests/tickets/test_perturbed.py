@@ -132,6 +132,16 @@ def test_level_0_goes_on_from_the_rewind_step_with_its_slots():
     assert not move(1).rewind_optimizer
 
 
+@pytest.mark.parametrize("level", range(LEVELS - 1))
+def test_a_length_of_0_is_the_rewind_point_bit_for_bit(level):
+    start = move(level, 0.0)
+    assert start.state.step == 9
+    assert start.rewind_optimizer == (level == 0)
+    assert start.mask == JOURNAL.load(level)[1]
+    for name, array in REWOUND.items():
+        assert start.state.weights[name].tobytes() == array.tobytes()
+
+
 def test_masks_that_are_not_nested_are_as_far_apart_as_the_weights_of_either():
     own = JOURNAL.load(2)[1]
     journal = MemoryJournal()

@@ -64,10 +64,15 @@ def method_styles(methods: Sequence[MethodResults]) -> list[MethodStyle]:
     Returns:
       A style per method, in the same order.
     """
+    return styles_of([method.method for method in methods])
+
+
+def styles_of(names: Sequence[str]) -> list[MethodStyle]:
+    """Chooses styles as `method_styles` does, by the names of the methods."""
     used: Counter = Counter()
     styles = []
-    for method in methods:
-        look = _KNOWN.get(method.method) or _look_of_unknown(method.method)
+    for name in names:
+        look = _KNOWN.get(name) or _look_of_unknown(name)
         count = used[look]
         used[look] += 1
         colour, marker, first_dash = look

@@ -1,4 +1,4 @@
-"""Tables of numbers as CSV files that a person can open and a program reads back exactly."""
+"""Tables as CSV files that a person can open and a program reads back exactly."""
 
 import csv
 import io
@@ -11,8 +11,11 @@ import numpy as np
 from tf_lottery.store.atomic import read_text, write_text
 from tf_lottery.store.errors import DamagedFileError
 
-Row = dict[str, int | float | None]
+Row = dict[str, int | float | str | None]
 
+# Columns of names; all others are of numbers.
+_NAMES = frozenset({"network"})
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -22,10 +25,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]) -> No
     Args:
       path: The file; missing parent folders are made.
       columns: The names of the columns, in order.
-      rows: Numbers by column name; None or a missing column is an empty cell.
+      rows: Numbers by column name, in the column "network" a name; None or a missing column is
+        an empty cell.
 
     Raises:
-      ValueError: A row has an unknown column or a value that is not a number.
+      ValueError: A row has an unknown column, or a value that is not what its column holds.
       StorageError: The disk is full, read-only, …
     """
     text = io.StringIO()
@@ -33,7 +37,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]) -> No
     writer.writerow(columns)
     for row in rows:
         values = _normalized(row, columns).values()
-        writer.writerow(["" if value is None else repr(value) for value in values])
+        writer.writerow([_cell(value) for value in values])
     write_text(path, text.getvalue())
 
 
@@ -48,7 +52,7 @@ def read_csv(
       renamed: Names that some of them had in older versions, each with its name of today.
 
     Returns:
-      The rows: ints, floats, and None for empty cells.
+      The rows: ints, floats, names, and None for empty cells.
 
     Raises:
       DamagedFileError: It is missing, or its header or a row (named by line) is malformed.
@@ -154,10 +158,14 @@ class MetricsLog:
 def _normalized(row: Mapping, columns: Sequence[str]) -> Row:
     if unknown := set(row) - set(columns):
         raise ValueError(f"unknown columns {sorted(unknown)}; the table has {list(columns)}")
-    return {column: _as_number(column, row.get(column)) for column in columns}
+    return {column: _as_value(column, row.get(column)) for column in columns}
 
 
-def _as_number(column: str, value) -> int | float | None:
+def _as_value(column: str, value) -> int | float | str | None:
+    if column in _NAMES:
+        if isinstance(value, str) and _NAME.fullmatch(value):
+            return value
+        raise ValueError(f"column {column!r}: {value!r} is not a name")
     if value is None:
         return None
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
@@ -165,6 +173,12 @@ def _as_number(column: str, value) -> int | float | None:
     if isinstance(value, float | np.floating):
         return float(value)
     raise ValueError(f"column {column!r}: {value!r} is not a number")
+
+
+def _cell(value: int | float | str | None) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else repr(value)
 
 
 def _lines(
@@ -195,12 +209,15 @@ def _parse(path: Path, line: int, cells: list[str], columns: Sequence[str]) -> R
             path, f"is damaged: line {line} has {len(cells)} cells, not {len(columns)}"
         )
     try:
-        return {column: _parse_cell(cell) for column, cell in zip(columns, cells, strict=True)}
+        pairs = zip(columns, cells, strict=True)
+        return {column: _parse_cell(column, cell) for column, cell in pairs}
     except ValueError as error:
         raise DamagedFileError(path, f"is damaged: line {line}: {error}") from error
 
 
-def _parse_cell(cell: str) -> int | float | None:
+def _parse_cell(column: str, cell: str) -> int | float | str | None:
+    if column in _NAMES:
+        return _as_value(column, cell)
     if not cell:
         return None
     return int(cell) if _INTEGER.fullmatch(cell) else float(cell)

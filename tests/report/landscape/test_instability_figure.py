@@ -11,8 +11,10 @@ from tf_lottery.report.landscape.instability_figure import instability_figures
 from tf_lottery.report.landscape.instability_table import print_instability
 from tf_lottery.report.landscape.measurements import Measurement
 
+REINITIALIZED = "random_reinitialization"
 
-def row(level=1, step=0, barrier=0.1, accuracy=0.9, random_mask=0, split="test"):
+
+def row(level=1, step=0, barrier=0.1, accuracy=0.9, network=None, split="test"):
     return {
         "rewind_step": step,
         "learning_rate": 0.1,
@@ -20,7 +22,7 @@ def row(level=1, step=0, barrier=0.1, accuracy=0.9, random_mask=0, split="test")
         "batch_size": 60,
         "level": level,
         "density": 0.5**level,
-        "random_mask": random_mask,
+        "network": network or ("ticket" if level else "dense"),
         "copies": 2,
         "test_accuracy": accuracy,
         "l2": 3.0,
@@ -34,13 +36,13 @@ def figures(*rows, run="a"):
 
 
 def test_barriers_and_accuracies_are_drawn():
-    barriers, accuracies = figures(row(0), row(1), row(1, random_mask=1))
+    barriers, accuracies = figures(row(0), row(1), row(1, network="random_mask"))
     assert (barriers.name, accuracies.name) == ("instability", "instability_accuracy")
     for figure in (barriers, accuracies):
         assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")
     assert "Grey line: 2 points, below which arXiv 1912.05671" in barriers.caption
-    again = figures(row(0), row(1), row(1, random_mask=1))
-    other = figures(row(0), row(1), row(1, random_mask=1, barrier=0.2))
+    again = figures(row(0), row(1), row(1, network="random_mask"))
+    other = figures(row(0), row(1), row(1, network="random_mask", barrier=0.2))
     assert (again[0].svg, again[1].svg) == (barriers.svg, accuracies.svg)
     assert other[0].svg != barriers.svg
     assert other[1].svg == accuracies.svg
@@ -81,13 +83,21 @@ def test_a_file_without_the_settings_is_named_by_its_missing_column():
 
 def test_the_table_tells_which_networks_are_stable():
     text = io.StringIO()
-    rows = [row(0, 500, 0.0199), row(2, 500, 0.02), row(2, 500, np.inf, random_mask=1)]
-    print_instability(rows, 0.02, "test", Console(file=text, width=100))
+    rows = [
+        *(row(0, 500, 0.0199), row(2, 500, 0.02)),
+        *(row(2, 500, np.inf, network="random_mask"), row(2, 500, 0.3, network=REINITIALIZED)),
+    ]
+    print_instability(rows, 0.02, "test", Console(file=text, width=80))
     cells = [re.split(" {2,}", line.strip()) for line in text.getvalue().splitlines()]
     numbers = [line for line in cells if line[0] == "500"]
     assert numbers == [
         ["500", "0", "100%", "dense", "90.00%", "1.99", "0.0398", "3.00", "yes"],
         ["500", "2", "25.0%", "ticket", "90.00%", "2.00", "0.0400", "3.00", "no"],
         ["500", "2", "25.0%", "random mask", "90.00%", "inf", "inf", "3.00", "no"],
+        ["500", "2", "25.0%", "new weights", "90.00%", "30.00", "0.6000", "3.00", "no"],
     ]
     assert "stable: below 2 points" in text.getvalue()
+    assert "New weights: the ticket, randomly reinitialized." in text.getvalue()
+    text = io.StringIO()
+    print_instability(rows[:2], 0.02, "test", Console(file=text, width=80))
+    assert "New weights" not in text.getvalue()

@@ -12,6 +12,7 @@ from tf_lottery.matching import matching_rule
 from tf_lottery.report.landscape.joined import FIGURES, JoinedAnalyses, join_analyses
 from tf_lottery.report.landscape.levels_figure import LEVELS_COLUMNS
 from tf_lottery.report.landscape.magnitudes_figure import HISTOGRAM_COLUMNS, MAGNITUDES_COLUMNS
+from tf_lottery.report.landscape.robustness_figure import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS
 from tf_lottery.report.method_results import collect_methods
 from tf_lottery.report.report import write_report
 from tf_lottery.report.run_records import read_run
@@ -126,6 +127,57 @@ def test_if_all_files_are_of_another_version_nothing_is_drawn(runs):
     analyses = join(runs)
     assert len(analyses.problems) == 3
     assert (analyses.figures, analyses.tables) == ((), {})
+
+
+def write_networks(run, level, *names, old=False):
+    column = "random_mask" if old else "network"
+    columns = ("rewind_step", "learning_rate", "warmup_steps", "batch_size", "level", "density")
+    columns += (column, "copies", "test_accuracy", "l2", "test_error_barrier", "test_loss_barrier")
+    numbers = dict.fromkeys(columns, 1) | {"level": level, "density": 0.5**level}
+    rows = [{**numbers, column: int(name == "random_mask") if old else name} for name in names]
+    write_csv(run / "landscape" / "instability,2,3,union,estimated,test.csv", columns, rows)
+
+
+def test_networks_of_earlier_versions_are_joined_with_those_of_this_one(runs):
+    write_networks(runs[0], 3, "ticket", "random_mask", old=True)
+    write_networks(runs[1], 3, "ticket", "random_mask", "random_reinitialization")
+    write_networks(runs[2], 0, "dense", old=True)
+    analyses = join(runs)
+    assert names(analyses) == ["instability", "instability_accuracy"]
+    assert analyses.problems == ()
+    (table,) = analyses.tables.values()
+    found = [(row["run"], row["replicate"][-1], row["network"]) for row in cells(table)]
+    assert found == [
+        *(("one", "1", "ticket"), ("one", "1", "random_mask")),
+        *(("one", "2", "ticket"), ("one", "2", "random_mask")),
+        *(("one", "2", "random_reinitialization"), ("two", "1", "dense")),
+    ]
+    assert "random_mask" not in table.splitlines()[0]
+
+
+def test_trainings_in_the_same_and_in_fresh_data_orders_are_in_figures_of_their_own(runs):
+    for run, columns, kind in (
+        (runs[0], ROBUSTNESS_COLUMNS, ""),
+        (runs[1], FRESH_NOISE_COLUMNS, ",fresh"),
+        (runs[2], FRESH_NOISE_COLUMNS, ",fresh"),
+    ):
+        path = run / "landscape" / f"robustness,30,union,estimated,test{kind}.csv"
+        write_csv(path, columns, [dict.fromkeys(columns, number) for number in (0, 1)])
+    analyses = join(runs)
+    assert [(figure.name, figure.title.split(", ")[-1]) for figure in analyses.figures] == [
+        ("robustness_barrier_1", "same data order"),
+        ("robustness_accuracy_1", "same data order"),
+        ("robustness_barrier_2", "fresh SGD noise"),
+        ("robustness_accuracy_2", "fresh SGD noise"),
+    ]
+    replicates = [
+        [(row["run"], row["replicate"]) for row in cells(table)][::2]
+        for table in analyses.tables.values()
+    ]
+    assert replicates == [
+        [("one", "replicate_1")],
+        [("one", "replicate_2"), ("two", "replicate_1")],
+    ]
 
 
 def test_other_settings_are_other_figures_and_tables(runs):

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from tf_lottery.report.landscape.measurements import Measurement
-from tf_lottery.report.landscape.rewind_axis import network_curves, network_figure, network_kind
+from tf_lottery.report.landscape.networks import with_network
+from tf_lottery.report.landscape.rewind_axis import network_curves, network_figure
+from tf_lottery.report.method_results import LOTTERY
+from tf_lottery.report.method_styles import styles_of
+
+MASK = "random_mask"
 
 
-def row(level=1, step=0, value=0.5, random_mask=0, rate=0.1, warmup=0, batch=60, density=None):
+def row(level=1, step=0, value=0.5, network=None, rate=0.1, warmup=0, batch=60, density=None):
     return {
         "rewind_step": step,
         "learning_rate": rate,
@@ -15,7 +20,7 @@ def row(level=1, step=0, value=0.5, random_mask=0, rate=0.1, warmup=0, batch=60,
         "batch_size": batch,
         "level": level,
         "density": 0.5**level if density is None else density,
-        "random_mask": random_mask,
+        "network": network or ("ticket" if level else "dense"),
         "copies": 2,
         "value": value,
     }
@@ -40,7 +45,7 @@ def lines(*measurements):
 
 def test_without_several_rewind_steps_lines_run_over_the_weights_that_remain():
     of_run = measured(
-        "a", row(0, value=1.0), row(1, value=2.0), row(1, random_mask=1, value=3.0), row(2, value=4)
+        "a", row(0, value=1.0), row(1, value=2.0), row(1, network=MASK, value=3.0), row(2, value=4)
     )
     assert lines(of_run) == {"ticket": {100: 1, 50: 2, 25: 4}, "random mask": {50: 3}}
     assert not network_curves([of_run], "value").of_rewind_step
@@ -52,7 +57,7 @@ def test_runs_of_a_sweep_of_the_rewind_step_are_points_of_the_same_lines():
             f"a_rewind_step_{step}it",
             row(0, step, 1 + step),
             row(2, step, 2 + step),
-            row(2, step, 3 + step, random_mask=1),
+            row(2, step, 3 + step, MASK),
         )
         for step in (100, 0)
     ]
@@ -117,26 +122,26 @@ def test_labels_stay_whole_where_less_would_mix_experiments():
 
 def test_lines_of_more_levels_than_have_room_are_named_in_the_note():
     rows = [
-        row(level, step, random_mask=mask)
+        row(level, step, network=network)
         for level in range(1, 12)
         for step in (0, 9)
-        for mask in (0, 1)
+        for network in ("ticket", MASK)
     ]
     shown = network_curves([measured("a", *rows)], "value")
     densities = ["50.0%", "1.56%", "0.0488%"]
     assert [curve.label for curve in shown.curves] == [
         f"{kind}, {density}" for kind in ("ticket", "random mask") for density in densities
     ]
-    assert shown.note == (
-        "Of the pruned levels only some have lines: 50.0%, 1.56%, 0.0488% of the weights."
+    assert shown.notes[1:] == (
+        "Of the pruned levels only some have lines: 50.0%, 1.56%, 0.0488% of the weights.",
     )
     few = [found for found in rows if found["level"] in (2, 5, 7)]
-    assert network_curves([measured("a", *few)], "value").note == ""
+    assert len(network_curves([measured("a", *few)], "value").notes) == 1
     # Two experiments leave room for one level each.
     others = [{**found, "batch_size": 30} for found in rows]
     both = network_curves([measured("a", *rows), measured("b", *others)], "value")
     assert len(both.curves) == 4
-    assert "0.0488% of the weights" in both.note
+    assert "0.0488% of the weights" in both.notes[1]
 
 
 def test_rows_without_a_value_are_left_out():
@@ -145,9 +150,51 @@ def test_rows_without_a_value_are_left_out():
     assert lines(measured("a", row(0, value=None)), measured("b")) == {}
 
 
-def test_networks_are_named_by_level_and_mask():
-    kinds = [network_kind(*network) for network in ((0, 0), (3, 0), (3, 1))]
-    assert kinds == ["dense", "ticket", "random mask"]
+@pytest.mark.parametrize("steps", [(0,), (0, 9)])
+def test_each_network_has_the_colour_that_its_branch_has_in_reports(steps):
+    methods = {
+        "ticket": LOTTERY,
+        "random mask": MASK,
+        "new weights": "random_reinitialization",
+        "dense": "rewound_dense",
+    }
+    styles = dict(zip(methods, styles_of(list(methods.values())), strict=True))
+    networks = ("ticket", MASK, "random_reinitialization")
+    rows = [
+        row(level, step, network=name) for level in (1, 2) for step in steps for name in networks
+    ]
+    shown = network_curves([measured("a", *rows, *(row(0, step) for step in steps))], "value")
+    kinds = [curve.label.split(",")[0] for curve in shown.curves]
+    found = [(curve.style.colour, curve.style.marker) for curve in shown.curves]
+    assert found == [(styles[kind].colour, styles[kind].marker) for kind in kinds]
+    assert len({curve.style for curve in shown.curves}) == len(shown.curves)
+    once = ["ticket", "random mask", "new weights"]
+    twice = [*(kind for kind in once for _ in range(2)), "dense"]
+    assert kinds == (once if len(steps) == 1 else twice)
+    assert shown.notes[0].startswith("Random mask: ")
+    assert shown.notes[1].startswith("New weights: ")
+
+
+def test_where_there_are_no_baselines_colours_tell_levels_and_experiments_apart():
+    of_levels = measured("a", *(row(level, step) for level in (0, 1, 2) for step in (0, 9)))
+    of_runs = [measured("a", row(0)), measured("b", row(0, rate=0.2))]
+    for measurements in ([of_levels], of_runs):
+        shown = network_curves(measurements, "value")
+        assert [curve.style for curve in shown.curves] == [None] * len(shown.curves)
+        assert shown.notes == ()
+
+
+def test_rows_of_earlier_versions_get_the_name_of_their_network():
+    old = [
+        {"level": level, "random_mask": mask, "copies": 2}
+        for level, mask in ((0, 0), (3, 0), (3, 1))
+    ]
+    assert [list(with_network(found).items())[1] for found in old] == [
+        *(("network", "dense"), ("network", "ticket"), ("network", "random_mask")),
+    ]
+    assert [*with_network(old[0])] == ["level", "network", "copies"]
+    new = {"level": 3, "network": "random_reinitialization"}
+    assert with_network(new) == new
 
 
 def figure_of(*rows):

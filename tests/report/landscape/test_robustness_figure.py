@@ -10,7 +10,11 @@ from rich.console import Console
 
 from tf_lottery.report.landscape import robustness_figure
 from tf_lottery.report.landscape.measurements import Measurement
-from tf_lottery.report.landscape.robustness_figure import ROBUSTNESS_COLUMNS, robustness_figures
+from tf_lottery.report.landscape.robustness_figure import (
+    FRESH_NOISE_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+    robustness_figures,
+)
 from tf_lottery.report.landscape.robustness_table import print_robustness
 
 NAMES = ["robustness_barrier", "robustness_accuracy"]
@@ -42,6 +46,15 @@ def diverged(level: int, factor: float) -> dict[str, float]:
 
 def measurement(levels, factors=(0.5, 1.0, 2.0), run="a", replicate="replicate_1", **values):
     rows = tuple(row(*key, **values) for key in product(levels, factors))
+    return Measurement(run, replicate, rows)
+
+
+def fresh_row(level: int, factor: float, direction: int = 0, **values: float) -> dict[str, float]:
+    found = {**row(level, factor, direction, **values), "data_seed": 1001 + direction}
+    return {name: found[name] for name in FRESH_NOISE_COLUMNS}
+
+
+def fresh(*rows: dict, run="a", replicate="replicate_1") -> Measurement:
     return Measurement(run, replicate, rows)
 
 
@@ -80,6 +93,37 @@ def test_a_line_for_each_level_in_points_with_the_unmoved_level_at_the_left(draw
     line = accuracies["level 4, 41.0%"]
     assert list(line.values()) == pytest.approx([91, 89.5, 89, 88])
     assert min(line) < 0.5
+
+
+def test_fresh_noise_has_the_rewind_point_itself_at_the_left_of_both_figures(drawn):
+    unmoved = fresh_row(4, 0.0, error_barrier=0.02, test_accuracy=0.7)
+    measured = fresh(unmoved, *(fresh_row(4, factor) for factor in (0.5, 1.0, 2.0)))
+    barriers, accuracies = (found["level 4, 41.0%"] for found in drawn([measured]).values())
+    assert list(barriers.values()) == pytest.approx([2, 0.615, 1.23, 2.46])
+    assert list(accuracies.values()) == pytest.approx([70, 89.5, 89, 88])
+    assert min(barriers) == min(accuracies) < 0.5
+
+
+def test_figures_say_in_which_data_order_was_trained():
+    found = {
+        kind: robustness_figures([measured])
+        for kind, measured in {
+            "fresh SGD noise": fresh(fresh_row(1, 0.0), fresh_row(1, 1.0)),
+            "same data order": measurement((1,)),
+        }.items()
+    }
+    for kind, figures in found.items():
+        assert [figure.title.endswith(f", {kind}") for figure in figures] == [True, True]
+    for fresh_one, same in zip(*found.values(), strict=True):
+        assert "Trained in data orders other than the level's own; at 0 from" in fresh_one.caption
+        assert "Trained in the level's own data order" in same.caption
+
+
+def test_a_folder_in_which_nothing_was_moved_yet_is_left_out(drawn):
+    begun = fresh(fresh_row(1, 0.0), replicate="replicate_2")
+    assert drawn([begun]) == {}
+    whole = fresh(fresh_row(1, 0.0), fresh_row(1, 1.0))
+    assert drawn([begun, whole]) == drawn([whole])
 
 
 def test_replicates_directions_and_runs(drawn):
@@ -143,6 +187,20 @@ def test_the_same_rows_give_the_same_figures():
     assert once[0].svg != other[0].svg
 
 
+def test_moved_networks_are_compared_with_the_unmoved_one_in_their_own_data_order():
+    file = io.StringIO()
+    rows = [
+        *(fresh_row(2, 0.0, 0, test_accuracy=0.8), fresh_row(2, 0.0, 1, test_accuracy=math.nan)),
+        *(fresh_row(2, 1.0, 0), fresh_row(2, 1.0, 1)),
+    ]
+    print_robustness(rows, "test", Console(file=file, width=80))
+    cells = [line.split() for line in file.getvalue().splitlines()]
+    assert ["2", "64.0%", "0", "0", "0.0%", "80.00%", "-", "0.00", "0.0000"] in cells
+    assert ["2", "64.0%", "1", "0", "25.0%", "89.00%", "+9.00", "1.23", "0.0500"] in cells
+    assert ["2", "64.0%", "1", "1", "25.0%", "89.00%", "-", "1.23", "0.0500"] in cells
+    assert "each direction in a data order of its own" in file.getvalue()
+
+
 def test_cells_of_the_table_in_80_columns():
     file = io.StringIO()
     rows = [row(16, 0.125, 10), row(1, 2.0), diverged(1, 4.0)]
@@ -153,6 +211,7 @@ def test_cells_of_the_table_in_80_columns():
     assert ["1", "80.0%", "2", "0", "50.0%", "88.00%", "-3.00", "2.46", "0.1000"] in cells
     assert ["1", "80.0%", "4", "0", "100.0%", "-", "-", "inf", "inf"] in cells
     assert "barriers of the train data" in text
+    assert "Trained in the level's own data order." in text
     assert "training diverged" in text
     table = text[: text.index("Moved by")]
     assert max(map(len, table.splitlines())) <= 80

@@ -16,7 +16,7 @@ NAMES = [
 ]
 
 
-def row(level=1, step=0, random_mask=0, **values):
+def row(level=1, step=0, network=None, **values):
     return {
         "rewind_step": step,
         "learning_rate": 0.1,
@@ -24,7 +24,7 @@ def row(level=1, step=0, random_mask=0, **values):
         "batch_size": 60,
         "level": level,
         "density": 0.5**level,
-        "random_mask": random_mask,
+        "network": network or ("ticket" if level else "dense"),
         "copies": 2,
         "test_accuracy": 0.9,
         "pruning_l2": 12.345 if level else None,
@@ -43,7 +43,7 @@ def figures(*rows):
 def test_both_distances_of_both_changes_are_drawn():
     for steps in ((0,), (0, 100, 2000)):
         rows = [row(level, step) for level in (0, 1, 2) for step in steps]
-        found = figures(*rows, *(row(2, step, random_mask=1) for step in steps))
+        found = figures(*rows, *(row(2, step, "random_mask") for step in steps))
         assert list(found) == NAMES
         for figure in found.values():
             assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")
@@ -74,17 +74,21 @@ def test_values_that_are_not_finite_break_no_figure():
 
 def cells_of(printing, *arguments):
     text = io.StringIO()
-    printing(*arguments, Console(file=text, width=100))
+    printing(*arguments, Console(file=text, width=80))
     return [re.split(" {2,}", line.strip()) for line in text.getvalue().splitlines()]
 
 
 def test_the_table_leaves_empty_what_the_dense_network_lacks():
-    rows = [row(0, 1000), row(2, 1000), row(2, 1000, random_mask=1, data_order_l2=np.inf)]
+    rows = [
+        *(row(0, 1000), row(2, 1000), row(2, 1000, "random_mask", data_order_l2=np.inf)),
+        row(2, 1000, "random_reinitialization", pruning_l2=123.456),
+    ]
     cells = cells_of(print_stability, rows)
     assert [line for line in cells if line[0] == "1,000"] == [
         ["1,000", "0", "100%", "dense", "90.00%", "-", "-", "30.00", "0.250"],
         ["1,000", "2", "25.0%", "ticket", "90.00%", "12.35", "0.500", "30.00", "0.250"],
         ["1,000", "2", "25.0%", "random mask", "90.00%", "12.35", "0.500", "inf", "0.250"],
+        ["1,000", "2", "25.0%", "new weights", "90.00%", "123.46", "0.500", "30.00", "0.250"],
     ]
 
 

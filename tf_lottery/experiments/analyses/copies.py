@@ -1,5 +1,6 @@
 """Networks trained anew from the rewind step: copies that differ in the data order, and others."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.branching import run_branch
 from tf_lottery.landscape.solutions import Solution
+from tf_lottery.report.landscape.networks import network_place
 from tf_lottery.steps import parse_steps
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.run_folder import RunFolder
@@ -16,8 +18,11 @@ from tf_lottery.store.run_folder import RunFolder
 # Added to the run's own seed of the data order, which no copy has.
 _FIRST_SEED = 1000
 
-# Level, and 1 for a random mask in place of the ticket's.
-NetworkKey = tuple[int, int]
+# Level, and one of `report.landscape.networks.NETWORKS`.
+NetworkKey = tuple[int, str]
+
+# Baselines are branches of the same name.
+_BRANCHES = {"dense": "rewound_dense", "ticket": "retrain"}
 
 
 @dataclass(frozen=True)
@@ -25,14 +30,17 @@ class Networks:
     """What is trained by the same branch.
 
     Attributes:
-      branch: its name.
-      random_mask: 1 for random masks, else 0.
+      network: one of `report.landscape.networks.NETWORKS`.
       levels: those to train.
     """
 
-    branch: str
-    random_mask: int
+    network: str
     levels: tuple[int, ...]
+
+    @property
+    def branch(self) -> str:
+        """Name of the branch."""
+        return _BRANCHES.get(self.network, self.network)
 
 
 def check_rewinds(analyzed: AnalyzedRun, analysis: str) -> None:
@@ -55,34 +63,32 @@ def check_rewinds(analyzed: AnalyzedRun, analysis: str) -> None:
 
 
 def network_keys(options: AnalysisConfig, levels: Sequence[int]) -> list[NetworkKey]:
-    """The networks to look at: of each pruned level with a random mask too, unless left out."""
+    """The networks to look at: of each pruned level the ticket and `--baselines`."""
+    of_pruned = "ticket", *options.chosen_baselines
     return [
-        (level, random_mask)
-        for level in levels
-        for random_mask in ((0, 1) if level and options.random_masks else (0,))
+        (level, network) for level in levels for network in (of_pruned if level else ("dense",))
     ]
 
 
 def key_of(row: Row) -> NetworkKey:
     """Which network a row of an analysis' CSV file is about."""
-    return row["level"], row["random_mask"]
+    return row["level"], row["network"]
+
+
+def place_of(row: Row) -> tuple[int, ...]:
+    """The place of a row in such a file: by its level, its network, and its layer if it has one."""
+    return row["level"], network_place(row["network"]), row.get("layer", 0)
 
 
 def networks_to_train(wanted: Sequence[NetworkKey], done: Collection[NetworkKey]) -> list[Networks]:
     """The networks that are wanted and not done, by the branch that trains them."""
-    missing = [key for key in wanted if key not in done]
-    by_branch = [
-        Networks("rewound_dense", 0, tuple(level for level, _ in missing if level == 0)),
-        *(
-            Networks(
-                branch,
-                random_mask,
-                tuple(level for level, random in missing if level and random == random_mask),
-            )
-            for random_mask, branch in enumerate(("retrain", "random_mask"))
-        ),
+    levels: dict[str, list[int]] = defaultdict(list)
+    for level, network in wanted:
+        if (level, network) not in done:
+            levels[network].append(level)
+    return [
+        Networks(network, tuple(levels[network])) for network in sorted(levels, key=network_place)
     ]
-    return [networks for networks in by_branch if networks.levels]
 
 
 def train_copies(
@@ -95,11 +101,17 @@ def train_copies(
     Returns:
       The folders of the branches, whose levels are the copies.
     """
-    first = analyzed.experiment.config.data_seed + _FIRST_SEED
     return [
-        train_branch(analyzed, networks.branch, networks.levels, data_seed=first + copy)
+        train_branch(
+            analyzed, networks.branch, networks.levels, data_seed=seed_of_copy(analyzed, copy)
+        )
         for copy in range(options.copies)
     ]
+
+
+def seed_of_copy(analyzed: AnalyzedRun, copy: int) -> int:
+    """The `--data_seed` of a copy; copies are counted from 0."""
+    return analyzed.experiment.config.data_seed + _FIRST_SEED + copy
 
 
 def train_branch(
@@ -144,7 +156,7 @@ def network_row(
 ) -> Row:
     """The values of `report.landscape.rewind_axis.NETWORK_COLUMNS`."""
     lengths, training = analyzed.experiment.lengths, analyzed.experiment.config.training
-    level, random_mask = key
+    level, network = key
     return {
         "rewind_step": lengths.rewind_step,
         "learning_rate": training.learning_rate,
@@ -157,6 +169,6 @@ def network_row(
         "batch_size": training.batch_size,
         "level": level,
         "density": density,
-        "random_mask": random_mask,
+        "network": network,
         "copies": options.copies,
     }

@@ -14,6 +14,7 @@ from tf_lottery.experiments.analyses.copies import (
     network_keys,
     network_row,
     networks_to_train,
+    place_of,
     solution_in,
     train_copies,
 )
@@ -35,11 +36,12 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     """Trains copies from the rewind step and measures the lines between them.
 
     The instability analysis of arXiv 1912.05671, sections 2 to 4: of the dense network (level 0),
-    of the tickets, and of random masks with the same layerwise densities. The copies are branches
-    of the run (rewound_dense, retrain, random_mask) with a --data_seed each. Writes
-    landscape/instability....csv in the run folder, a row per network, and figures. Networks that
-    were measured before are neither trained nor measured again. A sweep of the rewind step makes
-    the runs to be compared.
+    of the tickets, and of `--baselines`: random masks with the same layerwise densities, and the
+    tickets' masks on newly drawn weights, the same ones for all copies. The copies are branches of
+    the run (rewound_dense, retrain, random_mask, random_reinitialization) with a --data_seed each.
+    Writes landscape/instability....csv in the run folder, a row per network, and figures. Networks
+    that were measured before are neither trained nor measured again. A sweep of the rewind step
+    makes the runs to be compared.
 
     Args:
       analyzed: the run.
@@ -59,9 +61,9 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     for networks in networks_to_train(wanted, rows):
         copies = train_copies(analyzed, options, networks)
         for level in networks.levels:
-            key = level, networks.random_mask
+            key = level, networks.network
             rows[key] = _measure(analyzed, options, key, copies)
-            results.write(rows[key] for key in sorted(rows))
+            results.write(sorted(rows.values(), key=place_of))
     shown = [rows[key] for key in wanted]
     print_instability(shown, options.stable_below / 100, splits[0])
     results.draw(shown)

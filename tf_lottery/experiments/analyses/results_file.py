@@ -6,8 +6,10 @@ from typing import Any
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.report.landscape.joined import FIGURES
 from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.report.landscape.networks import with_network
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.metrics import Row, read_csv, write_csv
+from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.metrics import Row, read_table, write_csv
 
 
 class ResultsFile:
@@ -28,18 +30,27 @@ class ResultsFile:
           columns: of the CSV file.
           settings: what the results depend on besides the run: results of others stay beside.
         """
-        self._analyzed, self._name, self._columns = analyzed, name, columns
+        self._analyzed, self._name, self._columns = analyzed, name, tuple(columns)
         shown = (f"{value:g}" if isinstance(value, float) else str(value) for value in settings)
         self._settings = "".join(f",{text}" for text in shown)
         self.path = analyzed.folder / f"{name}{self._settings}.csv"
 
     def read(self) -> list[Row]:
-        """The rows that are there already.
+        """The rows that are there already, those of earlier versions as they are written today.
 
         Raises:
           DamagedFileError: if the file is not as it was written.
         """
-        return read_csv(self.path, self._columns) if self.path.exists() else []
+        if not self.path.exists():
+            return []
+        rows = [with_network(row) for row in read_table(self.path)]
+        for row in rows[:1]:
+            if tuple(row) != self._columns:
+                found, expected = ",".join(row), ",".join(self._columns)
+                raise DamagedFileError(
+                    self.path, f"is damaged: its columns are {found}, not {expected}"
+                )
+        return rows
 
     def write(self, rows: Iterable[Row]) -> None:
         """Writes all rows, in the place of those before."""

@@ -1,15 +1,20 @@
 """--experiment=robustness: does training find back when its rewind point is moved?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 
 from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.copies import train_branch
+from tf_lottery.experiments.analyses.copies import (
+    check_rewinds,
+    seed_of_copy,
+    train_branch,
+)
 from tf_lottery.experiments.analyses.interpolate import line_settings, line_splits
 from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
@@ -18,7 +23,10 @@ from tf_lottery.landscape.interpolation import interpolate
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, distance
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.landscape.robustness_figure import ROBUSTNESS_COLUMNS
+from tf_lottery.report.landscape.robustness_figure import (
+    FRESH_NOISE_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+)
 from tf_lottery.report.landscape.robustness_table import print_robustness
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.run_folder import RunFolder
@@ -32,10 +40,40 @@ _Key = tuple[int, float, int]
 
 @dataclass(frozen=True)
 class _Move:
-    """How a level's rewind point is moved."""
+    """How a level's rewind point is moved before it is trained.
+
+    Attributes:
+      factor: how far, in distances to the next level's rewind point; 0: not at all.
+      direction: the number of the random direction.
+      data_seed: draws the data order; None: the level's own order.
+    """
 
     factor: float
     direction: int
+    data_seed: int | None
+
+    def trainings(self, levels: Sequence[int]) -> Iterator["_Training"]:
+        """The branches that train levels so."""
+        noise = {} if self.data_seed is None else {"data_seed": self.data_seed}
+        if self.factor:
+            move = {"perturbation": self.factor, "branch_seed": self.direction}
+            yield _Training(_BRANCH, levels, {**move, **noise})
+            return
+        # Copies of the instability analysis, but for level 0: its rewind point has the optimizer's
+        # slots wherever it is moved to, and in those copies it has none.
+        if pruned := [level for level in levels if level]:
+            yield _Training("retrain", pruned, noise)
+        if 0 in levels:
+            yield _Training(_BRANCH, [0], {"perturbation": 0.0, **noise})
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A branch, the levels that it trains, and its flags."""
+
+    branch: str
+    levels: Sequence[int]
+    changes: dict[str, Any]
 
 
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
@@ -43,9 +81,10 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
 
     The perturbations of arXiv 2210.03044, section 3.2. The trainings are branches of the run
     (perturbed), with a --perturbation and a --branch_seed each; those that are there are not done
-    again. A training that diverges has infinite barriers. Writes landscape/robustness....csv in
-    the run folder, a row for each level, length and direction, and figures. Rows that are there are
-    not measured again.
+    again. With fresh SGD noise each direction has a --data_seed too, and the rewind point itself is
+    trained with it, as a length of 0: from it the others differ in the move alone. A training that
+    diverges has infinite barriers. Writes landscape/robustness....csv in the run folder, a row for
+    each level, length and direction, and figures. Rows that are there are not measured again.
 
     Args:
       analyzed: the run.
@@ -57,9 +96,14 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
         retraining.
     """
     levels = levels_of_branch(analyzed.run, find_branch(_BRANCH), levels)
-    results = ResultsFile(analyzed, "robustness", ROBUSTNESS_COLUMNS, line_settings(options))
+    check_rewinds(analyzed, "robustness")
+    if options.sgd_noise == "fresh":
+        columns, settings = FRESH_NOISE_COLUMNS, (*line_settings(options), "fresh")
+    else:
+        columns, settings = ROBUSTNESS_COLUMNS, line_settings(options)
+    results = ResultsFile(analyzed, "robustness", columns, settings)
     rows = {(row["level"], row["factor"], row["direction"]): row for row in results.read()}
-    moves = [_Move(*move) for move in product(options.factors, range(options.directions))]
+    moves = _moves(analyzed, options)
     missing = {
         move: [level for level in levels if (level, move.factor, move.direction) not in rows]
         for move in moves
@@ -70,6 +114,16 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     print_robustness(shown, line_splits(options)[0])
     results.draw(shown)
     print(f"Robustness: {results.path}")
+
+
+def _moves(analyzed: AnalyzedRun, options: AnalysisConfig) -> list[_Move]:
+    directions = range(options.directions)
+    if options.sgd_noise == "same":
+        return [_Move(*move, None) for move in product(options.factors, directions)]
+    return [
+        _Move(factor, direction, seed_of_copy(analyzed, direction))
+        for factor, direction in product((0.0, *options.factors), directions)
+    ]
 
 
 def _fill_in(
@@ -83,18 +137,18 @@ def _fill_in(
     evaluate = analyzed.evaluator(
         line_splits(options)[:1], estimate_statistics=options.line_statistics == "estimated"
     )
-    for move, levels in missing.items():
-        if not levels:
-            continue
-        plan = plan_branch(
-            analyzed.run.path,
-            _BRANCH,
-            {"perturbation": move.factor, "branch_seed": move.direction},
-        )
-        diverged = _train(analyzed, move, plan, levels)
-        measured = len(levels) - len(diverged)
+    trainings = [
+        (move, training)
+        for move, levels in missing.items()
+        if levels
+        for training in move.trainings(levels)
+    ]
+    for move, training in trainings:
+        plan = plan_branch(analyzed.run.path, training.branch, training.changes)
+        diverged = _train(analyzed, training, plan)
+        measured = len(training.levels) - len(diverged)
         with CountingProgress("points on lines", measured * options.points) as progress:
-            for level in levels:
+            for level in training.levels:
                 row = _start_of_row(analyzed, level, move)
                 if level in diverged:
                     row |= dict.fromkeys(("error_barrier", "loss_barrier"), inf)
@@ -105,16 +159,12 @@ def _fill_in(
                 results.write(rows[key] for key in sorted(rows))
 
 
-def _train(
-    analyzed: AnalyzedRun, move: _Move, plan: BranchPlan, levels: Sequence[int]
-) -> list[int]:
-    """Trains the levels from their moved rewind points; returns those that diverged."""
+def _train(analyzed: AnalyzedRun, training: _Training, plan: BranchPlan) -> list[int]:
+    """Trains levels; returns those that diverged."""
     diverged = []
-    while left := [level for level in levels if level not in diverged]:
+    while left := [level for level in training.levels if level not in diverged]:
         try:
-            train_branch(
-                analyzed, _BRANCH, left, perturbation=move.factor, branch_seed=move.direction
-            )
+            train_branch(analyzed, training.branch, left, **training.changes)
             break
         except TrainingDivergedError as error:
             finished = RunFolder.read(plan.path).complete_levels()
@@ -138,6 +188,7 @@ def _start_of_row(analyzed: AnalyzedRun, level: int, move: _Move) -> Row:
         "density": own.mask.density,
         "factor": move.factor,
         "direction": move.direction,
+        **({} if move.data_seed is None else {"data_seed": move.data_seed}),
         "perturbation_l2": length,
         "relative_perturbation": length / norm if norm else nan,
         "unperturbed_test_accuracy": analyzed.summary(level).test_accuracy,

@@ -16,6 +16,7 @@ from tf_lottery.experiments.analyses.copies import (
     network_keys,
     network_row,
     networks_to_train,
+    place_of,
     solution_in,
     train_branch,
     train_copies,
@@ -53,10 +54,10 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
 
     To pruning: between the trained dense network and each subnetwork trained from the rewind step
     in the dense network's data order, on the weights that remain in the subnetwork. To the data
-    order: between copies of each network, those of `instability`. Both of the tickets and of random
-    masks with the same layerwise densities. Writes landscape/stability....csv in the run folder, a
-    row per network, landscape/stability_layers....csv, a row per kernel of each, and figures.
-    Networks that were measured before are neither trained nor measured again.
+    order: between copies of each network, those of `instability`. Both of the tickets and of
+    `--baselines`. Writes landscape/stability....csv in the run folder, a row per network,
+    landscape/stability_layers....csv, a row per kernel of each, and figures. Networks that were
+    measured before are neither trained nor measured again.
 
     Args:
       analyzed: the run.
@@ -78,27 +79,26 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
         trained = _train(analyzed, options, networks)
         with CountingProgress("networks compared", len(networks.levels)) as progress:
             for level in networks.levels:
-                key = level, networks.random_mask
+                key = level, networks.network
                 row, of_layers = _measure(analyzed, options, key, trained)
                 layer_rows |= {(*key, found["layer"]): found for found in of_layers}
                 # Before the network's row, which says that all is there.
-                layers.write(layer_rows[place] for place in sorted(layer_rows))
+                layers.write(sorted(layer_rows.values(), key=place_of))
                 rows[key] = row
-                results.write(rows[place] for place in sorted(rows))
+                results.write(sorted(rows.values(), key=place_of))
                 progress.advance()
     shown = [rows[key] for key in wanted]
     print_stability(shown)
-    sparsest = chosen[-1], 0
-    print_layers(
-        [layer_rows[key] for key in sorted(layer_rows) if key[:2] == sparsest], _kernels(analyzed)
-    )
+    sparsest = chosen[-1], "ticket" if chosen[-1] else "dense"
+    of_sparsest = [row for row in layer_rows.values() if key_of(row) == sparsest]
+    print_layers(sorted(of_sparsest, key=place_of), _kernels(analyzed))
     results.draw(shown)
     print(f"Stability: {results.path}\nOf each layer: {layers.path}")
 
 
 def _train(analyzed: AnalyzedRun, options: AnalysisConfig, networks: Networks) -> _Trained:
     in_order = analyzed.experiment.config.training.same_data_order
-    if networks.levels == (0,) or (in_order and not networks.random_mask):
+    if networks.network == "dense" or (in_order and networks.network == "ticket"):
         same_order = analyzed.run
     else:
         same_order = train_branch(analyzed, networks.branch, networks.levels, same_data_order=True)

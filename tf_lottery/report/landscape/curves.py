@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_lottery.report.method_results import Spread
+from tf_lottery.report.method_styles import MethodStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,11 +38,13 @@ class Curve:
       label: of the legend.
       positions: along x, rising or falling.
       spreads: of the replicates, at each position.
+      style: how it is drawn; None: by its place among the lines of the figure.
     """
 
     label: str
     positions: Sequence[float]
     spreads: Sequence[Spread]
+    style: MethodStyle | None = None
 
     @classmethod
     def of(cls, label: str, points: dict[float, Spread]) -> Curve:
@@ -53,6 +56,11 @@ class Curve:
 def look(index: int) -> tuple[str, str, str | tuple]:
     """Colour, marker and dash of a figure's first, second, ... line."""
     return _LOOKS[index % len(_LOOKS)]
+
+
+def _style(index: int) -> MethodStyle:
+    # Where the looks begin anew, lines are told apart by hollow markers.
+    return MethodStyle(*look(index), filled=index // len(_LOOKS) % 2 == 0)
 
 
 def draw_crosses(axes: Axes, positions: Sequence[float], colour: str) -> None:
@@ -80,7 +88,7 @@ def draw_curves(axes: Axes, curves: Sequence[Curve], factor: float = 1.0) -> lis
     """
     handles = []
     for index, curve in enumerate(curves):
-        colour, marker, dash = look(index)
+        style = curve.style or _style(index)
         positions = np.array(curve.positions, float)
         means, least, largest = (
             factor * np.array([getattr(spread, name) for spread in curve.spreads], float)
@@ -90,21 +98,20 @@ def draw_curves(axes: Axes, curves: Sequence[Curve], factor: float = 1.0) -> lis
         drawn = finite & (means > 0) if axes.get_yscale() == "log" else finite
         shown = positions[drawn]
         axes.fill_between(
-            shown, least[drawn], largest[drawn], color=colour, alpha=0.15, linewidth=0
+            shown, least[drawn], largest[drawn], color=style.colour, alpha=0.15, linewidth=0
         )
         (line,) = axes.plot(
             shown,
             means[drawn],
-            color=colour,
-            linestyle=dash,
+            color=style.colour,
+            linestyle=style.dash,
             linewidth=1.4,
-            marker=marker,
+            marker=style.marker,
             markersize=4.5,
-            # Where the looks begin anew, lines are told apart by hollow markers.
-            markerfacecolor="white" if index // len(_LOOKS) % 2 else colour,
+            markerfacecolor=style.colour if style.filled else "white",
         )
         if not finite.all():
-            draw_crosses(axes, positions[~finite], colour)
+            draw_crosses(axes, positions[~finite], style.colour)
         handles.append(line)
     return handles
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from tf_lottery.report.formats import format_accuracy, format_count, format_density
 from tf_lottery.report.landscape.levels_figure import barrier_column
-from tf_lottery.report.landscape.rewind_axis import network_kind
+from tf_lottery.report.landscape.networks import baseline_notes, network_text
 from tf_lottery.report.table import table_of_numbers
 from tf_lottery.store.metrics import Row
 
@@ -43,7 +43,7 @@ def print_instability(
             format_count(row["rewind_step"]),
             str(row["level"]),
             format_density(row["density"]),
-            network_kind(row["level"], row["random_mask"]),
+            network_text(row["network"]),
             format_accuracy(row["test_accuracy"]),
             f"{100 * barrier:.2f}",
             f"{row[barrier_column(split, 'loss')]:.4f}",
@@ -55,4 +55,5 @@ def print_instability(
         f"Barriers of the {split} error between copies that differ in the data order from the "
         f"rewind step on; stable: below {100 * stable_below:g} points."
     )
+    text = " ".join([text, *baseline_notes(row["network"] for row in rows)])
     console.print(text, soft_wrap=True, highlight=False, markup=False)

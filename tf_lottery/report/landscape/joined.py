@@ -18,6 +18,7 @@ from tf_lottery.report.landscape.magnitudes_figure import (
     magnitudes_figures,
 )
 from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.report.landscape.networks import with_network
 from tf_lottery.report.landscape.robustness_figure import robustness_figures
 from tf_lottery.report.landscape.same_region_figure import same_region_figures
 from tf_lottery.report.landscape.stability_figure import stability_figures
@@ -74,7 +75,7 @@ def join_analyses(
                 if path.stem.split(",")[0] not in FIGURES:
                     continue
                 try:
-                    rows = tuple(read_table(path))
+                    rows = tuple(with_network(row) for row in read_table(path))
                 except RunFolderError as error:
                     problems.append(str(error))
                     continue

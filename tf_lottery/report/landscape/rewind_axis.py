@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +15,14 @@ from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure,
 from tf_lottery.report.formats import format_count, format_density
 from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
 from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+from tf_lottery.report.landscape.networks import (
+    baseline_notes,
+    network_method,
+    network_place,
+    network_text,
+)
 from tf_lottery.report.method_results import Spread
+from tf_lottery.report.method_styles import MethodStyle, styles_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +34,7 @@ _SETTINGS = {
     "batch_size": "batch size {:,}",
 }
 # First columns of the CSV files about networks that are trained from a rewind step.
-NETWORK_COLUMNS = ("rewind_step", *_SETTINGS, "level", "density", "random_mask", "copies")
+NETWORK_COLUMNS = ("rewind_step", *_SETTINGS, "level", "density", "network", "copies")
 
 # As many as lines can be told apart.
 _MOST_CURVES = 7
@@ -42,12 +49,12 @@ class NetworkCurves:
     Attributes:
       curves: over iterations, or over percentages of weights that remain.
       of_rewind_step: whether x is the rewind step.
-      note: says which levels have no line; empty if all have.
+      notes: say what baselines are, and which levels have no line.
     """
 
     curves: tuple[Curve, ...]
     of_rewind_step: bool
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class _Experiment(NamedTuple):
@@ -61,14 +68,17 @@ class _Point(NamedTuple):
     experiment: _Experiment
     rewind_step: int
     level: int
-    random_mask: int
+    network: str
     density: float
     spread: Spread
 
 
-def network_kind(level: int, random_mask: int) -> str:
-    """Names a network as legends and tables do."""
-    return "random mask" if random_mask else "ticket" if level else "dense"
+class _Line(NamedTuple):
+    """What the points of a line share; no level where x tells the levels apart."""
+
+    experiment: _Experiment
+    network: str
+    level: int | None
 
 
 def network_figure(
@@ -110,7 +120,7 @@ def network_figure(
         clear_frame(axes)
         if labels:
             add_legend(figure, handles, labels)
-        sentences = (caption, shown.note, caption_of_curves(shown.curves))
+        sentences = (caption, *shown.notes, caption_of_curves(shown.curves))
         return save_figure(figure, name, title, " ".join(filter(None, sentences)))
 
 
@@ -119,7 +129,8 @@ def network_curves(measurements: Sequence[Measurement], column: str) -> NetworkC
 
     Runs that differ in the rewind step alone, as those of --sweep=rewind_step:0it,500it, are points
     of the same line. Runs that differ in a setting have lines of their own, and so have runs of the
-    same settings and rewind step: they are different experiments.
+    same settings and rewind step: they are different experiments. Where there are baselines, each
+    network has the colour that it has in all figures of branches.
 
     Args:
       measurements: rows of `NETWORK_COLUMNS` and others.
@@ -129,29 +140,51 @@ def network_curves(measurements: Sequence[Measurement], column: str) -> NetworkC
     of_rewind_step = len({point.rewind_step for point in points}) > 1
     pruned = sorted({point.level for point in points} - {0})
     drawn = _levels_with_room(points, pruned) if of_rewind_step else pruned
-    lines: dict[tuple, list[_Point]] = defaultdict(list)
-    for point in points:
-        if point.level in (0, *drawn):
-            level = point.level if of_rewind_step else None
-            lines[point.experiment, point.random_mask, level].append(point)
-    order = {point.experiment: place for place, point in reversed(list(enumerate(points)))}
-    experiments = _experiment_texts(order)
+    lines = _lines([point for point in points if point.level in (0, *drawn)], of_rewind_step)
+    experiments = _experiment_texts(list(dict.fromkeys(line.experiment for line in lines)))
+    networks = [line.network for line in lines]
     curves = []
-    # The dense network last: without it the others look the same.
-    for experiment, random_mask, level in sorted(
-        lines, key=lambda line: (order[line[0]], line[2] == 0, *line[1:])
-    ):
-        found = lines[experiment, random_mask, level]
-        network = _network_text(random_mask, level, found[0].density)
+    for (line, found), style in zip(lines.items(), _styles(networks), strict=True):
+        text = network_text(line.network)
+        if line.level:
+            text += f", {format_density(found[0].density)}"
         xs = [point.rewind_step if of_rewind_step else 100 * point.density for point in found]
         spreads_at = dict(zip(xs, (point.spread for point in found), strict=True))
-        label = ", ".join(filter(None, (experiments[experiment], network)))
-        curves.append(Curve.of(label, spreads_at))
-    return NetworkCurves(tuple(curves), of_rewind_step, _note(points, pruned, drawn))
+        label = ", ".join(filter(None, (experiments[line.experiment], text)))
+        curves.append(replace(Curve.of(label, spreads_at), style=style))
+    notes = *baseline_notes(networks), *_notes(points, pruned, drawn)
+    return NetworkCurves(tuple(curves), of_rewind_step, notes)
+
+
+def _lines(points: Sequence[_Point], of_rewind_step: bool) -> dict[_Line, list[_Point]]:
+    """The points of each line, in the order of the legend."""
+    lines: dict[_Line, list[_Point]] = defaultdict(list)
+    for point in points:
+        if of_rewind_step:
+            line = _Line(point.experiment, point.network, point.level)
+        else:
+            # The dense network is where the tickets' line begins.
+            line = _Line(point.experiment, point.network if point.level else "ticket", None)
+        lines[line].append(point)
+    order = list(dict.fromkeys(point.experiment for point in points))
+
+    def place(line: _Line) -> tuple:
+        # The dense network last: without it the others look the same.
+        is_dense = line.network == "dense"
+        return order.index(line.experiment), is_dense, network_place(line.network), line.level
+
+    return {line: lines[line] for line in sorted(lines, key=place)}
+
+
+def _styles(networks: Sequence[str]) -> Sequence[MethodStyle | None]:
+    """Of lines of these networks, where colours tell networks apart, not levels or experiments."""
+    if set(networks) <= {"dense", "ticket"}:
+        return [None] * len(networks)
+    return styles_of([network_method(network) for network in networks])
 
 
 def _points(measurements: Sequence[Measurement], column: str) -> list[_Point]:
-    key = ("rewind_step", "level", "random_mask", *_SETTINGS)
+    key = ("rewind_step", "level", "network", *_SETTINGS)
     names = _experiment_names(measurements)
     densities = spreads(measurements, key, "density")
     return [
@@ -191,17 +224,10 @@ def _experiment_texts(experiments: Sequence[_Experiment]) -> dict[_Experiment, s
     return texts
 
 
-def _network_text(random_mask: int, level: int | None, density: float) -> str:
-    if level is None:
-        return "random mask" if random_mask else "ticket"
-    kind = network_kind(level, random_mask)
-    return f"{kind}, {format_density(density)}" if level else kind
-
-
 def _levels_with_room(points: Sequence[_Point], pruned: list[int]) -> list[int]:
     """The sparsest level, and as many others, spread evenly, as leave the lines distinct."""
     per_experiment = _MOST_CURVES // len({point.experiment for point in points})
-    kinds = len({point.random_mask for point in points if point.level})
+    kinds = len({point.network for point in points if point.level})
     # With the dense network's line, whether or not this column has one.
     room = max((per_experiment - 1) // max(kinds, 1), 1)
     if len(pruned) <= room:
@@ -210,12 +236,12 @@ def _levels_with_room(points: Sequence[_Point], pruned: list[int]) -> list[int]:
     return [pruned[place] for place in sorted(places)]
 
 
-def _note(points: Sequence[_Point], pruned: list[int], drawn: list[int]) -> str:
+def _notes(points: Sequence[_Point], pruned: list[int], drawn: list[int]) -> list[str]:
     if drawn == pruned:
-        return ""
+        return []
     density = {point.level: point.density for point in points}
     listed = ", ".join(format_density(density[level]) for level in drawn)
-    return f"Of the pruned levels only some have lines: {listed} of the weights."
+    return [f"Of the pruned levels only some have lines: {listed} of the weights."]
 
 
 def _set_rewind_axis(axes: Axes, steps: np.ndarray) -> None:

@@ -19,12 +19,14 @@ from tf_lottery.store.metrics import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Columns of robustness.csv.
-ROBUSTNESS_COLUMNS = (
-    *("level", "density", "factor", "direction", "perturbation_l2", "relative_perturbation"),
-    *("test_accuracy", "unperturbed_test_accuracy", "error_barrier", "loss_barrier"),
-    *("l2", "cosine"),
+# Columns of robustness.csv, of trainings in the level's own data order and in fresh ones.
+_MOVE = ("level", "density", "factor", "direction")
+_RESULTS = (
+    *("perturbation_l2", "relative_perturbation", "test_accuracy", "unperturbed_test_accuracy"),
+    *("error_barrier", "loss_barrier", "l2", "cosine"),
 )
+ROBUSTNESS_COLUMNS = (*_MOVE, *_RESULTS)
+FRESH_NOISE_COLUMNS = (*_MOVE, "data_seed", *_RESULTS)
 # As many as can be told apart, and as many as have room side by side.
 _MOST_CURVES, _MOST_TICKS = 7, 8
 
@@ -33,13 +35,13 @@ def robustness_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     """Draws barriers and accuracies against how far the rewind point was moved.
 
     Args:
-      measurements: rows of `ROBUSTNESS_COLUMNS`.
+      measurements: all with rows of `ROBUSTNESS_COLUMNS`, or all of `FRESH_NOISE_COLUMNS`.
 
     Returns:
       "robustness_barrier" and "robustness_accuracy"; of each run, if they have more levels
       together than lines can be told apart.
     """
-    measurements = [measurement for measurement in measurements if measurement.rows]
+    measurements = [found for found in measurements if any(row["factor"] for row in found.rows)]
     labels = run_labels(measurements)
     if not measurements:
         return []
@@ -55,13 +57,19 @@ def robustness_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     return figures
 
 
+def is_fresh_noise(rows: Sequence[Row]) -> bool:
+    """Whether rows of robustness.csv are about trainings in fresh data orders."""
+    return any("data_seed" in row for row in rows)
+
+
 def _barriers(measurements: Sequence[Measurement]) -> FigureFile:
-    curves = _curves(measurements, "error_barrier")
-    factors = np.unique([row["factor"] for found in measurements for row in found.rows])
+    fresh = is_fresh_noise(measurements[0].rows)
+    factors, zero = _positions(measurements)
+    curves = _curves(_placed(measurements, zero), "error_barrier")
     labels = [curve.label for curve in curves]
     with small_figure(labels) as (figure, axes):
         handles = draw_curves(axes, curves, factor=100)
-        _set_factor_axis(axes, factors, factors)
+        _set_factor_axis(axes, np.array([zero, *factors]) if fresh else factors, factors)
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
         axes.set_ylabel("error barrier to the level\nas it was trained (points)")
         clear_frame(axes)
@@ -71,19 +79,21 @@ def _barriers(measurements: Sequence[Measurement]) -> FigureFile:
             "A length of 1 is the distance between the level's rewind point and the next level's."
         )
         caption = " ".join([caption, *_notes(measurements), caption_of_curves(curves)]).strip()
-        title = "Barriers after moving the rewind point"
+        title = f"Barriers after moving the rewind point, {_noise_text(fresh)}"
         return save_figure(figure, "robustness_barrier", title, caption)
 
 
 def _accuracies(measurements: Sequence[Measurement]) -> FigureFile:
-    factors = np.unique([row["factor"] for found in measurements for row in found.rows])
-    # A logarithm has no 0: it stands left of the others, by as much as two of them may be apart.
-    zero = factors[0] / max(2.0, (factors[-1] / factors[0]) ** (1 / _MOST_TICKS))
-    unmoved = [
-        Measurement(found.run, found.replicate, (*_unperturbed(found, zero), *found.rows))
-        for found in measurements
-    ]
-    curves = _curves(unmoved, "test_accuracy")
+    fresh = is_fresh_noise(measurements[0].rows)
+    factors, zero = _positions(measurements)
+    if fresh:
+        shown = _placed(measurements, zero)
+    else:
+        shown = [
+            Measurement(found.run, found.replicate, (*_unperturbed(found, zero), *found.rows))
+            for found in measurements
+        ]
+    curves = _curves(shown, "test_accuracy")
     labels = [curve.label for curve in curves]
     points = [
         (position, 100 * accuracy)
@@ -97,10 +107,30 @@ def _accuracies(measurements: Sequence[Measurement]) -> FigureFile:
         _set_factor_axis(axes, np.array([zero, *factors]), factors)
         set_accuracy_axis(axes, positions, accuracies)
         add_legend(figure, handles, labels)
-        caption = "At 0 the level as it was trained, from the rewind point itself."
-        caption = " ".join([caption, *_notes(measurements), caption_of_curves(curves)]).strip()
-        title = "Accuracy after moving the rewind point"
+        caption = " ".join([*_notes(measurements), caption_of_curves(curves)]).strip()
+        title = f"Accuracy after moving the rewind point, {_noise_text(fresh)}"
         return save_figure(figure, "robustness_accuracy", title, caption)
+
+
+def _noise_text(fresh: bool) -> str:
+    return "fresh SGD noise" if fresh else "same data order"
+
+
+def _positions(measurements: Sequence[Measurement]) -> tuple[np.ndarray, float]:
+    """The lengths of moves, and where on their axis 0 is."""
+    factors = np.unique(
+        [row["factor"] for found in measurements for row in found.rows if row["factor"]]
+    )
+    # A logarithm has no 0: it stands left of the others, by as much as two of them may be apart.
+    return factors, factors[0] / max(2.0, (factors[-1] / factors[0]) ** (1 / _MOST_TICKS))
+
+
+def _placed(measurements: Sequence[Measurement], zero: float) -> list[Measurement]:
+    """The same rows, with those that are not moved at a place of the axis."""
+    return [
+        replace(found, rows=tuple({**row, "factor": row["factor"] or zero} for row in found.rows))
+        for found in measurements
+    ]
 
 
 def _unperturbed(measurement: Measurement, position: float) -> list[Row]:
@@ -136,9 +166,14 @@ def _shown_levels(measurements: Sequence[Measurement]) -> list[int]:
 
 
 def _notes(measurements: Sequence[Measurement]) -> list[str]:
-    """Says what is not to be seen."""
+    """Says how it was trained, and what is not to be seen."""
     rows = [row for found in measurements for row in found.rows]
-    notes = []
+    notes = [
+        "Trained in data orders other than the level's own; at 0 from the rewind point itself, "
+        "which shows what the data order alone does."
+        if is_fresh_noise(rows)
+        else "Trained in the level's own data order; without a move that is the level itself."
+    ]
     left_out = sorted({row["level"] for row in rows} - set(_shown_levels(measurements)))
     if left_out:
         notes.append(f"Not drawn: levels {', '.join(map(str, left_out))}.")

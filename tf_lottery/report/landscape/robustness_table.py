@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tf_lottery.report.formats import (
+    MISSING,
     format_accuracy,
     format_density,
     format_points,
     is_number,
 )
+from tf_lottery.report.landscape.robustness_figure import is_fresh_noise
 from tf_lottery.report.table import table_of_numbers
 from tf_lottery.store.metrics import Row
 
@@ -30,14 +32,21 @@ def print_robustness(rows: Sequence[Row], split: str, console: Console | None = 
     """Prints a row for each level, length and direction.
 
     Args:
-      rows: of `robustness_figure.ROBUSTNESS_COLUMNS`.
+      rows: all of `robustness_figure.ROBUSTNESS_COLUMNS`, or all of `FRESH_NOISE_COLUMNS`.
       split: the data on which the lines were measured.
       console: where to print; standard output by default.
     """
     console = console or Console()
     table = table_of_numbers(_HEADERS)
+    unmoved = {
+        (row["level"], row["direction"]): row["test_accuracy"] for row in rows if not row["factor"]
+    }
+    fresh = is_fresh_noise(rows)
     for row in rows:
         accuracy = row["test_accuracy"]
+        reference = (
+            unmoved[row["level"], row["direction"]] if fresh else row["unperturbed_test_accuracy"]
+        )
         table.add_row(
             str(row["level"]),
             format_density(row["density"]),
@@ -45,7 +54,7 @@ def print_robustness(rows: Sequence[Row], split: str, console: Console | None = 
             str(row["direction"]),
             format_accuracy(row["relative_perturbation"], 1),
             format_accuracy(accuracy),
-            format_points(accuracy, row["unperturbed_test_accuracy"]),
+            format_points(accuracy, reference) if row["factor"] else MISSING,
             f"{100 * row['error_barrier']:.2f}",
             f"{row['loss_barrier']:.4f}",
         )
@@ -53,7 +62,13 @@ def print_robustness(rows: Sequence[Row], split: str, console: Console | None = 
     text = (
         "Moved by so many distances between the level's rewind point and the next level's; "
         f"barriers of the {split} data to the level as it was trained; vs. not moved and error "
-        "barrier in points."
+        "barrier in points. "
+    )
+    text += (
+        "Trained with fresh SGD noise: each direction in a data order of its own, in which the "
+        "rewind point itself was trained too (moved by 0), which shows what that order alone does."
+        if fresh
+        else "Trained in the level's own data order."
     )
     if any(not is_number(row["test_accuracy"]) for row in rows):
         text += " An infinite barrier without an accuracy: training diverged."

@@ -11,7 +11,7 @@ from tf_lottery.report.formats import (
     format_density,
     is_number,
 )
-from tf_lottery.report.landscape.rewind_axis import network_kind
+from tf_lottery.report.landscape.networks import baseline_notes, network_text
 from tf_lottery.report.landscape.stability_figure import DISTANCE_COLUMNS
 from tf_lottery.report.table import table_of_numbers
 from tf_lottery.store.metrics import Row
@@ -40,7 +40,7 @@ def print_stability(rows: Sequence[Row], console: Console | None = None) -> None
             format_count(row["rewind_step"]),
             str(row["level"]),
             format_density(row["density"]),
-            network_kind(row["level"], row["random_mask"]),
+            network_text(row["network"]),
             format_accuracy(row["test_accuracy"]),
             *_distances(row),
         )
@@ -49,6 +49,7 @@ def print_stability(rows: Sequence[Row], console: Console | None = None) -> None
         "Pruning: to the dense network in the same data order, on the weights that remain. Data "
         "order: between copies that differ in it from the rewind step on."
     )
+    text = " ".join([text, *baseline_notes(row["network"] for row in rows)])
     console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -16,11 +16,14 @@ def perturbed(origin: Origin) -> Start:
     The direction is Gaussian over the weights that remain, and the same for any length; biases and
     normalization stay. The length is `--perturbation` times the distance between the level's
     rewind point and the next level's: the norm of the weights that the next pruning sets to 0.
+    A length of 0 leaves the rewind point as it is, bit for bit.
     """
     start = origin.start
     if origin.level == 0:
         # Level 0 did not begin at the rewind step, but passed it with its optimizer's slots.
         start = replace(start, state=origin.journal.rewind_state(), rewind_optimizer=True)
+    if origin.perturbation == 0:
+        return start
     mask, following, weights = start.mask, origin.next_mask(), start.state.weights
     pruned_next = [weights[name][array != following[name]] for name, array in mask.items()]
     direction = mask.apply(
