@@ -249,6 +249,7 @@ def trained_run(run_tiny, tmp_path_factory) -> Path:
     return run_tiny(tmp_path_factory.mktemp("trained"), levels=1, **flags)
 
 
+@pytest.mark.slow
 def test_more_can_be_pruned_if_the_others_are_trained(trained_run):
     measure(trained_run, [0], eigenvalues=1, retrain_steps=60)
     (row,) = rows(trained_run, "curvature", "10000,0.1,0,1", 60)
@@ -275,6 +276,7 @@ def test_retraining_is_fine_tuning(trained_run):
     assert retraining(start, mask, lambda weights: True, 1)
 
 
+@pytest.mark.slow
 def test_the_fraction_is_one_that_retraining_brings_back(trained_run, train):
     """Checked with another loop: pruned so far and fine-tuned, the loss comes back; not further."""
     measure(trained_run, [0], eigenvalues=1, retrain_steps=60, loss_rise=0.05)

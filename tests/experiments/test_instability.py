@@ -98,6 +98,7 @@ def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snaps
     assert "random mask" not in output
 
 
+@pytest.mark.slow
 def test_copies_of_a_reinitialized_network_begin_with_the_same_new_weights(run_tiny, tmp_path):
     # Without learning, networks end where they begin.
     short = {"train_steps": "6it", "evaluate_every": "6it", "rewind_step": "2it", "levels": 1}

@@ -151,6 +151,7 @@ def test_what_was_measured_is_neither_trained_nor_measured_again(analyzed, tmp_p
     assert branches == {f"rewound_dense-data_seed_{seed}" for seed in SEEDS}
 
 
+@pytest.mark.slow
 def test_files_of_earlier_versions_are_read_and_continued(analyzed, tmp_path, capsys):
     run = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(analyzed, run)

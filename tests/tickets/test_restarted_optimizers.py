@@ -19,6 +19,15 @@ from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.network import set_weights, weights_of
 
 BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+# The other is slow.
+KERAS_3_FAST, TF_KERAS_FAST = (
+    pytest.mark.parametrize(
+        "keras",
+        [fast, pytest.param(slow, marks=pytest.mark.slow)],
+        ids=[fast.__name__, slow.__name__],
+    )
+    for fast, slow in ((keras_3, tf_keras), (tf_keras, keras_3))
+)
 RATE, STEPS, REWIND = 0.01, 4, 4
 X = np.random.default_rng(0).normal(size=(STEPS * 4, 5)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(STEPS * 4, 2)).astype(np.float32)
@@ -198,7 +207,7 @@ def test_a_rewound_optimizer_has_slots_and_count_of_the_rewind_step(
     assert_same(*trained)
 
 
-@BOTH
+@TF_KERAS_FAST
 @pytest.mark.parametrize("interrupted_after", [pytest.param(2, marks=pytest.mark.slow), 9])
 def test_a_level_that_is_done_again_ends_with_the_same_bits(
     keras: ModuleType, interrupted_after: int
@@ -223,7 +232,7 @@ def test_a_level_that_is_done_again_ends_with_the_same_bits(
     assert_same(weights_of(broken.restore(1)), weights_of(straight.restore(1)))
 
 
-@BOTH
+@KERAS_3_FAST
 @pytest.mark.parametrize("name", [pytest.param("Adam", marks=pytest.mark.slow), "Nadam"])
 def test_a_search_in_a_folder_goes_on_with_the_same_bits(
     keras: ModuleType, name: str, tmp_path: Path
@@ -242,7 +251,7 @@ def test_a_search_in_a_folder_goes_on_with_the_same_bits(
     assert_same(weights_of(found.restore(2)), weights_of(straight.restore(2)))
 
 
-@BOTH
+@KERAS_3_FAST
 def test_a_loop_of_the_users(keras: ModuleType):
     """Its iterations are those of `fit`, with the same optimizer."""
 
@@ -292,7 +301,7 @@ def test_a_loop_that_was_compiled_before_the_search_is_refused(keras: ModuleType
         found.run(lambda steps: [update(X, Y) for _ in steps], iterations=8, verbose=False)
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_a_model_that_was_fitted_before_follows_the_schedule_too(keras: ModuleType):
     """Keras would go on with the training step that it has compiled."""
     model = build(keras, keras.optimizers.SGD(schedule_of(keras)))
@@ -317,7 +326,7 @@ def test_the_callback_restarts_too():
     assert_same(weights_of(model), weights_of(expected.restore(1)))
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_two_replicas_restart(keras: ModuleType, mirrored: tf.distribute.Strategy):
     """They train as one does, which sees the same batches."""
     found = []
