@@ -23,6 +23,7 @@ _KNOWN = {
     "random_mask_uniform": (_GREEN, ">", 2),
     "one_shot": (_VERMILION, "D", 0),
     "before_training": (_VERMILION, "X", 1),
+    "before_training_layerwise": (_VERMILION, "x", 2),
     "fine_tune": (_PURPLE, "v", 0),
     "rewind_learning_rate": (_PURPLE, "P", 1),
     "adaptive_rate": (_SKY, "D", 2),
