@@ -61,7 +61,10 @@ def measure_levels(run: Path, levels=None, **options) -> Path:
 
 def rows(path: Path) -> list[dict[str, float | None]]:
     with path.open() as file:
-        return [{name: float(cell) if cell else None for name, cell in row.items()} for row in csv.DictReader(file)]
+        return [
+            {name: float(cell) if cell else None for name, cell in row.items()}
+            for row in csv.DictReader(file)
+        ]
 
 
 def line(run: Path, ends: str, settings: str = "3,union,estimated,test") -> list[dict[str, float]]:
