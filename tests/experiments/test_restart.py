@@ -9,8 +9,11 @@ import pytest
 
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order
+from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.analyses.copies import check_rewinds
 from tf_lottery.experiments.setup import prepare
 from tf_lottery.pruning.masks import Mask
+from tf_lottery.report.report import write_report
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
@@ -202,6 +205,20 @@ class TestOlderRules:
         with pytest.raises(RunFolderMismatchError, match="would differ from them in that too"):
             tf_lottery.run_branch(copied_run, "random_mask", levels=[1])
         assert not (copied_run / "branches").exists()
+
+    def test_what_analyses_trained_is_not_measured_with_what_they_train_now(
+        self, run_tiny, tmp_path
+    ):
+        """Also of a run of level 0 alone, which itself is the same by both rules."""
+        run = run_tiny(tmp_path, experiment="train", train_steps="10it")
+        tf_lottery.run_branch(run, "rewound_dense", [0], for_analysis=True, data_seed=1001)
+        (copy,) = (run / "branches").iterdir()
+        check_rewinds(AnalyzedRun(run, {}), "instability")
+        make_old(copy)
+        with pytest.raises(RunFolderMismatchError, match=f"branches/{copy.name}: the step count"):
+            check_rewinds(AnalyzedRun(run, {}), "instability")
+        page = write_report([run]).read_text()
+        assert "older version of tf_lottery" in page and "(copies)" in page
 
     def test_it_goes_on_where_the_rule_made_no_difference(self, half_run, run_tiny, tmp_path):
         """Level 0 is the same by both rules."""

@@ -251,16 +251,8 @@ def test_a_search_in_a_folder_goes_on_with_the_same_bits(
     assert_same(weights_of(found.restore(2)), weights_of(straight.restore(2)))
 
 
-@KERAS_3_FAST
-def test_a_loop_of_the_users(keras: ModuleType):
-    """Its iterations are those of `fit`, with the same optimizer."""
-
-    def make(model: Any) -> Any:
-        return search(model, optimizer=keras.optimizers.Adam(schedule_of(keras)))
-
-    model = build(keras)
-    found = make(model)
-    optimizer = found._network.optimizer
+def compiled_update(model: Any, optimizer: Any) -> Callable[[np.ndarray, np.ndarray], None]:
+    """A training step of the user's, compiled when it first runs."""
 
     @tf.function(autograph=False)
     def update(x: tf.Tensor, y: tf.Tensor) -> None:
@@ -268,6 +260,16 @@ def test_a_loop_of_the_users(keras: ModuleType):
             loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+    return update
+
+
+@KERAS_3_FAST
+def test_a_loop_of_the_users(keras: ModuleType):
+    """Its iterations are those of `fit`, with the same optimizer."""
+    model, optimizer = build(keras), keras.optimizers.Adam(schedule_of(keras))
+    found = search(model, optimizer=optimizer)
+    update = compiled_update(model, optimizer)
 
     def loop(steps: Any) -> None:
         for step in steps:
@@ -286,13 +288,7 @@ def test_a_loop_of_the_users(keras: ModuleType):
 def test_a_loop_that_was_compiled_before_the_search_is_refused(keras: ModuleType):
     """It holds the schedule as it was, which would begin at 0 again."""
     model, optimizer = build(keras), keras.optimizers.Adam(schedule_of(keras))
-
-    @tf.function(autograph=False)
-    def update(x: tf.Tensor, y: tf.Tensor) -> None:
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
-        variables = model.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+    update = compiled_update(model, optimizer)
 
     optimizer.build(model.trainable_variables)
     update(X, Y)

@@ -72,8 +72,8 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         for name, value in values.items()
         if name not in where | own and known.get(name) != value
     }
+    # One of several branches that are run at once may be the only one that fine-tunes.
     if branch != "fine_tune" and known["retraining"] != "fine_tune":
-        # Nor is this one for the others.
         changes.pop("fine_tune_learning_rate", None)
     _check_changes(run, known, changes)
     here = {name: value for name, value in values.items() if name in where}

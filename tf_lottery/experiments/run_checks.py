@@ -1,6 +1,7 @@
 """What has to be the same: for all workers, and for a run that is continued."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from tf_lottery.experiments.setup import Experiment
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.wrapper import unwrapped
 from tf_lottery.steps import parse_steps
-from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 from tf_lottery.store.rules import RULES, outdated_rules
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
@@ -122,8 +123,8 @@ def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) 
     begun = f"{run.path} was begun by an older version of tf_lottery: {'; '.join(outdated)}."
     if not all(run.level(level).is_complete() for level in wanted):
         raise RunFolderMismatchError(
-            f"{begun} Its levels cannot be continued by another rule; choose another --name to "
-            "train them anew."
+            f"{begun} Its levels cannot be continued by another rule; to train them anew, choose "
+            "another --name, or, of a branch, delete its folder."
         )
     print(f"Note: {begun}")
 
@@ -144,6 +145,32 @@ def refuse_outdated_tickets(run: RunFolder, levels: Sequence[int]) -> None:
             f"--run={run.path} was made by an older version of tf_lottery: {'; '.join(outdated)}. "
             "A branch of its pruned levels would differ from them in that too; make the run anew "
             "under another --name."
+        )
+
+
+def refuse_outdated_copies(run: RunFolder) -> None:
+    """Checks that an analysis does not measure what it trained by other rules, now or before.
+
+    Args:
+      run: the run that is analyzed.
+
+    Raises:
+      RunFolderMismatchError: if trainings that are kept as steps of analyses are such; names them.
+    """
+    outdated: dict[str, list[str]] = {}
+    for path in run.branches():
+        # Others are told of where they are used.
+        with suppress(RunFolderError):
+            branch = RunFolder.read(path)
+            if branch.details.get("for_analysis"):
+                for rule in outdated_rules(branch.identity, branch.details):
+                    outdated.setdefault(rule, []).append(f"branches/{path.name}")
+    if outdated:
+        listed = "; ".join(f"of {', '.join(names)}: {rule}" for rule, names in outdated.items())
+        raise RunFolderMismatchError(
+            f"--run={run.path}: an older version of tf_lottery trained what was measured here; "
+            f"{listed}. Delete these folders, and the CSV files of the analysis in landscape/, to "
+            "train and measure them anew."
         )
 
 

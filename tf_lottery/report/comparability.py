@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from tf_lottery.report.method_results import MethodResults
@@ -64,15 +65,24 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
 
 
 def _rule_notices(methods: Sequence[MethodResults]) -> list[str]:
+    """Tells of networks that an older version trained otherwise, also as steps of analyses."""
     by_rule: dict[str, list[str]] = {}
     for method in methods:
-        for rule in {
-            rule
-            for record in method.records
-            if max(record.levels, default=0) > 0
-            for rule in outdated_rules(record.identity, record.details)
-        }:
-            by_rule.setdefault(rule, []).append(method.label)
+        branches = [branch for record in method.records for branch in record.branches.values()]
+        copies = [branch for branch in branches if branch.details.get("for_analysis")]
+        for label, records in (
+            (method.label, method.records),
+            (f"{method.label} (copies)", copies),
+        ):
+            # Level 0 of a run, unlike that of a branch, follows no rewinding.
+            trained = [
+                record
+                for record in records
+                if any(level or "branch" in record.identity for level in record.levels)
+            ]
+            rules = [outdated_rules(record.identity, record.details) for record in trained]
+            for rule in dict.fromkeys(chain(*rules)):
+                by_rule.setdefault(rule, []).append(label)
     return [
         f"Made by an older version of tf_lottery: {', '.join(labels)}. There {rule}."
         for rule, labels in by_rule.items()

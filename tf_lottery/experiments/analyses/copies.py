@@ -9,6 +9,7 @@ from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.branching import run_branch
+from tf_lottery.experiments.run_checks import refuse_outdated_copies
 from tf_lottery.landscape.solutions import Solution
 from tf_lottery.report.landscape.networks import network_place
 from tf_lottery.steps import parse_steps
@@ -44,16 +45,18 @@ class Networks:
 
 
 def check_rewinds(analyzed: AnalyzedRun, analysis: str) -> None:
-    """Checks that the run's levels are trained from the weights of the rewind step.
+    """Checks that the run's levels are trained from the rewind step, as they would be today.
 
     Args:
       analyzed: the run.
       analysis: the `--experiment` that needs it.
 
     Raises:
-      ValueError: if they are not, or it is a branch, which cannot have branches.
+      ValueError: if they are not, it is a branch, which cannot have branches, or its copies were
+        trained by other rules.
     """
     plan_branch(analyzed.run.path, "retrain", {})
+    refuse_outdated_copies(analyzed.run)
     retraining = analyzed.experiment.config.pruning.retraining
     if retraining != "rewind_weights":
         raise ValueError(
