@@ -110,6 +110,12 @@ class TrainingConfig:
     evaluate_every: str = option(
         "1ep", "Steps between evaluations, which are also the points from which a run resumes."
     )
+    validate_every: str = option(
+        "",
+        "Steps between looks at the validation loss for early stopping, where it is to be found "
+        "more exactly than by --evaluate_every; unset: only there. They cost little where most of "
+        "the loss is that of a few examples, as in networks that overfit.",
+    )
     same_data_order: bool = option(
         False, "Give every level the same data order; by default each draws its own."
     )

@@ -141,6 +141,8 @@ def _check_steps(config: ExperimentConfig) -> None:
         "warmup_steps": training.warmup_steps,
         "rewind_step": config.pruning.rewind_step,
     }
+    if training.validate_every:
+        points["validate_every"] = training.validate_every
     for flag, point in points.items():
         total = None if flag == "train_steps" else 1
         parse_steps(point, steps_per_epoch=1, total_steps=total, argument=f"--{flag}")

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import tensorflow as tf
+
 from tf_lottery.data import (
     ArrayEvaluationStream,
     ArrayStream,
@@ -11,6 +13,7 @@ from tf_lottery.data import (
 )
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.training.evaluation import Evaluation, Evaluator, StreamedEvaluator
+from tf_lottery.training.hardest_examples import HardestExamples
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
@@ -42,6 +45,20 @@ def build_program(experiment: Experiment) -> TrainingProgram:
         return ResidentProgram(step, data, augmentation, training.batch_size, plan)
     stream = ArrayStream(data, augmentation) if in_memory else data
     return StreamedProgram(step, stream, training.batch_size, plan)
+
+
+def find_hardest_examples(experiment: Experiment) -> HardestExamples | None:
+    """What saves looking at all validation examples; None where it cannot, or none looks."""
+    data, plan = experiment.dataset.validation, experiment.execution
+    single = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    if not (
+        experiment.lengths.validate_every
+        and single
+        and plan.data_on_device
+        and isinstance(data, Split)
+    ):
+        return None
+    return HardestExamples(experiment.network.model, data, plan)
 
 
 def build_evaluators(

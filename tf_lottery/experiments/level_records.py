@@ -41,6 +41,9 @@ class LevelRecords:
     def checkpoint(self, state: Callable[[], NetworkState]) -> None:
         """A point from which training can continue; reads the state if it is saved."""
 
+    def lowest_loss(self) -> float | None:
+        """The lowest validation loss so far; None if there was no evaluation."""
+
     def finish(self, mask: Mask) -> dict[str, Any]:
         """The level is trained; returns what is to be recorded of it."""
         return {}
@@ -132,6 +135,11 @@ class WrittenRecords(LevelRecords):
         )
         self._last_checkpoint = time.perf_counter()
         self._checkpoint_cost = self._last_checkpoint - started
+
+    def lowest_loss(self) -> float | None:
+        """The lowest validation loss of all rows."""
+        losses = [row["validation_loss"] for row in self._log.rows]
+        return min((loss for loss in losses if loss is not None), default=None)
 
     def finish(self, mask: Mask) -> dict[str, Any]:
         """Writes the metrics and summarizes them."""

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.data import Epoch
-from tf_lottery.experiments.feeding import build_evaluators, build_program
+from tf_lottery.experiments.early_stopping import ValidationWatch
+from tf_lottery.experiments.feeding import build_evaluators, build_program, find_hardest_examples
 from tf_lottery.experiments.level_records import LevelRecords
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.training.loop import StepCallback, TrainingDivergedError, train
@@ -36,6 +37,9 @@ class LevelTrainer:
         self._records_of, self._workers = records_of, workers
         self._program = build_program(experiment)
         self._evaluators = build_evaluators(experiment)
+        self._watch = ValidationWatch(
+            experiment.network, self._evaluators, find_hardest_examples(experiment)
+        )
 
     def __call__(self, level: int) -> dict[str, Any]:
         """Trains a level from its first step or its last checkpoint to the end.
@@ -55,7 +59,9 @@ class LevelTrainer:
         resumed = self._resume(records)
         records.start(mask, network.step, last)
         if not resumed:
-            records.append({"step": network.step, **self._evaluations()})
+            first_row = {"step": network.step, **self._evaluations()}
+            records.append(first_row)
+            self._watch.begin(first_row.get("validation_loss", np.inf))
         try:
             train(
                 self._program,
@@ -79,13 +85,16 @@ class LevelTrainer:
             checkpoint = records.resume()
             if checkpoint is None:
                 return Message(None)
-            return Message(checkpoint.step, checkpoint.tensors)
+            return Message((checkpoint.step, records.lowest_loss()), checkpoint.tensors)
 
-        step, tensors = self._workers.from_chief(read)
-        if step is not None:
-            network = self._experiment.network
-            network.restore(NetworkState.from_tensors(step, tensors), network.mask)
-        return step is not None
+        found, tensors = self._workers.from_chief(read)
+        if found is None:
+            return False
+        step, lowest_loss = found
+        network = self._experiment.network
+        network.restore(NetworkState.from_tensors(step, tensors), network.mask)
+        self._watch.begin(np.inf if lowest_loss is None else lowest_loss)
+        return True
 
     def _epoch(self, level: int, number: int) -> Epoch:
         config = self._experiment.config
@@ -96,6 +105,13 @@ class LevelTrainer:
         callbacks = [
             StepCallback(lengths.evaluate_every, lambda step: self._evaluate(step, records, last))
         ]
+        if lengths.validate_every is not None:
+
+            def look(step: int) -> None:
+                if step < last and step % lengths.evaluate_every:
+                    self._watch.look(step, self._training_metrics)
+
+            callbacks.insert(0, StepCallback(lengths.validate_every, look, final=False))
         if level or self._save_rewind_state is None:
             return callbacks
         if network.step < lengths.rewind_step:
@@ -112,18 +128,22 @@ class LevelTrainer:
         return callbacks
 
     def _evaluate(self, step: int, records: LevelRecords, last: int) -> None:
-        loss, accuracy = self._program.metrics()
-        evaluations = self._evaluations()
-        for name, value in {"train_loss": loss, **evaluations}.items():
+        training, evaluations = self._training_metrics(), self._evaluations()
+        for name, value in {**training, **evaluations}.items():
             if not np.isfinite(value):
-                split, measure = name.split("_")
+                split, measure, *_ = name.split("_")
                 raise TrainingDivergedError(f"the {split} {measure} is {value} after step {step}")
-        trained = {"train_loss_since_last_row": loss, "train_accuracy_since_last_row": accuracy}
-        records.append({"step": step, **trained, **evaluations})
+        for row in self._watch.settle(evaluations.get("validation_loss", np.inf)):
+            records.append(row)
+        records.append({"step": step, **training, **evaluations})
         if step < last:
             records.checkpoint(self._checked_state)
         else:
             self._checked_state()
+
+    def _training_metrics(self) -> dict[str, float]:
+        loss, accuracy = self._program.metrics()
+        return {"train_loss_since_last_row": loss, "train_accuracy_since_last_row": accuracy}
 
     def _evaluations(self) -> dict[str, float]:
         self._experiment.network.unite_statistics()

@@ -47,6 +47,7 @@ class Lengths:
     train_steps: int
     rewind_step: int
     evaluate_every: int
+    validate_every: int | None
 
     def last(self, first: int) -> int:
         """Iteration at which a level that starts at `first` ends.
@@ -203,6 +204,11 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
         # The chief first: the workers may share a folder, in which only one can prepare the data.
         chief_first = Workers(strategy).on_chief(lambda: _load_data(config))
         dataset = chief_first or _load_data(config)
+    if config.training.validate_every and dataset.validation is None:
+        raise ValueError(
+            f"--validate_every={config.training.validate_every} needs validation data; "
+            "--validation_examples holds some out of the training data."
+        )
     lengths = _resolve_lengths(config, len(dataset.train))
     mean, variance = dataset.pixel_statistics()
     details = {
@@ -301,4 +307,15 @@ def _resolve_lengths(config: ExperimentConfig, examples: int) -> Lengths:
         )
     if evaluate < 1:
         raise ValueError(f"--evaluate_every={training.evaluate_every}: use 1it or more.")
-    return Lengths(epoch, total, rewind, evaluate)
+    validate = training.validate_every and parse_steps(
+        training.validate_every,
+        steps_per_epoch=epoch,
+        total_steps=total,
+        argument="--validate_every",
+    )
+    if training.validate_every and not 1 <= validate <= evaluate:
+        raise ValueError(
+            f"--validate_every={training.validate_every} is {validate} iterations; use 1it or "
+            f"more, and at most --evaluate_every={training.evaluate_every}."
+        )
+    return Lengths(epoch, total, rewind, evaluate, validate or None)
