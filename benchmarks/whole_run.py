@@ -1,65 +1,67 @@
 r"""What evaluations, checkpoints and the start add to training: a whole run over its bare steps.
 
-    python benchmarks/whole_run.py --flagfile=configs/paper/lth_lenet_mnist.cfg --data_dir=DIR \
+    python benchmarks/whole_run.py --flagfile=configs/paper/lth_lenet_mnist.cfg --data_dir=DIR \\
       --levels=2
 
-Takes the flags of main.py, and trains in a temporary folder. `--rounds=3` times it that often, in
-turn with the steps. Run it on an idle machine.
+Takes the flags of main.py, and trains in a temporary folder. The steps are timed within the run,
+as a machine's speed drifts; what it costs that they come in short pieces is measured apart, in
+pairs. Run it on an idle machine.
 """
 
 import dataclasses
 import os
-import statistics
 import tempfile
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from absl import app, flags
-from pairs import time_call
+from absl import app
+from pairs import alternate, print_ratios, time_call
 
 import tf_lottery
 from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_program
 from tf_lottery.experiments.setup import prepare
 from tf_lottery.flags import config_from_flags, define_config_flags
+from tf_lottery.training.program import TrainingProgram
 
 define_config_flags()
-_ROUNDS = flags.DEFINE_integer("rounds", 1, "How often to time it.")
+_STEPS_IN_PIECES = 800
 
 
 def main(_) -> None:
     config = config_from_flags()
+    seconds_of_steps = 0.0
+    run_steps = TrainingProgram.run
+
+    def timed(self, epoch: Epoch, first: int, last: int) -> None:
+        nonlocal seconds_of_steps
+        started = time.perf_counter()
+        run_steps(self, epoch, first, last)
+        # Waits for the steps to be done.
+        self.first_bad_step()
+        seconds_of_steps += time.perf_counter() - started
+
+    TrainingProgram.run = timed
+    with tempfile.TemporaryDirectory() as workdir:
+        run = dataclasses.replace(config.run, workdir=workdir)
+        whole = time_call(lambda: tf_lottery.run_experiment(dataclasses.replace(config, run=run)))
+    TrainingProgram.run = run_steps
+    print(f"whole run {whole:.1f} s, its training steps {seconds_of_steps:.1f} s")
+    print(f"x {whole / seconds_of_steps:.3f} of its training steps")
+
     experiment = prepare(config)
-    program, lengths = build_program(experiment), experiment.lengths
+    program = build_program(experiment)
+    steps = min(_STEPS_IN_PIECES, experiment.lengths.steps_per_epoch)
+    every = experiment.lengths.validate_every or experiment.lengths.evaluate_every
 
-    def bare_steps(steps: int) -> None:
-        done = 0
-        while done < steps:
-            epoch, first = divmod(done, lengths.steps_per_epoch)
-            last = min(first + steps - done, lengths.steps_per_epoch)
-            program.run(Epoch(0, 0, epoch), first, last)
-            done += last - first
-        program.metrics()
+    def train(piece: int) -> None:
+        for first in range(0, steps, piece):
+            program.run(Epoch(0, 0, 0), first, min(first + piece, steps))
+            program.first_bad_step()
 
-    def whole_run() -> None:
-        with tempfile.TemporaryDirectory() as workdir:
-            run = dataclasses.replace(config.run, workdir=workdir)
-            tf_lottery.run_experiment(dataclasses.replace(config, run=run))
-
-    levels = range(experiment.levels + 1)
-    steps = sum(lengths.last(first) - first for first in map(experiment.first_step, levels))
-    bare_steps(200)
-    ratios = []
-    for _ in range(_ROUNDS.value):
-        # Half before and half after, as the machine's speed drifts.
-        before = time_call(lambda: bare_steps(steps // 2))
-        whole = time_call(whole_run)
-        after = time_call(lambda: bare_steps(steps - steps // 2))
-        ratios.append(whole / (before + after))
-        print(f"whole run {whole:.1f} s, its {steps:,} bare steps {before + after:.1f} s")
-    print(
-        f"x {statistics.median(ratios):.3f} of bare steps ({min(ratios):.3f} to {max(ratios):.3f})"
-    )
+    pieces = {"at once": lambda: train(steps), f"{every} at a time": lambda: train(every)}
+    print_ratios(f"{steps} steps in pieces", alternate(pieces, 15), "at once")
 
 
 if __name__ == "__main__":
