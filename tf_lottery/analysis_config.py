@@ -97,7 +97,9 @@ class AnalysisConfig:
         "loss comes back; 0: none.",
     )
     retrain_learning_rate: float | None = option(
-        None, "Learning rate of --retrain_steps; unset: the last one of training."
+        None,
+        "Learning rate of --retrain_steps; unset: the last one of training, if the schedule does "
+        "not end near 0.",
     )
     curvature_seed: int = option(
         0, "Draws the examples and the random vectors of --experiment=curvature."

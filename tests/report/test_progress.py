@@ -83,6 +83,19 @@ def test_time_left_starts_anew_after_the_first_evaluation(clock):
     assert lines(file)[-1].endswith("4 min 00 s left")
 
 
+def test_time_left_does_not_count_what_is_compiled_after_the_row_before_training(clock):
+    reporter, file = log_reporter(clock)
+    reporter.start_level(0, 1.0, 0, 100, 10)
+    clock.pass_seconds(20)
+    reporter.update(0, {"test_accuracy": 0.1})
+    clock.pass_seconds(100)  # compiling
+    reporter.advance(1)
+    assert "left" not in lines(file)[-1]
+    clock.pass_seconds(10)
+    reporter.advance(11)
+    assert lines(file)[-1].endswith("4 min 09 s left")
+
+
 def test_advancing_keeps_the_metrics_of_the_latest_evaluation(clock):
     reporter, file = log_reporter(clock)
     reporter.start_level(0, 1.0, 0, 100, 10)
@@ -175,9 +188,9 @@ def test_levels_found_complete_share_a_line_before_what_follows(clock):
 def test_steps_may_be_a_function_of_the_level(clock):
     reporter, file = log_reporter(clock, steps=lambda level: 100 if level == 0 else 50)
     reporter.start_level(0, 1.0, 0, 100, 10)
-    reporter.update(0, {})
+    reporter.advance(0)
     clock.pass_seconds(10)
-    reporter.update(10, {})
+    reporter.advance(10)
     assert lines(file)[-1].endswith("  3 min 10 s left")
 
 

@@ -159,3 +159,12 @@ def test_bad_use_is_explained_before_training(build_model, batches):
     set_mask(model, Mask(masks))
     with pytest.raises(ValueError, match="pruned already"):
         model.fit(batches, epochs=2, verbose=0, callbacks=[PruneAndRewind(1, 1)])
+
+
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_a_line_for_each_level(build_model, batches, capsys, verbose):
+    model = build_model()
+    imp = PruneAndRewind(1, epochs_per_level=1, pruning_rate=0.5)
+    model.fit(batches, epochs=imp.epochs(4), verbose=verbose, callbacks=[imp])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Level")]
+    assert lines == [str(result) for result in imp.history.levels if verbose]

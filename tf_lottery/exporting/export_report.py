@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf_lottery.exporting.compaction import CompactedLayer
 from tf_lottery.exporting.fastest import SETTINGS, FastestFile, fastest_files
@@ -17,6 +17,10 @@ from tf_lottery.exporting.measure import (
 )
 from tf_lottery.exporting.stored_kernels import StoredKernel, kernels_in_words
 from tf_lottery.exporting.verify import Verification, only
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
 
 _THREADS = {ONE_THREAD: "one_thread", ALL_THREADS: "all_threads"}
 _MEASURES = {"ms": "milliseconds", "dense_ms": "dense_milliseconds", "ratio": "ratio"}
@@ -123,9 +127,16 @@ class Compaction:
         _write_csv(path, names, map(asdict, self.layers))
 
 
-@dataclass(frozen=True)
+# Those of a table on a screen; export.csv has all.
+_SHOWN = (
+    *("format", "file", "skipped", "bytes", "dense_bytes", "accuracy", "dense_accuracy"),
+    *("largest_difference", "milliseconds_batch_1_one_thread", "ratio_batch_1_one_thread"),
+)
+
+
+@dataclass(frozen=True, repr=False)
 class ExportReport:
-    """An export.
+    """An export; a notebook shows it as a table.
 
     Attributes:
       folder: where the files are.
@@ -192,8 +203,58 @@ class ExportReport:
     def _performances(self) -> dict[str, Performance]:
         return {result.format: result.performance for result in self.formats if result.performance}
 
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row per format, with the columns of export.csv that are known of any."""
+        import pandas
+
+        columns, rows = self._table()
+        frame = pandas.DataFrame(rows, columns=columns)
+        return frame.dropna(axis="columns", how="all")
+
+    def plot(self) -> "Figure":
+        """Draws the size of each file beside that of the dense network's.
+
+        Returns:
+          The figure: a notebook shows it, and `savefig` writes it.
+        """
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.add_subplot()
+        sized = [result for result in self.formats if result.size]
+        for place, (label, sizes) in enumerate(
+            {
+                "ticket": [result.size for result in sized],
+                "dense network": [result.dense_size for result in sized],
+            }.items()
+        ):
+            if all(sizes):
+                rows = [row + 0.4 * place for row in range(len(sized))]
+                axes.barh(rows, [size.bytes / 1000 for size in sizes], 0.4, label=label)
+        axes.set_yticks(range(len(sized)), [result.format for result in sized])
+        axes.invert_yaxis()
+        axes.set_xlabel("kB")
+        axes.legend()
+        return figure
+
+    def __repr__(self) -> str:
+        """The table as text."""
+        return self._shown().to_string(index=False, na_rep="", float_format="{:.4g}".format)
+
+    def _repr_html_(self) -> str:
+        return self._shown().to_html(index=False, na_rep="", float_format="{:.4g}".format)
+
+    def _shown(self) -> "pandas.DataFrame":
+        frame = self.to_frame()
+        return frame[[column for column in _SHOWN if column in frame]]
+
     def write_csv(self, path: Path) -> None:
         """Writes a row per format; several outputs with labels have an accuracy each."""
+        columns, rows = self._table()
+        _write_csv(path, columns, rows)
+
+    def _table(self) -> tuple[list[str], list[dict[str, Any]]]:
+        """The columns and a row per format."""
         same = {"examples": self.examples}
         same |= _accuracy_cells("network_accuracy", self.accuracies)
         same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
@@ -201,7 +262,7 @@ class ExportReport:
             same | result.record() | self._fastest_cells(result.format) for result in self.formats
         ]
         more = sorted({name for row in rows for name in row} - set(COLUMNS))
-        _write_csv(path, [*COLUMNS, *more], rows)
+        return [*COLUMNS, *more], rows
 
     def _fastest_cells(self, format_name: str) -> dict[str, str]:
         """What a file is the fastest at, in words."""

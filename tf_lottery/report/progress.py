@@ -139,7 +139,8 @@ class ProgressReporter:
         Args:
           step: the iteration.
         """
-        self.update(step, self._shown.metrics)
+        self._time_left.reach(step)
+        self._report(step, self._shown.metrics)
 
     def update(self, step: int, metrics: Mapping[str, float | None]) -> None:
         """Reports an evaluation.
@@ -150,11 +151,16 @@ class ProgressReporter:
             `test_accuracy` are shown where they are there and not None, the last only for want of
             the second.
         """
-        self._time_left.reach(step)
-        if metrics and not self._evaluated:
-            # Until then most of the time went into compiling training and evaluation.
-            self._time_left.restart_clock()
-            self._evaluated = True
+        # A row without it comes before the first step, which is yet to be compiled.
+        if metrics.get("train_loss_since_last_row") is not None:
+            self._time_left.reach(step)
+            if not self._evaluated:
+                # Until then most of the time went into compiling training and evaluation.
+                self._time_left.restart_clock()
+                self._evaluated = True
+        self._report(step, metrics)
+
+    def _report(self, step: int, metrics: Mapping[str, float | None]) -> None:
         self._show(step, metrics)
         due = self._latest_line + SECONDS_BETWEEN_LOG_LINES
         if not self._console.is_interactive and self._shown.time >= due:

@@ -104,11 +104,16 @@ class PruneAndRewind(IterationCallback):
     model.fit(train_ds, epochs=imp.epochs(steps_per_epoch), callbacks=[imp])
     ```
 
-    It warns of levels at which a layer has no weight left (`EmptyLayerWarning`).
+    It prints a line at the end of each level, unless `verbose=0`, and warns of levels at which a
+    layer has no weight left (`EmptyLayerWarning`).
 
     Put it last among the callbacks: at the end of a level it rewinds the weights, which others may
-    want to save first. With a rewind step in the middle of an epoch, levels end in the middle of
-    one too, and validation results of that epoch belong to no single level; whole epochs avoid it.
+    want to save first. To other callbacks all levels are one training: give the optimizer a
+    learning-rate schedule, which is rewound, rather than a `LearningRateScheduler`, whose epochs
+    count on; and averages of weights (`use_ema=True`), which Keras assigns at the end of `fit`,
+    are not what is pruned. Where that matters, use `IterativeMagnitudePruning`. With a rewind step
+    in the middle of an epoch, levels end in the middle of one too, and validation results of that
+    epoch belong to no single level; whole epochs avoid it.
 
     Attributes:
       history: results of the finished levels.
@@ -229,9 +234,11 @@ class PruneAndRewind(IterationCallback):
         metrics = {name: float(np.asarray(value)) for name, value in (logs or {}).items()}
         if not math.isfinite(metrics.get("loss", 0.0)):
             raise TrainingDivergedError(f"level {self._level}: the loss is {metrics['loss']}")
-        self.history.levels.append(
-            LevelResult(self._level, self._mask.density, self._mask.remaining, metrics)
-        )
+        result = LevelResult(self._level, self._mask.density, self._mask.remaining, metrics)
+        self.history.levels.append(result)
+        if self.params.get("verbose"):
+            # Below the progress bar of Keras, which ends without a new line.
+            print(f"\n{result}", flush=True)
         if self._level == self._levels:
             self.model.stop_training = True
             return

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,16 @@ class LevelResult:
     weights_remaining: int
     metrics: dict[str, float]
 
+    def __str__(self) -> str:
+        """A line: level, weights that remain, metrics."""
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        remaining = f"{self.density:.3g} of the weights ({self.weights_remaining:,})"
+        return f"Level {self.level}, {remaining}" + (f": {metrics}" if metrics else "")
 
-@dataclass
+
+@dataclass(repr=False)
 class SearchHistory:
-    """Results of all levels so far, in order."""
+    """Results of all levels so far, in order; a notebook shows them as a table."""
 
     levels: list[LevelResult] = field(default_factory=list)
 
@@ -45,3 +52,53 @@ class SearchHistory:
                 for result in self.levels
             ]
         )
+
+    def plot(self, metric: str | None = None) -> "Figure":
+        """Draws a metric against the weights that remain, the dense network as a dashed line.
+
+        Args:
+          metric: name in the levels' metrics; by default the first of val_accuracy, accuracy,
+            val_loss, loss that there is, else any.
+
+        Returns:
+          The figure: a notebook shows it, and `savefig` writes it.
+
+        Raises:
+          ValueError: if no level has that metric.
+        """
+        from matplotlib.figure import Figure
+
+        metric = metric or self._usual_metric()
+        results = [result for result in self.levels if metric in result.metrics]
+        if not results:
+            known = sorted({name for result in self.levels for name in result.metrics})
+            raise ValueError(f"metric={metric!r}: the levels have {', '.join(known) or 'none'}.")
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.add_subplot()
+        if results[0].level == 0:
+            axes.axhline(results[0].metrics[metric], color="grey", linestyle="--", label="dense")
+            axes.legend()
+        percents = [100 * result.density for result in results]
+        axes.plot(percents, [result.metrics[metric] for result in results], "o-")
+        axes.set_xscale("log")
+        axes.invert_xaxis()
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel("weights remaining (%)")
+        axes.set_ylabel(metric)
+        return figure
+
+    def _usual_metric(self) -> str:
+        known = dict.fromkeys(name for result in self.levels for name in result.metrics)
+        usual = ("val_accuracy", "accuracy", "val_loss", "loss")
+        return next((name for name in (*usual, *known) if name in known), usual[0])
+
+    def __repr__(self) -> str:
+        """The table as text."""
+        if not self.levels:
+            return "SearchHistory without levels"
+        return self.to_frame().to_string(index=False, float_format="{:.4g}".format)
+
+    def _repr_html_(self) -> str:
+        if not self.levels:
+            return repr(self)
+        return self.to_frame().to_html(index=False, float_format="{:.4g}".format)

@@ -86,14 +86,18 @@ class IterativeMagnitudePruning:
             no rate of its own; or those of level 1, 2, ..., of which the last holds for all that
             follow; or an `AdaptiveRate`, which prunes as much as the training loss allows and may
             end before the last level ("auto": one with its defaults).
-          rewind_step: the survivors return to their values at this step: "500it", "2ep", "1%".
+          rewind_step: the survivors return to their values at this step: "500it", "2ep", "1%". A
+            step within an epoch shifts the epochs of later levels by what is left of it.
           scope: "global": the weights of all layers compete; "layerwise": those of each layer.
           score: what the weights are judged by, the lowest being pruned: "magnitude", "random",
             "magnitude_at_rewind", "movement", "taylor", "snip", "grasp", "synflow", or a function
             (weights, mask, evidence) -> scores; see `tf_lottery.pruning.scores`. "random" is seeded
             by `keras.utils.set_random_seed`. "grasp" takes the model's outputs for logits.
           rewind_optimizer: rewind the optimizer too, its slots and its step count; by default it
-            starts afresh. Its learning-rate schedule goes on from the rewind step either way.
+            starts afresh. Its learning-rate schedule goes on from the rewind step either way; a
+            rate that callbacks have set is again the one it was configured with. With averages of
+            weights (`use_ema=True`), what Keras leaves at the end of `fit`, the averages, is
+            pruned.
           structure: what is removed: single "weights"; "units": whole units and filters; "2:4": two
             of every four weights in a row, once; "1x4": blocks of four consecutive inputs of a unit
             of Dense layers.

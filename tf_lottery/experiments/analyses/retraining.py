@@ -42,7 +42,7 @@ class Retraining:
             check_fine_tuning_rate(
                 replace(config.training, fine_tune_learning_rate=None),
                 "--experiment=curvature retrains what it prunes",
-                "--retrain_learning_rate",
+                "--retrain_steps=0, which leaves retraining out, or --retrain_learning_rate",
             )
         self._steps = options.retrain_steps
         self._experiment = replace(
