@@ -315,7 +315,7 @@ def test_a_learning_rate_that_has_ended_is_told(run_tiny, tmp_path, steps):
     if not steps:
         measure(run, [0], curvature_examples=50, eigenvalues=1)
         return
-    message = "--experiment=curvature retrains .*=cosine ends at 0, .*give --retrain_steps=0, .*--retrain_learning_rate"
+    message = "retrains .*=cosine ends at 0, .*give --retrain_steps=0, .*--retrain_learning_rate"
     with pytest.raises(ValueError, match=message):
         measure(run, [0], curvature_examples=50, eigenvalues=1, retrain_steps=steps)
     measure(
