@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.seal import seal
 from tf_lottery.store.tensors import tensor_files
 
 DETAILS = {"steps_per_epoch": 100, "train_steps": 3000, "rewind_step": 0}
@@ -84,6 +85,12 @@ def _write_level(run: RunFolder, number: int, accuracy: float) -> None:
     level.path.mkdir()
     for file in (level.masks_path, *tensor_files(level.weights_prefix), level.metrics_path):
         file.write_bytes(b"0")
+    if number == 0 and not run.rewind.exists():
+        run.rewind.path.mkdir()
+        files = tensor_files(run.rewind.path / "tensors")
+        for file in files:
+            file.write_bytes(b"0")
+        seal(run.rewind.path, [file.name for file in files], {"step": 0})
     summary = LevelSummary(
         level=number,
         density=0.8**number,

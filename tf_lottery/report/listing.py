@@ -40,12 +40,15 @@ def runs_table(states: Sequence[RunState], workdir: str | Path) -> Table:
     return table
 
 
-def print_runs(workdir: str | Path, console: Console | None = None) -> None:
+def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
     """Prints where the runs in a folder stand, then what is wrong with the broken ones.
 
     Args:
       workdir: the folder that holds the runs.
       console: where to print; standard output by default.
+
+    Returns:
+      Whether a run is broken.
 
     Raises:
       ValueError: the folder does not exist or may not be read; names the flag.
@@ -64,15 +67,16 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> None:
     ]
     if not states:
         _print_line(console, f"There are no runs in --workdir={workdir}.")
-        return
+        return False
     table = runs_table(states, folder)
     if not console.is_terminal:
         options = console.options.update(max_width=_WIDTH_IN_FILES)
         table.width = console.measure(table, options=options).maximum
     console.print(table, crop=False)
     for state in states:
-        if state.problem is not None:
-            _print_line(console, f"\n{_relative(state.path, folder)} is broken: {state.problem}")
+        for problem in state.problems:
+            _print_line(console, f"\n{_relative(state.path, folder)} is broken: {problem}")
+    return any(state.problem is not None for state in states)
 
 
 def _cells(state: RunState) -> tuple[str, ...]:
