@@ -66,7 +66,7 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
         read_run_state(path) for run in find_runs(folder) for path in (run, *find_branches(run))
     ]
     if not states:
-        _print_line(console, f"There are no runs in --workdir={workdir}.")
+        print_line(console, f"There are no runs in --workdir={workdir}.")
         return False
     table = runs_table(states, folder)
     if not console.is_terminal:
@@ -75,7 +75,7 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
     console.print(table, crop=False)
     for state in states:
         for problem in state.problems:
-            _print_line(console, f"\n{_relative(state.path, folder)} is broken: {problem}")
+            print_line(console, f"\n{_relative(state.path, folder)} is broken: {problem}")
     return any(state.problem is not None for state in states)
 
 
@@ -108,7 +108,8 @@ def _relative(path: Path, workdir: str | Path) -> str:
     return path.name if path == folder else str(path.relative_to(folder))
 
 
-def _print_line(console: Console, text: str) -> None:
+def print_line(console: Console, text: str) -> None:
+    """Prints a text, in which names may be any bytes, without breaking its lines."""
     lines = map(_printable, text.splitlines())
     console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=True)
 

@@ -27,11 +27,15 @@ class Damage:
       error: names the file, what is wrong with it, and how to get it back.
       lost: what is lost.
       repaired: whether the command that made the run, started again, repairs it unasked.
+      beside: whether it is of an analysis or an export, without which the run can go on.
+      level: the level that it is of, if it is of one.
     """
 
     error: DamagedFileError
     lost: str
     repaired: bool = False
+    beside: bool = False
+    level: int | None = None
 
 
 @dataclass
@@ -83,10 +87,11 @@ def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) ->
                 seal = folder.path / "level.json"
                 raise DamagedFileError(seal, f"does not list {', '.join(sorted(unlisted))}")
         except DamagedFileError as error:
-            yield Damage(error, f"the results of level {number}")
+            yield Damage(error, f"the results of level {number}", level=number)
             continue
         for error in damaged_files(folder.path, content, largest_hashed=size):
-            yield Damage(error, f"the {_KINDS.get(error.path.suffix, 'files')} of level {number}")
+            lost = f"the {_KINDS.get(error.path.suffix, 'files')} of level {number}"
+            yield Damage(error, lost, level=number)
     if "branch" in run.identity:
         return  # Its levels need not be in a row.
     for number in sorted(set(range(max(complete, default=0))) - set(complete)):
@@ -118,7 +123,9 @@ def _damages_of_rewind(run: RunFolder, complete: list[int], size: int | None) ->
     try:
         content = read_seal(folder)
         if content is None:
-            raise DamagedFileError(folder / "seal.json" if folder.exists() else folder, "is missing")
+            raise DamagedFileError(
+                folder / "seal.json" if folder.exists() else folder, "is missing"
+            )
         errors = list(damaged_files(folder, content, largest_hashed=size))
     except DamagedFileError as error:
         errors = [error]
@@ -202,7 +209,8 @@ def _inspect_tables(run: RunFolder, findings: Findings) -> None:
                 lost = "nothing: the levels' records have the same"
                 findings.damages.append(Damage(error, lost, repaired=True))
             else:
-                findings.damages.append(Damage(error, "what an analysis has measured"))
+                lost = "what an analysis has measured"
+                findings.damages.append(Damage(error, lost, beside=True))
 
 
 def _inspect_exports(run: RunFolder, size: int | None, findings: Findings) -> None:
@@ -222,4 +230,5 @@ def _inspect_exports(run: RunFolder, size: int | None, findings: Findings) -> No
         )
         for error in errors:
             error = DamagedFileError(error.path, error.problem, remedy)
-            findings.damages.append(Damage(error, f"a file of the export of level {level}"))
+            lost = f"a file of the export of level {level}"
+            findings.damages.append(Damage(error, lost, beside=True))
