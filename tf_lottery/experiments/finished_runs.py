@@ -61,10 +61,12 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
     """
     tolerance = tolerance_of(matching_tolerance)
     path, defaults = config.run_path, ExperimentConfig().identity()
+    # Before it is opened, which repairs some of it.
+    damages = check_own_damage(RunFolder.read(path))
+    repaired = [damage for damage in damages if damage.repaired]
     with RunFolder.open(
         path, config.identity(), {}, flags_text(config), defaults, _OPEN_ENDED
     ) as run:
-        repaired = [damage for damage in check_own_damage(run) if damage.repaired]
         if sentence := made_by_older_version(run.path, run.identity, run.details):
             print(f"Note: {sentence}")
         print(f"{_levels_text(run.complete_levels())} complete already")

@@ -54,13 +54,16 @@ def open_run(
     """
     identity = experiment.config.identity()
     # Earlier levels do not depend on how many there will be.
-    run = RunFolder.open(
-        path, identity, details, flags_text, defaults=defaults, open_ended=["levels"]
-    )
+    open_ended = ["levels"]
+    # Damage is told before the folder is opened, which repairs some of it.
+    with suppress(OSError):
+        RunFolder.refuse(path, identity, defaults, open_ended)
+        if (Path(path) / "config.json").exists():
+            check_own_damage(RunFolder.read(path))
+    run = RunFolder.open(path, identity, details, flags_text, defaults, open_ended)
     warn_of_dropout(experiment)
     tell_of_scope(experiment)
     try:
-        check_own_damage(run)
         check_details(run, experiment)
     except ValueError:
         run.close()

@@ -162,7 +162,10 @@ def _inspect_flags(run: RunFolder, complete: list[int], findings: Findings) -> N
             findings.unsealed.append(run.flags_path)
     except DamagedFileError as error:
         lost = "the flags that replay the run, and where its data are"
-        findings.damages.append(Damage(error, lost))
+        missing = not os.path.lexists(run.flags_path)
+        if missing:
+            error = DamagedFileError(error.path, error.problem, _WRITTEN_ANEW)
+        findings.damages.append(Damage(error, lost, repaired=missing))
 
 
 def _damages_of_summary(run: RunFolder, complete: list[int], *, wholly: bool) -> Iterator[Damage]:
