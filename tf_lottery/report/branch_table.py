@@ -8,6 +8,7 @@ from tf_lottery.report.formats import (
     format_accuracy,
     format_count,
     format_density,
+    format_levels,
     format_points,
 )
 from tf_lottery.report.summary import LevelSummary, dense_summary
@@ -68,4 +69,6 @@ def print_branch(
     pruned = [summary for summary in summaries if summary.level > 0]
     if tolerance is not None and dense and pruned:
         console.print()
-        print_sentences(console, matching_sentences(pruned, dense_accuracy, tolerance))
+        sentences = matching_sentences(pruned, dense_accuracy, tolerance)
+        trained = format_levels(summary.level for summary in pruned)
+        print_sentences(console, [f"{sentences[0]} This branch has {trained}.", *sentences[1:]])

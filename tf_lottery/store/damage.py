@@ -180,15 +180,15 @@ def _damages_of_summary(run: RunFolder, complete: list[int], *, wholly: bool) ->
     except DamagedFileError as error:
         yield Damage(DamagedFileError(path, error.problem, _WRITTEN_ANEW), lost, repaired=True)
         return
+    # A process that is killed after a level, before its row, leaves a row less, at the end.
     for number in complete:
         try:
             record = run.level(number).record()
         except RunFolderError:
             continue  # Told already.
-        # A process that is killed after a level, before its row, leaves a row less.
         if number in rows and not _agree(rows[number], record):
             problem = f"does not say of level {number} what its level.json says"
-        elif number not in rows and wholly:
+        elif number not in rows and (wholly or number < complete[-1]):
             problem = f"has no row of level {number}"
         else:
             continue

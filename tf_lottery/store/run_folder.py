@@ -155,6 +155,8 @@ class RunFolder:
         """
         path = Path(path)
         if not os.path.lexists(path / "config.json"):
+            if path.is_dir() and any(_LEVEL_NAME.fullmatch(name) for name in entries_of(path)):
+                raise DamagedFileError(path / "config.json", "is missing")
             raise RunFolderError(
                 f"{path.absolute()} is not a run folder: it has no config.json. A run folder is "
                 "WORKDIR/NAME/replicate_R."
