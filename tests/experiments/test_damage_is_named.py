@@ -97,7 +97,7 @@ def whole_run(copied_run) -> Path:
     export.mkdir(parents=True)
     (export / "export.csv").write_text("format,bytes\ntflite,1000\n")
     (export / "ticket.tflite").write_bytes(b"ticket")
-    seal(export, ["export.csv", "ticket.tflite"], {})
+    seal(export, ["export.csv", "ticket.tflite"], {}, "export.json")
     return copied_run
 
 
@@ -206,7 +206,7 @@ def test_folders_of_older_versions_are_whole_and_said_to_be_not_sealed(whole_run
     content["sha256"] = checksum(kept)
     (whole_run / "config.json").write_text(json.dumps(content))
     (whole_run / f"{_TABLE}.sha256").unlink()
-    (whole_run / _EXPORT / "seal.json").unlink()
+    (whole_run / _EXPORT / "export.json").unlink()
     assert not _listed(tmp_path)[0]
     broken, text = _verified(tmp_path)
     assert not broken

@@ -16,6 +16,7 @@ from tf_lottery.store.sealed_table import check_table
 
 # Hashing files up to this size takes a run of twenty levels some milliseconds.
 _SMALL_BYTES = 128 * 1024
+_EXPORT_SEAL = "export.json"
 _WRITTEN_ANEW = "The same command, started again, writes it anew."
 
 
@@ -219,19 +220,18 @@ def _inspect_tables(run: RunFolder, findings: Findings) -> None:
 def _inspect_exports(run: RunFolder, size: int | None, findings: Findings) -> None:
     for folder in run.exports():
         try:
-            content = read_seal(folder)
+            content = read_seal(folder, _EXPORT_SEAL)
             if content is None:
                 findings.unsealed.append(folder)
                 continue
             errors = list(damaged_files(folder, content, largest_hashed=size))
         except DamagedFileError as error:
             errors = [error]
-        level = folder.name.removeprefix("level_")
         remedy = (
             f"Restore it from a backup, or delete the folder {folder.absolute()} and export the "
-            f"ticket again: --experiment=export --run={run.path} --levels={level}."
+            "ticket again."
         )
         for error in errors:
             error = DamagedFileError(error.path, error.problem, remedy)
-            lost = f"a file of the export of level {level}"
+            lost = f"a file of the export {folder.name}"
             findings.damages.append(Damage(error, lost, beside=True))

@@ -37,6 +37,7 @@ from tf_lottery.store.tensors import refuse_pattern_characters
 
 _FORMAT = 1
 _LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
+_EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
 _REPLICATE_NAME = re.compile(r"replicate_([1-9]\d*)")
 _BRANCHES, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
 # In config.json: the SHA-256 of each flags.cfg that the folder has had.
@@ -256,7 +257,7 @@ class RunFolder:
         folder = self._path / _EXPORT
         if not folder.is_dir():
             return []
-        return sorted(path for path in folder.iterdir() if _LEVEL_NAME.fullmatch(path.name))
+        return sorted(path for path in folder.iterdir() if _EXPORT_NAME.fullmatch(path.name))
 
     def branch(self, label: str) -> Path:
         """Returns the run folder of a branch, which need not exist."""
