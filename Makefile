@@ -43,5 +43,6 @@ clean:
 
 .venv/installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
+	@echo "Installing TensorFlow and what it needs into .venv, 2.8 GB: minutes, more on a slow line."
+	$(BIN)/pip install --disable-pip-version-check -r requirements-dev.txt -e .
 	touch $@

@@ -20,17 +20,19 @@ class AnalysisConfig:
         "For --experiment=interpolate: two or more solutions in the run folder, such as "
         "level_0,level_5,branches/random_mask/level_5,../replicate_2/level_5,rewind.",
     )
-    points: int = option(30, "Points on the line between two solutions, the ends among them.")
+    points: int = option(
+        30, "Points at which a line between two solutions is measured, the ends among them."
+    )
     line_mask: str = option(
         "union",
-        "Weights that may differ from 0 on that line: those of either solution, of both, or of one "
-        "of them.",
+        "Weights that may differ from 0 on a line between two solutions: those of either solution, "
+        "of both, or of one of them.",
         choices=("union", "intersection", "first", "second"),
     )
     line_statistics: str = option(
         "estimated",
-        "Statistics of batch normalization on that line: estimated anew at each point from "
-        "training data, or interpolated as the weights are.",
+        "Statistics of batch normalization on a line between two solutions: estimated anew at each "
+        "point from training data, or interpolated as the weights are.",
         choices=("estimated", "interpolated"),
     )
     line_split: str = option(
@@ -62,7 +64,9 @@ class AnalysisConfig:
         "Lengths by which --experiment=robustness moves a level's rewind point, in distances "
         "between it and the next level's.",
     )
-    directions: int = option(1, "Random directions in which it moves each.")
+    directions: int = option(
+        1, "Random directions in which --experiment=robustness moves each rewind point."
+    )
     sgd_noise: str = option(
         "fresh",
         "Data order in which --experiment=robustness trains moved networks: fresh, another one for "
@@ -79,19 +83,25 @@ class AnalysisConfig:
         10_000,
         "Training examples whose loss --experiment=curvature takes; all, if there are fewer.",
     )
-    eigenvalues: int = option(10, "Largest eigenvalues of the Hessian that it finds.")
+    eigenvalues: int = option(
+        10, "Largest eigenvalues of the Hessian that --experiment=curvature finds."
+    )
     loss_rise: float = option(
-        0.1, "Rise of the training loss, in nats, within which a pruning is to stay."
+        0.1,
+        "Rise of the training loss, in nats, within which a pruning is to stay for "
+        "--experiment=curvature.",
     )
     retrain_steps: int = option(
         1000,
         "Steps in which --experiment=curvature trains what a pruning leaves, to see whether the "
-        "loss comes back; 0: it does not look.",
+        "loss comes back; 0: none.",
     )
     retrain_learning_rate: float | None = option(
-        None, "Learning rate of these steps; unset: the last one of training."
+        None, "Learning rate of --retrain_steps; unset: the last one of training."
     )
-    curvature_seed: int = option(0, "Draws its examples and its random vectors.")
+    curvature_seed: int = option(
+        0, "Draws the examples and the random vectors of --experiment=curvature."
+    )
 
     def __post_init__(self):
         _check(self.points >= 3, "points", self.points, "use 3 or more, both ends among them")

@@ -112,9 +112,9 @@ class TrainingConfig:
     )
     validate_every: str = option(
         "",
-        "Steps between looks at the validation loss for early stopping, where it is to be found "
-        "more exactly than by --evaluate_every; unset: only there. They cost little where most of "
-        "the loss is that of a few examples, as in networks that overfit.",
+        "Steps between looks at the validation loss, to find the step of early stopping more "
+        "exactly than --evaluate_every does; unset: no such looks. They cost little in networks "
+        "that overfit.",
     )
     same_data_order: bool = option(
         False, "Give every level the same data order; by default each draws its own."
@@ -141,7 +141,11 @@ class TrainingConfig:
 class PruningConfig:
     """How much is pruned, where, and what the survivors return to."""
 
-    levels: int = option(10, "Number of prunings; level 0 is the dense network.")
+    levels: int = option(
+        10,
+        "Number of prunings; level 0 is the dense network. With --run: the levels to take, such as "
+        "0-5,8; unset: all that are finished.",
+    )
     target_density: float | None = option(
         None,
         "In place of --levels: prune until this fraction of the weights remains, the last time "
@@ -277,7 +281,7 @@ class RunConfig:
 
     experiment: str = option(
         "lottery",
-        "lottery: iterative magnitude pruning; train: its level 0, the dense network, alone; "
+        "lottery: iterative magnitude pruning; train: level 0 alone, the dense network; "
         "branch: controls that start from levels of --run.",
         choices=("lottery", "train", "branch"),
     )

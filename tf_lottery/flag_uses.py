@@ -68,6 +68,11 @@ def refuse_replaced_flags(flag_values: flags.FlagValues) -> None:
             )
 
 
+def is_of_use(name: str, experiment: str) -> bool:
+    """Whether a flag is not for other experiments alone."""
+    return experiment in _ONLY_FOR.get(name, (experiment,))
+
+
 def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None:
     """Refuses flags that were given and are of no use.
 
@@ -80,7 +85,8 @@ def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None
     """
     for name, experiments in _ONLY_FOR.items():
         flag = flag_values[name]
-        if flag.present and flag.value != flag.default and experiment not in experiments:
+        given = flag.present and flag.value != flag.default
+        if given and not is_of_use(name, experiment):
             raise ValueError(
                 f"{_as_given(flag)} is for --experiment={' or '.join(experiments)}, but "
                 f"--experiment={experiment} was given."

@@ -75,8 +75,7 @@ def define_options(
             arguments["help"] += (
                 " report: a page about the experiments of --run; list: the runs in --workdir; "
                 "verify: reads all files of --run, or of --workdir, and says what is damaged; "
-                "export: files to ship of a ticket of --run, to --export_dir or into the run "
-                f"folder; {', '.join(ANALYSES)}: analyses of --run."
+                "export: files to ship of a ticket of --run. The others are analyses of --run."
             )
         if option.name in _PARSERS:
             serializer = flags.ArgumentSerializer()

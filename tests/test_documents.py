@@ -1,0 +1,74 @@
+"""The Python of every document runs as it stands there, block after block, in one process."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.datasets
+import tf_keras as keras
+
+import tf_lottery
+from tf_lottery.tickets.origin import Origin, Start
+
+ROOT = Path(__file__).parent.parent
+# api.md lists signatures; the README and the tutorial have tests of their own.
+DOCUMENTS = {
+    str(path.relative_to(ROOT)): blocks
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[ce]*/**/*.md")]
+    if path.name not in ("api.md", "tutorial.md", "README.md")
+    and (blocks := re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+}
+
+
+def _of_controls() -> dict[str, Any]:
+    return {"np": np, "Origin": Origin, "Start": Start}
+
+
+def _of_export() -> dict[str, Any]:
+    """A run folder, and models with one and with two inputs."""
+    flags = {"name": "digits_lenet", "model": "lenet_20_10", "train_steps": "45it", "levels": 1}
+    tf_lottery.run_experiment(tf_lottery.config_from_values(flags))
+    images, y = sklearn.datasets.load_digits(return_X_y=True)
+    x = images.reshape(-1, 8, 8, 1).astype(np.float32)
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    joined = keras.layers.Concatenate()([left, right])
+    pairs = keras.Model([left, right], keras.layers.Dense(10, name="digit")(joined))
+    return {
+        "tf_lottery": tf_lottery,
+        "model": tf_lottery.load_ticket("runs/digits_lenet/replicate_1", level=1),
+        "dense_model": tf_lottery.load_ticket("runs/digits_lenet/replicate_1", level=0),
+        "x_train": x[:100],
+        "x_test": x[:100],
+        "y_test": y[:100],
+        "y_digit": y[:100],
+        "x_left": images[:100, 20:24],
+        "x_right": images[:100, 24:28],
+        "two_inputs": tf_lottery.prunable(pairs),
+    }
+
+
+# What the text before a document's first block is about.
+GIVEN = {"docs/controls.md": _of_controls, "docs/export.md": _of_export}
+# Each of three exports is measured in seven formats.
+SLOW = {"docs/export.md"}
+
+
+def test_documents_were_found():
+    assert {"docs/experiments.md", "docs/export.md", "docs/models.md"} <= set(DOCUMENTS)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+        for name in sorted(DOCUMENTS)
+    ],
+)
+def test_the_blocks_of_a_document_run_one_after_the_other(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = GIVEN.get(name, dict)()
+    for block in DOCUMENTS[name]:
+        exec(block, names)
