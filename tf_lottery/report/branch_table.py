@@ -11,7 +11,7 @@ from tf_lottery.report.formats import (
     format_levels,
     format_points,
 )
-from tf_lottery.report.summary import LevelSummary, dense_summary
+from tf_lottery.report.summary import LevelSummary, dense_summary, matching_levels
 from tf_lottery.report.table import (
     level_cell,
     matching_sentences,
@@ -70,5 +70,8 @@ def print_branch(
     if tolerance is not None and dense and pruned:
         console.print()
         sentences = matching_sentences(pruned, dense_accuracy, tolerance)
-        trained = format_levels(summary.level for summary in pruned)
-        print_sentences(console, [f"{sentences[0]} This branch has {trained}.", *sentences[1:]])
+        if not matching_levels(pruned, dense_accuracy, tolerance):
+            # Of other levels nothing is known.
+            trained = format_levels(summary.level for summary in pruned)
+            sentences[0] += f" This branch has {trained}."
+        print_sentences(console, sentences)

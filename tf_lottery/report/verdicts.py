@@ -60,11 +60,8 @@ def _run_verdict(ticket: Ticket) -> str:
     if ticket.level is None:
         if all(level.level == 0 for level in ticket.results.levels):
             return f"The dense network's test accuracy is {dense}; no pruned level is complete."
-        which = format_levels(level.level for level in ticket.failing)
         unfinished = _unfinished(ticket.results)
-        if unfinished:
-            return f"Of {which}, none matches the dense network ({dense}); {unfinished}."
-        return f"No pruned level matches the dense network ({dense})."
+        return f"No pruned level matches the dense network ({dense}){unfinished}."
     level = ticket.level
     return (
         f"Sparsest matching ticket: {format_density(level.density)} of the weights "
@@ -94,7 +91,7 @@ def _branch_verdict(ticket: Ticket, run: MethodResults) -> str:
     if ticket.level is None:
         tried = sorted(level.level for level in ticket.failing)
         if not tried:
-            return f"trained at {format_levels(sorted(trained))} alone, of which none is pruned."
+            return f"trained at {format_levels(trained)} alone, which is not pruned."
         if absent:
             return f"of {format_levels(tried)}, none matches.{not_run}"
         return "no level matches."
@@ -107,4 +104,4 @@ def _unfinished(run: MethodResults) -> str:
     complete = {level.level for level in run.levels}
     missing = [level for level in range(1, last + 1) if level not in complete]
     verb = "is" if len(missing) == 1 else "are"
-    return f"{format_levels(missing)} {verb} not complete" if missing else ""
+    return f"; {format_levels(missing)} {verb} not complete" if missing else ""
