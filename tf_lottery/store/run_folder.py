@@ -321,9 +321,9 @@ def _write_config(
     flags_seal: Sequence[str] | None,
 ) -> None:
     content = {"identity": dict(identity), "details": dict(details)}
+    content = {"format": _FORMAT, **content, "sha256": checksum(content)}
     if flags_seal is not None:
         content[_FLAGS_SEAL] = list(flags_seal)
-    content = {"format": _FORMAT, **content, "sha256": checksum(content)}
     write_json(path / "config.json", content)
 
 
@@ -392,10 +392,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     content = {key: config.get(key) for key in ("identity", "details")}
     if not all(isinstance(value, dict) for value in content.values()):
         raise RunFolderError(f"{file.absolute()} has no identity or no details of an experiment")
-    if _FLAGS_SEAL in config:
-        content[_FLAGS_SEAL] = config[_FLAGS_SEAL]
     if config.get("sha256") != checksum(content):
         raise DamagedFileError(file, CHANGED)
+    if not isinstance(config.get(_FLAGS_SEAL, []), list):
+        raise DamagedFileError(file, f"is damaged: {_FLAGS_SEAL} is no list")
     return config
 
 
