@@ -57,6 +57,7 @@ def test_no_text_leans_on_the_flag_before(values):
         ("export", {"run", "formats", "export_dir", "overwrite"}, {"points", "model", "branch"}),
         ("report", {"run", "report_dir", "matching_tolerance"}, {"model", "levels", "data_dir"}),
         ("list", {"workdir"}, {"run", "model", "levels"}),
+        ("verify", {"workdir", "run"}, {"model", "levels", "report_dir"}),
     ],
 )
 def test_an_experiment_has_its_own_flags(values, experiment, taken, not_taken):

@@ -35,13 +35,13 @@ def _print_whole(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(arguments: list[str]) -> None:
+def _run(arguments: list[str]) -> int:
     if len(arguments) > 1:
         raise app.UsageError(f"unexpected arguments: {' '.join(arguments[1:])}")
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)
     try:
-        tf_lottery.run_command(commands.command_from_flags())
+        return tf_lottery.run_command(commands.command_from_flags())
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command continues where it stopped.")
     except (ValueError, ArithmeticError, ConnectionError) as error:

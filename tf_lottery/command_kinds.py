@@ -69,6 +69,19 @@ class ListRuns:
 
 
 @dataclass(frozen=True)
+class VerifyRuns:
+    """Reads all files of runs and says what is damaged.
+
+    Attributes:
+      workdir: whose runs are verified, if none is named.
+      runs: run folders, or folders that hold some.
+    """
+
+    workdir: Path
+    runs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class Analyze:
     """Measures run folders.
 
@@ -114,4 +127,6 @@ class ExportTickets:
     expected: Mapping[str, Any] = field(default_factory=dict)
 
 
-Command = RunExperiments | RunBranches | WriteReport | ListRuns | Analyze | ExportTickets
+Command = (
+    RunExperiments | RunBranches | WriteReport | ListRuns | VerifyRuns | Analyze | ExportTickets
+)

@@ -16,6 +16,7 @@ from tf_lottery.command_kinds import (
     ListRuns,
     RunBranches,
     RunExperiments,
+    VerifyRuns,
     WriteReport,
 )
 from tf_lottery.config import ExperimentConfig, RunConfig, config_from_values
@@ -47,8 +48,9 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_multi_string(
         "run",
         [],
-        "For branches, reports, exports and analyses: a run folder, WORKDIR/NAME/replicate_R, or "
-        "WORKDIR/NAME for all its replicates; may be given several times.",
+        "For branches, reports, exports, analyses and verify: a run folder, "
+        "WORKDIR/NAME/replicate_R, or WORKDIR/NAME for all its replicates; may be given several "
+        "times.",
         flag_values=flag_values,
     )
     flags.DEFINE_string(
@@ -98,6 +100,9 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
         return _export(flag_values)
     if kind == "list":
         return ListRuns(Path(flag_values["workdir"].value).expanduser())
+    if kind == "verify":
+        runs = tuple(Path(run).expanduser() for run in flag_values["run"].value)
+        return VerifyRuns(Path(flag_values["workdir"].value).expanduser(), runs)
     configs = tuple(_experiments(flag_values))
     export_dir = flag_values["export_dir"].value
     if export_dir and len(configs) > 1:

@@ -13,7 +13,7 @@ _OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "s
 _OF_MATCHING = ("lottery", "train", "branch", "report", "successive_levels")
 
 _ONLY_FOR = {
-    "run": ("branch", "report", "export", *ANALYSES),
+    "run": ("branch", "report", "verify", "export", *ANALYSES),
     "branch": ("branch",),
     "branch_seed": ("branch",),
     "perturbation": ("branch",),

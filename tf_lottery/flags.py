@@ -23,7 +23,7 @@ ANALYSES = (
     "curvature",
     "magnitudes",
 )
-OTHER_EXPERIMENTS = ("report", "list", "export", *ANALYSES)
+OTHER_EXPERIMENTS = ("report", "list", "verify", "export", *ANALYSES)
 
 
 class _NumberOrRanges(flags.ArgumentParser):
@@ -74,6 +74,7 @@ def define_options(
             choices += OTHER_EXPERIMENTS
             arguments["help"] += (
                 " report: a page about the experiments of --run; list: the runs in --workdir; "
+                "verify: reads all files of --run, or of --workdir, and says what is damaged; "
                 "export: files to ship of a ticket of --run. The others are analyses of --run."
             )
         if option.name in _PARSERS:

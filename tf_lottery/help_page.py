@@ -128,6 +128,8 @@ def _takes(experiment: str, name: str) -> bool:
         return False
     if experiment == "list":
         return name in ("experiment", "workdir")
+    if experiment == "verify":
+        return name in ("experiment", "workdir", "run")
     if experiment == "report":
         return name in ("experiment", "run", "report_dir", *_MATCHING)
     if experiment in (*ANALYSES, "export"):

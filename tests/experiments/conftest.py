@@ -56,6 +56,12 @@ def run_tiny() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def flags_of_tiny() -> dict[str, Any]:
+    """The flags of the tiny experiment, without its workdir."""
+    return dict(_TINY)
+
+
+@pytest.fixture(scope="session")
 def finished_run(run_tiny, tmp_path_factory) -> Path:
     """The run folder of a finished tiny experiment; not to be changed."""
     return run_tiny(tmp_path_factory.mktemp("finished"))

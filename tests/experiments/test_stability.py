@@ -162,6 +162,7 @@ def test_files_of_earlier_versions_are_read_and_continued(analyzed, tmp_path, ca
         header = kept[0].replace("network", "random_mask")
         rows = "".join(kept[1:]).replace("ticket", "0").replace("random_mask", "1")
         path.write_text(header + rows)
+        path.with_name(f"{path.name}.sha256").unlink()  # as a file without a seal
     old = [path.read_text() for path in paths]
     for branch in ("retrain", "random_mask"):
         for folder in (run / "branches").glob(f"{branch}-*"):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.report.runs_on_disk import write_rewind
 from tf_lottery.report.run_records import METRICS_COLUMNS
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.level_folder import LevelFolder
@@ -54,6 +55,7 @@ def write_replicate(
     identity = {**IDENTITY, **(identity or {})}
     with RunFolder.open(path, identity, {**DETAILS, **(details or {})}, "") as run:
         for level, accuracy in accuracies.items():
+            write_rewind(run)
             curve = (curves or {}).get(level, [0.1, 0.5, accuracy])
             step, early_accuracy = (early or {}).get(level, (None, None))
             shares = _shares(level, (empty or {}).get(level, ())) if layers else None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.seal import seal
 from tf_lottery.store.tensors import tensor_files
 
 DETAILS = {"steps_per_epoch": 100, "train_steps": 3000, "rewind_step": 0}
@@ -79,11 +80,23 @@ def held(folder: Path) -> Iterator[subprocess.Popen]:
         process.communicate(timeout=30)
 
 
+def write_rewind(run: RunFolder) -> None:
+    """Leaves a rewind state in a run folder, unless it is of a branch or has one."""
+    if "branch" in run.identity or run.rewind.exists():
+        return
+    run.rewind.path.mkdir()
+    files = tensor_files(run.rewind.path / "tensors")
+    for file in files:
+        file.write_bytes(b"0")
+    seal(run.rewind.path, [file.name for file in files], {"step": 0})
+
+
 def _write_level(run: RunFolder, number: int, accuracy: float) -> None:
     level = run.level(number)
     level.path.mkdir()
     for file in (level.masks_path, *tensor_files(level.weights_prefix), level.metrics_path):
         file.write_bytes(b"0")
+    write_rewind(run)
     summary = LevelSummary(
         level=number,
         density=0.8**number,

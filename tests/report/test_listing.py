@@ -77,6 +77,21 @@ def test_what_is_wrong_with_broken_runs_stands_below_the_table_on_one_line(tmp_p
     assert "\n" not in of_branch.rstrip("\n")
 
 
+def test_whether_a_run_is_broken_is_told_apart_and_each_problem_has_a_line(tmp_path):
+    run = write_run(tmp_path / "a" / "replicate_1", [0.975, 0.98], levels=1)
+    write_run(tmp_path / "b" / "replicate_1", [0.975], levels=1)
+    assert not print_runs(tmp_path, Console(file=io.StringIO()))
+    (run / "level_1" / "masks.npz").write_bytes(b"1")
+    (run / "flags.cfg").write_text("--levels=9\n")
+    assert print_runs(tmp_path, Console(file=io.StringIO()))
+    table, *lines = printed(tmp_path).split("\n\n")
+    assert rows(table)[4][:3] == ["a/replicate_1", "broken", "1/1"]
+    assert [line.split()[3].removeprefix(f"{run}/") for line in lines] == [
+        "level_1/masks.npz",
+        "flags.cfg",
+    ]
+
+
 def test_a_tiny_difference_has_no_minus_zero(tmp_path):
     write_run(tmp_path / "replicate_1", [0.975, 0.974999], levels=1)
     assert printed(tmp_path).split()[-1] == "+0.00"

@@ -78,7 +78,9 @@ def test_a_level_is_compared_with_the_dense_networks_of_the_replicates_that_have
     assert ticket.level.level == 2
     assert (ticket.dense.mean, ticket.dense.count) == (0.9, 1)
     (ticket,) = tickets_of([0.9, 0.8], [0.96, 0.8])
-    assert verdicts([ticket]) == ["No pruned level matches the dense network (93.00%)."]
+    assert verdicts([ticket]) == [
+        "No pruned level matches the dense network (93.00%); level 2 is not complete."
+    ]
 
 
 def test_a_level_whose_dense_network_is_unknown_neither_matches_nor_fails(tickets_of):
@@ -106,8 +108,26 @@ def test_without_a_match_the_verdict_says_so(tickets_of):
     run, branch = tickets_of([0.9, 0.8], branch={1: 0.7})
     assert run.level is None
     assert run.note() == ""
-    assert verdicts([run, branch]) == ["No pruned level matches the dense network (90.00%)."]
+    assert verdicts([run, branch]) == [
+        "No pruned level matches the dense network (90.00%); level 2 is not complete."
+    ]
     assert branch_verdicts([run, branch]) == ["random mask: no level matches."]
+
+
+def test_a_verdict_says_at_which_levels_a_branch_was_not_run(tickets_of):
+    accuracies = [0.9] * 7
+    tickets = tickets_of(accuracies, branch={3: 0.7, 4: 0.6, 5: 0.5})
+    assert branch_verdicts(tickets) == [
+        "random mask: of levels 3-5, none matches. It was not run at levels 1-2, 6."
+    ]
+    tickets = tickets_of(accuracies, branch={3: 0.9, 4: 0.6, 5: 0.5, 6: 0.4})
+    assert branch_verdicts(tickets) == [
+        "random mask: matches down to 51.2% of the weights. It was not run at levels 1-2."
+    ]
+    tickets = tickets_of(accuracies, branch={0: 0.9})
+    assert branch_verdicts(tickets) == [
+        "random mask: trained at level 0 alone, which is not pruned."
+    ]
 
 
 @pytest.mark.parametrize("levels", [{}, {1: 0.9}, {0: None, 1: 0.9}, {0: math.nan, 1: 0.9}])

@@ -177,7 +177,9 @@ def test_a_branch_is_compared_with_its_ticket_and_with_the_dense_network(make_su
         "97.10%. Matching levels: 2.",
         matching_rule(0.005),
     ]
-    assert printed_branch(branch, summaries, 0.0)[-2].startswith("No pruned level matches")
+    sentence = printed_branch(branch, summaries, 0.0)[-2]
+    assert sentence.startswith("No pruned level matches")
+    assert sentence.endswith(" This branch has levels 1-3.")
 
 
 def test_a_branch_of_an_analysis_or_of_the_dense_network_says_nothing_of_matching(

@@ -14,11 +14,7 @@ from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_
 from tf_lottery.experiments.judging import build_evidence
 from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
-from tf_lottery.experiments.results import (
-    SummarizingJournal,
-    write_results,
-    write_results_if_possible,
-)
+from tf_lottery.experiments.results import write_results, write_results_if_possible
 from tf_lottery.experiments.run_checks import (
     check_details,
     check_fine_tuning,
@@ -28,6 +24,7 @@ from tf_lottery.experiments.run_checks import (
     refuse_outdated_tickets,
 )
 from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.experiments.summarizing_journal import SummarizingJournal
 from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.scores import Evidence

@@ -13,15 +13,22 @@ from tf_lottery.command_kinds import (
     ListRuns,
     RunBranches,
     RunExperiments,
+    VerifyRuns,
     WriteReport,
 )
+from tf_lottery.experiments.damage_checks import check_source
+from tf_lottery.experiments.finished_runs import is_finished, refuse_early, show_finished
+from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.matching import DEFAULT_POINTS
 from tf_lottery.startup import import_tensorflow_quietly
-from tf_lottery.store.run_folder import replicate_folders
+from tf_lottery.store.run_folder import RunFolder, replicate_folders
 
 
-def run_command(command: Command) -> None:
+def run_command(command: Command) -> int:
     """Does what a command says; TensorFlow is imported only where it is needed.
+
+    Returns:
+      The exit code: 1 if a run that was listed or verified is broken, else 0.
 
     Raises:
       ValueError: if the command cannot be carried out; says why.
@@ -31,30 +38,46 @@ def run_command(command: Command) -> None:
     if isinstance(command, ListRuns):
         from tf_lottery.report.listing import print_runs
 
-        print_runs(command.workdir)
-    elif isinstance(command, WriteReport):
+        return int(print_runs(command.workdir))
+    if isinstance(command, VerifyRuns):
+        from tf_lottery.report.verification import verify_runs
+
+        return int(verify_runs(command.workdir, command.runs))
+    if isinstance(command, WriteReport):
         from tf_lottery.report.report import write_report
 
         page = write_report(
             command.runs, command.folder, matching_tolerance=command.matching_tolerance
         )
         print(f"Report: {page}")
+    elif isinstance(command, Analyze):
+        _analyze(command)
+    elif isinstance(command, RunBranches):
+        _run_branches(command)
+    elif isinstance(command, ExportTickets):
+        _export(command)
     else:
-        import_tensorflow_quietly()
-        if isinstance(command, Analyze):
-            _analyze(command)
-        elif isinstance(command, RunBranches):
-            _run_branches(command)
-        elif isinstance(command, ExportTickets):
-            _export(command)
-        else:
-            _run_experiments(command)
+        _run_experiments(command)
+    return 0
 
 
 def _run_experiments(command: RunExperiments) -> None:
+    several = len(command.configs) > 1
+    for config in command.configs:
+        refuse_early(config)
+    finished = [config for config in command.configs if is_finished(config)]
+    if len(finished) == len(command.configs):
+        for number, config in enumerate(finished, 1):
+            if several:
+                print(f"[{number} of {len(finished)}] {config.run_path}", flush=True)
+            show_finished(config, command.matching_tolerance)
+        if several:
+            folders = (config.run_path.parent for config in finished)
+            _print_report_command("a report", folders, command.matching_tolerance)
+        return
+    import_tensorflow_quietly()
     from tf_lottery.experiments.lottery import check_experiment, run_experiment
 
-    several = len(command.configs) > 1
     if several:
         # All of them before the first is trained; replicates differ in nothing that can be wrong.
         seeds = {"replicate": 1, "init_seed": None, "data_seed": None}
@@ -80,9 +103,12 @@ def _run_experiments(command: RunExperiments) -> None:
 
 
 def _run_branches(command: RunBranches) -> None:
+    runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    for run in runs:
+        check_source(RunFolder.read(run), command.levels)
+    import_tensorflow_quietly()
     from tf_lottery.experiments.branching import run_branch
 
-    runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     for run in runs:
         for branch in command.branches:
             run_branch(
@@ -95,11 +121,16 @@ def _run_branches(command: RunBranches) -> None:
 
 
 def _analyze(command: Analyze) -> None:
+    folders = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    for folder in folders:
+        run = RunFolder.read(folder)
+        check_flags_of_run(run, command.expected)
+        check_source(run, command.levels)
+    import_tensorflow_quietly()
     from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
     from tf_lottery.report.landscape.joined import FIGURES
 
     analysis = importlib.import_module(f"tf_lottery.experiments.analyses.{command.analysis}")
-    folders = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     for folder in folders:
         print(f"{command.analysis} of {folder}", flush=True)
         analysis.run(
@@ -113,9 +144,15 @@ def _analyze(command: Analyze) -> None:
 
 
 def _export(command: ExportTickets) -> None:
+    runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    for folder in runs:
+        run = RunFolder.read(folder)
+        check_source(
+            run, (0, *run.complete_levels()[-1:]) if command.level is None else (0, command.level)
+        )
+    import_tensorflow_quietly()
     from tf_lottery.experiments.ticket_export import export_tickets
 
-    runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     export_tickets(
         runs, command.level, command.folder, command.options, command.here, command.expected
     )

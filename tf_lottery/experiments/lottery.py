@@ -9,7 +9,8 @@ from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.reported_pruner import ReportedPruner
 from tf_lottery.experiments.results import (
-    SummarizingJournal,
+    print_results,
+    title_of,
     write_results,
     write_results_if_possible,
 )
@@ -20,13 +21,13 @@ from tf_lottery.experiments.run_checks import (
     open_run,
 )
 from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.experiments.summarizing_journal import SummarizingJournal
 from tf_lottery.exporting.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
 from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
-from tf_lottery.report.table import print_summary
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
@@ -74,8 +75,8 @@ def run_experiment(
                 _find_tickets(experiment, run, workers)
         except BaseException:
             if run is not None:
-                summaries = write_results_if_possible(run, _title(config))
-                _print_results(run, summaries, tolerance)
+                summaries = write_results_if_possible(run, title_of(config))
+                print_results(run, summaries, tolerance)
             raise
         # Without the scope, in which workers can only build networks together.
         return workers.on_chief(lambda: _finish(run, experiment, tolerance)) or []
@@ -174,20 +175,10 @@ def _last_level(experiment: Experiment, journal: LevelJournal, pruner: Pruner) -
 
 def _finish(run: RunFolder, experiment: Experiment, tolerance: float) -> list[LevelSummary]:
     config = experiment.config
-    summaries = write_results(run, _title(config))
-    _print_results(run, summaries, tolerance)
+    summaries = write_results(run, title_of(config))
+    print_results(run, summaries, tolerance)
     if config.run.export_dir:
         level = min(experiment.levels, summaries[-1].level)
         export_saved_model(load_ticket(run.path, level), config.run.export_dir)
         print(f"SavedModel: {config.run.export_dir}")
     return summaries
-
-
-def _title(config: ExperimentConfig) -> str:
-    return f"{config.name}, replicate {config.seeds.replicate}"
-
-
-def _print_results(run: RunFolder, summaries: list[LevelSummary], tolerance: float) -> None:
-    if summaries:
-        print_summary(summaries, tolerance=tolerance)
-    print(f"Run folder: {run.path}")

@@ -1,24 +1,19 @@
 """What a run folder shows of its levels: a table in CSV, a figure, and a table on the terminal."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from tf_lottery.config import ExperimentConfig
 from tf_lottery.report.figure import save_summary_figure
 from tf_lottery.report.landscape.adaptive_figure import ADAPTIVE_COLUMNS
 from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary
+from tf_lottery.report.table import print_summary
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.metrics import write_csv
+from tf_lottery.store.metrics import csv_text, write_csv
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.run_journal import RunJournal
-
-
-class SummarizingJournal(RunJournal):
-    """Keeps summary.csv up to date, level by level."""
-
-    def save(self, *level_and_content: Any) -> None:
-        super().save(*level_and_content)
-        write_summary(self._run)
+from tf_lottery.store.sealed_table import write_sealed_csv
 
 
 def write_summary(run: RunFolder) -> list[LevelSummary]:
@@ -26,17 +21,45 @@ def write_summary(run: RunFolder) -> list[LevelSummary]:
 
     Rates that were chosen go into landscape/adaptive_pruning.csv.
     """
-    records = [run.level(level).record() for level in run.complete_levels()]
+    records = _records(run)
     summaries = [LevelSummary.from_record(record) for record in records]
     write_csv(run.summary_csv, SUMMARY_COLUMNS, [row.numbers() for row in summaries])
-    chosen = [
-        {name: record[name] for name in ADAPTIVE_COLUMNS}
-        for record in records
-        if "pruning_rate" in record
-    ]
+    chosen = [{name: record[name] for name in ADAPTIVE_COLUMNS} for record in _adaptive(records)]
     if chosen:
-        write_csv(run.landscape / "adaptive_pruning.csv", ADAPTIVE_COLUMNS, chosen)
+        write_sealed_csv(_adaptive_csv(run), ADAPTIVE_COLUMNS, chosen)
     return summaries
+
+
+def show_results(run: RunFolder, title: str, *, anew: bool) -> list[LevelSummary]:
+    """Returns the rows of a finished run; writes and draws them if that has not been done.
+
+    Args:
+      run: the run folder, opened to work in it.
+      title: of the figure.
+      anew: whether they are written in any case.
+    """
+    records = _records(run)
+    summaries = [LevelSummary.from_record(record) for record in records]
+    text = csv_text(SUMMARY_COLUMNS, [row.numbers() for row in summaries])
+    table, figure = run.summary_csv, run.summary_png
+    with suppress(OSError, UnicodeDecodeError):
+        drawn = figure.stat().st_mtime_ns >= table.stat().st_mtime_ns
+        adaptive = not _adaptive(records) or _adaptive_csv(run).exists()
+        if drawn and adaptive and not anew and table.read_text(encoding="utf-8") == text:
+            return summaries
+    return write_results(run, title)
+
+
+def _records(run: RunFolder) -> list[dict[str, Any]]:
+    return [run.level(level).record() for level in run.complete_levels()]
+
+
+def _adaptive(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [record for record in records if "pruning_rate" in record]
+
+
+def _adaptive_csv(run: RunFolder) -> Path:
+    return run.landscape / "adaptive_pruning.csv"
 
 
 def write_results(run: RunFolder, title: str) -> list[LevelSummary]:
@@ -57,3 +80,15 @@ def write_results_if_possible(run: RunFolder | None, title: str) -> list[LevelSu
         if run is not None:
             return write_results(run, title)
     return []
+
+
+def title_of(config: ExperimentConfig) -> str:
+    """The title of the figure of a run."""
+    return f"{config.name}, replicate {config.seeds.replicate}"
+
+
+def print_results(run: RunFolder, summaries: list[LevelSummary], tolerance: float) -> None:
+    """Prints the table that ends a run, and where the run is."""
+    if summaries:
+        print_summary(summaries, tolerance=tolerance)
+    print(f"Run folder: {run.path}")

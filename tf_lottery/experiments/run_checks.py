@@ -5,12 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.wrapper import unwrapped
-from tf_lottery.steps import parse_steps
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
-from tf_lottery.store.rules import RULES, outdated_rules
+from tf_lottery.store.rules import RULES, made_by_older_version, outdated_rules
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.training.learning_rate import check_fine_tuning_rate
@@ -54,9 +54,13 @@ def open_run(
     """
     identity = experiment.config.identity()
     # Earlier levels do not depend on how many there will be.
-    run = RunFolder.open(
-        path, identity, details, flags_text, defaults=defaults, open_ended=["levels"]
-    )
+    open_ended = ["levels"]
+    # Damage is told before the folder is opened, which repairs some of it.
+    with suppress(OSError):
+        RunFolder.refuse(path, identity, defaults, open_ended)
+        if (Path(path) / "config.json").exists():
+            check_own_damage(RunFolder.read(path))
+    run = RunFolder.open(path, identity, details, flags_text, defaults, open_ended)
     warn_of_dropout(experiment)
     tell_of_scope(experiment)
     try:
@@ -114,13 +118,12 @@ def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) 
     Raises:
       RunFolderMismatchError: if the run would go on by other rules.
     """
-    outdated = outdated_rules(run.identity, run.details)
-    if not outdated:
+    begun = made_by_older_version(run.path, run.identity, run.details)
+    if begun is None:
         return
     if not any(run.level(level).path.exists() for level in affected):
         run.remember(rules=RULES)
         return
-    begun = f"{run.path} was begun by an older version of tf_lottery: {'; '.join(outdated)}."
     if not all(run.level(level).is_complete() for level in wanted):
         raise RunFolderMismatchError(
             f"{begun} Its levels cannot be continued by another rule; to train them anew, choose "
@@ -184,38 +187,6 @@ def check_same_data(run: RunFolder, experiment: Experiment) -> None:
         raise RunFolderMismatchError(
             f"--dataset={experiment.config.data.dataset}: the examples are not those that "
             f"{Path(run.path)} was begun with; check --data_dir, or choose another --name."
-        )
-
-
-def check_flags_of_run(run: RunFolder, expected: Mapping[str, Any]) -> None:
-    """Checks that a run was made with some flags.
-
-    Raises:
-      ValueError: if it was not; names the first flag, its value, and the run's.
-    """
-    for flag, value in expected.items():
-        if flag == "rewind_step":
-            _check_rewind_step(run, value)
-        elif value != run.identity.get(flag, value):
-            raise ValueError(
-                f"--{flag}={value}: {run.path} was made with --{flag}={run.identity[flag]}; leave "
-                "the flag out, or name another run."
-            )
-
-
-def _check_rewind_step(run: RunFolder, wanted: str) -> None:
-    details = run.details
-    step = parse_steps(
-        wanted,
-        steps_per_epoch=details["steps_per_epoch"],
-        total_steps=details["train_steps"],
-        argument="--rewind_step",
-    )
-    if step != details["rewind_step"]:
-        raise ValueError(
-            f"--rewind_step={wanted}: {run.path} has saved the state at iteration "
-            f"{details['rewind_step']} alone; leave the flag out, or run the experiment with it. "
-            f"--sweep=rewind_step:{details['rewind_step']}it,{step}it makes a run for each."
         )
 
 

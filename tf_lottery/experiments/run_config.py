@@ -27,12 +27,14 @@ def config_of_run(
       changes: other options that differ from the run's.
 
     Raises:
-      ValueError: if its flag file cannot be read, or a value is out of range.
+      ValueError: if its flag file is damaged, or a value is out of range.
     """
     of_branch = run.identity.get("branch") is not None
     home = run.path.absolute().parents[1] if of_branch else run.path
-    flag_file, where = home / "flags.cfg", option_names(RunConfig)
-    kept = read_flag_file(flag_file) if flag_file.exists() else {}
+    flag_file, where, kept = home / "flags.cfg", option_names(RunConfig), {}
+    if flag_file.exists():
+        RunFolder.read(home).check_flags()
+        kept = read_flag_file(flag_file)
     return config_from_values(
         {
             **run.identity,

@@ -8,9 +8,10 @@ from tf_lottery.report.formats import (
     format_accuracy,
     format_count,
     format_density,
+    format_levels,
     format_points,
 )
-from tf_lottery.report.summary import LevelSummary, dense_summary
+from tf_lottery.report.summary import LevelSummary, dense_summary, matching_levels
 from tf_lottery.report.table import (
     level_cell,
     matching_sentences,
@@ -68,4 +69,9 @@ def print_branch(
     pruned = [summary for summary in summaries if summary.level > 0]
     if tolerance is not None and dense and pruned:
         console.print()
-        print_sentences(console, matching_sentences(pruned, dense_accuracy, tolerance))
+        sentences = matching_sentences(pruned, dense_accuracy, tolerance)
+        if not matching_levels(pruned, dense_accuracy, tolerance):
+            # Of other levels nothing is known.
+            trained = format_levels(summary.level for summary in pruned)
+            sentences[0] += f" This branch has {trained}."
+        print_sentences(console, sentences)

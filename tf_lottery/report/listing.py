@@ -40,12 +40,15 @@ def runs_table(states: Sequence[RunState], workdir: str | Path) -> Table:
     return table
 
 
-def print_runs(workdir: str | Path, console: Console | None = None) -> None:
+def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
     """Prints where the runs in a folder stand, then what is wrong with the broken ones.
 
     Args:
       workdir: the folder that holds the runs.
       console: where to print; standard output by default.
+
+    Returns:
+      Whether a run is broken.
 
     Raises:
       ValueError: the folder does not exist or may not be read; names the flag.
@@ -63,16 +66,17 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> None:
         read_run_state(path) for run in find_runs(folder) for path in (run, *find_branches(run))
     ]
     if not states:
-        _print_line(console, f"There are no runs in --workdir={workdir}.")
-        return
+        print_line(console, f"There are no runs in --workdir={workdir}.")
+        return False
     table = runs_table(states, folder)
     if not console.is_terminal:
         options = console.options.update(max_width=_WIDTH_IN_FILES)
         table.width = console.measure(table, options=options).maximum
     console.print(table, crop=False)
     for state in states:
-        if state.problem is not None:
-            _print_line(console, f"\n{_relative(state.path, folder)} is broken: {state.problem}")
+        for problem in state.problems:
+            print_line(console, f"\n{_relative(state.path, folder)} is broken: {problem}")
+    return any(state.problem is not None for state in states)
 
 
 def _cells(state: RunState) -> tuple[str, ...]:
@@ -104,7 +108,8 @@ def _relative(path: Path, workdir: str | Path) -> str:
     return path.name if path == folder else str(path.relative_to(folder))
 
 
-def _print_line(console: Console, text: str) -> None:
+def print_line(console: Console, text: str) -> None:
+    """Prints a text, in which names may be any bytes, without breaking its lines."""
     lines = map(_printable, text.splitlines())
     console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=True)
 

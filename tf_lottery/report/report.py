@@ -10,6 +10,7 @@ from tf_lottery.report.curve_figures import curve_figure
 from tf_lottery.report.landscape.joined import join_analyses
 from tf_lottery.report.layer_figure import layer_figure, shares_layers
 from tf_lottery.report.level_figures import level_figures
+from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.matching_tickets import Ticket, find_tickets
 from tf_lottery.report.method_results import MethodResults, collect_methods
 from tf_lottery.report.method_styles import MethodStyle, method_styles
@@ -31,7 +32,7 @@ def write_report(
     """Writes a page that compares runs, with its figures as PNG and SVG, and two CSV files.
 
     Runs may still be going; what is damaged or missing is named on the page. The same run folders
-    give the same bytes.
+    give the same bytes. Of many runs, what belongs to one of them alone is left to its own report.
 
     Args:
       runs: run folders (WORKDIR/NAME/replicate_R), or folders that hold some (WORKDIR/NAME).
@@ -77,6 +78,8 @@ def _draw(
     together = level_figures(methods, styles)
     main = next((figure for figure in together if figure.name == _MAIN_FIGURE), None)
     runs, branches = [], []
+    if leaves_figures_out(sum(method.branch is None for method in methods)):
+        return ReportFigures(main, tuple(figure for figure in together if figure != main), ())
     run_of = {method.run: method for method in methods if method.branch is None}
     for index, (method, ticket) in enumerate(zip(methods, tickets, strict=True)):
         place = runs if method.branch is None else branches

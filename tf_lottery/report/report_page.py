@@ -21,6 +21,7 @@ from tf_lottery.report.formats import (
 )
 from tf_lottery.report.landscape.joined import JoinedAnalyses
 from tf_lottery.report.landscape.line_images import line_images
+from tf_lottery.report.many_runs import left_out_sentence
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
 from tf_lottery.report.method_styles import MethodStyle
@@ -86,12 +87,13 @@ def report_page(
         notices=comparability_notices(methods),
         emptied=emptied_notices(methods),
         consequence=CONSEQUENCE,
-        damaged=[*damaged_files(methods), *analyses.problems],
+        damaged=list(dict.fromkeys([*damaged_files(methods), *analyses.problems])),
         analyses=list(analyses.tables),
         verdicts=verdicts(tickets),
         branch_verdicts=branch_verdicts(tickets),
         rule=rule_sentence(tickets),
         figures=figures,
+        left_out=left_out_sentence(len(runs)),
         lines=line_images(methods),
         tickets=[_ticket_row(*pair) for pair in zip(tickets, styles, strict=True)],
         results=[_result_rows(*pair) for pair in zip(tickets, styles, strict=True)],

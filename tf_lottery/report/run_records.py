@@ -145,8 +145,7 @@ def read_run(path: Path) -> RunRecord:
             _read_level(run.level(number), number, levels, curves)
         except RunFolderError as error:
             problems.append(str(error))
-    if state.problem is not None and state.problem not in problems:
-        problems.append(state.problem)
+    problems += [problem for problem in state.problems if problem not in problems]
     return RunRecord(
         path, run.identity, run.details, state, levels, curves, tuple(problems), branches
     )

@@ -4,11 +4,12 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tf_lottery.store.atomic import is_leftover, read_text
+from tf_lottery.store.damage import inspect_run
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.run_folder import RunFolder
@@ -26,7 +27,8 @@ class RunState:
     Attributes:
       path: the run folder.
       state: "running" while a process works in it; else "done" with every level complete,
-        "stopped" before that, and "broken" if a file cannot be read.
+        "stopped" before that, and "broken" if a file is missing, cannot be read or is not as it
+        was written.
       problem: what is broken; names the file.
       branch: name of the control, for a branch.
       level: the level in training, or else the last complete one.
@@ -37,6 +39,7 @@ class RunState:
       test_accuracy: fraction, of the last complete level.
       dense_accuracy: test accuracy of the run's level 0; of a branch, that of its run.
       complete_levels: in order.
+      further_problems: what else is broken.
     """
 
     path: Path
@@ -51,12 +54,18 @@ class RunState:
     test_accuracy: float | None = None
     dense_accuracy: float | None = None
     complete_levels: tuple[int, ...] = ()
+    further_problems: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All that is broken."""
+        return () if self.problem is None else (self.problem, *self.further_problems)
 
 
 def read_run_state(path: Path) -> RunState:
     """Reads where a run stands; changes nothing and never fails.
 
-    Seals are checked, the weights and masks that they cover are not.
+    Seals, small files and the sizes of large ones are checked, what is in large ones is not.
 
     Args:
       path: the folder of a run or a branch.
@@ -69,7 +78,19 @@ def read_run_state(path: Path) -> RunState:
         # Before the levels: a run that completes its last one meanwhile is not called stopped.
         held = is_held(path)
         if (path / "config.json").exists():
-            return _read_state(RunFolder.read(path), held)
+            run = RunFolder.read(path)
+            damages = [str(damage.error) for damage in inspect_run(run).damages]
+            try:
+                state = _read_state(run, held)
+            except (OSError, ValueError) as error:
+                state = RunState(path, "broken")
+                damages = list(dict.fromkeys([str(error), *damages]))
+            if damages:
+                problem, *further = damages
+                state = replace(
+                    state, state="broken", problem=problem, further_problems=tuple(further)
+                )
+            return state
         if held:
             return RunState(path, "running")
         raise DamagedFileError(path / "config.json", "is missing")

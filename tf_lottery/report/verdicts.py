@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 
 from tf_lottery.matching import matching_rule
-from tf_lottery.report.formats import format_accuracy, format_density, format_range
+from tf_lottery.report.formats import (
+    format_accuracy,
+    format_density,
+    format_levels,
+    format_range,
+)
 from tf_lottery.report.matching_tickets import Ticket
-from tf_lottery.report.method_results import Spread
+from tf_lottery.report.method_results import MethodResults, Spread
 
 
 def verdicts(tickets: Sequence[Ticket]) -> list[str]:
@@ -29,11 +34,13 @@ def branch_verdicts(tickets: Sequence[Ticket]) -> list[str]:
       tickets: of the runs and their branches.
 
     Returns:
-      A sentence per branch whose run has a dense network.
+      A sentence per branch whose run has a dense network; it names those pruned levels of the run
+      that the branch was not trained at.
     """
+    runs = {t.results.run: t.results for t in tickets if t.results.branch is None}
     branches = [ticket for ticket in tickets if ticket.results.branch is not None]
     return [
-        f"{ticket.results.label}: {_branch_verdict(ticket)}"
+        f"{ticket.results.label}: {_branch_verdict(ticket, runs[ticket.results.run])}"
         for ticket in branches
         if ticket.dense is not None
     ]
@@ -53,7 +60,8 @@ def _run_verdict(ticket: Ticket) -> str:
     if ticket.level is None:
         if all(level.level == 0 for level in ticket.results.levels):
             return f"The dense network's test accuracy is {dense}; no pruned level is complete."
-        return f"No pruned level matches the dense network ({dense})."
+        unfinished = _unfinished(ticket.results)
+        return f"No pruned level matches the dense network ({dense}){unfinished}."
     level = ticket.level
     return (
         f"Sparsest matching ticket: {format_density(level.density)} of the weights "
@@ -73,9 +81,27 @@ def _replicates(level: Spread, dense: Spread) -> str:
     return f", means of {level.count} and {dense.count} replicates."
 
 
-def _branch_verdict(ticket: Ticket) -> str:
-    if not any(level.accuracy for level in ticket.results.levels):
+def _branch_verdict(ticket: Ticket, run: MethodResults) -> str:
+    trained = {level.level for level in ticket.results.levels if level.accuracy}
+    if not trained:
         return "no accuracy is known yet."
+    pruned = {level.level for level in run.levels if level.level > 0}
+    absent = sorted(pruned - trained)
+    not_run = f" It was not run at {format_levels(absent)}." if absent else ""
     if ticket.level is None:
+        tried = sorted(level.level for level in ticket.failing)
+        if not tried:
+            return f"trained at {format_levels(trained)} alone, which is not pruned."
+        if absent:
+            return f"of {format_levels(tried)}, none matches.{not_run}"
         return "no level matches."
-    return f"matches down to {format_density(ticket.level.density)} of the weights."
+    return f"matches down to {format_density(ticket.level.density)} of the weights.{not_run}"
+
+
+def _unfinished(run: MethodResults) -> str:
+    """Says which levels of a run are not there yet; empty if it has all that it is to have."""
+    last = max((record.state.levels or 0 for record in run.records), default=0)
+    complete = {level.level for level in run.levels}
+    missing = [level for level in range(1, last + 1) if level not in complete]
+    verb = "is" if len(missing) == 1 else "are"
+    return f"; {format_levels(missing)} {verb} not complete" if missing else ""

@@ -23,14 +23,21 @@ class DamagedFileError(RunFolderError):
     Args:
       path: The damaged file.
       problem: What is wrong, to be read after the path ("is missing").
+      remedy: How to get it back, in sentences; by default, how to compute its folder anew.
+
+    Attributes:
+      path: As given, absolute.
+      problem: As given.
+      remedy: Sentences.
     """
 
-    def __init__(self, path: Path, problem: str):
-        path = Path(path).absolute()
-        super().__init__(
-            f"{path} {problem}. Restore it from a backup, or delete the folder {path.parent} "
-            "and start the same command again to compute it anew."
+    def __init__(self, path: Path, problem: str, remedy: str | None = None):
+        self.path, self.problem = Path(path).absolute(), problem
+        self.remedy = remedy or (
+            f"Restore it from a backup, or delete the folder {self.path.parent} and start the same "
+            "command again to compute it anew."
         )
+        super().__init__(f"{self.path} {problem}. {self.remedy}")
 
 
 class StorageError(RunFolderError):

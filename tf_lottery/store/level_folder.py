@@ -64,9 +64,13 @@ class LevelFolder:
         """
         if self.is_complete():
             raise RunFolderError(f"{self._path.absolute()} is complete already")
-        files = [self.masks_path, *tensor_files(self.weights_prefix), self.metrics_path]
-        seal(self._path, [file.name for file in files], record, _SEAL_NAME)
+        seal(self._path, sorted(self.file_names()), record, _SEAL_NAME)
         self.checkpoints.clear()
+
+    def file_names(self) -> set[str]:
+        """Names of the files that a complete level has besides its seal."""
+        files = (self.masks_path, *tensor_files(self.weights_prefix), self.metrics_path)
+        return {file.name for file in files}
 
     def record(self) -> dict[str, Any]:
         """Returns the record of a complete level, without reading the level's other files.
@@ -75,10 +79,19 @@ class LevelFolder:
           RunFolderError: The level is not complete.
           DamagedFileError: level.json is truncated or edited.
         """
+        return self.seal()["record"]
+
+    def seal(self) -> dict[str, Any]:
+        """Returns level.json, as `read_seal` does.
+
+        Raises:
+          RunFolderError: The level is not complete.
+          DamagedFileError: level.json is truncated or edited.
+        """
         content = read_seal(self._path, _SEAL_NAME)
         if content is None:
             raise RunFolderError(f"{self._path.absolute()} is not complete: no {_SEAL_NAME}")
-        return content["record"]
+        return content
 
     def verify(self, file_names: Sequence[str] | None = None) -> None:
         """Checks the files of a complete level.

@@ -45,10 +45,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         try:
             lock.acquire()
         except filelock.Timeout:
-            raise RunFolderBusyError(
-                f"the run folder {folder.absolute()} is in use by {_read_holder(holder)}. Wait "
-                "until it has ended, or choose another --name or --replicate."
-            ) from None
+            raise _busy(folder) from None
     try:
         write_text(holder, f"process {os.getpid()} on host {socket.gethostname()}\n")
         yield
@@ -84,6 +81,19 @@ def is_held(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def refuse_held(folder: Path) -> None:
+    """Raises RunFolderBusyError if another process holds a folder; changes nothing."""
+    if is_held(folder):
+        raise _busy(folder)
+
+
+def _busy(folder: Path) -> RunFolderBusyError:
+    return RunFolderBusyError(
+        f"the run folder {folder.absolute()} is in use by {_read_holder(folder / '.lock-holder')}. "
+        "Wait until it has ended, or choose another --name or --replicate."
+    )
 
 
 def _read_holder(holder: Path) -> str:

@@ -32,13 +32,18 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]) -> No
       ValueError: A row has an unknown column, or a value that is not what its column holds.
       StorageError: The disk is full, read-only, …
     """
+    write_text(path, csv_text(columns, rows))
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping]) -> str:
+    """The text that `write_csv` writes, of the same arguments."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
         values = _normalized(row, columns).values()
         writer.writerow([_cell(value) for value in values])
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_csv(

@@ -1,6 +1,7 @@
 """Rules of training that have changed: what was begun by another one is not silently continued."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 # Raised with every change of what the same flags train. Folders from before there was a number
@@ -34,6 +35,16 @@ def outdated_rules(identity: Mapping[str, Any], details: Mapping[str, Any]) -> l
     if starts_late and not identity.get("rewind_optimizer"):
         outdated += outdated_restart(str(identity.get("optimizer")), rules)
     return outdated
+
+
+def made_by_older_version(
+    path: Path, identity: Mapping[str, Any], details: Mapping[str, Any]
+) -> str | None:
+    """Says by which outdated rules a run or a branch was begun; None if there are none."""
+    outdated = outdated_rules(identity, details)
+    if not outdated:
+        return None
+    return f"{path} was begun by an older version of tf_lottery: {'; '.join(outdated)}."
 
 
 def _ranked_apart(identity: Mapping[str, Any]) -> bool:

@@ -6,9 +6,11 @@ landscape/: results of analyses
 export/level_N/: tickets to ship
 """
 
+import hashlib
 import json
+import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count, takewhile
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 from tf_lottery.store.atomic import (
     read_json,
+    read_text,
     remove_leftovers,
     write_json,
     write_text,
@@ -27,15 +30,22 @@ from tf_lottery.store.errors import (
     as_storage_error,
 )
 from tf_lottery.store.level_folder import LevelFolder
-from tf_lottery.store.lock import entries_of, exclusive
-from tf_lottery.store.seal import checksum
+from tf_lottery.store.lock import entries_of, exclusive, refuse_held
+from tf_lottery.store.seal import CHANGED, checksum, file_sha256
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
 
 _FORMAT = 1
 _LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
+_EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
 _REPLICATE_NAME = re.compile(r"replicate_([1-9]\d*)")
 _BRANCHES, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
+# In config.json: the SHA-256 of each flags.cfg that the folder has had.
+_FLAGS_SEAL = "flags_sha256"
+_FLAG_LINE = re.compile(r"--?([A-Za-z][A-Za-z0-9_]*)(?:=(.*))?")
+_FLAGS_REMEDY = (
+    "Restore it from a backup, or delete it and start the same command again, which writes it anew."
+)
 
 
 class RunFolder:
@@ -88,22 +98,47 @@ class RunFolder:
             # Other processes may be writing branches, which are run folders of their own, and
             # results of analyses.
             remove_leftovers(path, except_below=(_BRANCHES, _LANDSCAPE, _EXPORT))
-            if not (path / "config.json").exists():
-                _write_config(path, identity, details)
+            # A link that leads nowhere is there, and is read in vain.
+            if not os.path.lexists(path / "config.json"):
+                _write_config(path, identity, details, [_sha256(flags_text)])
             config = _read_config(path)
-            same = {**identity, **{name: config["identity"].get(name) for name in open_ended}}
-            _refuse_other_experiment(path, config["identity"], same, defaults or {})
-            grown = _grown(config["identity"], identity, open_ended)
-            if grown or not (path / "flags.cfg").exists():
-                write_text(path / "flags.cfg", flags_text)
-            if grown:
-                _write_config(path, {**config["identity"], **grown}, config["details"])
-                config = _read_config(path)
+            _refuse_other_experiment(path, config["identity"], identity, defaults, open_ended)
+            config = _with_flags(path, config, identity, flags_text, open_ended)
             run = cls(path, config, resources.pop_all())
         # A process killed while completing a level leaves that level's checkpoints behind.
         for number in run.complete_levels():
             run.level(number).checkpoints.clear()
         return run
+
+    @staticmethod
+    def refuse(
+        path: Path,
+        identity: Mapping[str, Any],
+        defaults: Mapping[str, Any] | None = None,
+        open_ended: Collection[str] = (),
+    ) -> None:
+        """Raises what `open` would, as far as that can be told without changing anything.
+
+        Args:
+          path: As of `open`; it need not exist.
+          identity: As of `open`.
+          defaults: As of `open`.
+          open_ended: As of `open`.
+
+        Raises:
+          RunFolderBusyError: Another process works in it.
+          RunFolderMismatchError: It holds an experiment of another identity.
+          DamagedFileError: Its config.json is missing, truncated or edited.
+          RunFolderError: It is not a run folder, or one of another version of tf_lottery.
+        """
+        refuse_pattern_characters(path)
+        if not path.is_dir():
+            return
+        _refuse_foreign_folder(path)
+        refuse_held(path)
+        if os.path.lexists(path / "config.json"):
+            stored = _read_config(path)["identity"]
+            _refuse_other_experiment(path, stored, identity, defaults, open_ended)
 
     @classmethod
     def read(cls, path: Path) -> "RunFolder":
@@ -120,7 +155,9 @@ class RunFolder:
           DamagedFileError: Its config.json is truncated or edited.
         """
         path = Path(path)
-        if not (path / "config.json").exists():
+        if not os.path.lexists(path / "config.json"):
+            if path.is_dir() and any(_LEVEL_NAME.fullmatch(name) for name in entries_of(path)):
+                raise DamagedFileError(path / "config.json", "is missing")
             raise RunFolderError(
                 f"{path.absolute()} is not a run folder: it has no config.json. A run folder is "
                 "WORKDIR/NAME/replicate_R."
@@ -160,8 +197,34 @@ class RunFolder:
         """
         if any(self.details.get(name) != value for name, value in details.items()):
             changed = {**self.details, **details}
-            _write_config(self._path, self.identity, changed)
+            _write_config(self._path, self.identity, changed, self._config.get(_FLAGS_SEAL))
             self._config = _read_config(self._path)
+
+    @property
+    def flags_path(self) -> Path:
+        """The flag file that replays the experiment."""
+        return self._path / "flags.cfg"
+
+    def check_flags(self) -> bool:
+        """Checks that flags.cfg is as it was written.
+
+        Returns:
+          Whether there is anything to compare it with: folders of earlier versions have no seal
+          of it, and of their flags those of the experiment alone are compared.
+
+        Raises:
+          DamagedFileError: It is missing, truncated or edited.
+        """
+        seals = self._config.get(_FLAGS_SEAL)
+        try:
+            text = read_text(self.flags_path)
+            if seals is None:
+                _check_unsealed_flags(self.flags_path, text, self.identity)
+            elif _sha256(text) not in seals:
+                raise DamagedFileError(self.flags_path, CHANGED)
+        except DamagedFileError as error:
+            raise DamagedFileError(error.path, error.problem, _FLAGS_REMEDY) from None
+        return seals is not None
 
     @property
     def rewind(self) -> SealedTensors:
@@ -188,6 +251,13 @@ class RunFolder:
     def landscape(self) -> Path:
         """The folder for the results of analyses, which need not exist."""
         return self._path / _LANDSCAPE
+
+    def exports(self) -> list[Path]:
+        """Returns the folders of the exports that there are, by name."""
+        folder = self._path / _EXPORT
+        if not folder.is_dir():
+            return []
+        return sorted(path for path in folder.iterdir() if _EXPORT_NAME.fullmatch(path.name))
 
     def branch(self, label: str) -> Path:
         """Returns the run folder of a branch, which need not exist."""
@@ -226,14 +296,17 @@ def replicate_folders(path: Path) -> list[Path]:
 
     Raises:
       RunFolderError: It is neither.
+      DamagedFileError: It is a run folder without its config.json.
     """
     path = Path(path)
-    if (path / "config.json").exists():
+    if os.path.lexists(path / "config.json"):
         return [path]
-    folders = path.iterdir() if path.is_dir() else ()
-    numbers = (_REPLICATE_NAME.fullmatch(folder.name) for folder in folders)
-    found = [path / f"replicate_{number}" for number in sorted(int(n[1]) for n in numbers if n)]
+    names = [folder.name for folder in path.iterdir()] if path.is_dir() else []
+    numbers = filter(None, map(_REPLICATE_NAME.fullmatch, names))
+    found = [path / f"replicate_{number}" for number in sorted(int(n[1]) for n in numbers)]
     if not found:
+        if any(map(_LEVEL_NAME.fullmatch, names)):
+            raise DamagedFileError(path / "config.json", "is missing")
         raise RunFolderError(
             f"{path.absolute()} is neither a run folder, WORKDIR/NAME/replicate_R, nor one that "
             "holds run folders."
@@ -241,15 +314,66 @@ def replicate_folders(path: Path) -> list[Path]:
     return found
 
 
-def _write_config(path: Path, identity: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+def _write_config(
+    path: Path,
+    identity: Mapping[str, Any],
+    details: Mapping[str, Any],
+    flags_seal: Sequence[str] | None,
+) -> None:
     content = {"identity": dict(identity), "details": dict(details)}
     content = {"format": _FORMAT, **content, "sha256": checksum(content)}
+    if flags_seal is not None:
+        content[_FLAGS_SEAL] = list(flags_seal)
     write_json(path / "config.json", content)
+
+
+def _with_flags(
+    path: Path,
+    config: dict[str, Any],
+    identity: Mapping[str, Any],
+    flags_text: str,
+    open_ended: Collection[str],
+) -> dict[str, Any]:
+    """Writes flags.cfg and config.json where they are missing or have grown; returns the latter."""
+    grown = _grown(config["identity"], identity, open_ended)
+    missing = not os.path.lexists(path / "flags.cfg")
+    if not grown and not missing:
+        return config
+    # The flag file that is still in place counts too: the process may be killed in between.
+    seals = [*(config.get(_FLAGS_SEAL) or ()), _sha256(flags_text)]
+    if config.get(_FLAGS_SEAL) is None and not missing:
+        seals.insert(0, file_sha256(path / "flags.cfg"))
+    stored = {**config["identity"], **grown}
+    _write_config(path, stored, config["details"], list(dict.fromkeys(seals)))
+    write_text(path / "flags.cfg", flags_text)
+    return _read_config(path)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_unsealed_flags(path: Path, text: str, identity: Mapping[str, Any]) -> None:
+    for number, line in enumerate(text.splitlines(), 1):
+        flag = _FLAG_LINE.fullmatch(line)
+        if line.strip() and not flag:
+            raise DamagedFileError(path, f"is damaged: line {number} is no flag")
+        known = identity.get(flag[1]) if flag else None
+        if flag and flag[1] == "levels" and "branch" in identity:
+            continue  # Those that the branch starts from; those of config.json are of its run.
+        if flag and flag[2] is not None and known is not None and flag[2] != str(known):
+            raise DamagedFileError(
+                path, f"is damaged: --{flag[1]}={flag[2]} is {known} in config.json"
+            )
+    if not text.endswith("\n"):
+        raise DamagedFileError(path, "is damaged: it ends in the middle of a line")
 
 
 def _refuse_foreign_folder(path: Path) -> None:
     foreign = entries_of(path)
     if foreign and "config.json" not in foreign:
+        if any(_LEVEL_NAME.fullmatch(name) for name in foreign):
+            raise DamagedFileError(path / "config.json", "is missing")
         listed = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
         raise RunFolderError(
             f"{path.absolute()} is not a run folder and not empty: it holds {listed}. Choose "
@@ -269,7 +393,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not all(isinstance(value, dict) for value in content.values()):
         raise RunFolderError(f"{file.absolute()} has no identity or no details of an experiment")
     if config.get("sha256") != checksum(content):
-        raise DamagedFileError(file, "was changed after it was written")
+        raise DamagedFileError(file, CHANGED)
+    if not isinstance(config.get(_FLAGS_SEAL, []), list):
+        raise DamagedFileError(file, f"is damaged: {_FLAGS_SEAL} is no list")
     return config
 
 
@@ -281,10 +407,15 @@ def _grown(
 
 
 def _refuse_other_experiment(
-    path: Path, stored: dict[str, Any], identity: Mapping[str, Any], defaults: Mapping[str, Any]
+    path: Path,
+    stored: dict[str, Any],
+    identity: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None,
+    open_ended: Collection[str],
 ) -> None:
     given = json.loads(json.dumps(dict(identity)))
-    was = {**json.loads(json.dumps(dict(defaults))), **stored}
+    given |= {name: stored.get(name) for name in open_ended}
+    was = {**json.loads(json.dumps(dict(defaults or {}))), **stored}
     differences = []
     for name in sorted(stored.keys() | given.keys()):
         if name in was and name in given and was[name] == given[name]:

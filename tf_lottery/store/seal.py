@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tf_lottery.store.atomic import fsync_path, read_json, write_json
 from tf_lottery.store.errors import DamagedFileError
+
+CHANGED = "was changed after it was written"
 
 
 def checksum(value: Any) -> str:
@@ -63,7 +65,7 @@ def read_seal(folder: Path, name: str = "seal.json") -> dict[str, Any] | None:
         raise DamagedFileError(path, "is damaged: it has no record or no list of files")
     sealed = {"record": content["record"], "files": content["files"]}
     if content.get("sha256") != checksum(sealed):
-        raise DamagedFileError(path, "was changed after it was written")
+        raise DamagedFileError(path, CHANGED)
     return content
 
 
@@ -91,8 +93,53 @@ def verify_seal(
         if file_name not in files:
             raise DamagedFileError(folder / name, f"does not list {file_name}")
         if _describe(folder / file_name) != files[file_name]:
-            raise DamagedFileError(folder / file_name, "was changed after it was written")
+            raise DamagedFileError(folder / file_name, CHANGED)
     return content["record"]
+
+
+def damaged_files(
+    folder: Path, content: dict[str, Any], *, largest_hashed: int | None = None
+) -> Iterator[DamagedFileError]:
+    """Compares the files that a seal covers with it, all of them.
+
+    Args:
+      folder: The folder.
+      content: Of its seal, as `read_seal` returns it.
+      largest_hashed: Bytes; of larger files only the size is looked at. None: all are hashed.
+
+    Yields:
+      An error for each file that is missing, truncated or edited.
+    """
+    for file_name, expected in content["files"].items():
+        path = folder / file_name
+        try:
+            same = _size(path) == expected["bytes"] and (
+                (largest_hashed is not None and expected["bytes"] > largest_hashed)
+                or _describe(path) == expected
+            )
+        except DamagedFileError as error:
+            yield error
+            continue
+        if not same:
+            yield DamagedFileError(path, CHANGED)
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file.
+
+    Raises:
+      DamagedFileError: It is missing or cannot be read.
+    """
+    return _describe(path)["sha256"]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise DamagedFileError(path, "is missing") from None
+    except OSError as error:
+        raise DamagedFileError(path, f"cannot be read ({error.strerror})") from error
 
 
 def _describe(path: Path) -> dict[str, Any]:

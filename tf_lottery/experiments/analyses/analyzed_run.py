@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tf_lottery.data import Dataset, Split
 from tf_lottery.experiments.feeding import build_evaluators
-from tf_lottery.experiments.run_checks import check_flags_of_run, check_same_data
+from tf_lottery.experiments.flags_of_run import check_flags_of_run
+from tf_lottery.experiments.run_checks import check_same_data
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator

@@ -15,7 +15,8 @@ from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.line_figure import LineCurves, line_figure
 from tf_lottery.report.landscape.line_table import LineRow, print_lines
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.metrics import read_csv, write_csv
+from tf_lottery.store.metrics import read_csv
+from tf_lottery.store.sealed_table import check_table, write_sealed_csv
 
 
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
@@ -99,7 +100,7 @@ def measure_lines(
                     mask=options.line_mask,
                     on_progress=lambda done: progress.advance(),
                 )
-                write_csv(path, columns, line.rows())
+                write_sealed_csv(path, columns, line.rows())
             lines.append(_read(path, columns, pair, splits))
     return lines
 
@@ -107,6 +108,7 @@ def measure_lines(
 def _read(
     path: Path, columns: list[str], pair: tuple[Solution, Solution], splits: Sequence[str]
 ) -> Line:
+    check_table(path)
     rows = read_csv(path, columns)
 
     def column(name: str) -> np.ndarray:

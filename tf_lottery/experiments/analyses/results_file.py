@@ -9,7 +9,8 @@ from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.landscape.networks import with_network
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.metrics import Row, read_table, write_csv
+from tf_lottery.store.metrics import Row, read_table
+from tf_lottery.store.sealed_table import check_table, write_sealed_csv
 
 
 class ResultsFile:
@@ -43,6 +44,7 @@ class ResultsFile:
         """
         if not self.path.exists():
             return []
+        check_table(self.path)
         rows = [with_network(row) for row in read_table(self.path)]
         for row in rows[:1]:
             if tuple(row) != self._columns:
@@ -54,7 +56,7 @@ class ResultsFile:
 
     def write(self, rows: Iterable[Row]) -> None:
         """Writes all rows, in the place of those before."""
-        write_csv(self.path, self._columns, rows)
+        write_sealed_csv(self.path, self._columns, rows)
 
     def draw(self, rows: Iterable[Row], **options: Any) -> None:
         """Draws the analysis' figures of these rows, with their options, beside the CSV file."""

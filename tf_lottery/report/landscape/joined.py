@@ -25,6 +25,7 @@ from tf_lottery.report.landscape.stability_figure import stability_figures
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import read_table
+from tf_lottery.store.sealed_table import check_table
 
 DrawFigures = Callable[..., list[FigureFile]]
 
@@ -75,6 +76,7 @@ def join_analyses(
                 if path.stem.split(",")[0] not in FIGURES:
                     continue
                 try:
+                    check_table(path)
                     rows = tuple(with_network(row) for row in read_table(path))
                 except RunFolderError as error:
                     problems.append(str(error))

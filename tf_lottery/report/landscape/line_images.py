@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.method_results import MethodResults
 
 # Figures of a run: more would make a page that nobody opens.
@@ -24,12 +25,16 @@ class LineImage:
 
 
 def line_images(methods: Sequence[MethodResults]) -> list[LineImage]:
-    """Reads the PNG files in `landscape/lines` of all runs; those that cannot be read are left out.
+    """Reads the PNG files in `landscape/lines` of all runs, unless these are many.
+
+    Files that cannot be read are left out.
 
     Args:
       methods: runs and branches.
     """
     images = []
+    if leaves_figures_out(sum(method.branch is None for method in methods)):
+        return images
     for method in methods:
         for run in method.records if method.branch is None else ():
             folder = run.path / "landscape" / "lines"

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.method_results import Spread
 from tf_lottery.store.metrics import Row
 
@@ -32,9 +33,12 @@ def runs_apart(measurements: Sequence[Measurement]) -> dict[str, list[Measuremen
     """The measurements of each run, by what a figure of that run alone has at the end of its name.
 
     Returns:
-      With several runs, "_of_run_1", "_of_run_2", ...; with one run, nothing.
+      With several runs, "_of_run_1", "_of_run_2", ...; with one run, nothing; with many, none of
+      them.
     """
     labels = run_labels(measurements)
+    if leaves_figures_out(len(labels)):
+        return {}
     return {
         f"_of_run_{number}" if len(labels) > 1 else "": [
             measurement for measurement in measurements if measurement.run == label

@@ -1,0 +1,234 @@
+"""Every kind of damage of a finished run is named by the command that meets it first."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import tf_lottery
+from tf_lottery.command_kinds import RunExperiments
+from tf_lottery.report.listing import print_runs
+from tf_lottery.report.run_records import read_run
+from tf_lottery.report.verification import verify_runs
+from tf_lottery.store import damage as damage_module
+from tf_lottery.store.seal import checksum, seal
+from tf_lottery.store.sealed_table import write_sealed_csv
+
+_TABLE, _EXPORT = "landscape/magnitudes.csv", "export/level_2"
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def link_to_nowhere(path: Path) -> None:
+    remove(path)
+    path.symlink_to(path.parent / "gone")
+
+
+def edit_numbers(path: Path) -> None:
+    path.write_text(path.read_text().replace("0", "1"))
+
+
+def add_a_row(path: Path) -> None:
+    text = path.read_text()
+    path.write_text(text + text.splitlines(keepends=True)[-1])
+
+
+def set_seed(path: Path) -> None:
+    path.write_text(path.read_text().replace("--split_seed=0", "--split_seed=7"))
+
+
+def edit_json(path: Path) -> None:
+    content = json.loads(path.read_text())
+    part = content.get("record", content.get("identity"))
+    key = next(key for key, value in part.items() if isinstance(value, int | float))
+    part[key] += 1
+    path.write_text(json.dumps(content))
+
+
+_DAMAGES = [
+    *(("level_1/masks.npz", how) for how in (truncate, flip, remove, empty)),
+    *(("level_1/weights.data-00000-of-00001", how) for how in (truncate, flip, remove)),
+    *(("level_0/weights.index", how) for how in (truncate, flip, remove)),
+    *(("level_2/metrics.csv", how) for how in (truncate, edit_numbers, remove)),
+    *(("level_1/level.json", how) for how in (truncate, edit_json, empty, link_to_nowhere)),
+    *(("rewind/tensors.data-00000-of-00001", how) for how in (truncate, flip, remove)),
+    ("rewind/tensors.index", remove),
+    *(("rewind/seal.json", how) for how in (edit_json, remove)),
+    *(("flags.cfg", how) for how in (truncate, set_seed, add_a_row, empty, link_to_nowhere)),
+    *(("config.json", how) for how in (truncate, edit_json, empty, remove, link_to_nowhere)),
+    *(("summary.csv", how) for how in (truncate, edit_numbers)),
+    *((_TABLE, how) for how in (truncate, edit_numbers, add_a_row)),
+    (f"{_TABLE}.sha256", flip),
+    *((f"{_EXPORT}/export.csv", how) for how in (edit_numbers, remove)),
+    (f"{_EXPORT}/ticket.tflite", flip),
+]
+# What is missing as a whole; what is named is the folder or the file itself.
+_LOSSES = ["rewind", "level_1", "level_1/level.json", "flags.cfg"]
+
+
+@pytest.fixture
+def whole_run(copied_run) -> Path:
+    """A finished run with a table of an analysis and an export."""
+    write_sealed_csv(copied_run / _TABLE, ["level", "kept"], [{"level": 1, "kept": 0.80}])
+    export = copied_run / _EXPORT
+    export.mkdir(parents=True)
+    (export / "export.csv").write_text("format,bytes\ntflite,1000\n")
+    (export / "ticket.tflite").write_bytes(b"ticket")
+    seal(export, ["export.csv", "ticket.tflite"], {}, "export.json")
+    return copied_run
+
+
+@pytest.fixture
+def same_command(flags_of_tiny, tmp_path, capsys) -> Callable[[], str]:
+    """Returns a function that starts the run's command again; gives what it printed, or raised."""
+    config = tf_lottery.config_from_values({**flags_of_tiny, "workdir": str(tmp_path)})
+
+    def start() -> str:
+        try:
+            tf_lottery.run_command(RunExperiments((config,)))
+        except ValueError as error:
+            return str(error)
+        return capsys.readouterr().out
+
+    return start
+
+
+def _listed(workdir: Path) -> tuple[bool, str]:
+    file = io.StringIO()
+    return print_runs(workdir, Console(file=file)), file.getvalue()
+
+
+def _verified(workdir: Path) -> tuple[bool, str]:
+    file = io.StringIO()
+    return verify_runs(workdir, console=Console(file=file)), file.getvalue()
+
+
+def test_a_whole_run_has_no_damage(whole_run, same_command, tmp_path):
+    assert _listed(tmp_path)[0] is False
+    assert read_run(whole_run).problems == ()
+    broken, text = _verified(tmp_path)
+    assert not broken
+    assert f"{whole_run}: whole\n" in text
+    shown = same_command()
+    assert "levels 0 to 2 are complete already" in shown
+    assert "Note" not in shown
+
+
+@pytest.mark.parametrize(("name", "how"), _DAMAGES)
+def test_damage_is_named_by_whichever_command_comes_first(
+    name, how, whole_run, same_command, tmp_path
+):
+    path = whole_run / name
+    how(path)
+    named = _named(path)
+    broken, text = _listed(tmp_path)
+    assert broken
+    assert named in text
+    assert any(named in problem for problem in read_run(whole_run).problems)
+    broken, text = _verified(tmp_path)
+    assert broken
+    assert named in text
+    assert "To get it back: " in text
+    assert named in same_command()
+
+
+@pytest.mark.parametrize("name", _LOSSES)
+def test_what_is_missing_is_named(name, whole_run, tmp_path):
+    remove(whole_run / name)
+    named = str(whole_run / ("level_1" if name.startswith("level_1") else name))
+    for broken, text in (_listed(tmp_path), _verified(tmp_path)):
+        assert broken
+        assert named in text
+    assert any(named in problem for problem in read_run(whole_run).problems)
+
+
+def _named(path: Path) -> str:
+    """What has to be in the text: a seal and its table stand for each other."""
+    if path.name == "level.json" and path.is_symlink():
+        return str(path.parent)
+    return str(path.with_suffix("") if path.suffix == ".sha256" else path)
+
+
+def test_the_damaged_config_is_not_written_anew(whole_run, same_command):
+    link_to_nowhere(whole_run / "config.json")
+    assert "config.json is missing" in same_command()
+    assert (whole_run / "config.json").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "flags.cfg"])
+def test_what_the_same_command_repairs_it_says_and_repairs(name, whole_run, same_command, tmp_path):
+    assert f"{name} is missing" not in same_command()
+    remove(whole_run / name)
+    shown = same_command()
+    assert name == "summary.csv" or f"Note: {whole_run / name} is missing" in shown
+    assert not _verified(tmp_path)[0]
+    before = (whole_run / name).read_text()
+    assert "Note" not in same_command()
+    assert (whole_run / name).read_text() == before
+
+
+def test_content_of_large_files_is_read_by_verify_alone(whole_run, monkeypatch, tmp_path):
+    monkeypatch.setattr(damage_module, "_SMALL_BYTES", 100)
+    flip(whole_run / "level_1" / "weights.data-00000-of-00001")
+    assert not _listed(tmp_path)[0]
+    broken, text = _verified(tmp_path)
+    assert broken
+    assert "Lost: the trained weights of level 1." in text
+
+
+def test_folders_of_older_versions_are_whole_and_said_to_be_not_sealed(whole_run, tmp_path):
+    content = json.loads((whole_run / "config.json").read_text())
+    del content["flags_sha256"]
+    kept = {key: content[key] for key in ("identity", "details")}
+    content["sha256"] = checksum(kept)
+    (whole_run / "config.json").write_text(json.dumps(content))
+    (whole_run / f"{_TABLE}.sha256").unlink()
+    (whole_run / _EXPORT / "export.json").unlink()
+    assert not _listed(tmp_path)[0]
+    broken, text = _verified(tmp_path)
+    assert not broken
+    assert f"not sealed, as an older version of tf_lottery wrote it: flags.cfg, {_TABLE}" in text
+    set_seed(whole_run / "flags.cfg")
+    broken, text = _verified(tmp_path)
+    assert broken
+    assert "--split_seed=7 is 0 in config.json" in text
+
+
+@pytest.mark.parametrize("folders", [("level_1",), ("rewind", "level_0")])
+def test_what_verify_advises_brings_the_run_back(
+    folders, whole_run, finished_run, run_tiny, outcome_of, tmp_path
+):
+    name = "masks.npz" if folders == ("level_1",) else "tensors.index"
+    flip(whole_run / folders[0] / name)
+    text = _verified(tmp_path)[1]
+    for folder in folders:
+        assert str(whole_run / folder) in text
+        remove(whole_run / folder)
+    run_tiny(tmp_path)
+    assert not _verified(tmp_path)[0]
+    before, after = outcome_of(finished_run), outcome_of(whole_run)
+    kept = [file for file in before if file.startswith(("level_", "rewind"))]
+    assert {file: after[file] for file in kept} == {file: before[file] for file in kept}

@@ -1,0 +1,96 @@
+"""What can be said of an experiment from its run folder alone, without TensorFlow."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from tf_lottery.config import ExperimentConfig
+from tf_lottery.experiments.damage_checks import check_own_damage
+from tf_lottery.experiments.results import print_results, show_results, title_of
+from tf_lottery.flags import flags_text
+from tf_lottery.matching import tolerance_of
+from tf_lottery.pruning.scores import find_method
+from tf_lottery.report.formats import format_numbers
+from tf_lottery.store.rules import made_by_older_version
+from tf_lottery.store.run_folder import RunFolder
+
+# What may differ from before, as in `experiments.run_checks.open_run`.
+_OPEN_ENDED = ("levels",)
+
+
+def refuse_early(config: ExperimentConfig) -> None:
+    """Refuses what can be refused before TensorFlow is imported and the data are read.
+
+    Raises:
+      ValueError: if the score is unknown, the run folder holds another experiment, another process
+        works in it, or it is damaged.
+    """
+    find_method(config.pruning.score)
+    if _of_several_workers(config):
+        return  # All of them have to be told by the one that opens the folder.
+    # What the system refuses is told where the folder is written to.
+    with suppress(OSError):
+        defaults = ExperimentConfig().identity()
+        RunFolder.refuse(config.run_path, config.identity(), defaults, _OPEN_ENDED)
+        if (config.run_path / "config.json").exists():
+            check_own_damage(RunFolder.read(config.run_path), tell=False)
+
+
+def is_finished(config: ExperimentConfig) -> bool:
+    """Whether nothing is left to do but to show the results; after `refuse_early`."""
+    if config.run.export_dir or _of_several_workers(config):
+        return False
+    with suppress(OSError):
+        if not (config.run_path / "config.json").exists():
+            return False
+        run = RunFolder.read(config.run_path)
+        last = _last_level(config, run)
+        return last is not None and set(range(last + 1)) <= set(run.complete_levels())
+    return False
+
+
+def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
+    """Shows the results of a finished run, as `run_experiment` does.
+
+    Args:
+      config: the experiment.
+      matching_tolerance: as of `run_experiment`.
+
+    Raises:
+      ValueError: as `run_experiment`.
+    """
+    tolerance = tolerance_of(matching_tolerance)
+    path, defaults = config.run_path, ExperimentConfig().identity()
+    # Before it is opened, which repairs some of it.
+    damages = check_own_damage(RunFolder.read(path))
+    repaired = [damage for damage in damages if damage.repaired]
+    with RunFolder.open(
+        path, config.identity(), {}, flags_text(config), defaults, _OPEN_ENDED
+    ) as run:
+        if sentence := made_by_older_version(run.path, run.identity, run.details):
+            print(f"Note: {sentence}")
+        print(f"{_levels_text(run.complete_levels())} complete already")
+        summaries = show_results(run, title_of(config), anew=bool(repaired))
+        print_results(run, summaries, tolerance)
+
+
+def _last_level(config: ExperimentConfig, run: RunFolder) -> int | None:
+    """The last level that the run is to have; None if its network has to say that."""
+    if config.run.experiment == "train":
+        return 0
+    if config.pruning.target_density is not None:
+        return run.details.get("levels") or None
+    return config.pruning.levels
+
+
+def _levels_text(levels: Sequence[int]) -> str:
+    if len(levels) == 1:
+        return f"level {levels[0]} is"
+    if list(levels) == list(range(levels[0], levels[-1] + 1)):
+        return f"levels {levels[0]} to {levels[-1]} are"
+    return f"levels {format_numbers(levels)} are"
+
+
+def _of_several_workers(config: ExperimentConfig) -> bool:
+    where = config.run.distribution
+    return where in ("multi_worker", "tpu") or (where == "auto" and "TF_CONFIG" in os.environ)

@@ -1,0 +1,39 @@
+"""Whether a run was made with the flags that are given."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tf_lottery.steps import parse_steps
+from tf_lottery.store.run_folder import RunFolder
+
+
+def check_flags_of_run(run: RunFolder, expected: Mapping[str, Any]) -> None:
+    """Checks that a run was made with some flags.
+
+    Raises:
+      ValueError: if it was not; names the first flag, its value, and the run's.
+    """
+    for flag, value in expected.items():
+        if flag == "rewind_step":
+            _check_rewind_step(run, value)
+        elif value != run.identity.get(flag, value):
+            raise ValueError(
+                f"--{flag}={value}: {run.path} was made with --{flag}={run.identity[flag]}; leave "
+                "the flag out, or name another run."
+            )
+
+
+def _check_rewind_step(run: RunFolder, wanted: str) -> None:
+    details = run.details
+    step = parse_steps(
+        wanted,
+        steps_per_epoch=details["steps_per_epoch"],
+        total_steps=details["train_steps"],
+        argument="--rewind_step",
+    )
+    if step != details["rewind_step"]:
+        raise ValueError(
+            f"--rewind_step={wanted}: {run.path} has saved the state at iteration "
+            f"{details['rewind_step']} alone; leave the flag out, or run the experiment with it. "
+            f"--sweep=rewind_step:{details['rewind_step']}it,{step}it makes a run for each."
+        )

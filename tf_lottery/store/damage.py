@@ -1,0 +1,237 @@
+"""What is damaged in a run folder, what is lost by it, and how to get it back."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.store.atomic import is_leftover
+from tf_lottery.store.errors import DamagedFileError, RunFolderError
+from tf_lottery.store.lock import is_held
+from tf_lottery.store.metrics import Row, read_table
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.seal import damaged_files, read_seal
+from tf_lottery.store.sealed_table import check_table
+
+# Hashing files up to this size takes a run of twenty levels some milliseconds.
+_SMALL_BYTES = 128 * 1024
+_EXPORT_SEAL = "export.json"
+_WRITTEN_ANEW = "The same command, started again, writes it anew."
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is not as it was written.
+
+    Attributes:
+      error: names the file, what is wrong with it, and how to get it back.
+      lost: what is lost.
+      repaired: whether the command that made the run, started again, repairs it unasked.
+      beside: whether it is of an analysis or an export, without which the run can go on.
+      level: the level that it is of, if it is of one.
+    """
+
+    error: DamagedFileError
+    lost: str
+    repaired: bool = False
+    beside: bool = False
+    level: int | None = None
+
+
+@dataclass
+class Findings:
+    """What was found in a run folder.
+
+    Attributes:
+      damages: what is damaged.
+      unsealed: files, with nothing to compare them with: an earlier version wrote them.
+    """
+
+    damages: list[Damage] = field(default_factory=list)
+    unsealed: list[Path] = field(default_factory=list)
+
+
+def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
+    """Looks for damage in a run folder, or in the folder of a branch; changes nothing.
+
+    That all files are there and have their sizes is looked at always, and the content of small
+    ones.
+
+    Args:
+      run: The folder.
+      wholly: Whether large files are read too, and the checkpoints of levels in training.
+
+    Returns:
+      What was found; without the run's branches, which have folders of their own.
+    """
+    findings, size = Findings(), None if wholly else _SMALL_BYTES
+    complete = run.complete_levels()
+    findings.damages += _damages_of_levels(run, complete, size)
+    findings.damages += _damages_of_rewind(run, complete, size)
+    if wholly and not is_held(run.path):
+        findings.damages += _damages_of_checkpoints(run, complete)
+    _inspect_flags(run, complete, findings)
+    findings.damages += _damages_of_summary(run, complete, wholly=wholly)
+    _inspect_tables(run, findings)
+    _inspect_exports(run, size, findings)
+    return findings
+
+
+def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) -> Iterator[Damage]:
+    for number in complete:
+        folder = run.level(number)
+        try:
+            content = folder.seal()
+            unlisted = folder.file_names() - content["files"].keys()
+            if unlisted:
+                seal = folder.path / "level.json"
+                raise DamagedFileError(seal, f"does not list {', '.join(sorted(unlisted))}")
+        except DamagedFileError as error:
+            yield Damage(error, f"the results of level {number}", level=number)
+            continue
+        for error in damaged_files(folder.path, content, largest_hashed=size):
+            lost = f"the {_KINDS.get(error.path.suffix, 'files')} of level {number}"
+            yield Damage(error, lost, level=number)
+    if "branch" in run.identity:
+        return  # Its levels need not be in a row.
+    for number in sorted(set(range(max(complete, default=0))) - set(complete)):
+        there = run.level(number).path.exists()
+        error = DamagedFileError(
+            run.level(number).path,
+            ("is not complete" if there else "is missing") + f", but level {complete[-1]} is there",
+            "Restore it from a backup, or start the same command again, which trains it anew.",
+        )
+        yield Damage(error, f"level {number}", repaired=True)
+
+
+_KINDS = {".npz": "masks", ".csv": "metrics"} | dict.fromkeys(
+    (".index", ".data-00000-of-00001"), "trained weights"
+)
+
+
+def _damages_of_rewind(run: RunFolder, complete: list[int], size: int | None) -> Iterator[Damage]:
+    # A branch has none, and before level 0 is complete there need not be one.
+    if "branch" in run.identity or not (run.rewind.exists() or 0 in complete):
+        return
+    folder, level_0 = run.rewind.path, run.level(0).path
+    lost = "the network at the rewind step, from which pruned levels and branches are trained"
+    remedy = (
+        f"Restore it from a backup, or delete the folders {folder.absolute()} and "
+        f"{level_0.absolute()} and start the same command again: training level 0 again makes "
+        "both anew."
+    )
+    try:
+        content = read_seal(folder)
+        if content is None:
+            raise DamagedFileError(
+                folder / "seal.json" if folder.exists() else folder, "is missing"
+            )
+        errors = list(damaged_files(folder, content, largest_hashed=size))
+    except DamagedFileError as error:
+        errors = [error]
+    for error in errors:
+        yield Damage(DamagedFileError(error.path, error.problem, remedy), lost)
+
+
+def _damages_of_checkpoints(run: RunFolder, complete: list[int]) -> Iterator[Damage]:
+    for folder in sorted(run.path.glob("level_*/checkpoint/step_*")):
+        number = folder.parents[1].name.removeprefix("level_")
+        if is_leftover(folder.name) or number in map(str, complete):
+            continue
+        try:
+            content = read_seal(folder)
+            if content is None:
+                raise DamagedFileError(folder / "seal.json", "is missing")
+            errors = list(damaged_files(folder, content))
+        except DamagedFileError as error:
+            errors = [error]
+        remedy = (
+            f"Restore it from a backup, or delete the folder {folder.parents[1].absolute()} and "
+            "start the same command again, which trains the level from its beginning."
+        )
+        for error in errors:
+            error = DamagedFileError(error.path, error.problem, remedy)
+            yield Damage(error, f"the point in training that level {number} continues from")
+
+
+def _inspect_flags(run: RunFolder, complete: list[int], findings: Findings) -> None:
+    if not complete and not os.path.lexists(run.flags_path):
+        return  # The process was killed before it could write them.
+    try:
+        if not run.check_flags():
+            findings.unsealed.append(run.flags_path)
+    except DamagedFileError as error:
+        lost = "the flags that replay the run, and where its data are"
+        missing = not os.path.lexists(run.flags_path)
+        if missing:
+            error = DamagedFileError(error.path, error.problem, _WRITTEN_ANEW)
+        findings.damages.append(Damage(error, lost, repaired=missing))
+
+
+def _damages_of_summary(run: RunFolder, complete: list[int], *, wholly: bool) -> Iterator[Damage]:
+    """Compares summary.csv with the levels' records, of which it is a copy."""
+    path, lost = run.summary_csv, "nothing: the levels' records have the same"
+    if not path.exists():
+        if wholly and complete:
+            yield Damage(DamagedFileError(path, "is missing", _WRITTEN_ANEW), lost, repaired=True)
+        return
+    try:
+        rows = {row.get("level"): row for row in read_table(path)}
+    except DamagedFileError as error:
+        yield Damage(DamagedFileError(path, error.problem, _WRITTEN_ANEW), lost, repaired=True)
+        return
+    # A process that is killed after a level, before its row, leaves a row less, at the end.
+    for number in complete:
+        try:
+            record = run.level(number).record()
+        except RunFolderError:
+            continue  # Told already.
+        if number in rows and not _agree(rows[number], record):
+            problem = f"does not say of level {number} what its level.json says"
+        elif number not in rows and (wholly or number < complete[-1]):
+            problem = f"has no row of level {number}"
+        else:
+            continue
+        yield Damage(DamagedFileError(path, problem, _WRITTEN_ANEW), lost, repaired=True)
+        return
+
+
+def _agree(row: Row, record: dict[str, Any]) -> bool:
+    """Whether a row has the values of a record, for those columns that the record knows."""
+    return all(repr(value) == repr(record[name]) for name, value in row.items() if name in record)
+
+
+def _inspect_tables(run: RunFolder, findings: Findings) -> None:
+    for path in sorted(run.landscape.glob("**/*.csv")):
+        try:
+            if not check_table(path):
+                findings.unsealed.append(path)
+        except DamagedFileError as error:
+            if path.name == "adaptive_pruning.csv":
+                error = DamagedFileError(error.path, error.problem, _WRITTEN_ANEW)
+                lost = "nothing: the levels' records have the same"
+                findings.damages.append(Damage(error, lost, repaired=True))
+            else:
+                lost = "what an analysis has measured"
+                findings.damages.append(Damage(error, lost, beside=True))
+
+
+def _inspect_exports(run: RunFolder, size: int | None, findings: Findings) -> None:
+    for folder in run.exports():
+        try:
+            content = read_seal(folder, _EXPORT_SEAL)
+            if content is None:
+                findings.unsealed.append(folder)
+                continue
+            errors = list(damaged_files(folder, content, largest_hashed=size))
+        except DamagedFileError as error:
+            errors = [error]
+        remedy = (
+            f"Restore it from a backup, or delete the folder {folder.absolute()} and export the "
+            "ticket again."
+        )
+        for error in errors:
+            error = DamagedFileError(error.path, error.problem, remedy)
+            lost = f"a file of the export {folder.name}"
+            findings.damages.append(Damage(error, lost, beside=True))
