@@ -356,5 +356,5 @@ def _check_run(config: ExperimentConfig) -> None:
         run.name is None or (_NAME.fullmatch(run.name) and len(run.name) <= _LONGEST_NAME),
         "name",
         run.name,
-        f"use up to {_LONGEST_NAME} letters, digits, '.', '_' and '-', not beginning with '.' or '-'",
+        f"use up to {_LONGEST_NAME} letters, digits, '.', '_' and '-', not beginning with '.'",
     )

@@ -1,10 +1,12 @@
 """What has to be the same: for all workers, and for a run that is continued."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.data import StreamedDataset
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.wrapper import unwrapped
@@ -229,6 +231,37 @@ def tell_of_scope(experiment: Experiment) -> None:
             "(--pruning_scope=layerwise); its authors rank those of all layers together, as "
             "--pruning_scope=global does."
         )
+
+
+def tell_of_useless_flags(experiment: Experiment) -> None:
+    """Says which flags change nothing of this data and this network.
+
+    They are not refused, as the same flags may be given to a sweep over networks or data.
+    """
+    config = experiment.config
+    streamed = isinstance(experiment.dataset, StreamedDataset)
+    useless = {}
+    if not experiment.is_convolutional:
+        useless["conv_pruning_rate"] = f"--model={config.model.model} has no convolutions"
+    if streamed:
+        useless["in_memory"] = "the data are streamed"
+    else:
+        in_memory = f"--dataset={config.data.dataset} is held in memory"
+        useless |= dict.fromkeys(("shuffle_buffer", "smallest_crop"), in_memory)
+    if config.training.lr_schedule != "step":
+        useless["lr_decay"] = "it is for --lr_schedule=step"
+    if not config.training.weight_decay:
+        useless["weight_decay_mode"] = "it is for --weight_decay"
+    method = experiment.method
+    if not (method.needs_data or config.pruning.adaptive):
+        useless["score_examples"] = (
+            "it is for --score=taylor, snip and grasp, and for rates of auto"
+        )
+    for section in (config.data, config.training, config.pruning, config.run):
+        for option in dataclasses.fields(section):
+            value = getattr(section, option.name)
+            if option.name in useless and value != option.default:
+                print(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")
 
 
 def warn_of_dropout(experiment: Experiment) -> None:

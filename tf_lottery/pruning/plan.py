@@ -265,9 +265,9 @@ class PruningPlan:
         check_whole("levels", levels, 0, MOST_LEVELS)
         size = sum(group.size for group in self.groups)
         if levels and self.remaining(levels) >= size:
-            rates = sorted({group.schedule.pruning_rate for group in self.groups})
+            rates = dict.fromkeys(str(group.schedule.pruning_rate) for group in self.groups)
             raise ValueError(
-                f"pruning_rate={', '.join(map(str, rates))}: it prunes none of the {size} weights "
+                f"pruning_rate={' and '.join(rates)}: it prunes none of the {size} weights "
                 f"in {levels} levels; use a higher rate, such as 0.2."
             )
         for group in self.groups:
