@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import sys
 
 
 def available_memory() -> int:
@@ -23,7 +24,9 @@ def available_disk(path: pathlib.Path) -> int:
     path = path.absolute()
     while not path.exists() and path != path.parent:
         path = path.parent
-    return shutil.disk_usage(path).free
+    usage = shutil.disk_usage(path)
+    # What is no disk, such as /proc, has no size; that it cannot be written is told elsewhere.
+    return usage.free if usage.total else sys.maxsize
 
 
 def bytes_text(number: int) -> str:
