@@ -14,6 +14,7 @@ from tf_lottery.experiments.results import (
     write_results_if_possible,
 )
 from tf_lottery.experiments.run_checks import (
+    check_experiment_arguments,
     check_fine_tuning,
     check_rules,
     check_same_experiment,
@@ -61,6 +62,7 @@ def run_experiment(
       TrainingDivergedError: if a loss is not finite; finished levels are kept.
       WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
+    check_experiment_arguments(config, dataset)
     tolerance = tolerance_of(matching_tolerance)
     strategy = open_strategy(config.run)
     workers = Workers(strategy)

@@ -6,7 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.data import StreamedDataset
+from tf_lottery.arguments import refusal
+from tf_lottery.config import ExperimentConfig
+from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.wrapper import unwrapped
@@ -17,6 +19,28 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.training.learning_rate import check_fine_tuning_rate
 from tf_lottery.training.workers import Workers
+
+
+def check_experiment_arguments(config: Any, dataset: Any) -> None:
+    """Checks the types of what `run_experiment` is given.
+
+    Raises:
+      ValueError: names the argument that is wrong, and what is right.
+    """
+    if not isinstance(config, ExperimentConfig):
+        right = 'make one by tf_lottery.config_from_values({"levels": 5})'
+        raise refusal("config", config, right)
+    check_data(dataset)
+
+
+def check_data(dataset: Any) -> None:
+    """Checks that data of the user's own are a data set.
+
+    Raises:
+      ValueError: if they are not.
+    """
+    if not (dataset is None or isinstance(dataset, Dataset | StreamedDataset)):
+        raise refusal("dataset", dataset, "make one by tf_lottery.from_arrays((x, y), (x2, y2))")
 
 
 def check_same_experiment(experiment: Experiment, workers: Workers) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tf_lottery.store.checkpoint import CheckpointFolder
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.recorded import Recorded
 from tf_lottery.store.seal import read_seal, seal, verify_seal
 from tf_lottery.store.tensors import tensor_files
 
@@ -78,7 +79,7 @@ class LevelFolder:
         content = read_seal(self._path, _SEAL_NAME)
         if content is None:
             raise RunFolderError(f"{self._path.absolute()} is not complete: no {_SEAL_NAME}")
-        return content["record"]
+        return Recorded(content["record"], self._path / _SEAL_NAME)
 
     def verify(self, file_names: Sequence[str] | None = None) -> None:
         """Checks the files of a complete level.

@@ -28,6 +28,7 @@ from tf_lottery.store.errors import (
 )
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.lock import entries_of, exclusive
+from tf_lottery.store.recorded import Recorded
 from tf_lottery.store.seal import checksum
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
@@ -270,7 +271,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise RunFolderError(f"{file.absolute()} has no identity or no details of an experiment")
     if config.get("sha256") != checksum(content):
         raise DamagedFileError(file, "was changed after it was written")
-    return config
+    return {**config, **{key: Recorded(value, file) for key, value in content.items()}}
 
 
 def _grown(
