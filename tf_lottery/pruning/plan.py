@@ -283,8 +283,8 @@ class PruningPlan:
                 least = "" if group.floor == 1 else f", but a {piece} of each has {group.floor}"
                 raise ValueError(
                     f"levels={levels}: {kept} of the {group.size} weights of {names} would remain "
-                    f"at level {level}{least}; use at most {level - 1} levels or a lower pruning "
-                    "rate."
+                    f"at level {level} with pruning_rate={group.schedule.pruning_rate}{least}; use "
+                    f"at most {level - 1} levels or a lower pruning rate."
                 )
 
     def prune(

@@ -26,8 +26,13 @@ _LISTS = {"pixel_mean": is_number, "pixel_variance": is_number, "input_shape": i
 class Recorded(dict):
     """A JSON object of a file; asked for what it lacks, it says which file is damaged."""
 
-    def __init__(self, content: Mapping[str, Any], file: Path):
+    def __init__(self, content: Mapping[str, Any], file: Path, *, typed: bool = True):
         """Takes the content and the file that it is from.
+
+        Args:
+          content: The object.
+          file: The file.
+          typed: Whether to look at the types; those of flags are looked at as flags.
 
         Raises:
           DamagedFileError: A value is not of the type that those of its name have.
@@ -35,7 +40,7 @@ class Recorded(dict):
         super().__init__(content)
         self._file = file
         for name, value in content.items():
-            if not _is_right(name, value):
+            if typed and not _is_right(name, value):
                 raise DamagedFileError(file, f"is damaged: {name} is {shown(value)}")
 
     def __missing__(self, name: str) -> Any:

@@ -271,7 +271,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise RunFolderError(f"{file.absolute()} has no identity or no details of an experiment")
     if config.get("sha256") != checksum(content):
         raise DamagedFileError(file, "was changed after it was written")
-    return {**config, **{key: Recorded(value, file) for key, value in content.items()}}
+    identity = Recorded(config["identity"], file, typed=False)
+    return {**config, "identity": identity, "details": Recorded(config["details"], file)}
 
 
 def _grown(
