@@ -5,7 +5,7 @@ The name of an argument is how a user writes it: `levels`, or `--levels` where i
 
 import numbers
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 # What TensorFlow and NumPy count with.
@@ -132,8 +132,8 @@ def check_levels(argument: str, value: Any) -> None:
     Raises:
       ValueError: if it is none; names the argument.
     """
-    several = isinstance(value, Sequence | range) and not isinstance(value, str | bytes)
-    if not several or not value or not all(is_whole(level) and level >= 0 for level in value):
+    several = isinstance(value, Collection) and not isinstance(value, str | bytes)
+    if not several or len(value) == 0 or not all(is_whole(level) and level >= 0 for level in value):
         raise refusal(argument, value, "use a list of levels, such as [0, 5]")
 
 

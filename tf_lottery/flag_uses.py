@@ -104,10 +104,10 @@ def refuse_other_names(experiment: str, flag_values: flags.FlagValues) -> None:
     if experiment in ("lottery", "train") or not name.present or name.value is None:
         return
     others = [run for run in runs if name.value not in Path(run).expanduser().absolute().parts[-2:]]
-    if others or experiment == "list":
-        where = f"--run={others[0]} says which run is meant" if others else "it lists all runs"
+    if others:
         raise ValueError(
-            f"--name={name.value} has no use with --experiment={experiment}: {where}; leave it out."
+            f"--name={name.value} has no use with --experiment={experiment}: --run={others[0]} "
+            "says which run is meant; leave it out."
         )
 
 

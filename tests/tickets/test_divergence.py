@@ -66,7 +66,7 @@ def test_the_first_bad_iteration_is_named(arrays):
 
     callback = keras.callbacks.LambdaCallback(on_train_batch_begin=explode)
     search = IterativeMagnitudePruning(model, 1)
-    with pytest.raises(TrainingDivergedError, match=r"loss is nan, since iteration 8\. The data"):
+    with pytest.raises(TrainingDivergedError, match=r"loss is nan, since iteration 8\. No example"):
         search.fit(*arrays, batch_size=4, epochs=3, verbose=0, callbacks=[callback])
 
 

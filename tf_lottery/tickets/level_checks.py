@@ -86,7 +86,8 @@ def naming_bad_data(fit_arguments: Mapping[str, Any], batches: int | None) -> It
     except TrainingDivergedError as error:
         # Only now: reading all examples takes time.
         found = bad_data(fit_arguments, batches)
-        advice = f"{found}." if found else "The data are finite; try a lower learning rate."
+        none = "No example was found that is not finite; try a lower learning rate"
+        advice = f"{found or none}."
         raise TrainingDivergedError(f"{error}. {advice} Earlier levels are kept.") from error
 
 

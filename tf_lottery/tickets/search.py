@@ -189,6 +189,7 @@ class IterativeMagnitudePruning:
           TrainingDivergedError: if a level's losses or weights are not finite; says since which
             iteration and, where it is so, which example is not. Earlier levels are kept.
         """
+        callbacks = () if callbacks is None else callbacks
         check_fit(epochs, callbacks, fit_arguments)
         model, journal = self._network.model, self._journal
         check_labels(model, y)

@@ -51,7 +51,10 @@ def bad_data(fit_arguments: Mapping[str, Any], batches: int | None) -> str | Non
     for argument in ("x", "y", "sample_weight", "validation_data"):
         value = fit_arguments.get(argument)
         if isinstance(value, tf.data.Dataset):
-            found = _in_dataset(argument, value, batches)
+            of_validation = argument == "validation_data"
+            most = fit_arguments.get("validation_steps") if of_validation else batches
+            endless = int(value.cardinality()) == tf.data.INFINITE_CARDINALITY
+            found = None if endless and not most else _in_dataset(argument, value, most)
         else:
             found = _in_arrays(argument, value)
         if found:
