@@ -248,10 +248,14 @@ def test_flags_that_no_branch_takes_are_refused(flag, value, finished_run):
     asked = (f"--run={finished_run}", "--experiment=branch", "--branch=random_mask,one_shot")
     with pytest.raises(ValueError, match=rf"--{flag}=.*random_mask,one_shot does not use it"):
         run_command(command(*asked, f"--{flag}={value}"))
-    from tf_lottery.experiments.branching import run_branch
 
-    with pytest.raises(ValueError, match=rf"--{flag}=.*random_mask does not use it"):
-        run_branch(finished_run, "random_mask", **{flag: value})
+
+def test_a_flag_that_a_branch_does_not_take_is_said(finished_run, capsys):
+    from tf_lottery.experiments.branch_config import plan_branch
+
+    plan = plan_branch(finished_run, "random_mask", {"perturbation": 2.0, "learning_rate": 0.1})
+    assert "--perturbation=2.0 has no effect" in capsys.readouterr().out
+    assert plan.changes == {"learning_rate": 0.1}
 
 
 @pytest.mark.parametrize(

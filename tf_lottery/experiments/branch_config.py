@@ -78,8 +78,11 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         for name, value in values.items()
         if name not in where | own and known.get(name) != value
     }
-    for name in sorted(set(values) - set(changes_taken(run, branch, values))):
-        refuse_change(name, values[name], branch)
+    taken = changes_taken(run, branch, values)
+    for name in sorted(set(values) - set(taken)):
+        print(f"Note: --{name}={values[name]} has no effect: --branch={branch} does not use it.")
+        changes.pop(name, None)
+    values = taken
     _check_changes(run, known, changes)
     here = {name: value for name, value in values.items() if name in where}
     of_branch = {name: value for name, value in values.items() if name in own}
