@@ -19,7 +19,7 @@ _MODULES = {
     "Mask": "tf_lottery.pruning.masks",
     "PruneAndRewind": "tf_lottery.tickets.callbacks",
     "SearchHistory": "tf_lottery.tickets.history",
-    "TrainingDivergedError": "tf_lottery.training.loop",
+    "TrainingDivergedError": "tf_lottery.training.divergence",
     "WorkerLostError": "tf_lottery.training.workers",
     "compact": "tf_lottery.exporting.compaction",
     "config_from_values": "tf_lottery.config",

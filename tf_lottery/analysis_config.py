@@ -1,10 +1,11 @@
 """What the analyses of finished runs are told: their options are flags too."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from tf_lottery.config import option
+from tf_lottery.config_ranges import check_options
 from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 
 # Networks that tickets are compared with; branches of the same names.
@@ -106,6 +107,7 @@ class AnalysisConfig:
     )
 
     def __post_init__(self):
+        check_options(self)
         _check(self.points >= 3, "points", self.points, "use 3 or more, both ends among them")
         _check(self.copies >= 2, "copies", self.copies, "use 2 or more")
         _check(self.stable_below > 0, "stable_below", self.stable_below, "use a positive number")
@@ -131,10 +133,6 @@ class AnalysisConfig:
         )
         tolerance_of(self.matching_tolerance)
         _check(self.curvature_seed >= 0, "curvature_seed", self.curvature_seed, "use 0 or more")
-        for field in fields(self):
-            value, choices = getattr(self, field.name), field.metadata["choices"]
-            known = not choices or value in choices
-            _check(known, field.name, value, f"use one of {', '.join(choices)}")
 
     @property
     def factors(self) -> tuple[float, ...]:

@@ -23,8 +23,10 @@ from tf_lottery.config import ExperimentConfig, RunConfig, config_from_values
 from tf_lottery.export_config import ExportConfig
 from tf_lottery.flag_uses import (
     define_replaced_flags,
+    refuse_other_names,
     refuse_replaced_flags,
     refuse_useless_flags,
+    tell_of_replaced_replicate,
 )
 from tf_lottery.flags import (
     ANALYSES,
@@ -85,6 +87,8 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     kind = flag_values["experiment"].value
     refuse_replaced_flags(flag_values)
     refuse_useless_flags(kind, flag_values)
+    refuse_other_names(kind, flag_values)
+    tell_of_replaced_replicate(flag_values)
     if kind == "branch":
         return _branches(flag_values)
     if kind == "report":

@@ -1,11 +1,14 @@
 """The one description of an experiment: frozen dataclasses whose fields are the flags."""
 
 import dataclasses
+import difflib
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tf_lottery.arguments import check_mapping, is_number
 from tf_lottery.config_ranges import check_ranges
 
 
@@ -375,6 +378,13 @@ class ExperimentConfig:
         }
 
 
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: without NumPy's numbers and pathlib's paths."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if is_number(value) and hasattr(value, "item") else value
+
+
 def config_from_values(values: dict[str, Any]) -> ExperimentConfig:
     """Builds a configuration from flag values; flags that are missing take their defaults.
 
@@ -384,12 +394,17 @@ def config_from_values(values: dict[str, Any]) -> ExperimentConfig:
     Raises:
       ValueError: if a name is unknown or a value is out of its range.
     """
-    remaining = dict(values)
+    check_mapping("values", values, "{'levels': 5}")
+    remaining = {name: _plain(value) for name, value in values.items()}
     sections = {}
     for section in dataclasses.fields(ExperimentConfig):
         names = [option.name for option in dataclasses.fields(section.type)]
         given = {name: remaining.pop(name) for name in names if name in remaining}
         sections[section.name] = section.type(**given)
     if remaining:
-        raise ValueError(f"unknown configuration values: {', '.join(sorted(remaining))}.")
+        names = [option.name for kind in sections.values() for option in dataclasses.fields(kind)]
+        unknown = ", ".join(sorted(map(str, remaining)))
+        close = difflib.get_close_matches(str(next(iter(remaining))), names, n=1)
+        meant = f" Did you mean {close[0]}?" if close else ""
+        raise ValueError(f"unknown configuration values: {unknown}.{meant}")
     return ExperimentConfig(**sections)

@@ -5,14 +5,30 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import types
+import typing
 from typing import TYPE_CHECKING, Any
 
+from tf_lottery.arguments import (
+    LARGEST_WHOLE,
+    MOST_LEVELS,
+    check_path,
+    check_truth,
+    is_number,
+    is_whole,
+    refusal,
+    shown,
+)
 from tf_lottery.steps import parse_steps
 
 if TYPE_CHECKING:
     from tf_lottery.config import ExperimentConfig, PruningConfig
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+# Of file systems, which know no longer ones.
+_LONGEST_NAME = 200
+# What training computes in: beyond these, numbers are 0 or infinite.
+_SMALLEST_FLOAT, _LARGEST_FLOAT = 1.2e-38, 3.4e38
 
 
 def check_ranges(config: ExperimentConfig) -> None:
@@ -22,7 +38,7 @@ def check_ranges(config: ExperimentConfig) -> None:
       ValueError: if a value is out of its range; names the flag.
     """
     for section in dataclasses.fields(config):
-        _check_choices(getattr(config, section.name))
+        check_options(getattr(config, section.name))
     _check_data(config)
     _check_training(config)
     _check_learning_rate(config)
@@ -31,17 +47,65 @@ def check_ranges(config: ExperimentConfig) -> None:
     _check_run(config)
 
 
-def _require(holds: bool, flag: str, value: Any, right: str) -> None:
-    if not holds:
-        raise ValueError(f"--{flag}={value} is out of range: {right}.")
+def check_options(section: Any) -> None:
+    """Checks the type of each option of a section, and that it is one of its choices.
 
+    Args:
+      section: a dataclass of `config.option`s.
 
-def _check_choices(section: Any) -> None:
+    Raises:
+      ValueError: names the first flag of another type, its value, and what is right.
+    """
     for option in dataclasses.fields(section):
         value, choices = getattr(section, option.name), option.metadata["choices"]
-        _require(
-            not choices or value in choices, option.name, value, f"use one of {', '.join(choices)}"
-        )
+        if value is None and option.default is None:
+            continue
+        if choices:
+            right = f"use one of {', '.join(choices)}"
+            _require(isinstance(value, str) and value in choices, option.name, value, right)
+        elif option.metadata["path"]:
+            check_path(f"--{option.name}", value)
+        else:
+            _check_type(f"--{option.name}", option, value)
+
+
+def _check_type(flag: str, option: dataclasses.Field, value: Any) -> None:
+    kinds = _kinds(option.type)
+    if bool in kinds:
+        check_truth(flag, value)
+    elif int in kinds:
+        if not is_whole(value):
+            raise refusal(flag, value, "use a whole number")
+        if abs(value) > LARGEST_WHOLE:
+            raise refusal(flag, value, "use a whole number below 2**63")
+    elif float in kinds:
+        if not is_number(value) and value not in kinds:
+            raise refusal(flag, value, " or ".join(["use a number", *filter(_is_text, kinds)]))
+    elif not isinstance(value, str):
+        raise refusal(flag, value, f"use a text, such as {option.default or 'a name'!r}")
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The types of an annotation, and the values of a literal in it."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return [kind for part in typing.get_args(annotation) for kind in _kinds(part)]
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    return [annotation]
+
+
+def _is_text(kind: Any) -> bool:
+    return isinstance(kind, str)
+
+
+def _require(holds: bool, flag: str, value: Any, right: str) -> None:
+    if not holds:
+        text = value if isinstance(value, str) else shown(value)
+        raise ValueError(f"--{flag}={text} is out of range: {right}.")
+
+
+def _is_positive(value: float) -> bool:
+    return _SMALLEST_FLOAT <= value <= _LARGEST_FLOAT
 
 
 def _check_data(config: ExperimentConfig) -> None:
@@ -75,7 +139,7 @@ def _check_training(config: ExperimentConfig) -> None:
         "it is a form of momentum: give --momentum as well",
     )
     decay, mode = training.weight_decay, training.weight_decay_mode
-    _require(0 <= decay < math.inf, "weight_decay", decay, "use 0 or more")
+    _require(decay == 0 or _is_positive(decay), "weight_decay", decay, "use 0 or more")
     _require(
         not (training.optimizer == "adamw" and mode == "l2"),
         "weight_decay_mode",
@@ -89,7 +153,7 @@ def _check_training(config: ExperimentConfig) -> None:
         "use 0 <= share < 1",
     )
     _require(
-        training.clip_norm is None or 0 < training.clip_norm < math.inf,
+        training.clip_norm is None or _is_positive(training.clip_norm),
         "clip_norm",
         training.clip_norm,
         "use a positive number, or leave it out",
@@ -103,7 +167,7 @@ def _check_learning_rate(config: ExperimentConfig) -> None:
         training.lr_schedule,
         training.final_learning_rate,
     )
-    _require(0 < rate < math.inf, "learning_rate", rate, "use a positive number")
+    _require(_is_positive(rate), "learning_rate", rate, "use a positive number")
     _require(0 < training.lr_decay < 1, "lr_decay", training.lr_decay, "use 0 < factor < 1")
     _require(
         bool(training.lr_milestones.strip()) == (schedule == "step"),
@@ -119,7 +183,7 @@ def _check_learning_rate(config: ExperimentConfig) -> None:
     )
     tuning = training.fine_tune_learning_rate
     _require(
-        tuning is None or 0 < tuning < math.inf,
+        tuning is None or _is_positive(tuning),
         "fine_tune_learning_rate",
         tuning,
         "use a positive number, or leave it out",
@@ -151,6 +215,7 @@ def _check_steps(config: ExperimentConfig) -> None:
 def _check_pruning(config: ExperimentConfig) -> None:
     pruning = config.pruning
     _require(pruning.levels >= 0, "levels", pruning.levels, "use 0 or more")
+    _require(pruning.levels <= MOST_LEVELS, "levels", pruning.levels, f"use 0 to {MOST_LEVELS}")
     _require(
         pruning.adaptive or 0 < pruning.pruning_rate < 1,
         "pruning_rate",
@@ -182,6 +247,13 @@ def _check_adaptive_rate(pruning: PruningConfig) -> None:
     rise, least, most = pruning.auto_loss_rise, pruning.auto_least_rate, pruning.auto_most_rate
     _require(0 < rise < math.inf, "auto_loss_rise", rise, "use a positive number")
     _require(0 < least < 1, "auto_least_rate", least, "use a fraction between 0 and 1")
+    density = pruning.target_density
+    _require(
+        not (pruning.adaptive and density) or (1 - least) ** MOST_LEVELS <= density,
+        "auto_least_rate",
+        least,
+        f"--target_density={density} could take more than {MOST_LEVELS} levels; use a higher rate",
+    )
     right = f"use a fraction from --auto_least_rate={least} to below 1"
     _require(least <= most < 1, "auto_most_rate", most, right)
     if not pruning.adaptive:
@@ -281,8 +353,8 @@ def _check_run(config: ExperimentConfig) -> None:
         f"--distribution={run.distribution} does not use it; use auto or tpu",
     )
     _require(
-        run.name is None or _NAME.fullmatch(run.name) is not None,
+        run.name is None or (_NAME.fullmatch(run.name) and len(run.name) <= _LONGEST_NAME),
         "name",
         run.name,
-        "use letters, digits, '.', '_' and '-', not beginning with '.'",
+        f"use up to {_LONGEST_NAME} letters, digits, '.', '_' and '-', not beginning with '.'",
     )

@@ -1,6 +1,7 @@
 """Which flags are for which experiments."""
 
 from dataclasses import fields
+from pathlib import Path
 
 from absl import flags
 
@@ -91,6 +92,39 @@ def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None
                 f"{_as_given(flag)} is for --experiment={' or '.join(experiments)}, but "
                 f"--experiment={experiment} was given."
             )
+
+
+def refuse_other_names(experiment: str, flag_values: flags.FlagValues) -> None:
+    """Refuses a --name that is not that of the runs, where --run says which they are.
+
+    Flag files of experiments, which have their names, may be given with --run.
+
+    Args:
+      experiment: the value of --experiment.
+      flag_values: the parsed flags.
+
+    Raises:
+      ValueError: if it is another name.
+    """
+    name, runs = flag_values["name"], flag_values["run"].value
+    if experiment in ("lottery", "train") or not name.present or name.value is None:
+        return
+    others = [run for run in runs if name.value not in Path(run).expanduser().absolute().parts[-2:]]
+    if others:
+        raise ValueError(
+            f"--name={name.value} has no use with --experiment={experiment}: --run={others[0]} "
+            "says which run is meant; leave it out."
+        )
+
+
+def tell_of_replaced_replicate(flag_values: flags.FlagValues) -> None:
+    """Says so if --replicates takes the place of --replicate, as a flag file may give it too."""
+    replicate, replicates = flag_values["replicate"], flag_values["replicates"].value
+    if replicates is not None and replicate.present and replicate.value != replicate.default:
+        print(
+            f"Note: --replicate={replicate.value} has no effect: --replicates={replicates} takes "
+            "its place."
+        )
 
 
 def _as_given(flag: flags.Flag) -> str:

@@ -4,6 +4,8 @@ Its test accuracy at the end of training may be below the dense network's by at 
 `DEFAULT_POINTS`, 0.5 points, unless told otherwise.
 """
 
+from tf_lottery.arguments import is_number
+
 DEFAULT_POINTS = 0.5
 DEFAULT_TOLERANCE = DEFAULT_POINTS / 100
 # Keeps rounding errors of means and differences from deciding an exact tie.
@@ -63,6 +65,6 @@ def tolerance_of(points: float) -> float:
     Raises:
       ValueError: if it is out of range; names the flag.
     """
-    if not 0 <= points <= 100:
+    if not is_number(points) or not 0 <= points <= 100:
         raise ValueError(f"--matching_tolerance={points} is out of range: use 0 to 100 points.")
     return points / 100

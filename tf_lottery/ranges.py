@@ -2,7 +2,9 @@
 
 import re
 
-_PART = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
+_PART = re.compile(r"(\d{1,18})(?:\s*-\s*(\d{1,18}))?")
+# More are a slip of the finger, and would fill the memory.
+_MOST = 10_000
 
 
 def parse_ranges(text: str, argument: str) -> list[int]:
@@ -16,7 +18,7 @@ def parse_ranges(text: str, argument: str) -> list[int]:
       The numbers in rising order, each once.
 
     Raises:
-      ValueError: if the text is not such a set.
+      ValueError: if the text is not such a set, or one of more than 10,000 numbers.
     """
     numbers: set[int] = set()
     for part in text.split(","):
@@ -26,6 +28,11 @@ def parse_ranges(text: str, argument: str) -> list[int]:
             raise ValueError(
                 f"{argument}={text}: {part.strip()!r} is neither a number nor a range; write "
                 "'0-5,8' for 0, 1, 2, 3, 4, 5 and 8."
+            )
+        if int(last) - int(first) >= _MOST:
+            raise ValueError(
+                f"{argument}={text}: {part.strip()!r} names {int(last) - int(first) + 1:,} "
+                f"numbers; name at most {_MOST:,}."
             )
         numbers.update(range(int(first), int(last) + 1))
     return sorted(numbers)

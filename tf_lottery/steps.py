@@ -3,6 +3,12 @@
 import re
 from fractions import Fraction
 
+from tf_lottery.arguments import is_whole, shown
+
+# Training counts in 64 bits; nobody trains longer.
+_MOST = 10**12
+_LONGEST = 40
+
 _PATTERN = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>it|ep|%)?")
 
 
@@ -28,13 +34,16 @@ def parse_steps(
     Raises:
       ValueError: if `text` is not such a point, or its unit needs a length that is unknown.
     """
-    match = _PATTERN.fullmatch(str(text).strip())
-    if match is None:
+    readable = isinstance(text, str) or is_whole(text)
+    match = _PATTERN.fullmatch(str(text).strip()) if readable else None
+    if match is None or len(match["number"]) > _LONGEST:
         raise ValueError(
-            f"{argument}: {text!r} is not a point in training; write iterations as '500it', "
+            f"{argument}: {shown(text)} is not a point in training; write iterations as '500it', "
             "epochs as '2ep' or a share of training as '1%'."
         )
     number, unit = Fraction(match["number"]), match["unit"] or "it"
+    if number * (steps_per_epoch or 1 if unit == "ep" else 1) > _MOST:
+        raise ValueError(f"{argument}: {text!r} is too far; use at most {_MOST:,} iterations.")
     if unit == "%":
         if total_steps is None:
             raise ValueError(

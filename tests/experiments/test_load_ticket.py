@@ -38,7 +38,7 @@ def test_rewind_weights(finished_run):
 
 
 def test_errors(finished_run, tmp_path):
-    with pytest.raises(ValueError, match="weights='initial': use 'trained' or 'rewind'"):
+    with pytest.raises(ValueError, match="weights='initial': use one of trained, rewind"):
         tf_lottery.load_ticket(finished_run, 1, weights="initial")
     with pytest.raises(RunFolderError, match=r"level=7 is not finished.*levels 0 to 2"):
         tf_lottery.load_ticket(finished_run, 7)

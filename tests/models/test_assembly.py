@@ -12,7 +12,7 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.models import build_model
-from tf_lottery.models.assembly import Variant, assemble
+from tf_lottery.models.assembly import Variant, assemble, draw
 from tf_lottery.pruning.prunable import masked_variables
 
 
@@ -53,7 +53,9 @@ def assembled(architecture=of_all_kinds, seed=3, name="any", **variant):
     standardise = keras.layers.Normalization(
         mean=[127.0], variance=[4000.0], dtype="float32", name="normalization"
     )
-    return assemble(name, architecture, (9, 9, 3), standardise, Variant(seed, **variant))
+    return assemble(
+        name, draw(architecture, (9, 9, 3)), (9, 9, 3), standardise, Variant(seed, **variant)
+    )
 
 
 def flat_layers(model):

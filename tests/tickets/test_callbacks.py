@@ -10,7 +10,7 @@ from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import get_mask, set_mask
 from tf_lottery.tickets.callbacks import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
-from tf_lottery.training.loop import TrainingDivergedError
+from tf_lottery.training.divergence import TrainingDivergedError
 
 
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import tf_keras
 from tf_lottery.pruning.prunable import get_mask, masked_variables, prunable
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.search import IterativeMagnitudePruning
-from tf_lottery.training.loop import TrainingDivergedError
+from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.network import weights_of
 
 ITERATIONS, BATCH = 6, 4

@@ -8,7 +8,7 @@ from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable import get_mask, prunable, set_mask
 from tf_lottery.tickets.search import IterativeMagnitudePruning
-from tf_lottery.training.loop import TrainingDivergedError
+from tf_lottery.training.divergence import TrainingDivergedError
 
 TOTAL = 6 * 10 + 10 * 3
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tf_lottery.data import Epoch
-from tf_lottery.training.loop import StepCallback, TrainingDivergedError, train
+from tf_lottery.training.divergence import TrainingDivergedError
+from tf_lottery.training.loop import StepCallback, train
 
 
 class Recorder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tf_lottery.arguments import check_text, check_whole, refusal
 from tf_lottery.data.dataset import Dataset, checked_dataset, checked_labels
 from tf_lottery.data.splits import with_validation
 
@@ -35,6 +36,14 @@ def from_arrays(
       ValueError: If the arrays are not a classification task (see `checked_dataset`), or if the
         held-out examples leave none to train on.
     """
+    for argument, pair in (("train", train), ("test", test)):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise refusal(argument, pair, "give a pair (images, labels) of arrays")
+    check_whole("validation_examples", validation_examples)
+    check_whole("split_seed", split_seed)
+    check_text("name", name, "arrays")
+    if classes is not None:
+        check_whole("classes", classes, 2, 2**31 - 1, example=10)
     if classes is None:
         train_labels = checked_labels("train", train[1])
         classes = int(train_labels.max()) + 1 if train_labels.size else 0

@@ -197,12 +197,14 @@ def _checked_images(split_name: str, images) -> np.ndarray:
 def _check_finite(split_name: str, images: np.ndarray) -> None:
     if images.dtype == np.uint8:
         return
-    for chunk in _chunks(images.reshape(-1)):
+    pixels = images.reshape(-1)
+    for number, chunk in enumerate(_chunks(pixels)):
         finite = np.isfinite(chunk)
         if not finite.all():
+            place = number * _PIXELS_PER_CHUNK + int(np.argmin(finite))
             raise ValueError(
-                f"The {split_name} images hold the value {chunk[np.argmin(finite)]} as float32: "
-                "every pixel must be finite."
+                f"The {split_name} images hold the value {pixels[place]} as float32, in example "
+                f"{place // (len(pixels) // len(images))}: every pixel must be finite."
             )
 
 

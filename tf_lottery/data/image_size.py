@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_lottery.data.dataset import Dataset, Split
+from tf_lottery.data.memory import check_fits_memory
+from tf_lottery.machine import available_memory
 
 
 def check_padding(dataset: str, image_shape: Sequence[int], image_size: int) -> None:
@@ -66,6 +68,14 @@ def padded(dataset: Dataset, image_size: int | None) -> Dataset:
     if image_size is None:
         return dataset
     check_padding(dataset.name, dataset.input_shape, image_size)
+    pixels = image_size**2 * dataset.input_shape[-1]
+    values = pixels * (len(dataset.train) + len(dataset.test))
+    check_fits_memory(
+        dataset.name,
+        values * dataset.train.images.itemsize,
+        available_memory(),
+        f"--image_size={image_size}",
+    )
     train, test = (
         Split(pad_images(split.images, image_size), split.labels)
         for split in (dataset.train, dataset.test)

@@ -3,10 +3,10 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tf_lottery.config import (
     BranchConfig,
@@ -17,7 +17,13 @@ from tf_lottery.config import (
 from tf_lottery.experiments.run_config import config_of_run, option_names
 from tf_lottery.pruning.scores import find_method
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.branches import find_branch, takes_other_run, takes_perturbation
+from tf_lottery.tickets.branches import (
+    Branch,
+    find_branch,
+    known_branches,
+    takes_other_run,
+    takes_perturbation,
+)
 
 _CHANGEABLE = frozenset(
     option_names(TrainingConfig)
@@ -72,27 +78,69 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         for name, value in values.items()
         if name not in where | own and known.get(name) != value
     }
-    # One of several branches that are run at once may be the only one that fine-tunes.
-    if branch != "fine_tune" and known["retraining"] != "fine_tune":
-        changes.pop("fine_tune_learning_rate", None)
+    taken = changes_taken(run, branch, values)
+    for name in sorted(set(values) - set(taken)):
+        print(f"Note: --{name}={values[name]} has no effect: --branch={branch} does not use it.")
+        changes.pop(name, None)
+    values = taken
     _check_changes(run, known, changes)
     here = {name: value for name, value in values.items() if name in where}
     of_branch = {name: value for name, value in values.items() if name in own}
-    function = find_branch(branch)
-    # One of several branches that are run at once may be the only one to take it.
-    if not takes_other_run(function):
-        of_branch.pop("other_run", None)
     _check_scope(branch, {**known, **changes}, values)
-    if takes_perturbation(function):
+    if takes_perturbation(find_branch(branch)):
         _check_rewinding(run, branch, known, changes)
-    else:
-        of_branch.pop("perturbation", None)
     config = config_of_run(
         folder,
         {**here, "experiment": "branch"},
         {**of_branch, "branch": branch, **changes},
     )
     return BranchPlan(folder, config, changes, _label(config, changes))
+
+
+def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some flag values that a branch takes; one of several at once may take others.
+
+    Args:
+      run: a run folder.
+      branch: name of a branch.
+      values: flag values; those that say nothing, being unset or the run's own, are left out.
+    """
+    function, identity = find_branch(branch), RunFolder.read(run).identity
+    known = {**ExperimentConfig().identity(), **identity}
+    fine_tunes = "fine_tune" in (branch, known["retraining"])
+    takes = {
+        "fine_tune_learning_rate": fine_tunes,
+        "other_run": takes_other_run(function),
+        "perturbation": takes_perturbation(function),
+    }
+    unset = {"fine_tune_learning_rate": known.get("fine_tune_learning_rate"), "other_run": None}
+    unset["perturbation"] = BranchConfig().perturbation
+    return {
+        name: value
+        for name, value in values.items()
+        if takes.get(name, True) or value == unset[name]
+    }
+
+
+def refuse_change(name: str, value: Any, branches: str) -> NoReturn:
+    """Refuses a flag that none of the branches takes.
+
+    Raises:
+      ValueError: always; names the branches that take it.
+    """
+    for_it = {
+        "fine_tune_learning_rate": "fine_tune, and branches of runs with --retraining=fine_tune",
+        "other_run": _those_that(takes_other_run),
+        "perturbation": _those_that(takes_perturbation),
+    }
+    raise ValueError(
+        f"--{name}={value}: --branch={branches} does not use it; it is for {for_it[name]}. Leave "
+        "the flag out."
+    )
+
+
+def _those_that(take: Callable[[Branch], bool]) -> str:
+    return ", ".join(name for name in known_branches() if take(find_branch(name)))
 
 
 def branch_flags(plan: BranchPlan, levels: str) -> str:

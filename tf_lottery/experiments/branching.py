@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_lottery.arguments import check_levels, check_path
 from tf_lottery.config import BranchConfig, ExperimentConfig
 from tf_lottery.data import Dataset
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_branch
@@ -16,6 +17,7 @@ from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.results import write_results, write_results_if_possible
 from tf_lottery.experiments.run_checks import (
+    check_data,
     check_details,
     check_fine_tuning,
     check_rules,
@@ -87,6 +89,10 @@ def run_branch(
       TrainingDivergedError: if a loss is not finite; finished levels are kept.
       WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
+    check_path("run", run)
+    if levels is not None:
+        check_levels("levels", levels)
+    check_data(dataset)
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
     function = find_branch(branch)
     plan = plan_branch(Path(run), branch, changes)

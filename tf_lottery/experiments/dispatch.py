@@ -107,16 +107,21 @@ def _run_branches(command: RunBranches) -> None:
     for run in runs:
         check_source(RunFolder.read(run), command.levels)
     import_tensorflow_quietly()
+    from tf_lottery.experiments.branch_config import changes_taken, refuse_change
     from tf_lottery.experiments.branching import run_branch
 
     for run in runs:
+        taken = {branch: changes_taken(run, branch, command.changes) for branch in command.branches}
+        for name, value in command.changes.items():
+            if not any(name in changes for changes in taken.values()):
+                refuse_change(name, value, ",".join(command.branches))
         for branch in command.branches:
             run_branch(
                 run,
                 branch,
                 command.levels,
                 matching_tolerance=command.matching_tolerance,
-                **command.changes,
+                **taken[branch],
             )
 
 
@@ -166,8 +171,15 @@ def _print_report_command(purpose: str, folders: Iterable[Path], tolerance: floa
 
 def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:
     folders = replicate_folders(run)
-    if wanted is None or folders == [run]:
+    if wanted is None:
         return folders
+    if folders == [run]:
+        if [run.name] == [f"replicate_{number}" for number in wanted]:
+            return folders
+        raise ValueError(
+            f"--replicates={','.join(map(str, wanted))}: --run={run} is one run's folder; leave "
+            f"the flag out, or give --run={run.parent}, which holds the replicates."
+        )
     chosen = [run / f"replicate_{number}" for number in wanted]
     missing = [folder for folder in chosen if folder not in folders]
     if missing:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.evaluation import Evaluation
 from tf_lottery.training.hardest_examples import HardestExamples
-from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network
 
 Row = dict[str, float | None]

@@ -10,7 +10,8 @@ from tf_lottery.experiments.early_stopping import ValidationWatch
 from tf_lottery.experiments.feeding import build_evaluators, build_program, find_hardest_examples
 from tf_lottery.experiments.level_records import LevelRecords
 from tf_lottery.experiments.setup import Experiment
-from tf_lottery.training.loop import StepCallback, TrainingDivergedError, train
+from tf_lottery.training.divergence import TrainingDivergedError, first_not_finite
+from tf_lottery.training.loop import StepCallback, train
 from tf_lottery.training.network import NetworkState
 from tf_lottery.training.workers import Message, Workers
 
@@ -57,6 +58,7 @@ class LevelTrainer:
         mask, records = network.mask, self._records_of(level)
         last = lengths.last(network.step)
         resumed = self._resume(records)
+        self._finite_at = network.step
         records.start(mask, network.step, last)
         if not resumed:
             first_row = {"step": network.step, **self._evaluations()}
@@ -119,7 +121,7 @@ class LevelTrainer:
             def save_rewind_state(step: int) -> None:
                 if step == lengths.rewind_step:
                     network.unite_statistics()
-                    self._save_rewind_state(network.state())
+                    self._save_rewind_state(self._checked_state())
 
             # Before the evaluation, whose checkpoint would skip it on resuming.
             callbacks.insert(0, StepCallback(lengths.rewind_step, save_rewind_state, final=False))
@@ -156,7 +158,10 @@ class LevelTrainer:
     def _checked_state(self) -> NetworkState:
         state = self._experiment.network.state()
         # Some activations hide it from the loss: on a CPU, relu(NaN) is 0.
-        for name, array in state.weights.items():
-            if not np.isfinite(array).all():
-                raise TrainingDivergedError(f"{name} is not finite at step {state.step}")
+        name = first_not_finite(state.weights)
+        if name is not None:
+            raise TrainingDivergedError(
+                f"{name} was finite at step {self._finite_at}, and is not at step {state.step}"
+            )
+        self._finite_at = state.step
         return state

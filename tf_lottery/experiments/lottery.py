@@ -15,10 +15,12 @@ from tf_lottery.experiments.results import (
     write_results_if_possible,
 )
 from tf_lottery.experiments.run_checks import (
+    check_experiment_arguments,
     check_fine_tuning,
     check_rules,
     check_same_experiment,
     open_run,
+    tell_of_useless_flags,
 )
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
@@ -61,6 +63,7 @@ def run_experiment(
       TrainingDivergedError: if a loss is not finite; finished levels are kept.
       WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
+    check_experiment_arguments(config, dataset)
     tolerance = tolerance_of(matching_tolerance)
     strategy = open_strategy(config.run)
     workers = Workers(strategy)
@@ -89,7 +92,9 @@ def check_experiment(config: ExperimentConfig) -> None:
       ValueError: as in `run_experiment`, but for what the run folder holds.
     """
     with open_strategy(config.run).scope():
-        check_fine_tuning(prepare(config))
+        experiment = prepare(config)
+        check_fine_tuning(experiment)
+        experiment.needs.check_disk(config.run_path, experiment.levels + 1)
 
 
 def _check_export_dir(config: ExperimentConfig) -> None:
@@ -108,6 +113,10 @@ def _open_run(experiment: Experiment, resources: ExitStack) -> RunFolder:
     last = LevelFolder(config.run_path / f"level_{experiment.levels}")
     if not last.is_complete():
         check_fine_tuning(experiment)
+        tell_of_useless_flags(experiment)
+        folders = (config.run_path / f"level_{level}" for level in range(experiment.levels + 1))
+        left = sum(not LevelFolder(folder).is_complete() for folder in folders)
+        print(experiment.needs.check_disk(config.run_path, left), flush=True)
     run = resources.enter_context(
         open_run(
             config.run_path,

@@ -1,10 +1,14 @@
 """What has to be the same: for all workers, and for a run that is continued."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.arguments import refusal
+from tf_lottery.config import ExperimentConfig
+from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.pruning.layers import leaf_layers
@@ -15,6 +19,28 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.training.learning_rate import check_fine_tuning_rate
 from tf_lottery.training.workers import Workers
+
+
+def check_experiment_arguments(config: Any, dataset: Any) -> None:
+    """Checks the types of what `run_experiment` is given.
+
+    Raises:
+      ValueError: names the argument that is wrong, and what is right.
+    """
+    if not isinstance(config, ExperimentConfig):
+        right = 'make one by tf_lottery.config_from_values({"levels": 5})'
+        raise refusal("config", config, right)
+    check_data(dataset)
+
+
+def check_data(dataset: Any) -> None:
+    """Checks that data of the user's own are a data set.
+
+    Raises:
+      ValueError: if they are not.
+    """
+    if not (dataset is None or isinstance(dataset, Dataset | StreamedDataset)):
+        raise refusal("dataset", dataset, "make one by tf_lottery.from_arrays((x, y), (x2, y2))")
 
 
 def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
@@ -200,6 +226,37 @@ def tell_of_scope(experiment: Experiment) -> None:
             "(--pruning_scope=layerwise); its authors rank those of all layers together, as "
             "--pruning_scope=global does."
         )
+
+
+def tell_of_useless_flags(experiment: Experiment) -> None:
+    """Says which flags change nothing of this data and this network.
+
+    They are not refused, as the same flags may be given to a sweep over networks or data.
+    """
+    config = experiment.config
+    streamed = isinstance(experiment.dataset, StreamedDataset)
+    useless = {}
+    if not experiment.is_convolutional:
+        useless["conv_pruning_rate"] = f"--model={config.model.model} has no convolutions"
+    if streamed:
+        useless["in_memory"] = "the data are streamed"
+    else:
+        in_memory = f"--dataset={config.data.dataset} is held in memory"
+        useless |= dict.fromkeys(("shuffle_buffer", "smallest_crop"), in_memory)
+    if config.training.lr_schedule != "step":
+        useless["lr_decay"] = "it is for --lr_schedule=step"
+    if not config.training.weight_decay:
+        useless["weight_decay_mode"] = "it is for --weight_decay"
+    method = experiment.method
+    if not (method.needs_data or config.pruning.adaptive):
+        useless["score_examples"] = (
+            "it is for --score=taylor, snip and grasp, and for rates of auto"
+        )
+    for section in (config.data, config.training, config.pruning, config.run):
+        for option in dataclasses.fields(section):
+            value = getattr(section, option.name)
+            if option.name in useless and value != option.default:
+                print(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")
 
 
 def warn_of_dropout(experiment: Experiment) -> None:

@@ -17,6 +17,7 @@ from tf_lottery.data import (
     load_dataset,
     steps_per_epoch,
 )
+from tf_lottery.experiments.needs import Needs, needs_of
 from tf_lottery.models import check_model_name
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.plan import PruningPlan
@@ -27,7 +28,7 @@ from tf_lottery.steps import parse_steps
 from tf_lottery.store.rules import RULES
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant
-from tf_lottery.training.execution import ExecutionPlan, choose_execution
+from tf_lottery.training.execution import ExecutionPlan, choose_execution, has_convolutions
 from tf_lottery.training.learning_rate import fine_tuning_schedule, learning_rate_schedule
 from tf_lottery.training.network import Network
 from tf_lottery.training.optimizers import build_optimizer, exempt_from_weight_decay
@@ -35,6 +36,9 @@ from tf_lottery.training.precision import resolve_precision
 from tf_lottery.training.step import all_kernels
 from tf_lottery.training.strategy import check_batch_size
 from tf_lottery.training.workers import Workers
+
+# Of one execution, where an epoch has fewer.
+_MOST_STEPS = 1000
 
 LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -68,6 +72,7 @@ class Experiment:
     config: ExperimentConfig
     dataset: Dataset | StreamedDataset
     lengths: Lengths
+    needs: Needs
     details: dict[str, Any] = field(repr=False)
 
     @property
@@ -107,6 +112,11 @@ class Experiment:
             in_memory=run.in_memory,
             data_bytes=sum(split.images.nbytes for split in splits if isinstance(split, Split)),
         )
+
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether the network has other kernels than those of Dense layers."""
+        return has_convolutions(self.network.model)
 
     @property
     def augmentation(self) -> Augmentation:
@@ -210,6 +220,9 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
             "--validation_examples holds some out of the training data."
         )
     lengths = _resolve_lengths(config, len(dataset.train))
+    _check_execution(config, lengths, dataset)
+    needs = needs_of(config, dataset)
+    needs.check_memory()
     mean, variance = dataset.pixel_statistics()
     details = {
         "input_shape": list(dataset.input_shape),
@@ -229,12 +242,27 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
         "tensorflow": tf.__version__,
         "numpy": np.__version__,
     }
-    experiment = Experiment(config, dataset, lengths, details)
+    experiment = Experiment(config, dataset, lengths, needs, details)
     _check_augmentation(experiment)
     # An unsuitable network, too many levels and so on, before anything is written.
     _ = experiment.plan, experiment.execution
     details["levels"] = experiment.levels
     return experiment
+
+
+def _check_execution(
+    config: ExperimentConfig, lengths: Lengths, dataset: Dataset | StreamedDataset
+) -> None:
+    asked, most = config.run.steps_per_execution, max(lengths.steps_per_epoch, _MOST_STEPS)
+    if asked is None:
+        return
+    if asked > most:
+        raise ValueError(
+            f"--steps_per_execution={asked}: an epoch has {lengths.steps_per_epoch} steps, which "
+            f"no execution goes beyond; use at most {most}."
+        )
+    if isinstance(dataset, StreamedDataset):
+        print(f"Note: --steps_per_execution={asked} has no effect on streamed data.")
 
 
 def _load_data(config: ExperimentConfig) -> Dataset | StreamedDataset:

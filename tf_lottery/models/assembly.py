@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +13,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+
+# TensorFlow has no public name for a variable without a value.
+from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 _INITIALIZERS = {
     "glorot_normal": keras.initializers.GlorotNormal,
@@ -24,6 +29,7 @@ _NORMALIZATIONS = {
     "synchronized": keras.layers.experimental.SyncBatchNormalization,
 }
 _DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+_SMALL = 1000
 _INPUT_LAYERS = ("InputLayer", "Rescaling", "Normalization")
 
 
@@ -57,9 +63,26 @@ class Variant:
                 raise ValueError(f"{argument}={value} must be one of {', '.join(choices)}.")
 
 
+@dataclasses.dataclass(frozen=True)
+class Blueprint:
+    """A network that is drawn but not built: none of its weights takes memory.
+
+    Attributes:
+      config: Keras's configuration of the network behind its pixels.
+      layer_classes: The classes of its layers, which Keras need not know.
+      weights: Number of its weights.
+      activations: Number of values that it computes of one example.
+    """
+
+    config: dict[str, Any]
+    layer_classes: dict[str, type]
+    weights: int
+    activations: int
+
+
 def assemble(
     name: str,
-    architecture: Callable[[tf.Tensor], tf.Tensor],
+    blueprint: Blueprint,
     input_shape: tuple[int, ...],
     standardise: keras.layers.Normalization,
     variant: Variant,
@@ -72,7 +95,7 @@ def assemble(
 
     Args:
       name: Name of the model.
-      architecture: Connects the input to the logits.
+      blueprint: The network.
       input_shape: Shape of one example.
       standardise: Layer that takes the raw pixels, not built.
       variant: What is not the architecture's to choose.
@@ -80,7 +103,7 @@ def assemble(
     Returns:
       A functional model that maps float32 `[batch, *input_shape]` to the logits.
     """
-    config, layer_classes = _blueprint(architecture, input_shape)
+    config = copy.deepcopy(blueprint.config)
     layers = config["layers"]
     entrance = list(itertools.takewhile(lambda layer: layer["class_name"] in _INPUT_LAYERS, layers))
     network = layers[len(entrance) :]
@@ -96,24 +119,45 @@ def assemble(
     ]
     config["input_layers"] = [["images", 0, 0]]
     config["name"] = name
-    return keras.Model.from_config(config, custom_objects=layer_classes)
+    return keras.Model.from_config(config, custom_objects=blueprint.layer_classes)
 
 
-def _blueprint(
-    architecture: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, ...]
-) -> tuple[dict[str, Any], dict[str, type]]:
-    """A network's configuration and its layers' classes, which Keras need not know."""
+def draw(architecture: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, ...]) -> Blueprint:
+    """Draws a network and counts its weights.
 
-    def draw() -> tuple[dict[str, Any], dict[str, type]]:
-        inputs = keras.Input(input_shape, dtype="float32")
-        model = keras.Model(inputs, architecture(inputs))
+    Args:
+      architecture: Connects the input to the logits.
+      input_shape: Shape of one example.
+    """
+
+    def connect() -> Blueprint:
+        with tf.variable_creator_scope(_without_memory):
+            inputs = keras.Input(input_shape, dtype="float32")
+            model = keras.Model(inputs, architecture(inputs))
         layers = (part for part in model.submodules if isinstance(part, keras.layers.Layer))
-        return model.get_config(), {type(layer).__name__: type(layer) for layer in layers}
+        outputs = [output for layer in model.layers for output in tf.nest.flatten(layer.output)]
+        return Blueprint(
+            model.get_config(),
+            {type(layer).__name__: type(layer) for layer in layers},
+            sum(math.prod(weight.shape) for weight in model.weights),
+            sum(math.prod(size or 1 for size in output.shape[1:]) for output in outputs),
+        )
 
     # Keras numbers unnamed layers by thread. In a new one their names, by which masks are stored,
     # do not depend on what was built before, and no strategy copies these weights to its devices.
     with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(draw).result()
+        return thread.submit(connect).result()
+
+
+def _without_memory(next_creator: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
+    """Makes a variable that has a shape and no value, where its size matters."""
+    shape = options.get("shape")
+    if shape is None or math.prod(shape) <= _SMALL:
+        # Layers of constants, such as normalizations of pixels, look at their values.
+        return next_creator(**options)
+    return UninitializedVariable(
+        shape=shape, dtype=options["dtype"], trainable=options["trainable"]
+    )
 
 
 def _layer_config(layer: keras.layers.Layer, key: str, inbound_nodes: list) -> dict[str, Any]:

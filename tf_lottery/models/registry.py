@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import itertools
 import math
 import re
@@ -13,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.models.assembly import Variant, assemble
+from tf_lottery.machine import available_memory, bytes_text
+from tf_lottery.models.assembly import Blueprint, Variant, assemble, draw
 from tf_lottery.models.images import UnsuitableInputError
 
 
@@ -130,25 +132,67 @@ def build_model(
     Raises:
       ValueError: If the name is unknown, or if an argument does not fit the model.
     """
-    family, groups = _family_of(name)
-    _check_arguments(input_shape, classes)
+    blueprint = draw_model(name, input_shape, classes)
+    check_weights_fit(name, tuple(input_shape), blueprint.weights)
     variant = Variant(init_seed, initializer, batch_norm, dtype_policy)
     mean, variance = _checked_normalization(normalization, input_shape[-1])
     standardise = keras.layers.Normalization(
         axis=-1, mean=mean, variance=variance, dtype="float32", name="normalization"
     )
+    return assemble(name, blueprint, tuple(input_shape), standardise, variant)
+
+
+def draw_model(name: str, input_shape: tuple[int, ...], classes: int) -> Blueprint:
+    """Draws a model without building it, so that its size can be judged.
+
+    Args:
+      name: A name as given to `--model`.
+      input_shape: Shape of one example.
+      classes: Number of logits.
+
+    Raises:
+      ValueError: If the name is unknown, or if an argument does not fit the model.
+    """
+    _check_arguments(input_shape, classes)
+    return _draw(name, tuple(input_shape), classes)
+
+
+# Branches and analyses build the network of a run again and again.
+@functools.lru_cache(maxsize=2)
+def _draw(name: str, input_shape: tuple[int, ...], classes: int) -> Blueprint:
+    family, groups = _family_of(name)
     try:
-        return assemble(
-            name,
-            lambda inputs: family.architecture(inputs, classes, *groups),
-            tuple(input_shape),
-            standardise,
-            variant,
-        )
+        return draw(lambda inputs: family.architecture(inputs, classes, *groups), input_shape)
     except UnsuitableInputError as error:
         raise ValueError(
             f"--model={name} does not fit images of shape {input_shape}: {error}"
         ) from error
+    except (OverflowError, tf.errors.OpError) as error:
+        # TensorFlow counts the values of an array in 64 bits.
+        raise ValueError(
+            f"--model={name} on inputs of shape {input_shape} has more weights than can be "
+            "counted. Use a smaller network or smaller images."
+        ) from error
+
+
+def check_weights_fit(name: str, input_shape: tuple[int, ...], weights: int) -> None:
+    """Refuses a network of which the weights and their masks alone would fill the memory.
+
+    Args:
+      name: Of the model.
+      input_shape: Shape of one example.
+      weights: Number of its weights.
+
+    Raises:
+      ValueError: If they do not fit; names the network.
+    """
+    needed, available = 2 * 4 * weights, available_memory()
+    if needed > available:
+        raise ValueError(
+            f"--model={name} has {weights:,} weights on inputs of shape {input_shape}, which take "
+            f"{bytes_text(needed)} of memory with their masks; {bytes_text(available)} are free. "
+            "Use a smaller network or smaller images."
+        )
 
 
 def _family_of(name: str) -> tuple[_Family, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tf_lottery.arguments import MOST_LEVELS, check_fraction, is_number, refusal
 from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
@@ -40,14 +41,17 @@ class AdaptiveRate:
     density: float | None = None
 
     def __post_init__(self):
-        if not 0 < self.loss_rise < math.inf:
-            raise ValueError(f"loss_rise={self.loss_rise}: use a positive number.")
-        if not 0 < self.least <= self.most < 1:
-            raise ValueError(
-                f"least={self.least}, most={self.most}: use fractions with 0 < least <= most < 1."
-            )
-        if self.density is not None and not 0 < self.density < 1:
-            raise ValueError(f"density={self.density}: use a fraction in (0, 1), such as 0.05.")
+        if not is_number(self.loss_rise) or not 0 < self.loss_rise < math.inf:
+            raise refusal("loss_rise", self.loss_rise, "use a positive number, such as 0.1")
+        check_fraction("least", self.least, example=0.05)
+        check_fraction("most", self.most, example=0.9)
+        if self.least > self.most:
+            raise refusal("least", self.least, f"use at most most={self.most}")
+        if self.density is not None:
+            check_fraction("density", self.density, example=0.05)
+            if (1 - self.least) ** MOST_LEVELS > self.density:
+                right = f"density={self.density} could take more than {MOST_LEVELS} levels"
+                raise refusal("least", self.least, f"{right}; use a higher rate")
 
     def most_levels(self) -> int | None:
         """Number of prunings that take it to `density` at the least rate; None without one."""

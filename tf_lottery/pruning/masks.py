@@ -1,11 +1,18 @@
 """Masks: which weights of a network remain."""
 
+import math
+import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from tf_lottery.arguments import check_mapping, refusal
 from tf_lottery.empty_layers import empty_layers
+
+_MOST_COMPRESSED = 50
 
 
 class Mask(Mapping[str, np.ndarray]):
@@ -20,10 +27,17 @@ class Mask(Mapping[str, np.ndarray]):
         Raises:
           ValueError: if an array is not boolean.
         """
+        check_mapping("arrays", arrays, '{"dense_1/kernel": weights != 0}')
         self._arrays = {}
         for name, array in arrays.items():
-            if array.dtype != np.bool_:
-                raise ValueError(f"mask of {name} has dtype {array.dtype}; use bool.")
+            if not isinstance(name, str):
+                raise refusal("arrays", name, "use names of weights, such as 'dense_1/kernel'")
+            kind = getattr(array, "dtype", type(array).__name__)
+            if kind != np.bool_:
+                raise ValueError(
+                    f"mask of {name} has dtype {kind}; use bool: arrays of NumPy that are True "
+                    "where the weight remains, such as weights != 0."
+                )
             copy = np.array(array, order="C")
             copy.setflags(write=False)
             self._arrays[name] = copy
@@ -129,10 +143,24 @@ class Mask(Mapping[str, np.ndarray]):
         """
         with Path(path).open("rb") as file:
             try:
+                _refuse_bomb(file)
                 with np.load(file, allow_pickle=False) as members:
                     return cls(dict(_unpack(members)))
             except Exception as error:  # Damage makes zipfile and NumPy raise nearly anything.
                 raise ValueError(f"{path} is damaged or is not a mask file: {error}") from error
+
+
+def _refuse_bomb(file: BinaryIO) -> None:
+    """Refuses an archive that claims far more than it holds: `save` does not compress."""
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    packed = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if unpacked > _MOST_COMPRESSED * packed:
+        raise ValueError(
+            f"its {packed:,} bytes claim to be masks of {8 * unpacked:,} weights; masks are not "
+            "compressed"
+        )
 
 
 def _unpack(file: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -141,7 +169,9 @@ def _unpack(file: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
         raise ValueError("its members are not names and pairs of bits and shape")
     for name in names:
         shape = tuple(int(size) for size in file[f"{name}:shape"])
-        bits, size = file[f"{name}:bits"], int(np.prod(shape))
+        bits, size = file[f"{name}:bits"], math.prod(shape)
+        if min(shape, default=0) < 0:
+            raise ValueError(f"{name} has shape {shape}")
         if bits.dtype != np.uint8 or bits.shape != (-(-size // 8),):
             raise ValueError(f"the bits of {name} do not fit its shape {shape}")
         yield name, np.unpackbits(bits, count=size).view(bool).reshape(shape)

@@ -1,6 +1,6 @@
 """Which weights compete with each other, and how many of them remain at each level."""
 
-import itertools
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
+from tf_lottery.arguments import MOST_LEVELS, check_choice, check_whole
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.ranking import keep_highest
 from tf_lottery.pruning.schedule import IMPSchedule
@@ -111,8 +112,7 @@ class PruningPlan:
             ("scope", scope, SCOPES),
             ("structure", structure, STRUCTURES),
         ):
-            if value not in known:
-                raise ValueError(f"{argument}={value!r}: use one of {', '.join(known)}.")
+            check_choice(argument, value, known)
         if not sizes:
             raise ValueError("the network has no prunable weights.")
         members: dict[Any, list[str]] = {}
@@ -167,7 +167,12 @@ class PruningPlan:
             return sum(sizes) - density * total
 
         tolerance = 1e-9 * total
-        levels = next(number for number in itertools.count(1) if excess(number) <= tolerance)
+        levels = next((n for n in range(1, MOST_LEVELS + 1) if excess(n) <= tolerance), None)
+        if levels is None:
+            raise ValueError(
+                f"target_density={density}: it takes more than {MOST_LEVELS} levels; use a higher "
+                "pruning rate."
+            )
         if excess(levels) >= -tolerance:
             return self, levels
         last = scipy.optimize.brentq(excess, levels - 1, levels)
@@ -253,21 +258,33 @@ class PruningPlan:
         """Checks that enough is left of every group after `levels` prunings.
 
         Raises:
-          ValueError: if a level would leave no weight in a group, or fewer than a unit or block of
-            each array; says how many are possible.
+          ValueError: if no level would prune any weight, or if one would leave no weight in a
+            group, or fewer than a unit or block of each array; says how many are possible.
         """
         piece = "block" if self.structure == "1x4" else "unit"
+        check_whole("levels", levels, 0, MOST_LEVELS)
+        size = sum(group.size for group in self.groups)
+        if levels and self.remaining(levels) >= size:
+            rates = dict.fromkeys(str(group.schedule.pruning_rate) for group in self.groups)
+            raise ValueError(
+                f"pruning_rate={' and '.join(rates)}: it prunes none of the {size} weights "
+                f"in {levels} levels; use a higher rate, such as 0.2."
+            )
         for group in self.groups:
-            counts = [group.schedule.remaining(group.size, level) for level in range(levels + 1)]
-            level = next((n for n, count in enumerate(counts) if count < group.floor), None)
-            if level is not None:
+
+            def left(level: int, group: Group = group) -> int:
+                return group.schedule.remaining(group.size, level)
+
+            # Fewer and fewer remain.
+            level = bisect(range(levels + 1), -group.floor, key=lambda level: -left(level))
+            if level <= levels:
                 names = ", ".join(group.names)
-                kept = "none" if group.floor == 1 else f"only {counts[level]}"
+                kept = "none" if group.floor == 1 else f"only {left(level)}"
                 least = "" if group.floor == 1 else f", but a {piece} of each has {group.floor}"
                 raise ValueError(
                     f"levels={levels}: {kept} of the {group.size} weights of {names} would remain "
-                    f"at level {level}{least}; use at most {level - 1} levels or a lower pruning "
-                    "rate."
+                    f"at level {level} with pruning_rate={group.schedule.pruning_rate}{least}; use "
+                    f"at most {level - 1} levels or a lower pruning rate."
                 )
 
     def prune(

@@ -7,7 +7,7 @@ from typing import Any
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.prunable import masked_variables, own_pruning_rates
-from tf_lottery.pruning.schedule import IMPSchedule
+from tf_lottery.pruning.schedule import IMPSchedule, rates_of_levels
 from tf_lottery.pruning.structures import BLOCK, has_blocks, has_n_of_m_groups
 from tf_lottery.pruning.units import output_kernels, unit_axes
 from tf_lottery.pruning.wrapper import MaskedLayer
@@ -37,9 +37,7 @@ def pruning_plan(
       ValueError: if the model has no wrapped layers, nothing of the structure, or an argument is
         out of range.
     """
-    own = [pruning_rate] if isinstance(pruning_rate, int | float) else pruning_rate
-    if not all(0 < rate < 1 for rate in own):
-        raise ValueError(f"pruning_rate={pruning_rate}: use a fraction in (0, 1), such as 0.2.")
+    rates_of_levels(pruning_rate)
     rate_of = {
         name: IMPSchedule(pruning_rate if rate is None else rate).pruning_rate
         for name, rate in own_pruning_rates(model).items()

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_lottery.arguments import refusal
 from tf_lottery.pruning.copies import plain_copy, wrapped_copy
 from tf_lottery.pruning.keras_versions import (
     is_copied_as_it_is,
@@ -23,6 +24,7 @@ from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable_checks import (
     check_model,
     check_names,
+    check_options,
     check_something_is_left,
     check_unknown,
 )
@@ -70,6 +72,7 @@ def prunable(
         nothing to prune, or there are unknown weights that are not allowed.
     """
     check_model(model)
+    check_options(exclude, pruning_rates, kernels, allow_unknown)
     search = find_kernels(model, kernels)
     excluded, rates = set(exclude), dict(pruning_rates or {})
     check_names("exclude", excluded, [kernel.name for kernel in search.kernels] + [*search.unknown])
@@ -138,6 +141,8 @@ def set_mask(model: Any, mask: Mask) -> None:
     Raises:
       ValueError: if the mask does not fit the model.
     """
+    if not isinstance(mask, Mask):
+        raise refusal("mask", mask, "give a tf_lottery.Mask of boolean arrays")
     variables = masked_variables(model)
     if set(mask) != set(variables):
         raise ValueError(

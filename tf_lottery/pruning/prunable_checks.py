@@ -1,8 +1,9 @@
 """Checks of what `prunable` is given, before anything is copied or changed."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from tf_lottery import arguments
 from tf_lottery.pruning.keras_versions import is_keras_3, is_model, keras_of
 from tf_lottery.pruning.kernels import Kernel, KernelSearch, goes_by
 from tf_lottery.pruning.layers import keras_variables
@@ -25,6 +26,26 @@ def check_model(model: Any) -> None:
         )
     if any(mask_constraint(variable) for variable in keras_variables(model).values()):
         raise ValueError(f"{model.name} is prunable already.")
+
+
+def check_options(exclude: Any, pruning_rates: Any, kernels: Any, allow_unknown: Any) -> None:
+    """Checks the types of the options of `prunable`; the arguments are its own.
+
+    Raises:
+      ValueError: names the first one that is wrong, its value, and what is right.
+    """
+    if not isinstance(exclude, Iterator):
+        arguments.check_names("exclude", exclude, '["output"]')
+    if pruning_rates is not None:
+        arguments.check_mapping("pruning_rates", pruning_rates, '{"output": 0.1}')
+        for name, rate in pruning_rates.items():
+            arguments.check_fraction(f"pruning_rates[{name!r}]", rate, zero=True, example=0.1)
+    if kernels is not None:
+        arguments.check_mapping("kernels", kernels, '{MyLayer: ["w"]}')
+        for layer, names in kernels.items():
+            of_layer = getattr(layer, "__name__", layer)
+            arguments.check_names(f"kernels[{of_layer!r}]", names, '["w"]')
+    arguments.check_truth("allow_unknown", allow_unknown)
 
 
 def check_backend(model: Any) -> None:

@@ -1,6 +1,6 @@
 """How many weights remain at each level of iterative magnitude pruning."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -8,6 +8,32 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 from tensorflow_model_optimization.sparsity.keras import PruningSchedule
+
+from tf_lottery.arguments import check_fraction, is_number, refusal
+
+
+def rates_of_levels(pruning_rate: Any, *, zero: bool = False) -> tuple[float, ...]:
+    """The fractions that an argument `pruning_rate` gives to level 1, 2, ...
+
+    Args:
+      pruning_rate: one fraction for all levels, or several.
+      zero: whether a rate may be 0.
+
+    Raises:
+      ValueError: if a rate is no such fraction, or there is none.
+    """
+    interval = "[0, 1)" if zero else "(0, 1)"
+    right = f"use a fraction in {interval}, such as 0.2, or a list of them, one per level"
+    if is_number(pruning_rate):
+        check_fraction("pruning_rate", pruning_rate, zero=zero, right=right)
+        return (float(pruning_rate),)
+    several = isinstance(pruning_rate, Iterable) and not isinstance(pruning_rate, str | Mapping)
+    rates = tuple(pruning_rate) if several else ()
+    for rate in rates or [None]:
+        holds = is_number(rate) and 0 <= rate < 1 and (zero or rate)
+        if not holds:
+            raise refusal("pruning_rate", pruning_rate, right)
+    return tuple(map(float, rates))
 
 
 @keras.utils.register_keras_serializable(package="tf_lottery")
@@ -27,10 +53,7 @@ class IMPSchedule(PruningSchedule):
         Raises:
           ValueError: if a rate is outside [0, 1), or there is none.
         """
-        single = isinstance(pruning_rate, int | float)
-        self._rates = (float(pruning_rate),) if single else tuple(map(float, pruning_rate))
-        if not self._rates or not all(0 <= rate < 1 for rate in self._rates):
-            raise ValueError(f"pruning_rate={pruning_rate}: use a fraction in [0, 1), such as 0.2.")
+        self._rates = rates_of_levels(pruning_rate, zero=True)
         self.pruning_rate = self._rates[0] if len(self._rates) == 1 else self._rates
 
     def __call__(self, step):
@@ -57,7 +80,13 @@ class IMPSchedule(PruningSchedule):
 
         It is computed from the dense count in exact arithmetic: rounding does not add up.
         """
+        if total * self._approximate_density(level) < 0.25:
+            return 0  # without the powers of fractions, which take minutes at high levels
         return round(total * self._exact_density(level))
+
+    def _approximate_density(self, level: int) -> float:
+        kept = [1 - rate for rate in self._rates]
+        return prod(kept[:level]) * kept[-1] ** max(level - len(kept), 0)
 
     def _exact_density(self, level: int) -> Fraction:
         if level < 0:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tf_lottery.arguments import shown
 from tf_lottery.pruning.masks import Mask
 
 Weights = Mapping[str, np.ndarray]
@@ -165,7 +166,40 @@ def find_method(score: str | Score, argument: str = "--score") -> Method:
                 f"{argument}={score}: a score is a function (weights, mask, evidence) -> scores, "
                 f"but this one cannot be called so: {error}."
             ) from error
-        return Method(score)
-    if score not in METHODS:
-        raise ValueError(f"{argument}={score} is not a known score: use {', '.join(METHODS)}.")
+        return Method(_checking(score, argument))
+    if not isinstance(score, str) or score not in METHODS:
+        raise ValueError(
+            f"{argument}={score} is not a known score: use {', '.join(METHODS)}"
+            + ("." if argument.startswith("--") else ", or a function of yours.")
+        )
     return METHODS[score]
+
+
+def _checking(score: Score, argument: str) -> Score:
+    """A score of the user's that says what is wrong with what it returns."""
+    name = getattr(score, "__name__", type(score).__name__)
+
+    def checked(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
+        scores = score(weights, mask, evidence)
+        if not isinstance(scores, Mapping):
+            raise ValueError(
+                f"{argument}={name} returned {shown(scores)}: return a mapping with an array of "
+                f"scores for each of {', '.join(mask)}."
+            )
+        found = {}
+        for weight, array in mask.items():
+            if weight not in scores:
+                raise ValueError(
+                    f"{argument}={name} returned no scores of {weight}: return an array for each "
+                    f"of {', '.join(mask)}."
+                )
+            found[weight] = own = np.asarray(scores[weight])
+            number = np.issubdtype(own.dtype, np.number) or own.dtype == np.bool_
+            if own.shape != array.shape or not number or np.iscomplexobj(own):
+                raise ValueError(
+                    f"{argument}={name} returned scores of {weight} of shape {own.shape} and type "
+                    f"{own.dtype}: return real numbers of shape {array.shape}."
+                )
+        return found
+
+    return checked

@@ -6,6 +6,7 @@ from typing import Any
 
 from tf_lottery.store.checkpoint import CheckpointFolder
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.recorded import Recorded
 from tf_lottery.store.seal import read_seal, seal, verify_seal
 from tf_lottery.store.tensors import tensor_files
 
@@ -79,7 +80,7 @@ class LevelFolder:
           RunFolderError: The level is not complete.
           DamagedFileError: level.json is truncated or edited.
         """
-        return self.seal()["record"]
+        return Recorded(self.seal()["record"], self._path / _SEAL_NAME)
 
     def seal(self) -> dict[str, Any]:
         """Returns level.json, as `read_seal` does.

@@ -31,6 +31,7 @@ from tf_lottery.store.errors import (
 )
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.lock import entries_of, exclusive, refuse_held
+from tf_lottery.store.recorded import Recorded
 from tf_lottery.store.seal import CHANGED, checksum, file_sha256
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
@@ -396,7 +397,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise DamagedFileError(file, CHANGED)
     if not isinstance(config.get(_FLAGS_SEAL, []), list):
         raise DamagedFileError(file, f"is damaged: {_FLAGS_SEAL} is no list")
-    return config
+    identity = Recorded(config["identity"], file, typed=False)
+    return {**config, "identity": identity, "details": Recorded(config["details"], file)}
 
 
 def _grown(

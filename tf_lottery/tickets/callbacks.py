@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
+from tf_lottery.arguments import check_whole
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.planning import pruning_plan
@@ -18,8 +19,10 @@ from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit_evidence import build_fit_evidence, no_batches
 from tf_lottery.tickets.fit_length import resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import LevelResult, SearchHistory
+from tf_lottery.tickets.level_checks import check_initial_weights, check_level, checked
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
-from tf_lottery.training.loop import TrainingDivergedError
+from tf_lottery.tickets.search_arguments import check_search
+from tf_lottery.training.divergence import TrainingDivergedError, first_bad_index
 from tf_lottery.training.network import Network, NetworkState
 
 
@@ -34,6 +37,16 @@ class IterationCallback(keras.callbacks.Callback):
         super().__init__()
         self.iteration = self._epoch_start = first
         self.steps_in_first_epoch: int | None = None
+        self._losses: list[tuple[int, Any]] = []
+        self._first_bad_step: int | None = None
+
+    def first_bad_step(self) -> int | None:
+        """First iteration, from 1, after which the loss was not finite; None if it always was."""
+        if self._first_bad_step is None:
+            bad = first_bad_index(loss for _, loss in self._losses)
+            self._first_bad_step = None if bad is None else self._losses[bad][0]
+        self._losses.clear()
+        return self._first_bad_step
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remembers the iteration at which the epoch starts."""
@@ -42,9 +55,14 @@ class IterationCallback(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts; `batch` is the last one of an execution of several steps."""
         self.iteration = self._epoch_start + batch + 1
+        if logs and "loss" in logs:
+            self._losses.append((self.iteration, logs["loss"]))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Learns the length of an epoch."""
+        """Learns the length of an epoch, and whether its loss, a mean, is finite."""
+        if not np.isfinite(np.asarray((logs or {}).get("loss", 0.0))).all():
+            self.first_bad_step()
+        self._losses.clear()
         if self.steps_in_first_epoch is None:
             self.steps_in_first_epoch = self.iteration - self._epoch_start
 
@@ -146,10 +164,8 @@ class PruneAndRewind(IterationCallback):
             needs data.
         """
         super().__init__()
-        if levels < 0 or epochs_per_level < 1:
-            raise ValueError(
-                f"levels={levels}, epochs_per_level={epochs_per_level}: use at least 0 and 1."
-            )
+        check_search(levels, pruning_rate, rewind_step, scope, rewind_optimizer)
+        check_whole("epochs_per_level", epochs_per_level, 1, example=10)
         self._levels, self._epochs_per_level = levels, epochs_per_level
         if isinstance(pruning_rate, str | AdaptiveRate):
             raise ValueError(
@@ -169,6 +185,7 @@ class PruneAndRewind(IterationCallback):
 
     def epochs(self, steps_per_epoch: int) -> int:
         """Epochs that `model.fit` needs for all levels."""
+        check_whole("steps_per_epoch", steps_per_epoch, 1, example=100)
         rewind_step, last = self._resolve(steps_per_epoch, steps_per_execution=1)
         return math.ceil((last + self._levels * (last - rewind_step)) / steps_per_epoch)
 
@@ -195,6 +212,8 @@ class PruneAndRewind(IterationCallback):
         self._mask = self._network.mask
         if self._mask.density < 1:
             raise ValueError(f"the model is pruned already ({self._mask}); start from a dense one.")
+        check_initial_weights(self._network)
+        self._losses, self._first_bad_step = [], None
         self.iteration = self._epoch_start = self._level_iteration = self._level = 0
         self.history = SearchHistory()
         try_score(self._method, self._network.weights(), self._mask, self._evidence(0))
@@ -228,12 +247,17 @@ class PruneAndRewind(IterationCallback):
 
     def _save_at_rewind_step(self) -> None:
         if self._level == 0 and self._level_iteration == self._rewind_step:
-            self._rewind_state = self._network.state()
+            self._rewind_state = checked(self._network.state(), 0)
 
     def _end_level(self, logs: Any) -> None:
         metrics = {name: float(np.asarray(value)) for name, value in (logs or {}).items()}
-        if not math.isfinite(metrics.get("loss", 0.0)):
-            raise TrainingDivergedError(f"level {self._level}: the loss is {metrics['loss']}")
+        try:
+            check_level(self._level, metrics, self._network, self.first_bad_step)
+        except TrainingDivergedError as error:
+            raise TrainingDivergedError(
+                f"{error}. Look for NaN in the data, which a callback does not see, or try a lower "
+                "learning rate. Build the model anew to train again."
+            ) from error
         result = LevelResult(self._level, self._mask.density, self._mask.remaining, metrics)
         self.history.levels.append(result)
         if self.params.get("verbose"):

@@ -139,6 +139,9 @@ class FolderJournal(RunJournal):
             if self.path.exists():
                 self._refuse_foreign()
             return
+        if not self.is_complete(0):
+            # Nothing is finished, as when the training diverged: it begins anew.
+            return
         # Earlier levels do not depend on how many there will be.
         other = [
             _difference(name, known[name], value)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import tf_keras as keras
 
+from tf_lottery.arguments import check_choice, check_path, check_whole
 from tf_lottery.models import build_model
 from tf_lottery.pruning.kernels import kernel_attributes
 from tf_lottery.pruning.layers import leaf_layers
@@ -71,8 +72,9 @@ def load_ticket(
     Raises:
       ValueError: if there is no such run, level or kind of weights, or a file of it is damaged.
     """
-    if weights not in ("trained", "rewind"):
-        raise ValueError(f"weights={weights!r}: use 'trained' or 'rewind'.")
+    check_path("run", run)
+    check_whole("level", level)
+    check_choice("weights", weights, ("trained", "rewind"))
     folder = RunFolder.read(Path(run))
     journal = RunJournal(folder)
     if not journal.is_complete(level):

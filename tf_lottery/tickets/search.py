@@ -1,6 +1,5 @@
 """Iterative magnitude pruning around `model.fit`, one call per level."""
 
-import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 import tf_keras as keras
 
+from tf_lottery.arguments import check_whole
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.scores import Score
@@ -30,13 +30,26 @@ from tf_lottery.tickets.folder_journal import FolderJournal
 from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.labels import check_labels
+from tf_lottery.tickets.level_checks import (
+    check_initial_weights,
+    check_level,
+    checked,
+    naming_bad_data,
+)
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
-from tf_lottery.tickets.search_arguments import search_arguments
+from tf_lottery.tickets.search_arguments import (
+    check_fit,
+    check_is_model,
+    check_run,
+    check_search,
+    checked_metrics,
+    chosen_optimizer,
+    search_arguments,
+)
 from tf_lottery.tickets.search_pruner import search_pruner
 from tf_lottery.tickets.variants import PruneFrom, Variant
-from tf_lottery.training.loop import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
 from tf_lottery.training.saliency import NetworkEvidence
 from tf_lottery.training.schedule_lead import ignores_lead
@@ -115,24 +128,20 @@ class IterativeMagnitudePruning:
             such a search.
           DamagedFileError: if a file in the folder is not as it was written.
         """
-        if levels < 0:
-            raise ValueError(f"levels={levels}: use 0 (only the dense network) or more.")
+        check_is_model(model)
+        check_search(levels, pruning_rate, rewind_step, scope, rewind_optimizer, structure, folder)
         self._variant = Variant(prune_from)
         self._pruner = search_pruner(
             model, levels, pruning_rate, scope, score, structure, prune_from
         )
-        optimizer = optimizer or getattr(model, "optimizer", None)
-        if optimizer is None:
-            raise ValueError(
-                "the model is not compiled; call model.compile(...) first, or give the optimizer "
-                "of your own loop."
-            )
+        optimizer = chosen_optimizer(model, optimizer)
         with model.distribute_strategy.scope():
             self._network = Network(model, optimizer)
         if self._network.mask.density < 1:
             raise ValueError(
                 f"the model is pruned already ({self._network.mask}); start from a dense one."
             )
+        check_initial_weights(self._network)
         self._levels = levels
         self._seed, self._score = random.getrandbits(64), score
         self._rewind_step, self._rewind_optimizer = rewind_step, rewind_optimizer
@@ -181,10 +190,11 @@ class IterativeMagnitudePruning:
         Raises:
           ValueError: if the rewind step is not before the end of training, a label is not one of
             the model's outputs, or the score cannot be taken of this model or data.
-          TrainingDivergedError: if a level's loss is not finite; earlier levels are kept.
+          TrainingDivergedError: if a level's losses or weights are not finite; says since which
+            iteration and, where it is so, which example is not. Earlier levels are kept.
         """
-        if "initial_epoch" in fit_arguments:
-            raise ValueError("initial_epoch: the rewind step decides where a level starts.")
+        callbacks = () if callbacks is None else callbacks
+        check_fit(epochs, callbacks, fit_arguments)
         model, journal = self._network.model, self._journal
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments) or self._steps_per_epoch
@@ -210,19 +220,21 @@ class IterativeMagnitudePruning:
                 first,
                 last=epochs * steps_per_epoch if steps_per_epoch else None,
                 save_at=None if level else rewind_step,
-                save=lambda step: journal.save_rewind_state(self._network.state()),
+                save=lambda step: journal.save_rewind_state(checked(self._network.state(), 0)),
             )
-            result = model.fit(
-                x,
-                y,
-                epochs=epochs,
-                initial_epoch=first // steps_per_epoch if steps_per_epoch else 0,
-                callbacks=[watch, *(callbacks(level) if callable(callbacks) else callbacks)],
-                **fit_arguments,
-            )
-            steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
-            self._steps_per_epoch = steps_per_epoch
-            return self._record(level, {name: each[-1] for name, each in result.history.items()})
+            with naming_bad_data({"x": x, "y": y, **fit_arguments}, steps_per_epoch):
+                result = model.fit(
+                    x,
+                    y,
+                    epochs=epochs,
+                    initial_epoch=first // steps_per_epoch if steps_per_epoch else 0,
+                    callbacks=[watch, *(callbacks(level) if callable(callbacks) else callbacks)],
+                    **fit_arguments,
+                )
+                steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
+                self._steps_per_epoch = steps_per_epoch
+                metrics = {name: each[-1] for name, each in result.history.items()}
+                return self._record(level, metrics, watch.first_bad_step)
 
         return self._search(train, evidence, {"epochs": epochs, "iterations": None})
 
@@ -259,8 +271,10 @@ class IterativeMagnitudePruning:
           ValueError: if the rewind step is not before the end, the score needs data, or the loop
             did not do all steps, changed pruned weights, or was compiled before this search was
             made.
-          TrainingDivergedError: if it returned a loss that is not finite; earlier levels are kept.
+          TrainingDivergedError: if it returned a loss, or leaves a weight, that is not finite;
+            earlier levels are kept.
         """
+        check_run(train, iterations)
         rewind_step = resolve_rewind_step(
             self._rewind_step, epochs=1, steps_per_epoch=iterations, steps_per_execution=1
         )
@@ -279,9 +293,9 @@ class IterativeMagnitudePruning:
                 rewind_step if level else 0,
                 iterations,
                 save_at=None if level else rewind_step,
-                save=lambda step: journal.save_rewind_state(self._network.state()),
+                save=lambda step: journal.save_rewind_state(checked(self._network.state(), 0)),
             )
-            metrics = train(steps) or {}
+            metrics = checked_metrics(train(steps))
             steps.check_end()
             check_pruned_weights(model)
             if rewind_step and ignores_lead(self._network.optimizer):
@@ -308,8 +322,7 @@ class IterativeMagnitudePruning:
         Raises:
           ValueError: if the level is not finished or `weights` is unknown.
         """
-        if not self._journal.is_complete(level):
-            raise ValueError(f"level={level} is not finished.")
+        self._check_finished(level)
         trained, mask = self._journal.load(level)
         if weights == "trained":
             self._network.set_weights(trained, mask)
@@ -321,9 +334,13 @@ class IterativeMagnitudePruning:
 
     def mask(self, level: int) -> Mask:
         """The mask of a finished level."""
+        self._check_finished(level)
+        return self._journal.load(level)[1]
+
+    def _check_finished(self, level: int) -> None:
+        check_whole("level", level)
         if not self._journal.is_complete(level):
             raise ValueError(f"level={level} is not finished.")
-        return self._journal.load(level)[1]
 
     def _search(
         self,
@@ -392,10 +409,14 @@ class IterativeMagnitudePruning:
             self._initial_state = replace(self._network.state(), step=0)
         self._network.rewind(self._initial_state, self._network.mask)
 
-    def _record(self, level: int, values: Mapping[str, float]) -> dict[str, Any]:
+    def _record(
+        self,
+        level: int,
+        values: Mapping[str, float],
+        first_bad_step: Callable[[], int | None] = lambda: None,
+    ) -> dict[str, Any]:
         metrics = {name: float(value) for name, value in values.items()}
-        if not math.isfinite(metrics.get("loss", 0.0)):
-            raise TrainingDivergedError(f"level {level}: the loss is {metrics['loss']}")
+        check_level(level, metrics, self._network, first_bad_step)
         mask = self._network.mask
         result = LevelResult(level, mask.density, mask.remaining, metrics)
         self.history.levels.append(result)

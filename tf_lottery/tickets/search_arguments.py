@@ -1,12 +1,159 @@
-"""What makes a search the same as one that another process began."""
+"""The arguments of a search: whether they are right, and what makes two searches the same."""
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import numbers
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
+from tf_lottery.arguments import (
+    MOST_LEVELS,
+    check_choice,
+    check_path,
+    check_truth,
+    check_whole,
+    refusal,
+    shown,
+)
+from tf_lottery.pruning.adaptive import AdaptiveRate
+from tf_lottery.pruning.keras_versions import is_model
 from tf_lottery.pruning.layers import model_variables
+from tf_lottery.pruning.plan import SCOPES, STRUCTURES
+from tf_lottery.pruning.schedule import rates_of_levels
+from tf_lottery.steps import parse_steps
 from tf_lottery.training.network import Network
+
+
+def check_search(
+    levels: Any,
+    pruning_rate: Any,
+    rewind_step: Any,
+    scope: Any,
+    rewind_optimizer: Any,
+    structure: Any = "weights",
+    folder: Any = None,
+) -> None:
+    """Checks the arguments of a search, each alone; they are those of `IterativeMagnitudePruning`.
+
+    Raises:
+      ValueError: names the first one that is wrong, its value, and what is right.
+    """
+    check_whole("levels", levels, 0, MOST_LEVELS, example=5)
+    check_pruning_rate(pruning_rate)
+    check_point("rewind_step", rewind_step)
+    check_choice("scope", scope, SCOPES)
+    check_truth("rewind_optimizer", rewind_optimizer)
+    check_choice("structure", structure, STRUCTURES)
+    if folder is not None:
+        check_path("folder", folder)
+
+
+def check_is_model(model: Any) -> None:
+    """Checks that something is a model.
+
+    Raises:
+      ValueError: if it is not.
+    """
+    if not is_model(model):
+        raise refusal(
+            "model", model, "give a model of Keras, made prunable by tf_lottery.prunable(model)"
+        )
+
+
+def check_pruning_rate(pruning_rate: Any) -> None:
+    """Checks a rate, several, an `AdaptiveRate` or "auto".
+
+    Raises:
+      ValueError: if it is none.
+    """
+    if isinstance(pruning_rate, AdaptiveRate):
+        return
+    if isinstance(pruning_rate, str):
+        if pruning_rate != "auto":
+            raise refusal("pruning_rate", pruning_rate, 'use a fraction, such as 0.2, or "auto"')
+        return
+    rates_of_levels(pruning_rate)
+
+
+def check_point(argument: str, point: Any) -> None:
+    """Checks that a point in training can be read.
+
+    Raises:
+      ValueError: if it cannot.
+    """
+    parse_steps(point, steps_per_epoch=1, total_steps=1, argument=argument)
+
+
+def chosen_optimizer(model: Any, optimizer: Any) -> Any:
+    """The optimizer of a search: the given one, or that of the compiled model.
+
+    Raises:
+      ValueError: if it is none, or there is none.
+    """
+    chosen = getattr(model, "optimizer", None) if optimizer is None else optimizer
+    if chosen is None:
+        raise ValueError(
+            "the model is not compiled; call model.compile(...) first, or give the optimizer "
+            "of your own loop."
+        )
+    if not hasattr(chosen, "apply_gradients"):
+        raise refusal("optimizer", optimizer, "give an optimizer of Keras, such as Adam(1e-3)")
+    return chosen
+
+
+def check_fit(epochs: Any, callbacks: Any, fit_arguments: Mapping[str, Any]) -> None:
+    """Checks the arguments of `fit` that a search looks at; Keras checks the others.
+
+    Raises:
+      ValueError: names the first one that is wrong, its value, and what is right.
+    """
+    check_whole("epochs", epochs, 1, example=10)
+    if "initial_epoch" in fit_arguments:
+        raise ValueError("initial_epoch: the rewind step decides where a level starts.")
+    for argument in ("batch_size", "steps_per_epoch"):
+        if fit_arguments.get(argument) is not None:
+            check_whole(argument, fit_arguments[argument], 1, example=32)
+    split = fit_arguments.get("validation_split")
+    if split is not None and not (isinstance(split, numbers.Real) and 0 <= split < 1):
+        raise refusal("validation_split", split, "use a fraction in [0, 1), such as 0.2")
+    listed = isinstance(callbacks, Collection) and not isinstance(callbacks, str)
+    if not (callable(callbacks) or listed):
+        raise refusal(
+            "callbacks", callbacks, "give a list of callbacks, or a function from level to one"
+        )
+    wrong = [one for one in callbacks if not hasattr(one, "set_model")] if listed else []
+    if wrong:
+        raise refusal("callbacks", wrong[0], "it is no callback of Keras")
+
+
+def check_run(train: Any, iterations: Any) -> None:
+    """Checks the arguments of `run`.
+
+    Raises:
+      ValueError: names the first one that is wrong, its value, and what is right.
+    """
+    if not callable(train):
+        raise refusal("train", train, "give a function that trains, given the steps")
+    check_whole("iterations", iterations, 1, example=10_000)
+
+
+def checked_metrics(metrics: Any) -> dict[str, float]:
+    """What a training loop returned, as numbers.
+
+    Raises:
+      ValueError: if it is no mapping from names to numbers.
+    """
+    if metrics is None:
+        return {}
+    right = 'return a mapping from names to numbers, such as {"accuracy": 0.9}, or nothing'
+    if not isinstance(metrics, Mapping):
+        raise ValueError(f"the training loop returned {shown(metrics)}: {right}.")
+    try:
+        return {str(name): float(np.asarray(value)) for name, value in metrics.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the training loop returned {shown(metrics)}: {right}.") from error
 
 
 def search_arguments(network: Network, arguments: Mapping[str, Any]) -> dict[str, Any]:

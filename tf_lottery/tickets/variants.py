@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from tf_lottery.arguments import check_choice
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.training.network import NetworkState
@@ -37,10 +38,7 @@ class Variant:
     train_steps: int | None = None
 
     def __post_init__(self):
-        if self.prune_from not in _PRUNE_FROM:
-            raise ValueError(
-                f"prune_from={self.prune_from!r}: use one of {', '.join(_PRUNE_FROM)}."
-            )
+        check_choice("prune_from", self.prune_from, _PRUNE_FROM)
 
     def judged(self, journal: LevelJournal, level: int) -> tuple[Mapping[str, np.ndarray], Mask]:
         """The network that is pruned to make a level.

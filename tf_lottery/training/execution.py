@@ -62,11 +62,7 @@ def choose_execution(
         return _on_tpu(jit_compile, in_memory)
     on_cpu = not tf.config.list_physical_devices("GPU")
     single = strategy.num_replicas_in_sync == 1
-    # Every prunable layer but Dense is a convolution.
-    convolutional = any(
-        kernel_attributes(unwrapped(layer)) and not isinstance(unwrapped(layer), keras.layers.Dense)
-        for _, layer in leaf_layers(model)
-    )
+    convolutional = has_convolutions(model)
     automatic = single and not (on_cpu and convolutional)
     compiled = automatic if jit_compile == "auto" else jit_compile == "on"
     if compiled and not single and _has_synchronized_normalization(model):
@@ -81,6 +77,14 @@ def choose_execution(
         steps_per_execution=steps_per_execution or (50 if compiled and single else 1),
         evaluation_batch=1000 if compiled else 250,
         data_on_device=(data_bytes <= _DEVICE_BYTES if in_memory == "auto" else in_memory == "on"),
+    )
+
+
+def has_convolutions(model: keras.Model) -> bool:
+    """Whether a network has kernels of other layers than Dense: all others are convolutions."""
+    return any(
+        kernel_attributes(unwrapped(layer)) and not isinstance(unwrapped(layer), keras.layers.Dense)
+        for _, layer in leaf_layers(model)
     )
 
 

@@ -5,14 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tf_lottery.data import Epoch
+from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.workers import Message, Workers
 
 _SECONDS_PER_CALL = 1.0
-
-
-class TrainingDivergedError(ArithmeticError):
-    """A loss or a weight is not finite."""
 
 
 @dataclass(frozen=True)

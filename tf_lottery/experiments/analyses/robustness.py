@@ -32,7 +32,7 @@ from tf_lottery.store.metrics import Row
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.branches import find_branch
 from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.training.loop import TrainingDivergedError
+from tf_lottery.training.divergence import TrainingDivergedError
 
 _BRANCH = "perturbed"
 _Key = tuple[int, float, int]

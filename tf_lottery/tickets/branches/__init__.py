@@ -25,7 +25,7 @@ def find_branch(name: str) -> Branch:
     Raises:
       ValueError: if there is none; lists the known ones.
     """
-    if name not in known_branches():
+    if not isinstance(name, str) or name not in known_branches():
         raise ValueError(
             f"--branch={name} is not known; the branches are {', '.join(known_branches())}."
         )

@@ -1,0 +1,251 @@
+"""Arguments of the library that are wrong: named, with the value and what is right."""
+
+import re
+import zipfile
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+import tf_lottery
+from tf_lottery.pruning.masks import Mask
+from tf_lottery.tickets.callbacks import PruneAndRewind
+from tf_lottery.tickets.search import IterativeMagnitudePruning
+
+_SEARCH = [
+    ({"levels": "5"}, "levels='5'"),
+    ({"levels": 2.0}, "levels=2.0"),
+    ({"levels": True}, "levels=True"),
+    ({"levels": None}, "levels=None"),
+    ({"levels": 10**9}, "levels=1000000000"),
+    ({"levels": [1, 2]}, "levels=[1, 2]"),
+    ({"pruning_rate": None}, "pruning_rate=None"),
+    ({"pruning_rate": "0.2"}, "pruning_rate='0.2'"),
+    ({"pruning_rate": []}, "pruning_rate=[]"),
+    ({"pruning_rate": [0.2, None]}, "pruning_rate=[0.2, None]"),
+    ({"pruning_rate": [0.2, 0]}, "pruning_rate=[0.2, 0]"),
+    ({"pruning_rate": 20}, "pruning_rate=20"),
+    ({"pruning_rate": {"hidden": 0.2}}, "pruning_rate={'hidden': 0.2}"),
+    ({"pruning_rate": float("nan")}, "pruning_rate=nan"),
+    ({"pruning_rate": 1e-9}, "pruning_rate=1e-09: it prunes none of the 90 weights"),
+    ({"rewind_step": None}, "rewind_step: None"),
+    ({"rewind_step": -1}, "rewind_step: -1"),
+    ({"rewind_step": 1.5}, "rewind_step: 1.5"),
+    ({"rewind_step": True}, "rewind_step: True"),
+    ({"scope": None}, "scope=None"),
+    ({"scope": ["global"]}, "scope=['global']"),
+    ({"score": None}, "score=None"),
+    ({"score": 3}, "score=3"),
+    ({"score": ["magnitude"]}, "score=['magnitude']"),
+    ({"score": lambda weights: weights}, "score="),
+    ({"rewind_optimizer": "yes"}, "rewind_optimizer='yes'"),
+    ({"structure": None}, "structure=None"),
+    ({"structure": 24}, "structure=24"),
+    ({"prune_from": None}, "prune_from=None"),
+    ({"optimizer": "adam"}, "optimizer='adam'"),
+    ({"folder": 3}, "folder=3"),
+    ({"folder": ""}, "folder=''"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), _SEARCH, ids=[each[1] for each in _SEARCH])
+def test_of_a_search(arguments, message, build_model):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        IterativeMagnitudePruning(build_model(), **{"levels": 2, **arguments})
+
+
+@pytest.mark.parametrize("model", [None, "model", 3, keras.layers.Dense(3)])
+def test_of_what_is_no_model(model):
+    with pytest.raises(ValueError, match=r"^model=.*give a model of Keras"):
+        IterativeMagnitudePruning(model, 2)
+
+
+_FIT = [
+    ({"epochs": 0}, "epochs=0"),
+    ({"epochs": "3"}, "epochs='3'"),
+    ({"epochs": 2.0}, "epochs=2.0"),
+    ({"batch_size": -1}, "batch_size=-1"),
+    ({"batch_size": 0}, "batch_size=0"),
+    ({"batch_size": "32"}, "batch_size='32'"),
+    ({"steps_per_epoch": 0}, "steps_per_epoch=0"),
+    ({"validation_split": 1.0}, "validation_split=1.0"),
+    ({"validation_split": "0.1"}, "validation_split='0.1'"),
+    ({"callbacks": "early"}, "callbacks='early'"),
+    ({"callbacks": [print]}, "callbacks=<built-in function print>"),
+    ({"callbacks": keras.callbacks.Callback()}, "callbacks=<"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), _FIT, ids=[each[1] for each in _FIT])
+def test_of_fit(arguments, message, build_model, arrays):
+    search = IterativeMagnitudePruning(build_model(), 1)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        search.fit(*arrays, verbose=0, **arguments)
+
+
+def test_of_a_loop_of_your_own(build_model):
+    search = IterativeMagnitudePruning(build_model(), 1)
+    for train, iterations, message in (
+        (None, 3, "train=None"),
+        (list, 0, "iterations=0"),
+        (list, "3", "iterations='3'"),
+        (lambda steps: [list(steps)], 3, r"returned \[\[0, 1, 2\]\]"),
+        (lambda steps: {"accuracy": list(steps)}, 3, "returned {'accuracy'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            search.run(train, iterations=iterations, verbose=False)
+    assert search.history.levels == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"levels": "5"}, "levels='5'"),
+        ({"epochs_per_level": 0}, "epochs_per_level=0"),
+        ({"epochs_per_level": 1.5}, "epochs_per_level=1.5"),
+        ({"pruning_rate": None}, "pruning_rate=None"),
+        ({"rewind_step": "soon"}, "rewind_step: 'soon'"),
+        ({"scope": "local"}, "scope='local'"),
+        ({"score": None}, "score=None"),
+        ({"rewind_optimizer": 1}, "rewind_optimizer=1"),
+    ],
+)
+def test_of_the_callback(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PruneAndRewind(**{"levels": 2, "epochs_per_level": 3, **arguments})
+
+
+def test_of_a_finished_search(build_model, batches):
+    search = IterativeMagnitudePruning(build_model(), 0)
+    search.fit(batches, verbose=0)
+    for level, message in (("0", "level='0'"), (None, "level=None"), (-1, "level=-1")):
+        with pytest.raises(ValueError, match=message):
+            search.restore(level)
+        with pytest.raises(ValueError, match=message):
+            search.mask(level)
+    with pytest.raises(ValueError, match="weights=None"):
+        search.restore(0, None)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (None, "returned None"),
+        ([1, 2], r"returned \[1, 2\]"),
+        ({}, "no scores of hidden/kernel"),
+        ({"hidden/kernel": 1.0, "output/kernel": 1.0}, r"of shape \(\)"),
+        ({"hidden/kernel": np.full((6, 10), "a")}, "real numbers of shape"),
+    ],
+)
+def test_of_what_a_score_returns(returned, message, build_model, batches):
+    def mine(weights, mask, evidence):
+        return returned
+
+    search = IterativeMagnitudePruning(build_model(), 1, score=mine)
+    with pytest.raises(ValueError, match=rf"score=mine .*{message}"):
+        search.fit(batches, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"exclude": "output"}, "exclude='output'"),
+        ({"exclude": 3}, "exclude=3"),
+        ({"exclude": [3]}, "exclude=[3]"),
+        ({"pruning_rates": ["output"]}, "pruning_rates=['output']"),
+        ({"pruning_rates": {"output": None}}, "pruning_rates['output']=None"),
+        ({"pruning_rates": {"output": 1.0}}, "pruning_rates['output']=1.0"),
+        ({"kernels": ["w"]}, "kernels=['w']"),
+        ({"kernels": {"output": "kernel"}}, "kernels['output']='kernel'"),
+        ({"allow_unknown": "no"}, "allow_unknown='no'"),
+    ],
+)
+def test_of_prunable(arguments, message, build_model):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        tf_lottery.prunable(build_model(prune=False), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (None, "arrays=None"),
+        ([np.ones(3, bool)], "arrays="),
+        ({"a": np.ones(3)}, "float64; use bool"),
+        ({"a": [True, False]}, "dtype list; use bool"),
+        ({3: np.ones(3, bool)}, "arrays=3"),
+    ],
+)
+def test_of_masks(arrays, message, build_model):
+    with pytest.raises(ValueError, match=message):
+        Mask(arrays)
+    with pytest.raises(ValueError, match="mask="):
+        tf_lottery.set_mask(build_model(), arrays)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"least": "0.1"}, "least='0.1'"),
+        ({"most": None}, "most=None"),
+        ({"loss_rise": None}, "loss_rise=None"),
+        ({"density": 2}, "density=2"),
+        ({"least": 0.5, "most": 0.1}, "least=0.5"),
+        ({"least": 1e-9, "density": 0.1}, "more than 10000 levels"),
+    ],
+)
+def test_of_adaptive_rates(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tf_lottery.AdaptiveRate(**arguments)
+
+
+def test_of_data_and_runs(tmp_path):
+    images, labels = np.zeros((4, 6)), np.array([0, 1, 0, 1])
+    for arguments, message in (
+        ((images, (images, labels)), "train="),
+        (((images, labels), None), "test=None"),
+        (((images, labels), (images, labels), -1), "validation_examples=-1"),
+        (((images, labels), (images, labels), 0, "0"), "split_seed='0'"),
+        (((images, labels), (images, labels), 0, 0, 1), "classes=1"),
+        (((images, labels), (images, labels), 0, 0, 2, 3), "name=3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tf_lottery.from_arrays(*arguments)
+    config = tf_lottery.config_from_values({"workdir": tmp_path})
+    for call, message in (
+        (lambda: tf_lottery.run_experiment({"levels": 1}), "config="),
+        (lambda: tf_lottery.run_experiment(config, (images, labels)), "dataset="),
+        (lambda: tf_lottery.run_experiment(config, matching_tolerance="1"), "matching_tolerance=1"),
+        (lambda: tf_lottery.config_from_values(None), "values=None"),
+        (lambda: tf_lottery.run_branch(None, "random_mask"), "run=None"),
+        (lambda: tf_lottery.run_branch(tmp_path, None), "branch=None"),
+        (lambda: tf_lottery.run_branch(tmp_path, "random_mask", 3), "levels=3"),
+        (lambda: tf_lottery.run_branch(tmp_path, "random_mask", "1,2"), "levels='1,2'"),
+        (lambda: tf_lottery.load_ticket(tmp_path, "0"), "level='0'"),
+        (lambda: tf_lottery.load_ticket(3, 0), "run=3"),
+        (lambda: tf_lottery.load_ticket(tmp_path, 0, None), "weights=None"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_pixel_that_is_not_finite_is_named():
+    images, labels = np.zeros((40, 6), np.float32), np.arange(40) % 2
+    images[17, 3] = np.nan
+    with pytest.raises(ValueError, match=r"train images hold the value nan .*in example 17"):
+        tf_lottery.from_arrays((images, labels), (images, labels))
+
+
+def test_masks_that_claim_more_than_the_file_holds(tmp_path):
+    size = 80_000_000
+    members = {"names": np.array(["a"]), "a:bits": np.zeros(size // 8, np.uint8)}
+    np.savez_compressed(tmp_path / "masks.npz", **members, **{"a:shape": np.array([size])})
+    with pytest.raises(ValueError, match=r"masks\.npz .*claim to be masks of 80,\d+,\d+ weights"):
+        Mask.load(tmp_path / "masks.npz")
+    mask = Mask({"a": np.arange(1000) % 3 > 0})
+    mask.save(tmp_path / "own.npz")
+    assert Mask.load(tmp_path / "own.npz") == mask
+    with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
+        pass
+    with pytest.raises(ValueError, match=r"empty\.npz"):
+        Mask.load(tmp_path / "empty.npz")
