@@ -103,9 +103,13 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     if export_dir and len(configs) > 1:
         raise ValueError(
             f"--export_dir={export_dir} takes one ticket, but these are {len(configs)} runs; give "
-            "it with the flags of one of them."
+            "--export_ticket in its place, which exports each into its own run folder."
         )
-    return RunExperiments(configs, matching_tolerance=_matching_tolerance(flag_values))
+    return RunExperiments(
+        configs,
+        matching_tolerance=_matching_tolerance(flag_values),
+        overwrite=flag_values["overwrite"].value,
+    )
 
 
 def _matching_tolerance(flag_values: flags.FlagValues) -> float:

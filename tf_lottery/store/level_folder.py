@@ -6,7 +6,7 @@ from typing import Any
 
 from tf_lottery.store.checkpoint import CheckpointFolder
 from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.seal import read_seal, seal, verify_seal
+from tf_lottery.store.seal import checksum, read_seal, seal, verify_seal
 from tf_lottery.store.tensors import tensor_files
 
 _SEAL_NAME = "level.json"
@@ -75,10 +75,17 @@ class LevelFolder:
           RunFolderError: The level is not complete.
           DamagedFileError: level.json is truncated or edited.
         """
-        content = read_seal(self._path, _SEAL_NAME)
-        if content is None:
-            raise RunFolderError(f"{self._path.absolute()} is not complete: no {_SEAL_NAME}")
-        return content["record"]
+        return self._sealed()["record"]
+
+    def ticket(self) -> str:
+        """Returns a checksum of the masks and trained weights of a complete level.
+
+        Raises:
+          RunFolderError: The level is not complete.
+          DamagedFileError: level.json is truncated or edited.
+        """
+        files = self._sealed()["files"]
+        return checksum({name: files[name] for name in files if name != self.metrics_path.name})
 
     def verify(self, file_names: Sequence[str] | None = None) -> None:
         """Checks the files of a complete level.
@@ -90,3 +97,9 @@ class LevelFolder:
           DamagedFileError: A file is missing, truncated or edited.
         """
         verify_seal(self._path, file_names, name=_SEAL_NAME)
+
+    def _sealed(self) -> dict[str, Any]:
+        content = read_seal(self._path, _SEAL_NAME)
+        if content is None:
+            raise RunFolderError(f"{self._path.absolute()} is not complete: no {_SEAL_NAME}")
+        return content

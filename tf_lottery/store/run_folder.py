@@ -3,7 +3,7 @@
 config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  summary.png  tensorboard/
 branches/LABEL/: run folders of the controls that start from its levels
 landscape/: results of analyses
-export/level_N/: tickets to ship
+export/level_N/, export/level_N_saved_model/: tickets to ship
 """
 
 import json
@@ -188,6 +188,11 @@ class RunFolder:
     def landscape(self) -> Path:
         """The folder for the results of analyses, which need not exist."""
         return self._path / _LANDSCAPE
+
+    @property
+    def export(self) -> Path:
+        """The folder for tickets to ship, which need not exist."""
+        return self._path / _EXPORT
 
     def branch(self, label: str) -> Path:
         """Returns the run folder of a branch, which need not exist."""
