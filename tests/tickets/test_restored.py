@@ -147,3 +147,19 @@ def test_a_search_with_a_loop_of_its_own_gives_models_that_are_not_compiled(kera
     copy = search.restore(1, "rewind")
     assert getattr(copy, "optimizer", None) is None
     assert get_mask(copy) == search.mask(1)
+
+
+@BOTH
+def test_restoring_draws_no_random_numbers(keras: ModuleType):
+    search = IterativeMagnitudePruning(functional(keras), 1, 0.4)
+    search.fit(X, Y, **FIT)
+    drawn = []
+    for restores in (0, 2):
+        keras.utils.set_random_seed(3)
+        for _ in range(restores):
+            search.restore(1)
+        layers = [keras.Input((6,)), keras.layers.Dense(9), keras.layers.Dropout(0.5)]
+        model = keras.Sequential(layers)
+        drawn.append([*model.get_weights(), np.asarray(model(X, training=True))])
+    for one, two in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(one, two)

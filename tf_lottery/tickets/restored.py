@@ -1,6 +1,11 @@
 """Tickets of a search, each as a model of its own."""
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
+
+import tf_keras
 
 from tf_lottery.pruning.keras_versions import is_model
 from tf_lottery.pruning.prunable import prunable_copy
@@ -63,9 +68,23 @@ def _optimizer_config(searched: Network) -> dict[str, Any]:
     return config_without_lead(optimizer)
 
 
+@contextmanager
+def _random_numbers_kept() -> Iterator[None]:
+    """Takes back what the initializers of a copy draw, whose weights are set anyway."""
+    seeds = getattr(tf_keras.src.backend._SEED_GENERATOR, "generator", None)
+    known = [generator for generator in (seeds, random) if generator is not None]
+    states = [generator.getstate() for generator in known]
+    try:
+        yield
+    finally:
+        for generator, state in zip(known, states, strict=True):
+            generator.setstate(state)
+
+
 def _copied(model: Any, level: int) -> Any:
     try:
-        return prunable_copy(model)
+        with _random_numbers_kept():
+            return prunable_copy(model)
     except ValueError as error:
         raise ValueError(
             f"level={level} cannot be given as a model of its own. {error} Say with into= which "
