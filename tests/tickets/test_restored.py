@@ -9,6 +9,7 @@ import pytest
 import tf_keras
 
 import tf_lottery
+from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.prunable import get_mask, own_pruning_rates, prunable
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.network import weights_of
@@ -163,3 +164,20 @@ def test_restoring_draws_no_random_numbers(keras: ModuleType):
         drawn.append([*model.get_weights(), np.asarray(model(X, training=True))])
     for one, two in zip(*drawn, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_copies_are_on_all_devices_of_the_searched_model(mirrored):
+    with mirrored.scope():
+        model = functional(tf_keras)
+    search = IterativeMagnitudePruning(model, 1, 0.4)
+    search.fit(X, Y, **FIT)
+    expected = weights_of(model)
+    copy = search.restore(1)
+    assert copy.distribute_strategy is mirrored
+    for name, value in weights_of(copy).items():
+        np.testing.assert_array_equal(value, expected[name])
+    copy.fit(X, Y, **FIT)
+    for name, array in search.mask(1).items():
+        for component in mirrored.experimental_local_results(model_variables(copy)[name]):
+            assert not component.numpy()[~array].any()
+            assert component.numpy()[array].all()
