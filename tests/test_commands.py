@@ -169,6 +169,7 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
         (["--levels=0-3"], r"^--levels=0-3 names several levels, for --experiment=branch"),
         (["--pruning_rate=2"], r"^--pruning_rate=2\.0 is out of range"),
         (["--export_dir=x", "--replicates=1-2"], r"^--export_dir=x takes one ticket, .* 2 runs"),
+        (["--overwrite"], r"^--overwrite is for exports: give --export_ticket or --export_dir"),
         (["--export_dir=x", "--sweep=levels:1,2,3"], r"^--export_dir=x takes one ticket, .* 3"),
         (["--experiment=branch", "--branch=retrain"], r"^--experiment=branch needs --run=WORKDIR"),
         (["--experiment=report"], r"^--experiment=report needs --run=WORKDIR/NAME"),
@@ -262,7 +263,7 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ("--formats=keras", ["lottery", "train", "branch", "report", "list", "curvature"]),
         ("--compact=on", ["lottery", "report", *ANALYSES]),
         ("--nomeasure", ["train", "branch", "list", "magnitudes"]),
-        ("--overwrite", ["lottery", "report", "list", "interpolate"]),
+        ("--overwrite", ["branch", "report", "list", "interpolate"]),
         ("--branch=retrain", ["export"]),
         ("--report_dir=a", ["export"]),
         ("--sweep=levels:1,2", ["export"]),
@@ -462,3 +463,5 @@ def test_exports_of_several_levels_or_no_run_are_refused():
 def test_a_folder_for_the_export_still_ends_an_experiment():
     (config,) = experiments("--export_dir=out", "--levels=3")
     assert config.run.export_dir == "out"
+    assert command("--export_dir=out").overwrite is False
+    assert command("--export_ticket", "--replicates=1-2", "--overwrite").overwrite is True

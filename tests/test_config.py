@@ -112,7 +112,7 @@ def test_run_paths(tmp_path: Path):
 def test_identity_is_what_the_results_depend_on():
     base = ExperimentConfig().identity()
     where = {"workdir": "/elsewhere", "name": "other", "data_dir": "/data", "export_dir": "/out",
-             "steps_per_execution": 3, "experiment": "train"}  # fmt: skip
+             "export_ticket": True, "steps_per_execution": 3, "experiment": "train"}  # fmt: skip
     assert config_from_values(where).identity() == base
     for name, value in {
         "model": "conv2", "batch_size": 61, "levels": 11, "rewind_step": "5it", "data_seed": 9,

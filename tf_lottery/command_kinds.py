@@ -19,10 +19,12 @@ class RunExperiments:
       configs: the experiments.
       matching_tolerance: points that a level's test accuracy may be below the dense network's and
         still matches it.
+      overwrite: whether the exported ticket may replace another export.
     """
 
     configs: tuple[ExperimentConfig, ...]
     matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
+    overwrite: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,19 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     if export_dir and len(configs) > 1:
         raise ValueError(
             f"--export_dir={export_dir} takes one ticket, but these are {len(configs)} runs; give "
-            "it with the flags of one of them."
+            "--export_ticket in its place, which exports each into its own run folder."
         )
-    return RunExperiments(configs, matching_tolerance=_matching_tolerance(flag_values))
+    overwrite = flag_values["overwrite"].value
+    if overwrite and not (export_dir or flag_values["export_ticket"].value):
+        raise ValueError(
+            "--overwrite is for exports: give --export_ticket or --export_dir as well, or leave it "
+            "out."
+        )
+    return RunExperiments(
+        configs,
+        matching_tolerance=_matching_tolerance(flag_values),
+        overwrite=overwrite,
+    )
 
 
 def _matching_tolerance(flag_values: flags.FlagValues) -> float:

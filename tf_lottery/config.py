@@ -296,10 +296,16 @@ class RunConfig:
     manual_dir: str | None = option(
         None, "Folder with downloaded archives, for machines without internet.", path=True
     )
+    export_ticket: bool = option(
+        False,
+        "Write the last level's ticket as a SavedModel when the run is finished, into the run "
+        "folder, as export/level_N_saved_model.",
+    )
     export_dir: str | None = option(
         None,
-        "Write the last level's ticket there as a SavedModel. With --experiment=export: the folder "
-        "of the export; unset: export/level_N in the run folder.",
+        "Folder for the SavedModel of the last level's ticket, in place of that in the run folder; "
+        "it may hold nothing but this very ticket, unless --overwrite is given. With "
+        "--experiment=export: the folder of the export; unset: export/level_N in the run folder.",
         path=True,
     )
     distribution: str = option(

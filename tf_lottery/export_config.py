@@ -25,7 +25,9 @@ class ExportConfig:
         "Measure memory and latency of exported files beside the dense network's; about half a "
         "minute for each format.",
     )
-    overwrite: bool = option(False, "Replace an earlier export, and nothing else.")
+    overwrite: bool = option(
+        False, "Replace an earlier export of another ticket or time, and nothing else."
+    )
 
     @property
     def format_names(self) -> tuple[str, ...] | None:

@@ -24,6 +24,7 @@ _ONLY_FOR = {
     "report_dir": ("report",),
     "tolerance": _OF_MATCHING,
     **dict.fromkeys((field.name for field in fields(ExportConfig)), ("export",)),
+    "overwrite": ("lottery", "train", "export"),
     **dict.fromkeys((field.name for field in fields(AnalysisConfig)), ANALYSES),
     "solutions": ("interpolate",),
     **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),

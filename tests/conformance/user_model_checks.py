@@ -6,12 +6,13 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tf_keras
 
 import tf_lottery
 from tests.conformance.user_models import UserModel
-from tf_lottery.pruning.keras_versions import is_graph
+from tf_lottery.pruning.keras_versions import is_copied_as_it_is, is_graph
 from tf_lottery.pruning.layers import leaf_layers, model_variables
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.wrapper import MaskedLayer
@@ -176,16 +177,37 @@ def _check_ticket(search: Any, model: Any, early: dict[str, np.ndarray]) -> None
     mask, trained = search.mask(2), weights_of(model)
     assert tf_lottery.get_mask(model) == mask
     check_pruned(model, mask)
-    search.restore(2, "rewind")
+    search.restore(2, "rewind", into=model)
     for name, value in weights_of(model).items():
         kept = mask.get(name, True)
         assert value.tobytes() == np.where(kept, early[name], np.zeros_like(value)).tobytes(), name
     moved = [(trained[name] != early[name])[array] for name, array in mask.items()]
     # Some units of so sparse a network are never active.
     assert np.concatenate(moved).mean() > 0.2
-    search.restore(2)
+    search.restore(2, into=model)
     for name, value in weights_of(model).items():
         assert value.tobytes() == trained[name].tobytes(), name
+    _check_levels_side_by_side(search, model)
+
+
+def _check_levels_side_by_side(search: Any, model: Any) -> None:
+    """Copies are models of their own; what has no copies says so."""
+    if not is_copied_as_it_is(model):
+        with pytest.raises(ValueError, match=r"cannot be given as a model of its own.* into="):
+            search.restore(2)
+        return
+    before = weights_of(model)
+    copies = {level: search.restore(level) for level in (2, 0)}
+    again = search.restore(2, "rewind")
+    for level, copy in copies.items():
+        assert tf_lottery.get_mask(copy) == search.mask(level)
+        check_pruned(copy, search.mask(level))
+    for name, value in weights_of(copies[2]).items():
+        assert value.tobytes() == before[name].tobytes(), name
+    assert tf_lottery.get_mask(again) == search.mask(2)
+    assert list(model_variables(again)) == list(model_variables(model))
+    for name, value in weights_of(model).items():
+        assert value.tobytes() == before[name].tobytes(), name
 
 
 def _at_rewind_step(model: Any, states: list[dict[str, np.ndarray]]) -> Any:

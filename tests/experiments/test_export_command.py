@@ -83,7 +83,7 @@ def test_main_exports_and_measures_and_the_run_goes_on(start_main, half_run, tmp
     assert not (tmp_path / "elsewhere").exists()
     process = start_main(*given, workdir=tmp_path / "elsewhere")
     assert process.wait() == 1
-    assert "Error: --export_dir: folder=" in process.output
+    assert "Error: the run's own export folder " in process.output
     assert "give overwrite=True (--overwrite)" in process.output
     process = start_main(workdir=tmp_path)
     assert process.wait() == 0, process.output
@@ -101,7 +101,9 @@ def test_all_replicates_and_branches_are_exported_each_into_its_folder(copied_ru
         "replicate_1/export/level_2",
         "replicate_2/export/level_1",
     ]
-    with pytest.raises(ValueError, match=r"^--export_dir: folder=.*replicate_2.*holds an export"):
+    with pytest.raises(
+        ValueError, match=r"^the run's own export folder .*replicate_2.*holds an export of"
+    ):
         export(study, *FAST, "--levels=1")
     assert not (copied_run / "export" / "level_1").exists(), "the first was written all the same"
     tf_lottery.run_branch(copied_run, "random_mask", [1])
@@ -136,6 +138,7 @@ def test_integer_formats_are_calibrated_and_an_earlier_export_gives_way(copied_r
     assert {path.name for path in folder.iterdir()} == {
         "model_int8.tflite",
         "export.csv",
+        "export.json",
         "README.md",
     }
     (row,) = rows_of(folder).values()
@@ -164,9 +167,9 @@ def test_units_without_effect_are_removed_where_there_are_some(run_tiny, tmp_pat
         ),
         (("--formats=keras,",), r"^--formats=keras,: nothing cannot be written"),
         (("--learning_rate=0.5",), r"^--learning_rate=0.5: .*replicate_1 was made with"),
-        (("--export_dir={run}",), r"^--export_dir: folder=.* holds .*config\.json, .* no part of"),
-        (("--export_dir={run}", "--overwrite"), r"^--export_dir: folder=.* no part of an export"),
-        (("--export_dir={run}/flags.cfg",), r"^--export_dir: folder=.*flags\.cfg is a file"),
+        (("--export_dir={run}",), r"^--export_dir=.* holds .*config\.json, .* no part of"),
+        (("--export_dir={run}", "--overwrite"), r"^--export_dir=.* no part of an export"),
+        (("--export_dir={run}/flags.cfg",), r"^--export_dir=.*flags\.cfg is a file"),
         (("--compact=on", "--formats=keras"), r"^compact=True \(--compact=on\): no unit of "),
     ],
 )

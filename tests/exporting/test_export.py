@@ -63,7 +63,11 @@ def test_ticket_in_all_formats(ticket, tmp_path):
     assert report.accuracy == np.mean(outputs.argmax(axis=1) == LABELS) == report.dense_accuracy
     assert report.density == mask.density
     files = {kind.file_name for kind in FORMATS.values()}
-    assert {path.name for path in folder.iterdir()} == files | {"README.md", "export.csv"}
+    assert {path.name for path in folder.iterdir()} == files | {
+        "README.md",
+        "export.csv",
+        "export.json",
+    }
     rows = rows_of(folder)
     assert list(rows) == [result.format for result in report.formats] == list(FORMATS)
     for name, row in rows.items():
@@ -253,7 +257,7 @@ def test_replaces_nothing_but_an_earlier_export(ticket, tmp_path):
     assert (folder / "model.tflite").read_text() == "earlier"
     export(ticket, folder, ["keras"], overwrite=True, measure=False)
     names = {path.name for path in folder.iterdir()}
-    assert names == {"model.keras", "export.csv", "README.md"}
+    assert names == {"model.keras", "export.csv", "export.json", "README.md"}
     (folder / "notes.txt").write_text("all my work")
     with pytest.raises(ValueError, match=r"holds notes\.txt, which is no part of an export"):
         export(ticket, folder, overwrite=True)

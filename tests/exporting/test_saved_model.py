@@ -39,7 +39,9 @@ def test_replaces_an_earlier_export_as_a_whole(ticket, tmp_path):
     tf_lottery.export_saved_model(ticket, folder)
     output = ticket.layers[-1].layer
     output.bias.assign(np.full(5, 7, np.float32))
-    tf_lottery.export_saved_model(ticket, folder)
+    with pytest.raises(ValueError, match=rf"^path={folder} holds an export of .*overwrite=True"):
+        tf_lottery.export_saved_model(ticket, folder)
+    tf_lottery.export_saved_model(ticket, folder, overwrite=True)
     loaded = tf.saved_model.load(str(folder))
     np.testing.assert_allclose(loaded(PIXELS), ticket(PIXELS), rtol=1e-6, atol=1e-6)
     assert [path.name for path in tmp_path.iterdir()] == ["ticket"]
@@ -54,7 +56,7 @@ def test_into_an_empty_or_new_folder(ticket, tmp_path):
 
 def test_refuses_a_folder_of_something_else(ticket, tmp_path):
     (tmp_path / "notes.txt").write_text("all my work")
-    with pytest.raises(ValueError, match=r"holds notes\.txt.*choose an empty or a new folder"):
+    with pytest.raises(ValueError, match=r"holds notes\.txt.*choose a new or an empty folder"):
         tf_lottery.export_saved_model(ticket, tmp_path)
     with pytest.raises(ValueError, match="is a file"):
         tf_lottery.export_saved_model(ticket, tmp_path / "notes.txt")
@@ -65,12 +67,41 @@ def test_keeps_what_was_put_beside_an_earlier_export(ticket, tmp_path):
     tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
     (tmp_path / "ticket" / "notes.txt").write_text("all my work")
     with pytest.raises(ValueError, match=r"notes\.txt"):
-        tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
+        tf_lottery.export_saved_model(ticket, tmp_path / "ticket", overwrite=True)
     assert (tmp_path / "ticket" / "notes.txt").read_text() == "all my work"
 
 
 def test_folder_that_cannot_be_written(ticket, tmp_path):
     (tmp_path / "file").write_text("mine")
     for folder in (tmp_path / "file" / "ticket", "/proc/ticket"):
-        with pytest.raises(ValueError, match=f"--export_dir={folder} cannot be written"):
+        with pytest.raises(ValueError, match=f"^path={folder} cannot be written"):
             tf_lottery.export_saved_model(ticket, folder)
+
+
+def test_a_saved_model_of_somebody_else_stays_with_its_assets(ticket, tmp_path):
+    (tmp_path / "words.txt").write_text("one\ntwo\n")
+    theirs = tf.Module()
+    theirs.words = tf.saved_model.Asset(str(tmp_path / "words.txt"))
+    folder = tmp_path / "theirs"
+    tf.saved_model.save(theirs, str(folder))
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match=r"holds a SavedModel without export\.json"):
+            tf_lottery.export_saved_model(ticket, folder, overwrite=overwrite)
+    assert (folder / "assets" / "words.txt").read_text() == "one\ntwo\n"
+
+
+def test_what_was_put_into_the_assets_of_an_export_stays(ticket, tmp_path):
+    folder = tmp_path / "ticket"
+    tf_lottery.export_saved_model(ticket, folder)
+    (folder / "assets" / "labels.txt").write_text("all my work")
+    with pytest.raises(ValueError, match=r"holds assets/labels\.txt, which is no part"):
+        tf_lottery.export_saved_model(ticket, folder, overwrite=True)
+    assert (folder / "assets" / "labels.txt").read_text() == "all my work"
+
+
+def test_a_link_to_a_folder_stays_one(ticket, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    tf_lottery.export_saved_model(ticket, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "disk" / "saved_model.pb").exists()

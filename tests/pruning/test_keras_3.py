@@ -239,7 +239,7 @@ def test_accumulated_gradients_are_rewound_to_the_iteration():
     arguments = {"batch_size": 16, "epochs": 2, "shuffle": False, "verbose": 0}
     pruning.fit(IMAGES, LABELS, callbacks=lambda level: [] if level else [watch], **arguments)
     trained, mask = weights_of(model), pruning.mask(1)
-    pruning.restore(1, "rewind")
+    pruning.restore(1, "rewind", into=model)
     for name, value in weights_of(model).items():
         kept = mask.get(name, True)
         np.testing.assert_array_equal(value, np.where(kept, early[3][name], np.float32(0)))

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import math
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from tf_lottery.store.atomic import (
     atomic_folder,
     atomic_path,
+    put_back,
     read_json,
+    remove_abandoned,
     remove_folder,
     remove_leftovers,
     write_json,
@@ -160,3 +163,91 @@ def test_removing_a_folder_removes_all_of_it_and_may_be_repeated(tmp_path, names
     remove_folder(tmp_path / "a")
     remove_folder(tmp_path / "a")
     assert names_in(tmp_path) == []
+
+
+_KILLED_AT = """
+import os, sys
+from pathlib import Path
+from tf_lottery.store import atomic
+
+folder, last, exchanges = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "True"
+if not exchanges:
+    atomic.exchange = lambda one, other: False
+seen = 0
+
+def count(event, arguments):
+    global seen
+    if event.split(".")[0] in ("open", "os", "shutil", "fcntl", "ctypes"):
+        seen += 1
+        if seen == last:
+            os.kill(os.getpid(), 9)
+
+sys.addaudithook(count)
+with atomic.atomic_folder(folder, replace=True) as temporary:
+    for name in ("one", "two"):
+        (temporary / name).write_text("new")
+"""
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_killed_at_any_moment_the_old_or_the_new_folder_is_there(tmp_path, names_in, exchanges):
+    folder, found = tmp_path / "ticket", set()
+    for last in range(1, 100):
+        if not folder.exists():
+            folder.mkdir()
+        for path in (folder / "one", folder / "two"):
+            path.write_text("old")
+        arguments = [sys.executable, "-c", _KILLED_AT, str(folder), str(last), str(exchanges)]
+        killed = subprocess.run(arguments, timeout=60, check=False)
+        if not exchanges:
+            put_back(folder)
+        assert names_in(folder) == ["one", "two"]
+        (content,) = {path.read_text() for path in folder.iterdir()}
+        found.add(content)
+        remove_abandoned(folder)
+        assert names_in(tmp_path) == ["ticket"]
+        if not killed.returncode:
+            break
+        assert killed.returncode == -signal.SIGKILL
+    assert found == {"old", "new"}
+    assert 8 < last < 99
+
+
+def test_what_a_running_process_writes_is_not_cleared(tmp_path, names_in):
+    with atomic_folder(tmp_path / "ticket") as temporary:
+        (temporary / "part").write_text("x")
+        remove_abandoned(tmp_path / "ticket")
+        remove_abandoned(tmp_path / "other", and_of_others=True)
+        assert names_in(temporary) == ["part"]
+    assert names_in(tmp_path) == ["ticket"]
+
+
+def test_only_what_was_to_become_the_folder_is_cleared_unless_asked(tmp_path, names_in):
+    for name in ("a.tmp-0123456789ab", "b.tmp-0123456789ab", "a.tmp-mine", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").write_text("x")
+    (tmp_path / "a.tmp-000000000000").symlink_to(tmp_path / "c")
+    remove_abandoned(tmp_path / "a")
+    left = ["a.tmp-000000000000", "a.tmp-mine", "b.tmp-0123456789ab", "c"]
+    assert names_in(tmp_path) == left
+    remove_abandoned(tmp_path / "a", and_of_others=True)
+    assert names_in(tmp_path) == ["a.tmp-000000000000", "a.tmp-mine", "c"]
+    assert names_in(tmp_path / "c") == ["part"]
+
+
+def test_what_comes_in_between_is_not_replaced(tmp_path, names_in):
+    folder = tmp_path / "ticket"
+
+    def refuse_foreign():
+        if folder.exists():
+            raise ValueError("somebody was faster")
+
+    with (
+        pytest.raises(ValueError, match="faster"),
+        atomic_folder(folder, replace=True, confirm=refuse_foreign) as temporary,
+    ):
+        (temporary / "mine").write_text("x")
+        folder.mkdir()
+        (folder / "theirs").write_text("y")
+    assert names_in(folder) == ["theirs"]
+    assert names_in(tmp_path) == ["ticket"]

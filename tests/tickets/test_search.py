@@ -127,7 +127,7 @@ def test_every_level_ends_at_the_same_iteration(
     early = weights_of(other)
     for level in range(3):
         expected = search.mask(level).apply(early)
-        assert_same_weights(weights_of(search.restore(level, "rewind")), expected)
+        assert_same_weights(weights_of(search.restore(level, "rewind", into=model)), expected)
         assert get_mask(model) == search.mask(level)
         assert int(model.optimizer.iterations) == 0
 

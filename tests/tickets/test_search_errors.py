@@ -40,7 +40,8 @@ def test_a_level_that_diverges_leaves_the_earlier_ones(build_model, batches):
     with pytest.raises(TrainingDivergedError, match="level 2"):
         search.fit(batches, epochs=2, verbose=0, callbacks=diverge)
     assert [result.level for result in search.history.levels] == [0, 1]
-    assert_zeros(search.restore(1), search.mask(1))
+    assert search.restore(1, into=model) is model
+    assert_zeros(model, search.mask(1))
     assert np.isfinite(model.predict(batches, verbose=0)).all()
     with pytest.raises(ValueError, match="level=2"):
         search.restore(2)

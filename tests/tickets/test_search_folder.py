@@ -104,7 +104,7 @@ def test_level_0_that_begins_anew_rewinds_to_its_own_weights(
 
     callback = tf_keras.callbacks.LambdaCallback(on_train_batch_end=note)
     search.fit(batches, epochs=2, verbose=0, callbacks=[callback])
-    search.restore(1, "rewind")
+    search.restore(1, "rewind", into=model)
     for name, value in weights_of(model).items():
         kept = search.mask(1).get(name, True)
         np.testing.assert_array_equal(value, np.where(kept, early[0][name], np.float32(0)))

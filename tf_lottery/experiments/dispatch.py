@@ -88,7 +88,11 @@ def _run_experiments(command: RunExperiments) -> None:
         if several:
             print(f"[{number} of {len(command.configs)}] {config.run_path}", flush=True)
         try:
-            run_experiment(config, matching_tolerance=command.matching_tolerance)
+            run_experiment(
+                config,
+                matching_tolerance=command.matching_tolerance,
+                overwrite=command.overwrite,
+            )
         except ArithmeticError as error:
             if not several:
                 raise

@@ -45,7 +45,9 @@ def is_finished(config: ExperimentConfig) -> bool:
             return False
         run = RunFolder.read(config.run_path)
         last = _last_level(config, run)
-        return last is not None and set(range(last + 1)) <= set(run.complete_levels())
+        if last is None or (config.run.export_ticket and not run.saved_model(last).exists()):
+            return False
+        return set(range(last + 1)) <= set(run.complete_levels())
     return False
 
 

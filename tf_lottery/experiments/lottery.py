@@ -7,6 +7,7 @@ from tf_lottery.data import Dataset
 from tf_lottery.experiments.judging import build_evidence
 from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
+from tf_lottery.experiments.own_export import OwnExport
 from tf_lottery.experiments.reported_pruner import ReportedPruner
 from tf_lottery.experiments.results import (
     print_results,
@@ -24,7 +25,6 @@ from tf_lottery.experiments.run_checks import (
 )
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
-from tf_lottery.exporting.saved_model import check_export_dir, export_saved_model
 from tf_lottery.flags import flags_text
 from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.pruning.pruner import Pruner
@@ -34,7 +34,6 @@ from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.journal import LevelJournal
-from tf_lottery.tickets.load import load_ticket
 from tf_lottery.tickets.shared_journal import SharedJournal
 from tf_lottery.training.strategy import open_strategy
 from tf_lottery.training.workers import Workers
@@ -45,6 +44,7 @@ def run_experiment(
     dataset: Dataset | None = None,
     *,
     matching_tolerance: float = DEFAULT_POINTS,
+    overwrite: bool = False,
 ) -> list[LevelSummary]:
     """Runs or continues an experiment; a finished one is only reported.
 
@@ -53,6 +53,7 @@ def run_experiment(
       dataset: your own data (`tf_lottery.from_arrays`) in place of the set the flags name.
       matching_tolerance: points that a level's test accuracy may be below the dense network's and
         still matches it, in the table at the end.
+      overwrite: whether the ticket that is exported, if one is, may replace another export.
 
     Returns:
       A summary of each level; nothing to workers that are not the chief.
@@ -66,13 +67,13 @@ def run_experiment(
     check_experiment_arguments(config, dataset)
     tolerance = tolerance_of(matching_tolerance)
     strategy = open_strategy(config.run)
-    workers = Workers(strategy)
+    workers, export = Workers(strategy), OwnExport(config, overwrite)
     with workers.together(), ExitStack() as resources:
-        workers.on_chief(lambda: _check_export_dir(config))
+        workers.on_chief(export.check_explicit)
         with strategy.scope():
             experiment = prepare(config, dataset)
         check_same_experiment(experiment, workers)
-        run = workers.on_chief(lambda: _open_run(experiment, resources))
+        run = workers.on_chief(lambda: _open_run(experiment, export, resources))
         try:
             with strategy.scope():
                 _find_tickets(experiment, run, workers)
@@ -82,7 +83,7 @@ def run_experiment(
                 print_results(run, summaries, tolerance)
             raise
         # Without the scope, in which workers can only build networks together.
-        return workers.on_chief(lambda: _finish(run, experiment, tolerance)) or []
+        return workers.on_chief(lambda: _finish(run, experiment, export, tolerance)) or []
 
 
 def check_experiment(config: ExperimentConfig) -> None:
@@ -97,17 +98,7 @@ def check_experiment(config: ExperimentConfig) -> None:
         experiment.needs.check_disk(config.run_path, experiment.levels + 1)
 
 
-def _check_export_dir(config: ExperimentConfig) -> None:
-    if config.run.export_dir:
-        target, run_path = check_export_dir(config.run.export_dir), config.run_path.absolute()
-        if target in (run_path, *run_path.parents):
-            raise ValueError(
-                f"--export_dir={config.run.export_dir} is or holds the run folder {run_path}; "
-                "choose another folder."
-            )
-
-
-def _open_run(experiment: Experiment, resources: ExitStack) -> RunFolder:
+def _open_run(experiment: Experiment, export: OwnExport, resources: ExitStack) -> RunFolder:
     """Opens the run folder, which stays locked as long as the resources are held."""
     config = experiment.config
     last = LevelFolder(config.run_path / f"level_{experiment.levels}")
@@ -126,6 +117,8 @@ def _open_run(experiment: Experiment, resources: ExitStack) -> RunFolder:
             ExperimentConfig().identity(),
         )
     )
+    if not experiment.ends_at_density:
+        export.check(run, experiment.levels)
     known = run.details.get("levels", 0)
     levels = known if experiment.ends_at_density else experiment.levels
     check_rules(run, affected=range(1, levels + 1), wanted=range(levels + 1))
@@ -182,12 +175,11 @@ def _last_level(experiment: Experiment, journal: LevelJournal, pruner: Pruner) -
     return experiment.levels
 
 
-def _finish(run: RunFolder, experiment: Experiment, tolerance: float) -> list[LevelSummary]:
+def _finish(
+    run: RunFolder, experiment: Experiment, export: OwnExport, tolerance: float
+) -> list[LevelSummary]:
     config = experiment.config
     summaries = write_results(run, title_of(config))
     print_results(run, summaries, tolerance)
-    if config.run.export_dir:
-        level = min(experiment.levels, summaries[-1].level)
-        export_saved_model(load_ticket(run.path, level), config.run.export_dir)
-        print(f"SavedModel: {config.run.export_dir}")
+    export.write(run, min(experiment.levels, summaries[-1].level))
     return summaries

@@ -44,6 +44,7 @@ def config_of_run(
             **_absolute(changes or {}),
             **_absolute(here),
             "export_dir": None,
+            "export_ticket": False,
         }
     )
 

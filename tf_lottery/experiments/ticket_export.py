@@ -10,14 +10,13 @@ from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.example_data import representative_images, verification_examples
 from tf_lottery.export_config import ExportConfig
 from tf_lottery.exporting.export import export
-from tf_lottery.exporting.export_folder import check_export_folder
+from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.export_report import ExportReport
 from tf_lottery.exporting.formats import FORMATS
 from tf_lottery.report.export_progress import ExportProgressReporter
 from tf_lottery.report.export_table import print_export
+from tf_lottery.store.atomic import remove_abandoned
 from tf_lottery.store.run_folder import RunFolder
-
-_EXPORT = "export"
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,11 @@ def _checked_ticket(path: Path, level: int | None, folder: Path | None, overwrit
         raise ValueError(f"--levels: {which} in {path}; finished are {listed}.")
     level = finished[-1] if level is None else level
     run.level(level).verify()
-    target = folder or path / _EXPORT / f"level_{level}"
-    try:
-        check_export_folder(target, overwrite)
-    except ValueError as error:
-        raise ValueError(f"--export_dir: {error}") from error
+    target = folder or run.export / f"level_{level}"
+    name = f"--export_dir={target}" if folder else f"the run's own export folder {target}"
+    ExportFolder(target, name, overwrite=overwrite).holds()
+    if folder is None:
+        remove_abandoned(target, and_of_others=True)
     return _Ticket(path, level, target)
 
 

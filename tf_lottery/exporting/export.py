@@ -1,14 +1,13 @@
 """Exports a network in several formats, verified and measured, into one folder."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tf_lottery.exporting.card import write_card
 from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
-from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, check_export_folder
+from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, ExportFolder
 from tf_lottery.exporting.export_progress import ExportProgress, no_progress
 from tf_lottery.exporting.export_report import ExportReport
 from tf_lottery.exporting.formats import FORMATS, formats_named
@@ -21,8 +20,6 @@ from tf_lottery.exporting.networks import network_of
 from tf_lottery.exporting.smaller import smaller_network
 from tf_lottery.exporting.ticket_source import ticket_source
 from tf_lottery.exporting.writing import FilesInTheMaking
-from tf_lottery.store.atomic import atomic_folder
-from tf_lottery.store.errors import StorageError
 
 
 def export(
@@ -43,7 +40,7 @@ def export(
 
     The folder holds the files, export.csv with a row per format, and README.md: what the network
     is, how it was found, and how each file is loaded; if units were removed, compaction.csv with a
-    row per layer. It appears when all is done.
+    row per layer; and export.json, which lists the files. It appears when all is done.
 
     Inputs are an array `[examples, ...]`. Those of a model of several inputs are a list in the
     order of `model.inputs`, or a dictionary by the names of the input layers, or by the model's own
@@ -76,7 +73,8 @@ def export(
         asked for by name cannot be written or does not compute what the network does.
     """
     kinds = list(FORMATS.values()) if formats is None else formats_named(formats)
-    target = check_export_folder(folder, overwrite)
+    target = ExportFolder(folder, f"folder={folder}", overwrite=overwrite)
+    target.holds()
     origin = ticket_source(source, level, dense)
     ticket = network_of(origin.model, test_data)
     theirs = None if origin.dense is None else _checked_dense(origin.dense, ticket, test_data)
@@ -87,7 +85,7 @@ def export(
     with (
         tempfile.TemporaryDirectory() as our_folder,
         tempfile.TemporaryDirectory() as their_folder,
-        _appearing(target, folder, overwrite) as temporary,
+        target.written(origin.name, origin.ticket) as temporary,
     ):
         files = FilesInTheMaking(
             ticket,
@@ -99,7 +97,7 @@ def export(
             progress=progress or no_progress,
         )
         report = ExportReport(
-            folder=target,
+            folder=target.path,
             formats=tuple(files.results(kinds, measure)),
             layers=weight_counts(origin.model),
             examples=len(examples),
@@ -112,16 +110,6 @@ def export(
             compaction.write_csv(temporary / COMPACTION)
         write_card(temporary / CARD, report, ours, origin.provenance)
     return report
-
-
-@contextmanager
-def _appearing(target: Path, folder: str | Path, overwrite: bool) -> Iterator[Path]:
-    """Gives a folder to fill, which becomes the target at the end."""
-    try:
-        with atomic_folder(target, replace=overwrite) as temporary:
-            yield temporary
-    except StorageError as error:
-        raise ValueError(f"folder={folder} cannot be written: {error.reason}") from error
 
 
 def _checked_dense(model: Any, ticket: PlainNetwork, test_data: Any) -> PlainNetwork:

@@ -1,44 +1,154 @@
-"""The folder of an export, and what else may be in its place."""
+"""The folder of an export: what may be in its place, and how it comes to be there."""
 
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import tensorflow as tf
+
+from tf_lottery import __version__
 from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.store.atomic import atomic_folder, put_back, remove_abandoned
+from tf_lottery.store.errors import DamagedFileError, StorageError
+from tf_lottery.store.seal import read_seal, seal, verify_seal
 
 TABLE = "export.csv"
 COMPACTION = "compaction.csv"
 CARD = "README.md"
+SEAL = "export.json"
+
+_ANOTHER = "choose a new or an empty folder"
 
 
-def check_export_folder(folder: str | Path, overwrite: bool) -> Path:
-    """Checks that an export may be written to a folder.
+class ExportFolder:
+    """Where an export goes, whoever writes it: whole or not at all, and over no other's work.
 
-    Args:
-      folder: the folder.
-      overwrite: whether an earlier export gives way.
+    Its export.json lists its files and says which ticket they are of.
 
-    Returns:
-      Its absolute path.
-
-    Raises:
-      ValueError: if there is a file, a folder of something else, or an export that is to stay.
+    Attributes:
+      path: the absolute path.
     """
-    target = Path(folder).expanduser().absolute()
-    if not target.exists():
-        return target
-    if not target.is_dir():
-        raise ValueError(f"folder={folder} is a file; choose a folder.")
-    names = {entry.name for entry in target.iterdir()}
-    if not names:
-        return target
-    own = {kind.file_name for kind in FORMATS.values()} | {TABLE, COMPACTION, CARD}
-    if names - own or TABLE not in names:
-        raise ValueError(
-            f"folder={folder} holds {', '.join(sorted(names - own or names)[:5])}, which is no "
-            "part of an export; choose a new or an empty folder."
-        )
-    if not overwrite:
-        raise ValueError(
-            f"folder={folder} holds an export; give overwrite=True (--overwrite) to replace it, "
-            "or choose another folder."
-        )
-    return target
+
+    def __init__(self, folder: str | Path, argument: str, *, overwrite: bool):
+        """Takes a folder, which need not exist.
+
+        Args:
+          folder: its path; a link is followed.
+          argument: what the user called it, for errors: "folder=out".
+          overwrite: whether an earlier export gives way.
+        """
+        self.path = Path(folder).expanduser().absolute()
+        if self.path.is_symlink():
+            self.path = self.path.resolve()
+        self._argument = argument
+        self._overwrite = overwrite
+
+    def holds(self, tickets: Collection[str] = ()) -> bool:
+        """Looks what is there.
+
+        Args:
+          tickets: what the export may be of, as `LevelFolder.ticket` says.
+
+        Returns:
+          Whether it is an export of one of them already, whole and unchanged.
+
+        Raises:
+          ValueError: if there is something else that may not be replaced, or it cannot be written.
+        """
+        put_back(self.path)
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self._argument} is a file; choose a folder.")
+        names = sorted(entry.name for entry in self.path.iterdir()) if self.path.exists() else []
+        if not names:
+            self._check_place()
+            return False
+        record = self._record() if SEAL in names else self._record_of_earlier_version(names)
+        if record.get("ticket") in tickets and self._is_whole():
+            return True
+        if not self._overwrite:
+            what = f"an export of {record['of']}" if "of" in record else "an export"
+            raise ValueError(
+                f"{self._argument} holds {what}; give overwrite=True (--overwrite) to replace it, "
+                "or choose another folder."
+            )
+        self._check_place()
+        return False
+
+    @contextmanager
+    def written(self, of: str, ticket: str | None = None) -> Iterator[Path]:
+        """Gives an empty folder to fill, which takes the place at the end of the block.
+
+        Args:
+          of: what is exported, in words.
+          ticket: the same, as `LevelFolder.ticket` says; None for a model in memory.
+
+        Raises:
+          ValueError: as in `holds`; what is there stays as it is.
+        """
+        self.holds()
+        remove_abandoned(self.path)
+        record = {"of": of, "ticket": ticket, "tf_lottery": __version__}
+        try:
+            # Looked at again at the end: meanwhile there may be another's work.
+            with atomic_folder(self.path, replace=True, confirm=self.holds) as temporary:
+                yield temporary
+                seal(temporary, sorted(_files_in(temporary)), record, SEAL)
+        except StorageError as error:
+            raise ValueError(f"{self._argument} cannot be written: {error.reason}") from error
+        except tf.errors.OpError as error:
+            raise ValueError(f"{self._argument} cannot be written: {error.message}") from error
+
+    def _record(self) -> dict[str, Any]:
+        """What the export there is of."""
+        try:
+            sealed = read_seal(self.path, SEAL)
+        except DamagedFileError as error:
+            raise ValueError(
+                f"{self._argument} holds an export whose {SEAL} is damaged, so that nobody knows "
+                f"what else is there; {_ANOTHER}."
+            ) from error
+        self._refuse(_files_in(self.path) - {*sealed["files"], SEAL})
+        return sealed["record"]
+
+    def _record_of_earlier_version(self, names: Collection[str]) -> dict[str, Any]:
+        """Nothing, if it is what `export` wrote when it did not list its files yet."""
+        if "saved_model.pb" in names:
+            raise ValueError(
+                f"{self._argument} holds a SavedModel without {SEAL}, which may be anybody's; "
+                f"{_ANOTHER}, or move it away."
+            )
+        own = {kind.file_name for kind in FORMATS.values()} | {TABLE, COMPACTION, CARD}
+        self._refuse({*names} - own if TABLE in names else {*names})
+        return {}
+
+    def _refuse(self, foreign: Collection[str]) -> None:
+        if foreign:
+            raise ValueError(
+                f"{self._argument} holds {', '.join(sorted(foreign)[:5])}, which is no part of an "
+                f"export; {_ANOTHER}."
+            )
+
+    def _is_whole(self) -> bool:
+        try:
+            verify_seal(self.path, name=SEAL)
+        except DamagedFileError:
+            return False
+        return True
+
+    def _check_place(self) -> None:
+        parent = next(folder for folder in self.path.parents if folder.exists())
+        if not (parent.is_dir() and os.access(parent, os.W_OK)):
+            raise ValueError(
+                f"{self._argument} cannot be written: {parent} is not a writable folder."
+            )
+
+
+def _files_in(folder: Path) -> set[str]:
+    """Paths of all files and links, relative to the folder."""
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }

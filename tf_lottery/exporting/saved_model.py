@@ -1,50 +1,42 @@
 """Exports tickets as plain TensorFlow."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
+from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.network import PlainNetwork, has_named_tensors
 from tf_lottery.exporting.traced_network import TracedNetwork, takes_strings
 from tf_lottery.pruning.keras_versions import is_graph, is_keras_3
 from tf_lottery.pruning.prunable import get_mask, set_mask, strip
 
-_SAVED_MODEL_NAMES = frozenset(
-    {"assets", "fingerprint.pb", "keras_metadata.pb", "saved_model.pb", "variables"}
-)
 
-
-def export_saved_model(model: Any, path: str | Path) -> None:
+def export_saved_model(model: Any, path: str | Path, *, overwrite: bool = False) -> None:
     """Writes a SavedModel that loads and serves with TensorFlow alone.
 
     `tf.saved_model.load(path).signatures["serving_default"]` takes and returns the model's inputs
     and outputs by name: that of the input layer and of the layer that computes the output, or the
     model's own if its inputs or outputs are a dictionary. Characters that no Python identifier has
-    are "_". Pruned weights are exactly 0.0.
+    are "_". Pruned weights are exactly 0.0. An export.json beside it lists the files.
 
     Args:
       model: a prunable model, or any other of either Keras; built.
-      path: folder to write. It may exist if it is empty or holds an earlier SavedModel, which is
-        replaced as a whole.
+      path: folder to write; it may exist if it is empty.
+      overwrite: whether an earlier export in the folder gives way, as a whole.
 
     Raises:
-      ValueError: if the folder holds something else, or cannot be written.
+      ValueError: if the folder holds an earlier export that is to stay, or something else, or
+        cannot be written.
     """
-    target = check_export_dir(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
-            written = Path(temporary) / "new"
-            _save(model, written)
-            if target.exists():
-                # Not removed before the new one is complete, and put aside in one step.
-                target.rename(Path(temporary) / "old")
-            written.replace(target)
-    except (OSError, tf.errors.OpError) as error:
-        raise ValueError(f"--export_dir={path} cannot be written: {error}") from error
+    folder = ExportFolder(path, f"path={path}", overwrite=overwrite)
+    write_saved_model(model, folder, of=model.name)
+
+
+def write_saved_model(
+    model: Any, folder: ExportFolder, *, of: str, ticket: str | None = None
+) -> None:
+    """Does the same as `export_saved_model`; `of` and `ticket` are as in `ExportFolder.written`."""
+    with folder.written(of, ticket) as temporary:
+        _save(model, temporary)
 
 
 def _save(model: Any, path: Path) -> None:
@@ -66,28 +58,3 @@ def _save(model: Any, path: Path) -> None:
             model.export(path, verbose=False)
         else:
             model.save(path, save_format="tf", include_optimizer=False)
-
-
-def check_export_dir(path: str | Path) -> Path:
-    """Checks that a SavedModel may be written to a folder.
-
-    Raises:
-      ValueError: if there is a file, a folder of something else, or no way to make a folder.
-    """
-    target = Path(path).expanduser().absolute()
-    if target.is_dir():
-        names = {entry.name for entry in target.iterdir()}
-        others = names - _SAVED_MODEL_NAMES if "saved_model.pb" in names else names
-        if others:
-            raise ValueError(
-                f"--export_dir={path} holds {', '.join(sorted(others)[:5])}, which is no part of a "
-                "SavedModel; choose an empty or a new folder."
-            )
-    elif target.exists():
-        raise ValueError(f"--export_dir={path} is a file; choose a folder.")
-    parent = next(folder for folder in target.parents if folder.exists())
-    if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise ValueError(
-            f"--export_dir={path} cannot be written: {parent} is not a writable folder."
-        )
-    return target

@@ -31,13 +31,17 @@ class TicketSource:
 
     Attributes:
       model: prunable or plain.
+      name: in words: of the model, or of run and level.
       dense: the network to compare it with; None without one.
       provenance: how it was found; None for a model in memory.
+      ticket: as `LevelFolder.ticket` says; None for a model in memory.
     """
 
     model: Any
+    name: str
     dense: Any = None
     provenance: Provenance | None = None
+    ticket: str | None = None
 
 
 def ticket_source(
@@ -58,7 +62,8 @@ def ticket_source(
     if not isinstance(source, str | Path):
         if level is not None:
             raise ValueError(f"level={level} is of no use with a model; leave it out.")
-        return TicketSource(source.model if isinstance(source, CompactedModel) else source, dense)
+        model = source.model if isinstance(source, CompactedModel) else source
+        return TicketSource(model, str(getattr(model, "name", model)), dense)
     folder = RunFolder.read(Path(source))
     levels = folder.complete_levels()
     if level is None:
@@ -72,4 +77,13 @@ def ticket_source(
     if dense is None and (level > 0 or is_branch) and home.level(0).is_complete():
         dense = load_ticket(home.path, 0)
     flags = read_text(folder.path / "flags.cfg")
-    return TicketSource(model, dense, Provenance(folder.identity["dataset"], level, flags))
+    provenance = Provenance(folder.identity["dataset"], level, flags)
+    ticket = folder.level(level).ticket()
+    return TicketSource(model, ticket_name(folder, level), dense, provenance, ticket)
+
+
+def ticket_name(run: RunFolder, level: int) -> str:
+    """What a level of a run folder is called outside of it: NAME/replicate_R/level_N."""
+    # Branches are NAME/replicate_R/branches/LABEL.
+    parts = 4 if run.identity.get("branch") is not None else 2
+    return "/".join([*run.path.absolute().parts[-parts:], f"level_{level}"])

@@ -16,7 +16,7 @@ from tf_lottery.pruning.keras_versions import (
     keras_class_names,
     keras_of,
 )
-from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.pruning.layers import leaf_layers, sublayers
 from tf_lottery.pruning.users_objects import users_objects_known
 from tf_lottery.pruning.wrapper import MaskedLayer, unwrapped
 
@@ -43,15 +43,15 @@ def wrapped_copy(model: keras.Model, pruning_rates: Mapping[int, float | None]) 
     """Copies a model with some of its layers in wrappers that hold masks of ones.
 
     Args:
-      model: a built Sequential or functional tf_keras model.
-      pruning_rates: id of every layer to wrap, to its own pruning rate.
+      model: a built Sequential or functional tf_keras model; wrappers that it has are left out.
+      pruning_rates: id of every layer, or wrapper, to wrap, to its own pruning rate.
 
     Raises:
       ValueError: if a layer in it has no configuration to copy it by.
     """
 
     def copy(layer: Layer) -> Layer:
-        copy = copied_layer(layer)
+        copy = copied_layer(unwrapped(layer))
         if id(layer) not in pruning_rates:
             return copy
         return MaskedLayer(copy, pruning_rate=pruning_rates[id(layer)])
@@ -143,6 +143,27 @@ def refresh_constants(model: Any) -> None:
     for _, layer in leaf_layers(model):
         if "Normalization" in keras_class_names(layer):
             layer.finalize_state()
+
+
+def freeze_alike(layer: Any, copy: Any) -> None:
+    """Freezes in a copy of a layer or model what is frozen in it: configurations do not tell all.
+
+    Args:
+      layer: of either Keras.
+      copy: a layer of the same structure.
+    """
+    if copy.trainable != layer.trainable:
+        copy.trainable = layer.trainable
+    for held, its_copy in zip(_held_by(layer), _held_by(copy), strict=True):
+        freeze_alike(held, its_copy)
+
+
+def _held_by(layer: Any) -> list[Any]:
+    if unwrapped(layer) is not layer:
+        return [unwrapped(layer)]
+    if is_graph(layer):
+        return list(layer.layers)
+    return [held for _, held in sublayers(layer)]
 
 
 @contextmanager

@@ -6,14 +6,19 @@ from typing import Any
 import tensorflow as tf
 
 from tf_lottery.arguments import refusal
-from tf_lottery.pruning.copies import plain_copy, wrapped_copy
+from tf_lottery.pruning.copies import (
+    freeze_alike,
+    plain_copy,
+    refresh_constants,
+    wrapped_copy,
+)
 from tf_lottery.pruning.keras_versions import (
     is_copied_as_it_is,
     is_graph,
     tensorflow_variable,
 )
 from tf_lottery.pruning.kernels import KernelNames, can_be_wrapped, find_kernels, goes_by
-from tf_lottery.pruning.layers import keras_variables
+from tf_lottery.pruning.layers import keras_variables, leaf_layers
 from tf_lottery.pruning.mask_constraint import (
     MaskConstraint,
     hold_mask,
@@ -29,6 +34,7 @@ from tf_lottery.pruning.prunable_checks import (
     check_unknown,
 )
 from tf_lottery.pruning.schedule import IMPSchedule
+from tf_lottery.pruning.wrapper import MaskedLayer
 
 
 def prunable(
@@ -85,13 +91,38 @@ def prunable(
     if can_be_wrapped(model, search.kernels):
         return wrapped_copy(model, {id(k.layer): rate_of[k.name] for k in search.kernels})
     held = plain_copy(model) if is_copied_as_it_is(model) else model
-    with held.distribute_strategy.scope():
-        for name, variable in keras_variables(held).items():
-            if name in rate_of:
-                hold_mask(variable, rate_of[name])
+    _hold_masks(held, rate_of)
     # What a model in place has compiled before would not mask.
     held.train_function = None
     return held
+
+
+def prunable_copy(model: Any) -> Any:
+    """Copies a prunable model: weights and masks of its own, with the values that they have now.
+
+    Args:
+      model: a model made by `prunable`, which made a copy then too.
+
+    Returns:
+      A model of the same kind, not compiled.
+
+    Raises:
+      ValueError: if Keras cannot copy it, or not without losing what its class does.
+    """
+    if not is_copied_as_it_is(model):
+        kind = "its class has a constructor" if is_graph(model) else "it is a subclassed model"
+        raise ValueError(f"Keras cannot copy {model.name}: {kind}.")
+    with model.distribute_strategy.scope():
+        wrappers = [layer for _, layer in leaf_layers(model) if isinstance(layer, MaskedLayer)]
+        if wrappers:
+            copy = wrapped_copy(model, {id(layer): layer.pruning_rate for layer in wrappers})
+            refresh_constants(copy)
+        else:
+            copy = plain_copy(model)
+            _hold_masks(copy, own_pruning_rates(model))
+        freeze_alike(model, copy)
+        set_mask(copy, get_mask(model))
+    return copy
 
 
 def strip(model: Any) -> Any:
@@ -168,6 +199,14 @@ def _own_rate(name: str, rates: Mapping[str, float]) -> float | None:
     if not fitting:
         return None
     return IMPSchedule(rates[max(fitting, key=len)]).pruning_rate
+
+
+def _hold_masks(model: Any, pruning_rates: Mapping[str, float | None]) -> None:
+    """Gives the weights that have these names masks of ones, and their own pruning rates."""
+    with model.distribute_strategy.scope():
+        for name, variable in keras_variables(model).items():
+            if name in pruning_rates:
+                hold_mask(variable, pruning_rates[name])
 
 
 def _constrained(model: Any) -> Iterator[tuple[str, Any, MaskConstraint]]:

@@ -5,14 +5,16 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tf_lottery.store.errors import DamagedFileError, as_storage_error
+from tf_lottery.store.swap import abandoned, exchange, make_held, turn_in
 
 _LEFTOVER = re.compile(r".+\.tmp-[0-9a-f]{12}(\..*)?")
+_RETIRED = ".old"
 
 
 def temporary_sibling(path: Path) -> Path:
@@ -88,13 +90,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(
+    folder: Path, *, replace: bool = False, confirm: Callable[[], object] = lambda: None
+) -> Iterator[Path]:
     """Fills a folder under a temporary name, which takes the final one only when complete.
+
+    Killed at any moment, the process leaves the earlier folder or the new one, and beside it what
+    `remove_abandoned` removes. Only where the system cannot exchange two folders there is a moment
+    with neither, after which `put_back` returns the earlier one.
 
     Args:
       folder: The final folder; missing parent folders are made.
-      replace: Whether a folder of that name gives way. There is a moment between the two
-        renames in which neither exists.
+      replace: Whether a folder of that name gives way.
+      confirm: Is called at the last moment before that, and may raise to prevent it.
 
     Yields:
       The temporary folder, empty.
@@ -102,21 +110,76 @@ def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
       StorageError: The disk is full, read-only, or `folder` exists and may not be replaced.
     """
-    temporary = temporary_sibling(folder)
+    temporary, held = temporary_sibling(folder), None
     try:
         with as_storage_error(folder):
-            temporary.mkdir(parents=True)
+            while (held := make_held(temporary)) is None:
+                temporary = temporary_sibling(folder)
             yield temporary
             fsync_path(temporary)
-            retired = temporary_sibling(folder)
-            if replace and folder.exists():
-                folder.rename(retired)
-            temporary.rename(folder)
-            fsync_path(folder.parent)
+            with turn_in(folder.parent):
+                confirm()
+                retired = _take_place(temporary, folder, replace)
+                fsync_path(folder.parent)
             remove(retired)
     except BaseException:
         remove(temporary)
         raise
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def _take_place(temporary: Path, folder: Path, replace: bool) -> Path:
+    """Gives the temporary folder the final name; returns what the earlier one is called then."""
+    if replace and folder.exists():
+        if exchange(temporary, folder):
+            return temporary
+        retired = temporary.with_name(temporary.name + _RETIRED)
+        folder.rename(retired)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            retired.rename(folder)
+            raise
+        return retired
+    temporary.rename(folder)
+    return temporary
+
+
+def put_back(folder: Path) -> None:
+    """Returns a folder that was to be replaced when the process was killed, if it is gone."""
+    if os.path.lexists(folder):
+        return
+    retired = [path for path in _leftovers_of(folder) if path.name.endswith(_RETIRED)]
+    if not retired:
+        return
+    with as_storage_error(folder), turn_in(folder.parent):
+        if not os.path.lexists(folder):
+            max(retired, key=lambda path: path.lstat().st_mtime).rename(folder)
+
+
+def remove_abandoned(folder: Path, *, and_of_others: bool = False) -> None:
+    """Removes what killed processes left beside a folder that `atomic_folder` was to make.
+
+    That of a process that is still running stays.
+
+    Args:
+      folder: The final folder; it need not exist.
+      and_of_others: Also what was to become other folders in the same place.
+    """
+    for path in _leftovers_of(folder, and_of_others):
+        with abandoned(path) as nobody_there:
+            if nobody_there:
+                remove(path)
+
+
+def _leftovers_of(folder: Path, and_of_others: bool = False) -> list[Path]:
+    start = "" if and_of_others else f"{folder.name}.tmp-"
+    with suppress(OSError):
+        beside = list(folder.parent.iterdir())
+        return [path for path in beside if path.name.startswith(start) and is_leftover(path.name)]
+    return []
 
 
 def remove_leftovers(folder: Path, *, except_below: Collection[str] = ()) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from tf_lottery.store.checkpoint import CheckpointFolder
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.recorded import Recorded
-from tf_lottery.store.seal import read_seal, seal, verify_seal
+from tf_lottery.store.seal import checksum, read_seal, seal, verify_seal
 from tf_lottery.store.tensors import tensor_files
 
 _SEAL_NAME = "level.json"
@@ -81,6 +81,16 @@ class LevelFolder:
           DamagedFileError: level.json is truncated or edited.
         """
         return Recorded(self.seal()["record"], self._path / _SEAL_NAME)
+
+    def ticket(self) -> str:
+        """Returns a checksum of the masks and trained weights of a complete level.
+
+        Raises:
+          RunFolderError: The level is not complete.
+          DamagedFileError: level.json is truncated or edited.
+        """
+        files = self.seal()["files"]
+        return checksum({name: files[name] for name in files if name != self.metrics_path.name})
 
     def seal(self) -> dict[str, Any]:
         """Returns level.json, as `read_seal` does.

@@ -3,7 +3,7 @@
 config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  summary.png  tensorboard/
 branches/LABEL/: run folders of the controls that start from its levels
 landscape/: results of analyses
-export/level_N/: tickets to ship
+export/level_N/, export/level_N_saved_model/: tickets to ship
 """
 
 import hashlib
@@ -259,6 +259,15 @@ class RunFolder:
         if not folder.is_dir():
             return []
         return sorted(path for path in folder.iterdir() if _EXPORT_NAME.fullmatch(path.name))
+
+    def saved_model(self, level: int) -> Path:
+        """The folder of a level's ticket as a SavedModel, which need not exist."""
+        return self.export / f"level_{level}_saved_model"
+
+    @property
+    def export(self) -> Path:
+        """The folder for tickets to ship, which need not exist."""
+        return self._path / _EXPORT
 
     def branch(self, label: str) -> Path:
         """Returns the run folder of a branch, which need not exist."""

@@ -39,6 +39,7 @@ from tf_lottery.tickets.level_checks import (
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
+from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import (
     check_fit,
     check_is_model,
@@ -309,28 +310,42 @@ class IterativeMagnitudePruning:
 
         return self._search(train_level, evidence, {"epochs": None, "iterations": iterations})
 
-    def restore(self, level: int, weights: Literal["trained", "rewind"] = "trained") -> keras.Model:
-        """Puts a level's ticket back into the model.
+    def restore(
+        self,
+        level: int,
+        weights: Literal["trained", "rewind"] = "trained",
+        *,
+        into: Any = None,
+    ) -> Any:
+        """Gives a level's ticket as a model of its own.
+
+        ```python
+        ticket, dense = search.restore(level=5), search.restore(level=0)
+        tf_lottery.export(ticket, "shipped", dense=dense)
+        ```
+
+        Each call makes another copy of the searched model, prunable too. It is compiled as that
+        is, with a fresh optimizer, unless the class of the model has a `compile` of its own, or a
+        metric that Keras cannot copy. With `weights="rewind"` its learning-rate schedule goes on
+        from the rewind step.
 
         Args:
           level: a finished level.
           weights: "trained", or "rewind" for those from which the level was trained.
+          into: a model that takes the ticket, in place of a copy: the searched model itself, which
+            then is that level until it is trained or given another; or one that the same code and
+            `prunable` made. Models that Keras cannot copy need it: those that `prunable` made so
+            in place, as their class is the user's.
 
         Returns:
-          The model.
+          The copy; or the model that was given.
 
         Raises:
-          ValueError: if the level is not finished or `weights` is unknown.
+          ValueError: if the level is not finished, `weights` is unknown, the model cannot be copied
+            and none is given, or the one given is another network.
         """
         self._check_finished(level)
-        trained, mask = self._journal.load(level)
-        if weights == "trained":
-            self._network.set_weights(trained, mask)
-        elif weights == "rewind":
-            self._network.rewind(self._journal.rewind_state(), mask)
-        else:
-            raise ValueError(f"weights={weights!r}: use 'trained' or 'rewind'.")
-        return self._network.model
+        return restored(self._network, self._journal, level, weights, into)
 
     def mask(self, level: int) -> Mask:
         """The mask of a finished level."""
@@ -380,7 +395,7 @@ class IterativeMagnitudePruning:
         )
         if known == len(self.history.levels):
             # Trained in another process, perhaps.
-            self.restore(known - 1)
+            self.restore(known - 1, into=self._network.model)
 
     def _continue_in(self, folder: str | Path, arguments: Mapping[str, Any]) -> None:
         """Keeps the search in a folder, of which another process may have begun to make use."""

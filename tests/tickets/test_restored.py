@@ -1,0 +1,183 @@
+"""Levels of a search as models of their own, side by side."""
+
+from types import ModuleType
+from typing import Any
+
+import keras as keras_3
+import numpy as np
+import pytest
+import tf_keras
+
+import tf_lottery
+from tf_lottery.pruning.layers import model_variables
+from tf_lottery.pruning.prunable import get_mask, own_pruning_rates, prunable
+from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.training.network import weights_of
+from tf_lottery.training.schedule_lead import config_without_lead
+
+X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
+Y = np.random.default_rng(1).integers(0, 3, 16)
+BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3])
+FIT = {"batch_size": 4, "shuffle": False, "verbose": 0}
+
+
+def functional(keras: ModuleType, **compile_arguments: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,), name="x")
+    hidden = keras.layers.Dense(10, "relu", name="hidden")(inputs)
+    hidden = keras.layers.BatchNormalization(name="norm")(hidden)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="output")(hidden))
+    return compiled(prunable(model, pruning_rates={"output": 0.1}), keras, **compile_arguments)
+
+
+def subclassed(keras: ModuleType) -> Any:
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__(name="mine")
+            self.hidden, self.head = keras.layers.Dense(10), keras.layers.Dense(3)
+
+        def call(self, inputs):
+            return self.head(self.hidden(inputs))
+
+    keras.utils.set_random_seed(0)
+    model = Mine()
+    model(X[:1])
+    return compiled(prunable(model), keras)
+
+
+def compiled(model: Any, keras: ModuleType, **arguments: Any) -> Any:
+    rate = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss, **arguments)
+    return model
+
+
+def outputs(model: Any) -> np.ndarray:
+    return np.asarray(model(X))
+
+
+@BOTH
+def test_levels_are_held_and_exported_side_by_side(keras: ModuleType, tmp_path):
+    model = functional(keras)
+    search = IterativeMagnitudePruning(model, 3, 0.4)
+    search.fit(X, Y, **FIT)
+    kept = weights_of(model)
+    ticket, dense = search.restore(level=3), search.restore(level=0)
+    assert ticket is not dense and search.restore(level=3) is not ticket
+    assert get_mask(ticket) == search.mask(3)
+    assert get_mask(dense).density == 1
+    assert own_pruning_rates(ticket) == own_pruning_rates(model)
+    assert np.abs(outputs(ticket) - outputs(dense)).max() > 0.01
+    report = tf_lottery.export(ticket, tmp_path / "out", ["keras"], dense=dense, measure=False)
+    assert report.density == search.mask(3).density < 0.4
+    dense.fit(X, Y, **FIT)
+    assert get_mask(ticket) == search.mask(3)
+    for name, value in weights_of(model).items():
+        np.testing.assert_array_equal(value, kept[name])
+
+
+@BOTH
+def test_a_rewound_copy_trains_to_the_level_that_it_was(keras: ModuleType):
+    model = functional(keras, metrics=["accuracy", keras.metrics.SparseCategoricalAccuracy("own")])
+    search = IterativeMagnitudePruning(model, 2, 0.4, rewind_step="1ep")
+    search.fit(X, Y, epochs=3, **FIT)
+    expected, kept = search.restore(2), weights_of(model)
+    start = search.restore(2, "rewind")
+    # Four steps an epoch, by which the learning rate has halved four times.
+    start.fit(X, Y, epochs=3, initial_epoch=1, **FIT)
+    for name, value in weights_of(start).items():
+        np.testing.assert_array_equal(value, weights_of(expected)[name])
+        np.testing.assert_array_equal(value, kept[name])
+
+
+@BOTH
+def test_a_copy_is_compiled_with_what_is_its_own(keras: ModuleType):
+    own = keras.metrics.SparseCategoricalAccuracy("own")
+    model = functional(keras, metrics=["accuracy", own], jit_compile=False)
+    search = IterativeMagnitudePruning(model, 1, 0.4)
+    search.fit(X, Y, epochs=2, **FIT)
+    one, two = search.restore(1), search.restore(0)
+    assert int(np.asarray(one.optimizer.iterations)) == 0
+    assert one.optimizer is not model.optimizer
+    assert config_without_lead(one.optimizer)["momentum"] == 0.9
+    found = [each.evaluate(X, Y, verbose=0, return_dict=True) for each in (one, two, model)]
+    assert found[0] == pytest.approx(found[2])
+    assert set(found[0]) == {"loss", "accuracy", "own"}
+    assert found[0]["loss"] != found[1]["loss"]
+    one.fit(X, Y, epochs=2, **FIT)
+    assert not weights_of(one)["hidden/kernel"][~search.mask(1)["hidden/kernel"]].any()
+    assert float(np.asarray(own.result())) == pytest.approx(found[2]["own"])
+
+
+@BOTH
+def test_what_is_frozen_stays_frozen_in_copies(keras: ModuleType):
+    model = functional(keras)
+    model.get_layer("norm").trainable = False
+    layer = model.layers[1]
+    getattr(layer, "layer", layer).trainable = False
+    model = compiled(model, keras)
+    search = IterativeMagnitudePruning(model, 1, 0.4)
+    search.fit(X, Y, **FIT)
+    copy = search.restore(1)
+    assert len(copy.trainable_variables) == len(model.trainable_variables) == 2
+
+
+@BOTH
+def test_models_that_keras_cannot_copy_need_a_model_that_takes_the_ticket(keras: ModuleType):
+    model = subclassed(keras)
+    search = IterativeMagnitudePruning(model, 1, 0.4)
+    search.fit(X, Y, **FIT)
+    with pytest.raises(ValueError, match=r"level=1 cannot be .* copy mine: .*subclassed.* into="):
+        search.restore(1)
+    other = subclassed(keras)
+    dense, ticket = search.restore(0, into=other), search.restore(1, "rewind", into=model)
+    assert (dense, ticket) == (other, model)
+    assert get_mask(dense).density == 1
+    assert get_mask(ticket) == search.mask(1)
+    for wrong, message in ((functional(keras), r"into=.* no model of this search"), (3, "into=3")):
+        with pytest.raises(ValueError, match=message):
+            search.restore(1, into=wrong)
+
+
+@BOTH
+def test_a_search_with_a_loop_of_its_own_gives_models_that_are_not_compiled(keras: ModuleType):
+    model = functional(keras)
+    plain = prunable(tf_lottery.strip(model))
+    search = IterativeMagnitudePruning(plain, 1, 0.4, optimizer=keras.optimizers.SGD(0.1))
+    search.run(lambda steps: [None for _ in steps] and None, iterations=2, verbose=False)
+    copy = search.restore(1, "rewind")
+    assert getattr(copy, "optimizer", None) is None
+    assert get_mask(copy) == search.mask(1)
+
+
+@BOTH
+def test_restoring_draws_no_random_numbers(keras: ModuleType):
+    search = IterativeMagnitudePruning(functional(keras), 1, 0.4)
+    search.fit(X, Y, **FIT)
+    drawn = []
+    for restores in (0, 2):
+        keras.utils.set_random_seed(3)
+        for _ in range(restores):
+            search.restore(1)
+        layers = [keras.Input((6,)), keras.layers.Dense(9), keras.layers.Dropout(0.5)]
+        model = keras.Sequential(layers)
+        drawn.append([*model.get_weights(), np.asarray(model(X, training=True))])
+    for one, two in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_copies_are_on_all_devices_of_the_searched_model(mirrored):
+    with mirrored.scope():
+        model = functional(tf_keras)
+    search = IterativeMagnitudePruning(model, 1, 0.4)
+    search.fit(X, Y, **FIT)
+    expected = weights_of(model)
+    copy = search.restore(1)
+    assert copy.distribute_strategy is mirrored
+    for name, value in weights_of(copy).items():
+        np.testing.assert_array_equal(value, expected[name])
+    copy.fit(X, Y, **FIT)
+    for name, array in search.mask(1).items():
+        for component in mirrored.experimental_local_results(model_variables(copy)[name]):
+            assert not component.numpy()[~array].any()
+            assert component.numpy()[array].all()

@@ -1,0 +1,129 @@
+"""Folders that change places in one step, and those that a process still works in."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_RENAME_SWAP = 2
+_UNKNOWN_HERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EXDEV}
+
+_SECONDS_OF_PATIENCE = 5.0
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchanges two folders in one step, so that there is no moment without either.
+
+    Args:
+      one: A folder.
+      other: Another on the same file system.
+
+    Returns:
+      Whether it was done: some systems, and some file systems, do not know how.
+
+    Raises:
+      OSError: The system does not allow it.
+    """
+    paths = os.fsencode(one), os.fsencode(other)
+    system = ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "darwin" and hasattr(system, "renamex_np"):
+        failed = system.renamex_np(*paths, ctypes.c_uint(_RENAME_SWAP))
+    elif hasattr(system, "renameat2"):
+        here = ctypes.c_int(_AT_FDCWD)
+        failed = system.renameat2(here, paths[0], here, paths[1], ctypes.c_uint(_RENAME_EXCHANGE))
+    else:
+        return False
+    if not failed:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNKNOWN_HERE:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def make_held(folder: Path) -> int | None:
+    """Makes a folder that `is_abandoned` leaves alone until the process ends, or closes it.
+
+    Args:
+      folder: Of a name that nobody else takes; its parents are made too.
+
+    Returns:
+      A descriptor, to be closed; None if another process has taken the folder for abandoned.
+    """
+    folder.mkdir(parents=True)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        return descriptor  # The file system knows no locks: then nothing counts as abandoned.
+    if _is_at(descriptor, folder):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def abandoned(folder: Path) -> Iterator[bool]:
+    """Says whether no process works in a folder of `make_held`, and keeps it so in the block.
+
+    Args:
+      folder: Any folder, also one that an earlier version made.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield _is_at(descriptor, folder)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def turn_in(folder: Path) -> Iterator[None]:
+    """Waits until no other process is in such a block of the same folder.
+
+    Args:
+      folder: An existing folder. Where its file system knows no locks, nothing is waited for.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    deadline = time.monotonic() + _SECONDS_OF_PATIENCE
+    try:
+        with suppress(OSError):
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    # The blocks take milliseconds, so that it is somebody else's lock.
+                    if time.monotonic() > deadline:
+                        break
+                    time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    return False

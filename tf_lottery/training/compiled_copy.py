@@ -1,0 +1,45 @@
+"""Compiles copies of models as the models are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tf_lottery.pruning.keras_versions import keras_of
+
+
+def compile_alike(copy: Any, model: Any, optimizer_config: dict[str, Any]) -> bool:
+    """Compiles a copy as its model is, with an optimizer and metrics of its own.
+
+    Args:
+      copy: a copy of the model, in whose strategy's scope this is called.
+      model: of either Keras.
+      optimizer_config: configuration of the optimizer with which the model is compiled.
+
+    Returns:
+      Whether it could: the model is compiled, by Keras's own method, and Keras can copy its
+      metrics.
+    """
+    given = getattr(getattr(model, "_compile_config", None), "config", None)
+    keras = keras_of(model)
+    if given is None or type(model).compile is not keras.Model.compile:
+        return False
+    try:
+        metrics = {
+            name: _copied(given[name], keras.metrics.Metric)
+            for name in ("metrics", "weighted_metrics")
+        }
+    except Exception:  # Any: it is the user's class that fails.
+        return False
+    # Keras replaces the description of a schedule in it.
+    optimizer = type(model.optimizer).from_config(dict(optimizer_config))
+    copy.compile(**{**given, **metrics, "optimizer": optimizer})
+    return True
+
+
+def _copied(metrics: Any, kind: type) -> Any:
+    if isinstance(metrics, kind):
+        return type(metrics).from_config(metrics.get_config())
+    if isinstance(metrics, Mapping):
+        return {name: _copied(each, kind) for name, each in metrics.items()}
+    if isinstance(metrics, list | tuple):
+        return [_copied(each, kind) for each in metrics]
+    return metrics
