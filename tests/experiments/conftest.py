@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from absl import flags
 
 import tf_lottery
+from tf_lottery.commands import command_from_flags, define_flags
 from tf_lottery.store.tensors import load_tensors
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -39,6 +41,10 @@ def _run_in(workdir: Path) -> Path:
     return workdir / "tiny" / "replicate_1"
 
 
+def _tiny_flags(workdir: Path) -> list[str]:
+    return [*(f"--{name}={value}" for name, value in _TINY.items()), f"--workdir={workdir}"]
+
+
 def _is_bookkeeping(path: Path) -> bool:
     return path.name.startswith(".lock")
 
@@ -51,6 +57,19 @@ def run_tiny() -> Callable[..., Path]:
         config = tf_lottery.config_from_values({**_TINY, "workdir": str(workdir), **flags})
         tf_lottery.run_experiment(config, dataset)
         return config.run_path
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., None]:
+    """Returns a function that does in this process what main.py does with some flags."""
+
+    def run(*arguments: str, workdir: Path) -> None:
+        values = flags.FlagValues()
+        define_flags(values)
+        values(["main.py", *_tiny_flags(workdir), *arguments])
+        tf_lottery.run_command(command_from_flags(values))
 
     return run
 
@@ -181,7 +200,7 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
     logs, numbers, started = tmp_path_factory.mktemp("logs"), count(), []
 
     def start(
-        *flags: str,
+        *arguments: str,
         workdir: Path,
         largest_file: int | None = None,
         last_file_operation: int | None = None,
@@ -191,10 +210,9 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
         environment: dict[str, str] | None = None,
         mock_examples: int | None = None,
     ) -> MainProcess:
-        tiny = [f"--{name}={value}" for name, value in _TINY.items()]
         request = {
             "main": str(_MAIN),
-            "arguments": [*tiny, f"--workdir={workdir}", *flags],
+            "arguments": [*_tiny_flags(workdir), *arguments],
             "workdir": str(workdir),
             "log": str(logs / f"{next(numbers)}.txt"),
             "largest_file": largest_file,
