@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     import tensorflow as tf
+    from matplotlib.figure import Figure
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -28,6 +30,20 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_finish() -> None:
     """Spares the collector all modules and tests, which stay until the end."""
     gc.freeze()
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the files of figures blank: to draw them takes long, where nothing looks at them."""
+
+    def save(figure: Figure, file: str | Path | IO[bytes], *, format: str, **_: Any) -> None:
+        content = b'<svg viewBox="0 0 1 1"></svg>' if format == "svg" else b""
+        if isinstance(file, str | Path):
+            Path(file).write_bytes(content)
+        else:
+            file.write(content)
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,9 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -47,29 +45,28 @@ def _tiny_flags(workdir: Path) -> list[str]:
     return [*(f"--{name}={value}" for name, value in _TINY.items()), f"--workdir={workdir}"]
 
 
-def _no_drawing() -> AbstractContextManager:
-    return mock.patch(
-        "tf_lottery.experiments.results.save_summary_figure", lambda path, *_: path.touch()
-    )
-
-
 def _is_bookkeeping(path: Path) -> bool:
     return path.name.startswith(".lock")
 
 
+@pytest.fixture
+def pictures() -> None:
+    """Lets a test draw the figures; without it they are blank."""
+
+
+@pytest.fixture(autouse=True)
+def _blank_unless_wanted(request: pytest.FixtureRequest) -> None:
+    if "pictures" not in request.fixturenames:
+        request.getfixturevalue("blank_pictures")
+
+
 @pytest.fixture(scope="session")
 def run_tiny() -> Callable[..., Path]:
-    """Returns a function that runs a tiny experiment in this process; gives its run folder.
+    """Returns a function that runs a tiny experiment in this process; gives its run folder."""
 
-    Its summary.png is empty without `draw`: drawing would take a good part of the time.
-    """
-
-    def run(
-        workdir: Path, dataset: tf_lottery.Dataset | None = None, draw: bool = False, **flags: Any
-    ) -> Path:
+    def run(workdir: Path, dataset: tf_lottery.Dataset | None = None, **flags: Any) -> Path:
         config = tf_lottery.config_from_values({**_TINY, "workdir": str(workdir), **flags})
-        with nullcontext() if draw else _no_drawing():
-            tf_lottery.run_experiment(config, dataset)
+        tf_lottery.run_experiment(config, dataset)
         return config.run_path
 
     return run
@@ -91,7 +88,7 @@ def command() -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def finished_run(run_tiny, tmp_path_factory) -> Path:
     """The run folder of a finished tiny experiment; not to be changed."""
-    return run_tiny(tmp_path_factory.mktemp("finished"), draw=True)
+    return run_tiny(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture

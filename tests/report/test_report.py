@@ -10,7 +10,6 @@ from tests.report.reported_runs import write_branch, write_replicate
 from tests.report.runs_on_disk import held
 from tf_lottery.empty_layers import CONSEQUENCE
 from tf_lottery.matching import matching_rule
-from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.report import write_report
 
 EARLY = dict.fromkeys(range(5), (20, 0.5))
@@ -52,16 +51,6 @@ def write_mnist(folder):
         run = write_replicate(path, accuracies, early=EARLY, identity={"replicate": number})
         write_branch(run, "random_mask", {1: 0.7, 2: 0.6}, early=EARLY)
     return folder / "mnist"
-
-
-@pytest.fixture
-def blank_pictures(monkeypatch):
-    """Leaves the pictures empty that nothing looks at: most of a report's time is for them."""
-    for module in ("level_figures", "curve_figures", "layer_figure"):
-        monkeypatch.setattr(
-            f"tf_lottery.report.{module}.save_figure",
-            lambda figure, *texts: FigureFile(*texts, png=b"", svg="<svg></svg>"),
-        )
 
 
 @pytest.fixture
