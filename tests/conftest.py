@@ -1,18 +1,54 @@
 """Two logical CPU devices for every test, so that distribution strategies can be tested."""
 
+from __future__ import annotations
+
+import gc
 import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from matplotlib.figure import Figure
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import pytest
-import tensorflow as tf
 
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Sets the devices up, but not in a process that only hands the tests to others."""
+    if session.config.getoption("numprocesses", default=None):
+        return
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
+
+def pytest_collection_finish() -> None:
+    """Spares the collector all modules and tests, which stay until the end."""
+    gc.freeze()
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the files of figures blank: to draw them takes long, where nothing looks at them."""
+
+    def save(figure: Figure, file: str | Path | IO[bytes], *, format: str, **_: Any) -> None:
+        content = b'<svg viewBox="0 0 1 1"></svg>' if format == "svg" else b""
+        if isinstance(file, str | Path):
+            Path(file).write_bytes(content)
+        else:
+            file.write(content)
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
 
 
 @pytest.fixture(scope="session")
 def mirrored() -> tf.distribute.Strategy:
     """A MirroredStrategy over two replicas; one only, as collectives of several would mix."""
+    import tensorflow as tf
+
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from absl import flags
 
 import tf_lottery
+from tf_lottery.commands import command_from_flags, define_flags
 from tf_lottery.store.tensors import load_tensors
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -39,8 +41,24 @@ def _run_in(workdir: Path) -> Path:
     return workdir / "tiny" / "replicate_1"
 
 
+def _tiny_flags(workdir: Path) -> list[str]:
+    return [*(f"--{name}={value}" for name, value in _TINY.items()), f"--workdir={workdir}"]
+
+
 def _is_bookkeeping(path: Path) -> bool:
     return path.name.startswith(".lock")
+
+
+@pytest.fixture
+def pictures() -> None:
+    """Lets a test draw the figures; without it they are blank."""
+
+
+@pytest.fixture(autouse=True)
+def _blank_unless_wanted(request: pytest.FixtureRequest) -> None:
+    # A snapshot tells figures that were drawn from blank ones.
+    if not {"pictures", "snapshot"} & set(request.fixturenames):
+        request.getfixturevalue("blank_pictures")
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +77,19 @@ def run_tiny() -> Callable[..., Path]:
 def flags_of_tiny() -> dict[str, Any]:
     """The flags of the tiny experiment, without its workdir."""
     return dict(_TINY)
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., None]:
+    """Returns a function that does in this process what main.py does with some flags."""
+
+    def run(*arguments: str, workdir: Path) -> None:
+        values = flags.FlagValues()
+        define_flags(values)
+        values(["main.py", *_tiny_flags(workdir), *arguments])
+        tf_lottery.run_command(command_from_flags(values))
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -187,7 +218,7 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
     logs, numbers, started = tmp_path_factory.mktemp("logs"), count(), []
 
     def start(
-        *flags: str,
+        *arguments: str,
         workdir: Path,
         largest_file: int | None = None,
         last_file_operation: int | None = None,
@@ -197,10 +228,9 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
         environment: dict[str, str] | None = None,
         mock_examples: int | None = None,
     ) -> MainProcess:
-        tiny = [f"--{name}={value}" for name, value in _TINY.items()]
         request = {
             "main": str(_MAIN),
-            "arguments": [*tiny, f"--workdir={workdir}", *flags],
+            "arguments": [*_tiny_flags(workdir), *arguments],
             "workdir": str(workdir),
             "log": str(logs / f"{next(numbers)}.txt"),
             "largest_file": largest_file,

@@ -147,7 +147,10 @@ def test_its_flag_file_replays_it(auto_run, outcome_of, tmp_path):
     assert outcome_of(tmp_path / "tiny" / "replicate_1") == outcome_of(auto_run)
 
 
-@pytest.mark.parametrize("branch", ["one_shot", "before_training", "random_mask"])
+@pytest.mark.parametrize(
+    "branch",
+    ["one_shot", "random_mask", pytest.param("before_training", marks=pytest.mark.slow)],
+)
 def test_branches_have_as_many_weights_as_the_level(auto_run, tmp_path, branch):
     copy = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(auto_run, copy)

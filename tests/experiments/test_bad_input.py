@@ -2,15 +2,25 @@
 
 import numpy as np
 import pytest
+from absl import flags
 
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order
 
-_CASES = {
+# What main.py does with the answers, and what it asks of the devices of its process.
+_OF_A_PROCESS = {
     "--pruning_rate=0": ("--pruning_rate=0.0", "between 0 and 1"),
+    "--pruning_rate=half": ("flag --pruning_rate=half", "float"),
+    "--batch_size=1238": ("--batch_size=1238", "1237"),
+    "--tpu=grpc://127.0.0.1:1": ("--tpu=grpc://127.0.0.1:1", "no TPU can be reached"),
+    "--distribution=multi_worker": ("--distribution=multi_worker", "TF_CONFIG"),
+    "--num_virtual_devices=7": ("--batch_size=60", "7 replicas", "such as 63"),
+    "--no_such_flag=1": ("no_such_flag",),
+    "banana": ("unexpected arguments: banana",),
+}
+_CASES = {
     "--pruning_rate=1": ("--pruning_rate=1.0", "between 0 and 1"),
     "--pruning_rate=nan": ("--pruning_rate=nan", "between 0 and 1"),
-    "--pruning_rate=half": ("flag --pruning_rate=half", "float"),
     "--output_pruning_rate=1.5": ("--output_pruning_rate=1.5", "0 <= rate < 1"),
     "--conv_pruning_rate=-0.1": ("--conv_pruning_rate=-0.1", "0 <= rate < 1"),
     "--levels=-1": ("--levels=-1", "0 or more"),
@@ -22,7 +32,6 @@ _CASES = {
     "--train_steps=5%": ("--train_steps", "'5%'", "iterations or epochs"),
     "--evaluate_every=0it": ("--evaluate_every=0it", "1it or more"),
     "--batch_size=0": ("--batch_size=0", "1 or more"),
-    "--batch_size=1238": ("--batch_size=1238", "1237"),
     "--learning_rate=-1": ("--learning_rate=-1.0", "positive"),
     "--momentum=0.9": ("--momentum=0.9", "--optimizer=sgd"),
     "--optimizer=rmsprop": ("--optimizer=rmsprop", "sgd|adam"),
@@ -39,20 +48,26 @@ _CASES = {
     "--shift_crop=9": ("--shift_crop=9", "8x8", "at most 8"),
     "--image_size=4": ("--image_size=4", "8"),
     "--streaming=on": ("--streaming=on", "digits"),
-    "--tpu=grpc://127.0.0.1:1": ("--tpu=grpc://127.0.0.1:1", "no TPU can be reached"),
-    "--distribution=multi_worker": ("--distribution=multi_worker", "TF_CONFIG"),
-    "--num_virtual_devices=7": ("--batch_size=60", "7 replicas", "such as 63"),
     "--dataset=no_such_set": ("--dataset=no_such_set", "digits"),
-    "--no_such_flag=1": ("no_such_flag",),
-    "banana": ("unexpected arguments: banana",),
 }
 
 
 @pytest.mark.parametrize("argument", _CASES)
-def test_refused_before_anything_is_written(argument, start_main, tmp_path):
+def test_refused_before_anything_is_written(argument, command, tmp_path, capsys):
+    # Of these errors main.py prints the message alone, as the test below tells.
+    with pytest.raises((ValueError, flags.Error)) as refusal:
+        command(argument, workdir=tmp_path)
+    for part in _CASES[argument]:
+        assert part in str(refusal.value)
+    assert "training from" not in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("argument", _OF_A_PROCESS)
+def test_refused_by_the_program(argument, start_main, tmp_path):
     process = start_main(argument, workdir=tmp_path)
     assert process.wait() == 1, process.output
-    for part in _CASES[argument]:
+    for part in _OF_A_PROCESS[argument]:
         assert part in process.output
     assert "Traceback" not in process.output
     assert "training from" not in process.output
@@ -120,16 +135,16 @@ def test_diverging_at_a_later_level_keeps_the_finished_ones(run_tiny, snapshot, 
         return 63 in epoch_order(Epoch(seed, level, 0), 64)[: steps * batch - batch]
 
     seed = next(seed for seed in range(99) if comes_along(seed, 1) and not comes_along(seed, 0))
-    flags = {"data_seed": seed, "batch_size": batch, "train_steps": f"{steps - 1}it"}
-    flags |= {"optimizer": "sgd", "learning_rate": 1e15, "evaluate_every": "1it"}
-    flags |= {"rewind_step": "0it", "model": "lenet_20"}
+    values = {"data_seed": seed, "batch_size": batch, "train_steps": f"{steps - 1}it"}
+    values |= {"optimizer": "sgd", "learning_rate": 1e15, "evaluate_every": "1it"}
+    values |= {"rewind_step": "0it", "model": "lenet_20"}
     data = tf_lottery.from_arrays((images, labels), (images[:9], labels[:9]), classes=2)
     with pytest.raises(tf_lottery.TrainingDivergedError, match=r"step \d of level 1\. Finished"):
-        run_tiny(tmp_path, data, **flags)
+        run_tiny(tmp_path, data, **values)
     run = tmp_path / "tiny" / "replicate_1"
     assert tf_lottery.load_ticket(run, 0)(images).shape == (64, 2)
     assert len((run / "summary.csv").read_text().splitlines()) == 2
     kept = {name: seen for name, seen in snapshot(run).items() if name.startswith("level_0")}
     with pytest.raises(tf_lottery.TrainingDivergedError, match="of level 1"):
-        run_tiny(tmp_path, data, **flags)
+        run_tiny(tmp_path, data, **values)
     assert {name: snapshot(run)[name] for name in kept} == kept

@@ -14,8 +14,8 @@ from tf_lottery.store.tensors import load_tensors
 
 BRANCH = "random_reinitialization"
 # Long enough to be killed in the middle.
-CHANGES = {"train_steps": "120it", "evaluate_every": "5it"}
-LABEL = f"{BRANCH}-evaluate_every_5it-train_steps_120it"
+CHANGES = {"train_steps": "60it", "evaluate_every": "5it"}
+LABEL = f"{BRANCH}-evaluate_every_5it-train_steps_60it"
 
 
 @pytest.fixture

@@ -106,9 +106,8 @@ def test_branches_that_are_runs_as_well(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"learning_rate": 0.01, "optimizer": "sgd"},
         pytest.param({"batch_size": 30, "train_steps": "30it"}, marks=pytest.mark.slow),
-        {"data_seed": 7, "shift_crop": 1},
+        {"learning_rate": 0.01, "optimizer": "sgd", "data_seed": 7, "shift_crop": 1},
     ],
     ids=str,
 )

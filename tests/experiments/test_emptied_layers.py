@@ -91,7 +91,10 @@ def test_summaries_have_the_layers_and_files_their_columns(emptied_run):
     assert "empty_layers" not in record
 
 
-@pytest.mark.parametrize("branch", ["random_mask", "before_training", "random_mask_uniform"])
+@pytest.mark.parametrize(
+    "branch",
+    ["random_mask", pytest.param("before_training", marks=pytest.mark.slow), "random_mask_uniform"],
+)
 def test_a_branch_says_so_too(emptied_run, printed, branch):
     tf_lottery.run_branch(emptied_run, branch, [1, 2])
     lines = printed()

@@ -184,7 +184,7 @@ def test_what_was_measured_is_read_and_what_is_new_is_measured(run, snapshot, ca
     assert snapshot(folder)[csv_file] == before[csv_file]
 
 
-def test_the_figure_is_an_image(run):
+def test_the_figure_is_an_image(run, pictures):
     measure(run, f"level_0,{BRANCH}", line_split="train")
     (image,) = (run / "landscape" / "lines").glob("*.png")
     assert image.name == "level_0--branches_random_mask_level_1,3,union,estimated,train.png"
@@ -199,7 +199,7 @@ def test_a_line_that_was_cut_short_on_the_disk_is_refused(run):
         measure(run, "level_0,level_1")
 
 
-def test_every_two_levels_have_the_barrier_and_the_distance_of_their_line(run, capsys):
+def test_every_two_levels_have_the_barrier_and_the_distance_of_their_line(run, pictures, capsys):
     measured = rows(measure_levels(run, line_split="both"))
     pairs = [(row["first_level"], row["second_level"]) for row in measured]
     assert pairs == list(combinations(range(3), 2))

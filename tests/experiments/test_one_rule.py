@@ -125,7 +125,9 @@ def test_tables_reports_and_analyses_agree_on_the_levels_that_match(
         assert len(re.findall(row, text)) == 2, "of the run, and of the branch"
 
 
-def test_an_older_command_of_a_report_means_what_it_meant(finished_run, output_of, tmp_path):
+def test_an_older_command_of_a_report_means_what_it_meant(
+    finished_run, output_of, pictures, tmp_path
+):
     runs = f"--run={finished_run}"
     for flag in ("tolerance", "matching_tolerance"):
         folder = f"--report_dir={tmp_path / flag}"

@@ -156,7 +156,11 @@ def test_so_it_is_of_adamw_and_on_two_replicas(run_tiny, tmp_path, flags):
 
 
 @pytest.mark.parametrize(
-    "branch", ["fine_tune", "rewind_learning_rate", "rewound_dense", "perturbed", "random_mask"]
+    "branch",
+    [
+        *("fine_tune", "rewound_dense", "random_mask"),
+        *(pytest.param(b, marks=pytest.mark.slow) for b in ("rewind_learning_rate", "perturbed")),
+    ],
 )
 def test_branches_restart_too(late_run, branch):
     """One step from where they start."""

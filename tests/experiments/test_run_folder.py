@@ -195,7 +195,7 @@ def test_without_validation_examples(run_tiny, tmp_path):
     assert float(row["test_accuracy"]) > 0
 
 
-def test_figure_is_an_image(finished_run):
+def test_figure_is_an_image(finished_run, pictures):
     image = tf.io.decode_png((finished_run / "summary.png").read_bytes()).numpy()
     assert image.shape[0] > 300
     assert image.shape[1] > 300

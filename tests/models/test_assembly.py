@@ -68,7 +68,13 @@ def norms(model):
     return [layer for layer in flat_layers(model) if isinstance(layer, kind)]
 
 
-@pytest.mark.parametrize("name", ["lenet_20_10", "conv2", "resnet20", "vgg11", "wideresnet_10_1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lenet_20_10", "conv2", "wideresnet_10_1"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet20", "vgg11")),
+    ],
+)
 def test_kernel_i_is_drawn_from_the_seed_of_init_seed_and_i(build, kernels, name):
     for index, kernel in enumerate(kernels(build(name, seed=7)).values()):
         initializer = keras.initializers.GlorotNormal(seed=seed_of(7, index))
@@ -98,7 +104,7 @@ def test_initial_weights_stay_those_of_earlier_versions(build, kernels, name, sh
         ("he_uniform", "in", 2, True),
     ],
 )
-@pytest.mark.parametrize("name", ["lenet_300_100", "resnet20_w2"])
+@pytest.mark.parametrize("name", ["lenet_300_100", "conv4"])
 def test_distribution_of_the_kernels(build, kernels, name, initializer, fan, scale, uniform):
     for kernel in kernels(build(name, initializer=initializer)).values():
         receptive_field = int(np.prod(kernel.shape[:-2]))

@@ -1,10 +1,18 @@
 """ResNets and wide ResNets: layers, shapes and numbers of weights are the papers'."""
 
+import functools
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import tf_keras as keras
+
+
+@pytest.fixture(scope="module")
+def build(build) -> Callable[..., keras.Model]:
+    """Builds each network once; not to be changed."""
+    return functools.cache(build)
 
 
 def trainable(model):

@@ -41,13 +41,12 @@ EXECUTIONS = {
     "steps_per_execution": {"steps_per_execution": 4},
     "jit_compile, steps_per_execution": {"jit_compile": True, "steps_per_execution": 4},
 }
-FAST = {
+# Of each kind one: with slots or none, clipped, of the older classes, wrapped in another.
+FAST = {"sgd", "adam global_clipnorm", "adafactor", "ftrl", "legacy adam", "loss scaling"}
+FAST_EXECUTIONS = {
     ("momentum", "eager"),
-    ("momentum", "jit_compile, steps_per_execution"),
-    ("adam global_clipnorm", "jit_compile"),
-    ("adam global_clipnorm", "steps_per_execution"),
+    ("adam global_clipnorm", "jit_compile, steps_per_execution"),
 }
-REPRESENTATIVE = ("momentum", "adam global_clipnorm")
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(32, 6)).astype(np.float32), np.arange(32) % 3
 IMAGES = RNG.normal(size=(16, 6, 6, 2)).astype(np.float32)
@@ -106,7 +105,12 @@ def check(name: str, dense: Callable[[], keras.Model], x: np.ndarray, **executio
     assert_only_survivors_trained(model, mask, before)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+def only_fast(*names: str) -> list:
+    """All optimizers, of which the others are slow."""
+    return [n if n in names else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMIZERS]
+
+
+@pytest.mark.parametrize("name", only_fast(*FAST))
 def test_every_optimizer(name: str):
     check(name, mlp, X)
 
@@ -114,7 +118,9 @@ def test_every_optimizer(name: str):
 @pytest.mark.parametrize(
     ("name", "execution"),
     [
-        pytest.param(name, execution, marks=[] if (name, execution) in FAST else pytest.mark.slow)
+        pytest.param(
+            name, execution, marks=[] if (name, execution) in FAST_EXECUTIONS else pytest.mark.slow
+        )
         for name in OPTIMIZERS
         for execution in EXECUTIONS
     ],
@@ -131,10 +137,7 @@ def test_convolutions(name: str, execution: str):
     check(name, conv_net, IMAGES, **EXECUTIONS[execution])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [n if n in REPRESENTATIVE else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMIZERS],
-)
+@pytest.mark.parametrize("name", only_fast("adam global_clipnorm"))
 def test_two_replicas(name: str, mirrored: tf.distribute.Strategy):
     with mirrored.scope():
         check(name, mlp, X)

@@ -19,13 +19,13 @@ def arrays() -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(16, 6)).astype(np.float32), rng.integers(0, 3, 16)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def batches(arrays: tuple[np.ndarray, np.ndarray]) -> tf.data.Dataset:
     """Four batches of four, in order."""
     return tf.data.Dataset.from_tensor_slices(arrays).batch(STEPS_PER_EPOCH)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build_model() -> Callable[..., keras.Model]:
     """Returns a function that builds the same prunable, compiled model every time."""
 

@@ -1,5 +1,6 @@
 """A search whose levels are kept in a folder goes on in another process, here: another object."""
 
+import shutil
 from pathlib import Path
 
 import keras as keras_3
@@ -27,7 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def search_in(build_model):
     """Returns a function that makes a search of the same model in a folder, or in memory."""
 
@@ -40,11 +41,18 @@ def search_in(build_model):
     return make
 
 
+@pytest.fixture(scope="module")
+def finished_search(search_in, batches, tmp_path_factory) -> Path:
+    """The folder of a search of one level; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished") / "search"
+    search_in(folder, levels=1).fit(batches, epochs=2, verbose=0)
+    return folder
+
+
 @pytest.fixture
-def finished(search_in, batches, tmp_path) -> Path:
-    """The folder of a search of one level."""
-    search_in(tmp_path / "search", levels=1).fit(batches, epochs=2, verbose=0)
-    return tmp_path / "search"
+def finished(finished_search, tmp_path) -> Path:
+    """A copy of it that may be changed."""
+    return shutil.copytree(finished_search, tmp_path / "search")
 
 
 @pytest.mark.parametrize(

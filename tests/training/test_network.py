@@ -31,6 +31,10 @@ OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
 }
 
 
+# Those whose slots begin and are restored as those of a fast one.
+SLOW = {"sgd", "adam", "ftrl", "legacy momentum", "legacy loss scaling"}
+
+
 def build(optimizer: keras.optimizers.Optimizer) -> Network:
     model = keras.Sequential(
         [
@@ -81,7 +85,10 @@ def test_rewinding_is_bit_equal(name: str):
     assert {"norm/moving_mean", "norm/moving_variance", "output/bias"} <= set(weights)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in OPTIMIZERS],
+)
 def test_slots_start_fresh_as_in_a_new_optimizer(name: str):
     """Training on from the rewound network is what a network with new slots does."""
     network = build(OPTIMIZERS[name]())

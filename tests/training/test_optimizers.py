@@ -40,6 +40,8 @@ RECIPES = {
     "clipped": {"optimizer": "sgd", "momentum": 0.9, "clip_norm": 2.0},
     "adamw, clipped": {"optimizer": "adamw", "weight_decay": 0.3, "clip_norm": 2.0},
 }
+# The others are fast without XLA.
+COMPILED_FAST = {"momentum", "adam", "nesterov, decoupled", "adamw, clipped"}
 EVERY_RECIPE = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 
 
@@ -104,8 +106,19 @@ def test_steps_are_those_of_the_formula(recipe: dict):
         assert_close(variables, weights)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@EVERY_RECIPE
+@pytest.mark.parametrize(
+    ("recipe", "jit_compile"),
+    [
+        pytest.param(
+            recipe,
+            jit_compile,
+            id=f"{name}-{jit_compile}",
+            marks=[] if (name in COMPILED_FAST) == jit_compile else pytest.mark.slow,
+        )
+        for name, recipe in RECIPES.items()
+        for jit_compile in (False, True)
+    ],
+)
 def test_every_step_of_a_compiled_loop_has_its_own_rate(recipe: dict, jit_compile: bool):
     config = config_of(recipe, **CHANGING)
     optimizer, variables = build(config, changing_rate(config))
