@@ -231,7 +231,7 @@ def write_files(
         "measure": False,
         "overwrite": True,
     }
-    dense = search.restore(level=0)
+    dense = tf_lottery.strip(search.restore(level=0))
     whole = tf_lottery.export(dense, folder / "dense", **options)
     ticket = tf_lottery.export(search.restore(level), folder / "ticket", dense=dense, **options)
     print(
