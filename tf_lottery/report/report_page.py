@@ -39,18 +39,20 @@ class ReportFigures:
       main: what the page begins with; None if nothing can be drawn.
       others: of all methods together, and of the runs alone.
       branches: of the branches alone.
+      sweeps: against the values of swept flags.
       landscape: of the analyses.
     """
 
     main: FigureFile | None
     others: tuple[FigureFile, ...]
     branches: tuple[FigureFile, ...]
+    sweeps: tuple[FigureFile, ...] = ()
     landscape: tuple[FigureFile, ...] = ()
 
     def all(self) -> tuple[FigureFile, ...]:
         """Returns all figures, in the order of the page."""
         main = () if self.main is None else (self.main,)
-        return (*main, *self.others, *self.branches, *self.landscape)
+        return (*main, *self.sweeps, *self.others, *self.branches, *self.landscape)
 
 
 def report_page(
