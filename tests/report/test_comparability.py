@@ -65,7 +65,7 @@ def test_flags_that_differ_are_listed_with_what_a_branch_changes(tmp_path, metho
         tmp_path / "b/replicate_1", [0.9], identity={"rewind_step": "1ep", "clip_norm": None}
     )
     table = flag_differences(methods("a/replicate_1", "b/replicate_1"))
-    assert table.columns == ("a", "a: retrain, learning_rate=0.5", "b")
+    assert table.columns == ("a", "a: retrain, learning rate 0.5", "b")
     assert table.rows == (
         ("clip_norm", ("not recorded", "not recorded", "unset")),
         ("learning_rate", ("0.1", "0.5", "0.1")),

@@ -66,7 +66,8 @@ def analysis_of(stem: str) -> str:
 def settings_of(stem: str) -> tuple[str, ...]:
     """Returns the settings of a file's name in words, for people."""
     parts = current_stem(stem).split(_SEPARATOR)[1:]
-    return tuple(_TEXTS.get(part, part.replace("_", " ")) for part in parts)
+    texts = (_TEXTS.get(part, part.replace("_", " ")) for part in parts)
+    return tuple(f"{text} on a line" if text.endswith(" points") else text for text in texts)
 
 
 def result_path(folder: Path, name: str, settings: Sequence[str], suffix: str = ".csv") -> Path:

@@ -65,7 +65,10 @@ def test_replicates_are_joined_under_the_label_of_their_run(runs, drawn):
     assert [line.get_ydata().tolist() for line in lines] == [[pytest.approx(2)], [pytest.approx(7)]]
     texts = drawn["successive_levels"].legends[0].get_texts()
     assert [text.get_text() for text in texts] == ["one", "two"]
-    source = f"From landscape/successive_levels,{SETTINGS}.csv of each run."
+    source = (
+        "Measured with 30 points on a line, weights of either solution, batch statistics estimated "
+        "anew, test data."
+    )
     assert all(figure.caption.endswith(source) for figure in analyses.figures)
     assert analyses.problems == ()
 
