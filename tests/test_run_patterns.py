@@ -42,7 +42,7 @@ def test_a_pattern_that_fits_nothing_is_refused_with_what_there_is(workdir):
     expected = f"--run={workdir}/other* fits no run. In {workdir} there are {listed}."
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         named_runs(f"{workdir}/other*")
-    with pytest.raises(ValueError, match="In .* there is none at all"):
+    with pytest.raises(ValueError, match=r"In .* there is none at all"):
         named_runs(f"{workdir}/study_notes/*")
-    with pytest.raises(ValueError, match="There is no folder .*absent"):
+    with pytest.raises(ValueError, match=r"There is no folder .*absent"):
         named_runs(f"{workdir}/absent/*")

@@ -86,7 +86,9 @@ def styles_of(names: Sequence[str]) -> list[MethodStyle]:
             # The first with the fewest lines.
             colour = min(_PALETTE, key=lines_of_colour.get)
             lines_of_colour[colour] += 1
-        dash = _DASHES[(first_dash + count) % len(_DASHES)]
+        # Where the colours begin anew, so that no pair of colour and dash comes twice soon.
+        turn = count + count // len(_PALETTE)
+        dash = _DASHES[(first_dash + turn) % len(_DASHES)]
         filled = (count + count // len(_DASHES)) % 2 == 0
         styles.append(MethodStyle(colour, marker, dash, filled))
     return styles
