@@ -86,12 +86,16 @@ def styles_of(names: Sequence[str]) -> list[MethodStyle]:
             # The first with the fewest lines.
             colour = min(_PALETTE, key=lines_of_colour.get)
             lines_of_colour[colour] += 1
-        # Where the colours begin anew, so that no pair of colour and dash comes twice soon.
-        turn = count + count // len(_PALETTE)
-        dash = _DASHES[(first_dash + turn) % len(_DASHES)]
-        filled = (count + count // len(_DASHES)) % 2 == 0
-        styles.append(MethodStyle(colour, marker, dash, filled))
+        # Where the colours begin anew, others of these are left.
+        turns = range(count, count + 2 * len(_DASHES))
+        choices = [_style(colour, marker, first_dash + turn, turn) for turn in turns]
+        styles.append(next((style for style in choices if style not in styles), choices[0]))
     return styles
+
+
+def _style(colour: str, marker: str, dash: int, turn: int) -> MethodStyle:
+    filled = (turn + turn // len(_DASHES)) % 2 == 0
+    return MethodStyle(colour, marker, _DASHES[dash % len(_DASHES)], filled)
 
 
 def _look_of_unknown(method: str) -> tuple[str, str, int]:
