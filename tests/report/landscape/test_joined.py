@@ -217,7 +217,7 @@ def test_other_settings_are_other_figures_and_tables(runs):
         ["0.01", "0.03"],
         ["0.02"],
     ]
-    assert "successive_levels,5,union" in analyses.figures[2].caption
+    assert "Measured with 5 points on a line" in analyses.figures[2].caption
 
 
 def test_analyses_of_branches_and_files_of_others_are_left_alone(runs):

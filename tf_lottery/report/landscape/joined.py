@@ -133,7 +133,8 @@ def _result_files(folder: Path) -> dict[str, Path]:
 
 def _of_file(figure: FigureFile, stem: str, suffix: str, special: Sequence[str]) -> FigureFile:
     """A figure with its settings, those in the title that tell it from others of its analysis."""
-    title = figure.title + (f" ({', '.join(special)})" if special else "")
+    untold = [text for text in special if text not in figure.title]
+    title = figure.title + (f" ({', '.join(untold)})" if untold else "")
     settings = settings_of(stem)
     caption = (
         f"{figure.caption} Measured with {', '.join(settings)}." if settings else figure.caption
