@@ -465,3 +465,14 @@ def test_a_folder_for_the_export_still_ends_an_experiment():
     assert config.run.export_dir == "out"
     assert command("--export_dir=out").overwrite is False
     assert command("--export_ticket", "--replicates=1-2", "--overwrite").overwrite is True
+
+
+def test_runs_are_named_by_a_pattern(tmp_path):
+    for name in ("a_10it", "a_9it"):
+        (tmp_path / name / "replicate_1").mkdir(parents=True)
+        (tmp_path / name / "replicate_1" / "config.json").touch()
+    for kind in ("report", "curvature"):
+        asked = command(f"--experiment={kind}", f"--run={tmp_path}/a_*", "--run=b")
+        assert asked.runs == (tmp_path / "a_9it", tmp_path / "a_10it", Path("b"))
+    with pytest.raises(ValueError, match=r"^--run=.*/c\* fits no run\. In .* are a_9it, a_10it\.$"):
+        command("--experiment=report", f"--run={tmp_path}/c*")

@@ -38,6 +38,7 @@ from tf_lottery.flags import (
 )
 from tf_lottery.matching import tolerance_of
 from tf_lottery.ranges import parse_ranges
+from tf_lottery.run_patterns import named_runs
 from tf_lottery.sweeps import combinations
 
 
@@ -51,8 +52,8 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "run",
         [],
         "For branches, reports, exports, analyses and verify: a run folder, "
-        "WORKDIR/NAME/replicate_R, or WORKDIR/NAME for all its replicates; may be given several "
-        "times.",
+        "WORKDIR/NAME/replicate_R, or WORKDIR/NAME for all its replicates, or several of them by a "
+        "pattern in quotes, such as 'WORKDIR/NAME_rewind_step_*'; may be given several times.",
         flag_values=flag_values,
     )
     flags.DEFINE_string(
@@ -140,7 +141,7 @@ def _runs(flag_values: flags.FlagValues) -> tuple[Path, ...]:
             f"--experiment={flag_values['experiment'].value} needs --run=WORKDIR/NAME, or "
             "--run=WORKDIR/NAME/replicate_R."
         )
-    return tuple(Path(run).expanduser() for run in runs)
+    return tuple(path for run in runs for path in named_runs(run))
 
 
 def _branches(flag_values: flags.FlagValues) -> RunBranches:

@@ -60,7 +60,7 @@ def test_all_replicates_are_analyzed_unless_some_are_chosen(study, capsys):
     for number in (1, 2):
         run = study / f"replicate_{number}"
         assert f"curvature of {run}" in output
-        left = {path.stem.partition(",")[0] for path in (run / "landscape").rglob("*.csv")}
+        left = {path.stem.partition("__")[0] for path in (run / "landscape").rglob("*.csv")}
         names = {"level_0--level_1", "magnitude_histograms", *COMMANDS} - {"interpolate"}
         assert left == names
         shutil.rmtree(run / "landscape")

@@ -25,8 +25,17 @@ def measure(run: Path, levels=None, **options) -> None:
     curvature.run(AnalyzedRun(run, {}), AnalysisConfig(**{"retrain_steps": 0, **options}), levels)
 
 
+def file_name(
+    name: str, settings: str, steps: int = 0, suffix: str = "csv", rate: str = "last_rate"
+) -> str:
+    examples, loss_rise, seed, eigenvalues = settings.split(",")
+    of_curvature = f"{examples}_examples__loss_rise_{loss_rise}__seed_{seed}"
+    of_training = f"retrained_{steps}it__at_{rate}"
+    return f"{name}__{of_curvature}__{eigenvalues}_eigenvalues__{of_training}.{suffix}"
+
+
 def rows(run: Path, name: str, settings: str, steps: int = 0) -> list[dict[str, float | None]]:
-    with (run / "landscape" / f"{name},{settings},{steps}it,last_rate.csv").open() as file:
+    with (run / "landscape" / file_name(name, settings, steps)).open() as file:
         read = list(csv.DictReader(file))
     return [{key: float(cell) if cell else None for key, cell in row.items()} for row in read]
 
@@ -158,7 +167,7 @@ def test_levels_that_were_measured_are_not_measured_again(copied_run, snapshot):
     options = {"curvature_examples": 50, "eigenvalues": 2}
     measure(copied_run, [1], **options)
     folder = copied_run / "landscape"
-    path = folder / "curvature,50,0.1,0,2,0it,last_rate.csv"
+    path = folder / file_name("curvature", "50,0.1,0,2")
     header, line = path.read_text().splitlines()
     poisoned = line.split(",")
     poisoned[2] = "99.5"  # a loss that nobody would measure
@@ -177,7 +186,7 @@ def test_levels_that_were_measured_are_not_measured_again(copied_run, snapshot):
 def test_a_level_is_measured_again_if_its_row_was_lost(copied_run):
     options = {"curvature_examples": 50, "eigenvalues": 2}
     measure(copied_run, [0, 1], **options)
-    path = copied_run / "landscape" / "curvature,50,0.1,0,2,0it,last_rate.csv"
+    path = copied_run / "landscape" / file_name("curvature", "50,0.1,0,2")
     before = path.read_text()
     lines = before.splitlines(keepends=True)
     assert lines[2].startswith("1,")
@@ -193,11 +202,11 @@ def test_figures_say_by_how_much_the_loss_may_rise_and_are_drawn_anew_if_lost(co
     measure(copied_run, **options)
     folder = copied_run / "landscape"
     names = {"pruning_ratio", "curvature", "eigenvalues"}
-    images = {f"{name},50,0.25,0,2,0it,last_rate.png" for name in names}
+    images = {file_name(name, "50,0.25,0,2", suffix="png") for name in names}
     before = snapshot(folder)
-    assert set(before) == images | {"curvature,50,0.25,0,2,0it,last_rate.csv"}
+    assert set(before) == images | {file_name("curvature", "50,0.25,0,2")}
     assert {row["loss_rise"] for row in rows(copied_run, "curvature", "50,0.25,0,2")} == {0.25}
-    (folder / "pruning_ratio,50,0.25,0,2,0it,last_rate.png").unlink()
+    (folder / file_name("pruning_ratio", "50,0.25,0,2", suffix="png")).unlink()
     measure(copied_run, **options)
     assert [digest for _, digest in snapshot(folder).values()] == [
         digest for _, digest in before.values()
@@ -214,7 +223,7 @@ def test_another_number_of_eigenvalues_leaves_what_was_measured(copied_run, snap
     after = snapshot(copied_run / "landscape")
     assert {name: after[name] for name in before} == before
     added = {name for name in set(after) - set(before) if name.endswith(".csv")}
-    assert added == {"curvature,50,0.1,0,3,0it,last_rate.csv"}
+    assert added == {file_name("curvature", "50,0.1,0,3")}
 
 
 @pytest.mark.slow
@@ -323,4 +332,4 @@ def test_a_learning_rate_that_has_ended_is_told(run_tiny, tmp_path, steps):
     measure(
         run, [0], curvature_examples=50, eigenvalues=1, retrain_steps=1, retrain_learning_rate=0.001
     )
-    assert (run / "landscape" / "curvature,50,0.1,0,1,1it,0.001.csv").exists()
+    assert (run / "landscape" / file_name("curvature", "50,0.1,0,1", 1, rate="0.001")).exists()

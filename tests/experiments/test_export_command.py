@@ -18,6 +18,7 @@ from tf_lottery.experiments.example_data import representative_images, verificat
 from tf_lottery.experiments.ticket_export import export_tickets
 from tf_lottery.export_config import ExportConfig
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
+from tf_lottery.store.run_folder import RunFolder
 
 FAST = ("--formats=keras", "--nomeasure")
 
@@ -218,6 +219,7 @@ def test_runs_of_other_data_are_refused(run_tiny, tmp_path):
     data = tf_lottery.from_arrays((images, labels), (images, labels))
     short = {"levels": 1, "train_steps": "9it", "batch_size": 9, "validation_examples": 0}
     run = run_tiny(tmp_path, data, **short)
+    assert RunFolder.read(run).details["data_name"] == "arrays"
     with pytest.raises(ValueError, match=r"^--dataset=digits: the examples are not those"):
         export(run)
     assert not (run / "export").exists()

@@ -29,12 +29,12 @@ BRANCHES = {
     (2, "random_reinitialization"): "random_reinitialization",
 }
 SEEDS = (1001, 1002)
-SETTINGS = "2,5,union,estimated,test"
+SETTINGS = "2_copies__5_points__union__estimated__test"
 
 
 def analyze(run: Path, levels: Sequence[int] = (0, 2), **options) -> list[Row]:
     instability.run(AnalyzedRun(run, {}), AnalysisConfig(points=5, **options), levels)
-    return read_csv(run / "landscape" / f"instability,{SETTINGS}.csv", COLUMNS)
+    return read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def analyzed_run(finished_analysis, tmp_path) -> Path:
 
 def test_copies_of_tickets_and_of_both_baselines_are_compared(finished_analysis):
     run = finished_analysis
-    rows = read_csv(run / "landscape" / f"instability,{SETTINGS}.csv", COLUMNS)
+    rows = read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS)
     assert [(row["level"], row["network"]) for row in rows] == list(BRANCHES)
     assert {row["rewind_step"] for row in rows} == {7}
     assert {row["copies"] for row in rows} == {2}
@@ -76,14 +76,14 @@ def test_copies_of_tickets_and_of_both_baselines_are_compared(finished_analysis)
     assert masks_of[2, "random_reinitialization"] == masks_of[2, "ticket"]
     assert masks_of[2, "random_mask"] != masks_of[2, "ticket"]
     images = {path.name for path in (run / "landscape").glob("*.png")}
-    assert images == {f"instability,{SETTINGS}.png", f"instability_accuracy,{SETTINGS}.png"}
+    assert images == {f"instability__{SETTINGS}.png", f"instability_accuracy__{SETTINGS}.png"}
     folders = [RunFolder.read(path) for path in (run / "branches").iterdir()]
     assert len(folders) == len(BRANCHES) * len(SEEDS)
     assert all(folder.details["for_analysis"] for folder in folders)
 
 
 def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snapshot, capsys):
-    path = analyzed_run / "landscape" / f"instability,{SETTINGS}.csv"
+    path = analyzed_run / "landscape" / f"instability__{SETTINGS}.csv"
     before, branches = path.read_text(), snapshot(analyzed_run / "branches")
     rows = analyze(analyzed_run)
     assert path.read_text() == before
@@ -131,7 +131,7 @@ def make_old(path: Path) -> list[str]:
 
 
 def test_files_of_earlier_versions_are_read_and_continued(analyzed_run, capsys):
-    path = analyzed_run / "landscape" / f"instability,{SETTINGS}.csv"
+    path = analyzed_run / "landscape" / f"instability__{SETTINGS}.csv"
     expected = path.read_text()
     old = make_old(path)
     assert "random_mask" in old[0]
@@ -153,7 +153,7 @@ def test_files_of_earlier_versions_are_read_and_continued(analyzed_run, capsys):
 
 @pytest.mark.parametrize("change", [("network", "netwerk"), ("ticket", "1"), ("ticket,", "")])
 def test_a_damaged_file_is_named(analyzed_run, change):
-    path = analyzed_run / "landscape" / f"instability,{SETTINGS}.csv"
+    path = analyzed_run / "landscape" / f"instability__{SETTINGS}.csv"
     path.write_text(path.read_text().replace(*change))
     with pytest.raises(DamagedFileError, match=str(path)):
         analyze(analyzed_run)

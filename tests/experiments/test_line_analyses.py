@@ -55,7 +55,7 @@ def measure(run: Path, solutions: str, **options) -> None:
 def measure_levels(run: Path, levels=None, **options) -> Path:
     options = AnalysisConfig(**{"points": 3, **options})
     successive_levels.run(AnalyzedRun(run, {}), options, levels)
-    name = f"successive_levels,{options.points},union,estimated,{options.line_split}.csv"
+    name = f"successive_levels__{options.points}_points__union__estimated__{options.line_split}.csv"
     return run / "landscape" / name
 
 
@@ -67,8 +67,10 @@ def rows(path: Path) -> list[dict[str, float | None]]:
         ]
 
 
-def line(run: Path, ends: str, settings: str = "3,union,estimated,test") -> list[dict[str, float]]:
-    return rows(run / "landscape" / "lines" / f"{ends},{settings}.csv")
+def line(
+    run: Path, ends: str, settings: str = "3_points__union__estimated__test"
+) -> list[dict[str, float]]:
+    return rows(run / "landscape" / "lines" / f"{ends}__{settings}.csv")
 
 
 def recorded(level: Path) -> tuple[float, float]:
@@ -99,7 +101,7 @@ def test_the_ends_of_lines_have_the_losses_and_errors_of_their_solutions(run, di
     slugs = ["level_0", "level_2", "branches_random_mask_level_1", "replicate_2_level_1", "rewind"]
     for position in range(4):
         ends = f"{slugs[position]}--{slugs[position + 1]}"
-        measured = line(run, ends, "3,union,estimated,both")
+        measured = line(run, ends, "3_points__union__estimated__both")
         assert [row["position"] for row in measured] == [0, 0.5, 1]
         for row, name in zip((measured[0], measured[-1]), names[position:], strict=False):
             if name == "rewind":
@@ -133,7 +135,9 @@ def test_lines_lie_in_the_mask_that_was_asked_for(run, digits):
     found = set()
     for name, mask in masks.items():
         measure(run, f"level_1,{BRANCH}", line_mask=name)
-        measured = line(run, "level_1--branches_random_mask_level_1", f"3,{name},estimated,test")
+        measured = line(
+            run, "level_1--branches_random_mask_level_1", f"3_points__{name}__estimated__test"
+        )
         for row in measured:
             share = row["position"]
             weights = {
@@ -165,7 +169,7 @@ def test_what_was_measured_is_read_and_what_is_new_is_measured(run, snapshot, ca
     folder = run / "landscape" / "lines"
     before, first = snapshot(folder), capsys.readouterr().out
     assert set(before) == {
-        f"level_0--level_1,3,union,estimated,test.{suffix}" for suffix in ("csv", "png")
+        f"level_0--level_1__3_points__union__estimated__test.{suffix}" for suffix in ("csv", "png")
     }
     measure(run, "level_0,level_1")
     assert capsys.readouterr().out == first
@@ -173,21 +177,23 @@ def test_what_was_measured_is_read_and_what_is_new_is_measured(run, snapshot, ca
     assert {name: digest for name, (_, digest) in after.items()} == {
         name: digest for name, (_, digest) in before.items()
     }
-    csv_file = "level_0--level_1,3,union,estimated,test.csv"
+    csv_file = "level_0--level_1__3_points__union__estimated__test.csv"
     assert after[csv_file] == before[csv_file]
     measure(run, "level_0,level_1,level_2", points=4)
     measure(run, "level_0,level_1,level_2")
     names = {path.name for path in folder.glob("*.csv")}
-    settings = {"3,union,estimated,test.csv", "4,union,estimated,test.csv"}
+    settings = {"3_points__union__estimated__test.csv", "4_points__union__estimated__test.csv"}
     pairs = {"level_0--level_1", "level_1--level_2"}
-    assert names == {f"{pair},{setting}" for pair in pairs for setting in settings}
+    assert names == {f"{pair}__{setting}" for pair in pairs for setting in settings}
     assert snapshot(folder)[csv_file] == before[csv_file]
 
 
 def test_the_figure_is_an_image(run, pictures):
     measure(run, f"level_0,{BRANCH}", line_split="train")
     (image,) = (run / "landscape" / "lines").glob("*.png")
-    assert image.name == "level_0--branches_random_mask_level_1,3,union,estimated,train.png"
+    assert (
+        image.name == "level_0--branches_random_mask_level_1__3_points__union__estimated__train.png"
+    )
     assert image.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
@@ -205,7 +211,7 @@ def test_every_two_levels_have_the_barrier_and_the_distance_of_their_line(run, p
     assert pairs == list(combinations(range(3), 2))
     for row, (first, second) in zip(measured, combinations(range(3), 2), strict=True):
         measure(run, f"level_{first},level_{second}", line_split="both")
-        points = line(run, f"level_{first}--level_{second}", "3,union,estimated,both")
+        points = line(run, f"level_{first}--level_{second}", "3_points__union__estimated__both")
         for split in ("test", "train"):
             for of in ("error", "loss"):
                 values = [point[f"{split}_{of}"] for point in points]
@@ -224,7 +230,7 @@ def test_every_two_levels_have_the_barrier_and_the_distance_of_their_line(run, p
             assert row[f"{end}_density"] == summary["density"]
             assert row[f"{end}_test_accuracy"] == summary["test_accuracy"]
     for name in ("successive_levels", "barrier_and_accuracy", "level_matrix"):
-        image = (run / "landscape" / f"{name},3,union,estimated,both.png").read_bytes()
+        image = (run / "landscape" / f"{name}__3_points__union__estimated__both.png").read_bytes()
         assert image.startswith(b"\x89PNG\r\n\x1a\n")
     barriers = [f"{100 * measured[index]['test_error_barrier']:.2f}" for index in (0, 2)]
     printed = [words.split() for words in capsys.readouterr().out.splitlines()]
@@ -246,7 +252,7 @@ def test_only_pairs_that_are_missing_are_measured(run):
 
 def test_only_neighbours_are_measured_if_only_they_are_wanted(run, capsys):
     everything = {line[:4]: line for line in measure_levels(run).read_text().splitlines()}
-    path = run / "landscape" / "successive_levels,3,union,estimated,test.csv"
+    path = run / "landscape" / "successive_levels__3_points__union__estimated__test.csv"
     path.unlink()
     capsys.readouterr()
     assert measure_levels(run, pairs="successive") == path
@@ -302,8 +308,8 @@ def normalized_run(run_tiny, tmp_path_factory) -> Path:
 def test_statistics_are_those_of_the_line_or_estimated_anew(normalized_run, digits):
     for statistics in ("interpolated", "estimated"):
         measure(normalized_run, "level_0,level_1", line_statistics=statistics, line_split="both")
-    stored = line(normalized_run, "level_0--level_1", "3,union,interpolated,both")
-    estimated = line(normalized_run, "level_0--level_1", "3,union,estimated,both")
+    stored = line(normalized_run, "level_0--level_1", "3_points__union__interpolated__both")
+    estimated = line(normalized_run, "level_0--level_1", "3_points__union__estimated__both")
     for level in (0, 1):
         found = stored[-level]["test_loss"], stored[-level]["test_error"]
         assert found == recorded(normalized_run / f"level_{level}")

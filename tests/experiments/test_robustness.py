@@ -19,7 +19,10 @@ from tf_lottery.store.metrics import Row, read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
-SETTINGS = {"fresh": ",3,union,estimated,test,fresh", "same": ",3,union,estimated,test"}
+SETTINGS = {
+    "fresh": "__3_points__union__estimated__test__fresh_noise",
+    "same": "__3_points__union__estimated__test",
+}
 COLUMNS = {"fresh": FRESH_NOISE_COLUMNS, "same": ROBUSTNESS_COLUMNS}
 LAYERS = ("dense_1", "dense_2", "output")
 # The first copy of the instability analysis has it too.

@@ -20,7 +20,7 @@ from tf_lottery.store.metrics import Row, read_table
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
-FILE = "same_region,3,union,estimated,test"
+FILE = "same_region__3_points__union__estimated__test"
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def measure(run: Path, levels=None, other_run=None, **options) -> list[Row]:
     here = {} if other_run is None else {"other_run": str(other_run)}
     options = AnalysisConfig(**{"points": 3, **options})
     same_region.run(AnalyzedRun(run, here), options, levels)
-    other = "" if other_run is None else f",{'_'.join(Path(other_run).parts[-2:])}"
-    settings = f"3,{options.line_mask},estimated,{options.line_split}"
-    return read_table(run / "landscape" / f"same_region,{settings}{other}.csv")
+    other = "" if other_run is None else f"__beside_{'_'.join(Path(other_run).parts[-2:])}"
+    settings = f"3_points__{options.line_mask}__estimated__{options.line_split}"
+    return read_table(run / "landscape" / f"same_region__{settings}{other}.csv")
 
 
 def kinds(row: Row) -> list[str]:
@@ -88,7 +88,7 @@ def test_levels_are_compared_with_all_that_there_is(run, capsys):
     assert ["2", "64.0%", "other", "data"] in printed
     images = {path.name for path in (run / "landscape").glob("*.png")}
     names = ("barrier", "agreement", "gain")
-    assert images == {f"same_region_{name},3,union,estimated,test.png" for name in names}
+    assert images == {f"same_region_{name}__3_points__union__estimated__test.png" for name in names}
 
 
 def test_numbers_are_those_of_the_solutions_on_the_disk(run):
@@ -126,7 +126,7 @@ def test_numbers_are_those_of_the_solutions_on_the_disk(run):
         squares = sum(np.sum((own[kernel] - weights[kernel]).astype(float) ** 2) for kernel in mask)
         assert row["l2"] == pytest.approx(np.sqrt(squares))
         end = name.replace("../", "").replace("/", "_")
-        (path,) = (run / "landscape" / "lines").glob(f"level_2--{end},*.csv")
+        (path,) = (run / "landscape" / "lines").glob(f"level_2--{end}__*.csv")
         points = read_table(path)
         for of in ("error", "loss"):
             values = [point[f"test_{of}"] for point in points]
@@ -174,7 +174,7 @@ def test_another_run_is_compared_with_if_it_is_given(run, study, tmp_path, monke
     given = Path("elsewhere/third")
     rows = measure(run, [1], given)
     assert [row["other_init_seed"] for row in rows] == [1, 3]
-    assert (run / "landscape" / f"{FILE},elsewhere_third.csv").exists()
+    assert (run / "landscape" / f"{FILE}__beside_elsewhere_third.csv").exists()
     values = flags.FlagValues()
     define_flags(values)
     command = ("--experiment=same_region", f"--run={run}", f"--other_run={given}", "--levels=1")

@@ -32,12 +32,12 @@ BRANCHES = {
 def analyze(run: Path, levels: Sequence[int] | None = None, **options) -> list[Row]:
     options = AnalysisConfig(**options)
     stability.run(AnalyzedRun(run, {}), options, levels)
-    path = run / "landscape" / f"stability,{options.copies}.csv"
+    path = run / "landscape" / f"stability__{options.copies}_copies.csv"
     return read_csv(path, (*KEY, "test_accuracy", *DISTANCES))
 
 
 def layers(run: Path) -> list[Row]:
-    (path,) = (run / "landscape").glob("stability_layers,*.csv")
+    (path,) = (run / "landscape").glob("stability_layers__*.csv")
     return read_csv(path, (*KEY, "layer", *DISTANCES))
 
 
@@ -75,7 +75,7 @@ def expected(run: Path, key: tuple[int, str], kernels: Sequence[str]) -> list[fl
 
 
 def test_distances_are_those_of_the_weights_on_the_disk(analyzed):
-    rows = read_table(analyzed / "landscape" / "stability,3.csv")
+    rows = read_table(analyzed / "landscape" / "stability__3_copies.csv")
     assert [(row["level"], row["network"]) for row in rows] == list(BRANCHES)
     of_layers = iter(layers(analyzed))
     for row, key in zip(rows, BRANCHES, strict=True):
@@ -90,7 +90,7 @@ def test_distances_are_those_of_the_weights_on_the_disk(analyzed):
 
 
 def test_accuracies_are_those_in_the_data_order_of_the_dense_network(analyzed):
-    rows = read_table(analyzed / "landscape" / "stability,3.csv")
+    rows = read_table(analyzed / "landscape" / "stability__3_copies.csv")
     recorded = [
         read_table(
             analyzed / "branches" / f"{branch}-same_data_order_True" / "level_2" / "metrics.csv"
@@ -126,7 +126,7 @@ def test_what_was_measured_is_neither_trained_nor_measured_again(analyzed, tmp_p
     run = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(analyzed, run)
     shutil.rmtree(run / "branches")
-    results = run / "landscape" / "stability,3.csv"
+    results = run / "landscape" / "stability__3_copies.csv"
     before, of_layers = read_table(results), layers(run)
     ticket = before[0]
     assert analyze(run, [2], copies=3, baselines="") == before
@@ -155,7 +155,9 @@ def test_what_was_measured_is_neither_trained_nor_measured_again(analyzed, tmp_p
 def test_files_of_earlier_versions_are_read_and_continued(analyzed, tmp_path, capsys):
     run = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(analyzed, run)
-    paths = [run / "landscape" / f"{name},3.csv" for name in ("stability", "stability_layers")]
+    paths = [
+        run / "landscape" / f"{name}__3_copies.csv" for name in ("stability", "stability_layers")
+    ]
     written = [path.read_text() for path in paths]
     for path, text in zip(paths, written, strict=True):
         kept = [line for line in text.splitlines(True) if "random_reinitialization" not in line]

@@ -57,7 +57,7 @@ def test_branches_of_the_same_label_are_a_method_of_their_own(collect, tmp_path)
     assert [run.label, mask.label, retrain.label] == [
         "lottery ticket",
         "random mask",
-        "retrain, learning_rate=0.5",
+        "retrain, learning rate 0.5",
     ]
     assert [mask.method, retrain.method] == ["random_mask", "retrain"]
     assert [level.level for level in mask.levels] == [1, 2]

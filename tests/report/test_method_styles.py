@@ -32,8 +32,16 @@ def test_an_unknown_method_never_looks_like_a_known_one():
 
 
 @pytest.mark.parametrize("name", [LOTTERY, "random_mask_uniform", "something_new"])
-def test_runs_of_the_same_method_share_the_colour_and_differ_otherwise(name):
-    styles = styles_of(*[name] * 8)
-    assert len({(style.colour, style.marker) for style in styles}) == 1
-    assert len({dataclasses.astuple(style) for style in styles}) == 8
+def test_runs_of_the_same_method_share_the_marker_and_differ_in_colour(name):
+    styles = styles_of(*[name] * 12)
+    assert len({style.marker for style in styles}) == 1
+    assert len({style.colour for style in styles}) == 12
     assert styles[0].dash != styles[1].dash
+    more = styles_of(*[name] * 30)
+    assert more[:12] == styles
+    assert len({dataclasses.astuple(style) for style in more}) == 30
+
+
+def test_further_runs_take_no_colour_of_another_method():
+    names = [LOTTERY, "random_mask", LOTTERY, "random_mask", "one_shot"]
+    assert len({style.colour for style in styles_of(*names)}) == len(names)

@@ -33,6 +33,25 @@ def log_reporter(clock, levels=2, steps=(100, 80, 80)):
     return ProgressReporter(levels, steps, Console(file=file, width=40), clock), file
 
 
+def test_training_of_less_than_a_tenth_of_an_epoch_is_told_in_steps(clock):
+    file = io.StringIO()
+    reporter = ProgressReporter(1, [4, 4], Console(file=file, width=200), clock)
+    reporter.start_level(0, 1.0, 0, 4, steps_per_epoch=100)
+    clock.pass_seconds(20)
+    reporter.update(0, {})
+    assert "epoch" not in file.getvalue()
+    assert "step 0/4" in file.getvalue()
+
+
+def test_training_of_half_an_epoch_is_told_in_tenths(clock):
+    file = io.StringIO()
+    reporter = ProgressReporter(1, [50, 50], Console(file=file, width=200), clock)
+    reporter.start_level(0, 1.0, 0, 50, steps_per_epoch=100)
+    clock.pass_seconds(20)
+    reporter.update(0, {})
+    assert "epoch 0.0/0.5" in file.getvalue()
+
+
 def lines(file):
     return file.getvalue().splitlines()
 

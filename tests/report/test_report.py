@@ -256,7 +256,7 @@ def test_a_run_that_is_going_is_reported_as_far_as_it_is(tmp_path):
     (run / "level_2" / "checkpoint" / "step_10").mkdir(parents=True)
     with held(run):
         text = Page(write_report([run])).text
-    assert "lottery ticket, replicate_1: running, level 2 of 2, epoch 1.0 of 4.0" in text
+    assert "lottery ticket, replicate_1: running, level 2 of 2, epoch 1.0 of 4" in text
     assert "level 2 of replicate_1 not complete" in text
     assert len(rows(tmp_path / "m/report/report.csv")) == 2
 

@@ -2,8 +2,10 @@
 
 import importlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from tf_lottery.command_kinds import (
@@ -20,6 +22,7 @@ from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.finished_runs import is_finished, refuse_early, show_finished
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.matching import DEFAULT_POINTS
+from tf_lottery.run_patterns import named_runs, naturally_sorted
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder, replicate_folders
 
@@ -168,9 +171,21 @@ def _export(command: ExportTickets) -> None:
 
 
 def _print_report_command(purpose: str, folders: Iterable[Path], tolerance: float) -> None:
-    flags = [f"--run={shlex.quote(str(folder))}" for folder in sorted(set(folders))]
+    flags = [f"--run={shlex.quote(text)}" for text in _run_texts(naturally_sorted(set(folders)))]
     flags += [f"--matching_tolerance={tolerance:g}"] if tolerance != DEFAULT_POINTS else []
     print(f"For {purpose}: main.py --experiment=report {' '.join(flags)}")
+
+
+def _run_texts(folders: Sequence[Path]) -> list[str]:
+    """The values of --run that name these folders: one pattern, if it fits no others."""
+    if len(folders) > 2:
+        texts = [str(folder) for folder in folders]
+        alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
+        pattern = "".join(letters[0] for letters in alike) + "*"
+        with suppress(ValueError):
+            if Path(pattern).parent == folders[0].parent and named_runs(pattern) == folders:
+                return [pattern]
+    return [str(folder) for folder in folders]
 
 
 def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:

@@ -211,9 +211,15 @@ def check_same_data(run: RunFolder, experiment: Experiment) -> None:
     """
     if run.details["data_sha256"] != experiment.details["data_sha256"]:
         raise RunFolderMismatchError(
-            f"--dataset={experiment.config.data.dataset}: the examples are not those that "
-            f"{Path(run.path)} was begun with; check --data_dir, or choose another --name."
+            f"{_data_text(experiment)}: the examples are not those that {Path(run.path)} was begun "
+            "with; check --data_dir, or choose another --name."
         )
+
+
+def _data_text(experiment: Experiment) -> str:
+    if name := experiment.details.get("data_name"):
+        return f"dataset={name}"
+    return f"--dataset={experiment.config.data.dataset}"
 
 
 def tell_of_scope(experiment: Experiment) -> None:

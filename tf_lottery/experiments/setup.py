@@ -204,6 +204,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
     Raises:
       ValueError: if something does not fit; names the flag.
     """
+    own_data = {} if dataset is None else {"data_name": dataset.name}
     # First what needs no data, which can take long to prepare.
     check_model_name(config.model.model)
     find_method(config.pruning.score)
@@ -236,6 +237,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
         "init_seed": config.init_seed,
         "data_seed": config.data_seed,
         "data_sha256": dataset.fingerprint(),
+        **own_data,
         "replicas": strategy.num_replicas_in_sync,
         "precision": precision,
         "rules": RULES,

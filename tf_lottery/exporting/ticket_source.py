@@ -6,7 +6,7 @@ from typing import Any
 
 from tf_lottery.exporting.compaction import CompactedModel
 from tf_lottery.store.atomic import read_text
-from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.run_folder import RunFolder, data_name
 from tf_lottery.tickets.load import load_ticket
 
 
@@ -77,7 +77,8 @@ def ticket_source(
     if dense is None and (level > 0 or is_branch) and home.level(0).is_complete():
         dense = load_ticket(home.path, 0)
     flags = read_text(folder.path / "flags.cfg")
-    provenance = Provenance(folder.identity["dataset"], level, flags)
+    name = data_name(folder.identity, folder.details)
+    provenance = Provenance(name, level, flags)
     ticket = folder.level(level).ticket()
     return TicketSource(model, ticket_name(folder, level), dense, provenance, ticket)
 

@@ -63,7 +63,7 @@ def print_branch(
             format_points(summary.test_accuracy, accuracy),
             format_points(summary.test_accuracy, dense_accuracy),
         )
-    console.print(label, highlight=False, markup=False)
+    console.print(label, soft_wrap=True, highlight=False, markup=False)
     console.print(table)
     print_footnotes(console, summaries)
     pruned = [summary for summary in summaries if summary.level > 0]

@@ -9,6 +9,7 @@ from typing import Any
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.store.rules import outdated_rules
+from tf_lottery.store.run_folder import data_name
 
 # These differ from replicate to replicate by design.
 _OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
@@ -39,7 +40,7 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
       Sentences; none if the data and the network are the same throughout.
     """
     runs = [method for method in methods if method.branch is None]
-    data_sets = _variants(runs, lambda record: record.identity.get("dataset"))
+    data_sets = _variants(runs, lambda record: data_name(record.identity, record.details))
     networks = _variants(runs, lambda record: record.identity.get("model"))
     contents = _variants(runs, lambda record: record.details.get("data_sha256"))
     notices = []

@@ -73,6 +73,18 @@ def format_points(accuracy: float | None, other: float | None) -> str:
     return f"{round(100 * (accuracy - other), 2) + 0.0:+.2f}"
 
 
+def epochs_text(epoch: float, epochs: float, separator: str = "/") -> str:
+    """Writes where training is in epochs, such as "0.5/12"; nothing if it lasts less than a tenth.
+
+    Args:
+      epoch: epochs that are trained.
+      epochs: of all training.
+      separator: between the two.
+    """
+    total = f"{epochs:.1f}".removesuffix(".0")
+    return f"{epoch:.1f}{separator}{total}" if total != "0" else ""
+
+
 def format_duration(seconds: float) -> str:
     """Writes a duration with the two units that matter.
 

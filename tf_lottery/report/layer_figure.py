@@ -66,7 +66,8 @@ def _line_figure(
     levels: list[LevelStatistics], layers: list[str], name: str, title: str
 ) -> FigureFile:
     densities = np.array([100 * level.density for level in levels])
-    with small_figure(layers) as (figure, axes):
+    names = [layer.removesuffix("/kernel") for layer in layers]
+    with small_figure(names) as (figure, axes):
         lines = []
         axes.plot(densities, densities, color=GREY, linewidth=0.8, linestyle=(0, (1.2, 1.2)))
         for index, layer in enumerate(layers):
@@ -83,7 +84,7 @@ def _line_figure(
         _set_log_ticks(axes.yaxis)
         axes.set_ylabel("remaining in the layer (%)")
         clear_frame(axes)
-        add_legend(figure, lines, layers)
+        add_legend(figure, lines, names)
         caption = (
             "Weights that remain in each layer against those of the whole network (both log "
             "scale). Dotted: all layers alike. A layer without weights has no point."

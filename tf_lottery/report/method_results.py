@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tf_lottery.report.formats import is_number
 from tf_lottery.report.run_records import Curve, LevelRecord, RunRecord
@@ -195,11 +196,19 @@ def _branch_texts(branches: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]
     for branch, records in branches.items():
         method = _method_name(records, branch)
         changes = next((dict(record.details.get("changes", {})) for record in records), {})
-        flags = [f"{name}={value}" for name, value in sorted(changes.items())]
+        flags = [change_text(name, value) for name, value in sorted(changes.items())]
         is_plain = branch.split("-")[0] == method
         texts[branch] = ", ".join([method.replace("_", " "), *flags]) if is_plain else branch
     counts = Counter(texts.values())
     return {branch: text if counts[text] == 1 else branch for branch, text in texts.items()}
+
+
+def change_text(flag: str, value: Any) -> str:
+    """Says in words what value a flag was given, such as "learning rate 0.01" or "no nesterov"."""
+    words = flag.replace("_", " ")
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    return f"{words} {'unset' if value is None else value}"
 
 
 def _method(

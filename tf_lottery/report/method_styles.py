@@ -11,6 +11,9 @@ from tf_lottery.report.method_results import LOTTERY, MethodResults
 # eyes. Markers and dashes tell them apart in grey, and methods that share a colour.
 _BLUE, _ORANGE, _GREEN, _VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 _PURPLE, _SKY, _BLACK = "#CC79A7", "#56B4E9", "#000000"
+# Where many lines are drawn; after these five they differ in marker or dash.
+MORE_COLOURS = ("#882255", "#999933", "#332288", "#8C564B", "#7F7F7F")
+_PALETTE = (_BLUE, _ORANGE, _GREEN, _VERMILION, _PURPLE, _SKY, _BLACK, *MORE_COLOURS)
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 # Colour, marker and number of the dash.
 _KNOWN = {
@@ -59,8 +62,8 @@ def method_styles(methods: Sequence[MethodResults]) -> list[MethodStyle]:
     """Chooses the style of each line.
 
     Args:
-      methods: runs and branches. Those of the same method share colour and marker, and differ in
-        dash and in the marker's filling.
+      methods: runs and branches. Those of the same method share the marker, and differ in colour,
+        as long as there are colours, in dash, and in the marker's filling.
 
     Returns:
       A style per method, in the same order.
@@ -72,15 +75,27 @@ def styles_of(names: Sequence[str]) -> list[MethodStyle]:
     """Chooses styles as `method_styles` does, by the names of the methods."""
     used: Counter = Counter()
     styles = []
-    for name in names:
-        look = _KNOWN.get(name) or _look_of_unknown(name)
+    looks = [_KNOWN.get(name) or _look_of_unknown(name) for name in names]
+    lines_of_colour = Counter(dict.fromkeys(_PALETTE, 0))
+    lines_of_colour.update(colour for colour, _, _ in dict.fromkeys(looks))
+    for look in looks:
         count = used[look]
         used[look] += 1
         colour, marker, first_dash = look
-        dash = _DASHES[(first_dash + count) % len(_DASHES)]
-        filled = (count + count // len(_DASHES)) % 2 == 0
-        styles.append(MethodStyle(colour, marker, dash, filled))
+        if count:
+            # The first with the fewest lines.
+            colour = min(_PALETTE, key=lines_of_colour.get)
+            lines_of_colour[colour] += 1
+        # Where the colours begin anew, others of these are left.
+        turns = range(count, count + 2 * len(_DASHES))
+        choices = [_style(colour, marker, first_dash + turn, turn) for turn in turns]
+        styles.append(next((style for style in choices if style not in styles), choices[0]))
     return styles
+
+
+def _style(colour: str, marker: str, dash: int, turn: int) -> MethodStyle:
+    filled = (turn + turn // len(_DASHES)) % 2 == 0
+    return MethodStyle(colour, marker, _DASHES[dash % len(_DASHES)], filled)
 
 
 def _look_of_unknown(method: str) -> tuple[str, str, int]:

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tf_lottery.report.formats import (
+    epochs_text,
     format_accuracy,
     format_density,
     format_duration,
@@ -224,11 +225,13 @@ class ProgressReporter:
         if training is None:
             return _GAP.join(self._time_left_text(shown))
         density = f"density {format_density(training.density)}"
-        epoch = f"{shown.step / training.steps_per_epoch:.1f}"
-        epochs = f"{training.last_step / training.steps_per_epoch:.1f}".removesuffix(".0")
+        epochs = epochs_text(
+            shown.step / training.steps_per_epoch, training.last_step / training.steps_per_epoch
+        )
         parts = [self._of_levels(training.level)]
         parts += [density] if with_density else []
-        parts += [f"epoch {epoch}/{epochs}"]
+        parts += [f"epoch {epochs}"] if epochs else []
+        with_step = with_step or not epochs
         parts += [f"step {shown.step:,}/{training.last_step:,}"] if with_step else []
         return _GAP.join(parts + _metric_texts(shown.metrics) + self._time_left_text(shown))
 

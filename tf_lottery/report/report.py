@@ -18,6 +18,8 @@ from tf_lottery.report.report_csv import levels_csv, tickets_csv
 from tf_lottery.report.report_folder import check_folder, default_folder, write_files
 from tf_lottery.report.report_page import ReportFigures, report_page
 from tf_lottery.report.run_records import read_run, run_paths
+from tf_lottery.report.sweep_figure import sweep_files
+from tf_lottery.report.swept_runs import find_sweeps
 
 _MAIN_FIGURE = "accuracy_at_end"
 _LABEL_IN_FILE_NAME = 40
@@ -43,7 +45,7 @@ def write_report(
 
     Returns:
       The page, index.html in the folder; beside it are report.csv, tickets.csv, a CSV file for
-      each analysis that was made of the runs, and the figures.
+      each sweep and each analysis that was made of the runs, and the figures.
 
     Raises:
       ValueError: a run cannot be found, the tolerance is out of range, or the folder holds
@@ -57,10 +59,16 @@ def write_report(
     tickets = find_tickets(methods, tolerance)
     styles = method_styles(methods)
     analyses = join_analyses(methods, tolerance)
-    figures = replace(_draw(methods, styles, tickets), landscape=analyses.figures)
+    sweeps = sweep_files(find_sweeps(methods))
+    figures = replace(
+        _draw(methods, styles, tickets),
+        sweeps=tuple(figure for figure, _ in sweeps),
+        landscape=analyses.figures,
+    )
     texts = {
         "report.csv": levels_csv(methods),
         "tickets.csv": tickets_csv(tickets),
+        **{f"{figure.name}.csv": text for figure, text in sweeps},
         **analyses.tables,
         "index.html": report_page(methods, styles, tickets, figures, analyses),
     }

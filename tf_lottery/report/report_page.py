@@ -1,6 +1,6 @@
 """The page of a report: everything in one HTML file, which loads nothing and runs no script."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from tf_lottery.report.emptied_levels import emptied_notices, marked_level
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.formats import (
     MISSING,
+    epochs_text,
     format_accuracy,
     format_count,
     format_density,
@@ -28,6 +29,7 @@ from tf_lottery.report.method_styles import MethodStyle
 from tf_lottery.report.missing_data import damaged_files, missing_data
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
+from tf_lottery.store.run_folder import data_name
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,20 @@ class ReportFigures:
       main: what the page begins with; None if nothing can be drawn.
       others: of all methods together, and of the runs alone.
       branches: of the branches alone.
+      sweeps: against the values of swept flags.
       landscape: of the analyses.
     """
 
     main: FigureFile | None
     others: tuple[FigureFile, ...]
     branches: tuple[FigureFile, ...]
+    sweeps: tuple[FigureFile, ...] = ()
     landscape: tuple[FigureFile, ...] = ()
 
     def all(self) -> tuple[FigureFile, ...]:
         """Returns all figures, in the order of the page."""
         main = () if self.main is None else (self.main,)
-        return (*main, *self.others, *self.branches, *self.landscape)
+        return (*main, *self.sweeps, *self.others, *self.branches, *self.landscape)
 
 
 def report_page(
@@ -114,9 +118,10 @@ def _analysis_branches(runs: Sequence[MethodResults]) -> int:
 
 
 def _facts(run: MethodResults, *, with_label: bool) -> str:
-    flags: Mapping[str, Any] = next((r.identity for r in run.records if r.identity), {})
+    known = next((record for record in run.records if record.identity), run.records[0])
     count = len(run.records)
-    facts = [f"{flags[name]}" for name in ("dataset", "model") if name in flags]
+    names = data_name(known.identity, known.details), known.identity.get("model")
+    facts = [str(name) for name in names if name is not None]
     if run.levels and run.levels[0].level == 0:
         facts.append(f"{format_count(run.levels[0].weights_remaining)} prunable weights")
     facts.append(f"{count} replicate{'s' if count > 1 else ''}")
@@ -198,7 +203,9 @@ def _epoch_text(run: RunRecord) -> str:
     state = run.state
     if state.epoch is None:
         return MISSING
-    return f"{state.epoch:.1f}" + ("" if state.epochs is None else f" of {state.epochs:.1f}")
+    if state.epochs is None:
+        return f"{state.epoch:.1f}"
+    return epochs_text(state.epoch, state.epochs, separator=" of ") or MISSING
 
 
 def _accuracy_text(spread: Spread | None) -> str:

@@ -28,6 +28,7 @@ _HEADERS = (
     "vs. dense\n(points)",
     "seconds",
 )
+_UNLIMITED = 100_000
 
 
 def summary_table(summaries: Sequence[LevelSummary], tolerance: float = DEFAULT_TOLERANCE) -> Table:
@@ -59,6 +60,30 @@ def table_of_numbers(headers: Sequence[str]) -> Table:
         # "fold" breaks a text that is too wide where the default would cut it short.
         table.add_column(header, justify="right", vertical="bottom", overflow="fold")
     return table
+
+
+def print_with_names(console: Console, table: Table, names: int = 1) -> None:
+    """Prints a table whose first columns hold names, which are broken only between words.
+
+    Args:
+      console: where to print.
+      table: of `table_of_numbers`.
+      names: how many of the first columns hold names; if the table is too wide, they get narrower
+        before the numbers do.
+    """
+    columns = table.columns[:names]
+    for column in columns:
+        column.justify = "left"
+    widest = console.options.update(max_width=_UNLIMITED)
+    excess = console.measure(table, options=widest).maximum - console.width
+    texts = [[str(cell) for cell in (column.header, *column.cells)] for column in columns]
+    widths = [max(len(line) for text in cells for line in text.split("\n")) for cells in texts]
+    least = [max(len(word) for text in cells for word in text.split()) for cells in texts]
+    while excess > 0 and any(width > word for width, word in zip(widths, least, strict=True)):
+        place = max(range(names), key=lambda at: (widths[at] > least[at], widths[at]))
+        widths[place], excess = widths[place] - 1, excess - 1
+        columns[place].width = widths[place]
+    console.print(table)
 
 
 def summary_sentences(

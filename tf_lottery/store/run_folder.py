@@ -295,6 +295,11 @@ class RunFolder:
         return [number for number in numbers if self.level(number).is_complete()]
 
 
+def data_name(identity: Mapping[str, Any], details: Mapping[str, Any]) -> str | None:
+    """Returns the name of a run's data: that of --dataset, unless it was run on other data."""
+    return details.get("data_name", identity.get("dataset"))
+
+
 def replicate_folders(path: Path) -> list[Path]:
     """The run folders that a path stands for.
 

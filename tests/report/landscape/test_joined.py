@@ -17,6 +17,7 @@ from tf_lottery.report.method_results import collect_methods
 from tf_lottery.report.report import write_report
 from tf_lottery.report.run_records import read_run
 from tf_lottery.store.metrics import write_csv
+from tf_lottery.store.result_names import current_stem
 
 COLUMNS = (*LEVELS_COLUMNS, "test_error_barrier")
 SETTINGS = "30,union,estimated,test"
@@ -65,9 +66,32 @@ def test_replicates_are_joined_under_the_label_of_their_run(runs, drawn):
     assert [line.get_ydata().tolist() for line in lines] == [[pytest.approx(2)], [pytest.approx(7)]]
     texts = drawn["successive_levels"].legends[0].get_texts()
     assert [text.get_text() for text in texts] == ["one", "two"]
-    source = f"From landscape/successive_levels,{SETTINGS}.csv of each run."
+    source = (
+        "Measured with 30 points on a line, weights of either solution, batch statistics estimated "
+        "anew, test data."
+    )
     assert all(figure.caption.endswith(source) for figure in analyses.figures)
     assert analyses.problems == ()
+
+
+def test_files_of_older_versions_are_joined_with_those_of_today(runs):
+    write_levels(runs[0], 0.01)
+    path = write_levels(runs[1], 0.03)
+    path.rename(path.parent / f"{current_stem(path.stem)}.csv")
+    # Measured before and after an update: the newer name counts.
+    write_levels(runs[1], 0.99)
+    analyses = join(runs)
+    assert names(analyses) == ["successive_levels", "barrier_and_accuracy"]
+    rows = cells(analyses.tables["successive_levels.csv"])
+    assert [float(row["test_error_barrier"]) for row in rows] == [0.01, 0.03]
+
+
+def test_titles_tell_the_settings_that_differ(runs):
+    write_levels(runs[0], 0.01)
+    write_levels(runs[0], 0.01, settings=SETTINGS.replace("30", "5"))
+    titles = [figure.title for figure in join(runs).figures]
+    assert titles[0] == "Barriers between levels (30 points on a line)"
+    assert titles[2] == "Barriers between levels (5 points on a line)"
 
 
 def test_the_table_has_all_digits_of_all_files(runs):
@@ -193,7 +217,7 @@ def test_other_settings_are_other_figures_and_tables(runs):
         ["0.01", "0.03"],
         ["0.02"],
     ]
-    assert "successive_levels,5,union" in analyses.figures[2].caption
+    assert "Measured with 5 points on a line" in analyses.figures[2].caption
 
 
 def test_analyses_of_branches_and_files_of_others_are_left_alone(runs):

@@ -54,7 +54,10 @@ def test_losses_that_are_not_finite_are_named_in_the_caption():
         curves("level_2", "level_3", worst=np.nan),
     ]
     caption = line_figure(lines, "lines").caption
-    named = "level_0 to level_1, test; level_0 to level_1, train; level_2 to level_3, test"
+    named = (
+        "level 0 to level 1, test data; level 0 to level 1, train data; "
+        "level 2 to level 3, test data"
+    )
     assert caption == f"{CAPTION} The loss is not finite somewhere on: {named}."
 
 
@@ -69,5 +72,5 @@ def test_names_are_text_whatever_they_contain():
     figures = [line_figure([curves(name, name * 30, worst=np.inf)], name) for name in names]
     for name, figure in zip(names, figures, strict=True):
         assert figure.title == name
-        assert f"{name} to {name * 30}, test" in figure.caption
+        assert f"{name} to {name * 30}, test data" in figure.caption
     assert len({figure.png for figure in figures}) == len(names)

@@ -3,6 +3,8 @@
 import base64
 import re
 
+import pytest
+
 from tests.report.reported_runs import write_replicate
 from tf_lottery.report.report import write_report
 
@@ -19,8 +21,23 @@ def test_figures_of_analyses_are_shown_with_their_names(tmp_path):
     text = write_report([run]).read_text()
     (source,) = re.findall(r'<img alt="[^"]*" src="data:image/png;base64,([^"]*)">', text)
     assert base64.b64decode(source) == PIXEL
-    assert "replicate_1: &lt;b&gt;&#34;x&#34;</h3>" in text
+    assert "replicate 1: &lt;b&gt;&#34;x&#34;</h3>" in text
     assert "<b>" not in text
+
+
+@pytest.mark.parametrize(
+    "settings", [",30,union,estimated,test", "__30_points__union__estimated__test"]
+)
+def test_titles_carry_words(tmp_path, settings):
+    run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
+    lines = run / "landscape" / "lines"
+    lines.mkdir(parents=True)
+    (lines / f"level_4--branches_random_mask_level_4{settings}.png").write_bytes(PIXEL)
+    title = (
+        "digits, replicate 1: level 4 to level 4 of random mask (30 points on a line, weights of "
+        "either solution, batch statistics estimated anew, test data)"
+    )
+    assert f"<h3>{title}</h3>" in write_report([run]).read_text()
 
 
 def test_a_run_without_analyses_has_no_such_section(tmp_path):

@@ -39,8 +39,8 @@ _FIFTH = 0.2
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
     """Takes the curvature of the training loss at each level's solution (arXiv 2210.03044).
 
-    Writes landscape/curvature....csv in the run folder, a row per level, and figures. Levels that
-    were measured before are not measured again.
+    Writes landscape/curvature__SETTINGS.csv in the run folder, a row per level, and figures. Levels
+    that were measured before are not measured again.
 
     Args:
       analyzed: the run.

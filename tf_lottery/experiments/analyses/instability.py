@@ -39,9 +39,9 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     of the tickets, and of `--baselines`: random masks with the same layerwise densities, and the
     tickets' masks on newly drawn weights, the same ones for all copies. The copies are branches of
     the run (rewound_dense, retrain, random_mask, random_reinitialization) with a --data_seed each.
-    Writes landscape/instability....csv in the run folder, a row per network, and figures. Networks
-    that were measured before are neither trained nor measured again. A sweep of the rewind step
-    makes the runs to be compared.
+    Writes landscape/instability__SETTINGS.csv in the run folder, a row per network, and figures.
+    Networks that were measured before are neither trained nor measured again. A sweep of the rewind
+    step makes the runs to be compared.
 
     Args:
       analyzed: the run.

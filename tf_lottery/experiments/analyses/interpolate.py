@@ -16,14 +16,16 @@ from tf_lottery.report.landscape.line_figure import LineCurves, line_figure
 from tf_lottery.report.landscape.line_table import LineRow, print_lines
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.metrics import read_csv
+from tf_lottery.store.result_names import result_path, result_stem
 from tf_lottery.store.sealed_table import check_table, write_sealed_csv
 
 
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
     """Measures the lines between each solution of `--solutions` and the next.
 
-    Lines that were measured before are read. Each goes into landscape/lines/FIRST--SECOND....csv in
-    the run folder, all of them into one figure beside it.
+    Lines that were measured before are read. Each goes into
+    landscape/lines/FIRST--SECOND__SETTINGS.csv in the run folder, all of them into one figure
+    beside it.
 
     Args:
       analyzed: the run.
@@ -58,7 +60,7 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
         [LineCurves(line.labels, line.positions, line.errors, line.losses) for line in lines],
         f"lines of {analyzed.run.path.parent.name}, {analyzed.run.path.name}",
     )
-    stem = f"{_slug(names[0])}--{_slug(names[-1])}{_settings(options)}"
+    stem = result_stem(f"{_slug(names[0])}--{_slug(names[-1])}", _settings(options))
     with atomic_path(analyzed.folder / "lines" / f"{stem}.png") as path:
         path.write_bytes(figure.png)
     print(f"Lines: {analyzed.folder / 'lines'}")
@@ -124,11 +126,11 @@ def _read(
 
 def _path(folder: Path, pair: tuple[Solution, Solution], options: AnalysisConfig) -> Path:
     ends = "--".join(_slug(solution.label) for solution in pair)
-    return folder / "lines" / f"{ends}{_settings(options)}.csv"
+    return result_path(folder / "lines", ends, _settings(options))
 
 
-def _settings(options: AnalysisConfig) -> str:
-    return "".join(f",{value}" for value in line_settings(options))
+def _settings(options: AnalysisConfig) -> list[str]:
+    return [str(value) for value in line_settings(options)]
 
 
 def _slug(name: str) -> str:

@@ -10,11 +10,12 @@ from tf_lottery.report.landscape.networks import with_network
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import Row, read_table
+from tf_lottery.store.result_names import result_path, result_stem
 from tf_lottery.store.sealed_table import check_table, write_sealed_csv
 
 
 class ResultsFile:
-    """Results of an analysis with some settings: landscape/NAME,SETTINGS.csv in the run folder."""
+    """Results of an analysis with some settings: landscape/NAME__SETTINGS.csv in the run folder."""
 
     def __init__(
         self,
@@ -32,9 +33,10 @@ class ResultsFile:
           settings: what the results depend on besides the run: results of others stay beside.
         """
         self._analyzed, self._name, self._columns = analyzed, name, tuple(columns)
-        shown = (f"{value:g}" if isinstance(value, float) else str(value) for value in settings)
-        self._settings = "".join(f",{text}" for text in shown)
-        self.path = analyzed.folder / f"{name}{self._settings}.csv"
+        texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in settings]
+        self.path = result_path(analyzed.folder, name, texts)
+        # What the names of figures end in.
+        self._ending = result_stem(name, texts).removeprefix(name)
 
     def read(self) -> list[Row]:
         """The rows that are there already, those of earlier versions as they are written today.
@@ -65,6 +67,6 @@ class ResultsFile:
         complete = ({column: row.get(column) for column in self._columns} for row in rows)
         measured = Measurement(run.parent.name, run.name, tuple(complete))
         for figure in FIGURES[self._name]([measured], **options):
-            path = self._analyzed.folder / f"{figure.name}{self._settings}.png"
+            path = self._analyzed.folder / f"{figure.name}{self._ending}.png"
             with atomic_path(path) as temporary:
                 temporary.write_bytes(figure.png)

@@ -83,8 +83,9 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     (perturbed), with a --perturbation and a --branch_seed each; those that are there are not done
     again. With fresh SGD noise each direction has a --data_seed too, and the rewind point itself is
     trained with it, as a length of 0: from it the others differ in the move alone. A training that
-    diverges has infinite barriers. Writes landscape/robustness....csv in the run folder, a row for
-    each level, length and direction, and figures. Rows that are there are not measured again.
+    diverges has infinite barriers. Writes landscape/robustness__SETTINGS.csv in the run folder, a
+    row for each level, length and direction, and figures. Rows that are there are not measured
+    again.
 
     Args:
       analyzed: the run.

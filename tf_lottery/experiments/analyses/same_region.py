@@ -69,7 +69,7 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     The others are the dense network; the same level of an independent run, `--other_run` or the
     first other replicate that has it; and, for the noise of SGD alone, the first copy of the level
     in another data order (`--branch=retrain --data_seed=S`), as the instability analysis trains
-    them; nothing is trained here. Writes landscape/same_region....csv in the run folder, and
+    them; nothing is trained here. Writes landscape/same_region__SETTINGS.csv in the run folder, and
     figures. What was measured before is not measured again.
 
     Args:

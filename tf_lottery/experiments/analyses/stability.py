@@ -55,9 +55,9 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     To pruning: between the trained dense network and each subnetwork trained from the rewind step
     in the dense network's data order, on the weights that remain in the subnetwork. To the data
     order: between copies of each network, those of `instability`. Both of the tickets and of
-    `--baselines`. Writes landscape/stability....csv in the run folder, a row per network,
-    landscape/stability_layers....csv, a row per kernel of each, and figures. Networks that were
-    measured before are neither trained nor measured again.
+    `--baselines`. Writes landscape/stability__SETTINGS.csv in the run folder, a row per network,
+    landscape/stability_layers__SETTINGS.csv, a row per kernel of each, and figures. Networks that
+    were measured before are neither trained nor measured again.
 
     Args:
       analyzed: the run.

@@ -21,8 +21,8 @@ _Pairs = list[tuple[int, int]]
 def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
     """Measures the lines between levels (arXiv 2210.03044, section 3.1).
 
-    Writes landscape/successive_levels....csv in the run folder, a row per pair, and figures. Pairs
-    that were measured before are not measured again.
+    Writes landscape/successive_levels__SETTINGS.csv in the run folder, a row per pair, and figures.
+    Pairs that were measured before are not measured again.
 
     Args:
       analyzed: the run.

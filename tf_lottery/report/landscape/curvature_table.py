@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from tf_lottery.report.formats import format_accuracy, format_density
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.table import print_sentences, table_of_numbers
 
 _HEADERS = (
     "level",
@@ -65,4 +65,4 @@ def print_curvature(
         )
         + "and measured without retraining, where they stay."
     )
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    print_sentences(console, [text])

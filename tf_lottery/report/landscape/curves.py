@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_lottery.report.method_results import Spread
-from tf_lottery.report.method_styles import MethodStyle
+from tf_lottery.report.method_styles import MORE_COLOURS, MethodStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,12 @@ _LOOKS = (
     ("#CC79A7", "v", "-"),
     ("#E69F00", "P", (0, (5, 1.5))),
     ("#56B4E9", "X", (0, (1.2, 1.2))),
+    *zip(
+        MORE_COLOURS,
+        "<>p*h",
+        ((0, (5, 1.5, 1.2, 1.5)), "-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5))),
+        strict=True,
+    ),
 )
 _HEIGHT_OF_CROSSES = 0.97
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from tf_lottery.report.formats import format_accuracy, format_count, format_density
 from tf_lottery.report.landscape.levels_figure import barrier_column
 from tf_lottery.report.landscape.networks import baseline_notes, network_text
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.table import print_sentences, table_of_numbers
 from tf_lottery.store.metrics import Row
 
 _HEADERS = (
@@ -56,4 +56,4 @@ def print_instability(
         f"rewind step on; stable: below {100 * stable_below:g} points."
     )
     text = " ".join([text, *baseline_notes(row["network"] for row in rows)])
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    print_sentences(console, [text])

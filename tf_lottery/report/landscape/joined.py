@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from tf_lottery.matching import DEFAULT_TOLERANCE
 from tf_lottery.report.figure_canvas import FigureFile
@@ -25,12 +26,12 @@ from tf_lottery.report.landscape.stability_figure import stability_figures
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import read_table
+from tf_lottery.store.result_names import analysis_of, current_stem, settings_of
 from tf_lottery.store.sealed_table import check_table
 
 DrawFigures = Callable[..., list[FigureFile]]
 
-# Draws the rows of an analysis' CSV files, NAME.csv or NAME,SETTINGS.csv: a sequence of
-# measurements.
+# Draws the rows of an analysis' CSV files: a sequence of measurements.
 FIGURES: Mapping[str, DrawFigures] = {
     "adaptive_pruning": adaptive_figures,
     "successive_levels": levels_figures,
@@ -72,25 +73,25 @@ def join_analyses(
     problems = []
     for method in methods:
         for record in method.records if method.branch is None else ():
-            for path in sorted((record.path / "landscape").glob("*.csv")):
-                if path.stem.split(",")[0] not in FIGURES:
-                    continue
+            for stem, path in _result_files(record.path / "landscape").items():
                 try:
                     check_table(path)
                     rows = tuple(with_network(row) for row in read_table(path))
                 except RunFolderError as error:
                     problems.append(str(error))
                     continue
-                found[path.stem].append(Measurement(method.run, record.replicate, rows))
+                found[stem].append(Measurement(method.run, record.replicate, rows, path.name))
     figures, tables = [], {}
     drawing = {**FIGURES, "successive_levels": partial(levels_figures, tolerance=tolerance)}
     for name, draw in drawing.items():
-        stems = sorted(stem for stem in found if stem.split(",")[0] == name)
+        stems = sorted(stem for stem in found if analysis_of(stem) == name)
+        common = set.intersection(*(set(settings_of(stem)) for stem in stems)) if stems else set()
         for number, stem in enumerate(stems, 1):
             suffix = f"_{number}" if len(stems) > 1 else ""
             drawn, measurements, lacking = _draw_what_fits(draw, found[stem])
-            problems += [f"landscape/{stem}.csv of {sentence}" for sentence in lacking]
-            figures += [_of_file(figure, stem, suffix) for figure in drawn]
+            problems += lacking
+            special = [text for text in settings_of(stem) if text not in common]
+            figures += [_of_file(figure, stem, suffix, special) for figure in drawn]
             if measurements:
                 tables[f"{name}{suffix}.csv"] = _joined_table(measurements)
     return JoinedAnalyses(tuple(figures), tables, tuple(problems))
@@ -114,7 +115,8 @@ def _draw_what_fits(
             if len(fitting) == len(measurements):
                 raise
             sentences += [
-                f"{one.run}, {one.replicate} has no column {column}; it is of another version."
+                f"landscape/{one.file} of {one.run}, {one.replicate} has no column {column}; it is "
+                "of another version."
                 for one in measurements
                 if one not in fitting
             ]
@@ -122,9 +124,24 @@ def _draw_what_fits(
     return [], (), sentences
 
 
-def _of_file(figure: FigureFile, stem: str, suffix: str) -> FigureFile:
-    caption = f"{figure.caption} From landscape/{stem}.csv of each run."
-    return replace(figure, name=f"{figure.name}{suffix}", caption=caption)
+def _result_files(folder: Path) -> dict[str, Path]:
+    """The CSV files of analyses by their name of today, which counts where both are there."""
+    paths = sorted(
+        folder.glob("*.csv"), key=lambda path: (path.stem == current_stem(path.stem), path)
+    )
+    files = {current_stem(path.stem): path for path in paths}
+    return {stem: files[stem] for stem in sorted(files) if analysis_of(stem) in FIGURES}
+
+
+def _of_file(figure: FigureFile, stem: str, suffix: str, special: Sequence[str]) -> FigureFile:
+    """A figure with its settings, those in the title that tell it from others of its analysis."""
+    untold = [text for text in special if text not in figure.title]
+    title = figure.title + (f" ({', '.join(untold)})" if untold else "")
+    settings = settings_of(stem)
+    caption = (
+        f"{figure.caption} Measured with {', '.join(settings)}." if settings else figure.caption
+    )
+    return replace(figure, name=f"{figure.name}{suffix}", title=title, caption=caption)
 
 
 def _joined_table(measurements: Sequence[Measurement]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tf_lottery.report.density_axes import clear_frame
 from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
+from tf_lottery.report.landscape.solution_names import line_text
 
 _DASHES = {"test": "-", "train": "--"}
 
@@ -46,7 +47,7 @@ def line_figure(lines: Sequence[LineCurves], title: str) -> FigureFile:
         for line, colour in zip(lines, colours, strict=True)
         for split in line.errors
     ]
-    labels = [f"{line.labels[0]} to {line.labels[1]}, {split}" for line, split, _ in curves]
+    labels = [f"{line_text(*line.labels)}, {split} data" for line, split, _ in curves]
     infinite = [
         label
         for label, (line, split, _) in zip(labels, curves, strict=True)
@@ -63,7 +64,7 @@ def line_figure(lines: Sequence[LineCurves], title: str) -> FigureFile:
             )[0]
             for line, split, colour in curves
         ]
-        axes.set_xlabel("position between the first and the second solution")
+        axes.set_xlabel("position on the line: 0 the first solution, 1 the second")
         axes.set_ylabel("error (%)")
         clear_frame(axes)
         add_legend(figure, handles, labels)

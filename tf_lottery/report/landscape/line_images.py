@@ -4,8 +4,10 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tf_lottery.report.landscape.solution_names import line_text
 from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.method_results import MethodResults
+from tf_lottery.store.result_names import analysis_of, settings_of
 
 # Figures of a run: more would make a page that nobody opens.
 _MOST_OF_A_RUN = 20
@@ -16,7 +18,7 @@ class LineImage:
     """A figure of lines between solutions.
 
     Attributes:
-      title: run, replicate and name of the file.
+      title: run, replicate, ends of the lines and settings.
       address: the image itself, as a data URI.
     """
 
@@ -43,6 +45,14 @@ def line_images(methods: Sequence[MethodResults]) -> list[LineImage]:
                     content = base64.b64encode(path.read_bytes()).decode()
                 except OSError:
                     continue
-                title = f"{method.run}, {run.replicate}: {path.stem}"
+                title = f"{method.run}, {run.replicate.replace('_', ' ')}: {_title(path.stem)}"
                 images.append(LineImage(title, f"data:image/png;base64,{content}"))
     return images
+
+
+def _title(stem: str) -> str:
+    """Says in words what a file of lines is about."""
+    ends = analysis_of(stem).split("--", 1)
+    line = line_text(*ends) if len(ends) == 2 else stem
+    settings = settings_of(stem)
+    return f"{line} ({', '.join(settings)})" if settings else line

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.landscape.solution_names import solution_text
+from tf_lottery.report.table import print_with_names, table_of_numbers
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ def print_lines(rows: Sequence[LineRow], console: Console | None = None) -> None
         headers += [f"{split} error\nbarrier\n(points)", f"{split} loss\nbarrier"]
     table = table_of_numbers([*headers, "L2", "cosine"])
     for row in rows:
-        cells = [Text(label) for label in row.labels]
+        cells = [Text(solution_text(label)) for label in row.labels]
         for split in splits:
             error, loss = row.barriers[split]
             cells += [f"{100 * error:.2f}", f"{loss:.4f}"]
         table.add_row(*cells, f"{row.l2:.2f}", f"{row.cosine:.3f}")
-    console.print(table)
+    print_with_names(console, table, names=2)

@@ -17,11 +17,13 @@ class Measurement:
       run: label of the experiment, the same for all of its replicates.
       replicate: name of the replicate's folder.
       rows: of the analysis' CSV file.
+      file: its name.
     """
 
     run: str
     replicate: str
     rows: tuple[Row, ...]
+    file: str = ""
 
 
 def run_labels(measurements: Iterable[Measurement]) -> list[str]:

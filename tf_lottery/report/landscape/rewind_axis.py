@@ -255,16 +255,21 @@ def _set_rewind_axis(axes: Axes, steps: np.ndarray) -> None:
     ends = np.array([places[0] - margin, places[-1] + margin])
     axes.set_xlim(transform.inverted().transform(ends))
     labels = [format_count(int(step)) for step in steps]
-    labelled = _uncrowded(_AXIS_INCHES * (places - ends[0]) / (ends[1] - ends[0]), labels)
+    labelled = uncrowded((places - ends[0]) / (ends[1] - ends[0]), labels)
     axes.set_xticks(steps[labelled], [labels[place] for place in labelled])
     axes.xaxis.set_minor_locator(FixedLocator(steps))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("rewind step (iterations)")
 
 
-def _uncrowded(inches: np.ndarray, labels: Sequence[str]) -> list[int]:
-    """The ticks that get a label: both ends, and those between that have room."""
-    last = len(labels) - 1
+def uncrowded(places: np.ndarray, labels: Sequence[str]) -> list[int]:
+    """Chooses the ticks that get a label: both ends, and those between that have room.
+
+    Args:
+      places: of the ticks along the axis, from 0 to 1.
+      labels: their texts.
+    """
+    inches, last = _AXIS_INCHES * places, len(labels) - 1
 
     def has_room(left: int, right: int) -> bool:
         width = _CHARACTER_INCHES * (len(labels[left]) + len(labels[right])) / 2

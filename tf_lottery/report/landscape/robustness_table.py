@@ -12,7 +12,7 @@ from tf_lottery.report.formats import (
     is_number,
 )
 from tf_lottery.report.landscape.robustness_figure import is_fresh_noise
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.table import print_sentences, table_of_numbers
 from tf_lottery.store.metrics import Row
 
 _HEADERS = (
@@ -72,4 +72,4 @@ def print_robustness(rows: Sequence[Row], split: str, console: Console | None = 
     )
     if any(not is_number(row["test_accuracy"]) for row in rows):
         text += " An infinite barrier without an accuracy: training diverged."
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    print_sentences(console, [text])

@@ -7,7 +7,7 @@ from rich.console import Console
 from tf_lottery.report.formats import MISSING, format_accuracy, format_density, is_number
 from tf_lottery.report.landscape.levels_figure import barrier_column
 from tf_lottery.report.landscape.same_region_figure import COMPARISONS
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.table import print_sentences, table_of_numbers
 from tf_lottery.store.metrics import Row
 
 _HEADERS = (
@@ -49,4 +49,4 @@ def print_same_region(rows: Sequence[Row], split: str, console: Console | None =
         "give it; same errors: those that both get wrong, of those that either does; gain of "
         "averaging: of the average of both outputs over the mean of their accuracies."
     )
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    print_sentences(console, [text])

@@ -13,7 +13,7 @@ from tf_lottery.report.formats import (
 )
 from tf_lottery.report.landscape.networks import baseline_notes, network_text
 from tf_lottery.report.landscape.stability_figure import DISTANCE_COLUMNS
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.table import print_sentences, print_with_names, table_of_numbers
 from tf_lottery.store.metrics import Row
 
 _DISTANCE_HEADERS = (
@@ -50,7 +50,7 @@ def print_stability(rows: Sequence[Row], console: Console | None = None) -> None
         "order: between copies that differ in it from the rewind step on."
     )
     text = " ".join([text, *baseline_notes(row["network"] for row in rows)])
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    print_sentences(console, [text])
 
 
 def print_layers(
@@ -68,7 +68,7 @@ def print_layers(
     for row in rows:
         table.add_row(str(row["layer"]), kernels[row["layer"] - 1], *_distances(row))
     console.print(f"Layers of level {rows[0]['level']}:", highlight=False, markup=False)
-    console.print(table)
+    print_with_names(console, table, names=2)
 
 
 def _distances(row: Row) -> list[str]:

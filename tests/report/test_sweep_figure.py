@@ -1,0 +1,160 @@
+"""The figure of a sweep: which runs it is of, what it draws, and its numbers."""
+
+import csv
+import importlib
+import io
+
+import pytest
+
+from tests.report.reported_runs import write_branch, write_replicate
+from tf_lottery.report.method_results import collect_methods
+from tf_lottery.report.report import write_report
+from tf_lottery.report.run_records import read_run
+from tf_lottery.report.sweep_figure import sweep_files
+from tf_lottery.report.swept_runs import find_sweeps
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Collects the matplotlib figures of sweeps, by name."""
+    module = importlib.import_module("tf_lottery.report.sweep_figure")
+    figures, save = {}, module.save_figure
+
+    def keep(figure, name, *texts):
+        figures[name] = figure
+        return save(figure, name, *texts)
+
+    monkeypatch.setattr(module, "save_figure", keep)
+    return figures
+
+
+def write_sweep(folder, flag, values, accuracies=(0.9, 0.8, 0.7), replicates=1, **identity):
+    """Makes the runs of a sweep; each replicate is a point better than the one before."""
+    return [
+        write_replicate(
+            folder / f"study_{flag}_{value}" / f"replicate_{number}",
+            [accuracy and accuracy + 0.01 * (number - 1) for accuracy in accuracies],
+            identity={flag: value, "replicate": number, **identity},
+        )
+        for value in values
+        for number in range(1, replicates + 1)
+    ]
+
+
+def methods_of(runs):
+    return collect_methods([read_run(run) for run in runs])
+
+
+def axes_of(figures, name):
+    return figures[name].axes[0]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_line_for_each_level_and_the_dense_network_against_the_values(tmp_path, drawn):
+    runs = write_sweep(tmp_path, "rewind_step", ["0it", "500it", "10it"], replicates=2)
+    ((figure, _),) = sweep_files(find_sweeps(methods_of(runs)))
+    assert (figure.name, figure.title) == ("sweep_of_rewind_step", "Sweep of the rewind step")
+    assert legend(drawn["sweep_of_rewind_step"]) == [
+        "dense network",
+        "80.0% of the weights",
+        "64.0% of the weights",
+    ]
+    axes = axes_of(drawn, "sweep_of_rewind_step")
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 3]
+    assert [line.get_xdata().tolist() for line in lines] == [[0, 10, 500]] * 3
+    assert [line.get_ydata()[0] for line in lines] == pytest.approx([90.5, 80.5, 70.5])
+    assert len({line.get_color() for line in lines}) == 3
+    assert (axes.get_xscale(), axes.get_xlabel()) == ("symlog", "rewind step (iterations)")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "10", "500"]
+    assert "bands: from the least to the largest" in figure.caption
+
+
+def test_the_table_has_mean_and_range_of_each_value_and_level(tmp_path):
+    runs = write_sweep(tmp_path, "learning_rate", [0.1, 0.01], [0.9, None], replicates=2)
+    ((_, text),) = sweep_files(find_sweeps(methods_of(runs)))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["value"], row["level"]) for row in rows] == [
+        ("0.01", "0"),
+        ("0.01", "1"),
+        ("0.1", "0"),
+        ("0.1", "1"),
+    ]
+    numbers = [float(rows[0][f"{name}_accuracy"]) for name in ("least", "mean", "largest")]
+    assert numbers == pytest.approx([0.9, 0.905, 0.91])
+    assert (rows[0]["flag"], rows[0]["replicates"]) == ("learning_rate", "2")
+    assert (rows[1]["mean_accuracy"], rows[1]["replicates"]) == ("", "0")
+
+
+def test_values_that_are_no_numbers_stand_side_by_side(tmp_path, drawn):
+    runs = write_sweep(tmp_path, "optimizer", ["sgd", "adam", "lion"])
+    sweep_files(find_sweeps(methods_of(runs)))
+    axes = axes_of(drawn, "sweep_of_optimizer")
+    assert axes.get_xscale() == "linear"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["sgd", "adam", "lion"]
+
+
+def test_positive_numbers_over_decades_have_a_logarithmic_axis(tmp_path, drawn):
+    sweep_files(find_sweeps(methods_of(write_sweep(tmp_path, "learning_rate", [0.001, 0.1, 0.01]))))
+    axes = axes_of(drawn, "sweep_of_learning_rate")
+    assert axes.get_xscale() == "log"
+    assert axes.lines[0].get_xdata().tolist() == [0.001, 0.01, 0.1]
+
+
+def test_steps_in_several_units_are_compared_as_iterations(tmp_path, drawn):
+    runs = [
+        write_replicate(
+            tmp_path / f"study_rewind_step_{value}" / "replicate_1",
+            [0.9, 0.8],
+            identity={"rewind_step": value},
+            details={"rewind_step": step},
+        )
+        for value, step in (("2ep", 20), ("5it", 5))
+    ]
+    sweep_files(find_sweeps(methods_of(runs)))
+    axes = axes_of(drawn, "sweep_of_rewind_step")
+    assert axes.lines[0].get_xdata().tolist() == [5, 20]
+    assert axes.get_xlabel() == "rewind step (iterations)"
+
+
+def test_sweeps_of_two_flags_have_a_figure_for_each_value_of_the_other(tmp_path):
+    runs = [
+        write_replicate(
+            tmp_path / f"study_learning_rate_{rate}_rewind_step_{step}" / "replicate_1",
+            [0.9, 0.8],
+            identity={"learning_rate": rate, "rewind_step": step},
+        )
+        for rate in (0.1, 0.2)
+        for step in ("0it", "9it")
+    ]
+    figures = [figure for figure, _ in sweep_files(find_sweeps(methods_of(runs)))]
+    assert [(figure.name, figure.title) for figure in figures] == [
+        ("sweep_of_learning_rate_1", "Sweep of the learning rate (rewind step 0it)"),
+        ("sweep_of_learning_rate_2", "Sweep of the learning rate (rewind step 9it)"),
+        ("sweep_of_rewind_step_1", "Sweep of the rewind step (learning rate 0.1)"),
+        ("sweep_of_rewind_step_2", "Sweep of the rewind step (learning rate 0.2)"),
+    ]
+
+
+def test_other_runs_are_no_sweep(tmp_path):
+    different = [
+        write_replicate(tmp_path / name / "replicate_1", [0.9], identity={"learning_rate": rate})
+        for name, rate in (("one", 0.1), ("two", 0.2))
+    ]
+    assert find_sweeps(methods_of(different)) == []
+    confused = write_sweep(tmp_path, "rewind_step", ["0it"])
+    confused += write_sweep(tmp_path, "rewind_step", ["9it"], model="resnet_20")
+    write_branch(confused[0], "random_mask", {1: 0.5})
+    assert find_sweeps(methods_of(confused)) == []
+
+
+def test_the_report_shows_and_links_it(tmp_path):
+    runs = write_sweep(tmp_path, "rewind_step", ["0it", "9it"])
+    page = write_report(runs, tmp_path / "report")
+    text = page.read_text()
+    assert "<h3>Sweep of the rewind step</h3>" in text
+    assert 'href="sweep_of_rewind_step.csv"' in text
+    for suffix in ("csv", "png", "svg"):
+        assert (page.parent / f"sweep_of_rewind_step.{suffix}").exists()

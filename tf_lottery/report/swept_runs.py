@@ -1,0 +1,123 @@
+"""Which runs of a report are one sweep, and the values that were swept."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tf_lottery.report.method_results import MethodResults, change_text
+
+_OF_A_REPLICATE = {"replicate", "init_seed", "data_seed"}
+_STEPS = re.compile(r"(\d+(?:\.\d+)?)(it|ep|%)")
+_UNITS = {"it": "iterations", "ep": "epochs", "%": "% of training"}
+
+
+@dataclass(frozen=True)
+class SweptRun:
+    """A run of a sweep.
+
+    Attributes:
+      value: of the swept flag, as text.
+      number: the value on a numeric axis; None if the values are not all numbers.
+      results: of the run.
+    """
+
+    value: str
+    number: float | None
+    results: MethodResults
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs that differ in one flag alone, with two values or more.
+
+    Attributes:
+      flag: the flag.
+      setting: values of the other swept flags, such as "learning rate 0.1"; empty without any.
+      unit: of the numbers, such as "iterations"; may be empty.
+      runs: by value.
+    """
+
+    flag: str
+    setting: str
+    unit: str
+    runs: tuple[SweptRun, ...]
+
+
+def find_sweeps(methods: Sequence[MethodResults]) -> list[Sweep]:
+    """Finds the runs of --sweep, which are named NAME_FLAG_VALUE and differ in that flag.
+
+    Args:
+      methods: runs and branches; branches are in no sweep.
+
+    Returns:
+      A sweep for each flag and each combination of the others.
+    """
+    runs = [method for method in methods if method.branch is None and _identity(method)]
+    flags = sorted({flag for method in runs for flag in _identity(method)} - _OF_A_REPLICATE)
+    groups: dict[tuple[str, ...], list[MethodResults]] = defaultdict(list)
+    for flag in flags:
+        for method in runs:
+            before, named, _ = _folder(method).partition(f"_{flag}_")
+            if named:
+                groups[flag, before, _without(_identity(method), flag)].append(method)
+    found = [
+        (flag, group)
+        for (flag, _, _), group in groups.items()
+        if len({json.dumps(_identity(method)[flag]) for method in group}) == len(group) > 1
+    ]
+    sweeps = {flag for flag, _ in found}
+    return [_sweep(flag, group, sorted(sweeps - {flag})) for flag, group in found]
+
+
+def _sweep(flag: str, group: Sequence[MethodResults], others: Sequence[str]) -> Sweep:
+    values = [_identity(method)[flag] for method in group]
+    numbers, unit = _numbers(flag, group, values)
+    runs = [
+        SweptRun(_text(value), number, method)
+        for value, number, method in zip(values, numbers, group, strict=True)
+    ]
+    if None not in numbers:
+        runs.sort(key=lambda run: run.number)
+    setting = ", ".join(change_text(name, _identity(group[0])[name]) for name in others)
+    return Sweep(flag, setting, unit, tuple(runs))
+
+
+def _numbers(
+    flag: str, group: Sequence[MethodResults], values: Sequence[Any]
+) -> tuple[list[float | None], str]:
+    """The values as numbers, each once, with their unit; None for each where one is none."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return [float(value) for value in values], ""
+    steps = [_STEPS.fullmatch(value) if isinstance(value, str) else None for value in values]
+    if all(steps):
+        # In several units: as iterations, which the run has recorded.
+        resolved = [method.records[0].details.get(flag) for method in group]
+        units = {step[2] for step in steps}
+        if len(units) == 1:
+            return [float(step[1]) for step in steps], _UNITS[units.pop()]
+        if all(isinstance(number, int) for number in resolved) and len(set(resolved)) == len(
+            values
+        ):
+            return [float(number) for number in resolved], _UNITS["it"]
+    return [None] * len(values), ""
+
+
+def _folder(method: MethodResults) -> str:
+    return method.records[0].path.parent.name
+
+
+def _identity(method: MethodResults) -> Mapping[str, Any]:
+    return next((record.identity for record in method.records if record.identity), {})
+
+
+def _without(identity: Mapping[str, Any], flag: str) -> str:
+    ignored = {*_OF_A_REPLICATE, flag}
+    kept = {name: value for name, value in identity.items() if name not in ignored}
+    return json.dumps(kept, sort_keys=True)
+
+
+def _text(value: Any) -> str:
+    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,70 @@
+"""Runs that are named together, by a pattern such as "runs/lenet_*"."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+_PATTERN = re.compile(r"[*?[]")
+_MOST_LISTED = 10
+
+
+def named_runs(text: str) -> list[Path]:
+    """Finds the folders that a value of --run names.
+
+    Args:
+      text: a path; with "*", "?" or "[...]" in its names it stands for all run folders, and folders
+        of replicates, that it fits.
+
+    Returns:
+      The path, or what the pattern fits in natural order: 2 before 10.
+
+    Raises:
+      ValueError: no run fits the pattern; lists those there are.
+    """
+    path = Path(text).expanduser()
+    if not _PATTERN.search(text) or path.exists():
+        return [path]
+    found = [folder for folder in _matches(path) if _holds_runs(folder)]
+    if not found:
+        raise ValueError(f"--run={text} fits no run. {_listing(path)}")
+    return naturally_sorted(found)
+
+
+def naturally_sorted(paths: Iterable[Path]) -> list[Path]:
+    """Sorts paths by their names, with the numbers in them by their values."""
+    return sorted(paths, key=_natural_key)
+
+
+def _natural_key(path: Path) -> tuple:
+    parts = re.split(r"(\d+(?:\.\d+)?)", str(path))
+    # Texts and numbers alternate, so that texts are compared with texts.
+    numbers = tuple(float(part) if place % 2 else part for place, part in enumerate(parts))
+    return numbers, str(path)
+
+
+def _fixed_part(path: Path) -> Path:
+    """The folder above the first name that is a pattern."""
+    return next(above for above in path.parents if not _PATTERN.search(str(above)))
+
+
+def _matches(path: Path) -> Iterable[Path]:
+    folder = _fixed_part(path)
+    return folder.glob(str(path.relative_to(folder))) if folder.is_dir() else ()
+
+
+def _holds_runs(folder: Path) -> bool:
+    if (folder / "config.json").exists():
+        return True
+    return any((entry / "config.json").exists() for entry in folder.glob("replicate_*"))
+
+
+def _listing(path: Path) -> str:
+    folder = _fixed_part(path)
+    if not folder.is_dir():
+        return f"There is no folder {folder.absolute()}."
+    runs = naturally_sorted(found for found in folder.iterdir() if _holds_runs(found))
+    if not runs:
+        return f"In {folder.absolute()} there is none at all."
+    names = [run.name for run in runs[:_MOST_LISTED]]
+    more = f" and {len(runs) - _MOST_LISTED} more" if len(runs) > _MOST_LISTED else ""
+    return f"In {folder.absolute()} there are {', '.join(names)}{more}."

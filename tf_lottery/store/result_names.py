@@ -1,0 +1,84 @@
+"""Names of the files in landscape/: what was measured, then the settings, in words.
+
+Such as successive_levels__30_points__union__estimated__test.csv; older versions wrote
+successive_levels,30,union,estimated,test.csv.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_SEPARATOR, _OLD_SEPARATOR = "__", ","
+_OF_LINES = ("{}_points", "{}", "{}", "{}")
+# How each setting is written, in the order in which the analysis gives them; lines have no name.
+_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "successive_levels": _OF_LINES,
+    "robustness": (*_OF_LINES, "{}_noise"),
+    "same_region": (*_OF_LINES, "beside_{}"),
+    "instability": ("{}_copies", *_OF_LINES),
+    "stability": ("{}_copies",),
+    "stability_layers": ("{}_copies",),
+    "curvature": (
+        *("{}_examples", "loss_rise_{}", "seed_{}", "{}_eigenvalues"),
+        *("retrained_{}", "at_{}"),
+    ),
+}
+_TEXTS = {
+    "union": "weights of either solution",
+    "intersection": "weights of both solutions",
+    "first": "weights of the first solution",
+    "second": "weights of the second solution",
+    "estimated": "batch statistics estimated anew",
+    "interpolated": "batch statistics interpolated",
+    "test": "test data",
+    "train": "training data",
+    "both": "test and training data",
+    "fresh_noise": "fresh SGD noise",
+}
+
+
+def result_stem(name: str, settings: Sequence[str]) -> str:
+    """Returns the name of a file of results, without a suffix.
+
+    Args:
+      name: of the analysis, or the ends of a line.
+      settings: their values as text, in the order of the analysis.
+    """
+    forms = _SETTINGS.get(name, _OF_LINES)
+    # A file of a version to come may have more.
+    forms = (*forms, *("{}",) * (len(settings) - len(forms)))
+    written = (form.format(text) for form, text in zip(forms, settings, strict=False))
+    return _SEPARATOR.join([name, *written])
+
+
+def current_stem(stem: str) -> str:
+    """Returns how the name of a file, maybe of an older version, is written today."""
+    if _OLD_SEPARATOR not in stem:
+        return stem
+    name, *settings = stem.split(_OLD_SEPARATOR)
+    return result_stem(name, settings)
+
+
+def analysis_of(stem: str) -> str:
+    """Returns the name of the analysis, or the ends of the line, of a file's name."""
+    return current_stem(stem).split(_SEPARATOR)[0]
+
+
+def settings_of(stem: str) -> tuple[str, ...]:
+    """Returns the settings of a file's name in words, for people."""
+    parts = current_stem(stem).split(_SEPARATOR)[1:]
+    texts = (_TEXTS.get(part, part.replace("_", " ")) for part in parts)
+    return tuple(f"{text} on a line" if text.endswith(" points") else text for text in texts)
+
+
+def result_path(folder: Path, name: str, settings: Sequence[str], suffix: str = ".csv") -> Path:
+    """Returns the path of a file of results: that of an older version, if there is only that.
+
+    Args:
+      folder: that it is in.
+      name: of the analysis, or the ends of a line.
+      settings: their values as text.
+      suffix: of the file.
+    """
+    path = folder / f"{result_stem(name, settings)}{suffix}"
+    old = folder / f"{_OLD_SEPARATOR.join([name, *settings])}{suffix}"
+    return old if old.exists() and not path.exists() else path
