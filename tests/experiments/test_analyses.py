@@ -220,7 +220,7 @@ def test_other_data_are_refused(copied_run, snapshot):
     digits = load_dataset("digits", validation_examples=200)
     assert AnalyzedRun(copied_run, {}, digits).levels([2, 1]) == [1, 2]
     digits.train.images[0, 0, 0] += 1
-    with pytest.raises(RunFolderMismatchError, match="--dataset=digits: the examples are not"):
+    with pytest.raises(RunFolderMismatchError, match="dataset=digits: the examples are not"):
         AnalyzedRun(copied_run, {}, digits)
     assert snapshot(copied_run) == before
 

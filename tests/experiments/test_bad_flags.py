@@ -3,6 +3,7 @@
 In this process, up to where training would begin.
 """
 
+import json
 import re
 
 import pytest
@@ -258,16 +259,23 @@ def test_a_flag_that_a_branch_does_not_take_is_said(finished_run, capsys):
     assert plan.changes == {"learning_rate": 0.1}
 
 
+def write_config(path, identity, details):
+    """Writes a config.json that is whole, with the flag file that there is."""
+    from tf_lottery.store.run_folder import _FLAGS_SEAL, _write_config
+
+    before = json.loads((path / "config.json").read_text())
+    _write_config(path, identity, details, before[_FLAGS_SEAL])
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [("learning_rate", "fast"), ("levels", "two"), ("model", 7), ("score", None)],
 )
 def test_a_run_whose_config_has_another_type_is_refused(option, value, copied_run):
     from tf_lottery.experiments.branching import run_branch
-    from tf_lottery.store.run_folder import _write_config
 
     run = read(copied_run)
-    _write_config(copied_run, {**run.identity, option: value}, run.details)
+    write_config(copied_run, {**run.identity, option: value}, run.details)
     with pytest.raises(ValueError, match=f"--{option}="):
         run_branch(copied_run, "random_mask")
 
@@ -278,13 +286,12 @@ def test_a_run_whose_config_has_another_type_is_refused(option, value, copied_ru
 )
 def test_a_run_whose_details_have_another_type_is_refused(detail, value, copied_run):
     import tf_lottery
-    from tf_lottery.store.run_folder import _write_config
 
     run = read(copied_run)
-    _write_config(copied_run, run.identity, {**run.details, detail: value})
+    write_config(copied_run, run.identity, {**run.details, detail: value})
     with pytest.raises(ValueError, match=rf"config\.json is damaged: {detail}"):
         tf_lottery.load_ticket(copied_run, 0)
-    _write_config(
+    write_config(
         copied_run,
         run.identity,
         {name: kept for name, kept in run.details.items() if name != detail},
@@ -296,10 +303,9 @@ def test_a_run_whose_details_have_another_type_is_refused(detail, value, copied_
 
 def test_a_config_of_enormous_images_is_not_believed(copied_run):
     import tf_lottery
-    from tf_lottery.store.run_folder import _write_config
 
     run = read(copied_run)
-    _write_config(copied_run, run.identity, {**run.details, "input_shape": [100_000, 100_000, 1]})
+    write_config(copied_run, run.identity, {**run.details, "input_shape": [100_000, 100_000, 1]})
     with pytest.raises(ValueError, match=r"--model=lenet_20_10 has 200,000,000,\d+ weights"):
         tf_lottery.load_ticket(copied_run, 0)
 

@@ -167,7 +167,7 @@ def test_a_score_is_taken_once_but_one_of_several_rounds_each_time():
         ({"loss_rise": 0.0}, "loss_rise=0.0: use a positive"),
         ({"loss_rise": float("nan")}, "loss_rise=nan"),
         ({"least": 0.0}, "least=0.0"),
-        ({"least": 0.5, "most": 0.4}, "least=0.5, most=0.4"),
+        ({"least": 0.5, "most": 0.4}, "least=0.5: use at most most=0.4"),
         ({"most": 1.0}, "most=1.0"),
         ({"density": 1.0}, "density=1.0"),
     ],

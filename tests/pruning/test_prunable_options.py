@@ -107,7 +107,7 @@ def test_bad_arguments_name_themselves():
         prunable(model, exclude=["hiden"])
     with pytest.raises(ValueError, match=r"pruning_rates.*last"):
         prunable(model, pruning_rates={"last": 0.1})
-    with pytest.raises(ValueError, match=r"pruning_rate=1\.5"):
+    with pytest.raises(ValueError, match=r"pruning_rates\['output'\]=1\.5"):
         prunable(model, pruning_rates={"output": 1.5})
     with pytest.raises(ValueError, match="no Dense or convolution layer left"):
         prunable(model, exclude=["hidden", "output"])

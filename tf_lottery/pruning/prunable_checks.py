@@ -44,7 +44,8 @@ def check_options(exclude: Any, pruning_rates: Any, kernels: Any, allow_unknown:
         arguments.check_mapping("kernels", kernels, '{MyLayer: ["w"]}')
         for layer, names in kernels.items():
             of_layer = getattr(layer, "__name__", layer)
-            arguments.check_names(f"kernels[{of_layer!r}]", names, '["w"]')
+            if not isinstance(names, str):
+                arguments.check_names(f"kernels[{of_layer!r}]", names, '["w"]')
     arguments.check_truth("allow_unknown", allow_unknown)
 
 
