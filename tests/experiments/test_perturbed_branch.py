@@ -99,7 +99,7 @@ def test_branches_from_before_there_was_a_length_go_on(copied_run):
             r"^--levels: --branch=perturbed at level 2 needs level 3 of the run, .* are 0, 1, 2\.",
         ),
         ({"levels": [3]}, r"^--levels: level 3 is not finished in"),
-        ({"levels": []}, r"^--levels: there is none .* level 0 or later and needs the level after"),
+        ({"levels": []}, r"^levels=\[\]: use a list of levels, such as \[0, 5\]"),
         ({"optimizer": "sgd"}, r"^--optimizer=sgd: --branch=perturbed .*, those of adam"),
         ({"perturbation": -1.0}, r"^--perturbation=-1\.0 is out of range: use 0, which moves"),
         ({"perturbation": float("nan")}, r"^--perturbation=nan is out of range"),

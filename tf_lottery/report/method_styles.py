@@ -71,8 +71,13 @@ def method_styles(methods: Sequence[MethodResults]) -> list[MethodStyle]:
     return styles_of([method.method for method in methods])
 
 
-def styles_of(names: Sequence[str]) -> list[MethodStyle]:
-    """Chooses styles as `method_styles` does, by the names of the methods."""
+def styles_of(names: Sequence[str], *, one_colour: bool = False) -> list[MethodStyle]:
+    """Chooses styles as `method_styles` does, by the names of the methods.
+
+    Args:
+      names: of the methods.
+      one_colour: whether all lines of a method have its colour, and differ in dash and filling.
+    """
     used: Counter = Counter()
     styles = []
     looks = [_KNOWN.get(name) or _look_of_unknown(name) for name in names]
@@ -82,7 +87,7 @@ def styles_of(names: Sequence[str]) -> list[MethodStyle]:
         count = used[look]
         used[look] += 1
         colour, marker, first_dash = look
-        if count:
+        if count and not one_colour:
             # The first with the fewest lines.
             colour = min(_PALETTE, key=lines_of_colour.get)
             lines_of_colour[colour] += 1

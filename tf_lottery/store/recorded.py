@@ -9,7 +9,6 @@ from tf_lottery.store.errors import DamagedFileError
 
 _WHOLE = {
     "classes",
-    "steps_per_epoch",
     "train_steps",
     "rewind_step",
     "train_examples",
@@ -50,6 +49,9 @@ class Recorded(dict):
 def _is_right(name: str, value: Any) -> bool:
     if name in _WHOLE:
         return is_whole(value)
+    if name == "steps_per_epoch":
+        # None of a search with a training loop of the user's.
+        return value is None or is_whole(value)
     if name in _NUMBERS:
         return is_number(value)
     if name in _MEASURED:

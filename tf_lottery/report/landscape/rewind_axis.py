@@ -180,7 +180,7 @@ def _styles(networks: Sequence[str]) -> Sequence[MethodStyle | None]:
     """Of lines of these networks, where colours tell networks apart, not levels or experiments."""
     if set(networks) <= {"dense", "ticket"}:
         return [None] * len(networks)
-    return styles_of([network_method(network) for network in networks])
+    return styles_of([network_method(network) for network in networks], one_colour=True)
 
 
 def _points(measurements: Sequence[Measurement], column: str) -> list[_Point]:
