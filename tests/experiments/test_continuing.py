@@ -97,7 +97,7 @@ def test_other_data_under_the_same_name(copied_run, run_tiny, snapshot, tmp_path
     before = snapshot(copied_run)
     digits = tf_lottery.data.load_dataset("digits", validation_examples=200)
     digits.train.images[0, 0, 0] += 1
-    with pytest.raises(RunFolderMismatchError, match="--dataset=digits: the examples are not"):
+    with pytest.raises(RunFolderMismatchError, match="dataset=digits: the examples are not"):
         run_tiny(tmp_path, digits)
     assert snapshot(copied_run) == before
 

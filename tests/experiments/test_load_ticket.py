@@ -42,7 +42,7 @@ def test_errors(finished_run, tmp_path):
         tf_lottery.load_ticket(finished_run, 1, weights="initial")
     with pytest.raises(RunFolderError, match=r"level=7 is not finished.*levels 0 to 2"):
         tf_lottery.load_ticket(finished_run, 7)
-    with pytest.raises(ValueError, match="level must be at least 0, not -1"):
+    with pytest.raises(ValueError, match="level=-1: use a whole number of 0 or more"):
         tf_lottery.load_ticket(finished_run, -1)
     with pytest.raises(RunFolderError, match="is not a run folder"):
         tf_lottery.load_ticket(tmp_path, 0)

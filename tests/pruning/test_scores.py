@@ -87,6 +87,9 @@ def test_a_method_is_found_by_its_name():
 
 def test_functions_are_methods_of_one_round():
     method = find_method(magnitude)
-    assert (method.score, method.rounds, method.needs_data) == (magnitude, 1, False)
+    assert (method.rounds, method.needs_data) == (1, False)
+    weights = {"a": np.array([[-2.0, 1.0]])}
+    mask = Mask({"a": np.array([[True, True]])})
+    np.testing.assert_array_equal(method.score(weights, mask, None)["a"], [[2.0, 1.0]])
     with pytest.raises(ValueError, match=r"score=.*\(weights, mask, evidence\) -> scores"):
         find_method(lambda weights, mask: weights, "score")

@@ -134,19 +134,19 @@ def test_two_replicas(build_model, batches, mirrored: tf.distribute.Strategy):
 
 def test_bad_use_is_explained_before_training(build_model, batches):
     model = build_model()
-    with pytest.raises(ValueError, match=r"levels=-1, epochs_per_level=1"):
+    with pytest.raises(ValueError, match="levels=-1: "):
         PruneAndRewind(-1, 1)
-    with pytest.raises(ValueError, match=r"levels=1, epochs_per_level=0"):
+    with pytest.raises(ValueError, match="epochs_per_level=0: "):
         PruneAndRewind(1, 0)
-    for imp, epochs, message in (
-        (PruneAndRewind(2, 2), 5, "epochs=5: 2 levels need 6"),
-        (PruneAndRewind(30, 1), 31, r"levels=30.*at most 23"),
-        (PruneAndRewind(1, 1, 1.5), 2, r"pruning_rate=1\.5"),
-        (PruneAndRewind(1, 1, rewind_step="4it"), 2, "rewind_step='4it'.*ends at 4"),
-        (PruneAndRewind(1, 1, scope="local"), 2, "scope='local'"),
+    for arguments, epochs, message in (
+        ((2, 2), 5, "epochs=5: 2 levels need 6"),
+        ((30, 1), 31, r"levels=30.*at most 23"),
+        ((1, 1, 1.5), 2, r"pruning_rate=1\.5"),
+        ((1, 1, 0.2, "4it"), 2, "rewind_step='4it'.*ends at 4"),
+        ((1, 1, 0.2, "0it", "local"), 2, "scope='local'"),
     ):
         with pytest.raises(ValueError, match=message):
-            model.fit(batches, epochs=epochs, verbose=0, callbacks=[imp])
+            model.fit(batches, epochs=epochs, verbose=0, callbacks=[PruneAndRewind(*arguments)])
     with pytest.raises(ValueError, match="steps_per_epoch"):
         model.fit(
             batches.filter(lambda image, label: True), epochs=2, callbacks=[PruneAndRewind(1, 1)]

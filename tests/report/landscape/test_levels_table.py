@@ -86,7 +86,7 @@ def test_cells_of_curvatures():
     assert ["1", "80.0%", "1.0000", "12.35", *ratios] in cells(text)
     assert ["2", "64.0%", "nan", "nan", *ratios] in cells(text)
     assert "rises by at most 0.1:" in text
-    assert "training them for up to 500 iterations" in text
+    assert "training them for up to 500 iterations" in " ".join(text.split())
     row = curvature_row(1, 1.0) | dict.fromkeys(
         ("retrained_ratio_magnitude", "retrained_ratio_random"), float("nan")
     )
@@ -113,7 +113,7 @@ def test_cells_of_lines():
     text = printed(
         print_lines, [line_row("level_0", "level_1"), line_row("a", "b", loss=float("inf"))]
     )
-    assert ["level_0", "level_1", "1.23", "0.5000", "12.35", "0.988"] in cells(text)
+    assert [*["level", "0", "level", "1"], "1.23", "0.5000", "12.35", "0.988"] in cells(text)
     assert ["a", "b", "1.23", "inf", "12.35", "0.988"] in cells(text)
 
 
@@ -145,7 +145,8 @@ def test_nothing_is_cut_in_80_columns(make_summary):
         assert max(map(len, lines)) <= 80, name
 
 
-def test_a_name_that_is_too_long_is_broken_and_still_all_there():
+def test_a_name_that_is_too_long_is_broken_between_words_and_still_all_there():
     long = "branches/random_reinitialization-learning_rate_0.01/level_12"
-    *_, first, second = cells(printed(print_lines, [line_row("level_12", long)]))
-    assert first[0] + second[1] == long
+    text = printed(print_lines, [line_row("level_12", long)])
+    words = ["level", "12", "of", "random", "reinitialization,", "learning", "rate", "0.01"]
+    assert set(words) <= set(text.split())
