@@ -180,7 +180,7 @@ def test_another_run_is_compared_with_if_it_is_given(run, study, tmp_path, monke
     command = ("--experiment=same_region", f"--run={run}", f"--other_run={given}", "--levels=1")
     values(["main.py", *command, "--points=3", "--line_split=both"])
     tf_lottery.run_command(command_from_flags(values))
-    name = f"{FILE.replace(',test', ',both')},elsewhere_third.csv"
+    name = f"{FILE.replace('__test', '__both')}__beside_elsewhere_third.csv"
     of_both = read_table(run / "landscape" / name)
     assert {"test_error_barrier", "train_loss_barrier"} <= set(of_both[0])
     assert [row["test_loss_barrier"] for row in of_both] == [r["test_loss_barrier"] for r in rows]
