@@ -179,7 +179,7 @@ def test_files_of_earlier_versions_are_read_and_continued(analyzed, tmp_path, ca
 def test_figures_are_beside_the_numbers(analyzed):
     images = {path.name for path in (analyzed / "landscape").glob("*.png")}
     assert images == {
-        f"stability_{change}_{measure},3.png"
+        f"stability_{change}_{measure}__3_copies.png"
         for change in ("pruning", "data_order")
         for measure in ("l2", "cosine")
     }
