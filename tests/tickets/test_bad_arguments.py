@@ -156,7 +156,7 @@ def test_of_what_a_score_returns(returned, message, build_model, batches):
         ({"pruning_rates": {"output": None}}, "pruning_rates['output']=None"),
         ({"pruning_rates": {"output": 1.0}}, "pruning_rates['output']=1.0"),
         ({"kernels": ["w"]}, "kernels=['w']"),
-        ({"kernels": {"output": "kernel"}}, "kernels['output']='kernel'"),
+        ({"kernels": {"output": 3}}, "kernels['output']=3"),
         ({"allow_unknown": "no"}, "allow_unknown='no'"),
     ],
 )
