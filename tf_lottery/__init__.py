@@ -6,6 +6,8 @@ The public names are loaded when they are first used: reading flags needs no Ten
 import importlib
 from typing import Any
 
+from tf_lottery.keras_registration import register as _register_with_keras
+
 __version__ = "0.1.0"
 
 _MODULES = {
@@ -17,7 +19,7 @@ _MODULES = {
     "IterativeMagnitudePruning": "tf_lottery.tickets.search",
     "LevelResult": "tf_lottery.tickets.history",
     "Mask": "tf_lottery.pruning.masks",
-    "PruneAndRewind": "tf_lottery.tickets.callbacks",
+    "PruneAndRewind": "tf_lottery.tickets.prune_and_rewind",
     "SearchHistory": "tf_lottery.tickets.history",
     "TrainingDivergedError": "tf_lottery.training.divergence",
     "WorkerLostError": "tf_lottery.training.workers",
@@ -38,6 +40,8 @@ _MODULES = {
 }
 
 __all__ = sorted(_MODULES)
+
+_register_with_keras()
 
 
 def __getattr__(name: str) -> Any:

@@ -51,7 +51,7 @@ def train(model: keras.Model, **execution) -> None:
 
 def test_variables_are_float32_and_layers_compute_in_bfloat16():
     model = prunable(network())
-    assert model.get_layer("masked_layer_separable")(X).dtype == tf.bfloat16
+    assert model.get_layer("separable")(X).dtype == tf.bfloat16
     assert {v.numpy().dtype for v in model_variables(model).values()} == {np.dtype(np.float32)}
     for weight, mask in masked_variables(model).values():
         assert weight.dtype == mask.dtype == tf.float32

@@ -348,7 +348,7 @@ def test_a_unit_silences_one_channel_of_its_layer(name: str):
     index[axes[0]] = 1
     mask[name][tuple(index)] = False
     set_mask(model, Mask(mask))
-    probe = keras.Model(model.input, model.get_layer(f"masked_layer_{layer}").output)
+    probe = keras.Model(model.input, model.get_layer(layer).output)
     images = np.random.default_rng(0).normal(size=(2, 9, 9, 2)).astype(np.float32)
     outputs = probe(images).numpy()
     assert np.flatnonzero(~outputs.any((0, 1, 2))).tolist() == [1]

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.tickets.callbacks import PruneAndRewind
+from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError, bad_data
 

@@ -9,8 +9,8 @@ from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.prunable import get_mask, prunable
-from tf_lottery.tickets.callbacks import PruneAndRewind
 from tf_lottery.tickets.fit_evidence import scoring_batches
+from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 
 SIZES = {"hidden/kernel": 60, "output/kernel": 30}

@@ -10,17 +10,43 @@ import tf_keras as keras
 
 from tf_lottery.pruning.keras_versions import (
     has_vocabulary,
+    is_copied_as_it_is,
     is_graph,
     is_keras_3,
     is_layer,
     keras_class_names,
     keras_of,
+    names_of_keras,
 )
-from tf_lottery.pruning.layers import leaf_layers, sublayers
+from tf_lottery.pruning.layers import leaf_layers, shared_parts, sublayers
+from tf_lottery.pruning.masked_graph import forget_masks
 from tf_lottery.pruning.users_objects import users_objects_known
 from tf_lottery.pruning.wrapper import MaskedLayer, unwrapped
 
 Layer = keras.layers.Layer
+
+
+def why_not_copied(model: Any) -> str | None:
+    """Why Keras cannot copy a model so that the copy computes the same and has what it has.
+
+    Args:
+      model: a built model.
+
+    Returns:
+      The reason, as a sentence's end; None if it can be copied.
+    """
+    if not is_graph(model):
+        return "it is a subclassed model"
+    if not is_copied_as_it_is(model):
+        return "its class has a constructor"
+    if shared := shared_parts(model):
+        part, holders = next(iter(shared.items()))
+        return f"{part} is part of several of its layers ({', '.join(holders)})"
+    in_graph = {id(layer) for layer in model.layers}
+    for name, value in _own_attributes(model).items():
+        if id(value) not in in_graph and _has_variables(value):
+            return f"its attribute {name} has weights outside its graph"
+    return None
 
 
 def plain_copy(model: Any) -> Any:
@@ -83,6 +109,7 @@ def clone_with(
     """
     copies = {} if copies is None else copies
     models: dict[int, Any] = {}
+    same: dict[int, Any] = {}
 
     def copy(layer: Any) -> Any:
         if is_graph(layer):
@@ -91,6 +118,7 @@ def clone_with(
             return models[id(layer)]
         if has_vocabulary(layer):
             # Keras would copy it without what it was adapted to; training does not change it.
+            same[id(layer)] = layer
             return layer
         if id(layer) not in copies:
             copies[id(layer)] = (layer, copy_layer(layer))
@@ -98,7 +126,12 @@ def clone_with(
 
     def copied_graph(graph: Any, inputs: Any) -> Any:
         with _uncompiled(graph):
-            return keras_of(graph).models.clone_model(graph, inputs, clone_function=copy)
+            clone = keras_of(graph).models.clone_model(graph, inputs, clone_function=copy)
+        forget_masks(clone)
+        its_copy = {key: layer for key, (_, layer) in copies.items()} | models | same
+        for name, value in _own_attributes(graph).items():
+            setattr(clone, name, its_copy.get(id(value), value))
+        return clone
 
     return copied_graph(model, None)
 
@@ -156,6 +189,23 @@ def freeze_alike(layer: Any, copy: Any) -> None:
         copy.trainable = layer.trainable
     for held, its_copy in zip(_held_by(layer), _held_by(copy), strict=True):
         freeze_alike(held, its_copy)
+
+
+def _own_attributes(model: Any) -> dict[str, Any]:
+    """What the user has given a Sequential or functional model besides its graph."""
+    of_keras = names_of_keras(model)
+    return {
+        name: value
+        for name, value in vars(model).items()
+        if name not in of_keras and not name.startswith("_")
+    }
+
+
+def _has_variables(value: Any) -> bool:
+    return any(
+        hasattr(part, "assign") or getattr(part, "variables", None)
+        for part in tf.nest.flatten(value)
+    )
 
 
 def _held_by(layer: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """Keras 2, which is tf_keras, and Keras 3: to which of them a model or layer belongs."""
 
+import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,8 +64,25 @@ def is_copied_as_it_is(model: Any) -> bool:
     sequential = keras_of(model).Sequential
     if not is_graph(model):
         return False
-    return type(model) is sequential or (
+    return unmasked_class(model) is sequential or (
         not isinstance(model, sequential) and _is_inherited(model, "__init__")
+    )
+
+
+def unmasked_class(model: Any) -> type:
+    """The class of a model, without what tf_lottery adds to it so that it saves its masks."""
+    return getattr(type(model), "unmasked_class", type(model))
+
+
+def names_of_keras(model: Any) -> frozenset[str]:
+    """Attributes that the methods of a model's classes of Keras speak of."""
+    return frozenset(
+        name
+        for kind in type(model).__mro__
+        if _comes_with_keras(kind)
+        for method in vars(kind).values()
+        for function in _functions_of(method)
+        for name in function.__code__.co_names
     )
 
 
@@ -164,6 +182,13 @@ def _graph_call(node: Any) -> GraphCall:
         inputs = node.input_tensors
     outputs = tf.nest.flatten(node.outputs)
     return GraphCall(layer, arguments, keywords, list(inputs), outputs, node.is_input)
+
+
+def _functions_of(member: Any) -> list[FunctionType]:
+    """The functions behind a member of a class: decorated ones, getters and setters."""
+    parts = [member.fget, member.fset] if isinstance(member, property) else [member]
+    unwrapped = [inspect.unwrap(getattr(part, "__func__", part)) for part in parts]
+    return [function for function in unwrapped if isinstance(function, FunctionType)]
 
 
 def _is_inherited(thing: Any, method: str) -> bool:

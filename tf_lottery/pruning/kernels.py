@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tf_lottery.pruning.keras_versions import (
-    is_copied_as_it_is,
     is_keras_3,
     is_of_keras,
     keras_class_names,
@@ -64,6 +63,12 @@ class KernelSearch:
 
     kernels: list[Kernel] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+
+    def trained(self, model: Any) -> "KernelSearch":
+        """What is left without the weights of frozen layers."""
+        trained = {id(weight) for weight in model.trainable_weights}
+        kernels = [kernel for kernel in self.kernels if id(kernel.variable) in trained]
+        return KernelSearch(kernels, self.unknown)
 
     def without(self, excluded: Iterable[str]) -> "KernelSearch":
         """What is left without the weights that go by one of these names."""
@@ -131,9 +136,9 @@ def kernel_attributes(layer: Any) -> tuple[str, ...]:
 def can_be_wrapped(model: Any, kernels: Iterable[Kernel]) -> bool:
     """Whether tfmot's wrapper can hold the masks of all of these kernels.
 
-    It takes the place of Dense and convolution layers in graphs of Keras 2.
+    It takes the place of Dense and convolution layers in copies of graphs of Keras 2.
     """
-    if is_keras_3(model) or not is_copied_as_it_is(model):
+    if is_keras_3(model):
         return False
     wrappable = {
         id(layer)

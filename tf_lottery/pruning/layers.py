@@ -56,6 +56,36 @@ def sublayers(layer: Any) -> list[tuple[str, Any]]:
     ]
 
 
+def shared_parts(model: Any) -> dict[str, list[str]]:
+    """The layers and weights of a model that several of its layers hold.
+
+    Keras copies the layers that a layer holds with it: in a copy, each would have one of its own.
+    A layer that is called several times is not among them.
+
+    Returns:
+      Path of the layer or weight to the paths of those that hold it.
+    """
+    holders: dict[int, list[str]] = {}
+    names: dict[int, str] = {}
+
+    def hold(part: Any, name: str, holder: str) -> None:
+        names.setdefault(id(part), name)
+        known = holders.setdefault(id(part), [])
+        if holder not in known:
+            known.append(holder)
+
+    graph = dict(graph_layers(model)) if is_graph(model) else {}
+    for path, layer in graph.items():
+        hold(layer, path, "the graph")
+    for path, layer in leaf_layers(model):
+        for attribute, held in sublayers(unwrapped(layer)):
+            if held.weights:
+                hold(held, f"{path}/{attribute}" if path else attribute, path or model.name)
+        for weight in own_weights(layer):
+            hold(weight, f"{path}/{_last_part(weight.name)}", path or model.name)
+    return {names[key]: found for key, found in holders.items() if len(found) > 1}
+
+
 def keras_variables(model: Any) -> dict[str, Any]:
     """All weights of a model, masks excepted, by names such as "block/dense_1/kernel"."""
     named: dict[str, Any] = {}

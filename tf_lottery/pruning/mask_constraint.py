@@ -21,6 +21,8 @@ class MaskConstraint(keras.constraints.Constraint):
         self.original = original
         self.mask: tf.Variable | None = None
         self.pruning_rate: float | None = None
+        # Of a model that was sparse from the start: number of weights that it had then.
+        self.kept: int | None = None
 
     def __call__(self, weight: tf.Tensor) -> tf.Tensor:
         weight = self._masked(tf.convert_to_tensor(weight))

@@ -6,7 +6,7 @@ from typing import Any
 
 from tf_lottery.pruning.layers import leaf_layers
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.prunable import masked_variables, own_pruning_rates
+from tf_lottery.pruning.prunable import masked_variables, own_pruning_rates, starting_counts
 from tf_lottery.pruning.schedule import IMPSchedule, rates_of_levels
 from tf_lottery.pruning.structures import BLOCK, has_blocks, has_n_of_m_groups
 from tf_lottery.pruning.units import output_kernels, unit_axes
@@ -53,8 +53,14 @@ def pruning_plan(
     _check_there_is_structure(structure, shapes, axes)
     # What stays dense is nothing that the others have to make up for.
     rate_of |= dict.fromkeys(_dense_throughout(model, structure, shapes, axes), 0.0)
+    sizes = starting_counts(model)
+    if structure != "weights" and any(sizes[name] < math.prod(shapes[name]) for name in sizes):
+        raise ValueError(
+            f"structure={structure!r}: the model was made prunable with keep_zeros=True, whose "
+            'zeros are single weights; use "weights".'
+        )
     return PruningPlan.build(
-        {name: math.prod(shape) for name, shape in shapes.items()},
+        sizes,
         rate_of,
         scope,
         structure,

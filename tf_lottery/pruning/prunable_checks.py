@@ -1,13 +1,15 @@
-"""Checks of what `prunable` is given, before anything is copied or changed."""
+"""Checks of what `prunable` is given and of what it makes of it."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from tf_lottery import arguments
 from tf_lottery.pruning.keras_versions import is_keras_3, is_model, keras_of
 from tf_lottery.pruning.kernels import Kernel, KernelSearch, goes_by
-from tf_lottery.pruning.layers import keras_variables
+from tf_lottery.pruning.layers import keras_variables, leaf_layers
 from tf_lottery.pruning.mask_constraint import mask_constraint
+from tf_lottery.pruning.masks import Mask
 
 
 def check_model(model: Any) -> None:
@@ -19,6 +21,7 @@ def check_model(model: Any) -> None:
     if not is_model(model):
         raise ValueError(f"{model!r} is not a tf_keras model, nor one of Keras 3.")
     check_backend(model)
+    _check_not_wrapped_by_tfmot(model)
     if not model.built:
         raise ValueError(
             f"{model.name} is not built, so its weights do not exist yet; give its first layer an "
@@ -28,7 +31,29 @@ def check_model(model: Any) -> None:
         raise ValueError(f"{model.name} is prunable already.")
 
 
-def check_options(exclude: Any, pruning_rates: Any, kernels: Any, allow_unknown: Any) -> None:
+def _check_not_wrapped_by_tfmot(model: Any) -> None:
+    for path, layer in leaf_layers(model):
+        kind = type(layer)
+        if kind.__module__.split(".")[0] != "tensorflow_model_optimization":
+            continue
+        pruned = "strip it with tfmot.sparsity.keras.strip_pruning(model)"
+        clustered = "strip it with tfmot.clustering.keras.strip_clustering(model)"
+        quantized = (
+            "prune first, then strip with tf_lottery.strip(model), and prepare that for "
+            "quantization"
+        )
+        advice = {"PruneLowMagnitude": pruned, "ClusterWeights": clustered}.get(
+            kind.__name__, quantized
+        )
+        raise ValueError(
+            f"{model.name} has layers of tensorflow_model_optimization ({path or layer.name} is a "
+            f"{kind.__name__}), whose masks or quantizers would go unnoticed: {advice}."
+        )
+
+
+def check_options(
+    exclude: Any, pruning_rates: Any, kernels: Any, allow_unknown: Any, keep_zeros: Any = False
+) -> None:
     """Checks the types of the options of `prunable`; the arguments are its own.
 
     Raises:
@@ -47,6 +72,7 @@ def check_options(exclude: Any, pruning_rates: Any, kernels: Any, allow_unknown:
             if not isinstance(names, str):
                 arguments.check_names(f"kernels[{of_layer!r}]", names, '["w"]')
     arguments.check_truth("allow_unknown", allow_unknown)
+    arguments.check_truth("keep_zeros", keep_zeros)
 
 
 def check_backend(model: Any) -> None:
@@ -105,14 +131,60 @@ def check_unknown(model: Any, search: KernelSearch, chosen: list[Kernel]) -> Non
         )
 
 
-def check_something_is_left(model: Any, chosen: list[Kernel]) -> None:
+def check_something_is_left(model: Any, chosen: list[Kernel], trained: list[Kernel]) -> None:
     """Refuses a model of which nothing would be pruned.
 
+    Args:
+      model: the model.
+      chosen: the kernels that are to be pruned.
+      trained: those of them that are not frozen.
+
     Raises:
-      ValueError: if nothing is chosen.
+      ValueError: if nothing is chosen, or all of it is frozen.
     """
     if not chosen:
         raise ValueError(
             f"{model.name} has no Dense or convolution layer left to prune, nor another layer with "
             "a kernel."
+        )
+    if not trained:
+        raise ValueError(
+            f"all kernels of {model.name} are frozen, so that none would be pruned; set trainable "
+            "= True for the layers that are to be pruned, before tf_lottery.prunable(model)."
+        )
+
+
+def check_same_weights(model: Any, held: Any) -> None:
+    """Checks that a model trains as many weights as the one that it was made of.
+
+    Args:
+      model: what was given.
+      held: the model with masks; the same, or a copy.
+
+    Raises:
+      ValueError: if a weight that several layers share has become several, or was lost.
+    """
+    before, after = (
+        sum({id(weight): math.prod(weight.shape) for weight in each.trainable_weights}.values())
+        for each in (model, held)
+    )
+    if before != after:
+        raise ValueError(
+            f"{model.name} has {before:,} trainable weights, but its copy {after:,}: layers of it "
+            "share weights in a way that Keras does not copy. Give its class a constructor or make "
+            "it a subclassed model, which is made prunable in place."
+        )
+
+
+def check_nothing_is_empty(mask: Mask) -> None:
+    """Checks that every kernel of a sparse model has a weight left.
+
+    Raises:
+      ValueError: if one is zero throughout.
+    """
+    empty = [name for name, array in mask.items() if not array.any()]
+    if empty:
+        raise ValueError(
+            f"keep_zeros=True: {', '.join(empty)} is zero throughout and would stay so; name it in "
+            "exclude to leave it without a mask."
         )

@@ -97,6 +97,15 @@ class MaskedLayer(PruneLowMagnitude):
         kwargs.setdefault("dtype", layer.dtype_policy)
         super().__init__(layer, pruning_schedule=pruning_schedule, **kwargs)
         self.supports_masking = layer.supports_masking
+        # Not tfmot's name: losses, metrics and `get_layer` go by that of the layer.
+        self._name = layer.name
+
+    def __getattr__(self, name: str) -> Any:
+        """What the layer has and the wrapper lacks: `model.get_layer("output").kernel`."""
+        layer = self.__dict__.get("layer")
+        if layer is None or name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(layer, name)
 
     def build(self, input_shape):
         kernels = wrappable_kernels(self.layer)
@@ -133,10 +142,14 @@ class MaskedLayer(PruneLowMagnitude):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MaskedLayer":
         config = dict(config)
-        config.pop("name", None)
+        name = config.pop("name", None)
         layer = keras.layers.deserialize(config.pop("layer"))
         schedule = IMPSchedule(**config.pop("pruning_schedule")["config"])
-        return cls(layer, pruning_schedule=schedule, **config)
+        wrapper = cls(layer, pruning_schedule=schedule, **config)
+        if name is not None:
+            # Files of older versions know the layer and its weights by tfmot's name.
+            wrapper._name = name
+        return wrapper
 
 
 # Keras's HDF5 files of a Sequential that contains models name the class without its package.

@@ -1,12 +1,64 @@
 """How many iterations a call of `model.fit` runs, and where the rewind step lies in it."""
 
 import math
+import numbers
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_lottery.pruning.keras_versions import is_keras_3
 from tf_lottery.steps import parse_steps
+
+
+def as_arrays(data: Any) -> Any:
+    """Lists of numbers, nested or not, as an array; anything else as it is."""
+    if isinstance(data, list | tuple) and data:
+        leaves = tf.nest.flatten(data)
+        if all(isinstance(leaf, numbers.Real) for leaf in leaves):
+            return np.asarray(data)
+    return data
+
+
+def needs_length(rewind_step: str | int) -> bool:
+    """Whether the rewind step, "2ep" or "25%", is known only with the length of an epoch."""
+    try:
+        parse_steps(rewind_step, steps_per_epoch=None, total_steps=None, argument="rewind_step")
+    except ValueError:
+        return True
+    return False
+
+
+def counted_steps(x: Any, rewind_step: str | int) -> int:
+    """Counts the batches of a data set of unknown length by going through it once.
+
+    Args:
+      x: what is given to `fit` as x.
+      rewind_step: because of which the length is needed.
+
+    Raises:
+      ValueError: if x is something else, or has no end.
+    """
+    if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"rewind_step={rewind_step!r} depends on the length of an epoch, which data of type "
+            f"{type(x).__name__} do not tell; write iterations, such as '500it', or pass "
+            "steps_per_epoch, with data that go on for all epochs."
+        )
+    print(
+        f"Counting the batches of the data set, as rewind_step={rewind_step!r} depends on them",
+        flush=True,
+    )
+    return sum(1 for _ in x)
+
+
+def forget_resumed_epoch(model: Any) -> None:
+    """Lets the next `fit` begin at its own epoch.
+
+    BackupAndRestore of Keras 3 has every later `fit` begin at the epoch that it resumed once.
+    """
+    if is_keras_3(model):
+        model._initial_epoch = None
 
 
 def infer_steps_per_epoch(x: Any, fit_arguments: dict[str, Any]) -> int | None:

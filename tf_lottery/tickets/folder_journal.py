@@ -107,7 +107,14 @@ class FolderJournal(RunJournal):
             record = self._run.level(number).record()
             found.append(
                 LevelResult(
-                    number, record["density"], record["weights_remaining"], record["metrics"]
+                    number,
+                    record["density"],
+                    record["weights_remaining"],
+                    record["metrics"],
+                    # Folders of older versions lack them.
+                    record.get("iterations"),
+                    record.get("stopped_early", False),
+                    record.get("weights_at"),
                 )
             )
         return found
@@ -125,6 +132,10 @@ class FolderJournal(RunJournal):
         csv.writer(metrics).writerows(zip(*record["metrics"].items(), strict=True))
         write_text(self._run.level(level).metrics_path, metrics.getvalue())
         super().save(level, weights, mask, {**record, **counts})
+
+    def has_rewind_state(self) -> bool:
+        """Whether the folder has the network at the rewind step."""
+        return self._run.rewind.exists()
 
     def save_rewind_state(self, state: NetworkState) -> None:
         """Keeps the network at the rewind step of level 0, which may begin anew."""

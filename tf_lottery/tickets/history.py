@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+_ENDS = ("iterations", "stopped_early", "weights_at")
+
 
 @dataclass(frozen=True)
 class LevelResult:
@@ -16,19 +18,29 @@ class LevelResult:
       level: number of prunings so far.
       density: fraction of the prunable weights that remain.
       weights_remaining: number of them.
-      metrics: Keras logs at the end of the level: loss, val_accuracy, ...
+      metrics: Keras logs of the weights that the level keeps: loss, val_accuracy, ...
+      iterations: iteration at which the level ended; None if it is not known.
+      stopped_early: whether a callback ended it, before its planned end.
+      weights_at: iteration of the weights that are kept; less than `iterations` if a callback such
+        as EarlyStopping gave the best ones back.
     """
 
     level: int
     density: float
     weights_remaining: int
     metrics: dict[str, float]
+    iterations: int | None = None
+    stopped_early: bool = False
+    weights_at: int | None = None
 
     def __str__(self) -> str:
-        """A line: level, weights that remain, metrics."""
+        """A line: level, weights that remain, how it ended if not as planned, metrics."""
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         remaining = f"{self.density:.3g} of the weights ({self.weights_remaining:,})"
-        return f"Level {self.level}, {remaining}" + (f": {metrics}" if metrics else "")
+        ended = f", stopped at iteration {self.iterations}" if self.stopped_early else ""
+        if self.weights_at != self.iterations:
+            ended += f", weights of iteration {self.weights_at}"
+        return f"Level {self.level}, {remaining}{ended}" + (f": {metrics}" if metrics else "")
 
 
 @dataclass(repr=False)
@@ -38,7 +50,7 @@ class SearchHistory:
     levels: list[LevelResult] = field(default_factory=list)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """A row per level: level, density, weights_remaining and the level's metrics."""
+        """A row per level: what `LevelResult` has, with a column for each of its metrics."""
         import pandas
 
         return pandas.DataFrame(
@@ -47,6 +59,7 @@ class SearchHistory:
                     "level": result.level,
                     "density": result.density,
                     "weights_remaining": result.weights_remaining,
+                    **{name: getattr(result, name) for name in _ENDS},
                     **result.metrics,
                 }
                 for result in self.levels
@@ -96,9 +109,17 @@ class SearchHistory:
         """The table as text."""
         if not self.levels:
             return "SearchHistory without levels"
-        return self.to_frame().to_string(index=False, float_format="{:.4g}".format)
+        return self._shown().to_string(index=False, float_format="{:.4g}".format)
+
+    def _shown(self) -> "pandas.DataFrame":
+        """The table; how levels ended is told where one did not end as planned."""
+        as_planned = not any(
+            result.stopped_early or result.weights_at != result.iterations for result in self.levels
+        )
+        frame = self.to_frame()
+        return frame.drop(columns=list(_ENDS)) if as_planned else frame
 
     def _repr_html_(self) -> str:
         if not self.levels:
             return repr(self)
-        return self.to_frame().to_html(index=False, float_format="{:.4g}".format)
+        return self._shown().to_html(index=False, float_format="{:.4g}".format)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.pruning.layers import model_variables
+from tf_lottery.pruning.prunable import get_mask, starting_counts
 from tf_lottery.training.divergence import (
     TrainingDivergedError,
     bad_data,
@@ -14,6 +15,20 @@ from tf_lottery.training.divergence import (
     first_not_finite,
 )
 from tf_lottery.training.network import Network, NetworkState
+
+
+def check_not_pruned(model: Any) -> None:
+    """Checks that a prunable model has all the weights that a search of it starts from.
+
+    Raises:
+      ValueError: if it is pruned already.
+    """
+    mask = get_mask(model)
+    if mask.remaining < sum(starting_counts(model).values()):
+        raise ValueError(
+            f"the model is pruned already ({mask}); start from a dense one, or make a plain sparse "
+            "one prunable with tf_lottery.prunable(tf_lottery.strip(model), keep_zeros=True)."
+        )
 
 
 def check_initial_weights(network: Network) -> None:

@@ -43,6 +43,10 @@ class MemoryJournal:
             )
         return self._rewind_state
 
+    def has_rewind_state(self) -> bool:
+        """Whether `save_rewind_state` was called."""
+        return self._rewind_state is not None
+
     def save_rewind_state(self, state: NetworkState) -> None:
         """Keeps the network at the rewind step."""
         self._rewind_state = state

@@ -22,7 +22,11 @@ from tf_lottery.tickets.fit_evidence import (
     scoring_batches,
 )
 from tf_lottery.tickets.fit_length import (
+    as_arrays,
+    counted_steps,
+    forget_resumed_epoch,
     infer_steps_per_epoch,
+    needs_length,
     resolve_rewind_step,
     steps_per_execution,
 )
@@ -33,9 +37,11 @@ from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.level_checks import (
     check_initial_weights,
     check_level,
+    check_not_pruned,
     checked,
     naming_bad_data,
 )
+from tf_lottery.tickets.level_end import check_resumed, check_rewind_step_reached, level_end
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
@@ -138,10 +144,7 @@ class IterativeMagnitudePruning:
         optimizer = chosen_optimizer(model, optimizer)
         with model.distribute_strategy.scope():
             self._network = Network(model, optimizer)
-        if self._network.mask.density < 1:
-            raise ValueError(
-                f"the model is pruned already ({self._network.mask}); start from a dense one."
-            )
+        check_not_pruned(model)
         check_initial_weights(self._network)
         self._levels = levels
         self._seed, self._score = random.getrandbits(64), score
@@ -175,8 +178,9 @@ class IterativeMagnitudePruning:
         """Trains, prunes and rewinds, level after level.
 
         Level 0 trains for `epochs`; later levels start at the rewind step and end at the same
-        iteration as level 0. If it is interrupted, calling it again goes on with the level that
-        was not finished.
+        iteration as level 0. A callback that stops training, such as EarlyStopping, ends the level
+        earlier, and the history says so; data that run out are an error. If it is interrupted,
+        calling it again goes on with the level that was not finished.
 
         Args:
           x: as in `model.fit`.
@@ -190,15 +194,19 @@ class IterativeMagnitudePruning:
 
         Raises:
           ValueError: if the rewind step is not before the end of training, a label is not one of
-            the model's outputs, or the score cannot be taken of this model or data.
+            the model's outputs, the score cannot be taken of this model or data, or a level is
+            shorter or longer than planned, though no callback stopped it.
           TrainingDivergedError: if a level's losses or weights are not finite; says since which
             iteration and, where it is so, which example is not. Earlier levels are kept.
         """
         callbacks = () if callbacks is None else callbacks
         check_fit(epochs, callbacks, fit_arguments)
         model, journal = self._network.model, self._journal
+        x, y = as_arrays(x), as_arrays(y)
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments) or self._steps_per_epoch
+        if steps_per_epoch is None and needs_length(self._rewind_step):
+            steps_per_epoch = counted_steps(x, self._rewind_step)
         rewind_step = resolve_rewind_step(
             self._rewind_step,
             epochs=epochs,
@@ -216,26 +224,35 @@ class IterativeMagnitudePruning:
             nonlocal steps_per_epoch
             if fit_arguments.get("verbose", "auto"):
                 self._announce(level)
-            first = rewind_step if level else 0
+            first, save_at = (rewind_step, None) if level else (0, rewind_step)
             watch = LevelWatch(
                 first,
-                last=epochs * steps_per_epoch if steps_per_epoch else None,
-                save_at=None if level else rewind_step,
-                save=lambda step: journal.save_rewind_state(checked(self._network.state(), 0)),
+                epochs * steps_per_epoch if steps_per_epoch else None,
+                steps_per_epoch,
+                save_at,
+                lambda step: journal.save_rewind_state(checked(self._network.state(), 0)),
+                lambda step: check_resumed(step, save_at, kept=journal.has_rewind_state()),
             )
+            own = list(callbacks(level) if callable(callbacks) else callbacks)
+            forget_resumed_epoch(model)
             with naming_bad_data({"x": x, "y": y, **fit_arguments}, steps_per_epoch):
                 result = model.fit(
                     x,
                     y,
                     epochs=epochs,
                     initial_epoch=first // steps_per_epoch if steps_per_epoch else 0,
-                    callbacks=[watch, *(callbacks(level) if callable(callbacks) else callbacks)],
+                    callbacks=[watch, *own],
                     **fit_arguments,
                 )
                 steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
                 self._steps_per_epoch = steps_per_epoch
-                metrics = {name: each[-1] for name, each in result.history.items()}
-                return self._record(level, metrics, watch.first_bad_step)
+                end = level_end(
+                    level, epochs * steps_per_epoch, watch, result.history, own, fit_arguments
+                )
+                if not level:
+                    kept = journal.has_rewind_state()
+                    check_rewind_step_reached(end.iterations, rewind_step, kept=kept)
+                return self._record(level, end.metrics, watch.first_bad_step, **end.record())
 
         return self._search(train, evidence, {"epochs": epochs, "iterations": None})
 
@@ -306,7 +323,7 @@ class IterativeMagnitudePruning:
                     "another optimizer. Make the search first; then the schedule can go on from "
                     "the rewind step."
                 )
-            return self._record(level, metrics)
+            return self._record(level, metrics, iterations=iterations, weights_at=iterations)
 
         return self._search(train_level, evidence, {"epochs": None, "iterations": iterations})
 
@@ -429,10 +446,11 @@ class IterativeMagnitudePruning:
         level: int,
         values: Mapping[str, float],
         first_bad_step: Callable[[], int | None] = lambda: None,
+        **ended: Any,
     ) -> dict[str, Any]:
         metrics = {name: float(value) for name, value in values.items()}
         check_level(level, metrics, self._network, first_bad_step)
         mask = self._network.mask
-        result = LevelResult(level, mask.density, mask.remaining, metrics)
+        result = LevelResult(level, mask.density, mask.remaining, metrics, **ended)
         self.history.levels.append(result)
-        return {"metrics": metrics, "steps_per_epoch": self._steps_per_epoch}
+        return {"metrics": metrics, "steps_per_epoch": self._steps_per_epoch, **ended}

@@ -118,14 +118,23 @@ def check_fit(epochs: Any, callbacks: Any, fit_arguments: Mapping[str, Any]) -> 
     split = fit_arguments.get("validation_split")
     if split is not None and not (isinstance(split, numbers.Real) and 0 <= split < 1):
         raise refusal("validation_split", split, "use a fraction in [0, 1), such as 0.2")
+    check_callbacks("callbacks", callbacks)
+
+
+def check_callbacks(argument: str, callbacks: Any) -> None:
+    """Checks callbacks, or a function from level to callbacks.
+
+    Raises:
+      ValueError: if they are neither.
+    """
     listed = isinstance(callbacks, Collection) and not isinstance(callbacks, str)
     if not (callable(callbacks) or listed):
         raise refusal(
-            "callbacks", callbacks, "give a list of callbacks, or a function from level to one"
+            argument, callbacks, "give a list of callbacks, or a function from level to one"
         )
     wrong = [one for one in callbacks if not hasattr(one, "set_model")] if listed else []
     if wrong:
-        raise refusal("callbacks", wrong[0], "it is no callback of Keras")
+        raise refusal(argument, wrong[0], "it is no callback of Keras")
 
 
 def check_run(train: Any, iterations: Any) -> None:
