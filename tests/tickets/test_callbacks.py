@@ -35,7 +35,7 @@ def test_it_equals_a_search_bit_for_bit(
     assert_same_weights(weights_of(model), weights_of(search.restore(2)))
     ours, theirs = imp.history.to_frame(), expected.to_frame()
     assert list(ours.columns) == list(theirs.columns)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    np.testing.assert_allclose(ours.astype(float), theirs.astype(float), rtol=1e-6)
 
 
 @pytest.mark.parametrize("rewind_step", ["0it", "3it", "1ep", "6it"])

@@ -80,7 +80,8 @@ def test_levels_and_history(build_model, batches):
 
     frame = history.to_frame()
     assert list(frame.columns) == [
-        "level", "density", "weights_remaining", "loss", "accuracy", "val_loss", "val_accuracy",
+        "level", "density", "weights_remaining", "iterations", "stopped_early", "weights_at",
+        "loss", "accuracy", "val_loss", "val_accuracy",
     ]  # fmt: skip
     assert frame["level"].tolist() == [0, 1, 2, 3, 4]
     np.testing.assert_allclose(frame["density"], np.array(counts) / TOTAL)
