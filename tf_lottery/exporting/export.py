@@ -16,7 +16,7 @@ from tf_lottery.exporting.network import (
     PlainNetwork,
     weight_counts,
 )
-from tf_lottery.exporting.networks import network_of
+from tf_lottery.exporting.networks import float32_network, network_of
 from tf_lottery.exporting.smaller import smaller_network
 from tf_lottery.exporting.ticket_source import ticket_source
 from tf_lottery.exporting.writing import FilesInTheMaking
@@ -47,6 +47,9 @@ def export(
     if it was built with a dictionary. Likewise the labels of several outputs: class numbers
     `[examples]`, None for an output without.
 
+    The files of a model that computes in 16-bit floats (mixed precision) compute in float32: they
+    have to give what a copy of it in float32 gives.
+
     Args:
       source: a prunable or plain model of either Keras, what `compact` gave, or the path of a run
         folder. A subclassed model needs `test_data`.
@@ -76,7 +79,8 @@ def export(
     target = ExportFolder(folder, f"folder={folder}", overwrite=overwrite)
     target.holds()
     origin = ticket_source(source, level, dense)
-    ticket = network_of(origin.model, test_data)
+    as_trained = network_of(origin.model, test_data)
+    ticket = float32_network(as_trained)
     theirs = None if origin.dense is None else _checked_dense(origin.dense, ticket, test_data)
     examples = example_inputs(test_data, ticket)
     if representative is not None:
@@ -88,6 +92,7 @@ def export(
         target.written(origin.name, origin.ticket) as temporary,
     ):
         files = FilesInTheMaking(
+            as_trained,
             ticket,
             ExportedNetwork(ours, Path(our_folder), representative),
             theirs and ExportedNetwork(theirs, Path(their_folder), representative),
@@ -103,6 +108,7 @@ def export(
             examples=len(examples),
             accuracies=files.accuracies(),
             dense_accuracies=files.dense_accuracies(),
+            precision=files.precision(),
             compaction=compaction,
         )
         report.write_csv(temporary / TABLE)
@@ -113,7 +119,7 @@ def export(
 
 
 def _checked_dense(model: Any, ticket: PlainNetwork, test_data: Any) -> PlainNetwork:
-    dense = network_of(model, test_data)
+    dense = float32_network(network_of(model, test_data))
     mappings = [
         " to ".join(", ".join(map(str, tensors)) for tensors in (network.inputs, network.outputs))
         for network in (dense, ticket)

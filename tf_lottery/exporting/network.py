@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.exporting.precision import widened
 from tf_lottery.pruning.keras_versions import (
     is_graph,
     is_keras_3,
@@ -98,15 +99,19 @@ class PlainNetwork:
         return len(self.inputs) == len(self.outputs) == 1
 
     def compute(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        """The outputs in inference."""
+        """The outputs in inference; those of 16-bit floats as float32."""
         call = tf.function(self._call, autograph=False, reduce_retracing=True)
         examples = len(next(iter(inputs.values())))
+        given = {
+            tensor.name: inputs[tensor.name].astype(tensor.dtype, copy=False)
+            for tensor in self.inputs
+        }
         batches = [
-            call({name: array[at : at + _BATCH] for name, array in inputs.items()})
+            call({name: array[at : at + _BATCH] for name, array in given.items()})
             for at in range(0, examples, _BATCH)
         ]
         return {
-            output.name: np.concatenate([batch[output.name].numpy() for batch in batches])
+            output.name: np.concatenate([widened(batch[output.name].numpy()) for batch in batches])
             for output in self.outputs
         }
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tf_lottery.exporting.network import PlainNetwork, plain_network
+from tf_lottery.exporting.precision import float32_copy, new_layers_in_float32, short_policies
 from tf_lottery.exporting.traced_network import TracedNetwork
 from tf_lottery.pruning.keras_versions import is_graph, is_keras_3, is_model
 
@@ -25,3 +26,21 @@ def network_of(model: Any, test_data: tuple[Any, Any] | None = None) -> PlainNet
         )
     is_pair = isinstance(test_data, tuple | list) and len(test_data) == 2
     return TracedNetwork(model, test_data[0] if is_pair else None)
+
+
+def float32_network(network: PlainNetwork) -> PlainNetwork:
+    """The network with the same weights whose layers compute in float32.
+
+    Args:
+      network: of a model of any dtype policy; itself if no layer computes in 16-bit floats.
+
+    Raises:
+      ValueError: if there is none, which names the policy.
+    """
+    if not short_policies(network.model):
+        return network
+    if isinstance(network, TracedNetwork) and not is_graph(network.model):
+        return network.in_float32()
+    # A network of Keras 3 copies its model again.
+    with new_layers_in_float32(network.model):
+        return type(network)(float32_copy(network.model))
