@@ -84,7 +84,12 @@ def _accuracy(report: ExportReport) -> str:
             rows.append((f"the dense network{output}", _percent(report.dense_accuracies[name])))
     if not rows:
         return ""
-    return "## Accuracy\n\n" + _table(("", f"accuracy on {report.examples:,} test examples"), rows)
+    table = _table(("", f"accuracy on {report.examples:,} test examples"), rows)
+    thresholds = [
+        f"\n\n`{name}` tells class 1 where it is above {threshold:g}, else class 0."
+        for name, threshold in report.thresholds.items()
+    ]
+    return "".join(["## Accuracy\n\n", table, *thresholds])
 
 
 def _files(report: ExportReport) -> str:

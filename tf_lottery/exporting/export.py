@@ -45,7 +45,9 @@ def export(
     Inputs are an array `[examples, ...]`. Those of a model of several inputs are a list in the
     order of `model.inputs`, or a dictionary by the names of the input layers, or by the model's own
     if it was built with a dictionary. Likewise the labels of several outputs: class numbers
-    `[examples]`, None for an output without.
+    `[examples]` or `[examples, 1]`, or a column of 0 and 1 for each class; None for an output
+    without. An output of one unit tells class 1 where it is above 0.5, or above 0 if it is a logit:
+    what it is, its activation and the loss that the model is compiled with say.
 
     The files of a model that computes in 16-bit floats (mixed precision) compute in float32: they
     have to give what a copy of it in float32 gives.
@@ -109,6 +111,7 @@ def export(
             accuracies=files.accuracies(),
             dense_accuracies=files.dense_accuracies(),
             precision=files.precision(),
+            thresholds=files.thresholds,
             compaction=compaction,
         )
         report.write_csv(temporary / TABLE)

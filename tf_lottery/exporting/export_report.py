@@ -43,6 +43,7 @@ COLUMNS = (
     "network_accuracy",
     "float32_accuracy",
     "dense_accuracy",
+    "threshold",
     "trained_policy",
     "examples",
     "largest_difference",
@@ -165,6 +166,8 @@ class ExportReport:
         was trained.
       dense_accuracies: the dense network's, in float32; empty without one.
       compaction: what was removed from the ticket; None if it was left as it is.
+      thresholds: by the name of an output of one unit that has labels, above which number it tells
+        class 1.
       precision: what float32 changes, in which the files compute; None if the ticket does too.
     """
 
@@ -176,6 +179,7 @@ class ExportReport:
     dense_accuracies: Mapping[str, float] = field(default_factory=dict)
     compaction: Compaction | None = None
     precision: Precision | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float | None:
@@ -281,6 +285,17 @@ class ExportReport:
             same["trained_policy"] = ", ".join(self.precision.policies)
             same |= _accuracy_cells("float32_accuracy", self.precision.accuracies)
         same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
+        same |= _accuracy_cells("threshold", self.thresholds)
+        if self.precision:
+            same["trained_policy"] = ", ".join(self.precision.policies)
+            same |= _accuracy_cells("float32_accuracy", self.precision.accuracies)
+        same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
+        same |= {f"threshold_{name}": number for name, number in self.thresholds.items()}
+        if len(self.accuracies) == len(self.thresholds) == 1:
+            same = {
+                "threshold" if name.startswith("threshold_") else name: cell
+                for name, cell in same.items()
+            }
         rows = [
             same | result.record() | self._fastest_cells(result.format) for result in self.formats
         ]
@@ -297,7 +312,7 @@ class ExportReport:
 
 
 def _accuracy_cells(column: str, accuracies: Mapping[str, float]) -> dict[str, float]:
-    """Cells of one accuracy, or of that of each output."""
+    """Cells of one number, or of that of each output."""
     if len(accuracies) < 2:
         return dict.fromkeys([column], only(accuracies))
     return {f"{column}_{name}": accuracy for name, accuracy in accuracies.items()}

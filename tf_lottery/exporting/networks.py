@@ -18,6 +18,12 @@ def network_of(model: Any, test_data: tuple[Any, Any] | None = None) -> PlainNet
     Raises:
       ValueError: if it is something else, or a model that cannot be exported.
     """
+    network = _network_of(model, test_data)
+    network.loss = getattr(model, "loss", None)
+    return network
+
+
+def _network_of(model: Any, test_data: tuple[Any, Any] | None) -> PlainNetwork:
     if not is_model(model) or (is_graph(model) and not is_keras_3(model)):
         return plain_network(model)
     if not model.built:

@@ -17,6 +17,7 @@ from tf_lottery.exporting.network import Arrays, ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.precision import short_policies
 from tf_lottery.exporting.serving import ServingError
 from tf_lottery.exporting.stored_kernels import stored_kernels
+from tf_lottery.exporting.thresholds import binary_thresholds
 from tf_lottery.exporting.verify import accuracies_of, verify
 from tf_lottery.store.atomic import remove
 
@@ -59,7 +60,7 @@ class FilesInTheMaking:
 
     def accuracies(self) -> dict[str, float]:
         """The ticket's accuracies as it was trained, by the name of each output with labels."""
-        return accuracies_of(self.own, self.examples.labels)
+        return self._accuracies_of(self.own)
 
     def precision(self) -> Precision | None:
         """How the ticket in float32 differs from how it was trained; None if it was in float32."""
@@ -67,7 +68,7 @@ class FilesInTheMaking:
             return None
         return Precision(
             policies=tuple(sorted(set(short_policies(self.as_trained.model).values()))),
-            accuracies=accuracies_of(self.expected, self.examples.labels),
+            accuracies=self._accuracies_of(self.expected),
             largest_difference=max(
                 float(np.max(np.abs(self.own[name].astype(np.float64) - outputs)))
                 for name, outputs in self.expected.items()
@@ -79,7 +80,13 @@ class FilesInTheMaking:
         if self.dense is None or not self.examples.labels:
             return {}
         outputs = self.dense.plain.compute(self.examples.inputs)
-        return accuracies_of(outputs, self.examples.labels)
+        return self._accuracies_of(outputs)
+
+    @functools.cached_property
+    def thresholds(self) -> dict[str, float]:
+        """Of the outputs of one unit that have labels, above which number they tell class 1."""
+        thresholds = binary_thresholds(self.as_trained, self.own)
+        return {name: own for name, own in thresholds.items() if name in self.examples.labels}
 
     def results(self, kinds: Sequence[ExportFormat], measure: bool) -> list[FormatResult]:
         """Writes, verifies and, if they are to be, measures the formats.
@@ -94,7 +101,8 @@ class FilesInTheMaking:
         }
         if files:
             self.progress("verifying", "all files", 1, 1)
-        found = verify(files, self.examples.inputs, self.expected, self.examples.labels)
+        examples = self.examples
+        found = verify(files, examples.inputs, self.expected, examples.labels, self.thresholds)
         for kind in files:
             outcome = found[kind.name]
             results[kind] = (
@@ -111,6 +119,9 @@ class FilesInTheMaking:
                 self.progress("measuring", kind.name, number, len(right))
                 results[kind] = self._measured(kind, results[kind])
         return list(results.values())
+
+    def _accuracies_of(self, outputs: Arrays) -> dict[str, float]:
+        return accuracies_of(outputs, self.examples.labels, self.thresholds)
 
     def _written(self, kinds: Sequence[ExportFormat]) -> dict[ExportFormat, FormatResult]:
         results = {}
