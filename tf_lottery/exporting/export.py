@@ -17,6 +17,7 @@ from tf_lottery.exporting.network import (
     weight_counts,
 )
 from tf_lottery.exporting.networks import float32_network, network_of
+from tf_lottery.exporting.randomness import check_is_not_random
 from tf_lottery.exporting.smaller import smaller_network
 from tf_lottery.exporting.ticket_source import ticket_source
 from tf_lottery.exporting.writing import FilesInTheMaking
@@ -74,8 +75,9 @@ def export(
       What was written and found.
 
     Raises:
-      ValueError: if an argument does not fit, the folder cannot be written, or a format that was
-        asked for by name cannot be written or does not compute what the network does.
+      ValueError: if an argument does not fit, the folder cannot be written, a format that was asked
+        for by name cannot be written or does not compute what the network does, or the network
+        computes other outputs each time that it is called.
     """
     kinds = list(FORMATS.values()) if formats is None else formats_named(formats)
     target = ExportFolder(folder, f"folder={folder}", overwrite=overwrite)
@@ -85,6 +87,7 @@ def export(
     ticket = float32_network(as_trained)
     theirs = None if origin.dense is None else _checked_dense(origin.dense, ticket, test_data)
     examples = example_inputs(test_data, ticket)
+    check_is_not_random(ticket, examples.inputs)
     if representative is not None:
         representative = checked_inputs("representative", representative, ticket)
     ours, compaction = smaller_network(ticket, compact)
