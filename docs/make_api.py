@@ -24,7 +24,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "Export": ("tf_lottery", "export_saved_model export compact"),
     "Exported files": (
         "tf_lottery.exporting.export_report",
-        "ExportReport FormatResult Compaction",
+        "ExportReport FormatResult Compaction Precision",
     ),
     "Compacted networks": ("tf_lottery.exporting.compaction", "CompactedModel CompactedLayer"),
     "Experiments": (

@@ -40,6 +40,7 @@ def _of_export() -> dict[str, Any]:
         "model": tf_lottery.load_ticket("runs/digits_lenet/replicate_1", level=1),
         "dense_model": tf_lottery.load_ticket("runs/digits_lenet/replicate_1", level=0),
         "x_train": x[:100],
+        "y_train": y[:100],
         "x_test": x[:100],
         "y_test": y[:100],
         "y_digit": y[:100],

@@ -65,6 +65,27 @@ def test_labels_are_those_of_the_outputs_that_have_some(two, labels, names):
     assert "rank" not in names or np.array_equal(examples.labels["rank"], RANKS)
 
 
+@pytest.mark.parametrize("name", ["rank", "number"])
+@pytest.mark.parametrize(
+    "labels",
+    [RANKS, RANKS[:, None], RANKS == 1, np.eye(2)[RANKS], np.eye(2, dtype=int)[RANKS].tolist()],
+)
+def test_labels_of_two_classes_are_numbers_or_columns(two, name, labels):
+    examples = example_inputs(([IMAGES, WORDS], {name: labels}), two)
+    assert np.array_equal(examples.labels[name], RANKS)
+
+
+@pytest.mark.parametrize("labels", [RANKS / 1.0, RANKS[:, None] / np.float32(1)])
+def test_labels_of_one_unit_may_be_floats(two, labels):
+    examples = example_inputs(([IMAGES, WORDS], {"number": labels}), two)
+    assert np.array_equal(examples.labels["number"], RANKS)
+
+
+def test_labels_of_several_classes_may_have_a_column_each(two):
+    examples = example_inputs(([IMAGES, WORDS], {"classes": np.eye(3)[CLASSES]}), two)
+    assert np.array_equal(examples.labels["classes"], CLASSES)
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -78,12 +99,27 @@ def test_labels_are_those_of_the_outputs_that_have_some(two, labels, names):
         (([IMAGES, WORDS], CLASSES), r"the labels must be a list of 3 arrays, or a dictionary, of"),
         (([IMAGES, WORDS], {"class": CLASSES}), r"the labels are of class_, not classes, rank, nu"),
         (([IMAGES, WORDS], {"rank": CLASSES}), r"the label 2, but rank has 2 outputs"),
-        (([IMAGES, WORDS], {"number": RANKS}), r"accuracy of number, .*not defined; give None"),
+        (([IMAGES, WORDS], {"number": RANKS / 4}), r"accuracy of number, .* labels such as 0.25;"),
+        (
+            ([IMAGES, WORDS], {"number": CLASSES}),
+            r"the label 2, but number has 1 output: .* 0 to 1",
+        ),
+        (([IMAGES, WORDS], {"number": np.eye(3)[CLASSES]}), r"float64 of shape \(4, 3\), but must"),
+        (
+            ([IMAGES, WORDS], {"rank": np.ones((4, 2))}),
+            r"labels of rank have a column for each cla",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(two, data, problem):
     with pytest.raises(ValueError, match=rf"^test_data: .*{problem}"):
         example_inputs(data, two)
+
+
+def test_the_accuracy_of_several_numbers_per_class_is_not_defined():
+    rows = keras.Sequential([keras.Input((3, 6), name="rows"), keras.layers.Dense(2, name="out")])
+    with pytest.raises(ValueError, match=r"accuracy of out, .*not defined; give None"):
+        example_inputs((np.ones((4, 3, 6)), RANKS), PlainNetwork(rows))
 
 
 def test_inputs_are_drawn_for_floats_of_known_shapes_alone(one, two):

@@ -30,7 +30,7 @@ def write_card(
     sections = [
         _network(report, network, provenance),
         _accuracy(report),
-        _files(report.formats),
+        _files(report),
         _speed(report),
         _sparse_kernels(report.formats),
         _loading(report.formats, network),
@@ -56,24 +56,44 @@ def _network(report: ExportReport, network: PlainNetwork, provenance: Provenance
     return (
         f"# {network.name}\n\nA network{trained} of {before:,} parameters, with {weights} "
         f"({_percent(report.density)}) left; {fate}. It maps {_tensors(network.inputs)} to "
-        f"{_tensors(network.outputs)}. Written with tf_lottery {__version__} and TensorFlow "
-        f"{tf.__version__}."
+        f"{_tensors(network.outputs)}. {_precision(report)}Written with tf_lottery {__version__} "
+        f"and TensorFlow {tf.__version__}."
+    )
+
+
+def _precision(report: ExportReport) -> str:
+    if report.precision is None:
+        return ""
+    return (
+        f"It was trained with the dtype policy {', '.join(report.precision.policies)}; the files "
+        "compute in float32, which changes outputs by up to "
+        f"{report.precision.largest_difference:.2g}. "
     )
 
 
 def _accuracy(report: ExportReport) -> str:
     rows = []
+    trained = ", as trained" if report.precision else ""
     for name, accuracy in report.accuracies.items():
         output = f", {name}" if len(report.accuracies) > 1 else ""
-        rows.append((f"this network{output}", _percent(accuracy)))
+        rows.append((f"this network{trained}{output}", _percent(accuracy)))
+        if report.precision:
+            in_float32 = _percent(report.precision.accuracies[name])
+            rows.append((f"this network, in float32{output}", in_float32))
         if report.dense_accuracies:
             rows.append((f"the dense network{output}", _percent(report.dense_accuracies[name])))
     if not rows:
         return ""
-    return "## Accuracy\n\n" + _table(("", f"accuracy on {report.examples:,} test examples"), rows)
+    table = _table(("", f"accuracy on {report.examples:,} test examples"), rows)
+    thresholds = [
+        f"\n\n`{name}` tells class 1 where it is above {threshold:g}, else class 0."
+        for name, threshold in report.thresholds.items()
+    ]
+    return "".join(["## Accuracy\n\n", table, *thresholds])
 
 
-def _files(results: Sequence[FormatResult]) -> str:
+def _files(report: ExportReport) -> str:
+    results = report.formats
     written = [result for result in results if result.file]
     outputs = list(written[0].verification.accuracies) if written else []
     titles = [f"accuracy, {name}" for name in outputs] if len(outputs) > 1 else ["accuracy"]
@@ -90,9 +110,10 @@ def _files(results: Sequence[FormatResult]) -> str:
         )
         for result in written
     ]
+    compared = "in float32" if report.precision else "itself"
     text = (
         "## Files\n\nEach was run without tf_lottery. The difference is the largest to any output "
-        "of the network itself; `export.csv` has more.\n\n" + _table(header, rows)
+        f"of the network {compared}; `export.csv` has more.\n\n" + _table(header, rows)
     )
     skipped = [f"- {result.format}: {result.skipped}" for result in results if result.skipped]
     return text + ("\n\nNot written:\n\n" + "\n".join(skipped) if skipped else "")

@@ -128,22 +128,53 @@ def _checked_input(argument: str, given: Any, tensor: NamedTensor) -> np.ndarray
 
 
 def _checked_labels(given: Any, examples: int, output: NamedTensor) -> np.ndarray:
+    """Labels as class numbers; an output of one unit tells two classes."""
     labels = np.asarray(given)
-    classes = output.shape[0] if len(output.shape) == 1 else None
-    if (classes or 0) < 2:
+    units = 1 if output.shape == () else output.shape[0] if len(output.shape) == 1 else None
+    if not units:
         raise ValueError(
             f"test_data: the accuracy of {output.name}, which gives {output}, is not defined; give "
             "None for its labels."
         )
+    classes = max(units, 2)
+    if labels.shape == (examples, 1):
+        labels = labels[:, 0]
+    if labels.shape == (examples, classes):
+        labels = _class_numbers(labels, output)
+    if labels.ndim == 1 and (units == 1 or labels.dtype == bool):
+        labels = _whole_numbers(labels, output)
     if labels.shape != (examples,) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"test_data: labels are {labels.dtype} of shape {labels.shape}, but must be class "
-            f"numbers of shape ({examples},), one per input."
+            f"numbers of shape ({examples},), one per input, or {classes} columns of 0 and 1."
         )
     if labels.min() < 0 or labels.max() >= classes:
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(
-            f"test_data: there is the label {wrong}, but {output.name} has {classes} outputs: "
-            f"labels must be 0 to {classes - 1}."
+            f"test_data: there is the label {wrong}, but {output.name} has {units} "
+            f"output{'s' * (units > 1)}: labels must be 0 to {classes - 1}."
         )
     return labels
+
+
+def _class_numbers(columns: np.ndarray, output: NamedTensor) -> np.ndarray:
+    """The class of each row `[examples, classes]` of zeros and a one."""
+    numbers = columns.argmax(axis=1)
+    if not np.array_equal(columns, np.eye(columns.shape[1])[numbers]):
+        raise ValueError(
+            f"test_data: the labels of {output.name} have a column for each class, so each row "
+            "must be one 1, and 0 otherwise; give None for labels of another kind."
+        )
+    return numbers
+
+
+def _whole_numbers(labels: np.ndarray, output: NamedTensor) -> np.ndarray:
+    """Truth values and floats such as 1.0 as integers."""
+    whole = np.asarray(labels, np.int64) if labels.dtype.kind in "biuf" else labels
+    if not np.array_equal(whole, labels):
+        wrong = labels[whole != labels][0]
+        raise ValueError(
+            f"test_data: the accuracy of {output.name}, which gives one number, is not defined for "
+            f"labels such as {wrong:.6g}; labels must be 0 or 1, or None."
+        )
+    return whole

@@ -16,7 +16,8 @@ from tf_lottery.exporting.network import (
     PlainNetwork,
     weight_counts,
 )
-from tf_lottery.exporting.networks import network_of
+from tf_lottery.exporting.networks import float32_network, network_of
+from tf_lottery.exporting.randomness import check_is_not_random
 from tf_lottery.exporting.smaller import smaller_network
 from tf_lottery.exporting.ticket_source import ticket_source
 from tf_lottery.exporting.writing import FilesInTheMaking
@@ -45,7 +46,12 @@ def export(
     Inputs are an array `[examples, ...]`. Those of a model of several inputs are a list in the
     order of `model.inputs`, or a dictionary by the names of the input layers, or by the model's own
     if it was built with a dictionary. Likewise the labels of several outputs: class numbers
-    `[examples]`, None for an output without.
+    `[examples]` or `[examples, 1]`, or a column of 0 and 1 for each class; None for an output
+    without. An output of one unit tells class 1 where it is above 0.5, or above 0 if it is a logit:
+    what it is, its activation and the loss that the model is compiled with say.
+
+    The files of a model that computes in 16-bit floats (mixed precision) compute in float32: they
+    have to give what a copy of it in float32 gives.
 
     Args:
       source: a prunable or plain model of either Keras, what `compact` gave, or the path of a run
@@ -69,16 +75,19 @@ def export(
       What was written and found.
 
     Raises:
-      ValueError: if an argument does not fit, the folder cannot be written, or a format that was
-        asked for by name cannot be written or does not compute what the network does.
+      ValueError: if an argument does not fit, the folder cannot be written, a format that was asked
+        for by name cannot be written or does not compute what the network does, or the network
+        computes other outputs each time that it is called.
     """
     kinds = list(FORMATS.values()) if formats is None else formats_named(formats)
     target = ExportFolder(folder, f"folder={folder}", overwrite=overwrite)
     target.holds()
     origin = ticket_source(source, level, dense)
-    ticket = network_of(origin.model, test_data)
+    as_trained = network_of(origin.model, test_data)
+    ticket = float32_network(as_trained)
     theirs = None if origin.dense is None else _checked_dense(origin.dense, ticket, test_data)
     examples = example_inputs(test_data, ticket)
+    check_is_not_random(ticket, examples.inputs)
     if representative is not None:
         representative = checked_inputs("representative", representative, ticket)
     ours, compaction = smaller_network(ticket, compact)
@@ -88,6 +97,7 @@ def export(
         target.written(origin.name, origin.ticket) as temporary,
     ):
         files = FilesInTheMaking(
+            as_trained,
             ticket,
             ExportedNetwork(ours, Path(our_folder), representative),
             theirs and ExportedNetwork(theirs, Path(their_folder), representative),
@@ -103,6 +113,8 @@ def export(
             examples=len(examples),
             accuracies=files.accuracies(),
             dense_accuracies=files.dense_accuracies(),
+            precision=files.precision(),
+            thresholds=files.thresholds,
             compaction=compaction,
         )
         report.write_csv(temporary / TABLE)
@@ -113,7 +125,7 @@ def export(
 
 
 def _checked_dense(model: Any, ticket: PlainNetwork, test_data: Any) -> PlainNetwork:
-    dense = network_of(model, test_data)
+    dense = float32_network(network_of(model, test_data))
     mappings = [
         " to ".join(", ".join(map(str, tensors)) for tensors in (network.inputs, network.outputs))
         for network in (dense, ticket)

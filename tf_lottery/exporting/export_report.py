@@ -41,7 +41,10 @@ COLUMNS = (
     "remark",
     "accuracy",
     "network_accuracy",
+    "float32_accuracy",
     "dense_accuracy",
+    "threshold",
+    "trained_policy",
     "examples",
     "largest_difference",
     "bytes",
@@ -127,6 +130,21 @@ class Compaction:
         _write_csv(path, names, map(asdict, self.layers))
 
 
+@dataclass(frozen=True)
+class Precision:
+    """What becomes of a ticket that computes in 16-bit floats when it computes in float32.
+
+    Attributes:
+      policies: names of the dtype policies of its layers other than float32.
+      accuracies: of the ticket in float32, by the name of each output with labels.
+      largest_difference: largest absolute difference between an output in float32 and as trained.
+    """
+
+    policies: tuple[str, ...]
+    accuracies: Mapping[str, float]
+    largest_difference: float
+
+
 # Those of a table on a screen; export.csv has all.
 _SHOWN = (
     *("format", "file", "skipped", "bytes", "dense_bytes", "accuracy", "dense_accuracy"),
@@ -144,9 +162,13 @@ class ExportReport:
       layers: numbers of remaining and of all weights of each prunable kernel of the ticket, by its
         name.
       examples: number of inputs that the files were verified with.
-      accuracies: the ticket's own on the test data, by the name of each output with labels.
-      dense_accuracies: the dense network's; empty without one.
+      accuracies: the ticket's own on the test data, by the name of each output with labels; as it
+        was trained.
+      dense_accuracies: the dense network's, in float32; empty without one.
       compaction: what was removed from the ticket; None if it was left as it is.
+      thresholds: by the name of an output of one unit that has labels, above which number it tells
+        class 1.
+      precision: what float32 changes, in which the files compute; None if the ticket does too.
     """
 
     folder: Path
@@ -156,6 +178,8 @@ class ExportReport:
     accuracies: Mapping[str, float] = field(default_factory=dict)
     dense_accuracies: Mapping[str, float] = field(default_factory=dict)
     compaction: Compaction | None = None
+    precision: Precision | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float | None:
@@ -257,7 +281,21 @@ class ExportReport:
         """The columns and a row per format."""
         same = {"examples": self.examples}
         same |= _accuracy_cells("network_accuracy", self.accuracies)
+        if self.precision:
+            same["trained_policy"] = ", ".join(self.precision.policies)
+            same |= _accuracy_cells("float32_accuracy", self.precision.accuracies)
         same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
+        same |= _accuracy_cells("threshold", self.thresholds)
+        if self.precision:
+            same["trained_policy"] = ", ".join(self.precision.policies)
+            same |= _accuracy_cells("float32_accuracy", self.precision.accuracies)
+        same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
+        same |= {f"threshold_{name}": number for name, number in self.thresholds.items()}
+        if len(self.accuracies) == len(self.thresholds) == 1:
+            same = {
+                "threshold" if name.startswith("threshold_") else name: cell
+                for name, cell in same.items()
+            }
         rows = [
             same | result.record() | self._fastest_cells(result.format) for result in self.formats
         ]
@@ -274,7 +312,7 @@ class ExportReport:
 
 
 def _accuracy_cells(column: str, accuracies: Mapping[str, float]) -> dict[str, float]:
-    """Cells of one accuracy, or of that of each output."""
+    """Cells of one number, or of that of each output."""
     if len(accuracies) < 2:
         return dict.fromkeys([column], only(accuracies))
     return {f"{column}_{name}": accuracy for name, accuracy in accuracies.items()}

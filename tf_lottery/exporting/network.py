@@ -7,7 +7,7 @@ import copy
 import functools
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.exporting.precision import widened
 from tf_lottery.pruning.keras_versions import (
     is_graph,
     is_keras_3,
@@ -61,7 +62,10 @@ class PlainNetwork:
       inputs: what it takes, in its own order.
       outputs: what it gives, in its own order.
       parameters: number of its weights of all kinds.
+      loss: what the model was compiled with, as Keras keeps it; None if that is not known.
     """
+
+    loss: Any = None
 
     def __init__(self, model: keras.Model):
         """Takes a built Sequential or functional model without wrappers."""
@@ -98,15 +102,34 @@ class PlainNetwork:
         return len(self.inputs) == len(self.outputs) == 1
 
     def compute(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        """The outputs in inference."""
-        call = tf.function(self._call, autograph=False, reduce_retracing=True)
+        """The outputs in inference; those of 16-bit floats as float32."""
+        return self._computed(self._traced(), inputs)
+
+    def compute_twice(self, inputs: Arrays) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The outputs of two calls, the second of which draws other random numbers if any."""
+        # Of one function: another would begin with the same seeds.
+        call = self._traced()
+        return self._computed(call, inputs), self._computed(call, inputs)
+
+    def flat(self, inputs: Arrays) -> list[np.ndarray]:
+        """Inputs in the order of the network's, of the types that the model takes."""
+        return [inputs[tensor.name].astype(tensor.dtype, copy=False) for tensor in self.inputs]
+
+    def _traced(self) -> Callable[[Arrays], Mapping[str, tf.Tensor]]:
+        return tf.function(self._call, autograph=False, reduce_retracing=True)
+
+    def _computed(
+        self, call: Callable[[Arrays], Mapping[str, tf.Tensor]], inputs: Arrays
+    ) -> dict[str, np.ndarray]:
         examples = len(next(iter(inputs.values())))
+        names = [tensor.name for tensor in self.inputs]
+        given = dict(zip(names, self.flat(inputs), strict=True))
         batches = [
-            call({name: array[at : at + _BATCH] for name, array in inputs.items()})
+            call({name: array[at : at + _BATCH] for name, array in given.items()})
             for at in range(0, examples, _BATCH)
         ]
         return {
-            output.name: np.concatenate([batch[output.name].numpy() for batch in batches])
+            output.name: np.concatenate([widened(batch[output.name].numpy()) for batch in batches])
             for output in self.outputs
         }
 

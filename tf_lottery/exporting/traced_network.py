@@ -1,14 +1,17 @@
 """Networks that are no graphs of tf_keras: models of Keras 3, and subclassed models of either."""
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 
 from tf_lottery.exporting.network import NamedTensor, PlainNetwork, unique_identifiers
+from tf_lottery.exporting.precision import check_has_float32_weights, computing_in_float32
 from tf_lottery.pruning.copies import plain_copy
 from tf_lottery.pruning.keras_versions import (
     is_graph,
@@ -23,6 +26,8 @@ class TracedNetwork(PlainNetwork):
 
     A subclassed model is not copied: the files have the weights that it has when they are written.
     """
+
+    _computes_in_float32 = False
 
     def __init__(self, model: Any, example: Any = None):
         """Takes a model; pruned weights of a subclassed one are set to 0.0.
@@ -46,6 +51,18 @@ class TracedNetwork(PlainNetwork):
         self.outputs = ()
         self.outputs = self._trace_outputs()
         self.parameters = model.count_params()
+
+    def in_float32(self) -> Self:
+        """The same subclassed model, which computes in float32 whenever this network is called.
+
+        Raises:
+          ValueError: if it has weights of 16 bits.
+        """
+        check_has_float32_weights(self.model)
+        other = copy.copy(self)
+        other._computes_in_float32 = True
+        other.outputs = other._trace_outputs()
+        return other
 
     @property
     def archive_module(self) -> str:
@@ -80,12 +97,21 @@ class TracedNetwork(PlainNetwork):
     def _packed(self, given: Sequence[Any]) -> Any:
         return tf.nest.pack_sequence_as(self._structure, given)
 
+    def _call(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        # Here, where TensorFlow traces it, later than it is asked to.
+        with self._precision():
+            return super()._call(inputs)
+
+    def _precision(self) -> AbstractContextManager:
+        return computing_in_float32(self.model) if self._computes_in_float32 else nullcontext()
+
     def _trace_outputs(self) -> tuple[NamedTensor, ...]:
         given = self._packed(
             [tf.zeros([1, *(size or 1 for size in t.shape)], t.dtype) for t in self.inputs]
         )
         try:
-            outputs = self.model(given, training=False)
+            with self._precision():
+                outputs = self.model(given, training=False)
         except Exception as error:  # Any: it is the user's model that fails.
             raise ValueError(
                 f"source={self.name} cannot be called with one example: {_sentence_of(error)}"

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from tf_lottery.exporting.serving import ServingError, answers, saved_inputs
 
 # Of the largest output: other operations add up floats in another order.
 _FLOAT_TOLERANCE = 1e-3
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,7 @@ class Verification:
     """How a file's outputs compare with the network's.
 
     Attributes:
-      accuracies: by the name of each output with labels, the fraction of the examples whose
-        largest output is that of the label.
+      accuracies: as `accuracies_of` gives them.
       largest_difference: largest absolute difference to an output of the network.
     """
 
@@ -35,7 +36,11 @@ class Verification:
 
 
 def verify(
-    files: Mapping[ExportFormat, Path], inputs: Arrays, expected: Arrays, labels: Arrays
+    files: Mapping[ExportFormat, Path],
+    inputs: Arrays,
+    expected: Arrays,
+    labels: Arrays,
+    thresholds: Mapping[str, float] = _NONE,
 ) -> dict[str, Verification | ServingError]:
     """Runs files in one fresh process that cannot import tf_lottery.
 
@@ -44,6 +49,7 @@ def verify(
       inputs: `[examples, ...]` by the name of the input.
       expected: the network's outputs for them, `[examples, ...]` by the name of the output.
       labels: class numbers `[examples]` by the name of the output; those that are known.
+      thresholds: as in `accuracies_of`.
 
     Returns:
       By the name of the format, how the file compares; or an error, if it does not load or run, or
@@ -70,15 +76,38 @@ def verify(
             results[kind.name] = answer
             if not isinstance(answer, ServingError):
                 outputs = {name: np.load(path) for name, path in job["outputs"].items()}
-                results[kind.name] = _compare(kind, files[kind], outputs, expected, labels)
+                difference = _difference(kind, files[kind], outputs, expected)
+                results[kind.name] = (
+                    difference
+                    if isinstance(difference, ServingError)
+                    else Verification(accuracies_of(outputs, labels, thresholds), difference)
+                )
         return results
 
 
-def accuracies_of(outputs: Arrays, labels: Arrays) -> dict[str, float]:
-    """Fractions of examples whose largest output `[examples, classes]` is that of the label."""
-    return {
-        name: float(np.mean(outputs[name].argmax(axis=-1) == own)) for name, own in labels.items()
-    }
+def accuracies_of(
+    outputs: Arrays, labels: Arrays, thresholds: Mapping[str, float] = _NONE
+) -> dict[str, float]:
+    """Fractions of examples that are told right, by the name of each output with labels.
+
+    Args:
+      outputs: `[examples, classes]`, the largest of which tells the class; of those with a
+        threshold `[examples, 1]` or `[examples]`, which tell class 1 where they are above it.
+      labels: class numbers `[examples]`.
+      thresholds: of some of the outputs.
+    """
+
+    def classes(name: str) -> np.ndarray:
+        if name in thresholds:
+            return outputs[name].reshape(-1) > thresholds[name]
+        return outputs[name].argmax(axis=-1)
+
+    return {name: float(np.mean(classes(name) == own)) for name, own in labels.items()}
+
+
+def tolerance(outputs: np.ndarray) -> float:
+    """By how much the same network computed otherwise may differ: its sums are rounded."""
+    return _FLOAT_TOLERANCE * float(np.max(np.abs(outputs)))
 
 
 def only(accuracies: Mapping[str, float]) -> float | None:
@@ -86,9 +115,9 @@ def only(accuracies: Mapping[str, float]) -> float | None:
     return next(iter(accuracies.values())) if len(accuracies) == 1 else None
 
 
-def _compare(
-    kind: ExportFormat, path: Path, outputs: Arrays, expected: Arrays, labels: Arrays
-) -> Verification | ServingError:
+def _difference(
+    kind: ExportFormat, path: Path, outputs: Arrays, expected: Arrays
+) -> float | ServingError:
     differences = []
     for name, wanted in expected.items():
         found = outputs[name]
@@ -97,10 +126,10 @@ def _compare(
             problem = f"computes {which} of shape {found.shape}, not {wanted.shape}"
             return ServingError(kind.name, path, problem)
         difference = float(np.max(np.abs(found.astype(np.float64) - wanted)))
-        allowed = np.inf if kind.quantized else _FLOAT_TOLERANCE * float(np.max(np.abs(wanted)))
+        allowed = np.inf if kind.quantized else tolerance(wanted)
         # Written so that NaN is refused.
         if not (np.isfinite(difference) and difference <= allowed):
             problem = f"computes other {which} than the network: up to {difference:.3g} off"
             return ServingError(kind.name, path, problem)
         differences.append(difference)
-    return Verification(accuracies_of(outputs, labels), max(differences))
+    return max(differences)

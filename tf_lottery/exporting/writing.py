@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from tf_lottery.exporting.example_inputs import ExampleInputs
 from tf_lottery.exporting.export_progress import ExportProgress
-from tf_lottery.exporting.export_report import FormatResult
+from tf_lottery.exporting.export_report import FormatResult, Precision
 from tf_lottery.exporting.formats import ExportFormat
 from tf_lottery.exporting.measure import FileSize, measure_file
 from tf_lottery.exporting.network import Arrays, ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.precision import short_policies
 from tf_lottery.exporting.serving import ServingError
 from tf_lottery.exporting.stored_kernels import stored_kernels
+from tf_lottery.exporting.thresholds import binary_thresholds
 from tf_lottery.exporting.verify import accuracies_of, verify
 from tf_lottery.store.atomic import remove
 
@@ -23,7 +27,8 @@ class FilesInTheMaking:
     """The files of one export, in a folder that is not complete yet.
 
     Attributes:
-      ticket: the network whose outputs the files have to compute.
+      as_trained: the network to export.
+      ticket: the network whose outputs the files have to compute: the same, in float32.
       network: the network that is written: the ticket, or a smaller one.
       dense: the network that its files are compared with; None without one.
       examples: what they are run with.
@@ -32,6 +37,7 @@ class FilesInTheMaking:
       progress: is told what begins.
     """
 
+    as_trained: PlainNetwork
     ticket: PlainNetwork
     network: ExportedNetwork
     dense: ExportedNetwork | None
@@ -42,19 +48,45 @@ class FilesInTheMaking:
 
     @functools.cached_property
     def expected(self) -> Arrays:
-        """The ticket's own outputs."""
+        """The ticket's outputs in float32."""
         return self.ticket.compute(self.examples.inputs)
 
+    @functools.cached_property
+    def own(self) -> Arrays:
+        """The ticket's outputs as it was trained."""
+        if self.as_trained is self.ticket:
+            return self.expected
+        return self.as_trained.compute(self.examples.inputs)
+
     def accuracies(self) -> dict[str, float]:
-        """The ticket's own accuracies, by the name of each output with labels."""
-        return accuracies_of(self.expected, self.examples.labels)
+        """The ticket's accuracies as it was trained, by the name of each output with labels."""
+        return self._accuracies_of(self.own)
+
+    def precision(self) -> Precision | None:
+        """How the ticket in float32 differs from how it was trained; None if it was in float32."""
+        if self.as_trained is self.ticket:
+            return None
+        return Precision(
+            policies=tuple(sorted(set(short_policies(self.as_trained.model).values()))),
+            accuracies=self._accuracies_of(self.expected),
+            largest_difference=max(
+                float(np.max(np.abs(self.own[name].astype(np.float64) - outputs)))
+                for name, outputs in self.expected.items()
+            ),
+        )
 
     def dense_accuracies(self) -> dict[str, float]:
-        """The dense network's accuracies."""
+        """The dense network's accuracies, in float32."""
         if self.dense is None or not self.examples.labels:
             return {}
         outputs = self.dense.plain.compute(self.examples.inputs)
-        return accuracies_of(outputs, self.examples.labels)
+        return self._accuracies_of(outputs)
+
+    @functools.cached_property
+    def thresholds(self) -> dict[str, float]:
+        """Of the outputs of one unit that have labels, above which number they tell class 1."""
+        thresholds = binary_thresholds(self.as_trained, self.own)
+        return {name: own for name, own in thresholds.items() if name in self.examples.labels}
 
     def results(self, kinds: Sequence[ExportFormat], measure: bool) -> list[FormatResult]:
         """Writes, verifies and, if they are to be, measures the formats.
@@ -69,7 +101,8 @@ class FilesInTheMaking:
         }
         if files:
             self.progress("verifying", "all files", 1, 1)
-        found = verify(files, self.examples.inputs, self.expected, self.examples.labels)
+        examples = self.examples
+        found = verify(files, examples.inputs, self.expected, examples.labels, self.thresholds)
         for kind in files:
             outcome = found[kind.name]
             results[kind] = (
@@ -86,6 +119,9 @@ class FilesInTheMaking:
                 self.progress("measuring", kind.name, number, len(right))
                 results[kind] = self._measured(kind, results[kind])
         return list(results.values())
+
+    def _accuracies_of(self, outputs: Arrays) -> dict[str, float]:
+        return accuracies_of(outputs, self.examples.labels, self.thresholds)
 
     def _written(self, kinds: Sequence[ExportFormat]) -> dict[ExportFormat, FormatResult]:
         results = {}
