@@ -63,7 +63,7 @@ def test_errors_name_format_and_file(network, files, tmp_path):
     damaged, missing = tmp_path / "damaged.tflite", tmp_path / "missing.keras"
     other = tmp_path / "other.tflite"
     model = network.plain.model
-    headless = PlainNetwork(keras.Model(model.inputs, model.layers[0].output), network.plain)
+    headless = network.plain.with_model(keras.Model(model.inputs, model.layers[0].output))
     (tmp_path / "headless").mkdir()
     dynamic = FORMATS["tflite_int8_dynamic"]
     dynamic.write(ExportedNetwork(headless, tmp_path / "headless"), other)

@@ -81,7 +81,8 @@ def _accuracy(report: ExportReport) -> str:
             in_float32 = _percent(report.precision.accuracies[name])
             rows.append((f"this network, in float32{output}", in_float32))
         if report.dense_accuracies:
-            rows.append((f"the dense network{output}", _percent(report.dense_accuracies[name])))
+            dense = "the dense network" + (", in float32" if report.precision else "")
+            rows.append((f"{dense}{output}", _percent(report.dense_accuracies[name])))
     if not rows:
         return ""
     table = _table(("", f"accuracy on {report.examples:,} test examples"), rows)
