@@ -26,7 +26,7 @@ from tf_lottery.pruning.keras_versions import (
 )
 from tf_lottery.pruning.kernels import find_kernels
 from tf_lottery.pruning.layers import leaf_layers
-from tf_lottery.pruning.prunable import get_mask, masked_variables, strip
+from tf_lottery.pruning.prunable import get_mask, masked_variables, without_masks
 from tf_lottery.pruning.users_objects import users_objects
 
 _BATCH = 100
@@ -244,7 +244,7 @@ def plain_network(model: keras.Model) -> PlainNetwork:
                 f"source={model.name} takes {tensor.shape[0]} examples at a time (input "
                 f"{tensor.name}); build it without a batch_size."
             )
-    return PlainNetwork(strip(model))
+    return PlainNetwork(without_masks(model))
 
 
 def has_named_tensors(model: keras.Model) -> bool:

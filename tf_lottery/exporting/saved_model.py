@@ -7,7 +7,7 @@ from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.network import PlainNetwork, has_named_tensors
 from tf_lottery.exporting.traced_network import TracedNetwork, takes_strings
 from tf_lottery.pruning.keras_versions import is_graph, is_keras_3
-from tf_lottery.pruning.prunable import get_mask, set_mask, strip
+from tf_lottery.pruning.prunable import without_masks, zero_pruned
 
 
 def export_saved_model(model: Any, path: str | Path, *, overwrite: bool = False) -> None:
@@ -42,18 +42,18 @@ def write_saved_model(
 def _save(model: Any, path: Path) -> None:
     if is_graph(model) and is_keras_3(model):
         if takes_strings(model):
-            strip(model).export(path, verbose=False)
+            without_masks(model).export(path, verbose=False)
         else:
             TracedNetwork(model).save_saved_model(path)
     elif is_graph(model):
-        plain = strip(model)
+        plain = without_masks(model)
         if has_named_tensors(plain):
             PlainNetwork(plain).save_saved_model(path)
         else:
             plain.save(path, save_format="tf", include_optimizer=False)
     else:
         # It cannot be copied.
-        set_mask(model, get_mask(model))
+        zero_pruned(model)
         if is_keras_3(model):
             model.export(path, verbose=False)
         else:

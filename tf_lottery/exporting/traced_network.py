@@ -18,7 +18,7 @@ from tf_lottery.pruning.keras_versions import (
     is_keras_3,
     tensorflow_variable,
 )
-from tf_lottery.pruning.prunable import get_mask, set_mask
+from tf_lottery.pruning.prunable import zero_pruned
 
 
 class TracedNetwork(PlainNetwork):
@@ -46,7 +46,7 @@ class TracedNetwork(PlainNetwork):
             self._structure, self.inputs = _inputs_of_graph(self.model)
         else:
             self.model = model
-            set_mask(model, get_mask(model))
+            zero_pruned(model)
             self._structure, self.inputs = _inputs_of_example(model, example)
         self.outputs = ()
         self.outputs = self._trace_outputs()

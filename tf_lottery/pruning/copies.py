@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.pruning.keras_versions import (
+    graph_calls,
     has_vocabulary,
     is_copied_as_it_is,
     is_graph,
@@ -39,12 +40,24 @@ def why_not_copied(model: Any) -> str | None:
         return "it is a subclassed model"
     if not is_copied_as_it_is(model):
         return "its class has a constructor"
-    if shared := shared_parts(model):
+    return holds_weights_elsewhere(model)
+
+
+def holds_weights_elsewhere(graph: Any) -> str | None:
+    """Says which weights a copy of a graph would have twice, or lack.
+
+    Args:
+      graph: a built Sequential or functional model.
+
+    Returns:
+      As a sentence's end; None if there are none.
+    """
+    if shared := shared_parts(graph):
         part, holders = next(iter(shared.items()))
         return f"{part} is part of several of its layers ({', '.join(holders)})"
-    in_graph = {id(layer) for layer in model.layers}
-    for name, value in _own_attributes(model).items():
-        if id(value) not in in_graph and _has_variables(value):
+    called = {id(call.layer) for call in graph_calls(graph)}
+    for name, value in _own_attributes(graph).items():
+        if id(value) not in called and _has_variables(value):
             return f"its attribute {name} has weights outside its graph"
     return None
 
@@ -231,8 +244,9 @@ def _uncompiled(model: Any) -> Iterator[None]:
 
 def _copy_weights(copies: Mapping[int, tuple[Layer, Layer]]) -> None:
     for layer, copy in copies.values():
-        # Graphs of Keras 3 also hold operations, which have no weights.
-        if is_layer(layer):
+        # Graphs of Keras 3 also hold operations, which have no weights; and attributes of a model
+        # may hold layers outside its graph, which a copy does not call.
+        if is_layer(layer) and (copy.built or not layer.built):
             unwrapped(copy).set_weights(_weight_values(unwrapped(layer)))
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_lottery.arguments import refusal
 from tf_lottery.pruning.copies import (
     freeze_alike,
+    holds_weights_elsewhere,
     plain_copy,
     refresh_constants,
     why_not_copied,
@@ -24,7 +25,7 @@ from tf_lottery.pruning.kernels import (
     find_kernels,
     goes_by,
 )
-from tf_lottery.pruning.layers import keras_variables, leaf_layers, shared_parts
+from tf_lottery.pruning.layers import keras_variables, leaf_layers
 from tf_lottery.pruning.mask_constraint import (
     MaskConstraint,
     hold_mask,
@@ -164,19 +165,34 @@ def strip(model: Any) -> Any:
       A model that neither tf_lottery nor tfmot is needed to load: of a graph a copy, as Keras
       copies it; a subclassed model, or one whose layers share weights, itself, which is no longer
       prunable.
-
-    Raises:
-      ValueError: if the model has no masks.
     """
-    # Keras masks every step, but not the averages of weights that an optimizer with use_ema assigns
-    # when training ends.
-    set_mask(model, get_mask(model))
-    if is_graph(model) and not shared_parts(model):
+    zero_pruned(model)
+    if is_graph(model) and not holds_weights_elsewhere(model):
         return plain_copy(model)
     for variable in keras_variables(model).values():
         release_mask(variable)
     forget_masks(model)
     return model
+
+
+def without_masks(model: Any) -> Any:
+    """Copies a Sequential or functional model as one that computes the same, to be written.
+
+    Other than `strip`, it never changes what the model is: weights that its layers share are
+    several in the copy.
+    """
+    zero_pruned(model)
+    return plain_copy(model)
+
+
+def zero_pruned(model: Any) -> None:
+    """Sets the pruned weights of a model to 0.0, if it has masks.
+
+    Keras masks every step, but not the averages of weights that an optimizer with use_ema assigns
+    when training ends.
+    """
+    if masked_variables(model):
+        set_mask(model, get_mask(model))
 
 
 def masked_variables(model: Any) -> dict[str, tuple[tf.Variable, tf.Variable]]:
