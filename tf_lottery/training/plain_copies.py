@@ -8,7 +8,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tf_lottery.pruning.copies import clone_with, copied_layer, refresh_constants
+from tf_lottery.pruning.copies import (
+    clone_with,
+    copied_layer,
+    holds_weights_elsewhere,
+    refresh_constants,
+)
 from tf_lottery.pruning.keras_versions import (
     is_graph,
     is_of_keras,
@@ -168,4 +173,9 @@ def _check_graph(model: Any, what: str) -> None:
             f"{what} are taken on a copy of the network, but Keras cannot copy {model.name}, a "
             "subclassed model; use a score of weights alone, such as 'magnitude', or write it as "
             "keras.Model(inputs, outputs)."
+        )
+    if reason := holds_weights_elsewhere(model):
+        raise ValueError(
+            f"{what} are taken on a copy of the network, but Keras cannot copy {model.name} with "
+            f"all its weights: {reason}; use a score of weights alone, such as 'magnitude'."
         )
