@@ -49,11 +49,6 @@ def _is_bookkeeping(path: Path) -> bool:
     return path.name.startswith(".lock")
 
 
-@pytest.fixture
-def pictures() -> None:
-    """Lets a test draw the figures; without it they are blank."""
-
-
 @pytest.fixture(autouse=True)
 def _blank_unless_wanted(request: pytest.FixtureRequest) -> None:
     # A snapshot tells figures that were drawn from blank ones.
