@@ -41,7 +41,9 @@ def ops_of_training(network: Network, clip: bool) -> Counter:
     return Counter(node.op for node in nodes)
 
 
-@pytest.mark.parametrize("clip", [False, True], ids=["", "clipped"])
+@pytest.mark.parametrize(
+    "clip", [pytest.param(False, marks=pytest.mark.slow), True], ids=["", "clipped"]
+)
 @pytest.mark.parametrize(
     "normalization",
     [keras.layers.BatchNormalization, keras.layers.experimental.SyncBatchNormalization],

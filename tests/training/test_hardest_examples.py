@@ -63,7 +63,7 @@ def test_all_sizes_of_data(examples):
 
 def test_they_never_show_what_is_not_so():
     shown = 0
-    for seed in range(40):
+    for seed in range(16):
         case = Case(seed, 60)
         case.hardest.choose()
         before = case.losses().mean()
@@ -71,4 +71,4 @@ def test_they_never_show_what_is_not_so():
         if case.hardest.show_loss_above(before):
             shown += 1
             assert case.losses().mean() > before
-    assert shown > 5
+    assert shown > 2
