@@ -21,12 +21,12 @@ def search_with(pruning_rate, levels=20, **arguments) -> tf_lottery.IterativeMag
 
 
 def test_it_ends_at_the_density_and_every_pruning_keeps_the_loss():
-    rate = tf_lottery.AdaptiveRate(loss_rise=0.01, least=0.02, density=0.1)
+    rate = tf_lottery.AdaptiveRate(loss_rise=0.01, least=0.02, density=0.2)
     search = search_with(rate)
     history = search.fit(EXAMPLES, LABELS, epochs=10, verbose=0)
     last = len(history.levels) - 1
     assert 1 < last < 20
-    assert search.mask(last).remaining == round(0.1 * (8 * 16 + 16 * 2))
+    assert search.mask(last).remaining == round(0.2 * (8 * 16 + 16 * 2))
     for level in range(1, last):
         mask, before = search.mask(level), search.mask(level - 1)
         model = search.restore(level - 1)

@@ -153,6 +153,7 @@ def test_more_levels_go_on_and_fewer_leave_the_others(search_in, finished, batch
     assert (finished / "level_3" / "level.json").exists()
 
 
+@pytest.mark.slow
 def test_random_scores_follow_the_seed_of_the_search(search_in, batches, tmp_path):
     def masks(folder):
         tf_keras.utils.set_random_seed(7)
@@ -268,7 +269,9 @@ class TestOlderRules:
         assert found.fit(batches, epochs=2, verbose=0).levels[-1].level == 1
 
     @pytest.mark.parametrize(
-        ("optimizer", "levels"), [("SGD", 1), ("Adam", 0)], ids=["no count", "level 0"]
+        ("optimizer", "levels"),
+        [pytest.param("SGD", 1, marks=pytest.mark.slow), ("Adam", 0)],
+        ids=["no count", "level 0"],
     )
     def test_it_goes_on_where_the_rule_made_no_difference(
         self, search_in, batches, tmp_path, optimizer, levels

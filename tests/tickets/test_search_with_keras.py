@@ -81,7 +81,7 @@ def test_callbacks_that_restore_weights_keep_zeros(build_model, batches):
         assert_zeros(search.restore(level), search.mask(level))
 
 
-@pytest.mark.parametrize("rewind_optimizer", [False, True])
+@pytest.mark.parametrize("rewind_optimizer", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_averaged_weights_are_masked(build_model, batches, rewind_optimizer):
     model = build_model(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
     search = IterativeMagnitudePruning(
