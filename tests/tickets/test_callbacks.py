@@ -126,6 +126,7 @@ def test_averaged_weights_are_masked(build_model, batches):
         assert not model_variables(model)[name].numpy()[~array].view(np.uint32).any()
 
 
+@pytest.mark.slow
 def test_two_replicas(build_model, batches, mirrored: tf.distribute.Strategy):
     with mirrored.scope():
         model = build_model()

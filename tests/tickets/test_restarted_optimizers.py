@@ -136,7 +136,7 @@ def test_the_first_step_is_as_long_as_that_of_a_new_optimizer(keras: ModuleType,
     assert 0.5 * RATE < moved <= (1.07 if name == "Nadam" else 1.02) * RATE
 
 
-SCHEDULED_FAST = {(tf_keras, "Nadam", False), (keras_3, "Adam", True)}
+SCHEDULED_FAST = {(tf_keras, "Nadam", False)}
 
 
 def schedule_of(keras: ModuleType) -> Any:
