@@ -97,7 +97,7 @@ def test_a_block_adds_its_input(build, pixels):
     [
         pytest.param("resnet32", 8, (5, 5, 5), marks=pytest.mark.slow),
         ("wideresnet_16_1", 8, (2, 2, 2)),
-        ("resnet18", 64, (2, 2, 2, 2)),
+        pytest.param("resnet18", 64, (2, 2, 2, 2), marks=pytest.mark.slow),
         pytest.param("resnet50", 64, (3, 4, 6, 3), marks=pytest.mark.slow),
     ],
 )

@@ -87,6 +87,7 @@ def test_masks_hold_in_training(execution: dict):
     assert np.linalg.norm(hidden, axis=0).max() <= 0.5 * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_two_replicas(mirrored: tf.distribute.Strategy):
     with mirrored.scope():
         model = prunable(network())

@@ -58,7 +58,11 @@ def assert_pruned(model: keras.Model, mask: Mask) -> None:
 
 @pytest.mark.parametrize(
     "suffix",
-    [pytest.param(".h5", marks=pytest.mark.slow), ".keras", ""],
+    [
+        pytest.param(".h5", marks=pytest.mark.slow),
+        ".keras",
+        pytest.param("", marks=pytest.mark.slow),
+    ],
     ids=["h5", "keras", "SavedModel"],
 )
 def test_saved_models_keep_masks_and_train_on(tmp_path: Path, suffix: str):
@@ -75,7 +79,11 @@ def test_saved_models_keep_masks_and_train_on(tmp_path: Path, suffix: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["weights.weights.h5", "checkpoint", pytest.param("weights.h5", marks=pytest.mark.slow)]
+    "name",
+    [
+        "weights.weights.h5",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("checkpoint", "weights.h5")),
+    ],
 )
 def test_weight_files_keep_masks(tmp_path: Path, name: str):
     model, mask = sparse_model()

@@ -46,7 +46,10 @@ def ops_of_training(network: Network, clip: bool) -> Counter:
 )
 @pytest.mark.parametrize(
     "normalization",
-    [keras.layers.BatchNormalization, keras.layers.experimental.SyncBatchNormalization],
+    [
+        keras.layers.BatchNormalization,
+        pytest.param(keras.layers.experimental.SyncBatchNormalization, marks=pytest.mark.slow),
+    ],
 )
 def test_masks_add_no_communication(mirrored: tf.distribute.Strategy, normalization, clip: bool):
     counts = []

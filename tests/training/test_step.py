@@ -134,7 +134,7 @@ def test_images_are_augmented_as_drawn_for_their_position(resident: bool):
     [
         pytest.param(None, PLAIN, marks=pytest.mark.slow),
         pytest.param(None, ExecutionPlan(data_on_device=False), marks=pytest.mark.slow),
-        (None, ExecutionPlan(compile_gradients=True)),
+        pytest.param(None, ExecutionPlan(compile_gradients=True), marks=pytest.mark.slow),
         pytest.param(SynchronizedNormalization, PLAIN, marks=pytest.mark.slow),
         (SynchronizedNormalization, ExecutionPlan(data_on_device=False)),
     ],
