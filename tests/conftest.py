@@ -37,13 +37,18 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves the files of figures blank: to draw them takes long, where nothing looks at them."""
 
     def save(figure: Figure, file: str | Path | IO[bytes], *, format: str, **_: Any) -> None:
-        content = b'<svg viewBox="0 0 1 1"></svg>' if format == "svg" else b""
+        content = b'<svg viewBox="0 0 1 1"></svg>' if format == "svg" else b"\x89PNG\r\n\x1a\n"
         if isinstance(file, str | Path):
             Path(file).write_bytes(content)
         else:
             file.write(content)
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
+
+
+@pytest.fixture
+def pictures() -> None:
+    """Lets a test draw the figures where they are blank without it."""
 
 
 @pytest.fixture(scope="session")

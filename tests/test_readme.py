@@ -16,20 +16,21 @@ DOCUMENTS = sorted(
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("levels", [2, pytest.param(5, marks=pytest.mark.slow)])
+def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels):
     monkeypatch.chdir(tmp_path)
     names = {}
     # As in a notebook: one after the other, with what the first has left.
     for block in BLOCKS:
-        exec(block, names)
-    levels = names["history"].levels
-    assert [result.level for result in levels] == [0, 1, 2, 3, 4, 5]
-    assert levels[5].weights_remaining == round(22_200 * 0.6**5)
-    assert levels[5].metrics["val_accuracy"] > 0.85
+        exec(re.sub(r"\b(levels?)=5\b", rf"\1={levels}", block), names)
+    results = names["history"].levels
+    assert [result.level for result in results] == list(range(levels + 1))
+    assert results[-1].weights_remaining == round(22_200 * 0.6**levels)
+    assert results[-1].metrics["val_accuracy"] > 0.85
     assert "weights_remaining" in capsys.readouterr().out
     assert (tmp_path / "ticket" / "saved_model.pb").exists()
-    assert [result.level for result in names["imp"].history.levels] == [0, 1, 2, 3, 4, 5]
-    assert tf_lottery.get_mask(names["model"]).remaining == round(22_200 * 0.6**5)
+    assert [result.level for result in names["imp"].history.levels] == list(range(levels + 1))
+    assert tf_lottery.get_mask(names["model"]).remaining == round(22_200 * 0.6**levels)
 
 
 def test_the_readme_is_short():

@@ -95,8 +95,7 @@ def test_examples_are_shuffled_within_a_file(load):
 
 
 def test_a_resumed_epoch_goes_on_with_the_same_bits(jpegs, epoch):
-    for first in (1, 3, 5):
-        assert_equal(epoch_of(jpegs, first=first), epoch[first:])
+    assert_equal(epoch_of(jpegs, first=3), epoch[3:])
     replicas = epoch_of(jpegs, pipeline=1, pipelines=2, replicas=3)
     resumed = epoch_of(jpegs, first=2, pipeline=1, pipelines=2, replicas=3)
     assert_equal(resumed, replicas[2 * 3 :])
@@ -130,7 +129,7 @@ def test_pipelines_share_the_examples_without_overlap(load):
     for pipeline in range(3):
         epochs = [
             epoch_of(dataset, Epoch(0, 0, number), pipeline=pipeline, pipelines=3, replicas=2)
-            for number in range(3)
+            for number in range(2)
         ]
         assert {len(elements) for elements in epochs} == {49 // 12 * 2}
         assert all(len(set(labels_of(elements))) == 49 // 12 * 4 for elements in epochs)
@@ -159,7 +158,7 @@ def labelled_images(elements):
     return [pair for images, labels, *_ in elements for pair in zip(labels, images, strict=True)]
 
 
-@pytest.mark.parametrize("pipelines", [1, 2, 3])
+@pytest.mark.parametrize("pipelines", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_every_example_is_evaluated_once_and_pipelines_stay_in_step(jpegs, pipelines):
     assert len(jpegs.test) == jpegs.test.examples == TEST
     seen, lengths = [], set()
@@ -195,7 +194,7 @@ def test_held_out_examples_are_one_piece_and_never_trained_on(load):
     stored = [int(example["label"]) for example in in_order]
     pieces = set()
     assert sorted(stored) == list(range(TRAIN))
-    for split_seed in range(3):
+    for split_seed in range(2):
         dataset = load(validation_examples=15, split_seed=split_seed)
         held_out = labels_of(read(dataset.validation.batches(4)))
         assert (len(dataset.train), len(dataset.validation)) == (45, 15)
@@ -204,7 +203,7 @@ def test_held_out_examples_are_one_piece_and_never_trained_on(load):
         trained = labels_of(epoch_of(dataset, batch_size=15))
         assert sorted(trained + held_out) == list(range(TRAIN))
         pieces.add(first)
-    assert len(pieces) == 3
+    assert len(pieces) == 2
 
 
 @pytest.mark.parametrize("examples", [-1, 60])

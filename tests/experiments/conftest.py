@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import multiprocessing
 import random
 import runpy
@@ -19,6 +20,7 @@ from absl import flags
 
 import tf_lottery
 from tf_lottery.commands import command_from_flags, define_flags
+from tf_lottery.store.run_folder import _FLAGS_SEAL, RunFolder, _write_config
 from tf_lottery.store.tensors import load_tensors
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -47,11 +49,6 @@ def _tiny_flags(workdir: Path) -> list[str]:
 
 def _is_bookkeeping(path: Path) -> bool:
     return path.name.startswith(".lock")
-
-
-@pytest.fixture
-def pictures() -> None:
-    """Lets a test draw the figures; without it they are blank."""
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +101,34 @@ def copied_run(finished_run, tmp_path) -> Path:
     copy = _run_in(tmp_path)
     shutil.copytree(finished_run, copy)
     return copy
+
+
+@pytest.fixture(scope="session")
+def rewrite_config() -> Callable[..., None]:
+    """Returns a function that changes what a run folder says of how it was made.
+
+    For what is refused because of it: to train such a run takes longer.
+    """
+
+    def change(path: Path, identity: dict[str, Any], details: dict[str, Any]) -> None:
+        run = RunFolder.read(path)
+        before = json.loads((path / "config.json").read_text())
+        _write_config(
+            path, {**run.identity, **identity}, {**run.details, **details}, before[_FLAGS_SEAL]
+        )
+
+    return change
+
+
+@pytest.fixture
+def made_with(copied_run, rewrite_config) -> Callable[..., Path]:
+    """Returns a function that gives the copied run as if it were made with other flags."""
+
+    def change(**values: Any) -> Path:
+        rewrite_config(copied_run, values, {})
+        return copied_run
+
+    return change
 
 
 @pytest.fixture

@@ -149,7 +149,10 @@ def test_its_flag_file_replays_it(auto_run, outcome_of, tmp_path):
 
 @pytest.mark.parametrize(
     "branch",
-    ["one_shot", "random_mask", pytest.param("before_training", marks=pytest.mark.slow)],
+    [
+        pytest.param(branch, marks=pytest.mark.slow)
+        for branch in ("random_mask", "one_shot", "before_training")
+    ],
 )
 def test_branches_have_as_many_weights_as_the_level(auto_run, tmp_path, branch):
     copy = tmp_path / "tiny" / "replicate_1"
@@ -160,7 +163,9 @@ def test_branches_have_as_many_weights_as_the_level(auto_run, tmp_path, branch):
 
 def test_without_a_density_the_number_of_levels_ends_it(run_tiny, tmp_path):
     run = run_tiny(
-        tmp_path, **{**AUTO, "target_density": None, "levels": 1}, output_pruning_rate=0.0
+        tmp_path,
+        **{**AUTO, "target_density": None, "levels": 1, "train_steps": "20it"},
+        output_pruning_rate=0.0,
     )
     assert len(records_of(run)) == 2
     assert mask_of(run, 1)["output/kernel"].all()

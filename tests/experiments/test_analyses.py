@@ -72,6 +72,7 @@ def test_all_replicates_are_analyzed_unless_some_are_chosen(study, capsys):
         analyze(study, "magnitudes", "--replicates=2-3")
 
 
+@pytest.mark.slow
 def test_main_does_it_in_a_process_of_its_own(start_main, copied_run, tmp_path):
     flags_given = ("--experiment=successive_levels", f"--run={copied_run}", "--points=3")
     elsewhere = tmp_path / "elsewhere"
@@ -201,17 +202,23 @@ def test_a_damaged_level_is_refused_before_anything_is_measured(copied_run, anal
     assert not (copied_run / "landscape").exists()
 
 
+@pytest.mark.parametrize(
+    ("model", "kernel"),
+    [
+        ("lenet_24_10", "dense_1/kernel"),
+        pytest.param("lenet_20_10_10", "output/kernel|dense_3", marks=pytest.mark.slow),
+    ],
+    ids=["wide", "deep"],
+)
 def test_solutions_of_another_network_are_refused_before_anything_is_measured(
-    copied_run, run_tiny, tmp_path
+    copied_run, run_tiny, tmp_path, model, kernel
 ):
-    run_tiny(tmp_path, name="wide", model="lenet_24_10", levels=0)
-    run_tiny(tmp_path, name="deep", model="lenet_20_10_10", levels=0)
-    for name, kernel in (("wide", "dense_1/kernel"), ("deep", "output/kernel|dense_3")):
-        for solution in ("level_0", "rewind"):
-            other = f"../../{name}/replicate_1/{solution}"
-            for solutions in (f"level_0,level_1,{other}", f"{other},{other}"):
-                with pytest.raises(ValueError, match=f"{other} are .*different net.*: .*{kernel}"):
-                    analyze(copied_run, "interpolate", f"--solutions={solutions}")
+    run_tiny(tmp_path, name="other", model=model, levels=0, train_steps="8it")
+    for solution in ("level_0", "rewind"):
+        other = f"../../other/replicate_1/{solution}"
+        for solutions in (f"level_0,level_1,{other}", f"{other},{other}"):
+            with pytest.raises(ValueError, match=f"{other} are .*different net.*: .*{kernel}"):
+                analyze(copied_run, "interpolate", f"--solutions={solutions}")
     assert not (copied_run / "landscape").exists()
 
 

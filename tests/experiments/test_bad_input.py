@@ -116,6 +116,7 @@ def test_images_that_do_not_fit_the_model(run_tiny, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_diverging_at_once(start_main, tmp_path):
     process = start_main("--optimizer=sgd", "--learning_rate=1e20", workdir=tmp_path)
     assert process.wait() == 1

@@ -65,6 +65,7 @@ def test_an_interrupted_branch_goes_on(start_branch, copied_run, outcome_of, ref
     assert outcome_of(own) == reference
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_while_its_branch_is_trained(
     start_branch, half_run, run_tiny, outcome_of, reference
 ):
@@ -96,6 +97,7 @@ def test_the_flag_file_replays_a_branch(start_main, copied_run, snapshot, tmp_pa
     assert {name: after[name] for name in levels} == {name: before[name] for name in levels}
 
 
+@pytest.mark.slow
 def test_pruned_weights_stay_zero_on_two_devices(start_main, copied_run, tmp_path):
     flags = ("--num_virtual_devices=2", "--distribution=mirrored", f"--branch={BRANCH}")
     process = start_main(
@@ -184,8 +186,8 @@ def test_other_data_are_refused(copied_run, snapshot):
     assert snapshot(copied_run) == before
 
 
-def test_another_optimizer_has_no_slots_to_rewind(run_tiny, tmp_path):
-    run = run_tiny(tmp_path, rewind_optimizer=True, levels=1)
+def test_another_optimizer_has_no_slots_to_rewind(made_with):
+    run = made_with(rewind_optimizer=True)
     with pytest.raises(ValueError, match=r"--optimizer=sgd: .*--rewind_optimizer\), adam"):
         run_branch(run, "retrain", [1], optimizer="sgd")
     assert not (run / "branches").exists()

@@ -50,6 +50,7 @@ def test_train_on_a_finished_lottery_keeps_its_summary(copied_run, run_tiny, out
     assert outcome_of(copied_run) == before
 
 
+@pytest.mark.slow
 def test_more_levels_are_those_of_a_longer_run(
     run_tiny, finished_run, outcome_of, tmp_path, capsys
 ):

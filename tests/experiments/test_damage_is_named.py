@@ -217,7 +217,10 @@ def test_folders_of_older_versions_are_whole_and_said_to_be_not_sealed(whole_run
     assert "--split_seed=7 is 0 in config.json" in text
 
 
-@pytest.mark.parametrize("folders", [("level_1",), ("rewind", "level_0")])
+@pytest.mark.parametrize(
+    "folders",
+    [("level_1",), pytest.param(("rewind", "level_0"), marks=pytest.mark.slow)],
+)
 def test_what_verify_advises_brings_the_run_back(
     folders, whole_run, finished_run, run_tiny, outcome_of, tmp_path
 ):

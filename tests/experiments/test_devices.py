@@ -10,7 +10,7 @@ from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.tensors import load_tensors
 
 
-@pytest.mark.parametrize("in_memory", ["on", "off"])
+@pytest.mark.parametrize("in_memory", ["on", pytest.param("off", marks=pytest.mark.slow)])
 def test_two_replicas(mirrored, run_tiny, finished_run, in_memory, tmp_path):
     with mirrored.scope():
         run = run_tiny(tmp_path, in_memory=in_memory)

@@ -107,6 +107,7 @@ def test_training_metrics_are_means_since_the_row_before(exact, looked):
         before = row["step"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_finds_the_same(start_main, outcome_of, tmp_path):
     flags = [f"--{name}={value}" for name, value in {**FLAGS, **LOOKS}.items()]
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -93,7 +93,13 @@ def test_summaries_have_the_layers_and_files_their_columns(emptied_run):
 
 @pytest.mark.parametrize(
     "branch",
-    ["random_mask", pytest.param("before_training", marks=pytest.mark.slow), "random_mask_uniform"],
+    [
+        "random_mask",
+        *(
+            pytest.param(branch, marks=pytest.mark.slow)
+            for branch in ("before_training", "random_mask_uniform")
+        ),
+    ],
 )
 def test_a_branch_says_so_too(emptied_run, printed, branch):
     tf_lottery.run_branch(emptied_run, branch, [1, 2])
@@ -111,10 +117,19 @@ def test_a_report_says_so_of_the_run(emptied_run, tmp_path):
     assert f"no weight remains in {', '.join(layers)} at level {level}." in page
 
 
-def test_nothing_is_said_where_all_layers_have_weights(run_tiny, tmp_path, printed):
-    layerwise = {"pruning_scope": "layerwise", "pruning_rate": 0.85}
+def test_nothing_is_said_where_all_layers_have_weights(half_run, run_tiny, tmp_path, printed):
+    run_tiny(tmp_path)
+    assert list(half_run.glob("level_2/masks.npz"))
+    assert layers_without_weights(half_run) == {}
+    lines = printed()
+    assert noted(lines) == footnotes(lines) == {}
+
+
+@pytest.mark.slow
+def test_nothing_is_said_where_few_weights_are_spread_over_all_layers(run_tiny, tmp_path, printed):
+    layerwise = {"pruning_scope": "layerwise", "pruning_rate": 0.85, "levels": 1}
     run = run_tiny(tmp_path, **{**EMPTYING, **layerwise})
-    tf_lottery.run_branch(run, "random_mask", [2])
+    tf_lottery.run_branch(run, "random_mask", [1])
     assert layers_without_weights(run) == {}
     lines = printed()
     assert noted(lines) == footnotes(lines) == {}

@@ -73,7 +73,7 @@ def test_a_branch_of_a_run_whose_schedule_has_ended(cosine_run):
     assert not (cosine_run / "branches" / "fine_tune").exists()
 
 
-@pytest.mark.parametrize("rate", [0.05, 1e-12])
+@pytest.mark.parametrize("rate", [0.05, pytest.param(1e-12, marks=pytest.mark.slow)])
 def test_a_rate_of_its_own(cosine_run, rate):
     tf_lottery.run_branch(cosine_run, "fine_tune", fine_tune_learning_rate=rate)
     label = f"fine_tune-fine_tune_learning_rate_{rate}".replace("-12", "_12")

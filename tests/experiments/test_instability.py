@@ -46,20 +46,44 @@ def finished_analysis(finished_run, tmp_path_factory) -> Path:
     return run
 
 
+@pytest.fixture(scope="module")
+def short_analysis(finished_run, tmp_path_factory) -> Path:
+    """The same of level 2 and one baseline, which trains half as many copies."""
+    run = tmp_path_factory.mktemp("instability_of_level_2") / "tiny" / "replicate_1"
+    shutil.copytree(finished_run, run)
+    analyze(run, [2], baselines="random_mask")
+    return run
+
+
 @pytest.fixture
 def analyzed_run(finished_analysis, tmp_path) -> Path:
-    """A copy of it that may be changed."""
+    """A copy of the whole analysis that may be changed."""
     return shutil.copytree(finished_analysis, tmp_path / "tiny" / "replicate_1")
 
 
-def test_copies_of_tickets_and_of_both_baselines_are_compared(finished_analysis):
-    run = finished_analysis
+@pytest.fixture
+def briefly_analyzed_run(short_analysis, tmp_path) -> Path:
+    """A copy of the short analysis that may be changed."""
+    return shutil.copytree(short_analysis, tmp_path / "tiny" / "replicate_1")
+
+
+@pytest.mark.parametrize(
+    ("fixture", "networks"),
+    [
+        ("short_analysis", [(2, "ticket"), (2, "random_mask")]),
+        pytest.param("finished_analysis", list(BRANCHES), marks=pytest.mark.slow),
+    ],
+    ids=["one baseline", "all"],
+)
+def test_copies_of_tickets_and_of_both_baselines_are_compared(request, fixture, networks):
+    run = request.getfixturevalue(fixture)
     rows = read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS)
-    assert [(row["level"], row["network"]) for row in rows] == list(BRANCHES)
+    assert [(row["level"], row["network"]) for row in rows] == networks
     assert {row["rewind_step"] for row in rows} == {7}
     assert {row["copies"] for row in rows} == {2}
     masks_of = {}
-    for row, (network, branch) in zip(rows, BRANCHES.items(), strict=True):
+    for row, network in zip(rows, networks, strict=True):
+        branch = BRANCHES[network]
         folders = [
             run / "branches" / f"{branch}-data_seed_{seed}" / f"level_{row['level']}"
             for seed in SEEDS
@@ -73,28 +97,33 @@ def test_copies_of_tickets_and_of_both_baselines_are_compared(finished_analysis)
         assert row["l2"] > 0
         assert row["density"] == masks[0].density
         assert row["test_loss_barrier"] >= 0
-    assert masks_of[2, "random_reinitialization"] == masks_of[2, "ticket"]
+    if "random_reinitialization" in (name for _, name in networks):
+        assert masks_of[2, "random_reinitialization"] == masks_of[2, "ticket"]
     assert masks_of[2, "random_mask"] != masks_of[2, "ticket"]
     images = {path.name for path in (run / "landscape").glob("*.png")}
     assert images == {f"instability__{SETTINGS}.png", f"instability_accuracy__{SETTINGS}.png"}
     folders = [RunFolder.read(path) for path in (run / "branches").iterdir()]
-    assert len(folders) == len(BRANCHES) * len(SEEDS)
+    assert len(folders) == len(networks) * len(SEEDS)
     assert all(folder.details["for_analysis"] for folder in folders)
 
 
-def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snapshot, capsys):
+def test_what_is_there_is_neither_trained_nor_measured_again(
+    briefly_analyzed_run, snapshot, capsys
+):
+    analyzed_run = briefly_analyzed_run
     path = analyzed_run / "landscape" / f"instability__{SETTINGS}.csv"
     before, branches = path.read_text(), snapshot(analyzed_run / "branches")
-    rows = analyze(analyzed_run)
+    rows = analyze(analyzed_run, [2], baselines="random_mask")
     assert path.read_text() == before
     assert snapshot(analyzed_run / "branches") == branches
     output = capsys.readouterr().out
     assert "training from" not in output
-    assert f"{rows[3]['test_loss_barrier']:.4f}" in output
+    assert f"{rows[1]['test_loss_barrier']:.4f}" in output
+    assert "random mask" in output
     # Some of the networks alone.
-    assert analyze(analyzed_run, [2], baselines="random_reinitialization") == rows
+    assert analyze(analyzed_run, [2], baselines="") == rows
     output = capsys.readouterr().out
-    assert "new weights" in output
+    assert "ticket" in output
     assert "random mask" not in output
 
 
@@ -130,6 +159,7 @@ def make_old(path: Path) -> list[str]:
     return old
 
 
+@pytest.mark.slow
 def test_files_of_earlier_versions_are_read_and_continued(analyzed_run, capsys):
     path = analyzed_run / "landscape" / f"instability__{SETTINGS}.csv"
     expected = path.read_text()
@@ -152,11 +182,11 @@ def test_files_of_earlier_versions_are_read_and_continued(analyzed_run, capsys):
 
 
 @pytest.mark.parametrize("change", [("network", "netwerk"), ("ticket", "1"), ("ticket,", "")])
-def test_a_damaged_file_is_named(analyzed_run, change):
-    path = analyzed_run / "landscape" / f"instability__{SETTINGS}.csv"
+def test_a_damaged_file_is_named(briefly_analyzed_run, change):
+    path = briefly_analyzed_run / "landscape" / f"instability__{SETTINGS}.csv"
     path.write_text(path.read_text().replace(*change))
     with pytest.raises(DamagedFileError, match=str(path)):
-        analyze(analyzed_run)
+        analyze(briefly_analyzed_run)
 
 
 @pytest.mark.slow
@@ -186,8 +216,8 @@ def test_the_settings_that_papers_vary_are_numbers_beside_the_results(run_tiny, 
     assert row["train_loss_barrier"] != row["test_loss_barrier"]
 
 
-def test_runs_that_do_not_rewind_their_weights_are_refused(run_tiny, tmp_path):
-    run = run_tiny(tmp_path, levels=1, retraining="rewind_learning_rate")
+def test_runs_that_do_not_rewind_their_weights_are_refused(made_with):
+    run = made_with(retraining="rewind_learning_rate")
     with pytest.raises(ValueError, match="made with --retraining=rewind_learning_rate"):
         instability.run(AnalyzedRun(run, {}), AnalysisConfig(), None)
     assert not (run / "branches").exists()

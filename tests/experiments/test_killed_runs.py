@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-FLAGS = ("--train_steps=120it", "--evaluate_every=5it")
+VALUES = {"train_steps": "120it", "evaluate_every": "5it"}
+FLAGS = tuple(f"--{name}={value}" for name, value in VALUES.items())
 
 _MOMENTS = (
     "rewind",
@@ -19,12 +20,9 @@ _MOMENTS = (
 
 
 @pytest.fixture(scope="module")
-def reference_run(start_main, tmp_path_factory):
+def reference_run(run_tiny, tmp_path_factory):
     """The folder of a run that is never interrupted."""
-    workdir = tmp_path_factory.mktemp("reference")
-    process = start_main(*FLAGS, workdir=workdir)
-    assert process.wait() == 0, process.output
-    return workdir / "tiny" / "replicate_1"
+    return run_tiny(tmp_path_factory.mktemp("reference"), **VALUES)
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +69,13 @@ def _finish(start_main, tmp_path) -> None:
 
 
 def test_killed_when_files_appear(start_main, outcome_of, reference, run, tmp_path):
-    moments = ("rewind", "level_0/checkpoint/step_10", "level_1/masks.npz")
+    moments = ("level_0/checkpoint/step_5", "level_1/masks.npz")
     _kill_at(moments, start_main, run, tmp_path)
     _finish(start_main, tmp_path)
     assert outcome_of(run) == reference
 
 
+@pytest.mark.slow
 def test_killed_before_file_operations(start_main, outcome_of, reference, run, tmp_path, dice):
     for _ in range(3):
         process = _start_to_be_killed(start_main, tmp_path, dice.randint(10, 30))
@@ -132,18 +131,21 @@ def test_second_process_on_one_run_folder(start_main, run, tmp_path, snapshot):
     assert snapshot(run / "level_0") == before
 
 
-def test_full_disk(start_main, outcome_of, reference, half_run_of_reference, tmp_path, snapshot):
+# Too small for the weights, for weights and slots.
+@pytest.mark.parametrize("largest_file", [pytest.param(4_000, marks=pytest.mark.slow), 15_000])
+def test_full_disk(
+    start_main, outcome_of, reference, half_run_of_reference, tmp_path, snapshot, largest_file
+):
     run = half_run_of_reference
     before = {name: seen for name, seen in snapshot(run).items() if name.startswith("level_0")}
     assert len(before) == 5
-    for largest_file in (4_000, 15_000):  # too small for the weights, for weights and slots
-        full = start_main(*FLAGS, workdir=tmp_path, largest_file=largest_file)
-        assert full.wait() == 1
-        assert f"Error: cannot write {run}" in full.output
-        assert "File too large" in full.output
-        assert "Traceback" not in full.output
-        after = snapshot(run)
-        assert {name: after[name] for name in before} == before
+    full = start_main(*FLAGS, workdir=tmp_path, largest_file=largest_file)
+    assert full.wait() == 1
+    assert f"Error: cannot write {run}" in full.output
+    assert "File too large" in full.output
+    assert "Traceback" not in full.output
+    after = snapshot(run)
+    assert {name: after[name] for name in before} == before
     _finish(start_main, tmp_path)
     assert outcome_of(run) == reference
 

@@ -254,6 +254,7 @@ def test_only_pairs_that_are_missing_are_measured(run):
     assert path.read_text().splitlines() == [header, ",".join(kept), second, third]
 
 
+@pytest.mark.slow
 def test_only_neighbours_are_measured_if_only_they_are_wanted(run, capsys):
     everything = {line[:4]: line for line in measure_levels(run).read_text().splitlines()}
     path = run / "landscape" / "successive_levels__3_points__union__estimated__test.csv"

@@ -36,20 +36,22 @@ def folders_in(workdir: Path) -> list[str]:
 
 
 def test_replicates_are_runs_of_their_own_and_a_missing_one_is_filled_in(
-    run, finished_run, snapshot, outcome_of, tmp_path, capsys
+    run, run_tiny, snapshot, outcome_of, tmp_path, capsys
 ):
-    run("--replicates=1-2")
+    run(*DENSE, "--replicates=1-2")
     output = capsys.readouterr().out
     assert folders_in(tmp_path) == ["tiny/replicate_1", "tiny/replicate_2"]
     one, two = (tmp_path / "tiny" / f"replicate_{number}" for number in (1, 2))
-    assert outcome_of(one) == outcome_of(finished_run)
+    alone = run_tiny(tmp_path / "alone", experiment="train", train_steps="12it")
+    assert outcome_of(one) == outcome_of(alone)
+    shutil.rmtree(tmp_path / "alone")
     assert outcome_of(two)["rewind/tensors.index"] != outcome_of(one)["rewind/tensors.index"]
     for line in (f"[1 of 2] {one}", f"[2 of 2] {two}"):
         assert line in output.splitlines()
     assert f"--experiment=report --run={tmp_path / 'tiny'}" in output
 
     before, outcome = snapshot(tmp_path), outcome_of(two)
-    run("--replicates=1-2")
+    run(*DENSE, "--replicates=1-2")
     after = snapshot(tmp_path)
     assert {name: digest for name, (_, digest) in after.items()} == {
         name: digest for name, (_, digest) in before.items()
@@ -58,7 +60,7 @@ def test_replicates_are_runs_of_their_own_and_a_missing_one_is_filled_in(
     assert all(Path(name).stem == "summary" for name in written)
 
     shutil.rmtree(two)
-    run("--replicates=1-2")
+    run(*DENSE, "--replicates=1-2")
     assert outcome_of(two) == outcome
     kept = {name: seen for name, seen in snapshot(one).items() if "summary" not in name}
     assert kept == {name: before[f"tiny/replicate_1/{name}"] for name in kept}, (
@@ -106,17 +108,16 @@ def test_an_invalid_value_of_a_sweep_is_told_before_anything_is_trained(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_diverges_does_not_keep_the_others_from_running(start_main, tmp_path):
-    process = start_main(
-        *("--optimizer=sgd", "--levels=1", "--train_steps=12it", "--sweep=learning_rate:1e20,0.01"),
-        workdir=tmp_path,
-    )
-    assert process.wait() == 1
+def test_a_run_that_diverges_does_not_keep_the_others_from_running(run, tmp_path, capsys):
     bad, good = (tmp_path / f"tiny_learning_rate_{rate}/replicate_1" for rate in ("1e20", "0.01"))
-    lines = process.output.splitlines()
+    with pytest.raises(tf_lottery.TrainingDivergedError, match=f"^{bad} diverged; see above.$"):
+        run(
+            "--optimizer=sgd", "--levels=1", "--train_steps=12it", "--sweep=learning_rate:1e20,0.01"
+        )
+    output = capsys.readouterr().out
+    lines = output.splitlines()
     assert lines.index(f"[1 of 2] {bad}") < lines.index(f"[2 of 2] {good}")
-    assert "the loss is not finite at step 2 of level 0" in process.output
-    assert lines[-1] == f"Error: {bad} diverged; see above."
-    assert "Traceback" not in process.output
+    assert "the loss is not finite at step 2 of level 0" in output
+    assert "Traceback" not in output
     assert tf_lottery.load_ticket(good, 1) is not None
     assert not (bad / "level_0" / "level.json").exists()

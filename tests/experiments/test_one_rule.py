@@ -77,7 +77,13 @@ def levels_of_ticket(row: dict[str, str], tolerance: str) -> set[int]:
     return set(parse_ranges(row["matching_levels"], "levels")) if row["level"] else set()
 
 
-@pytest.mark.parametrize("which", ["default", "none", "all", "below the first", "above the second"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        *("default", "below the first", "above the second"),
+        *(pytest.param(which, marks=pytest.mark.slow) for which in ("none", "all")),
+    ],
+)
 def test_tables_reports_and_analyses_agree_on_the_levels_that_match(
     finished_copy, output_of, tmp_path, which
 ):
@@ -125,6 +131,7 @@ def test_tables_reports_and_analyses_agree_on_the_levels_that_match(
         assert len(re.findall(row, text)) == 2, "of the run, and of the branch"
 
 
+@pytest.mark.slow
 def test_an_older_command_of_a_report_means_what_it_meant(
     finished_run, output_of, pictures, tmp_path
 ):

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tf_lottery.report import time_left
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -23,25 +25,36 @@ def _run_main(*flags, **arguments):
     )
 
 
-def test_progress_and_table(tmp_path):
-    result = _run_main(
-        *("--model=lenet_20_10", "--train_steps=45it", "--levels=2", "--jit_compile=off"),
-        "--export_dir=ticket",
-        cwd=tmp_path,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "\x1b" not in result.stdout + result.stderr
-    assert "\r" not in result.stdout
+@pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_progress_and_table(tmp_path, command, monkeypatch, capfd, in_process):
+    if in_process:
+        monkeypatch.chdir(tmp_path)
+        command(
+            *("--name=digits_lenet_20_10", "--rewind_step=0it", "--export_dir=ticket"),
+            workdir=Path("runs"),
+        )
+        printed = capfd.readouterr()
+        output, errors = printed.out, printed.err
+    else:
+        result = _run_main(
+            *("--model=lenet_20_10", "--train_steps=45it", "--levels=2", "--jit_compile=off"),
+            "--export_dir=ticket",
+            cwd=tmp_path,
+        )
+        assert result.returncode == 0, result.stderr
+        output, errors = result.stdout, result.stderr
+    assert "\x1b" not in output + errors
+    assert "\r" not in output
     for level, density in enumerate(("100%", "80.0%", "64.0%")):
-        lines = re.findall(rf"^level {level}/2 +density +{density} .*$", result.stdout, re.M)
+        lines = re.findall(rf"^level {level}/2 +density +{density} .*$", output, re.M)
         assert lines[0].endswith("training from step 0 to 45")
         assert re.search(r"test \d+\.\d\d%", lines[-1])
-    assert re.search(r"^ +2 +64\.0% +1,011 +\d+\.\d+%", result.stdout, re.M)
-    assert "Run folder: runs/digits_lenet_20_10/replicate_1" in result.stdout
-    assert "SavedModel: ticket" in result.stdout
+    assert re.search(r"^ +2 +64\.0% +1,011 +\d+\.\d+%", output, re.M)
+    assert "Run folder: runs/digits_lenet_20_10/replicate_1" in output
+    assert "SavedModel: ticket" in output
     assert (tmp_path / "ticket" / "saved_model.pb").exists()
     assert (tmp_path / "runs" / "digits_lenet_20_10" / "replicate_1" / "summary.png").exists()
-    assert "Traceback" not in result.stderr
+    assert "Traceback" not in errors
 
 
 def test_time_left(run_tiny, tmp_path, monkeypatch, capsys):

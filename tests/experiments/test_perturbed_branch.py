@@ -78,6 +78,7 @@ def test_branches_that_move_nothing_do_not_take_a_length(copied_run):
     assert json.loads((own / "config.json").read_text())["identity"]["perturbation"] == 1.0
 
 
+@pytest.mark.slow
 def test_branches_from_before_there_was_a_length_go_on(copied_run):
     short = {"train_steps": "10it", "evaluate_every": "5it"}
     run_branch(copied_run, "random_mask", [1], **short)
@@ -122,8 +123,8 @@ def test_a_run_of_level_0_alone_has_no_distance(half_run):
 
 
 @pytest.mark.parametrize("retraining", ["rewind_learning_rate", "fine_tune"])
-def test_runs_that_do_not_rewind_their_weights_are_refused(run_tiny, tmp_path, retraining):
-    run = run_tiny(tmp_path, levels=1, retraining=retraining, train_steps="8it")
+def test_runs_that_do_not_rewind_their_weights_are_refused(made_with, retraining):
+    run = made_with(retraining=retraining)
     with pytest.raises(ValueError, match=rf"--branch=perturbed .* --retraining={retraining}, wh"):
         run_branch(run, "perturbed", [0])
     assert not (run / "branches").exists()

@@ -39,6 +39,7 @@ def test_same_flags_give_the_same_bits(run_tiny, finished_run, outcome_of, tmp_p
     assert outcome_of(run_tiny(tmp_path)) == outcome_of(finished_run)
 
 
+@pytest.mark.slow
 def test_steps_per_execution_changes_no_bit(run_tiny, finished_run, outcome_of, tmp_path):
     run = run_tiny(tmp_path, steps_per_execution=7)
     assert outcome_of(run) == outcome_of(finished_run)
@@ -80,6 +81,7 @@ def test_seeds(run_recorded):
     assert run_recorded(replicate=2) == (other_weights, other_orders)
 
 
+@pytest.mark.slow
 def test_same_data_order(run_recorded):
     _, orders = run_recorded(levels=1, same_data_order=True)
     assert len(orders) == 4

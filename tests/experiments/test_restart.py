@@ -83,7 +83,7 @@ def _gradients(
     return gradients
 
 
-@pytest.mark.parametrize("jit_compile", ["on", pytest.param("off", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("jit_compile", [pytest.param("on", marks=pytest.mark.slow), "off"])
 def test_a_level_against_formulas_in_float64(run_tiny, tmp_path, jit_compile):
     total = REWIND + STEPS
     flags = {
@@ -132,7 +132,7 @@ LATE = {
 @pytest.fixture(scope="module")
 def late_run(run_tiny, tmp_path_factory) -> Path:
     """A run by Adam whose levels have one step each after rewinding; branches may be added."""
-    return run_tiny(tmp_path_factory.mktemp("late"), **LATE)
+    return run_tiny(tmp_path_factory.mktemp("late"), levels=1, **LATE)
 
 
 def test_the_first_step_after_rewinding_is_one_learning_rate_long(late_run):
@@ -142,7 +142,9 @@ def test_the_first_step_after_rewinding_is_one_learning_rate_long(late_run):
 @pytest.mark.parametrize(
     "flags",
     [
-        pytest.param({"optimizer": "adamw", "weight_decay": 0.001}, id="adamw"),
+        pytest.param(
+            {"optimizer": "adamw", "weight_decay": 0.001}, id="adamw", marks=pytest.mark.slow
+        ),
         pytest.param(
             {"distribution": "mirrored", "num_virtual_devices": 2},
             id="two replicas",
@@ -158,8 +160,11 @@ def test_so_it_is_of_adamw_and_on_two_replicas(run_tiny, tmp_path, flags):
 @pytest.mark.parametrize(
     "branch",
     [
-        *("fine_tune", "rewound_dense", "random_mask"),
-        *(pytest.param(b, marks=pytest.mark.slow) for b in ("rewind_learning_rate", "perturbed")),
+        "random_mask",
+        *(
+            pytest.param(branch, marks=pytest.mark.slow)
+            for branch in ("fine_tune", "rewound_dense", "rewind_learning_rate", "perturbed")
+        ),
     ],
 )
 def test_branches_restart_too(late_run, branch):
@@ -210,6 +215,7 @@ class TestOlderRules:
             tf_lottery.run_branch(copied_run, "random_mask", levels=[1])
         assert not (copied_run / "branches").exists()
 
+    @pytest.mark.slow
     def test_what_analyses_trained_is_not_measured_with_what_they_train_now(
         self, run_tiny, tmp_path
     ):
@@ -233,7 +239,12 @@ class TestOlderRules:
         assert RunFolder.read(half_run).finished_levels() == [0, 1, 2]
 
     @pytest.mark.parametrize(
-        "flags", [{"optimizer": "sgd"}, {"rewind_step": "0it"}, {"rewind_optimizer": True}]
+        "flags",
+        [
+            {"optimizer": "sgd"},
+            pytest.param({"rewind_step": "0it"}, marks=pytest.mark.slow),
+            pytest.param({"rewind_optimizer": True}, marks=pytest.mark.slow),
+        ],
     )
     def test_other_runs_go_on(self, run_tiny, tmp_path, flags):
         run = run_tiny(tmp_path, levels=1, train_steps="10it", **flags)

@@ -43,17 +43,25 @@ def analyze(run: Path, levels=None, noise: str = "fresh", **options) -> list[Row
 
 @pytest.fixture(scope="module")
 def finished_analysis(finished_run, tmp_path_factory) -> Path:
-    """A run whose rewind points were all moved by 1, both ways; not to be changed."""
+    """A run whose rewind points were all moved by 1, with fresh noise; not to be changed."""
     run = tmp_path_factory.mktemp("analyzed") / "tiny" / "replicate_1"
     shutil.copytree(finished_run, run)
-    for noise in SETTINGS:
-        analyze(run, noise=noise, perturbations="1")
+    analyze(run, perturbations="1")
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished_analyses(finished_analysis, tmp_path_factory) -> Path:
+    """A run whose rewind points were all moved by 1, both ways; not to be changed."""
+    run = tmp_path_factory.mktemp("analyzed_both_ways") / "tiny" / "replicate_1"
+    shutil.copytree(finished_analysis, run)
+    analyze(run, noise="same", perturbations="1")
     return run
 
 
 @pytest.fixture
 def analyzed_run(finished_analysis, tmp_path) -> Path:
-    """A copy of it that may be changed."""
+    """A copy of the run with fresh noise that may be changed."""
     return shutil.copytree(finished_analysis, tmp_path / "tiny" / "replicate_1")
 
 
@@ -72,16 +80,16 @@ def error_and_loss(run: Path, weights: dict[str, np.ndarray], data: Split) -> tu
 @pytest.mark.parametrize(
     ("noise", "level", "factor", "branch"),
     [
-        ("same", 0, 1.0, "perturbed"),
-        ("same", 1, 1.0, "perturbed"),
+        pytest.param("same", 0, 1.0, "perturbed", marks=pytest.mark.slow),
+        pytest.param("same", 1, 1.0, "perturbed", marks=pytest.mark.slow),
         ("fresh", 0, 0.0, f"perturbed-data_seed_{SEED}-perturbation_0"),
         ("fresh", 0, 1.0, f"perturbed-data_seed_{SEED}"),
         ("fresh", 1, 0.0, f"retrain-data_seed_{SEED}"),
         ("fresh", 1, 1.0, f"perturbed-data_seed_{SEED}"),
     ],
 )
-def test_rows_are_those_of_the_weights_on_the_disk(finished_analysis, noise, level, factor, branch):
-    run = finished_analysis
+def test_rows_are_those_of_the_weights_on_the_disk(request, noise, level, factor, branch):
+    run = request.getfixturevalue("finished_analysis" if noise == "fresh" else "finished_analyses")
     (row,) = (row for row in read(run, noise) if (row["level"], row["factor"]) == (level, factor))
     assert row["direction"] == 0
     assert row.get("data_seed") == (SEED if noise == "fresh" else None)
@@ -112,22 +120,38 @@ def test_rows_are_those_of_the_weights_on_the_disk(finished_analysis, noise, lev
         assert barrier == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
-def test_all_trainings_are_there_and_no_others(finished_analysis):
-    run = finished_analysis
-    for noise, factors in (("same", [1.0]), ("fresh", [0.0, 1.0])):
+@pytest.mark.parametrize(
+    ("fixture", "factors"),
+    [
+        ("finished_analysis", {"fresh": [0.0, 1.0]}),
+        pytest.param(
+            "finished_analyses", {"fresh": [0.0, 1.0], "same": [1.0]}, marks=pytest.mark.slow
+        ),
+    ],
+    ids=["fresh", "both"],
+)
+def test_all_trainings_are_there_and_no_others(request, fixture, factors):
+    run = request.getfixturevalue(fixture)
+    for noise, of_noise in factors.items():
         found = [(row["level"], row["factor"]) for row in read(run, noise)]
-        assert found == [(level, factor) for level in (0, 1) for factor in factors]
+        assert found == [(level, factor) for level in (0, 1) for factor in of_noise]
     trained = {str(path.relative_to(run / "branches")) for path in run.glob("branches/*/level_*")}
     assert trained == {
-        *("perturbed/level_0", "perturbed/level_1"),
+        *(("perturbed/level_0", "perturbed/level_1") if "same" in factors else ()),
         *(f"perturbed-data_seed_{SEED}/level_{level}" for level in (0, 1)),
         f"perturbed-data_seed_{SEED}-perturbation_0/level_0",
         f"retrain-data_seed_{SEED}/level_1",
     }
 
 
-@pytest.mark.parametrize("noise", SETTINGS)
-def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snapshot, capsys, noise):
+@pytest.mark.parametrize("noise", ["fresh", pytest.param("same", marks=pytest.mark.slow)])
+def test_what_is_there_is_neither_trained_nor_measured_again(
+    request, tmp_path, snapshot, capsys, noise
+):
+    measured = {"fresh": ["fresh"], "same": ["fresh", "same"]}[noise]
+    analyzed = "finished_analysis" if noise == "fresh" else "finished_analyses"
+    analyzed_run = tmp_path / "tiny" / "replicate_1"
+    shutil.copytree(request.getfixturevalue(analyzed), analyzed_run)
     csv = analyzed_run / "landscape" / f"robustness{SETTINGS[noise]}.csv"
     content, branches = csv.read_text(), snapshot(analyzed_run / "branches")
     lines = content.splitlines()
@@ -144,7 +168,7 @@ def test_what_is_there_is_neither_trained_nor_measured_again(analyzed_run, snaps
     assert names == {
         f"robustness_{kind}{settings}.png"
         for kind in ("barrier", "accuracy")
-        for settings in SETTINGS.values()
+        for settings in (SETTINGS[noise] for noise in measured)
     }
     csv.unlink()
     analyze(analyzed_run, noise=noise, perturbations="1")
@@ -177,9 +201,8 @@ def test_a_tiny_move_changes_nothing(copied_run):
     assert row["cosine"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    "flags", [{}, pytest.param({"rewind_optimizer": True}, marks=pytest.mark.slow)], ids=str
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [{}, {"rewind_optimizer": True}], ids=str)
 def test_with_fresh_noise_nothing_but_the_move_is_between_the_rows(
     finished_run, run_tiny, tmp_path, flags
 ):
@@ -195,6 +218,7 @@ def test_with_fresh_noise_nothing_but_the_move_is_between_the_rows(
         assert unmoved["l2"] > 0
 
 
+@pytest.mark.slow
 def test_unmoved_levels_are_copies_of_the_instability_analysis(copied_run, snapshot):
     tf_lottery.run_branch(copied_run, "retrain", [1], for_analysis=True, data_seed=SEED)
     copy = copied_run / "branches" / f"retrain-data_seed_{SEED}" / "level_1"
@@ -215,14 +239,15 @@ def test_levels_without_a_next_one_are_refused(copied_run):
     assert not (copied_run / "landscape").exists()
 
 
-def test_runs_that_do_not_rewind_their_weights_are_refused(run_tiny, tmp_path):
-    run = run_tiny(tmp_path, levels=1, retraining="fine_tune", train_steps="8it")
+def test_runs_that_do_not_rewind_their_weights_are_refused(made_with):
+    run = made_with(retraining="fine_tune")
     with pytest.raises(ValueError, match=r"made with --retraining=fine_tune"):
         analyze(run)
     assert not (run / "branches").exists()
     assert not (run / "landscape").exists()
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_has_infinite_barriers(analyzed_run, snapshot, capsys):
     # So far away that float32 overflows.
     rows = analyze(analyzed_run, perturbations="1,1e38")

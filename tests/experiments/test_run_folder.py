@@ -226,7 +226,7 @@ def test_flag_file_replays_the_run(finished_run, start_main, outcome_of, tmp_pat
     assert outcome_of(tmp_path / "tiny" / "replicate_1") == outcome_of(finished_run)
 
 
-@pytest.mark.parametrize("kind", ["run", "branch"])
+@pytest.mark.parametrize("kind", ["run", pytest.param("branch", marks=pytest.mark.slow)])
 def test_a_folder_that_could_not_be_written_to_at_the_start_is_not_kept_locked(
     copied_run, run_tiny, tmp_path, monkeypatch, kind
 ):

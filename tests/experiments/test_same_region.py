@@ -186,6 +186,7 @@ def test_another_run_is_compared_with_if_it_is_given(run, study, tmp_path, monke
     assert [row["test_loss_barrier"] for row in of_both] == [r["test_loss_barrier"] for r in rows]
 
 
+@pytest.mark.slow
 def test_one_shot_levels_are_compared_with_the_dense_network_alone(run_tiny, tmp_path):
     run = run_tiny(tmp_path, prune_from="dense", train_steps="9it")
     rows = measure(run)
@@ -193,6 +194,7 @@ def test_one_shot_levels_are_compared_with_the_dense_network_alone(run_tiny, tmp
     assert [kinds(row) for row in rows] == [["pruned_from", "dense"]] * 2
 
 
+@pytest.mark.slow
 def test_networks_that_never_err_have_no_errors_to_share(run_tiny, tmp_path):
     labels = np.arange(40) % 2
     images = np.broadcast_to(255 * labels[:, None, None], (40, 8, 8)).astype(np.uint8)
@@ -206,12 +208,17 @@ def test_networks_that_never_err_have_no_errors_to_share(run_tiny, tmp_path):
 
 
 def test_runs_that_cannot_be_compared_are_refused_before_anything_is_measured(
-    run, run_tiny, tmp_path
+    run, run_tiny, rewrite_config, tmp_path
 ):
-    short = {"levels": 0, "train_steps": "9it", "workdir": tmp_path}
-    half = run_tiny(name="half", replicate=4, data_seed=1, **short)
-    split = run_tiny(name="split", replicate=5, validation_examples=100, **short)
-    wide = run_tiny(name="wide", replicate=6, model="lenet_24_10", **{**short, "levels": 1})
+    half, split = (
+        shutil.copytree(run.parent / "replicate_3", tmp_path / name / "replicate_4")
+        for name in ("half", "split")
+    )
+    rewrite_config(half, {}, {"data_seed": 1})
+    rewrite_config(split, {}, {"data_sha256": "0" * 64})
+    wide = run_tiny(
+        tmp_path, name="wide", replicate=6, model="lenet_24_10", levels=1, train_steps="9it"
+    )
     for other, message in (
         (tmp_path, "is not a run folder"),
         (run, "--init_seed=1 is that of .* a run is independent if both"),

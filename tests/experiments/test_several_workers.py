@@ -11,7 +11,8 @@ import pytest
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.store.tensors import load_tensors
 
-FLAGS = ("--train_steps=60it", "--evaluate_every=5it")
+VALUES = {"train_steps": "60it", "evaluate_every": "5it", "levels": 1}
+FLAGS = tuple(f"--{name}={value}" for name, value in VALUES.items())
 
 
 def free_addresses(count: int) -> list[str]:
@@ -63,12 +64,9 @@ def workdirs(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def run_of_one(start_main, tmp_path_factory):
+def run_of_one(run_tiny, tmp_path_factory):
     """The run folder of one worker."""
-    workdir = tmp_path_factory.mktemp("one")
-    process = start_main(*FLAGS, workdir=workdir)
-    assert process.wait() == 0, process.output
-    return workdir / "tiny" / "replicate_1"
+    return run_tiny(tmp_path_factory.mktemp("one"), **VALUES)
 
 
 def run_folder(workdirs):
@@ -85,7 +83,7 @@ def test_two_workers_come_to_what_one_does(start_workers, workdirs, run_of_one):
     assert "Level" not in follower.output
     assert list(workdirs[1].iterdir()) == []
     run = run_folder(workdirs)
-    for level in range(3):
+    for level in range(2):
         one = Mask.load(run_of_one / f"level_{level}" / "masks.npz")
         two = Mask.load(run / f"level_{level}" / "masks.npz")
         assert two.remaining == one.remaining

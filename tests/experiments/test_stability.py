@@ -60,6 +60,26 @@ def analyzed(finished_run, tmp_path_factory) -> Path:
     return run
 
 
+@pytest.fixture(scope="module")
+def ticket_analyzed(finished_run, tmp_path_factory) -> Path:
+    """The same of the ticket alone, which trains a third of the copies."""
+    run = tmp_path_factory.mktemp("stability_of_ticket") / "tiny" / "replicate_1"
+    shutil.copytree(finished_run, run)
+    analyze(run, [2], copies=3, baselines="")
+    return run
+
+
+# The fixture, and the networks that it has measured.
+NETWORKS = pytest.mark.parametrize(
+    ("fixture", "networks"),
+    [
+        ("ticket_analyzed", [(2, "ticket")]),
+        pytest.param("analyzed", list(BRANCHES), marks=pytest.mark.slow),
+    ],
+    ids=["ticket", "with baselines"],
+)
+
+
 def expected(run: Path, key: tuple[int, str], kernels: Sequence[str]) -> list[float]:
     """The four distances of a network, over some of its kernels."""
     level, _ = key
@@ -74,11 +94,13 @@ def expected(run: Path, key: tuple[int, str], kernels: Sequence[str]) -> list[fl
     return [*l2_and_cosine(*ends), *between]
 
 
-def test_distances_are_those_of_the_weights_on_the_disk(analyzed):
+@NETWORKS
+def test_distances_are_those_of_the_weights_on_the_disk(request, fixture, networks):
+    analyzed = request.getfixturevalue(fixture)
     rows = read_table(analyzed / "landscape" / "stability__3_copies.csv")
-    assert [(row["level"], row["network"]) for row in rows] == list(BRANCHES)
+    assert [(row["level"], row["network"]) for row in rows] == networks
     of_layers = iter(layers(analyzed))
-    for row, key in zip(rows, BRANCHES, strict=True):
+    for row, key in zip(rows, networks, strict=True):
         found = [row[name] for name in DISTANCES]
         assert found == pytest.approx(expected(analyzed, key, KERNELS))
         for number, kernel in enumerate(KERNELS, 1):
@@ -89,13 +111,19 @@ def test_distances_are_those_of_the_weights_on_the_disk(analyzed):
             assert found == pytest.approx(expected(analyzed, key, [kernel]))
 
 
-def test_accuracies_are_those_in_the_data_order_of_the_dense_network(analyzed):
+@NETWORKS
+def test_accuracies_are_those_in_the_data_order_of_the_dense_network(request, fixture, networks):
+    analyzed = request.getfixturevalue(fixture)
     rows = read_table(analyzed / "landscape" / "stability__3_copies.csv")
     recorded = [
         read_table(
-            analyzed / "branches" / f"{branch}-same_data_order_True" / "level_2" / "metrics.csv"
+            analyzed
+            / "branches"
+            / f"{BRANCHES[network]}-same_data_order_True"
+            / "level_2"
+            / "metrics.csv"
         )[-1]["test_accuracy"]
-        for branch in BRANCHES.values()
+        for network in networks
     ]
     assert [row["test_accuracy"] for row in rows] == recorded
 
@@ -176,8 +204,8 @@ def test_files_of_earlier_versions_are_read_and_continued(analyzed, tmp_path, ca
     assert "training from" not in capsys.readouterr().out
 
 
-def test_figures_are_beside_the_numbers(analyzed):
-    images = {path.name for path in (analyzed / "landscape").glob("*.png")}
+def test_figures_are_beside_the_numbers(ticket_analyzed):
+    images = {path.name for path in (ticket_analyzed / "landscape").glob("*.png")}
     assert images == {
         f"stability_{change}_{measure}__3_copies.png"
         for change in ("pruning", "data_order")
@@ -185,8 +213,8 @@ def test_figures_are_beside_the_numbers(analyzed):
     }
 
 
-def test_runs_that_do_not_rewind_their_weights_are_refused(run_tiny, tmp_path):
-    run = run_tiny(tmp_path, levels=1, retraining="fine_tune")
+def test_runs_that_do_not_rewind_their_weights_are_refused(made_with):
+    run = made_with(retraining="fine_tune")
     message = "^--experiment=stability trains from .* made with --retraining=fine_tune"
     with pytest.raises(ValueError, match=message):
         analyze(run)

@@ -3,7 +3,7 @@
 import csv
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,22 @@ VARIANTS = {
     "2:4": {"structure": "2:4", "pruning_rate": 0.5, "levels": 1},
     "1x4": {"structure": "1x4", "pruning_rate": 0.5},
 }  # fmt: skip
-INTERRUPTED_FAST = {"dense, fine_tune", "random", "snip"}
+# The others are like them, and each takes a run of its own.
+FAST = {
+    *("rewind_learning_rate", "dense, fine_tune", "target_density", "random"),
+    *("snip", "snip before training", "units", "2:4"),
+}
+INTERRUPTED_FAST = {"dense, fine_tune", "random"}
+
+
+def fast_if(fast: Collection[str], *cases: str | tuple) -> list:
+    """Cases of a test, each with its variant or that alone; those of other variants are slow."""
+    return [
+        case
+        if (case if isinstance(case, str) else case[0]) in fast
+        else pytest.param(*([case] if isinstance(case, str) else case), marks=pytest.mark.slow)
+        for case in cases
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +134,10 @@ def judged_by(run: Path, variant: str, level: int) -> tuple[dict[str, np.ndarray
 
 
 @pytest.mark.parametrize(
-    "variant", ["dense", "rewind_step", "rewind_learning_rate", "fine_tune", "dense, fine_tune"]
+    "variant",
+    fast_if(
+        *(FAST, "dense", "rewind_step", "rewind_learning_rate", "fine_tune", "dense, fine_tune")
+    ),
 )
 def test_masks_are_the_largest_weights_of_the_judged_network(run_of, variant):
     run = run_of(variant)
@@ -132,6 +150,7 @@ def test_masks_are_the_largest_weights_of_the_judged_network(run_of, variant):
         )
 
 
+@pytest.mark.slow
 def test_pruning_from_the_dense_network_is_not_iterative_pruning(run_of):
     masks = {name: flat(mask_of(run_of(name), 2)) for name in ("dense", "rewind_learning_rate")}
     assert (masks["dense"] != masks["rewind_learning_rate"]).any()
@@ -170,13 +189,14 @@ def train_plainly(
 
 @pytest.mark.parametrize(
     ("variant", "first_weights", "first", "last"),
-    [
+    fast_if(
+        FAST,
         ("dense", rewind_weights, REWIND, STEPS),
         ("rewind_step", rewind_weights, REWIND, STEPS),
         ("rewind_learning_rate", lambda run: trained(run, 1), REWIND, STEPS),
         ("fine_tune", lambda run: trained(run, 1), STEPS, 2 * STEPS - REWIND),
         ("dense, fine_tune", lambda run: trained(run, 0), STEPS, 2 * STEPS - REWIND),
-    ],
+    ),
 )
 def test_levels_train_from_the_weights_and_with_the_rates_of_the_variant(
     run_of, variant, first_weights, first, last
@@ -189,9 +209,14 @@ def test_levels_train_from_the_weights_and_with_the_rates_of_the_variant(
 
 @pytest.mark.parametrize(
     ("variant", "later"),
-    [("fine_tune", [12, 15, 20, 21]), ("dense, fine_tune", [12, 15, 20, 21]),
-     ("rewind_learning_rate", [3, 5, 10, 12]), ("rewind_step", [3, 5, 10, 12])],
-)  # fmt: skip
+    fast_if(
+        FAST,
+        ("fine_tune", [12, 15, 20, 21]),
+        ("dense, fine_tune", [12, 15, 20, 21]),
+        ("rewind_learning_rate", [3, 5, 10, 12]),
+        ("rewind_step", [3, 5, 10, 12]),
+    ),
+)
 def test_steps_of_the_metrics(run_of, variant, later):
     for level, steps in enumerate(([0, 5, 10, 12], later, later)):
         with (run_of(variant) / f"level_{level}" / "metrics.csv").open() as file:
@@ -205,10 +230,12 @@ def test_a_target_density_is_reached_in_as_many_levels_as_it_takes(run_of):
     assert not (run / "level_3").exists()
 
 
+@pytest.mark.slow
 def test_levels_have_their_own_rates(run_of):
     assert counts_of(run_of("pruning_rates")) == [1580, 790, round(592.5), round(444.375)]
 
 
+@pytest.mark.slow
 def test_the_first_layer_may_stay_dense(run_of):
     run = run_of("first layer dense")
     assert counts_of(run) == [1580, 1280 + 240, 1280 + 192]
@@ -229,6 +256,7 @@ def test_random_masks_are_drawn_by_the_seed(run_of, run_tiny, outcome_of, tmp_pa
     assert (flat(mask_of(other, 1)) != first).any()
 
 
+@pytest.mark.slow
 def test_each_level_draws_its_own_random_mask_of_the_dense_network(run_of):
     run = run_of("dense, random")
     assert counts_of(run) == [1580, 1264, 1011]
@@ -261,12 +289,13 @@ def snip_scores(run: Path, weights: dict[str, np.ndarray], examples: int) -> np.
 
 @pytest.mark.parametrize(
     ("variant", "weights_of", "examples", "remaining"),
-    [
+    fast_if(
+        FAST,
         ("snip", lambda run: trained(run, 0), 200, 1264),
         ("snip before training", rewind_weights, 230, 158),
         # The layers compete, although the output layer has a rate of its own.
         ("snip of two rates", rewind_weights, 230, 148 + 55),
-    ],
+    ),
 )
 def test_snip_keeps_the_most_sensitive_weights(run_of, variant, weights_of, examples, remaining):
     run = run_of(variant)
@@ -278,6 +307,7 @@ def test_snip_keeps_the_most_sensitive_weights(run_of, variant, weights_of, exam
     assert magnitudes[mask].min() < magnitudes[~mask].max(), "these are the largest weights"
 
 
+@pytest.mark.slow
 def test_a_layerwise_scope_before_training_is_told(run_tiny, tmp_path, capsys):
     flags = {**SHORT, **VARIANTS["snip before training"], "pruning_scope": "layerwise"}
     run = run_tiny(tmp_path, **flags)
@@ -323,6 +353,7 @@ def test_two_of_every_four_weights_remain(run_of):
             np.testing.assert_array_equal(mask[name][start : start + 4], highest_two)
 
 
+@pytest.mark.slow
 def test_blocks_of_four_inputs_go_lowest_first(run_of):
     run = run_of("1x4")
     # Of the ten inputs of the output there are no blocks, and 370 weights are as near to 92 blocks
@@ -372,13 +403,7 @@ def test_random_masks_have_as_many_pieces_of_the_structure(
     assert drawn != mask
 
 
-@pytest.mark.parametrize(
-    "variant",
-    [
-        name if name in INTERRUPTED_FAST else pytest.param(name, marks=pytest.mark.slow)
-        for name in VARIANTS
-    ],
-)
+@pytest.mark.parametrize("variant", fast_if(INTERRUPTED_FAST, *VARIANTS))
 def test_a_run_that_was_killed_before_its_last_level_comes_to_the_same_bits(
     run_of, run_tiny, outcome_of, tmp_path, variant
 ):
@@ -392,6 +417,7 @@ def test_a_run_that_was_killed_before_its_last_level_comes_to_the_same_bits(
     assert outcome_of(copy) == outcome_of(run)
 
 
+@pytest.mark.slow
 def test_fine_tuning_that_was_interrupted_comes_to_the_same_bits(
     run_of, run_tiny, outcome_of, tmp_path, monkeypatch, capsys
 ):
@@ -411,7 +437,7 @@ def test_fine_tuning_that_was_interrupted_comes_to_the_same_bits(
     assert outcome_of(run) == outcome_of(run_of("fine_tune"))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", fast_if(FAST, *VARIANTS))
 def test_tickets_are_what_was_trained(run_of, variant):
     run = run_of(variant)
     level = levels_of(run)

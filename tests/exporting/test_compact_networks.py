@@ -65,6 +65,7 @@ def test_vgg():
     assert left(result) == {}
 
 
+@pytest.mark.slow
 def test_resnet20():
     model, mask = pruned("resnet20", 0.5, (8, 8, 3))
     result = check_compaction(model)

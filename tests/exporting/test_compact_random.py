@@ -140,7 +140,7 @@ REPEATABLE = settings(
 )
 
 
-@settings(REPEATABLE, max_examples=5)
+@settings(REPEATABLE, max_examples=3)
 @given(st.data())
 def test_outputs_stay_and_nothing_more_can_go_in_either_keras(data):
     check_twins(data.draw)

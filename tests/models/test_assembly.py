@@ -165,8 +165,15 @@ def test_preprocessing_inside_an_architecture_is_left_out(pixels):
     assert [layer.name for layer in model.layers[:3]] == ["images", "normalization", "conv2d"]
 
 
-@pytest.mark.parametrize("wrap", [False, True])
-@pytest.mark.parametrize("batch_norm", ["per_replica", "synchronized"])
+@pytest.mark.parametrize(
+    ("batch_norm", "wrap"),
+    [
+        pytest.param("per_replica", False, marks=pytest.mark.slow),
+        ("per_replica", True),
+        pytest.param("synchronized", False, marks=pytest.mark.slow),
+        ("synchronized", True),
+    ],
+)
 def test_statistics_of_batch_normalization(mirrored, batch_norm, wrap):
     def only_normalizes(inputs):
         return keras.layers.Dense(1, name="output")(
@@ -191,7 +198,9 @@ def test_statistics_of_batch_normalization(mirrored, batch_norm, wrap):
     np.testing.assert_allclose(bright, spread, atol=1e-3)
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 def test_synchronized_statistics_are_those_of_one_large_batch(pixels, policy):
     images = pixels((9, 9, 3), number=16)
     outputs = [

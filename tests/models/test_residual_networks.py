@@ -31,8 +31,8 @@ def layer_names(model, part):
         pytest.param("resnet44", 661_338, 657_968, marks=pytest.mark.slow),
         pytest.param("resnet56", 855_770, 851_504, marks=pytest.mark.slow),
         pytest.param("resnet110", 1_730_714, 1_722_416, marks=pytest.mark.slow),
-        ("resnet20_w2", 1_084_586, 1_081_440),
-        ("wideresnet_16_8", 10_961_370, 10_954_160),
+        pytest.param("resnet20_w2", 1_084_586, 1_081_440, marks=pytest.mark.slow),
+        pytest.param("wideresnet_16_8", 10_961_370, 10_954_160, marks=pytest.mark.slow),
         ("wideresnet_10_1", 77_850, 77_360),
         pytest.param("wideresnet_28_10", 36_479_194, 36_461_232, marks=pytest.mark.slow),
     ],
@@ -95,9 +95,9 @@ def test_a_block_adds_its_input(build, pixels):
 @pytest.mark.parametrize(
     ("name", "side", "blocks"),
     [
-        ("resnet32", 8, (5, 5, 5)),
+        pytest.param("resnet32", 8, (5, 5, 5), marks=pytest.mark.slow),
         ("wideresnet_16_1", 8, (2, 2, 2)),
-        ("resnet18", 64, (2, 2, 2, 2)),
+        pytest.param("resnet18", 64, (2, 2, 2, 2), marks=pytest.mark.slow),
         pytest.param("resnet50", 64, (3, 4, 6, 3), marks=pytest.mark.slow),
     ],
 )

@@ -41,8 +41,8 @@ EXECUTIONS = {
     "steps_per_execution": {"steps_per_execution": 4},
     "jit_compile, steps_per_execution": {"jit_compile": True, "steps_per_execution": 4},
 }
-# Of each kind one: with slots or none, clipped, of the older classes, wrapped in another.
-FAST = {"sgd", "adam global_clipnorm", "adafactor", "ftrl", "legacy adam", "loss scaling"}
+# Of each kind one: clipped, with an update of its own, of the older classes, wrapped in another.
+FAST = {"adam global_clipnorm", "ftrl", "legacy adam", "loss scaling"}
 FAST_EXECUTIONS = {
     ("momentum", "eager"),
     ("adam global_clipnorm", "jit_compile, steps_per_execution"),
@@ -131,7 +131,9 @@ def test_every_way_to_run(name: str, execution: str):
     check(name, mlp, X, **EXECUTIONS[execution])
 
 
-@pytest.mark.parametrize("execution", ["eager", "steps_per_execution"])
+@pytest.mark.parametrize(
+    "execution", [pytest.param("eager", marks=pytest.mark.slow), "steps_per_execution"]
+)
 @pytest.mark.parametrize("name", ["momentum", pytest.param("adamw", marks=pytest.mark.slow)])
 def test_convolutions(name: str, execution: str):
     check(name, conv_net, IMAGES, **EXECUTIONS[execution])
@@ -149,7 +151,7 @@ def test_two_replicas_of_a_convolutional_network(mirrored: tf.distribute.Strateg
         check("momentum", conv_net, IMAGES, steps_per_execution=2)
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_averaged_weights_while_training(replicas: int, mirrored: tf.distribute.Strategy):
     """Before Keras assigns the averages at the end of training, which is `fit`'s last act."""
     pruned_bits = []

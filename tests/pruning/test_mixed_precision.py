@@ -61,7 +61,7 @@ def test_variables_are_float32_and_layers_compute_in_bfloat16():
 @pytest.mark.parametrize(
     "execution",
     [
-        {"run_eagerly": True},
+        pytest.param({"run_eagerly": True}, marks=pytest.mark.slow),
         {"steps_per_execution": 2},
         pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
     ],
@@ -87,6 +87,7 @@ def test_masks_hold_in_training(execution: dict):
     assert np.linalg.norm(hidden, axis=0).max() <= 0.5 * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_two_replicas(mirrored: tf.distribute.Strategy):
     with mirrored.scope():
         model = prunable(network())
@@ -113,7 +114,11 @@ def test_scores_tell_apart_what_bfloat16_cannot():
     assert mask["dense/kernel"].tolist() == [[False] * 4, [True] * 4]
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".keras", ""], ids=["h5", "keras", "SavedModel"])
+@pytest.mark.parametrize(
+    "suffix",
+    [".h5", ".keras", pytest.param("", marks=pytest.mark.slow)],
+    ids=["h5", "keras", "SavedModel"],
+)
 def test_saved_models_keep_policy_and_masks(tmp_path: Path, suffix: str):
     model = prunable(network())
     mask = half_mask(model)

@@ -37,13 +37,14 @@ def train(model: keras.Model) -> None:
     model.fit(X, Y, batch_size=4, epochs=2, verbose=0)
 
 
-def sparse_model() -> tuple[keras.Model, Mask]:
-    """A model that was pruned and trained."""
+def sparse_model(trained: bool = True) -> tuple[keras.Model, Mask]:
+    """A model that was pruned, and trained."""
     model = prunable(small_network(), pruning_rates={"output": 0.1})
     rng = np.random.default_rng(2)
     mask = Mask({name: rng.random(a.shape) < 0.5 for name, a in get_mask(model).items()})
     set_mask(model, mask)
-    train(model)
+    if trained:
+        train(model)
     return model, mask
 
 
@@ -55,7 +56,15 @@ def assert_pruned(model: keras.Model, mask: Mask) -> None:
         assert variables[name].numpy()[array].all()
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".keras", ""], ids=["h5", "keras", "SavedModel"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        pytest.param(".h5", marks=pytest.mark.slow),
+        ".keras",
+        pytest.param("", marks=pytest.mark.slow),
+    ],
+    ids=["h5", "keras", "SavedModel"],
+)
 def test_saved_models_keep_masks_and_train_on(tmp_path: Path, suffix: str):
     model, mask = sparse_model()
     path = tmp_path / f"model{suffix}"
@@ -69,7 +78,13 @@ def test_saved_models_keep_masks_and_train_on(tmp_path: Path, suffix: str):
     assert not np.array_equal(before, model_variables(loaded)["output/kernel"])
 
 
-@pytest.mark.parametrize("name", ["weights.h5", "checkpoint", "weights.weights.h5"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "weights.weights.h5",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("checkpoint", "weights.h5")),
+    ],
+)
 def test_weight_files_keep_masks(tmp_path: Path, name: str):
     model, mask = sparse_model()
     model.save_weights(tmp_path / name)
@@ -81,7 +96,7 @@ def test_weight_files_keep_masks(tmp_path: Path, name: str):
 
 
 def test_rates_survive(tmp_path: Path):
-    model, _ = sparse_model()
+    model, _ = sparse_model(trained=False)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert loaded.layers[-1].pruning_rate == 0.1
@@ -89,14 +104,14 @@ def test_rates_survive(tmp_path: Path):
 
 
 def test_prune_scope_loads_our_models(tmp_path: Path):
-    model, mask = sparse_model()
+    model, mask = sparse_model(trained=False)
     model.save(tmp_path / "model.h5")
     with tfmot.sparsity.keras.prune_scope():
         assert_pruned(keras.models.load_model(tmp_path / "model.h5"), mask)
 
 
 def test_strip_pruning_of_tfmot(tmp_path: Path):
-    model, mask = sparse_model()
+    model, mask = sparse_model(trained=False)
     plain = tfmot.sparsity.keras.strip_pruning(model)
     np.testing.assert_array_equal(model.predict(X, verbose=0), plain.predict(X, verbose=0))
     kernel = plain.get_layer("output").kernel.numpy()
@@ -107,7 +122,7 @@ def test_strip_pruning_of_tfmot(tmp_path: Path):
 
 def test_tfmot_pruning_callback_leaves_our_masks_alone():
     """Their UpdatePruningStep asks wrappers to prune; ours prune between levels only."""
-    model, mask = sparse_model()
+    model, mask = sparse_model(trained=False)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("sgd", loss)
     model.fit(X, Y, verbose=0, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()])

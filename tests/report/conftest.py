@@ -3,6 +3,13 @@ import pytest
 from tf_lottery.report.summary import LevelSummary
 
 
+@pytest.fixture(autouse=True)
+def _blank_unless_wanted(request: pytest.FixtureRequest) -> None:
+    # Tests that look at the files, or draw what is hard to draw, ask for `pictures`.
+    if "pictures" not in request.fixturenames:
+        request.getfixturevalue("blank_pictures")
+
+
 @pytest.fixture
 def make_summary():
     """Makes the summary of a level at 0.8**level density, with any field replaced."""

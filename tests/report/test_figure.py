@@ -105,6 +105,7 @@ def test_no_levels_is_an_error():
         accuracy_figure([], "title")
 
 
+@pytest.mark.usefixtures("pictures")
 def test_file_is_the_same_png_each_time_whatever_its_suffix(make_summary, tmp_path):
     summaries = [make_summary(0, 0.9), make_summary(1, 0.91)]
     buffer = io.BytesIO()
@@ -116,6 +117,7 @@ def test_file_is_the_same_png_each_time_whatever_its_suffix(make_summary, tmp_pa
     assert b"Matplotlib" not in buffer.getvalue()
 
 
+@pytest.mark.usefixtures("pictures")
 def test_drawing_leaves_pyplot_alone(make_summary):
     from matplotlib import _pylab_helpers
 

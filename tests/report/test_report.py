@@ -145,14 +145,12 @@ def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
     assert (branch["branch"], branch["level"], branch["mean_accuracy"]) == ("random_mask", "", "")
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_a_single_replicate_is_compared_with_its_own_dense_network(tmp_path):
     text = Page(write_report([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9])])).text
     assert text.count(matching_rule(0.005)) == 2
     assert "one replicate" in text
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_a_report_takes_its_tolerance_in_points(mnist):
     path = write_report([mnist], matching_tolerance=12)
     text = Page(path).text
@@ -164,7 +162,6 @@ def test_a_report_takes_its_tolerance_in_points(mnist):
         write_report([mnist], matching_tolerance=101)
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_layers_without_weights_are_told_of_each_run_and_branch(tmp_path):
     one, both = ["dense/kernel"], ["dense/kernel", "dense_1/kernel"]
     for number, empty in ((1, {2: one, 3: both}), (2, {1: one, 2: one, 3: both})):
@@ -248,7 +245,6 @@ def test_names_are_text_and_never_markup(tmp_path):
         assert re.fullmatch(r"[A-Za-z0-9_]+\.\w+", file.name)
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_a_run_that_is_going_is_reported_as_far_as_it_is(tmp_path):
     run = write_replicate(
         tmp_path / "m/replicate_1", [0.9, 0.91], early=EARLY, in_training={2: [0.1, 0.3]}
@@ -268,7 +264,6 @@ def test_a_run_that_has_just_begun_has_a_page(tmp_path):
     assert "no complete level" in text
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_damaged_files_are_named_and_the_rest_is_shown(mnist):
     damaged = mnist / "replicate_1" / "level_1" / "level.json"
     damaged.write_text(damaged.read_text()[:-30])
@@ -289,7 +284,6 @@ def test_a_run_of_which_nothing_can_be_read_has_a_page(tmp_path):
     assert "lottery ticket, replicate_1: broken" in text
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_several_runs_are_compared_and_what_differs_is_said(mnist, tmp_path):
     flags = {"dataset": "cifar10", "model": "conv2", "learning_rate": 0.3}
     write_replicate(tmp_path / "conv" / "replicate_1", [0.7, 0.7], identity=flags)
@@ -304,12 +298,14 @@ def test_several_runs_are_compared_and_what_differs_is_said(mnist, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("pictures")
 def test_the_same_runs_give_the_same_bytes(mnist, tmp_path):
     first = write_report([mnist], tmp_path / "one").parent
     second = write_report([mnist], tmp_path / "two").parent
     assert content(first) == content(second)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_another_process_gives_the_same_bytes(mnist, tmp_path):
     command = (
         "import sys; from pathlib import Path\n"
@@ -321,7 +317,6 @@ def test_another_process_gives_the_same_bytes(mnist, tmp_path):
     assert content(write_report([mnist], tmp_path / "one").parent) == content(other)
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_a_later_report_replaces_an_earlier_one(tmp_path):
     run = write_replicate(tmp_path / "m/replicate_1", [0.9])
     branch = write_branch(run, "random_mask", {1: 0.5})
@@ -350,7 +345,6 @@ def test_the_runs_are_only_read(mnist):
     assert before == after
 
 
-@pytest.mark.usefixtures("blank_pictures")
 def test_branches_that_analyses_trained_are_counted_and_not_listed(tmp_path):
     run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
     write_branch(run, "random_mask", {1: 0.7})

@@ -143,6 +143,7 @@ def test_figures_are_narrow_enough_for_a_telephone(methods, drawn):
     assert min(text.get_fontsize() for text in drawn[0].legends[0].get_texts()) >= 9
 
 
+@pytest.mark.usefixtures("pictures")
 def test_any_label_can_be_drawn_and_stays_text():
     with small_figure(STRANGE_LABELS) as (figure, axes):
         handles = [axes.plot([0, 1])[0] for _ in STRANGE_LABELS]
@@ -155,6 +156,7 @@ def test_any_label_can_be_drawn_and_stays_text():
     assert "<script" not in file.inline_svg
 
 
+@pytest.mark.usefixtures("pictures")
 def test_drawings_in_a_page_have_names_of_their_own_and_load_nothing(methods):
     found = methods(early={0: (30, 0.5)})
     files = level_figures(found, method_styles(found))
@@ -177,6 +179,7 @@ def test_drawings_in_a_page_have_names_of_their_own_and_load_nothing(methods):
         assert "http" not in file.inline_svg
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_same_numbers_give_the_same_bytes(methods):
     found = methods(early={0: (30, 0.5)})
     styles = method_styles(found)
@@ -245,6 +248,7 @@ def test_many_layers_are_a_map_from_the_first_at_the_top(drawn):
     assert axes.get_yticklabels()[0].get_text() == "layer_0"
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_map_of_layers_that_nothing_was_pruned_from_can_be_drawn(drawn):
     names = [f"layer_{number}" for number in range(9)]
     assert layer_figure(method_with_levels(level(0, dict.fromkeys(names, 1.0))), "layers")

@@ -17,7 +17,10 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
-@pytest.mark.parametrize(("rewind_step", "rewind_optimizer"), [("0it", False), ("1ep", True)])
+@pytest.mark.parametrize(
+    ("rewind_step", "rewind_optimizer"),
+    [pytest.param("0it", False, marks=pytest.mark.slow), ("1ep", True)],
+)
 def test_it_equals_a_search_bit_for_bit(
     build_model, batches, assert_same_weights, rewind_step, rewind_optimizer
 ):
@@ -38,7 +41,10 @@ def test_it_equals_a_search_bit_for_bit(
     np.testing.assert_allclose(ours.astype(float), theirs.astype(float), rtol=1e-6)
 
 
-@pytest.mark.parametrize("rewind_step", ["0it", "3it", "1ep", "6it"])
+@pytest.mark.parametrize(
+    "rewind_step",
+    ["3it", *(pytest.param(step, marks=pytest.mark.slow) for step in ("0it", "1ep", "6it"))],
+)
 def test_levels_have_their_lengths(build_model, batches, rewind_step):
     """Also where levels begin and end in the middle of an epoch."""
     model = build_model()
@@ -96,7 +102,7 @@ def test_metrics_of_a_level_that_ends_within_an_epoch_are_its_own(build_model, b
     assert imp.history.levels[1].metrics["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("at", ["epoch", "batch"])
+@pytest.mark.parametrize("at", [pytest.param("epoch", marks=pytest.mark.slow), "batch"])
 def test_divergence_stops_training(build_model, batches, at):
     model = build_model()
     imp = PruneAndRewind(2, epochs_per_level=2, rewind_step="0it" if at == "epoch" else "3it")
@@ -120,6 +126,7 @@ def test_averaged_weights_are_masked(build_model, batches):
         assert not model_variables(model)[name].numpy()[~array].view(np.uint32).any()
 
 
+@pytest.mark.slow
 def test_two_replicas(build_model, batches, mirrored: tf.distribute.Strategy):
     with mirrored.scope():
         model = build_model()

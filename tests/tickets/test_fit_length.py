@@ -39,7 +39,10 @@ def test_steps_per_epoch(x, arguments, expected):
     assert infer_steps_per_epoch(x, arguments) == expected
 
 
-@pytest.mark.parametrize("split", [0.07, 0.1, 0.29, 0.3, 1 / 3, 0.58])
+@pytest.mark.parametrize(
+    "split",
+    [0.07, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.1, 0.3, 1 / 3)), 0.29, 0.58],
+)
 def test_validation_splits_are_rounded_as_keras_does(split: float):
     model = keras.Sequential([keras.layers.Dense(1, input_shape=(1,))])
     model.compile("sgd", "mse", steps_per_execution=100, run_eagerly=False)

@@ -18,6 +18,13 @@ from tf_lottery.training.schedule_lead import config_without_lead
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, 16)
 BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3])
+# The other is slow.
+TF_KERAS_FAST = pytest.mark.parametrize(
+    "keras", [tf_keras, pytest.param(keras_3, marks=pytest.mark.slow)]
+)
+KERAS_3_FAST = pytest.mark.parametrize(
+    "keras", [keras_3, pytest.param(tf_keras, marks=pytest.mark.slow)]
+)
 FIT = {"batch_size": 4, "shuffle": False, "verbose": 0}
 
 
@@ -56,8 +63,8 @@ def outputs(model: Any) -> np.ndarray:
     return np.asarray(model(X))
 
 
-@BOTH
-def test_levels_are_held_and_exported_side_by_side(keras: ModuleType, tmp_path):
+@TF_KERAS_FAST
+def test_levels_are_held_side_by_side(keras: ModuleType):
     model = functional(keras)
     search = IterativeMagnitudePruning(model, 3, 0.4)
     search.fit(X, Y, **FIT)
@@ -68,15 +75,23 @@ def test_levels_are_held_and_exported_side_by_side(keras: ModuleType, tmp_path):
     assert get_mask(dense).density == 1
     assert own_pruning_rates(ticket) == own_pruning_rates(model)
     assert np.abs(outputs(ticket) - outputs(dense)).max() > 0.01
-    report = tf_lottery.export(ticket, tmp_path / "out", ["keras"], dense=dense, measure=False)
-    assert report.density == search.mask(3).density < 0.4
     dense.fit(X, Y, **FIT)
     assert get_mask(ticket) == search.mask(3)
     for name, value in weights_of(model).items():
         np.testing.assert_array_equal(value, kept[name])
 
 
+@pytest.mark.slow
 @BOTH
+def test_levels_are_exported_side_by_side(keras: ModuleType, tmp_path):
+    search = IterativeMagnitudePruning(functional(keras), 3, 0.4)
+    search.fit(X, Y, **FIT)
+    ticket, dense = search.restore(level=3), search.restore(level=0)
+    report = tf_lottery.export(ticket, tmp_path / "out", ["keras"], dense=dense, measure=False)
+    assert report.density == search.mask(3).density < 0.4
+
+
+@KERAS_3_FAST
 def test_a_rewound_copy_trains_to_the_level_that_it_was(keras: ModuleType):
     model = functional(keras, metrics=["accuracy", keras.metrics.SparseCategoricalAccuracy("own")])
     search = IterativeMagnitudePruning(model, 2, 0.4, rewind_step="1ep")
@@ -90,7 +105,7 @@ def test_a_rewound_copy_trains_to_the_level_that_it_was(keras: ModuleType):
         np.testing.assert_array_equal(value, kept[name])
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_a_copy_is_compiled_with_what_is_its_own(keras: ModuleType):
     own = keras.metrics.SparseCategoricalAccuracy("own")
     model = functional(keras, metrics=["accuracy", own], jit_compile=False)
@@ -109,7 +124,7 @@ def test_a_copy_is_compiled_with_what_is_its_own(keras: ModuleType):
     assert float(np.asarray(own.result())) == pytest.approx(found[2]["own"])
 
 
-@BOTH
+@KERAS_3_FAST
 def test_what_is_frozen_stays_frozen_in_copies(keras: ModuleType):
     model = functional(keras)
     model.get_layer("norm").trainable = False
@@ -150,7 +165,7 @@ def test_a_search_with_a_loop_of_its_own_gives_models_that_are_not_compiled(kera
     assert get_mask(copy) == search.mask(1)
 
 
-@BOTH
+@KERAS_3_FAST
 def test_restoring_draws_no_random_numbers(keras: ModuleType):
     search = IterativeMagnitudePruning(functional(keras), 1, 0.4)
     search.fit(X, Y, **FIT)

@@ -89,8 +89,11 @@ def test_another_object_goes_on_where_one_was_interrupted(
     for now in range(4):
         assert search.mask(now) == straight.mask(now)
         for weights in ("trained", "rewind"):
-            found, expected = (s.restore(now, weights) for s in (search, straight))
-            assert_same_weights(weights_of(found), weights_of(expected))
+            found, expected = (
+                weights_of(s.restore(now, weights, into=s._network.model))
+                for s in (search, straight)
+            )
+            assert_same_weights(found, expected)
 
 
 def test_level_0_that_begins_anew_rewinds_to_its_own_weights(
@@ -153,6 +156,7 @@ def test_more_levels_go_on_and_fewer_leave_the_others(search_in, finished, batch
     assert (finished / "level_3" / "level.json").exists()
 
 
+@pytest.mark.slow
 def test_random_scores_follow_the_seed_of_the_search(search_in, batches, tmp_path):
     def masks(folder):
         tf_keras.utils.set_random_seed(7)
@@ -267,6 +271,7 @@ class TestOlderRules:
         found = search_in(folder, 1, tf_keras.optimizers.Adam())
         assert found.fit(batches, epochs=2, verbose=0).levels[-1].level == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("optimizer", "levels"), [("SGD", 1), ("Adam", 0)], ids=["no count", "level 0"]
     )

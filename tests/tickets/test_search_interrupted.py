@@ -15,7 +15,7 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("level", "batches_done", "known"),
     [
-        (0, 7, True),
+        pytest.param(0, 7, True, marks=pytest.mark.slow),
         (2, 4, False),
         *(
             pytest.param(*case, marks=pytest.mark.slow)

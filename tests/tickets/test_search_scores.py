@@ -78,10 +78,8 @@ def test_random_masks_follow_the_seed_of_keras(build_model, batches):
     assert masks[0] == masks[1] != masks[2]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("grasp", "synflow"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["random", "grasp", "synflow"])
 def test_two_replicas(build_model, batches, mirrored, name):
     with mirrored.scope():
         model = build_model()
@@ -117,7 +115,16 @@ def test_functions_may_look_at_the_evidence(build_model, batches):
         )
 
 
-@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy", keras.losses.MeanSquaredError()])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "binary_crossentropy",
+        *(
+            pytest.param(loss, marks=pytest.mark.slow)
+            for loss in ("mse", keras.losses.MeanSquaredError())
+        ),
+    ],
+)
 def test_labels_without_an_axis_are_given_one_as_in_fit(arrays, loss):
     """Else each output would be compared with all labels."""
     x, y = arrays[0], (arrays[1] > 1).astype(int)

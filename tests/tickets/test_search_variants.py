@@ -107,7 +107,10 @@ def test_networks_that_are_pruned_at_once(model, data, prune_from):
         assert set(np.flatnonzero(kept)) == set(np.argsort(-magnitudes)[:remaining])
 
 
-@pytest.mark.parametrize(("scope", "together"), [("global", True), ("layerwise", False)])
+@pytest.mark.parametrize(
+    ("scope", "together"),
+    [("global", True), pytest.param("layerwise", False, marks=pytest.mark.slow)],
+)
 def test_layers_of_other_rates_compete_before_training(model, data, scope, together):
     """By scores whose authors rank all weights together; as many weights remain in all."""
     keras.utils.set_random_seed(0)

@@ -81,7 +81,7 @@ def test_callbacks_that_restore_weights_keep_zeros(build_model, batches):
         assert_zeros(search.restore(level), search.mask(level))
 
 
-@pytest.mark.parametrize("rewind_optimizer", [False, True])
+@pytest.mark.parametrize("rewind_optimizer", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_averaged_weights_are_masked(build_model, batches, rewind_optimizer):
     model = build_model(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
     search = IterativeMagnitudePruning(
@@ -118,24 +118,23 @@ def test_momentum_starts_fresh_or_is_rewound(build_model, batches):
 def test_class_weights_and_arrays(build_model, arrays):
     """A class without weight leaves no trace: its labels may as well be others."""
     x, y = arrays
-    weights = []
+    search = IterativeMagnitudePruning(build_model(weighted_metrics=["accuracy"]), levels=1)
+    search.fit(
+        x, y, epochs=2, batch_size=4, shuffle=False, verbose=0,
+        class_weight={0: 1.0, 1: 3.0, 2: 0.0},
+    )  # fmt: skip
+    frames = []
     for labels in (y, np.where(y == 2, 0, y)):
-        model = build_model(weighted_metrics=["accuracy"])
-        search = IterativeMagnitudePruning(model, levels=1)
-        search.fit(
-            x, y, epochs=2, batch_size=4, shuffle=False, verbose=0,
-            class_weight={0: 1.0, 1: 3.0, 2: 0.0},
-        )  # fmt: skip
         sample = IterativeMagnitudePruning(build_model(weighted_metrics=["accuracy"]), levels=1)
         sample.fit(
             x, labels, epochs=2, batch_size=4, shuffle=False, verbose=0,
             sample_weight=np.array([1.0, 3.0, 0.0])[y],
         )  # fmt: skip
         assert search.mask(1) == sample.mask(1)
-        weights.append((search.history.to_frame(), sample.history.to_frame()))
-    (by_class, by_sample), (_, relabelled) = weights
-    np.testing.assert_allclose(by_class.astype(float), by_sample.astype(float), rtol=1e-5)
-    np.testing.assert_allclose(by_class.astype(float), relabelled.astype(float), rtol=1e-5)
+        frames.append(sample.history.to_frame().astype(float))
+    by_class, (by_sample, relabelled) = search.history.to_frame().astype(float), frames
+    np.testing.assert_allclose(by_class, by_sample, rtol=1e-5)
+    np.testing.assert_allclose(by_class, relabelled, rtol=1e-5)
 
 
 def test_two_replicas(build_model, batches, mirrored, make_counter):

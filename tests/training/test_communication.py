@@ -41,10 +41,15 @@ def ops_of_training(network: Network, clip: bool) -> Counter:
     return Counter(node.op for node in nodes)
 
 
-@pytest.mark.parametrize("clip", [False, True], ids=["", "clipped"])
+@pytest.mark.parametrize(
+    "clip", [pytest.param(False, marks=pytest.mark.slow), True], ids=["", "clipped"]
+)
 @pytest.mark.parametrize(
     "normalization",
-    [keras.layers.BatchNormalization, keras.layers.experimental.SyncBatchNormalization],
+    [
+        keras.layers.BatchNormalization,
+        pytest.param(keras.layers.experimental.SyncBatchNormalization, marks=pytest.mark.slow),
+    ],
 )
 def test_masks_add_no_communication(mirrored: tf.distribute.Strategy, normalization, clip: bool):
     counts = []

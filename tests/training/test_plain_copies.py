@@ -1,6 +1,7 @@
 """Scores of whole networks: normalized, distributed, nested, and left as they were."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tf_keras as keras
 
@@ -125,6 +126,7 @@ def test_scores_are_those_of_the_weights_and_mask_given_each_time():
         np.testing.assert_array_equal(array[alive], zeroed[name][alive], err_msg=name)
 
 
+@pytest.mark.slow
 def test_equal_on_two_replicas(mirrored: tf.distribute.Strategy):
     model = convolutional()
     weights, mask = weights_of(model), half_mask(model)

@@ -30,7 +30,17 @@ PLAIN = ExecutionPlan()
 UPDATE = ExecutionPlan(compile_update=True, steps_per_execution=4)
 COMPILED = ExecutionPlan(compile_loop=True, steps_per_execution=3)
 PLANS = {"plain": PLAIN, "compiled update": UPDATE, "compiled": COMPILED}
-EVERY_PLAN = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+
+
+def plans(*fast: str) -> pytest.MarkDecorator:
+    """Runs a test with every plan; the others are slow."""
+    return pytest.mark.parametrize(
+        "plan",
+        [
+            pytest.param(plan, id=name, marks=[] if name in fast else pytest.mark.slow)
+            for name, plan in PLANS.items()
+        ],
+    )
 
 
 def build_network(optimizer: keras.optimizers.Optimizer | None = None, **dense) -> Network:
@@ -104,7 +114,7 @@ def trained() -> Callable[[ExecutionPlan], tuple[Network, TrainingMetrics]]:
     return train
 
 
-@EVERY_PLAN
+@plans("compiled")
 def test_pruned_weights_are_zero(plan: ExecutionPlan):
     network = build_network(keras.optimizers.Adam(0.05, jit_compile=False))
     before = network.weights()
@@ -114,7 +124,11 @@ def test_pruned_weights_are_zero(plan: ExecutionPlan):
     assert not np.array_equal(before["hidden/kernel"], network.weights()["hidden/kernel"])
 
 
-@pytest.mark.parametrize("plan", [UPDATE, COMPILED], ids=["compiled update", "compiled"])
+@pytest.mark.parametrize(
+    "plan",
+    [pytest.param(UPDATE, marks=pytest.mark.slow), COMPILED],
+    ids=["compiled update", "compiled"],
+)
 def test_steps_per_execution_changes_no_bit(plan: ExecutionPlan, trained):
     several, metrics_of_several = trained(plan)
     one_by_one = build_network()
@@ -124,7 +138,7 @@ def test_steps_per_execution_changes_no_bit(plan: ExecutionPlan, trained):
     assert program.metrics() == metrics_of_several
 
 
-@EVERY_PLAN
+@plans("plain")
 def test_where_the_data_are_changes_no_bit(plan: ExecutionPlan, trained):
     on_device, metrics = trained(plan)
     sent = build_network()
@@ -134,7 +148,9 @@ def test_where_the_data_are_changes_no_bit(plan: ExecutionPlan, trained):
     assert metrics == sending.metrics()
 
 
-@pytest.mark.parametrize("plan", [PLAIN, COMPILED], ids=["plain", "compiled"])
+@pytest.mark.parametrize(
+    "plan", [PLAIN, pytest.param(COMPILED, marks=pytest.mark.slow)], ids=["plain", "compiled"]
+)
 def test_split_runs_change_no_bit(plan: ExecutionPlan, trained):
     whole, metrics = trained(plan)
     parts = build_network()
@@ -167,7 +183,7 @@ def by_hand(network: Network, steps: int, weight_decay: float) -> list[np.ndarra
     return seen
 
 
-@EVERY_PLAN
+@plans("compiled update")
 def test_it_equals_training_by_hand(plan: ExecutionPlan):
     ours, theirs = (build_network(kernel_regularizer=keras.regularizers.L2(0.3)) for _ in range(2))
     program = build_program(ours, plan, weight_decay=0.05)
@@ -215,7 +231,9 @@ def test_metrics_are_reset_when_read():
     assert program.metrics() == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("plan", [PLAIN, COMPILED], ids=["plain", "compiled"])
+@pytest.mark.parametrize(
+    "plan", [PLAIN, pytest.param(COMPILED, marks=pytest.mark.slow)], ids=["plain", "compiled"]
+)
 def test_the_first_step_without_a_finite_loss_is_named(plan: ExecutionPlan):
     network = build_network()
     network.optimizer.iterations.assign(20)
@@ -230,7 +248,7 @@ def test_the_first_step_without_a_finite_loss_is_named(plan: ExecutionPlan):
     assert program.first_bad_step() is None
 
 
-@pytest.mark.parametrize("data_on_device", [True, False])
+@pytest.mark.parametrize("data_on_device", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_two_replicas_train_like_one(mirrored: tf.distribute.Strategy, data_on_device: bool):
     plan = dataclasses.replace(PLAIN, steps_per_execution=4, data_on_device=data_on_device)
     networks = []

@@ -77,7 +77,9 @@ def first_batch() -> np.ndarray:
     return epoch_order(EPOCH, EXAMPLES)[:BATCH]
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize(
+    "smoothing", [*(pytest.param(share, marks=pytest.mark.slow) for share in (0.0, 0.6)), 0.1]
+)
 def test_label_smoothing(smoothing: float):
     network = build_network(keras.optimizers.SGD(0.0))
     program = build_program(network, label_smoothing=smoothing)
@@ -130,10 +132,10 @@ def test_images_are_augmented_as_drawn_for_their_position(resident: bool):
 @pytest.mark.parametrize(
     ("normalization", "plan"),
     [
-        (None, PLAIN),
-        (None, ExecutionPlan(data_on_device=False)),
-        (None, ExecutionPlan(compile_gradients=True)),
-        (SynchronizedNormalization, PLAIN),
+        pytest.param(None, PLAIN, marks=pytest.mark.slow),
+        pytest.param(None, ExecutionPlan(data_on_device=False), marks=pytest.mark.slow),
+        pytest.param(None, ExecutionPlan(compile_gradients=True), marks=pytest.mark.slow),
+        pytest.param(SynchronizedNormalization, PLAIN, marks=pytest.mark.slow),
         (SynchronizedNormalization, ExecutionPlan(data_on_device=False)),
     ],
     ids=["resident", "streamed", "compiled", "normalized", "normalized streamed"],

@@ -93,6 +93,7 @@ def test_replicates_of_the_same_density_are_one_point():
 
 @pytest.mark.parametrize("logarithmic", [False, True])
 @pytest.mark.parametrize("value", [0.0, -1.0, 2.0, math.inf])
+@pytest.mark.usefixtures("pictures")
 def test_a_single_point_of_any_value_can_be_drawn(value, logarithmic):
     curves = [Curve.of("", {80.0: spread(value)})]
     figure = density_figure(curves, "y", "n", "t", "c", logarithmic=logarithmic, level=3)

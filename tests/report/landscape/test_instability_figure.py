@@ -35,6 +35,7 @@ def figures(*rows, run="a"):
     return instability_figures([Measurement(run, "replicate_1", rows)])
 
 
+@pytest.mark.usefixtures("pictures")
 def test_barriers_and_accuracies_are_drawn():
     barriers, accuracies = figures(row(0), row(1), row(1, network="random_mask"))
     assert (barriers.name, accuracies.name) == ("instability", "instability_accuracy")
@@ -54,11 +55,15 @@ def test_several_rewind_steps_are_drawn_whatever_their_accuracies():
     assert len(figures(*rows)) == 2
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_split_of_the_barriers_may_be_the_training_data():
     assert len(figures(row(0, split="train"))) == 2
 
 
-@pytest.mark.parametrize("barrier", [np.inf, np.nan, None])
+@pytest.mark.parametrize(
+    "barrier", [np.inf, *(pytest.param(b, marks=pytest.mark.slow) for b in (np.nan, None))]
+)
+@pytest.mark.usefixtures("pictures")
 def test_barriers_that_are_not_finite_leave_figures(barrier):
     drawn = {figure.name: figure for figure in figures(row(1, barrier=0.1), row(2, barrier=0.1))}
     rows = [row(1), {**row(2), "test_error_barrier": barrier}]
@@ -68,6 +73,7 @@ def test_barriers_that_are_not_finite_leave_figures(barrier):
     assert told == (barrier == np.inf)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_one_row_or_none_is_drawn_or_not():
     assert len(figures(row(0))) == 2
     assert figures() == []

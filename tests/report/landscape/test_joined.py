@@ -240,6 +240,7 @@ def test_figures_of_all_analyses_have_names_of_their_own(runs):
     assert {"successive_levels", "curvature", "magnitudes"} <= set(FIGURES)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_figures_and_tables_are_on_the_page_and_files(runs, tmp_path):
     for run in runs:
         write_levels(run, 0.01)
@@ -273,6 +274,7 @@ def test_the_figure_of_matching_levels_is_drawn_with_the_tolerance_of_the_report
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("pictures")
 def test_the_same_results_give_the_same_bytes(runs, tmp_path):
     for run in runs:
         write_levels(run, 0.01, 0.02)

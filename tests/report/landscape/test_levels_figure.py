@@ -149,6 +149,7 @@ def test_a_run_without_the_dense_network_has_no_accuracies_to_compare():
     assert names(levels_figures([of_replicate([row(1, 2), row(2, 3)])])) == ["successive_levels"]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_barriers_that_are_not_finite_are_crosses_and_said_to_be_there(drawn):
     rows = [row(0, 1, 0.01), row(1, 2, math.inf, (0.9, 0.8)), row(0, 2, math.inf)]
     figures = levels_figures([of_replicate(rows), of_replicate(all_pairs(3), replicate=2)])
@@ -160,13 +161,18 @@ def test_barriers_that_are_not_finite_are_crosses_and_said_to_be_there(drawn):
         assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")
 
 
-@pytest.mark.parametrize("barrier", [0.0, math.inf, math.nan, None])
+@pytest.mark.parametrize(
+    "barrier",
+    [0.0, math.inf, *(pytest.param(b, marks=pytest.mark.slow) for b in (math.nan, None))],
+)
+@pytest.mark.usefixtures("pictures")
 def test_barriers_that_are_all_the_same_break_nothing(barrier):
     rows = [{**row(*pair), BARRIER: barrier} for pair in combinations(range(3), 2)]
     figures = levels_figures([of_replicate(rows)])
     assert len(figures) == (0 if barrier is None or math.isnan(barrier) else 3)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_one_pair_or_none_is_enough(drawn):
     assert names(levels_figures([of_replicate([row(0, 1)])])) == [
         "successive_levels",
@@ -185,6 +191,7 @@ def test_without_test_data_the_barriers_on_training_data_are_drawn(drawn):
     np.testing.assert_allclose(drawn["successive_levels"].axes[0].lines[0].get_ydata(), [1])
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_same_barriers_give_the_same_bytes():
     once, again, other = (
         levels_figures([of_replicate(all_pairs(factor=factor))]) for factor in (0.01, 0.01, 0.02)

@@ -1,6 +1,7 @@
 """The figure of lines between solutions."""
 
 import numpy as np
+import pytest
 
 from tf_lottery.report.landscape.line_figure import LineCurves, line_figure
 
@@ -21,6 +22,7 @@ def drawn_paths(svg: str) -> int:
     return svg.count('<path d="M ')
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_same_lines_give_the_same_bytes():
     once, again, other = (line_figure([curves(peak=peak)], "lines") for peak in (0.5, 0.5, 0.6))
     assert once.png.startswith(b"\x89PNG\r\n\x1a\n")
@@ -29,6 +31,7 @@ def test_the_same_lines_give_the_same_bytes():
     assert (once.name, once.title, once.caption) == ("lines", "lines", CAPTION)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_each_line_and_split_is_drawn():
     counts = [
         drawn_paths(line_figure(lines, "lines").svg)
@@ -42,11 +45,13 @@ def test_each_line_and_split_is_drawn():
     assert counts[1] == counts[2] == counts[0] + 2
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_same_line_may_be_there_twice():
     lines = [curves(), curves("level_1", "level_0"), curves()]
     assert line_figure(lines, "lines").png.startswith(b"\x89PNG\r\n\x1a\n")
 
 
+@pytest.mark.usefixtures("pictures")
 def test_losses_that_are_not_finite_are_named_in_the_caption():
     lines = [
         curves(splits=("test", "train"), worst=np.inf),
@@ -61,6 +66,7 @@ def test_losses_that_are_not_finite_are_named_in_the_caption():
     assert caption == f"{CAPTION} The loss is not finite somewhere on: {named}."
 
 
+@pytest.mark.usefixtures("pictures")
 def test_names_are_text_whatever_they_contain():
     names = [
         "$x^$",

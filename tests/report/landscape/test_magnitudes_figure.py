@@ -66,7 +66,8 @@ def test_replicates_are_means_and_runs_have_lines_of_their_own(drawn):
     assert [line.get_ydata()[0] for line in lines] == pytest.approx([20, 40, 80, 40])
 
 
-@pytest.mark.parametrize("value", [math.inf, math.nan])
+@pytest.mark.parametrize("value", [math.inf, pytest.param(math.nan, marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("pictures")
 def test_shares_that_are_not_finite_break_nothing(value):
     for rows in ([row(1, value, value)], [row(1), row(2, value, value)]):
         figures = magnitudes_figures([of_replicate(rows)])
@@ -136,6 +137,7 @@ def test_levels_without_a_weight_or_a_row_have_no_histogram():
     assert magnitude_histogram_figures([of_replicate(bins(1, (0, 0, 0), (0, 0, 0)))]) == []
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_same_counts_give_the_same_bytes():
     once, again = (
         magnitude_histogram_figures([of_replicate(bins(1, (0, 0, 0), (5, 1, 4)))]) for _ in range(2)

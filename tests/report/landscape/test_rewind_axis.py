@@ -205,6 +205,7 @@ def figure_of(*rows):
 
 
 @pytest.mark.parametrize("steps", [(0,), (0, 1), (100, 2000), (0, *range(10, 10_000, 90))])
+@pytest.mark.usefixtures("pictures")
 def test_the_axis_takes_any_rewind_steps(steps):
     figure = figure_of(*(row(1, step) for step in steps))
     assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")

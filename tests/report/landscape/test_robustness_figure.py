@@ -160,6 +160,7 @@ def test_many_levels_of_several_runs_get_figures_of_their_own(drawn):
     assert all("Not drawn: levels 1, 5, 7." in caption for caption in captions)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_training_that_diverged_is_a_cross_and_is_told_of(drawn):
     rows = (row(1, 1.0), row(1, 2.0), diverged(1, 4.0))
     measured = Measurement("a", "replicate_1", rows)
@@ -172,12 +173,14 @@ def test_a_training_that_diverged_is_a_cross_and_is_told_of(drawn):
     assert "Crosses at the top: not finite." in captions[0]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_little_or_nothing_is_drawn_too(drawn):
     assert drawn([]) == drawn([Measurement("a", "replicate_1", ())]) == {}
     assert list(drawn([measurement((2,), (1.0,))])) == NAMES
     assert list(drawn([Measurement("a", "replicate_1", (diverged(2, 1.0),))])) == NAMES
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_same_rows_give_the_same_figures():
     once, again, other = (
         robustness_figures([measurement((1, 2), error_barrier=barrier)])

@@ -36,6 +36,7 @@ def measured(run: str, replicate: int, levels: int, **values) -> Measurement:
     return Measurement(run, f"replicate_{replicate}", rows(levels, **values))
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_run_has_three_figures_of_all_that_it_was_compared_with():
     figures = same_region_figures([measured("a", 1, 3)])
     assert [figure.name for figure in figures] == NAMES
@@ -77,7 +78,10 @@ def test_the_dense_line_has_the_level_that_was_pruned_from_the_dense_network(mon
     }
 
 
-@pytest.mark.parametrize("value", [INFINITE, NAN, None])
+@pytest.mark.parametrize(
+    "value", [INFINITE, *(pytest.param(v, marks=pytest.mark.slow) for v in (NAN, None))]
+)
+@pytest.mark.usefixtures("pictures")
 def test_values_that_are_not_finite_are_said_to_be_there_or_left_out(value):
     barriers = {"test_error_barrier": value, "gain": value}
     bad = (*rows(3)[:-1], row(3, "independent", **barriers))

@@ -4,6 +4,7 @@ import io
 import re
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from tf_lottery.report.landscape.measurements import Measurement
@@ -49,6 +50,7 @@ def test_both_distances_of_both_changes_are_drawn():
             assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")
 
 
+@pytest.mark.usefixtures("pictures")
 def test_each_figure_shows_its_own_column():
     before = figures(row(1), row(2))
     for column in NAMES:
@@ -65,6 +67,7 @@ def test_an_empty_table_has_no_figure():
     assert stability_figures([]) == []
 
 
+@pytest.mark.usefixtures("pictures")
 def test_values_that_are_not_finite_break_no_figure():
     found = figures(row(1, data_order_l2=np.inf, pruning_cosine=np.nan), row(2))
     assert list(found) == NAMES
