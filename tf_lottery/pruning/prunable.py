@@ -27,6 +27,7 @@ from tf_lottery.pruning.mask_constraint import (
 )
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable_checks import (
+    check_is_model,
     check_model,
     check_names,
     check_options,
@@ -162,7 +163,12 @@ def own_pruning_rates(model: Any) -> dict[str, float | None]:
 
 
 def get_mask(model: Any) -> Mask:
-    """The mask that a prunable model holds."""
+    """The mask that a prunable model holds.
+
+    Raises:
+      ValueError: if it is no model.
+    """
+    check_is_model(model)
     return Mask({name: mask.numpy() != 0 for name, (_, mask) in masked_variables(model).items()})
 
 
@@ -170,8 +176,9 @@ def set_mask(model: Any, mask: Mask) -> None:
     """Sets the masks of a prunable model and its pruned weights to 0.0.
 
     Raises:
-      ValueError: if the mask does not fit the model.
+      ValueError: if the mask does not fit the model, or it is none.
     """
+    check_is_model(model)
     if not isinstance(mask, Mask):
         raise refusal("mask", mask, "give a tf_lottery.Mask of boolean arrays")
     variables = masked_variables(model)

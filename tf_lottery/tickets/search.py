@@ -41,6 +41,8 @@ from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import (
+    check_callbacks,
+    check_epoch,
     check_fit,
     check_is_model,
     check_run,
@@ -195,10 +197,12 @@ class IterativeMagnitudePruning:
             iteration and, where it is so, which example is not. Earlier levels are kept.
         """
         callbacks = () if callbacks is None else callbacks
-        check_fit(epochs, callbacks, fit_arguments)
         model, journal = self._network.model, self._journal
+        check_fit(model, x, epochs, callbacks, fit_arguments)
         check_labels(model, y)
-        steps_per_epoch = infer_steps_per_epoch(x, fit_arguments) or self._steps_per_epoch
+        steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
+        check_epoch(steps_per_epoch)
+        steps_per_epoch = steps_per_epoch or self._steps_per_epoch
         rewind_step = resolve_rewind_step(
             self._rewind_step,
             epochs=epochs,
@@ -217,6 +221,8 @@ class IterativeMagnitudePruning:
             if fit_arguments.get("verbose", "auto"):
                 self._announce(level)
             first = rewind_step if level else 0
+            own = callbacks(level) if callable(callbacks) else callbacks
+            check_callbacks(own, model)
             watch = LevelWatch(
                 first,
                 last=epochs * steps_per_epoch if steps_per_epoch else None,
@@ -229,7 +235,7 @@ class IterativeMagnitudePruning:
                     y,
                     epochs=epochs,
                     initial_epoch=first // steps_per_epoch if steps_per_epoch else 0,
-                    callbacks=[watch, *(callbacks(level) if callable(callbacks) else callbacks)],
+                    callbacks=[watch, *own],
                     **fit_arguments,
                 )
                 steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
