@@ -173,7 +173,7 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
         (["--export_dir=x", "--sweep=levels:1,2,3"], r"^--export_dir=x takes one ticket, .* 3"),
         (["--experiment=branch", "--branch=retrain"], r"^--experiment=branch needs --run=WORKDIR"),
         (["--experiment=report"], r"^--experiment=report needs --run=WORKDIR/NAME"),
-        (["--experiment=branch", "--run=a"], r"^--branch=None: name the branches"),
+        (["--experiment=branch", "--run=a"], r"--experiment=branch needs --branch"),
         (["--experiment=branch", "--run=a", "--branch=a,,b"], r"^--branch=a,,b: name the branches"),
         (
             ["--experiment=branch", "--run=a", "--branch=retrain", "--replicates=x"],

@@ -10,6 +10,8 @@ from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 
 # Networks that tickets are compared with; branches of the same names.
 BASELINES = ("random_mask", "random_reinitialization")
+# More are a slip of the finger, and would take days.
+_MOST_POINTS, _MOST_TRAININGS = 10_000, 1000
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,15 @@ class AnalysisConfig:
 
     def __post_init__(self):
         check_options(self)
-        _check(self.points >= 3, "points", self.points, "use 3 or more, both ends among them")
-        _check(self.copies >= 2, "copies", self.copies, "use 2 or more")
-        _check(self.stable_below > 0, "stable_below", self.stable_below, "use a positive number")
-        _check(self.directions >= 1, "directions", self.directions, "use 1 or more")
+        points, copies, directions = self.points, self.copies, self.directions
+        _check(points >= 3, "points", points, "use 3 or more, both ends among them")
+        _check(points <= _MOST_POINTS, "points", points, f"use 3 to {_MOST_POINTS}")
+        right = f"use 2 to {_MOST_TRAININGS}"
+        _check(2 <= copies <= _MOST_TRAININGS, "copies", copies, right)
+        below = self.stable_below
+        _check(0 < below < math.inf, "stable_below", below, "use a positive number")
+        right = f"use 1 to {_MOST_TRAININGS}"
+        _check(1 <= directions <= _MOST_TRAININGS, "directions", directions, right)
         unknown = set(_names(self.baselines)) - set(BASELINES)
         right = f"use {' or '.join(BASELINES)}, both, or nothing"
         _check(not unknown, "baselines", self.baselines, right)
@@ -122,7 +129,8 @@ class AnalysisConfig:
         examples, eigenvalues = self.curvature_examples, self.eigenvalues
         _check(examples >= 1, "curvature_examples", examples, "use 1 or more")
         _check(1 <= eigenvalues <= 100, "eigenvalues", eigenvalues, "use 1 to 100")
-        _check(self.loss_rise > 0, "loss_rise", self.loss_rise, "use a positive number")
+        rise = self.loss_rise
+        _check(0 < rise < math.inf, "loss_rise", rise, "use a positive number")
         _check(self.retrain_steps >= 0, "retrain_steps", self.retrain_steps, "use 0 or more")
         rate = self.retrain_learning_rate
         _check(

@@ -9,6 +9,7 @@ from typing import Any
 from absl import flags
 
 from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.arguments import check_path
 from tf_lottery.command_kinds import (
     Analyze,
     Command,
@@ -27,6 +28,7 @@ from tf_lottery.flag_uses import (
     refuse_replaced_flags,
     refuse_useless_flags,
     tell_of_replaced_replicate,
+    tell_of_useless_levels,
 )
 from tf_lottery.flags import (
     ANALYSES,
@@ -90,13 +92,13 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     refuse_useless_flags(kind, flag_values)
     refuse_other_names(kind, flag_values)
     tell_of_replaced_replicate(flag_values)
+    tell_of_useless_levels(kind, flag_values)
     if kind == "branch":
         return _branches(flag_values)
     if kind == "report":
-        folder = flag_values["report_dir"].value
         return WriteReport(
             _runs(flag_values),
-            None if folder is None else Path(folder).expanduser(),
+            _path(flag_values, "report_dir"),
             matching_tolerance=_matching_tolerance(flag_values),
         )
     if kind in ANALYSES:
@@ -106,7 +108,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     if kind == "list":
         return ListRuns(Path(flag_values["workdir"].value).expanduser())
     if kind == "verify":
-        runs = tuple(Path(run).expanduser() for run in flag_values["run"].value)
+        runs = tuple(Path(run).expanduser() for run in _run_values(flag_values))
         return VerifyRuns(Path(flag_values["workdir"].value).expanduser(), runs)
     configs = tuple(_experiments(flag_values))
     export_dir = flag_values["export_dir"].value
@@ -135,7 +137,7 @@ def _matching_tolerance(flag_values: flags.FlagValues) -> float:
 
 
 def _runs(flag_values: flags.FlagValues) -> tuple[Path, ...]:
-    runs = flag_values["run"].value
+    runs = _run_values(flag_values)
     if not runs:
         raise ValueError(
             f"--experiment={flag_values['experiment'].value} needs --run=WORKDIR/NAME, or "
@@ -144,8 +146,28 @@ def _runs(flag_values: flags.FlagValues) -> tuple[Path, ...]:
     return tuple(path for run in runs for path in named_runs(run))
 
 
+def _run_values(flag_values: flags.FlagValues) -> list[str]:
+    runs = flag_values["run"].value
+    for run in runs:
+        check_path("--run", run)
+    return runs
+
+
+def _path(flag_values: flags.FlagValues, flag: str) -> Path | None:
+    folder = flag_values[flag].value
+    if folder is None:
+        return None
+    check_path(f"--{flag}", folder)
+    return Path(folder).expanduser()
+
+
 def _branches(flag_values: flags.FlagValues) -> RunBranches:
-    names = [name.strip() for name in (flag_values["branch"].value or "").split(",")]
+    if flag_values["branch"].value is None:
+        raise ValueError(
+            "--experiment=branch needs --branch: the controls to run, such as random_mask, or "
+            "several separated by commas."
+        )
+    names = [name.strip() for name in flag_values["branch"].value.split(",")]
     if not all(names):
         raise ValueError(f"--branch={flag_values['branch'].value}: name the branches to run.")
     asked = {"experiment", "branch", "levels", "replicate"}
@@ -177,12 +199,11 @@ def _export(flag_values: flags.FlagValues) -> ExportTickets:
             f"--levels={flag_values['levels'].value} names {len(levels)} levels, but one ticket of "
             "a run is exported at a time; name one."
         )
-    folder = flag_values["export_dir"].value
     return ExportTickets(
         _runs(flag_values),
         _chosen_replicates(flag_values),
         levels and levels[0],
-        None if folder is None else Path(folder).expanduser(),
+        _path(flag_values, "export_dir"),
         _options(ExportConfig, flag_values),
         *_here_and_expected(flag_values, set()),
     )

@@ -346,6 +346,13 @@ def _check_run(config: ExperimentConfig) -> None:
     for flag in ("steps_per_execution", "num_virtual_devices"):
         number = getattr(run, flag)
         _require(number is None or number >= 1, flag, number, "use 1 or more")
+    devices, batch = run.num_virtual_devices, config.training.batch_size
+    _require(
+        devices is None or devices <= batch,
+        "num_virtual_devices",
+        devices,
+        f"they share the examples of a batch; use at most --batch_size={batch}",
+    )
     _require(
         run.tpu is None or run.distribution in ("auto", "tpu"),
         "tpu",

@@ -13,6 +13,8 @@ _OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "s
 
 _OF_MATCHING = ("lottery", "train", "branch", "report", "successive_levels")
 
+_OF_ALL_LEVELS = ("report", "list", "verify")
+
 _ONLY_FOR = {
     "run": ("branch", "report", "verify", "export", *ANALYSES),
     "branch": ("branch",),
@@ -125,6 +127,16 @@ def tell_of_replaced_replicate(flag_values: flags.FlagValues) -> None:
         print(
             f"Note: --replicate={replicate.value} has no effect: --replicates={replicates} takes "
             "its place."
+        )
+
+
+def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> None:
+    """Says so if --levels is given where all levels are taken; a flag file may give it too."""
+    levels = flag_values["levels"]
+    if experiment in _OF_ALL_LEVELS and levels.present and levels.value != levels.default:
+        print(
+            f"Note: --levels={levels.value} has no effect: --experiment={experiment} takes all "
+            "levels."
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from absl import flags
 
 from tf_lottery import machine
+from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.commands import command_from_flags, define_flags
 from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.experiments.lottery import check_experiment
@@ -40,6 +41,7 @@ def check(*arguments: str) -> None:
 
 
 _FLAGS = {
+    "--num_virtual_devices=100000": "use at most --batch_size=60",
     "--levels=1000000": "use 0 to 10000",
     "--levels=99999999999999999999": "below 2",
     "--levels=2.5": "levels",
@@ -239,6 +241,47 @@ def test_a_name_beside_a_run_is_refused(kind, finished_run):
         command(*asked, "--name=other")
     # As the flag file of the run has it.
     command(*asked, "--name=tiny")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("instability --copies=100000000", "--copies=100000000 is out of range: use 2 to 1000"),
+        ("instability --stable_below=inf", "--stable_below=inf is out of range: use a positive"),
+        ("robustness --directions=5000", "--directions=5000 is out of range: use 1 to 1000"),
+        ("interpolate --points=1000000000", "--points=1000000000 is out of range: use 3 to 10000"),
+        ("curvature --loss_rise=inf", "--loss_rise=inf is out of range: use a positive number"),
+        ("branch", "--experiment=branch needs --branch: .* such as random_mask"),
+        ("report --report_dir=", "--report_dir=: give the path of a folder"),
+        ("export --export_dir=", "--export_dir=: give the path of a folder"),
+        ("verify --run=", "--run=: give the path of a folder"),
+    ],
+)
+def test_flags_of_what_follows_from_runs(asked, message, finished_run):
+    with pytest.raises(ValueError, match=message):
+        command(f"--run={finished_run}", *f"--experiment={asked}".split(" "))
+
+
+@pytest.mark.parametrize("kind", ["report", "verify"])
+def test_levels_where_all_are_taken_are_said_to_have_no_effect(kind, finished_run, capsys):
+    command(f"--experiment={kind}", f"--run={finished_run}", "--levels=1")
+    assert f"--levels=1 has no effect: --experiment={kind}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("solutions", "message"),
+    [
+        ("level_0,level_0", "a line from level_0 to itself"),
+        ("level_0,/etc", "there is no /etc in"),
+    ],
+)
+def test_solutions_that_are_none(solutions, message, finished_run):
+    from tf_lottery.experiments.analyses import interpolate
+    from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+
+    options = AnalysisConfig(solutions=solutions)
+    with pytest.raises(ValueError, match=f"--solutions.*{message}"):
+        interpolate.run(AnalyzedRun(finished_run, {}), options, None)
 
 
 @pytest.mark.parametrize(

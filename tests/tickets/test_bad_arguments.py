@@ -3,6 +3,7 @@
 import re
 import zipfile
 
+import keras as keras_3
 import numpy as np
 import pytest
 import tf_keras as keras
@@ -43,6 +44,8 @@ _SEARCH = [
     ({"structure": 24}, "structure=24"),
     ({"prune_from": None}, "prune_from=None"),
     ({"optimizer": "adam"}, "optimizer='adam'"),
+    ({"optimizer": keras.optimizers.Adam}, "give an optimizer of Keras"),
+    ({"optimizer": keras_3.optimizers.Adam()}, "the model is of tf_keras"),
     ({"folder": 3}, "folder=3"),
     ({"folder": ""}, "folder=''"),
 ]
@@ -73,6 +76,9 @@ _FIT = [
     ({"callbacks": "early"}, "callbacks='early'"),
     ({"callbacks": [print]}, "callbacks=<built-in function print>"),
     ({"callbacks": keras.callbacks.Callback()}, "callbacks=<"),
+    ({"callbacks": [keras.callbacks.History]}, "it is no callback of Keras"),
+    ({"callbacks": [keras_3.callbacks.History()]}, "it is of Keras 3, and the model is of tf_k"),
+    ({"callbacks": lambda level: None}, "callbacks=None"),
 ]
 
 
@@ -81,6 +87,48 @@ def test_of_fit(arguments, message, build_model, arrays):
     search = IterativeMagnitudePruning(build_model(), 1)
     with pytest.raises(ValueError, match=re.escape(message)):
         search.fit(*arrays, verbose=0, **arguments)
+
+
+def test_of_fit_without_data(build_model, arrays):
+    search = IterativeMagnitudePruning(build_model(), 1)
+    with pytest.raises(ValueError, match="x=None: give the data"):
+        search.fit(verbose=0)
+    with pytest.raises(ValueError, match="x holds no example"):
+        search.fit(arrays[0][:0], arrays[1][:0], verbose=0)
+
+
+@pytest.mark.parametrize("thing", [None, "model", keras.layers.Dense(3)])
+def test_of_what_takes_a_model(thing, tmp_path):
+    mask = Mask({"a": np.ones(3, bool)})
+    for call in (
+        tf_lottery.get_mask,
+        tf_lottery.strip,
+        lambda model: tf_lottery.set_mask(model, mask),
+        lambda model: tf_lottery.export_saved_model(model, tmp_path),
+    ):
+        with pytest.raises(ValueError, match=r"^model=.*give a model of Keras"):
+            call(thing)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"folder": None}, "folder=None"),
+        ({"overwrite": "yes"}, "overwrite='yes'"),
+        ({"measure": "no"}, "measure='no'"),
+        ({"compact": "on"}, "compact='on'"),
+    ],
+)
+def test_of_an_export(arguments, message, build_model, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        tf_lottery.export(build_model(), **{"folder": tmp_path, **arguments})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [None, "--levels=3"])
+def test_of_what_is_no_command(command):
+    with pytest.raises(ValueError, match=r"^command=.*command_from_flags"):
+        tf_lottery.run_command(command)
 
 
 def test_of_a_loop_of_your_own(build_model):

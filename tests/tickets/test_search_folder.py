@@ -10,6 +10,7 @@ import tf_keras
 
 from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.prunable import prunable
+from tf_lottery.report.verification import verify_runs
 from tf_lottery.store.errors import DamagedFileError, RunFolderBusyError
 from tf_lottery.store.lock import exclusive
 from tf_lottery.store.seal import seal, verify_seal
@@ -283,3 +284,40 @@ class TestOlderRules:
         self.make_old(folder)
         search_in(folder, 2, make()).fit(batches, epochs=2, verbose=0)
         assert verify_seal(folder, name="search.json")["rules"] >= 2
+
+
+def test_verify_finds_searches_and_says_how_to_get_them_back(finished, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path / "study" / "replicate_1")
+    assert not verify_runs(tmp_path)
+    assert "2 search folders: no damage" in capsys.readouterr().out
+    (finished / "level_1" / "masks.npz").unlink()
+    assert verify_runs(tmp_path)
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"{finished}: DAMAGED {finished}/level_1/masks.npz is missing. Lost: the masks" in text
+    assert f"or delete level_1 in {finished} and start the same script again" in text
+    assert f"1 of 2 search folders: damaged, see above: {finished}" in text
+    assert verify_runs(tmp_path, [finished])
+    assert not verify_runs(tmp_path, [tmp_path / "study"])
+
+
+@pytest.mark.parametrize("lost", ["search.json", "rewind/seal.json", "level_0/level.json"])
+def test_verify_names_what_a_search_has_lost(lost, finished, capsys):
+    (finished / lost).unlink()
+    assert verify_runs(finished.parent, [finished])
+    text = capsys.readouterr().out
+    assert str(finished / lost).removesuffix("/level.json") in text
+    assert f"delete the folder {finished} and start the same script again" in text
+
+
+def test_what_verify_advises_brings_the_level_of_a_search_back(
+    search_in, batches, finished, capsys
+):
+    before = contents(finished / "level_1")
+    (finished / "level_1" / "weights.index").write_bytes(b"foreign")
+    with pytest.raises(DamagedFileError):
+        search_in(finished, levels=1).restore(1)
+    shutil.rmtree(finished / "level_1")
+    search_in(finished, levels=1).fit(batches, epochs=2, verbose=0)
+    assert not verify_runs(finished.parent)
+    masks = str(finished / "level_1" / "masks.npz")
+    assert contents(finished / "level_1")[masks] == before[masks]

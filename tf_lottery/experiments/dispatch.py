@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
+from tf_lottery.arguments import refusal
 from tf_lottery.command_kinds import (
     Analyze,
     Command,
@@ -34,10 +35,12 @@ def run_command(command: Command) -> int:
       The exit code: 1 if a run that was listed or verified is broken, else 0.
 
     Raises:
-      ValueError: if the command cannot be carried out; says why.
+      ValueError: if it is no command, or cannot be carried out; says why.
       TrainingDivergedError: if one of several experiments has diverged, after the others.
       WorkerLostError: if another of several workers has ended.
     """
+    if not isinstance(command, Command):
+        raise refusal("command", command, "make one by tf_lottery.commands.command_from_flags")
     if isinstance(command, ListRuns):
         from tf_lottery.report.listing import print_runs
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.arguments import check_path, check_truth
 from tf_lottery.exporting.card import write_card
 from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
 from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, ExportFolder
@@ -79,6 +80,11 @@ def export(
         for by name cannot be written or does not compute what the network does, or the network
         computes other outputs each time that it is called.
     """
+    check_path("folder", folder)
+    check_truth("overwrite", overwrite)
+    check_truth("measure", measure)
+    if compact is not None:
+        check_truth("compact", compact)
     kinds = list(FORMATS.values()) if formats is None else formats_named(formats)
     target = ExportFolder(folder, f"folder={folder}", overwrite=overwrite)
     target.holds()

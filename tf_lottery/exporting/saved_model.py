@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.arguments import check_path, check_truth
 from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.network import PlainNetwork, has_named_tensors
 from tf_lottery.exporting.traced_network import TracedNetwork, takes_strings
 from tf_lottery.pruning.keras_versions import is_graph, is_keras_3
 from tf_lottery.pruning.prunable import without_masks, zero_pruned
+from tf_lottery.pruning.prunable_checks import check_is_model
 
 
 def export_saved_model(model: Any, path: str | Path, *, overwrite: bool = False) -> None:
@@ -24,9 +26,12 @@ def export_saved_model(model: Any, path: str | Path, *, overwrite: bool = False)
       overwrite: whether an earlier export in the folder gives way, as a whole.
 
     Raises:
-      ValueError: if the folder holds an earlier export that is to stay, or something else, or
-        cannot be written.
+      ValueError: if an argument is of another type, or the folder holds an earlier export that is
+        to stay, or something else, or cannot be written.
     """
+    check_is_model(model)
+    check_path("path", path)
+    check_truth("overwrite", overwrite)
     folder = ExportFolder(path, f"path={path}", overwrite=overwrite)
     write_saved_model(model, folder, of=model.name)
 

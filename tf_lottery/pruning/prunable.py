@@ -35,6 +35,7 @@ from tf_lottery.pruning.mask_constraint import (
 from tf_lottery.pruning.masked_graph import forget_masks, save_masks_with
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.prunable_checks import (
+    check_is_model,
     check_model,
     check_names,
     check_nothing_is_empty,
@@ -223,8 +224,9 @@ def get_mask(model: Any) -> Mask:
     """The mask that a prunable model holds.
 
     Raises:
-      ValueError: if the model has no masks.
+      ValueError: if it is no model, or has no masks.
     """
+    check_is_model(model)
     variables = masked_variables(model)
     if not variables:
         raise ValueError(
@@ -240,8 +242,9 @@ def set_mask(model: Any, mask: Mask) -> None:
     """Sets the masks of a prunable model and its pruned weights to 0.0.
 
     Raises:
-      ValueError: if the mask does not fit the model.
+      ValueError: if the mask does not fit the model, or it is none.
     """
+    check_is_model(model)
     if not isinstance(mask, Mask):
         raise refusal("mask", mask, "give a tf_lottery.Mask of boolean arrays")
     variables = masked_variables(model)

@@ -12,6 +12,16 @@ from tf_lottery.pruning.mask_constraint import mask_constraint
 from tf_lottery.pruning.masks import Mask
 
 
+def check_is_model(model: Any) -> None:
+    """Checks that this is a model of either Keras.
+
+    Raises:
+      ValueError: if it is not.
+    """
+    if not is_model(model):
+        raise arguments.refusal("model", model, "give a model of Keras")
+
+
 def check_model(model: Any) -> None:
     """Checks that this is a built model without masks.
 

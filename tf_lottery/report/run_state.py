@@ -1,8 +1,9 @@
 """Where the runs of a folder stand, from what they have left on the disk."""
 
+import os
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from tf_lottery.store.damage import inspect_run
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.search_folder import SEARCH_SEAL, holds_a_search
 
 _RUN_NAME = re.compile(r"replicate_[0-9]+")
 _LEVEL_NAME = re.compile(r"level_[0-9]+")
@@ -109,7 +111,25 @@ def find_runs(folder: Path) -> list[Path]:
     Returns:
       Paths that begin with `folder`, without branches; replicate_2 before replicate_10.
     """
-    runs, seen, pending = [], set(), deque([Path(folder)])
+    return _find(
+        folder, lambda place: bool(_RUN_NAME.fullmatch(place.name)) and _holds_a_run(place)
+    )
+
+
+def find_searches(folder: Path) -> list[Path]:
+    """Finds the folders of searches of the library in and below a folder, damaged ones among them.
+
+    Args:
+      folder: where to look.
+
+    Returns:
+      Paths that begin with `folder`.
+    """
+    return _find(folder, holds_a_search)
+
+
+def _find(folder: Path, is_sought: Callable[[Path], bool]) -> list[Path]:
+    found, seen, pending = [], set(), deque([Path(folder)])
     while pending:
         place = pending.popleft()
         with suppress(OSError):
@@ -117,13 +137,13 @@ def find_runs(folder: Path) -> list[Path]:
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            if _RUN_NAME.fullmatch(place.name) and _holds_a_run(place):
-                runs.append(place)
+            if is_sought(place):
+                found.append(place)
                 continue
             for entry in filter(Path.is_dir, place.iterdir()):
                 # Links last, so that what is also there without one is found without one.
                 (pending.append if entry.is_symlink() else pending.appendleft)(entry)
-    return _in_natural_order(runs)
+    return _in_natural_order(found)
 
 
 def find_branches(run: Path) -> list[Path]:
@@ -144,6 +164,8 @@ def find_branches(run: Path) -> list[Path]:
 
 
 def _holds_a_run(path: Path) -> bool:
+    if os.path.lexists(path / SEARCH_SEAL):
+        return False  # A search may be kept in a folder of any name.
     try:
         return (path / "config.json").exists() or any(
             _LEVEL_NAME.fullmatch(entry.name) and entry.is_dir() for entry in path.iterdir()

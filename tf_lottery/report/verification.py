@@ -1,4 +1,4 @@
-"""Says of run folders what is damaged in them, what is lost, and how to get it back."""
+"""Says of runs and searches what is damaged in them, what is lost, and how to get it back."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,37 +7,39 @@ from rich.console import Console
 
 from tf_lottery.report.listing import print_line
 from tf_lottery.report.run_records import run_paths
-from tf_lottery.report.run_state import find_branches, find_runs
-from tf_lottery.store.damage import Damage, Findings, inspect_run
+from tf_lottery.report.run_state import find_branches, find_runs, find_searches
+from tf_lottery.store.damage import Damage, Findings, inspect_run, inspect_search
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.search_folder import SearchFolder
 
 
 def verify_runs(workdir: Path, runs: Sequence[Path] = (), console: Console | None = None) -> bool:
-    """Reads all files of run folders and of their branches, and prints what is damaged.
+    """Reads all files of runs, their branches, and searches; prints what is damaged.
 
     Args:
-      workdir: whose runs are verified, if none is named.
-      runs: run folders, or folders that hold some.
+      workdir: whose runs and searches are verified, if none is named.
+      runs: folders of runs or searches, or folders that hold some.
       console: where to print; standard output by default.
 
     Returns:
       Whether something is damaged.
 
     Raises:
-      ValueError: a folder does not exist, or holds no run; names the flag.
+      ValueError: a folder does not exist, or holds no run and no search; names the flag.
     """
     console = console or Console()
     if not runs and not workdir.is_dir():
         raise ValueError(f"--workdir={workdir} is no folder; give the folder that holds the runs.")
-    found = run_paths(runs) if runs else find_runs(workdir)
-    if not found:
+    found, searches = _runs_and_searches(workdir, runs)
+    if not found and not searches:
         print_line(console, f"There are no runs in --workdir={workdir}.")
         return False
     paths = [path for run in found for path in (run, *find_branches(run))]
-    damaged = [path for path in paths if _verify(path, console)]
-    count = f"{len(paths)} run folder" + ("" if len(paths) == 1 else "s, branches among them")
+    damaged = [path for path in paths if _verify(path, _findings(path), console)]
+    damaged += [path for path in searches if _verify(path, _findings_of_search(path), console)]
+    count = _count_text(len(paths), len(searches))
     if damaged:
         which = ", ".join(map(str, damaged))
         print_line(console, f"\n{len(damaged)} of {count}: damaged, see above: {which}")
@@ -46,8 +48,25 @@ def verify_runs(workdir: Path, runs: Sequence[Path] = (), console: Console | Non
     return bool(damaged)
 
 
-def _verify(path: Path, console: Console) -> bool:
-    findings = _findings(path)
+def _runs_and_searches(workdir: Path, named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    if not named:
+        return find_runs(workdir), find_searches(workdir)
+    searches = {folder: find_searches(folder.expanduser().absolute()) for folder in named}
+    # A folder of searches alone has no run, which is no mistake.
+    others = [folder for folder in named if not searches[folder] or find_runs(folder)]
+    found = dict.fromkeys(path for paths in searches.values() for path in paths)
+    return run_paths(others) if others else [], list(found)
+
+
+def _count_text(runs: int, searches: int) -> str:
+    of_runs = f"{runs} run folder" + ("" if runs == 1 else "s, branches among them")
+    of_searches = f"{searches} search folder" + ("" if searches == 1 else "s")
+    if not searches:
+        return of_runs
+    return f"{of_runs}, and {of_searches}" if runs else of_searches
+
+
+def _verify(path: Path, findings: Findings, console: Console) -> bool:
     remark = ", while a process works in it" if is_held(path) else ""
     if not findings.damages:
         print_line(console, f"{path}: whole{remark}{_unsealed(path, findings)}")
@@ -74,9 +93,20 @@ def _findings(path: Path) -> Findings:
             [Damage(DamagedFileError(file, "is missing" if missing else problem), lost)]
         )
     except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
-        remedy = "Ask for the right to read it."
-        return Findings([Damage(DamagedFileError(path, problem, remedy), "not known")])
+        return _unreadable(path, error)
+
+
+def _findings_of_search(path: Path) -> Findings:
+    try:
+        return inspect_search(SearchFolder(path))
+    except OSError as error:
+        return _unreadable(path, error)
+
+
+def _unreadable(path: Path, error: OSError) -> Findings:
+    problem = f"cannot be read ({error.strerror})"
+    remedy = "Ask for the right to read it."
+    return Findings([Damage(DamagedFileError(path, problem, remedy), "not known")])
 
 
 def _unsealed(path: Path, findings: Findings) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.metrics import Row, read_table
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.seal import damaged_files, read_seal
+from tf_lottery.store.seal import damaged_files, read_seal, verify_seal
 from tf_lottery.store.sealed_table import check_table
+from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
 
 # Hashing files up to this size takes a run of twenty levels some milliseconds.
 _SMALL_BYTES = 128 * 1024
@@ -78,7 +79,51 @@ def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
     return findings
 
 
+def inspect_search(search: SearchFolder) -> Findings:
+    """Looks for damage in the folder of a search of the library; reads all files.
+
+    Args:
+      search: The folder.
+    """
+    complete, findings = search.complete_levels(), Findings()
+    anew = f"delete the folder {search.path.absolute()} and start the same script again"
+    try:
+        verify_seal(search.path, name=SEARCH_SEAL)
+    except DamagedFileError as error:
+        remedy = f"Restore it from a backup, or {anew}, which begins anew."
+        error = DamagedFileError(error.path, error.problem, remedy)
+        lost = "what the search is: its arguments and its seed"
+        findings.damages.append(Damage(error, lost))
+    damages = [
+        *_damages_of_complete_levels(search, complete, None),
+        *_damages_of_gaps(search, complete),
+        *_damages_of_rewind(search, complete, None),
+    ]
+    last = max(complete, default=0)
+    for damage in damages:
+        remedy = f"Restore it from a backup, or {anew}, which trains all levels anew."
+        if damage.level:
+            # What follows was found from it, and the data may come in another order now.
+            names = [f"level_{number}" for number in range(damage.level, last + 1)]
+            remedy = (
+                f"Restore it from a backup, or delete {', '.join(names)} in "
+                f"{search.path.absolute()} and start the same script again, which trains from "
+                f"level {damage.level} on."
+            )
+        error = DamagedFileError(damage.error.path, damage.error.problem, remedy)
+        findings.damages.append(replace(damage, error=error))
+    return findings
+
+
 def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) -> Iterator[Damage]:
+    yield from _damages_of_complete_levels(run, complete, size)
+    if "branch" not in run.identity:  # Its levels need not be in a row.
+        yield from _damages_of_gaps(run, complete)
+
+
+def _damages_of_complete_levels(
+    run: RunFolder | SearchFolder, complete: list[int], size: int | None
+) -> Iterator[Damage]:
     for number in complete:
         folder = run.level(number)
         try:
@@ -93,8 +138,9 @@ def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) ->
         for error in damaged_files(folder.path, content, largest_hashed=size):
             lost = f"the {_KINDS.get(error.path.suffix, 'files')} of level {number}"
             yield Damage(error, lost, level=number)
-    if "branch" in run.identity:
-        return  # Its levels need not be in a row.
+
+
+def _damages_of_gaps(run: RunFolder | SearchFolder, complete: list[int]) -> Iterator[Damage]:
     for number in sorted(set(range(max(complete, default=0))) - set(complete)):
         there = run.level(number).path.exists()
         error = DamagedFileError(
@@ -102,7 +148,7 @@ def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) ->
             ("is not complete" if there else "is missing") + f", but level {complete[-1]} is there",
             "Restore it from a backup, or start the same command again, which trains it anew.",
         )
-        yield Damage(error, f"level {number}", repaired=True)
+        yield Damage(error, f"level {number}", repaired=True, level=number)
 
 
 _KINDS = {".npz": "masks", ".csv": "metrics"} | dict.fromkeys(
@@ -110,9 +156,12 @@ _KINDS = {".npz": "masks", ".csv": "metrics"} | dict.fromkeys(
 )
 
 
-def _damages_of_rewind(run: RunFolder, complete: list[int], size: int | None) -> Iterator[Damage]:
+def _damages_of_rewind(
+    run: RunFolder | SearchFolder, complete: list[int], size: int | None
+) -> Iterator[Damage]:
     # A branch has none, and before level 0 is complete there need not be one.
-    if "branch" in run.identity or not (run.rewind.exists() or 0 in complete):
+    of_a_branch = isinstance(run, RunFolder) and "branch" in run.identity
+    if of_a_branch or not (run.rewind.exists() or 0 in complete):
         return
     folder, level_0 = run.rewind.path, run.level(0).path
     lost = "the network at the rewind step, from which pruned levels and branches are trained"

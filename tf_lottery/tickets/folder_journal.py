@@ -14,34 +14,14 @@ from tf_lottery.pruning.masks import Mask
 from tf_lottery.steps import parse_steps
 from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.errors import as_storage_error
-from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.lock import entries_of, exclusive
 from tf_lottery.store.rules import RULES, outdated_restart
 from tf_lottery.store.seal import seal, verify_seal
-from tf_lottery.store.sealed_tensors import SealedTensors
+from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
 from tf_lottery.store.tensors import refuse_pattern_characters
 from tf_lottery.tickets.history import LevelResult
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState
-
-_SEAL = "search.json"
-
-
-class SearchFolder:
-    """Where the files of a search are: search.json, rewind/ and level_N/."""
-
-    def __init__(self, path: Path):
-        """Takes the folder, which need not exist."""
-        self.path = path
-
-    @property
-    def rewind(self) -> SealedTensors:
-        """The state at the rewind step."""
-        return SealedTensors(self.path / "rewind")
-
-    def level(self, number: int) -> LevelFolder:
-        """The folder of a level, which need not exist."""
-        return LevelFolder(self.path / f"level_{number}")
 
 
 class FolderJournal(RunJournal):
@@ -96,7 +76,7 @@ class FolderJournal(RunJournal):
             rules = self._rules_to_go_on(known)
             content = {"arguments": arguments, "seed": known.get("seed", seed), "rules": rules}
             if any(known.get(name) != value for name, value in content.items()):
-                seal(self.path, [], content, _SEAL)
+                seal(self.path, [], content, SEARCH_SEAL)
             yield
 
     def results(self) -> list[LevelResult]:
@@ -142,7 +122,9 @@ class FolderJournal(RunJournal):
         self._run.rewind.save(state.tensors(), {"step": state.step}, replace=True)
 
     def _known(self) -> dict[str, Any]:
-        return verify_seal(self.path, name=_SEAL) if (self.path / _SEAL).exists() else {}
+        return (
+            verify_seal(self.path, name=SEARCH_SEAL) if (self.path / SEARCH_SEAL).exists() else {}
+        )
 
     def _refuse_others(self, arguments: Mapping[str, Any]) -> None:
         known = self._known().get("arguments")

@@ -90,7 +90,8 @@ class PruneAndRewind(IterationCallback):
         super().__init__()
         check_search(levels, pruning_rate, rewind_step, scope, rewind_optimizer)
         check_whole("epochs_per_level", epochs_per_level, 1, example=10)
-        check_callbacks("level_callbacks", level_callbacks)
+        if not callable(level_callbacks):
+            check_callbacks("level_callbacks", level_callbacks)
         self._level_callbacks = level_callbacks
         self._levels, self._epochs_per_level = levels, epochs_per_level
         if isinstance(pruning_rate, str | AdaptiveRate):
@@ -225,8 +226,8 @@ class PruneAndRewind(IterationCallback):
     def _begin_level(self) -> None:
         """Starts the callbacks of the level, as `fit` would."""
         given = self._level_callbacks
-        self._running = list(given(self._level) if callable(given) else given)
-        check_callbacks("level_callbacks", self._running)
+        self._running = given(self._level) if callable(given) else given
+        check_callbacks("level_callbacks", self._running, self.model)
         self._level_epoch = self._level_iteration // self.params["steps"]
         self._epoch_logs: dict[int, dict[str, Any]] = {}
         for callback in self._running:

@@ -47,6 +47,8 @@ from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import (
+    check_callbacks,
+    check_epoch,
     check_fit,
     check_is_model,
     check_run,
@@ -200,11 +202,13 @@ class IterativeMagnitudePruning:
             iteration and, where it is so, which example is not. Earlier levels are kept.
         """
         callbacks = () if callbacks is None else callbacks
-        check_fit(epochs, callbacks, fit_arguments)
         model, journal = self._network.model, self._journal
         x, y = as_arrays(x), as_arrays(y)
+        check_fit(model, x, epochs, callbacks, fit_arguments)
         check_labels(model, y)
-        steps_per_epoch = infer_steps_per_epoch(x, fit_arguments) or self._steps_per_epoch
+        steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
+        check_epoch(steps_per_epoch)
+        steps_per_epoch = steps_per_epoch or self._steps_per_epoch
         if steps_per_epoch is None and needs_length(self._rewind_step):
             steps_per_epoch = counted_steps(x, self._rewind_step)
         rewind_step = resolve_rewind_step(
@@ -225,6 +229,8 @@ class IterativeMagnitudePruning:
             if fit_arguments.get("verbose", "auto"):
                 self._announce(level)
             first, save_at = (rewind_step, None) if level else (0, rewind_step)
+            own = callbacks(level) if callable(callbacks) else callbacks
+            check_callbacks("callbacks", own, model)
             watch = LevelWatch(
                 first,
                 epochs * steps_per_epoch if steps_per_epoch else None,
@@ -233,7 +239,6 @@ class IterativeMagnitudePruning:
                 lambda step: journal.save_rewind_state(checked(self._network.state(), 0)),
                 lambda step: check_resumed(step, save_at, kept=journal.has_rewind_state()),
             )
-            own = list(callbacks(level) if callable(callbacks) else callbacks)
             forget_resumed_epoch(model)
             with naming_bad_data({"x": x, "y": y, **fit_arguments}, steps_per_epoch):
                 result = model.fit(

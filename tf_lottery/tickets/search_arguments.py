@@ -98,17 +98,24 @@ def chosen_optimizer(model: Any, optimizer: Any) -> Any:
             "the model is not compiled; call model.compile(...) first, or give the optimizer "
             "of your own loop."
         )
-    if not hasattr(chosen, "apply_gradients"):
-        raise refusal("optimizer", optimizer, "give an optimizer of Keras, such as Adam(1e-3)")
+    right = "give an optimizer of Keras, such as Adam(1e-3)"
+    if not hasattr(chosen, "apply_gradients") or isinstance(chosen, type):
+        raise refusal("optimizer", optimizer, right)
+    if _keras_name(chosen) not in (None, _keras_name(model)):
+        raise refusal("optimizer", optimizer, f"the model is of {_keras_name(model)}; {right}")
     return chosen
 
 
-def check_fit(epochs: Any, callbacks: Any, fit_arguments: Mapping[str, Any]) -> None:
+def check_fit(
+    model: Any, x: Any, epochs: Any, callbacks: Any, fit_arguments: Mapping[str, Any]
+) -> None:
     """Checks the arguments of `fit` that a search looks at; Keras checks the others.
 
     Raises:
       ValueError: names the first one that is wrong, its value, and what is right.
     """
+    if x is None:
+        raise refusal("x", x, "give the data to train on, as to model.fit")
     check_whole("epochs", epochs, 1, example=10)
     if "initial_epoch" in fit_arguments:
         raise ValueError("initial_epoch: the rewind step decides where a level starts.")
@@ -118,23 +125,47 @@ def check_fit(epochs: Any, callbacks: Any, fit_arguments: Mapping[str, Any]) -> 
     split = fit_arguments.get("validation_split")
     if split is not None and not (isinstance(split, numbers.Real) and 0 <= split < 1):
         raise refusal("validation_split", split, "use a fraction in [0, 1), such as 0.2")
-    check_callbacks("callbacks", callbacks)
+    if not callable(callbacks):
+        check_callbacks("callbacks", callbacks, model)
 
 
-def check_callbacks(argument: str, callbacks: Any) -> None:
-    """Checks callbacks, or a function from level to callbacks.
+def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
+    """Checks a list of callbacks, also one that a function has returned.
+
+    Args:
+      argument: where they are from.
+      callbacks: what was given.
+      model: that they are for, if it is known.
 
     Raises:
-      ValueError: if they are neither.
+      ValueError: if it is none, or names the first that is no callback of the model's Keras.
     """
-    listed = isinstance(callbacks, Collection) and not isinstance(callbacks, str)
-    if not (callable(callbacks) or listed):
+    if not isinstance(callbacks, Collection) or isinstance(callbacks, str):
         raise refusal(
             argument, callbacks, "give a list of callbacks, or a function from level to one"
         )
-    wrong = [one for one in callbacks if not hasattr(one, "set_model")] if listed else []
-    if wrong:
-        raise refusal(argument, wrong[0], "it is no callback of Keras")
+    for one in callbacks:
+        if not hasattr(one, "set_model") or isinstance(one, type):
+            raise refusal(argument, one, "it is no callback of Keras")
+        # The other way round they work.
+        if (_keras_name(one), _keras_name(model)) == ("keras", "tf_keras"):
+            raise refusal(argument, one, "it is of Keras 3, and the model is of tf_keras")
+
+
+def check_epoch(steps_per_epoch: int | None) -> None:
+    """Checks that an epoch, as far as its length is known, has something to train on.
+
+    Raises:
+      ValueError: if it has not.
+    """
+    if steps_per_epoch == 0:
+        raise ValueError("x holds no example to train on; give at least one batch.")
+
+
+def _keras_name(thing: Any) -> str | None:
+    """The Keras that a model, optimizer or callback is of: "keras" is Keras 3."""
+    modules = {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
+    return next((name for name in ("keras", "tf_keras") if name in modules), None)
 
 
 def check_run(train: Any, iterations: Any) -> None:

@@ -123,7 +123,8 @@ class AnalyzedRun:
                 raise RunFolderError(f"--solutions: {name} is not finished in {self.run.path}.")
             return journal.load(int(match[1]))
         sealed = SealedTensors(path)
-        if not sealed.exists():
+        # A folder of anything else is not called damaged.
+        if not any(path.glob("seal.json")) and not any(path.glob("tensors.*")):
             raise RunFolderError(
                 f"--solutions: there is no {name} in {self.run.path}; write level_3, "
                 "branches/LABEL/level_3, ../replicate_2/level_3 or rewind."
