@@ -167,6 +167,7 @@ def strip(model: Any) -> Any:
       copies it; a subclassed model, or one whose layers share weights, itself, which is no longer
       prunable.
     """
+    check_is_model(model)
     zero_pruned(model)
     if is_graph(model) and not holds_weights_elsewhere(model):
         return plain_copy(model)
