@@ -226,7 +226,7 @@ def test_metrics_of_epochs_between_validations():
 def test_lengths_of_data_of_unknown_length(rewind_step, iteration, keras, capsys):
     model = network(keras)
     search = searching(model, rewind_step=rewind_step)
-    search.fit(unknown_length(), epochs=3, verbose=0)
+    search.fit(unknown_length(), epochs=3, verbose=2)
     assert f"rewind_step='{rewind_step}' depends on them" in capsys.readouterr().out
     known = network(keras)
     searching(known, rewind_step=iteration).fit(

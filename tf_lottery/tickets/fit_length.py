@@ -29,12 +29,13 @@ def needs_length(rewind_step: str | int) -> bool:
     return False
 
 
-def counted_steps(x: Any, rewind_step: str | int) -> int:
+def counted_steps(x: Any, rewind_step: str | int, *, announce: bool) -> int:
     """Counts the batches of a data set of unknown length by going through it once.
 
     Args:
       x: what is given to `fit` as x.
       rewind_step: because of which the length is needed.
+      announce: say so, as it may take long.
 
     Raises:
       ValueError: if x is something else, or has no end.
@@ -45,10 +46,11 @@ def counted_steps(x: Any, rewind_step: str | int) -> int:
             f"{type(x).__name__} do not tell; write iterations, such as '500it', or pass "
             "steps_per_epoch, with data that go on for all epochs."
         )
-    print(
-        f"Counting the batches of the data set, as rewind_step={rewind_step!r} depends on them",
-        flush=True,
-    )
+    if announce:
+        print(
+            f"Counting the batches of the data set, as rewind_step={rewind_step!r} depends on them",
+            flush=True,
+        )
     return sum(1 for _ in x)
 
 

@@ -203,6 +203,7 @@ class IterativeMagnitudePruning:
         """
         callbacks = () if callbacks is None else callbacks
         model, journal = self._network.model, self._journal
+        verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, fit_arguments)
         check_labels(model, y)
@@ -210,7 +211,7 @@ class IterativeMagnitudePruning:
         check_epoch(steps_per_epoch)
         steps_per_epoch = steps_per_epoch or self._steps_per_epoch
         if steps_per_epoch is None and needs_length(self._rewind_step):
-            steps_per_epoch = counted_steps(x, self._rewind_step)
+            steps_per_epoch = counted_steps(x, self._rewind_step, announce=bool(verbose))
         rewind_step = resolve_rewind_step(
             self._rewind_step,
             epochs=epochs,
@@ -226,7 +227,7 @@ class IterativeMagnitudePruning:
 
         def train(level: int) -> dict[str, Any]:
             nonlocal steps_per_epoch
-            if fit_arguments.get("verbose", "auto"):
+            if verbose:
                 self._announce(level)
             first, save_at = (rewind_step, None) if level else (0, rewind_step)
             own = callbacks(level) if callable(callbacks) else callbacks
