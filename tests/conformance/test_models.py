@@ -39,7 +39,7 @@ def test_xla(name: str):
     lifecycle.check_compilation(name)
 
 
-@pytest.mark.parametrize("name", lifecycle.FAST)
+@pytest.mark.parametrize("name", ["lenet_300_100", pytest.param("conv2", marks=pytest.mark.slow)])
 def test_model_fit(name: str):
     model = tf_lottery.prunable(lifecycle.build(name))
     data = lifecycle.random_data(name)

@@ -16,7 +16,12 @@ def read(stream):
 
 
 @pytest.mark.parametrize(
-    ("name", "classes"), [("cifar10", 10), ("cifar100", 100), ("svhn_cropped", 10)]
+    ("name", "classes"),
+    [
+        ("cifar10", 10),
+        pytest.param("cifar100", 100, marks=pytest.mark.slow),
+        pytest.param("svhn_cropped", 10, marks=pytest.mark.slow),
+    ],
 )
 def test_sets_of_one_image_size_are_in_memory(name, classes):
     with tfds.testing.mock_data(num_examples=20):

@@ -71,7 +71,7 @@ def test_values_of_the_run_are_no_changes(copied_run, outcome_of):
 @pytest.mark.parametrize(
     ("branch", "of", "flags", "levels"),
     [
-        ("one_shot", {}, {"prune_from": "dense"}, (1, 2)),
+        pytest.param("one_shot", {}, {"prune_from": "dense"}, (1, 2), marks=pytest.mark.slow),
         pytest.param(
             "one_shot",
             {"retraining": "rewind_learning_rate"},

@@ -33,6 +33,7 @@ def test_streamed_batches_change_no_bit(run_tiny, finished_run, outcome_of, tmp_
             assert found[file] == content, file
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_with_other_replicas_says_so(mirrored, run_tiny, half_run, capsys):
     with mirrored.scope():
         run_tiny(half_run.parents[1])

@@ -89,6 +89,7 @@ def test_level_0_of_a_run_keeps_the_schedule(run_tiny, cosine_run, tmp_path):
     assert longest_move(run, run / "level_1") > 0.01
 
 
+@pytest.mark.slow
 def test_other_branches_of_the_same_command_do_not_have_the_rate(cosine_run):
     tf_lottery.run_branch(cosine_run, "random_mask", fine_tune_learning_rate=0.05)
     assert (cosine_run / "branches" / "random_mask").exists()

@@ -68,8 +68,15 @@ def _finish(start_main, tmp_path) -> None:
     assert process.wait() == 0, process.output
 
 
-def test_killed_when_files_appear(start_main, outcome_of, reference, run, tmp_path):
-    moments = ("level_0/checkpoint/step_5", "level_1/masks.npz")
+@pytest.mark.parametrize(
+    "moments",
+    [
+        ["level_0/checkpoint/step_5"],
+        pytest.param(["rewind", "level_1/masks.npz"], marks=pytest.mark.slow),
+    ],
+    ids=", ".join,
+)
+def test_killed_when_files_appear(start_main, outcome_of, reference, run, tmp_path, moments):
     _kill_at(moments, start_main, run, tmp_path)
     _finish(start_main, tmp_path)
     assert outcome_of(run) == reference
@@ -132,7 +139,8 @@ def test_second_process_on_one_run_folder(start_main, run, tmp_path, snapshot):
 
 
 # Too small for the weights, for weights and slots.
-@pytest.mark.parametrize("largest_file", [pytest.param(4_000, marks=pytest.mark.slow), 15_000])
+@pytest.mark.slow
+@pytest.mark.parametrize("largest_file", [4_000, 15_000])
 def test_full_disk(
     start_main, outcome_of, reference, half_run_of_reference, tmp_path, snapshot, largest_file
 ):
@@ -150,6 +158,7 @@ def test_full_disk(
     assert outcome_of(run) == reference
 
 
+@pytest.mark.slow
 def test_full_disk_for_tensorboard(start_main, tmp_path):
     flags = ("--train_steps=200it", "--evaluate_every=2it", "--optimizer=sgd", "--levels=0")
     full = start_main(*flags, workdir=tmp_path, largest_file=16_000)

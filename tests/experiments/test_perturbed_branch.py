@@ -58,6 +58,7 @@ def test_it_trains_from_a_moved_rewind_point_under_the_mask(copied_run):
     assert np.sqrt(squares) == pytest.approx(0.5 * np.sqrt(expected), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_lengths_and_directions_are_branches_of_their_own(copied_run):
     short = {"train_steps": "10it", "evaluate_every": "5it"}
     for options in ({}, {"perturbation": 2.0}, {"perturbation": 1.0, "branch_seed": 1}):

@@ -144,7 +144,8 @@ def test_all_trainings_are_there_and_no_others(request, fixture, factors):
     }
 
 
-@pytest.mark.parametrize("noise", ["fresh", pytest.param("same", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", ["fresh", "same"])
 def test_what_is_there_is_neither_trained_nor_measured_again(
     request, tmp_path, snapshot, capsys, noise
 ):
@@ -194,6 +195,7 @@ def test_other_directions_are_added(analyzed_run):
     }
 
 
+@pytest.mark.slow
 def test_a_tiny_move_changes_nothing(copied_run):
     (row,) = analyze(copied_run, [0], "same", perturbations="1e-30")
     assert row["l2"] == row["error_barrier"] == row["loss_barrier"] == 0

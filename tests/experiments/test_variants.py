@@ -60,7 +60,7 @@ FAST = {
     *("rewind_learning_rate", "dense, fine_tune", "target_density", "random"),
     *("snip", "snip before training", "units", "2:4"),
 }
-INTERRUPTED_FAST = {"dense, fine_tune", "random"}
+INTERRUPTED_FAST = {"dense, fine_tune"}
 
 
 def fast_if(fast: Collection[str], *cases: str | tuple) -> list:

@@ -93,7 +93,7 @@ def test_the_loss_is_that_of_the_network_in_evaluation_with_the_pruned_weights_a
     assert loss.loss(weights) == pytest.approx(np.mean(expected), rel=1e-6)
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_products_and_top_eigenvalues_are_those_of_the_full_hessian(masked: bool):
     model = convolutional()
     mask = half_mask(model) if masked else get_mask(model)

@@ -151,7 +151,7 @@ def test_two_replicas_of_a_convolutional_network(mirrored: tf.distribute.Strateg
         check("momentum", conv_net, IMAGES, steps_per_execution=2)
 
 
-@pytest.mark.parametrize("replicas", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_averaged_weights_while_training(replicas: int, mirrored: tf.distribute.Strategy):
     """Before Keras assigns the averages at the end of training, which is `fit`'s last act."""
     pruned_bits = []

@@ -179,9 +179,11 @@ def test_of_a_finished_search(build_model, batches):
     ("returned", "message"),
     [
         (None, "returned None"),
-        ([1, 2], r"returned \[1, 2\]"),
-        ({}, "no scores of hidden/kernel"),
-        ({"hidden/kernel": 1.0, "output/kernel": 1.0}, r"of shape \(\)"),
+        pytest.param([1, 2], r"returned \[1, 2\]", marks=pytest.mark.slow),
+        pytest.param({}, "no scores of hidden/kernel", marks=pytest.mark.slow),
+        pytest.param(
+            {"hidden/kernel": 1.0, "output/kernel": 1.0}, r"of shape \(\)", marks=pytest.mark.slow
+        ),
         ({"hidden/kernel": np.full((6, 10), "a")}, "real numbers of shape"),
     ],
 )

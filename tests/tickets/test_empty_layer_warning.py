@@ -57,6 +57,7 @@ def test_the_callback_warns_as_fit_does(build_model, batches):
     assert messages(caught) == [NO_HIDDEN.format(2), NO_HIDDEN.format(3)]
 
 
+@pytest.mark.slow
 def test_levels_that_are_finished_are_not_warned_of_again(build_model, batches, tmp_path):
     arguments = {**SEARCH, "folder": tmp_path / "search"}
     with pytest.warns(EmptyLayerWarning):
@@ -77,7 +78,9 @@ def test_a_warning_can_end_a_search(build_model, batches):
     assert [result.level for result in search.history.levels] == [0, 1]
 
 
-@pytest.mark.parametrize("arguments", [{"scope": "layerwise"}, {"levels": 1}])
+@pytest.mark.parametrize(
+    "arguments", [{"scope": "layerwise"}, pytest.param({"levels": 1}, marks=pytest.mark.slow)]
+)
 def test_nothing_is_said_where_every_layer_has_weights(build_model, batches, arguments):
     arguments = {**SEARCH, **arguments}
     imp = PruneAndRewind(epochs_per_level=1, **arguments)

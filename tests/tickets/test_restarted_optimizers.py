@@ -170,7 +170,7 @@ def test_the_schedule_goes_on_and_the_count_begins_anew(
         np.testing.assert_allclose(value, new[weight], atol=2e-6, err_msg=weight)
 
 
-@BOTH
+@KERAS_3_FAST
 def test_callbacks_read_the_rate_of_the_schedule(keras: ModuleType, tmp_path: Path):
     """At the same iterations the same rates, whatever the optimizer counts."""
     rates: dict[int, list[float]] = {0: [], 1: []}
@@ -308,7 +308,7 @@ def test_a_loop_of_the_users(keras: ModuleType):
         np.testing.assert_allclose(value, theirs[weight], atol=1e-5, err_msg=weight)
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_a_loop_that_was_compiled_before_the_search_is_refused(keras: ModuleType):
     """It holds the schedule as it was, which would begin at 0 again."""
     model, optimizer = build(keras), keras.optimizers.Adam(schedule_of(keras))

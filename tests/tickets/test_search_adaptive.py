@@ -27,12 +27,12 @@ def loss_of(model: keras.Model) -> float:
 
 
 def test_it_ends_at_the_density_and_every_pruning_keeps_the_loss():
-    rate = tf_lottery.AdaptiveRate(loss_rise=0.01, least=0.02, density=0.2)
+    rate = tf_lottery.AdaptiveRate(loss_rise=0.01, least=0.02, density=0.4)
     search = search_with(rate)
     history = search.fit(EXAMPLES, LABELS, epochs=10, verbose=0)
     last = len(history.levels) - 1
     assert 1 < last < 20
-    assert search.mask(last).remaining == round(0.2 * (8 * 16 + 16 * 2))
+    assert search.mask(last).remaining == round(0.4 * (8 * 16 + 16 * 2))
     for level in range(1, last):
         mask, before = search.mask(level), search.mask(level - 1)
         model = search.restore(level - 1)

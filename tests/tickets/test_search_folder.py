@@ -57,7 +57,8 @@ def finished(finished_search, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("level", "known"), [(0, True), (2, False), pytest.param(2, True, marks=pytest.mark.slow)]
+    ("level", "known"),
+    [(2, False), *(pytest.param(level, True, marks=pytest.mark.slow) for level in (0, 2))],
 )
 def test_another_object_goes_on_where_one_was_interrupted(
     search_in, batches, make_counter, assert_same_weights, tmp_path, level, known

@@ -41,7 +41,7 @@ def agreement(one: Mask, two: Mask) -> int:
     return sum(int(np.count_nonzero(one[name] == two[name])) for name in one)
 
 
-@pytest.mark.parametrize("name", ["snip", "taylor"])
+@pytest.mark.parametrize("name", ["snip", pytest.param("taylor", marks=pytest.mark.slow)])
 def test_gradients_are_those_of_the_compiled_loss_on_the_data_of_fit(build_model, batches, name):
     search = IterativeMagnitudePruning(build_model(), 1, 0.5, score=name)
     search.fit(batches, epochs=2, verbose=0)

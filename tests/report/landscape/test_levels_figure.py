@@ -191,6 +191,7 @@ def test_without_test_data_the_barriers_on_training_data_are_drawn(drawn):
     np.testing.assert_allclose(drawn["successive_levels"].axes[0].lines[0].get_ydata(), [1])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_the_same_barriers_give_the_same_bytes():
     once, again, other = (

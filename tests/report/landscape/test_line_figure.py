@@ -22,6 +22,7 @@ def drawn_paths(svg: str) -> int:
     return svg.count('<path d="M ')
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_the_same_lines_give_the_same_bytes():
     once, again, other = (line_figure([curves(peak=peak)], "lines") for peak in (0.5, 0.5, 0.6))

@@ -137,6 +137,7 @@ def test_levels_without_a_weight_or_a_row_have_no_histogram():
     assert magnitude_histogram_figures([of_replicate(bins(1, (0, 0, 0), (0, 0, 0)))]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_the_same_counts_give_the_same_bytes():
     once, again = (

@@ -180,6 +180,7 @@ def test_little_or_nothing_is_drawn_too(drawn):
     assert list(drawn([Measurement("a", "replicate_1", (diverged(2, 1.0),))])) == NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_the_same_rows_give_the_same_figures():
     once, again, other = (
