@@ -214,11 +214,14 @@ def test_solutions_of_another_network_are_refused_before_anything_is_measured(
     copied_run, run_tiny, tmp_path, model, kernel
 ):
     run_tiny(tmp_path, name="other", model=model, levels=0, train_steps="8it")
-    for solution in ("level_0", "rewind"):
-        other = f"../../other/replicate_1/{solution}"
-        for solutions in (f"level_0,level_1,{other}", f"{other},{other}"):
-            with pytest.raises(ValueError, match=f"{other} are .*different net.*: .*{kernel}"):
-                analyze(copied_run, "interpolate", f"--solutions={solutions}")
+    level, rewind = (f"../../other/replicate_1/{name}" for name in ("level_0", "rewind"))
+    for first, solutions in (
+        (level, f"level_0,level_1,{level}"),
+        (rewind, f"level_0,level_1,{rewind}"),
+        (level, f"{level},{rewind}"),
+    ):
+        with pytest.raises(ValueError, match=f"{first} are .*different net.*: .*{kernel}"):
+            analyze(copied_run, "interpolate", f"--solutions={solutions}")
     assert not (copied_run / "landscape").exists()
 
 
