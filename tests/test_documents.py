@@ -52,8 +52,9 @@ def _of_export() -> dict[str, Any]:
 
 # What the text before a document's first block is about.
 GIVEN = {"docs/controls.md": _of_controls, "docs/export.md": _of_export}
-# Each of three exports is measured in seven formats.
-SLOW = {"docs/export.md"}
+# Each of three exports is measured in seven formats; networks of several kinds are built; runs are
+# trained.
+SLOW = {"docs/export.md", "docs/experiments.md", "docs/models.md"}
 
 
 def test_documents_were_found():

@@ -83,6 +83,7 @@ def test_other_epochs_have_another_order_and_other_crops(jpegs):
     assert all(len(crops) == 4 for crops in images.values())
 
 
+@pytest.mark.slow
 def test_files_are_shuffled_even_without_a_buffer(load):
     dataset = load(shuffle_buffer=1)
     orders = [labels_of(epoch_of(dataset, Epoch(0, 0, number))) for number in range(3)]

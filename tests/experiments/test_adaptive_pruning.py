@@ -161,6 +161,7 @@ def test_branches_have_as_many_weights_as_the_level(auto_run, tmp_path, branch):
     assert summary.weights_remaining == mask_of(auto_run, 2).remaining
 
 
+@pytest.mark.slow
 def test_without_a_density_the_number_of_levels_ends_it(run_tiny, tmp_path):
     run = run_tiny(
         tmp_path,

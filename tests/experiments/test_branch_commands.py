@@ -51,6 +51,7 @@ def test_a_killed_branch_ends_with_the_same_bits(start_branch, copied_run, outco
     assert outcome_of(copied_run / "branches" / LABEL) == reference
 
 
+@pytest.mark.slow
 def test_an_interrupted_branch_goes_on(start_branch, copied_run, outcome_of, reference):
     own = copied_run / "branches" / LABEL
     moment = f"branches/{LABEL}/level_1/checkpoint/step_10"
@@ -81,6 +82,7 @@ def test_a_run_goes_on_while_its_branch_is_trained(
     assert {name: found[name] for name in level_1} == {name: reference[name] for name in level_1}
 
 
+@pytest.mark.slow
 def test_the_flag_file_replays_a_branch(start_main, copied_run, snapshot, tmp_path):
     own = copied_run / "branches" / "signed_reinitialization-learning_rate_0.01-branch_seed_3"
     run_branch(copied_run, "signed_reinitialization", [0, 1], learning_rate=0.01, branch_seed=3)

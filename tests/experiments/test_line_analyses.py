@@ -271,6 +271,7 @@ def test_only_neighbours_are_measured_if_only_they_are_wanted(run, capsys):
     assert path.read_text().splitlines() == list(everything.values())
 
 
+@pytest.mark.slow
 def test_levels_that_are_chosen_are_measured_and_the_others_later(run):
     path = measure_levels(run, [0, 2])
     assert [(row["first_level"], row["second_level"]) for row in rows(path)] == [(0, 2)]

@@ -153,6 +153,7 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
     analyzed = "finished_analysis" if noise == "fresh" else "finished_analyses"
     analyzed_run = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(request.getfixturevalue(analyzed), analyzed_run)
+    capsys.readouterr()
     csv = analyzed_run / "landscape" / f"robustness{SETTINGS[noise]}.csv"
     content, branches = csv.read_text(), snapshot(analyzed_run / "branches")
     lines = content.splitlines()

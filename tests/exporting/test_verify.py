@@ -44,6 +44,7 @@ def files(network, tmp_path_factory):
     return paths
 
 
+@pytest.mark.slow
 def test_every_format_computes_what_the_network_does(network, files):
     inputs = {"given": INPUTS}
     expected = network.plain.compute(inputs)

@@ -46,7 +46,7 @@ def test_weights_of_the_networks_for_cifar(build, kernels, name, weights, in_ker
 @pytest.mark.parametrize(
     ("name", "weights", "in_kernels"),
     [
-        ("resnet18", 11_689_512, 11_678_912),
+        pytest.param("resnet18", 11_689_512, 11_678_912, marks=pytest.mark.slow),
         pytest.param("resnet34", 21_797_672, 21_779_648, marks=pytest.mark.slow),
         pytest.param("resnet50", 25_557_032, 25_502_912, marks=pytest.mark.slow),
         pytest.param("resnet101", 44_549_160, 44_442_816, marks=pytest.mark.slow),

@@ -305,6 +305,7 @@ def test_the_same_runs_give_the_same_bytes(mnist, tmp_path):
     assert content(first) == content(second)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_another_process_gives_the_same_bytes(mnist, tmp_path):
     command = (

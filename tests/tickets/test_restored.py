@@ -181,6 +181,7 @@ def test_restoring_draws_no_random_numbers(keras: ModuleType):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_copies_are_on_all_devices_of_the_searched_model(mirrored):
     with mirrored.scope():
         model = functional(tf_keras)

@@ -343,7 +343,8 @@ def test_pruned_weights_stay_zero(recipe: str, jit_compile: bool):
     assert_pruned_are_zero(network, mask)
 
 
-@pytest.mark.parametrize("recipe", TRAINED_FAST)
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", TRAINED)
 def test_two_replicas_train_like_one(recipe: str, mirrored: tf.distribute.Strategy):
     """The sum of two equal gradients is twice the one."""
     config = config_of(RECIPES[recipe], **CHANGING)

@@ -139,6 +139,7 @@ def test_equal_on_two_replicas(mirrored: tf.distribute.Strategy):
         np.testing.assert_array_equal(array, scores[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_scored_in_float32():
     mixed, plain = convolutional("mixed_bfloat16"), convolutional()
     weights, mask = weights_of(plain), half_mask(plain)

@@ -98,7 +98,8 @@ def test_synflow_empties_no_layer_where_magnitude_does():
     assert min(remaining["synflow"].values()) > 0
 
 
-@pytest.mark.parametrize("name", ["vgg11", pytest.param("resnet56", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vgg11", "resnet56"])
 def test_synaptic_flow_of_deep_networks(name: str):
     model = prunable(build_model(name, (16, 16, 1), 10, 0, ([0.0], [1.0]), initializer="he_normal"))
     scores = METHODS["synflow"].score(weights_of(model), get_mask(model), evidence_of(model))
