@@ -3,10 +3,10 @@
 The public names are loaded when they are first used: reading flags needs no TensorFlow.
 """
 
-import importlib
 from typing import Any
 
 from tf_lottery.keras_registration import register as _register_with_keras
+from tf_lottery.startup import ask_for_quiet_logs, import_quietly
 
 __version__ = "0.1.0"
 
@@ -42,12 +42,13 @@ _MODULES = {
 __all__ = sorted(_MODULES)
 
 _register_with_keras()
+ask_for_quiet_logs()
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
+    value = getattr(import_quietly(_MODULES[name]), name)
     globals()[name] = value
     return value
 

@@ -7,9 +7,42 @@ import pathlib
 import shutil
 import sys
 
+_CGROUPS = pathlib.Path("/sys/fs/cgroup")
+
 
 def available_memory() -> int:
-    """Returns the bytes that programs can still take: free memory and caches, or else all."""
+    """Returns the bytes that programs can still take: those of the machine, or of a container."""
+    of_machine, of_container = _memory_of_machine(), _memory_of_container()
+    return of_machine if of_container is None else min(of_machine, of_container)
+
+
+def _memory_of_container() -> int | None:
+    """What the limit of a container (a control group of Linux) leaves; None without a limit."""
+    for folder, limit, used in (
+        (_CGROUPS, "memory.max", "memory.current"),
+        (_CGROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            # "max", and of the older kind an enormous number, are no limits.
+            most, now = (int((folder / name).read_text()) for name in (limit, used))
+        except (OSError, ValueError):
+            continue
+        return max(0, most - now + _caches(folder))
+    return None
+
+
+def _caches(folder: pathlib.Path) -> int:
+    """The bytes of files that a container holds in memory and gives back when they are needed."""
+    try:
+        lines = (folder / "memory.stat").read_text().splitlines()
+        numbers = dict(line.split() for line in lines)
+        # Of the older kind those of groups below are added under another name.
+        return int(numbers.get("total_inactive_file", numbers.get("inactive_file", 0)))
+    except (OSError, ValueError):
+        return 0
+
+
+def _memory_of_machine() -> int:
     # os.sysconf knows free pages only; caches, which programs can take too, often fill the rest.
     meminfo = pathlib.Path("/proc/meminfo")
     if meminfo.exists():

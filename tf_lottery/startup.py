@@ -1,14 +1,76 @@
 """Imports TensorFlow without its start-up messages, which no setting of its own silences."""
 
+import importlib
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# What TensorFlow's C++ code writes while it is loaded, whichever level is asked for.
+_LOG_LINE = re.compile(
+    rb"(WARNING: All log messages before absl::InitializeLog\(\)|[IWE]\d{4} \d\d:\d\d:).*\n?"
+)
+
+
+def ask_for_quiet_logs() -> None:
+    """Has TensorFlow, if it is yet to be imported, log fatal errors alone, unless told otherwise.
+
+    What it writes before it knows of that is left out by `import_quietly`.
+    """
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault(_LEVEL, "3")
+
+
+def import_quietly(name: str) -> ModuleType:
+    """Imports a module, without the C++ log of TensorFlow if that is imported with it.
+
+    Everything else that is written to standard error, such as Python's warnings, is seen, those of
+    C++ code after the import. With another TF_CPP_MIN_LOG_LEVEL than 3 nothing is left out.
+
+    Args:
+      name: of the module.
+    """
+    if "tensorflow" in sys.modules or os.environ.get(_LEVEL) != "3":
+        return importlib.import_module(name)
+    with _without_log_lines():
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _without_log_lines() -> Iterator[None]:
+    """Holds back what is written to file descriptor 2, and writes it later but for log lines."""
+    try:
+        original = os.dup(2)
+    except OSError:  # There is no standard error.
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        _flush_stderr()
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            _flush_stderr()
+            os.dup2(original, 2)
+            os.close(original)
+            held.seek(0)
+            for line in held:
+                if not _LOG_LINE.fullmatch(line):
+                    os.write(2, line)
+
+
+def _flush_stderr() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
 
 
 def import_tensorflow_quietly() -> None:
     """Imports TensorFlow and Keras; errors of the import are raised as usual."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    ask_for_quiet_logs()
     with silent_stderr():
         import tensorflow  # noqa: F401
         import tf_keras  # noqa: F401

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import tf_lottery
+
 _ROOT = Path(__file__).parents[2]
 _MAIN = (
     "import sys; from tf_lottery import cli\n"
@@ -50,6 +52,7 @@ def ask(flags_of_tiny) -> Callable[..., Answer]:
     ("flags", "said"),
     [
         (["--pruning_rate=1.5"], "--pruning_rate=1.5 is out of range"),
+        (["--model=lenet_300_x"], "--model=lenet_300_x is not a known model. Did you mean lenet"),
         (["--score=beauty"], "beauty"),
         (["--init_seed=7"], "--init_seed: the run folder has null, this command says 7"),
         (["--rewind_step=8it"], "holds another experiment"),
@@ -95,4 +98,23 @@ def test_damage_of_what_is_needed_is_refused(experiment, ask, workdir, tmp_path)
     answer = ask(f"--experiment={experiment}", f"--run={run}", *more, tiny=False)
     assert answer.returncode == 1
     assert f"{run / 'level_2' / 'weights.index'} is missing" in answer.stderr
+    assert "imported:\n" in answer.stdout
+
+
+def test_a_finished_branch_is_shown_again(ask, workdir, tmp_path):
+    run = tmp_path / "tiny" / "replicate_1"
+    shutil.copytree(workdir / "tiny" / "replicate_1", run)
+    tf_lottery.run_branch(run, "random_mask")
+    given = ("--experiment=branch", f"--run={run}", "--branch=random_mask")
+    answer = ask(*given, tiny=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "levels 0 to 2 are complete already" in answer.stdout
+    assert f"Branch folder: {run / 'branches' / 'random_mask'}" in answer.stdout
+    assert "imported:\n" in answer.stdout
+    answer = ask(*given, "--pruning_rate=0.3", tiny=False)
+    assert "a branch cannot change it" in answer.stderr
+    assert "imported:\n" in answer.stdout
+    (run / "branches" / "random_mask" / "level_1" / "metrics.csv").unlink()
+    answer = ask(*given, tiny=False)
+    assert "metrics.csv is missing" in answer.stderr
     assert "imported:\n" in answer.stdout

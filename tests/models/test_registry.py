@@ -1,11 +1,14 @@
 """Models by name: what every registered architecture owes the experiments."""
 
+import inspect
+
 import numpy as np
 import pytest
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.models import build_model, cheapest_models, example_models, model_names
+from tf_lottery.model_names import APPLICATIONS, BUILT_IN
+from tf_lottery.models import build_model, cheapest_models, example_models, model_names, registry
 from tf_lottery.pruning.prunable import masked_variables
 
 STANDARD = ((0.0,), (1.0,))
@@ -133,3 +136,14 @@ def test_a_close_name_is_suggested(name, meant):
 def test_arguments_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         build_model("lenet_300_100", *arguments)
+
+
+def test_names_that_are_known_without_tensorflow_are_those_of_the_registry():
+    functions = dict(inspect.getmembers(keras.applications, inspect.isfunction))
+    assert set(APPLICATIONS) == set(functions)
+    registered = [family.names for family in registry._FAMILIES]
+    assert all(names in registered for names in BUILT_IN.values())
+    shipped = [
+        family for family in registry._FAMILIES if family.architecture.__module__ != __name__
+    ]
+    assert {family.names.pattern for family in shipped} == {n.pattern for n in BUILT_IN.values()}

@@ -5,7 +5,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.pruning.prunable import prunable
-from tf_lottery.training.execution import choose_execution
+from tf_lottery.training.execution import ExecutionPlan, choose_execution
 
 pytestmark = pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")), reason="the choice on a GPU is another"
@@ -71,3 +71,9 @@ def test_large_data_stay_with_the_host_unless_wanted():
     assert not choose_execution(dense(), data_bytes=large).data_on_device
     assert choose_execution(dense(), data_bytes=large, in_memory="on").data_on_device
     assert not choose_execution(dense(), data_bytes=2**20, in_memory="off").data_on_device
+
+
+def test_the_evaluation_is_compiled_where_training_is():
+    assert not ExecutionPlan(compile_update=True).compiles_evaluation
+    assert ExecutionPlan(compile_loop=True).compiles_evaluation
+    assert ExecutionPlan(compile_gradients=True).compiles_evaluation

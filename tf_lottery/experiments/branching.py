@@ -2,16 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tf_lottery.arguments import check_levels, check_path
-from tf_lottery.config import BranchConfig, ExperimentConfig
 from tf_lottery.data import Dataset
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_branch
+from tf_lottery.experiments.branch_levels import (
+    check_other_run_is_named,
+    check_structure,
+    is_complete,
+    levels_of_branch,
+)
+from tf_lottery.experiments.finished_branches import (
+    BRANCH_DEFAULTS,
+    print_results_of_branch,
+    title_of_branch,
+)
 from tf_lottery.experiments.judging import build_evidence
 from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
@@ -30,21 +39,11 @@ from tf_lottery.experiments.summarizing_journal import SummarizingJournal
 from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.scores import Evidence
-from tf_lottery.report.branch_table import print_branch
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.branches import (
-    Branch,
-    find_branch,
-    first_level,
-    has_structure,
-    last_level,
-    takes_other_run,
-    takes_perturbation,
-)
+from tf_lottery.tickets.branches import Branch, find_branch
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.origin import Origin, Start, Weights
 from tf_lottery.tickets.run_journal import RunJournal
@@ -96,7 +95,7 @@ def run_branch(
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
     function = find_branch(branch)
     plan = plan_branch(Path(run), branch, changes)
-    _check_structure(plan, function)
+    check_structure(plan, function)
     strategy = open_strategy(plan.config.run)
     workers = Workers(strategy)
     with workers.together(), ExitStack() as resources:
@@ -111,97 +110,24 @@ def run_branch(
         own = workers.on_chief(
             lambda: _open_branch(plan, experiment, levels, for_analysis, resources)
         )
-        title = f"{plan.label} of {plan.config.name}, replicate {plan.config.seeds.replicate}"
+        title = title_of_branch(plan)
         try:
             with strategy.scope():
                 _train_levels(plan, experiment, function, levels, own, workers)
         except BaseException:
             write_results_if_possible(own, title)
             raise
-        return workers.on_chief(lambda: _finish(plan, own, title, tolerance)) or []
 
+        def finish() -> list[LevelSummary]:
+            return print_results_of_branch(plan, own, write_results(own, title), tolerance)
 
-def _check_structure(plan: BranchPlan, branch: Branch) -> None:
-    structure = plan.config.pruning.structure
-    if not has_structure(branch, structure):
-        raise ValueError(
-            f"--branch={branch.__name__} moves single weights, and {plan.run.path} was pruned with "
-            f"--structure={structure}: there would be two differences. --branch=random_mask draws "
-            "as many such pieces in each layer."
-        )
-
-
-def levels_of_branch(run: RunFolder, branch: Branch, levels: Sequence[int] | None) -> list[int]:
-    """The levels that a branch starts from.
-
-    Args:
-      run: the run.
-      branch: of `tf_lottery.tickets.branches`.
-      levels: those that are wanted; None: all that there are for the branch now.
-
-    Raises:
-      ValueError: if there is none, or one is not finished or not for the branch.
-      DamagedFileError: if its files are not as they were written.
-    """
-    finished, first, last = run.complete_levels(), first_level(branch), last_level(branch)
-    ahead = 1 if takes_perturbation(branch) else 0
-    if levels is None:
-        levels = [
-            level
-            for level in finished
-            if first <= level and (last is None or level <= last) and level + ahead in finished
-        ]
-    listed = ", ".join(map(str, finished)) or "none"
-    if not levels:
-        needs = " and needs the level after it" if ahead else ""
-        raise ValueError(
-            f"--levels: there is none for --branch={branch.__name__}, which starts from level "
-            f"{first} or later{needs}; finished in {run.path} are {listed}."
-        )
-    _check_levels(run, branch, levels, listed)
-    if ahead:
-        _check_next_levels(run, branch, levels, listed)
-    return sorted(set(levels))
-
-
-def _check_levels(run: RunFolder, branch: Branch, levels: Sequence[int], listed: str) -> None:
-    finished, first, last = run.complete_levels(), first_level(branch), last_level(branch)
-    for level in levels:
-        if level not in finished:
-            raise ValueError(
-                f"--levels: level {level} is not finished in {run.path}; finished are {listed}."
-            )
-        if level < first:
-            raise ValueError(
-                f"--levels: --branch={branch.__name__} starts from level {first} or later, since "
-                f"nothing is pruned to make level {level}."
-            )
-        if last is not None and level > last:
-            raise ValueError(
-                f"--levels: --branch={branch.__name__} starts from level {last} alone; it would "
-                f"be the same for level {level}."
-            )
-        run.level(level).verify()
-
-
-def _check_next_levels(run: RunFolder, branch: Branch, levels: Sequence[int], listed: str) -> None:
-    for level in levels:
-        if not run.level(level + 1).is_complete():
-            raise ValueError(
-                f"--levels: --branch={branch.__name__} at level {level} needs level {level + 1} of "
-                f"the run, which is not finished in {run.path}; finished are {listed}."
-            )
-        run.level(level + 1).verify()
+        return workers.on_chief(finish) or []
 
 
 def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) -> None:
     other = plan.config.branch.other_run
+    check_other_run_is_named(plan, branch)
     if other is None:
-        if takes_other_run(branch):
-            raise ValueError(
-                f"--branch={branch.__name__} needs --other_run: the run folder whose masks are "
-                "taken, such as that of another replicate."
-            )
         return
     own = Mask.load(plan.run.level(levels[0]).masks_path)
     try:
@@ -229,7 +155,7 @@ def _open_branch(
     resources: ExitStack,
 ) -> RunFolder:
     """Opens the branch's folder, which stays locked as long as the resources are held."""
-    if not _is_complete(plan, levels):
+    if not is_complete(plan, levels):
         refuse_outdated_tickets(plan.run, levels)
         check_fine_tuning(experiment)
     details = {"changes": plan.changes, "branch_levels": list(levels)}
@@ -241,16 +167,12 @@ def _open_branch(
             experiment,
             branch_flags(plan, ",".join(map(str, levels))),
             {**experiment.details, **details},
-            {**ExperimentConfig().identity(), **asdict(BranchConfig())},
+            BRANCH_DEFAULTS,
         )
     )
     check_rules(own, affected=own.details["branch_levels"], wanted=levels)
     own.remember(branch_levels=sorted({*own.details["branch_levels"], *levels}))
     return own
-
-
-def _is_complete(plan: BranchPlan, levels: Sequence[int]) -> bool:
-    return all(LevelFolder(plan.path / f"level_{level}").is_complete() for level in levels)
 
 
 def _train_levels(
@@ -327,17 +249,3 @@ def _origin(
         perturbation=config.branch.perturbation,
         other_journal=None if other is None else RunJournal(RunFolder.read(Path(other))),
     )
-
-
-def _finish(
-    plan: BranchPlan, own: RunFolder, title: str, tolerance: float | None
-) -> list[LevelSummary]:
-    summaries = write_results(own, title)
-    tickets = [
-        LevelSummary.from_record(plan.run.level(level).record())
-        for level in sorted({0, *(row.level for row in summaries)})
-        if plan.run.level(level).is_complete()
-    ]
-    print_branch(plan.label, summaries, tickets, tolerance)
-    print(f"Branch folder: {own.path}")
-    return summaries

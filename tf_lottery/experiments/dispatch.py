@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from tf_lottery.arguments import refusal
 from tf_lottery.command_kinds import (
@@ -19,7 +20,9 @@ from tf_lottery.command_kinds import (
     VerifyRuns,
     WriteReport,
 )
+from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
 from tf_lottery.experiments.damage_checks import check_source
+from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
 from tf_lottery.experiments.finished_runs import is_finished, refuse_early, show_finished
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.matching import DEFAULT_POINTS
@@ -116,23 +119,35 @@ def _run_branches(command: RunBranches) -> None:
     runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     for run in runs:
         check_source(RunFolder.read(run), command.levels)
+    wanted = [
+        (run, branch, changes) for run in runs for branch, changes in _changes(run, command).items()
+    ]
+    plans = [plan_branch(run, branch, changes) for run, branch, changes in wanted]
+    finished = [finished_levels(plan, command.levels) for plan in plans]
+    if all(finished):
+        for plan, levels in zip(plans, finished, strict=True):
+            show_finished_branch(plan, levels, command.matching_tolerance)
+        return
     import_tensorflow_quietly()
-    from tf_lottery.experiments.branch_config import changes_taken, refuse_change
     from tf_lottery.experiments.branching import run_branch
 
-    for run in runs:
-        taken = {branch: changes_taken(run, branch, command.changes) for branch in command.branches}
-        for name, value in command.changes.items():
-            if not any(name in changes for changes in taken.values()):
-                refuse_change(name, value, ",".join(command.branches))
-        for branch in command.branches:
-            run_branch(
-                run,
-                branch,
-                command.levels,
-                matching_tolerance=command.matching_tolerance,
-                **taken[branch],
-            )
+    for run, branch, changes in wanted:
+        run_branch(
+            run,
+            branch,
+            command.levels,
+            matching_tolerance=command.matching_tolerance,
+            **changes,
+        )
+
+
+def _changes(run: Path, command: RunBranches) -> dict[str, dict[str, Any]]:
+    """For each branch of a run, those of the changes that it takes."""
+    taken = {branch: changes_taken(run, branch, command.changes) for branch in command.branches}
+    for name, value in command.changes.items():
+        if not any(name in changes for changes in taken.values()):
+            refuse_change(name, value, ",".join(command.branches))
+    return taken
 
 
 def _analyze(command: Analyze) -> None:

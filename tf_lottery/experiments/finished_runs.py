@@ -1,6 +1,7 @@
 """What can be said of an experiment from its run folder alone, without TensorFlow."""
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -9,6 +10,7 @@ from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.results import print_results, show_results, title_of
 from tf_lottery.flags import flags_text
 from tf_lottery.matching import tolerance_of
+from tf_lottery.model_names import check_built_in
 from tf_lottery.pruning.scores import find_method
 from tf_lottery.report.formats import format_numbers
 from tf_lottery.store.rules import made_by_older_version
@@ -22,11 +24,14 @@ def refuse_early(config: ExperimentConfig) -> None:
     """Refuses what can be refused before TensorFlow is imported and the data are read.
 
     Raises:
-      ValueError: if the score is unknown, the run folder holds another experiment, another process
-        works in it, or it is damaged.
+      ValueError: if the model or the score is unknown, the run folder holds another experiment,
+        another process works in it, or it is damaged.
     """
+    # Whoever has imported the models may have registered others.
+    if "tf_lottery.models" not in sys.modules:
+        check_built_in(config.model.model)
     find_method(config.pruning.score)
-    if _of_several_workers(config):
+    if of_several_workers(config):
         return  # All of them have to be told by the one that opens the folder.
     # What the system refuses is told where the folder is written to.
     with suppress(OSError):
@@ -38,7 +43,7 @@ def refuse_early(config: ExperimentConfig) -> None:
 
 def is_finished(config: ExperimentConfig) -> bool:
     """Whether nothing is left to do but to show the results; after `refuse_early`."""
-    if config.run.export_dir or _of_several_workers(config):
+    if config.run.export_dir or of_several_workers(config):
         return False
     with suppress(OSError):
         if not (config.run_path / "config.json").exists():
@@ -71,7 +76,7 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
     ) as run:
         if sentence := made_by_older_version(run.path, run.identity, run.details):
             print(f"Note: {sentence}")
-        print(f"{_levels_text(run.complete_levels())} complete already")
+        print(f"{levels_text(run.complete_levels())} complete already")
         summaries = show_results(run, title_of(config), anew=bool(repaired))
         print_results(run, summaries, tolerance)
 
@@ -85,7 +90,8 @@ def _last_level(config: ExperimentConfig, run: RunFolder) -> int | None:
     return config.pruning.levels
 
 
-def _levels_text(levels: Sequence[int]) -> str:
+def levels_text(levels: Sequence[int]) -> str:
+    """Writes levels with their verb, such as "levels 0 to 2 are"."""
     if len(levels) == 1:
         return f"level {levels[0]} is"
     if list(levels) == list(range(levels[0], levels[-1] + 1)):
@@ -93,6 +99,7 @@ def _levels_text(levels: Sequence[int]) -> str:
     return f"levels {format_numbers(levels)} are"
 
 
-def _of_several_workers(config: ExperimentConfig) -> bool:
+def of_several_workers(config: ExperimentConfig) -> bool:
+    """Whether other processes take part, all of which have to be told the same."""
     where = config.run.distribution
     return where in ("multi_worker", "tpu") or (where == "auto" and "TF_CONFIG" in os.environ)

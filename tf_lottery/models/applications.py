@@ -7,20 +7,14 @@ import inspect
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.model_names import APPLICATIONS, BUILT_IN, SHORT_NAMES
 from tf_lottery.models.images import UnsuitableInputError, check_images
 from tf_lottery.models.registry import register
 
-_CONSTRUCTORS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
-_SHORT_NAMES = {"inception_v3": "InceptionV3", "mobilenet_v2": "MobileNetV2"}
-_LONG_NAMES = tuple(f"applications.{constructor}" for constructor in _CONSTRUCTORS)
+_CONSTRUCTORS = {name: getattr(keras.applications, name) for name in APPLICATIONS}
 
 
-@register(
-    f"({'|'.join((*_SHORT_NAMES, *_LONG_NAMES))})".replace(".", r"\."),
-    examples=("mobilenet_v2", "inception_v3", "applications.MobileNetV3Small"),
-    shown=(*_SHORT_NAMES, "applications.NAME (NAME as in tf_keras.applications)"),
-    spelled=(*_SHORT_NAMES, *_LONG_NAMES),
-)
+@register(**vars(BUILT_IN["applications"]))
 def application(inputs: tf.Tensor, classes: int, name: str) -> tf.Tensor:
     """Connects a network of `tf_keras.applications`.
 
@@ -37,7 +31,7 @@ def application(inputs: tf.Tensor, classes: int, name: str) -> tf.Tensor:
       UnsuitableInputError: If the inputs are flat or too small for the network.
     """
     check_images(inputs)
-    constructor = _CONSTRUCTORS[_SHORT_NAMES.get(name, name.removeprefix("applications."))]
+    constructor = _CONSTRUCTORS[SHORT_NAMES.get(name, name.removeprefix("applications."))]
     options = {"classifier_activation": None}
     if "include_preprocessing" in inspect.signature(constructor).parameters:
         options["include_preprocessing"] = False

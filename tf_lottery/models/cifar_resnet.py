@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tf_lottery.model_names import BUILT_IN
 from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
 from tf_lottery.models.images import check_images
 from tf_lottery.models.registry import register
 from tf_lottery.models.residual import basic_block, residual_stages
 
-_NAMES = tuple(f"resnet{depth}" for depth in (20, 32, 44, 56, 110))
 
-
-@register(
-    r"resnet(20|32|44|56|110)(?:_w([1-9]\d*))?",
-    examples=("resnet20", "resnet20_w2"),
-    shown=(*_NAMES, "resnet20_wFACTOR"),
-    spelled=_NAMES,
-)
+@register(**vars(BUILT_IN["cifar_resnet"]))
 def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None) -> tf.Tensor:
     """Connects three stages of basic blocks with 16, 32 and 64 filters.
 

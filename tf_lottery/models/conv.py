@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.model_names import BUILT_IN
 from tf_lottery.models.images import check_images
 from tf_lottery.models.registry import register
 
@@ -12,7 +13,7 @@ _FILTERS_OF_PAIRS = {"2": (64,), "4": (64, 128), "6": (64, 128, 256)}
 _DENSE_UNITS = (256, 256)
 
 
-@register(r"conv([246])", examples=("conv2", "conv4", "conv6"))
+@register(**vars(BUILT_IN["conv"]))
 def conv(inputs: tf.Tensor, classes: int, convolutions: str) -> tf.Tensor:
     """Connects pairs of 3x3 convolutions, each pair with a 2x2 max-pooling, and dense layers.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.model_names import BUILT_IN
 from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
 from tf_lottery.models.images import check_images
 from tf_lottery.models.registry import register
@@ -16,10 +17,9 @@ _BLOCKS = {
     "50": (bottleneck_block, (3, 4, 6, 3)),
     "101": (bottleneck_block, (3, 4, 23, 3)),
 }
-_NAMES = tuple(f"resnet{depth}" for depth in _BLOCKS)
 
 
-@register(r"resnet(18|34|50|101)", examples=("resnet18", "resnet50"), shown=_NAMES, spelled=_NAMES)
+@register(**vars(BUILT_IN["imagenet_resnet"]))
 def imagenet_resnet(inputs: tf.Tensor, classes: int, depth: str) -> tf.Tensor:
     """Connects four stages of blocks with 64, 128, 256 and 512 filters.
 

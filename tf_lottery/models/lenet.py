@@ -5,14 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.model_names import BUILT_IN
 from tf_lottery.models.registry import register
 
 
-@register(
-    r"lenet((?:_[1-9]\d*)+)",
-    examples=("lenet_300_100",),
-    shown=("lenet_300_100", "lenet_N_M_…"),
-)
+@register(**vars(BUILT_IN["lenet"]))
 def lenet(inputs: tf.Tensor, classes: int, widths: str) -> tf.Tensor:
     """Connects a fully connected network; "300_100" is the one of arXiv:1803.03635, section 2.
 

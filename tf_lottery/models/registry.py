@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import itertools
 import math
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,16 +13,14 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.machine import available_memory, bytes_text
+from tf_lottery.model_names import ModelNames, names, unknown_name
 from tf_lottery.models.assembly import Blueprint, Variant, assemble, draw
 from tf_lottery.models.images import UnsuitableInputError
 
 
 @dataclasses.dataclass(frozen=True)
 class _Family:
-    pattern: str
-    examples: tuple[str, ...]
-    shown: tuple[str, ...]
-    spelled: tuple[str, ...]
+    names: ModelNames
     architecture: Callable[..., tf.Tensor]
 
 
@@ -59,10 +55,7 @@ def register(
     """
 
     def add(architecture: Callable) -> Callable:
-        names = tuple(examples) or (pattern,)
-        _FAMILIES.append(
-            _Family(pattern, names, tuple(shown) or names, tuple(spelled) or names, architecture)
-        )
+        _FAMILIES.append(_Family(names(pattern, examples, shown, spelled), architecture))
         return architecture
 
     return add
@@ -70,17 +63,17 @@ def register(
 
 def model_names() -> list[str]:
     """Returns what `--model` accepts, for people: names, and patterns such as "lenet_N_M_…"."""
-    return sorted(itertools.chain.from_iterable(family.shown for family in _FAMILIES))
+    return sorted(itertools.chain.from_iterable(family.names.shown for family in _FAMILIES))
 
 
 def example_models() -> list[str]:
     """Returns names that `build_model` accepts, at least one of every registered architecture."""
-    return sorted(itertools.chain.from_iterable(family.examples for family in _FAMILIES))
+    return sorted(itertools.chain.from_iterable(family.names.examples for family in _FAMILIES))
 
 
 def cheapest_models() -> list[str]:
     """Returns the first example of every registered architecture, its cheapest to train."""
-    return sorted(family.examples[0] for family in _FAMILIES)
+    return sorted(family.names.examples[0] for family in _FAMILIES)
 
 
 def check_model_name(name: str) -> None:
@@ -195,16 +188,11 @@ def check_weights_fit(name: str, input_shape: tuple[int, ...], weights: int) -> 
         )
 
 
-def _family_of(name: str) -> tuple[_Family, tuple[str, ...]]:
+def _family_of(name: str) -> tuple[_Family, tuple[str | None, ...]]:
     for family in _FAMILIES:
-        if match := re.fullmatch(family.pattern, name):
-            return family, match.groups()
-    spelled = {name.lower(): name for family in _FAMILIES for name in family.spelled}
-    close = difflib.get_close_matches(name.lower(), spelled)
-    meant = f" Did you mean {' or '.join(map(spelled.get, close))}?" if close else ""
-    raise ValueError(
-        f"--model={name} is not a known model.{meant} Known are: {', '.join(model_names())}."
-    )
+        if (groups := family.names.match(name)) is not None:
+            return family, groups
+    raise unknown_name(name, [family.names for family in _FAMILIES])
 
 
 def _check_arguments(input_shape: tuple[int, ...], classes: int) -> None:

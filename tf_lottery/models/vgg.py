@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.model_names import BUILT_IN
 from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
 from tf_lottery.models.images import check_images
 from tf_lottery.models.registry import register
@@ -16,10 +17,9 @@ _CONVOLUTIONS_OF_STAGES = {
     "16": (2, 2, 3, 3, 3),
     "19": (2, 2, 4, 4, 4),
 }
-_NAMES = tuple(f"vgg{depth}" for depth in _CONVOLUTIONS_OF_STAGES)
 
 
-@register(r"vgg(11|13|16|19)", examples=("vgg11",), shown=_NAMES, spelled=_NAMES)
+@register(**vars(BUILT_IN["vgg"]))
 def vgg(inputs: tf.Tensor, classes: int, depth: str) -> tf.Tensor:
     """Connects five stages of 3x3 convolutions with batch normalization.
 

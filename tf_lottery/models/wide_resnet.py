@@ -5,21 +5,14 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.model_names import BUILT_IN
 from tf_lottery.models.convolution import average_and_classify, batch_norm, convolution, relu
 from tf_lottery.models.images import check_images
 from tf_lottery.models.registry import register
 from tf_lottery.models.residual import residual_stages
 
-# Depths beyond those of the paper, 16 to 40, as long as they are 6n + 4.
-_DEPTHS = "|".join(str(6 * blocks + 4) for blocks in range(1, 34))
 
-
-@register(
-    rf"wideresnet_({_DEPTHS})_([1-9]\d*)",
-    examples=("wideresnet_10_1",),
-    shown=("wideresnet_16_8", "wideresnet_28_10", "wideresnet_D_N (D = 10, 16, 22, …)"),
-    spelled=("wideresnet_16_8", "wideresnet_28_10", "wideresnet_40_4"),
-)
+@register(**vars(BUILT_IN["wide_resnet"]))
 def wide_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str) -> tf.Tensor:
     """Connects three stages of blocks with 16, 32 and 64 filters times the width.
 

@@ -1,12 +1,16 @@
 """What each level of a search leaves behind, wherever it is kept."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.training.network import NetworkState
+
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.training.network import NetworkState
 
 
 class LevelJournal(Protocol):

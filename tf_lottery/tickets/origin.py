@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_lottery.pruning.judging import prune_by_score
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.scores import Evidence, Method
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.variants import Variant
-from tf_lottery.training.network import NetworkState
+
+if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
+    from tf_lottery.pruning.plan import PruningPlan
+    from tf_lottery.training.network import NetworkState
 
 Weights = Mapping[str, np.ndarray]
 
@@ -83,6 +85,8 @@ class Origin:
           prune_from: as in `Variant`.
           plan: which weights compete, and how many remain; by default as in the run.
         """
+        from tf_lottery.pruning.judging import prune_by_score
+
         variant = replace(self.variant, prune_from=prune_from)
         if prune_from == "rewind_step":
             # Pruned before training, it has no trained weights to go on from.

@@ -1,15 +1,19 @@
 """Variants of iterative magnitude pruning: which network is pruned, and how it is trained again."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from tf_lottery.arguments import check_choice
 from tf_lottery.pruning.masks import Mask
 from tf_lottery.tickets.journal import LevelJournal
-from tf_lottery.training.network import NetworkState
+
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.training.network import NetworkState
 
 PruneFrom = Literal["previous_level", "dense", "rewind_step"]
 Retraining = Literal["rewind_weights", "rewind_learning_rate", "fine_tune"]

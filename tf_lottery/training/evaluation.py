@@ -147,6 +147,6 @@ def _batch_sums(model: keras.Model, plan: ExecutionPlan):
             tf.math.count_nonzero(tf.logical_and(hits, counted)),
         )
 
-    if plan.compile_loop or plan.compile_gradients:
+    if plan.compiles_evaluation:
         return tf.function(sums, jit_compile=True, autograph=False)
     return sums

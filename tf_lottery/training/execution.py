@@ -32,6 +32,11 @@ class ExecutionPlan:
     evaluation_batch: int = 250
     data_on_device: bool = True
 
+    @property
+    def compiles_evaluation(self) -> bool:
+        """Whether the evaluation is compiled with XLA."""
+        return self.compile_loop or self.compile_gradients
+
 
 def choose_execution(
     model: keras.Model,

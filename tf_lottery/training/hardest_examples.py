@@ -35,7 +35,7 @@ class HardestExamples:
             logits = tf.cast(model(tf.cast(images, tf.float32), training=False), tf.float32)
             return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
-        compiled = plan.compile_loop or plan.compile_gradients
+        compiled = plan.compiles_evaluation
         self._losses = tf.function(losses, jit_compile=compiled, autograph=False)
 
     def choose(self) -> None:

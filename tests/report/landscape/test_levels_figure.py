@@ -56,6 +56,8 @@ def test_barriers_to_the_level_before_are_drawn_against_density(drawn):
     left, right = axes.get_xlim()
     assert left > 80 > 51.2 > right
     assert "test error barrier" in axes.get_ylabel()
+    (axes,) = drawn["barrier_and_accuracy"].axes
+    assert axes.get_xlabel() == "test accuracy minus that of the dense network (points)"
     assert not drawn["successive_levels"].legends
     assert figures[0].caption.endswith("of the level before.")
 

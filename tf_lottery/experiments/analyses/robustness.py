@@ -18,7 +18,7 @@ from tf_lottery.experiments.analyses.copies import (
 from tf_lottery.experiments.analyses.interpolate import line_settings, line_splits
 from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
-from tf_lottery.experiments.branching import levels_of_branch
+from tf_lottery.experiments.branch_levels import levels_of_branch
 from tf_lottery.landscape.interpolation import interpolate
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, distance

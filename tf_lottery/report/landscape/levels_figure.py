@@ -118,7 +118,7 @@ def _barriers_by_accuracy(
             if not finite.all():
                 draw_crosses(axes, points[~finite, 0], colour)
         axes.axvline(-100 * tolerance, color=GREY, linewidth=0.8, zorder=1)
-        axes.set_xlabel("test accuracy above the dense network (points)")
+        axes.set_xlabel("test accuracy minus that of the dense network (points)")
         axes.set_ylabel(_label_of_barriers(split))
         clear_frame(axes)
         if labels:
@@ -133,7 +133,7 @@ def _label_of_barriers(split: str) -> str:
 
 
 def _points(measurements: Sequence[Measurement], run: str, split: str) -> np.ndarray:
-    """Accuracy above the dense network and barrier of a run's levels in points, `[levels, 2]`."""
+    """Accuracy minus the dense network's, and barrier, of each level in points: `[levels, 2]`."""
     points = []
     for measurement in measurements:
         dense = next((row for row in measurement.rows if row["first_level"] == 0), None)

@@ -1,0 +1,109 @@
+"""What can be shown of a branch from its folder alone, without TensorFlow."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+
+from tf_lottery.config import BranchConfig, ExperimentConfig
+from tf_lottery.experiments.branch_config import BranchPlan, branch_flags
+from tf_lottery.experiments.branch_levels import (
+    check_other_run_is_named,
+    check_structure,
+    is_complete,
+    levels_of_branch,
+)
+from tf_lottery.experiments.damage_checks import check_own_damage
+from tf_lottery.experiments.finished_runs import levels_text, of_several_workers
+from tf_lottery.experiments.results import show_results
+from tf_lottery.matching import tolerance_of
+from tf_lottery.report.branch_table import print_branch
+from tf_lottery.report.summary import LevelSummary
+from tf_lottery.store.rules import made_by_older_version
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.branches import find_branch
+
+# Of flags that the folder of a branch may have been made without.
+BRANCH_DEFAULTS = {**ExperimentConfig().identity(), **asdict(BranchConfig())}
+
+
+def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int] | None:
+    """The levels of a branch that are asked for, if nothing is left to do but to show them.
+
+    Args:
+      plan: the branch.
+      levels: as of `run_branch`.
+
+    Returns:
+      The levels; None if something has to be trained, or several workers have to be told.
+
+    Raises:
+      ValueError: if a level is not finished, or not for the branch.
+    """
+    function = find_branch(plan.config.branch.branch)
+    check_structure(plan, function)
+    check_other_run_is_named(plan, function)
+    asked = levels_of_branch(plan.run, function, levels, verify=False)
+    if of_several_workers(plan.config) or not (plan.path / "config.json").exists():
+        return None
+    with suppress(OSError):
+        known = RunFolder.read(plan.path).details.get("branch_levels", [])
+        if set(asked) <= set(known) and is_complete(plan, asked):
+            return asked
+    return None
+
+
+def show_finished_branch(
+    plan: BranchPlan, levels: Sequence[int], matching_tolerance: float
+) -> None:
+    """Shows the results of a finished branch, as `run_branch` does.
+
+    Args:
+      plan: the branch.
+      levels: those that were asked for.
+      matching_tolerance: as of `run_branch`.
+
+    Raises:
+      ValueError: as `run_branch`.
+    """
+    tolerance, identity = tolerance_of(matching_tolerance), plan.config.identity()
+    RunFolder.refuse(plan.path, identity, BRANCH_DEFAULTS, ["levels"])
+    # Before it is opened, which repairs some of it.
+    damages = check_own_damage(RunFolder.read(plan.path))
+    repaired = any(damage.repaired for damage in damages)
+    flags = branch_flags(plan, ",".join(map(str, levels)))
+    with RunFolder.open(plan.path, identity, {}, flags, BRANCH_DEFAULTS, ["levels"]) as own:
+        if sentence := made_by_older_version(own.path, own.identity, own.details):
+            print(f"Note: {sentence}")
+        print(f"Branch {plan.label} of {plan.run.path}")
+        print(f"{levels_text(levels)} complete already")
+        summaries = show_results(own, title_of_branch(plan), anew=repaired)
+        print_results_of_branch(plan, own, summaries, tolerance)
+
+
+def title_of_branch(plan: BranchPlan) -> str:
+    """The title of the figure of a branch."""
+    return f"{plan.label} of {plan.config.name}, replicate {plan.config.seeds.replicate}"
+
+
+def print_results_of_branch(
+    plan: BranchPlan, own: RunFolder, summaries: list[LevelSummary], tolerance: float | None
+) -> list[LevelSummary]:
+    """Prints the table that ends a branch, and where the branch is.
+
+    Args:
+      plan: the branch.
+      own: its folder.
+      summaries: of its levels.
+      tolerance: as of `print_branch`.
+
+    Returns:
+      The summaries.
+    """
+    tickets = [
+        LevelSummary.from_record(plan.run.level(level).record())
+        for level in sorted({0, *(row.level for row in summaries)})
+        if plan.run.level(level).is_complete()
+    ]
+    print_branch(plan.label, summaries, tickets, tolerance)
+    print(f"Branch folder: {own.path}")
+    return summaries
