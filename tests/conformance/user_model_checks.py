@@ -15,6 +15,7 @@ from tests.conformance.user_models import UserModel
 from tf_lottery.pruning.keras_versions import is_copied_as_it_is, is_graph, unmasked_class
 from tf_lottery.pruning.layers import leaf_layers, model_variables
 from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable import masked_variables
 from tf_lottery.pruning.wrapper import MaskedLayer
 from tf_lottery.training.network import weights_of
 
@@ -117,7 +118,7 @@ def check_stripped(row: UserModel, keras: ModuleType, model: Any, folder: Path) 
     inputs = row.inputs()
     outputs = model(inputs)
     plain = tf_lottery.strip(model)
-    assert not tf_lottery.get_mask(plain)
+    assert not masked_variables(plain)
     _assert_equal(plain(inputs), outputs)
     if not is_graph(plain):
         return

@@ -10,7 +10,7 @@ import tf_keras
 
 from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, prunable, set_mask, strip
+from tf_lottery.pruning.prunable import get_mask, masked_variables, prunable, set_mask, strip
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
@@ -81,7 +81,7 @@ def test_stripped_it_is_dense_again_with_the_constraints_of_the_users(keras: Mod
     set_mask(model, half_mask(model))
     outputs = np.asarray(model(X))
     assert strip(model) is model
-    assert not get_mask(model)
+    assert not masked_variables(model)
     np.testing.assert_array_equal(model(X), outputs)
     assert type(model.hidden.kernel.constraint).__name__ == "NonNeg"
     assert model.head.kernel.constraint is None

@@ -62,4 +62,5 @@ def _save(model: Any, path: Path) -> None:
         if is_keras_3(model):
             model.export(path, verbose=False)
         else:
-            model.save(path, save_format="tf", include_optimizer=False)
+            # What is exported need not say that it is without masks.
+            type(model).save(model, path, save_format="tf", include_optimizer=False)

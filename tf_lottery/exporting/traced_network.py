@@ -86,7 +86,7 @@ class TracedNetwork(PlainNetwork):
 
     def save_archive(self, path: Path) -> None:
         """Writes a .keras archive."""
-        self.model.save(path)
+        type(self.model).save(self.model, path)
 
     def reason_without_archive(self) -> str | None:
         """Says what Keras alone could not load from an archive; None if it could load all."""
