@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
 
-from tf_lottery import cli
+from tf_lottery import cli, commands
 
 _MAIN = Path(__file__).parents[1] / "main.py"
 
@@ -54,3 +55,20 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     )
     os.close(write)
     assert process.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "right"),
+    [
+        ("init_seed", "x", "use a whole number, such as 5"),
+        ("learning_rate", "1e-3x", "use a number, such as 0.5"),
+        ("pruning_rate", "20%", "use a number, such as 0.2, or auto"),
+        ("export_ticket", "maybe", "use true or false"),
+    ],
+)
+def test_what_is_no_number_is_told_in_plain_words(flag, value, right):
+    values = flags.FlagValues()
+    commands.define_flags(values)
+    with pytest.raises(flags.IllegalFlagValueError) as refused:
+        values(["main.py", f"--{flag}={value}"])
+    assert str(refused.value) == f"flag --{flag}={value}: {right}"

@@ -1,5 +1,6 @@
 """The Python of every document runs as it stands there, block after block, in one process."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,16 @@ def test_the_blocks_of_a_document_run_one_after_the_other(name, tmp_path, monkey
     names = GIVEN.get(name, dict)()
     for block in DOCUMENTS[name]:
         exec(block, names)
+
+
+@pytest.mark.parametrize("function", [tf_lottery.run_experiment, tf_lottery.config_from_values])
+def test_what_is_said_of_configurations_runs(function, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = []
+    if function is tf_lottery.config_from_values:  # The other is trained.
+        monkeypatch.setattr(tf_lottery, "run_experiment", run.append)
+    names = {"tf_lottery": tf_lottery}
+    (block,) = re.findall(r"```python\n(.*?)```", inspect.getdoc(function), re.DOTALL)
+    exec(block, names)
+    assert isinstance(names["config"], tf_lottery.ExperimentConfig)
+    assert run == [names["config"]] or len(names["summaries"]) == 3

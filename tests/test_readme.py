@@ -29,6 +29,7 @@ def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels):
     assert results[-1].metrics["val_accuracy"] > 0.85
     assert "weights_remaining" in capsys.readouterr().out
     assert (tmp_path / "ticket" / "saved_model.pb").exists()
+    assert (tmp_path / "runs" / "own" / "replicate_1" / "level_2" / "level.json").exists()
     assert [result.level for result in names["imp"].history.levels] == list(range(levels + 1))
     assert tf_lottery.get_mask(names["model"]).remaining == round(22_200 * 0.6**levels)
 

@@ -394,6 +394,11 @@ def _plain(value: Any) -> Any:
 def config_from_values(values: dict[str, Any]) -> ExperimentConfig:
     """Builds a configuration from flag values; flags that are missing take their defaults.
 
+    ```python
+    config = tf_lottery.config_from_values({"name": "small", "levels": 5, "learning_rate": 0.01})
+    tf_lottery.run_experiment(config)
+    ```
+
     Args:
       values: flag name to value.
 

@@ -26,6 +26,36 @@ ANALYSES = (
 OTHER_EXPERIMENTS = ("report", "list", "verify", "export", *ANALYSES)
 
 
+class _WholeNumber(flags.IntegerParser):
+    """Reads whole numbers, and says in plain words what is none."""
+
+    def convert(self, argument: str | int) -> int:
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError("use a whole number, such as 5") from None
+
+
+class _Number(flags.FloatParser):
+    """Reads numbers, and says in plain words what is none."""
+
+    def convert(self, argument: str | float) -> float:
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError("use a number, such as 0.5") from None
+
+
+class _YesOrNo(flags.BooleanParser):
+    """Reads true and false, and says in plain words what is neither."""
+
+    def parse(self, argument: str | int | bool) -> bool:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError("use true or false") from None
+
+
 class _NumberOrRanges(flags.ArgumentParser):
     """Reads "10" as a number and leaves "0-5,8" as it is."""
 
@@ -47,7 +77,12 @@ class _NumberOrAuto(flags.ArgumentParser):
 
     def parse(self, argument: str | float) -> float | str:
         text = str(argument).strip()
-        return text if text == "auto" else float(text)
+        if text == "auto":
+            return text
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError("use a number, such as 0.2, or auto") from None
 
 
 _PARSERS = {"levels": _NumberOrRanges, "pruning_rate": _NumberOrAuto}
@@ -56,6 +91,9 @@ _PARSERS = {"levels": _NumberOrRanges, "pruning_rate": _NumberOrAuto}
 def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one flag per configuration field, with its default, type and help."""
     define_options(config_options().values(), flag_values)
+
+
+_NUMBERS = {int: _WholeNumber, float: _Number}
 
 
 def define_options(
@@ -84,10 +122,10 @@ def define_options(
             flags.DEFINE_enum(option.name, enum_values=choices, **arguments)
         elif kind is bool:
             flags.DEFINE_bool(option.name, **arguments)
-        elif kind is int:
-            flags.DEFINE_integer(option.name, **arguments)
-        elif kind is float:
-            flags.DEFINE_float(option.name, **arguments)
+            flag_values[option.name].parser = _YesOrNo()
+        elif kind in _NUMBERS:
+            serializer = flags.ArgumentSerializer()
+            flags.DEFINE(_NUMBERS[kind](), option.name, serializer=serializer, **arguments)
         else:
             flags.DEFINE_string(option.name, **arguments)
 

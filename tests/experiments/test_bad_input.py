@@ -10,7 +10,7 @@ from tf_lottery.data import Epoch, epoch_order
 # What main.py does with the answers, and what it asks of the devices of its process.
 _OF_A_PROCESS = {
     "--pruning_rate=0": ("--pruning_rate=0.0", "between 0 and 1"),
-    "--pruning_rate=half": ("flag --pruning_rate=half", "float"),
+    "--pruning_rate=half": ("flag --pruning_rate=half", "use a number, such as 0.2, or auto"),
     "--batch_size=1238": ("--batch_size=1238", "1237"),
     "--tpu=grpc://127.0.0.1:1": ("--tpu=grpc://127.0.0.1:1", "no TPU can be reached"),
     "--distribution=multi_worker": ("--distribution=multi_worker", "TF_CONFIG"),

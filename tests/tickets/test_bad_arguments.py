@@ -73,6 +73,8 @@ _FIT = [
     ({"steps_per_epoch": 0}, "steps_per_epoch=0"),
     ({"validation_split": 1.0}, "validation_split=1.0"),
     ({"validation_split": "0.1"}, "validation_split='0.1'"),
+    ({"class_weight": "balanced"}, "class_weight='balanced'"),
+    ({"validation_data": 3}, "validation_data=3"),
     ({"callbacks": "early"}, "callbacks='early'"),
     ({"callbacks": [print]}, "callbacks=<built-in function print>"),
     ({"callbacks": keras.callbacks.Callback()}, "callbacks=<"),
@@ -117,6 +119,8 @@ def test_of_what_takes_a_model(thing, tmp_path):
         ({"overwrite": "yes"}, "overwrite='yes'"),
         ({"measure": "no"}, "measure='no'"),
         ({"compact": "on"}, "compact='on'"),
+        ({"progress": 3}, "progress=3"),
+        ({"dense": 3}, "dense=3"),
     ],
 )
 def test_of_an_export(arguments, message, build_model, tmp_path):
@@ -265,6 +269,7 @@ def test_of_data_and_runs(tmp_path):
         (lambda: tf_lottery.run_experiment({"levels": 1}), "config="),
         (lambda: tf_lottery.run_experiment(config, (images, labels)), "dataset="),
         (lambda: tf_lottery.run_experiment(config, matching_tolerance="1"), "matching_tolerance=1"),
+        (lambda: tf_lottery.run_experiment(config, overwrite="yes"), "overwrite='yes'"),
         (lambda: tf_lottery.config_from_values(None), "values=None"),
         (lambda: tf_lottery.run_branch(None, "random_mask"), "run=None"),
         (lambda: tf_lottery.run_branch(tmp_path, None), "branch=None"),
@@ -299,3 +304,10 @@ def test_masks_that_claim_more_than_the_file_holds(tmp_path):
         pass
     with pytest.raises(ValueError, match=r"empty\.npz"):
         Mask.load(tmp_path / "empty.npz")
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_the_words_of_the_library(build_model, arrays):
+    with pytest.raises(ValueError, match=r"/proc/searches.*in the library: .*folder of a search"):
+        IterativeMagnitudePruning(build_model(), 1, folder="/proc/searches").fit(
+            *arrays, epochs=1, verbose=0
+        )

@@ -48,8 +48,14 @@ def run_experiment(
 ) -> list[LevelSummary]:
     """Runs or continues an experiment; a finished one is only reported.
 
+    ```python
+    flags = {"name": "small", "model": "lenet_30_10", "train_steps": "200it", "levels": 2}
+    config = tf_lottery.config_from_values(flags)
+    summaries = tf_lottery.run_experiment(config)
+    ```
+
     Args:
-      config: the experiment.
+      config: the experiment; `config_from_values` makes it of flags.
       dataset: your own data (`tf_lottery.from_arrays`) in place of the set the flags name.
       matching_tolerance: points that a level's test accuracy may be below the dense network's and
         still matches it, in the table at the end.
@@ -64,7 +70,7 @@ def run_experiment(
       TrainingDivergedError: if a loss is not finite; finished levels are kept.
       WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
-    check_experiment_arguments(config, dataset)
+    check_experiment_arguments(config, dataset, overwrite)
     tolerance = tolerance_of(matching_tolerance)
     strategy = open_strategy(config.run)
     workers, export = Workers(strategy), OwnExport(config, overwrite)

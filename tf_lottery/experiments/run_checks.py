@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.arguments import refusal
+from tf_lottery.arguments import check_truth, refusal
 from tf_lottery.config import ExperimentConfig
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.damage_checks import check_own_damage
@@ -21,7 +21,7 @@ from tf_lottery.training.learning_rate import check_fine_tuning_rate
 from tf_lottery.training.workers import Workers
 
 
-def check_experiment_arguments(config: Any, dataset: Any) -> None:
+def check_experiment_arguments(config: Any, dataset: Any, overwrite: Any) -> None:
     """Checks the types of what `run_experiment` is given.
 
     Raises:
@@ -31,6 +31,7 @@ def check_experiment_arguments(config: Any, dataset: Any) -> None:
         right = 'make one by tf_lottery.config_from_values({"levels": 5})'
         raise refusal("config", config, right)
     check_data(dataset)
+    check_truth("overwrite", overwrite)
 
 
 def check_data(dataset: Any) -> None:

@@ -1,11 +1,12 @@
 """Exports a network in several formats, verified and measured, into one folder."""
 
+import numbers
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.arguments import check_path, check_truth
+from tf_lottery.arguments import check_path, check_truth, refusal
 from tf_lottery.exporting.card import write_card
 from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
 from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, ExportFolder
@@ -85,6 +86,10 @@ def export(
     check_truth("measure", measure)
     if compact is not None:
         check_truth("compact", compact)
+    if progress is not None and not callable(progress):
+        raise refusal("progress", progress, "give a function that takes what begins, or None")
+    if isinstance(dense, numbers.Number):
+        raise refusal("dense", dense, "give a model, or leave it out")
     kinds = list(FORMATS.values()) if formats is None else formats_named(formats)
     target = ExportFolder(folder, f"folder={folder}", overwrite=overwrite)
     target.holds()

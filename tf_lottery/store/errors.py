@@ -52,8 +52,8 @@ class StorageError(RunFolderError):
         self.reason = reason
         super().__init__(
             f"cannot write {Path(path).absolute()}: {reason}. Make room there, or choose a "
-            "writable folder with --workdir. Finished levels are kept: the same command "
-            "continues after them."
+            "writable folder with --workdir (in the library: workdir, or folder of a search). "
+            "Finished levels are kept: the same command continues after them."
         )
 
 

@@ -125,6 +125,12 @@ def check_fit(
     split = fit_arguments.get("validation_split")
     if split is not None and not (isinstance(split, numbers.Real) and 0 <= split < 1):
         raise refusal("validation_split", split, "use a fraction in [0, 1), such as 0.2")
+    weights = fit_arguments.get("class_weight")
+    if weights is not None and not isinstance(weights, Mapping):
+        raise refusal("class_weight", weights, "give a weight for each class, such as {0: 1.0}")
+    data = fit_arguments.get("validation_data")
+    if isinstance(data, str | numbers.Number):
+        raise refusal("validation_data", data, "give data as to model.fit, such as (x, y)")
     if not callable(callbacks):
         check_callbacks("callbacks", callbacks, model)
 
