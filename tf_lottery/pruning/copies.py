@@ -57,7 +57,7 @@ def holds_weights_elsewhere(graph: Any) -> str | None:
         return f"{part} is part of several of its layers ({', '.join(holders)})"
     called = {id(call.layer) for call in graph_calls(graph)}
     for name, value in _own_attributes(graph).items():
-        if id(value) not in called and _has_variables(value):
+        if any(_has_variables(part) for part in _parts(value) if id(part) not in called):
             return f"its attribute {name} has weights outside its graph"
     return None
 
@@ -143,7 +143,8 @@ def clone_with(
         forget_masks(clone)
         its_copy = {key: layer for key, (_, layer) in copies.items()} | models | same
         for name, value in _own_attributes(graph).items():
-            setattr(clone, name, its_copy.get(id(value), value))
+            if not _is_lost_with_class(graph, value, its_copy):
+                setattr(clone, name, _with_copies(value, its_copy))
         return clone
 
     return copied_graph(model, None)
@@ -214,11 +215,36 @@ def _own_attributes(model: Any) -> dict[str, Any]:
     }
 
 
-def _has_variables(value: Any) -> bool:
-    return any(
-        hasattr(part, "assign") or getattr(part, "variables", None)
-        for part in tf.nest.flatten(value)
-    )
+def _parts(value: Any) -> list[Any]:
+    """What an attribute holds: the items of lists and dictionaries, or itself."""
+    return tf.nest.flatten(value)
+
+
+def _has_variables(part: Any) -> bool:
+    return hasattr(part, "assign") or bool(getattr(part, "variables", None))
+
+
+def _with_copies(value: Any, its_copy: Mapping[int, Any]) -> Any:
+    """An attribute of a copy: with the copies of the layers that it holds, also in lists."""
+    if id(value) in its_copy:
+        return its_copy[id(value)]
+    if not any(id(part) in its_copy for part in _parts(value)):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _with_copies(each, its_copy) for key, each in value.items()}
+    items = [_with_copies(each, its_copy) for each in value]
+    return tuple(items) if isinstance(value, tuple) else items
+
+
+def _is_lost_with_class(graph: Any, value: Any, its_copy: Mapping[int, Any]) -> bool:
+    """Whether an attribute is of no use without the class, whose constructor made it.
+
+    Keras 2 copies the graph alone. It writes a layer that is an attribute too under the name of
+    the attribute, where the file's reader, which knows the graph alone, does not look for it.
+    """
+    if is_keras_3(graph) or is_copied_as_it_is(graph):
+        return False
+    return any(id(part) in its_copy for part in _parts(value))
 
 
 def _held_by(layer: Any) -> list[Any]:

@@ -26,7 +26,11 @@ from tf_lottery.tickets.level_checks import (
     checked,
 )
 from tf_lottery.tickets.level_end import check_rewind_step_reached, kept_epoch
-from tf_lottery.tickets.search_arguments import check_callbacks, check_search
+from tf_lottery.tickets.search_arguments import (
+    check_callbacks,
+    check_one_optimizer,
+    check_search,
+)
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
 
@@ -134,6 +138,11 @@ class PruneAndRewind(IterationCallback):
                 f"level_callbacks: with rewind_step={self._rewind_argument!r} levels end in the "
                 'middle of an epoch; rewind to the end of one, such as "2ep".'
             )
+        check_one_optimizer(
+            self.model,
+            "use tf_lottery.IterativeMagnitudePruning, whose optimizer= takes the one that trains "
+            "what is pruned, and set the others",
+        )
         with self.model.distribute_strategy.scope():
             self._network = Network(self.model, self.model.optimizer)
         self._evidence = build_fit_evidence(

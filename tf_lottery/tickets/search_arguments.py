@@ -92,6 +92,10 @@ def chosen_optimizer(model: Any, optimizer: Any) -> Any:
     Raises:
       ValueError: if it is none, or there is none.
     """
+    if optimizer is None:
+        check_one_optimizer(
+            model, "give the one that trains what is pruned as optimizer=, and set the others"
+        )
     chosen = getattr(model, "optimizer", None) if optimizer is None else optimizer
     if chosen is None:
         raise ValueError(
@@ -104,6 +108,33 @@ def chosen_optimizer(model: Any, optimizer: Any) -> Any:
     if _keras_name(chosen) not in (None, _keras_name(model)):
         raise refusal("optimizer", optimizer, f"the model is of {_keras_name(model)}; {right}")
     return chosen
+
+
+def check_one_optimizer(model: Any, advice: str) -> None:
+    """Checks that a model has no optimizers of its own beside that which it is compiled with.
+
+    Args:
+      model: the model.
+      advice: what to do about that which is rewound; it ends with "the others".
+
+    Raises:
+      ValueError: if it has; names them.
+    """
+    found = {
+        name: value
+        for name, value in vars(model).items()
+        if name == "optimizer" or not name.startswith("_")
+        if hasattr(value, "apply_gradients") and not isinstance(value, type)
+    }
+    if len({id(value) for value in found.values()}) < 2:
+        return
+    names = ", ".join(f"{name} ({type(value).__name__})" for name, value in found.items())
+    raise ValueError(
+        f"{model.name} has several optimizers: {names}. A search rewinds one, and the others would "
+        f"go on with what they hold from the level before: {advice} back at the start of each "
+        "level; or make only the network that is to be pruned prunable, and train it in a loop of "
+        "yours with search.run."
+    )
 
 
 def check_fit(
