@@ -70,6 +70,7 @@ prunable(
     pruning_rates: Mapping[str, float] | None = None,
     kernels: KernelNames | None = None,
     allow_unknown: bool = False,
+    keep_zeros: bool = False,
 ) -> Any
 ```"""
         in PAGE
