@@ -42,12 +42,6 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
         raise ValueError(
             f"--solutions={options.solutions}: name two or more, such as level_0,level_5."
         )
-    for name, other in pairwise(names):
-        if name == other:
-            raise ValueError(
-                f"--solutions={options.solutions}: a line from {name} to itself is a point; name "
-                "another solution."
-            )
     solutions = [analyzed.solution(name) for name in names]
     splits = line_splits(options)
     pairs = list(pairwise(solutions))
