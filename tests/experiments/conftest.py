@@ -234,7 +234,8 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
 
     With `signal_at=(path, signal)` the process signals itself, or `signal_to`, at its first file
     operation after `path` of its run folder has appeared: how fast the machine is plays no part.
-    Nor does it with `checkpoint_always` for how many files are written.
+    Nor does it with `checkpoint_always` for how many files are written. A `script` is run in place
+    of main.py, with no flags but those given.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
@@ -252,10 +253,11 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
         checkpoint_always: bool = False,
         environment: dict[str, str] | None = None,
         mock_examples: int | None = None,
+        script: Path | None = None,
     ) -> MainProcess:
         request = {
-            "main": str(_MAIN),
-            "arguments": [*_tiny_flags(workdir), *arguments],
+            "main": str(script or _MAIN),
+            "arguments": [*([] if script else _tiny_flags(workdir)), *arguments],
             "workdir": str(workdir),
             "log": str(logs / f"{next(numbers)}.txt"),
             "largest_file": largest_file,

@@ -33,12 +33,13 @@ def checkpoint_at_every_evaluation() -> AbstractContextManager:
     return mock.patch("tf_lottery.experiments.level_records._CHECKPOINT_SHARE", math.inf)
 
 
-def _die_before_change(number: int) -> None:
-    operations = count(1)
+_changes = count(1)
 
+
+def _die_before_change(number: int) -> None:
     def watch(event: str, arguments: tuple) -> None:
         counts = event in _CHANGES and REQUEST["workdir"] in str(arguments[0])
-        if counts and next(operations) == number:
+        if counts and next(_changes) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
@@ -75,4 +76,8 @@ with (
     mock_data(REQUEST["mock_examples"]),
     checkpoint_at_every_evaluation() if REQUEST["checkpoint_always"] else nullcontext(),
 ):
-    runpy.run_path(REQUEST["main"], run_name="__main__")
+    try:
+        runpy.run_path(REQUEST["main"], run_name="__main__")
+    finally:
+        if REQUEST["last_file_operation"] is not None:
+            print(f"file operations: {next(_changes) - 1}", flush=True)

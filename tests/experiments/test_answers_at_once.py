@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
+from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.command_kinds import Analyze
 
 _ROOT = Path(__file__).parents[2]
 _MAIN = (
@@ -99,6 +101,17 @@ def test_damage_of_what_is_needed_is_refused(experiment, ask, workdir, tmp_path)
     assert answer.returncode == 1
     assert f"{run / 'level_2' / 'weights.index'} is missing" in answer.stderr
     assert "imported:\n" in answer.stdout
+
+
+def test_a_finished_analysis_is_shown_again(ask, workdir, tmp_path):
+    run = tmp_path / "tiny" / "replicate_1"
+    shutil.copytree(workdir / "tiny" / "replicate_1", run)
+    options = AnalysisConfig(points=3)
+    tf_lottery.run_command(Analyze("successive_levels", (run,), None, None, options, {}))
+    answer = ask("--experiment=successive_levels", f"--run={run}", "--points=3", tiny=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "Pairs of levels: " in answer.stdout
+    assert "tensorflow" not in answer.stdout.rpartition("imported:")[2]
 
 
 def test_a_finished_branch_is_shown_again(ask, workdir, tmp_path):

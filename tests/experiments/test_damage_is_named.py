@@ -15,6 +15,8 @@ from tf_lottery.report.listing import print_runs
 from tf_lottery.report.run_records import read_run
 from tf_lottery.report.verification import verify_runs
 from tf_lottery.store import damage as damage_module
+from tf_lottery.store import run_folder as run_folder_module
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum, seal
 from tf_lottery.store.sealed_table import write_sealed_csv
 
@@ -163,6 +165,39 @@ def test_what_is_missing_is_named(name, whole_run, tmp_path):
         assert broken
         assert named in text
     assert any(named in problem for problem in read_run(whole_run).problems)
+
+
+def test_a_branch_whose_seal_leads_nowhere_is_not_called_whole(copied_run, tmp_path):
+    branch = copied_run / "branches" / "random_mask"
+    shutil.copytree(copied_run, branch, ignore=shutil.ignore_patterns("branches", "rewind"))
+    run = RunFolder.read(copied_run)
+    identity = {**run.identity, "branch": "random_mask"}
+    details = {**run.details, "branch_levels": [1, 2]}
+    seals = json.loads((branch / "config.json").read_text())["flags_sha256"]
+    run_folder_module._write_config(branch, identity, details, seals)
+    assert "random_mask: whole" in _verified(tmp_path)[1]
+    link_to_nowhere(branch / "level_1" / "level.json")
+    broken, text = _verified(tmp_path)
+    assert broken
+    assert f"{branch / 'level_1' / 'level.json'} is a link to nothing" in text
+
+
+def test_a_folder_in_the_place_of_the_figure_is_named(whole_run, same_command, tmp_path):
+    remove(whole_run / "summary.png")
+    (whole_run / "summary.png").mkdir()
+    broken, text = _verified(tmp_path)
+    assert broken
+    assert f"{whole_run / 'summary.png'} is no file" in text
+    assert "summary.png is no file. Delete it and start the same command" in same_command()
+
+
+@pytest.mark.parametrize("place", ["branches", "branches/one", "landscape", "export"])
+def test_what_is_no_folder_though_it_should_be_is_named(place, copied_run, tmp_path):
+    (copied_run / place).parent.mkdir(exist_ok=True)
+    (copied_run / place).write_text("of somebody else")
+    for broken, text in (_listed(tmp_path), _verified(tmp_path)):
+        assert broken
+        assert f"{copied_run / place} is no folder" in text
 
 
 def _named(path: Path) -> str:

@@ -20,6 +20,7 @@ from tf_lottery.command_kinds import (
     VerifyRuns,
     WriteReport,
 )
+from tf_lottery.experiments.analyses.measured_run import MeasuredRun
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
 from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
@@ -29,6 +30,9 @@ from tf_lottery.matching import DEFAULT_POINTS
 from tf_lottery.run_patterns import named_runs, naturally_sorted
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder, replicate_folders
+
+# Analyses that need no TensorFlow to show again what they have measured.
+_SHOWN_AT_ONCE = ("successive_levels",)
 
 
 def run_command(command: Command) -> int:
@@ -156,21 +160,35 @@ def _analyze(command: Analyze) -> None:
         run = RunFolder.read(folder)
         check_flags_of_run(run, command.expected)
         check_source(run, command.levels)
-    import_tensorflow_quietly()
-    from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
     from tf_lottery.report.landscape.joined import FIGURES
 
+    measured = _measured_runs(folders, command)
+    if not measured:
+        import_tensorflow_quietly()
     analysis = importlib.import_module(f"tf_lottery.experiments.analyses.{command.analysis}")
-    for folder in folders:
+    for number, folder in enumerate(folders):
         print(f"{command.analysis} of {folder}", flush=True)
-        analysis.run(
-            AnalyzedRun(folder, command.here, expected=command.expected),
-            command.options,
-            command.levels,
-        )
+        run = measured[number] if measured else _analyzed_run(folder, command)
+        analysis.run(run, command.options, command.levels)
     if len(folders) > 1 and command.analysis in FIGURES:
         tolerance = command.options.matching_tolerance
         _print_report_command("the figures of all", command.runs, tolerance)
+
+
+def _measured_runs(folders: Sequence[Path], command: Analyze) -> list[MeasuredRun]:
+    """The runs, if all of them have been measured and are only shown again."""
+    if command.analysis not in _SHOWN_AT_ONCE:
+        return []
+    analysis = importlib.import_module(f"tf_lottery.experiments.analyses.{command.analysis}")
+    runs = [MeasuredRun(folder, expected=command.expected) for folder in folders]
+    known = [analysis.is_measured(run, command.options, command.levels) for run in runs]
+    return runs if all(known) else []
+
+
+def _analyzed_run(folder: Path, command: Analyze) -> MeasuredRun:
+    from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+
+    return AnalyzedRun(folder, command.here, expected=command.expected)
 
 
 def _export(command: ExportTickets) -> None:

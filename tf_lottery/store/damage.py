@@ -69,11 +69,14 @@ def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
     findings, size = Findings(), None if wholly else _SMALL_BYTES
     complete = run.complete_levels()
     findings.damages += _damages_of_levels(run, complete, size)
+    findings.damages += _damages_of_seals(run)
     findings.damages += _damages_of_rewind(run, complete, size)
     if wholly and not is_held(run.path):
         findings.damages += _damages_of_checkpoints(run, complete)
     _inspect_flags(run, complete, findings)
     findings.damages += _damages_of_summary(run, complete, wholly=wholly)
+    findings.damages += _damages_of_figure(run)
+    findings.damages += _damages_of_places(run)
     _inspect_tables(run, findings)
     _inspect_exports(run, size, findings)
     return findings
@@ -119,6 +122,15 @@ def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) ->
     yield from _damages_of_complete_levels(run, complete, size)
     if "branch" not in run.identity:  # Its levels need not be in a row.
         yield from _damages_of_gaps(run, complete)
+
+
+def _damages_of_seals(run: RunFolder) -> Iterator[Damage]:
+    """Finds seals of levels that are there, but lead nowhere."""
+    for folder in sorted(run.path.glob("level_*")):
+        number, path = folder.name.removeprefix("level_"), folder / "level.json"
+        if number.isdecimal() and os.path.lexists(path) and not path.exists():
+            error = DamagedFileError(path, "is a link to nothing")
+            yield Damage(error, f"the results of level {number}", level=int(number))
 
 
 def _damages_of_complete_levels(
@@ -216,6 +228,27 @@ def _inspect_flags(run: RunFolder, complete: list[int], findings: Findings) -> N
         if missing:
             error = DamagedFileError(error.path, error.problem, _WRITTEN_ANEW)
         findings.damages.append(Damage(error, lost, repaired=missing))
+
+
+def _damages_of_figure(run: RunFolder) -> Iterator[Damage]:
+    path = run.summary_png
+    if path.exists() and not path.is_file():
+        remedy = "Delete it and start the same command again, which draws it anew."
+        error = DamagedFileError(path, "is no file", remedy)
+        yield Damage(error, "the figure of the levels", beside=True)
+
+
+def _damages_of_places(run: RunFolder) -> Iterator[Damage]:
+    """Finds what is in the place of a folder, and is none."""
+    branches = run.branch("any").parent
+    places = [branches, run.landscape, run.export, run.tensorboard(0).parent]
+    if branches.is_dir():
+        places += sorted(path for path in branches.iterdir() if not is_leftover(path.name))
+    for path in places:
+        if os.path.lexists(path) and not path.is_dir():
+            remedy = "Restore the folder from a backup, or delete what is in its place."
+            error = DamagedFileError(path, "is no folder", remedy)
+            yield Damage(error, f"what was in {path.name}", beside=True)
 
 
 def _damages_of_summary(run: RunFolder, complete: list[int], *, wholly: bool) -> Iterator[Damage]:

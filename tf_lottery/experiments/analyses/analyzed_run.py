@@ -9,8 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from tf_lottery.data import Dataset, Split
+from tf_lottery.experiments.analyses.measured_run import MeasuredRun
 from tf_lottery.experiments.feeding import build_evaluators
-from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.run_checks import check_same_data
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.experiments.setup import Experiment, prepare
@@ -18,7 +18,6 @@ from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, Weights, check_same_network
 from tf_lottery.landscape.statistics import StatisticsEstimator
 from tf_lottery.pruning.masks import Mask
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
@@ -29,7 +28,7 @@ _LEVEL = re.compile(r"level_(\d+)")
 _STATISTICS_EXAMPLES = 10_000
 
 
-class AnalyzedRun:
+class AnalyzedRun(MeasuredRun):
     """A run folder with its network and its data, on one device."""
 
     def __init__(
@@ -52,43 +51,13 @@ class AnalyzedRun:
         Raises:
           ValueError: if there is no such run, or the data or flags are not those it was made with.
         """
-        self.run = RunFolder.read(path)
-        check_flags_of_run(self.run, expected or {})
+        super().__init__(path, expected=expected)
         one_device = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
         with tf.distribute.get_strategy().scope():
             self.experiment: Experiment = prepare(
                 config_of_run(self.run, {**here, **one_device, "experiment": "lottery"}), dataset
             )
         check_same_data(self.run, self.experiment)
-
-    @property
-    def folder(self) -> Path:
-        """Where the results of analyses go."""
-        return self.run.landscape
-
-    def levels(self, wanted: Sequence[int] | None) -> list[int]:
-        """Finished levels.
-
-        Args:
-          wanted: those to take; None: all.
-
-        Raises:
-          ValueError: if one of them is not finished, or its files are damaged.
-        """
-        finished = self.run.complete_levels()
-        missing = sorted(set(wanted or ()) - set(finished))
-        if missing or not finished:
-            listed = ", ".join(map(str, finished)) or "none"
-            which = f"level {missing[0]} is not finished" if missing else "no level is finished"
-            raise ValueError(f"--levels: {which} in {self.run.path}; finished are {listed}.")
-        levels = finished if wanted is None else sorted(set(wanted))
-        for level in levels:
-            self.run.level(level).verify()
-        return levels
-
-    def summary(self, level: int) -> LevelSummary:
-        """The summary of a finished level."""
-        return LevelSummary.from_record(self.run.level(level).record())
 
     def level(self, number: int) -> Solution:
         """The solution of a finished level."""

@@ -18,11 +18,8 @@ from tf_lottery.experiments.analyses.copies import (
     solution_in,
     train_copies,
 )
-from tf_lottery.experiments.analyses.interpolate import (
-    line_settings,
-    line_splits,
-    measure_lines,
-)
+from tf_lottery.experiments.analyses.interpolate import measure_lines
+from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
 from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.report.landscape.instability_figure import INSTABILITY_COLUMNS

@@ -9,6 +9,7 @@ import numpy as np
 
 from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
 from tf_lottery.landscape.interpolation import Line, interpolate
 from tf_lottery.landscape.solutions import Solution, distance
 from tf_lottery.report.counting import CountingProgress
@@ -64,16 +65,6 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     with atomic_path(analyzed.folder / "lines" / f"{stem}.png") as path:
         path.write_bytes(figure.png)
     print(f"Lines: {analyzed.folder / 'lines'}")
-
-
-def line_splits(options: AnalysisConfig) -> list[str]:
-    """The splits that `--line_split` names."""
-    return ["test", "train"] if options.line_split == "both" else [options.line_split]
-
-
-def line_settings(options: AnalysisConfig) -> tuple[int | str, ...]:
-    """What lines depend on besides their ends."""
-    return options.points, options.line_mask, options.line_statistics, options.line_split
 
 
 def measure_lines(

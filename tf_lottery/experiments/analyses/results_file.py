@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.analyses.measured_run import MeasuredRun
 from tf_lottery.report.landscape.joined import FIGURES
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.landscape.networks import with_network
@@ -19,7 +19,7 @@ class ResultsFile:
 
     def __init__(
         self,
-        analyzed: AnalyzedRun,
+        analyzed: MeasuredRun,
         name: str,
         columns: Sequence[str],
         settings: Iterable[str | int | float] = (),

@@ -15,7 +15,7 @@ from tf_lottery.experiments.analyses.copies import (
     seed_of_copy,
     train_branch,
 )
-from tf_lottery.experiments.analyses.interpolate import line_settings, line_splits
+from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
 from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
 from tf_lottery.experiments.branch_levels import levels_of_branch

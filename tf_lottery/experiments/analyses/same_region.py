@@ -11,7 +11,7 @@ import numpy as np
 from tf_lottery.analysis_config import AnalysisConfig
 from tf_lottery.data import Split
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.interpolate import line_settings, line_splits
+from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
 from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.landscape.interpolation import Line, interpolate
 from tf_lottery.landscape.predictions import (

@@ -1,19 +1,23 @@
 """--experiment=successive_levels: barriers between the solutions of levels."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
 
 from tf_lottery.analysis_config import AnalysisConfig
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.interpolate import line_settings, line_splits
+from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
+from tf_lottery.experiments.analyses.measured_run import MeasuredRun
 from tf_lottery.experiments.analyses.results_file import ResultsFile
-from tf_lottery.landscape.interpolation import interpolate
-from tf_lottery.landscape.solutions import distance
 from tf_lottery.matching import tolerance_of
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.levels_figure import LEVELS_COLUMNS, barrier_column
 from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels
 from tf_lottery.store.metrics import Row
+
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 
 _Pairs = list[tuple[int, int]]
 
@@ -32,19 +36,10 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     Raises:
       ValueError: if a level is not finished, or there is only one.
     """
-    levels = analyzed.levels(levels)
-    if len(levels) < 2:
-        raise ValueError(
-            f"--levels: a line takes two levels, but level {levels[0]} of {analyzed.run.path} is "
-            "the only one to take."
-        )
-    pairs = list(pairwise(levels) if options.pairs == "successive" else combinations(levels, 2))
+    levels, pairs = _pairs(analyzed, options, levels)
     splits = line_splits(options)
-    columns = [barrier_column(split, of) for split in splits for of in ("error", "loss")]
-    results = ResultsFile(
-        analyzed, "successive_levels", [*LEVELS_COLUMNS, *columns], line_settings(options)
-    )
-    rows = {(row["first_level"], row["second_level"]): row for row in results.read()}
+    results = _results(analyzed, options)
+    rows = _rows(results)
     _measure(analyzed, options, pairs, rows, results)
     summaries = [analyzed.summary(level) for level in levels]
     dense = analyzed.summary(0) if 0 in analyzed.run.complete_levels() else None
@@ -54,6 +49,49 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     print_successive_levels(shown, summaries, dense, tolerance, splits[0])
     results.draw((rows[pair] for pair in pairs), tolerance=tolerance)
     print(f"Pairs of levels: {results.path}")
+
+
+def is_measured(
+    measured: MeasuredRun, options: AnalysisConfig, levels: Sequence[int] | None
+) -> bool:
+    """Whether all lines that `run` shows have been measured.
+
+    Args:
+      measured: the run.
+      options: of the analysis.
+      levels: as of `run`.
+
+    Raises:
+      ValueError: as `run`.
+    """
+    rows = _rows(_results(measured, options))
+    return all(pair in rows for pair in _pairs(measured, options, levels)[1])
+
+
+def _pairs(
+    measured: MeasuredRun, options: AnalysisConfig, wanted: Sequence[int] | None
+) -> tuple[list[int], _Pairs]:
+    levels = measured.levels(wanted)
+    if len(levels) < 2:
+        raise ValueError(
+            f"--levels: a line takes two levels, but level {levels[0]} of {measured.run.path} is "
+            "the only one to take."
+        )
+    return levels, list(
+        pairwise(levels) if options.pairs == "successive" else combinations(levels, 2)
+    )
+
+
+def _results(measured: MeasuredRun, options: AnalysisConfig) -> ResultsFile:
+    splits = line_splits(options)
+    columns = [barrier_column(split, of) for split in splits for of in ("error", "loss")]
+    return ResultsFile(
+        measured, "successive_levels", [*LEVELS_COLUMNS, *columns], line_settings(options)
+    )
+
+
+def _rows(results: ResultsFile) -> dict[tuple[int, int], Row]:
+    return {(row["first_level"], row["second_level"]): row for row in results.read()}
 
 
 def _measure(
@@ -66,6 +104,9 @@ def _measure(
     missing = [pair for pair in pairs if pair not in rows]
     if not missing:
         return
+    from tf_lottery.landscape.interpolation import interpolate
+    from tf_lottery.landscape.solutions import distance
+
     splits = line_splits(options)
     evaluate = analyzed.evaluator(
         splits, estimate_statistics=options.line_statistics == "estimated"
