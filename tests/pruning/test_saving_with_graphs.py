@@ -18,9 +18,14 @@ from tf_lottery.pruning.users_objects import users_objects_known
 
 X = np.random.default_rng(0).normal(size=(16, 5, 4)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(16, 2)).astype(np.float32)
-FORMATS = [(tf_keras, ".keras"), (tf_keras, ".h5"), (tf_keras, ""), (keras_3, ".keras")]
 ALL_FORMATS = pytest.mark.parametrize(
-    ("keras", "suffix"), FORMATS, ids=["keras", "h5", "SavedModel", "keras_3"]
+    ("keras", "suffix"),
+    [
+        pytest.param(tf_keras, ".keras", id="keras", marks=pytest.mark.slow),
+        pytest.param(tf_keras, ".h5", id="h5", marks=pytest.mark.slow),
+        pytest.param(tf_keras, "", id="SavedModel"),
+        pytest.param(keras_3, ".keras", id="keras_3"),
+    ],
 )
 
 
@@ -61,7 +66,10 @@ def assert_stays_sparse(model: Any, keras: Any, mask: tf_lottery.Mask) -> None:
 
 
 @ALL_FORMATS
-@pytest.mark.parametrize("build", [recurrent, attention, sequential])
+@pytest.mark.parametrize(
+    "build",
+    [sequential, *(pytest.param(each, marks=pytest.mark.slow) for each in (recurrent, attention))],
+)
 def test_loaded_models_keep_their_masks_and_train_on(
     build: Callable[[Any], Any], keras: Any, suffix: str, tmp_path: Path
 ):

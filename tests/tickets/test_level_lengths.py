@@ -13,7 +13,8 @@ from tf_lottery.tickets.level_end import metrics_of_epoch
 
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, 16)
-BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+SLOW_KERAS_3 = pytest.param(keras_3, id="keras_3", marks=pytest.mark.slow)
+BOTH = pytest.mark.parametrize("keras", [pytest.param(tf_keras, id="tf_keras"), SLOW_KERAS_3])
 
 
 def network(keras: Any = tf_keras, rate: float = 0.1) -> Any:
@@ -125,7 +126,7 @@ def test_lists_are_as_long_as_arrays():
         np.testing.assert_array_equal(one, two)
 
 
-@BOTH
+@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
 def test_levels_have_their_full_length_after_backup_and_restore(keras, tmp_path):
     count = counter(keras)
 
@@ -189,7 +190,7 @@ def test_a_callback_that_stops_ends_the_level_and_the_history_says_so(keras):
 
 
 @BOTH
-@pytest.mark.parametrize("validation_freq", [1, 2])
+@pytest.mark.parametrize("validation_freq", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_history_tells_of_the_weights_that_are_kept(keras, validation_freq, tmp_path):
     model = network(keras, rate=1.5)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
@@ -222,7 +223,13 @@ def test_metrics_of_epochs_between_validations():
 
 
 @BOTH
-@pytest.mark.parametrize(("rewind_step", "iteration"), [("1ep", 4), ("25%", 3), ("0.5ep", 2)])
+@pytest.mark.parametrize(
+    ("rewind_step", "iteration"),
+    [
+        ("25%", 3),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in [("1ep", 4), ("0.5ep", 2)]),
+    ],
+)
 def test_lengths_of_data_of_unknown_length(rewind_step, iteration, keras, capsys):
     model = network(keras)
     search = searching(model, rewind_step=rewind_step)

@@ -100,21 +100,23 @@ def check_length(level: int, reached: int, planned: int, stopped: bool) -> None:
         )
 
 
-def check_rewind_step_reached(reached: int, rewind_step: int, *, kept: bool) -> None:
+def check_rewind_step_reached(reached: int, rewind_step: int, *, kept: bool, stopped: bool) -> None:
     """Checks that level 0 came to the rewind step.
 
     Args:
       reached: iteration at which level 0 ended.
       rewind_step: iteration whose state is kept on the way.
       kept: whether it was.
+      stopped: whether a callback ended level 0.
 
     Raises:
-      ValueError: if it was not.
+      ValueError: if it was not kept.
     """
     if not kept:
+        ended = "a callback stopped level 0" if stopped else "level 0 ended"
         raise ValueError(
-            f"a callback stopped level 0 at iteration {reached}, before the rewind step "
-            f"{rewind_step}; rewind to an earlier step, or let level 0 train longer."
+            f"{ended} at iteration {reached}, before the rewind step {rewind_step}; rewind to an "
+            "earlier step, or let level 0 train longer."
         )
 
 

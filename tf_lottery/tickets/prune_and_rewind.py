@@ -275,7 +275,9 @@ class PruneAndRewind(IterationCallback):
             self.model.stop_training = True
             return
         if self._rewind_state is None:
-            check_rewind_step_reached(self._level_iteration, self._rewind_step, kept=False)
+            check_rewind_step_reached(
+                self._level_iteration, self._rewind_step, kept=False, stopped=True
+            )
         self._level += 1
         self._mask = prune_by_score(
             self._method,

@@ -257,7 +257,9 @@ class IterativeMagnitudePruning:
                 )
                 if not level:
                     kept = journal.has_rewind_state()
-                    check_rewind_step_reached(end.iterations, rewind_step, kept=kept)
+                    check_rewind_step_reached(
+                        end.iterations, rewind_step, kept=kept, stopped=end.stopped_early
+                    )
                 return self._record(level, end.metrics, watch.first_bad_step, **end.record())
 
         return self._search(train, evidence, {"epochs": epochs, "iterations": None})
