@@ -26,6 +26,7 @@ from tf_lottery.pruning.keras_versions import (
 )
 from tf_lottery.pruning.kernels import find_kernels
 from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.pruning.masked_graph import save_for_export
 from tf_lottery.pruning.prunable import get_mask, masked_variables, without_masks
 from tf_lottery.pruning.users_objects import users_objects
 
@@ -147,7 +148,8 @@ class PlainNetwork:
             for tensor, own in zip(self.inputs, self.model.inputs, strict=True)
         }
         serve = tf.function(lambda **inputs: self._call(inputs), autograph=False)
-        self.model.save(
+        save_for_export(
+            self.model,
             path,
             save_format="tf",
             include_optimizer=False,
@@ -156,7 +158,7 @@ class PlainNetwork:
 
     def save_archive(self, path: Path) -> None:
         """Writes a .keras archive."""
-        self.model.save(path, save_format="keras")
+        save_for_export(self.model, path, save_format="keras")
 
     def reason_without_archive(self) -> str | None:
         """Says what Keras alone could not load from an archive; None if it could load all."""

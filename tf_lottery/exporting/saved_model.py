@@ -8,6 +8,7 @@ from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.network import PlainNetwork, has_named_tensors
 from tf_lottery.exporting.traced_network import TracedNetwork, takes_strings
 from tf_lottery.pruning.keras_versions import is_graph, is_keras_3
+from tf_lottery.pruning.masked_graph import save_for_export
 from tf_lottery.pruning.prunable import without_masks, zero_pruned
 from tf_lottery.pruning.prunable_checks import check_is_model
 
@@ -62,5 +63,4 @@ def _save(model: Any, path: Path) -> None:
         if is_keras_3(model):
             model.export(path, verbose=False)
         else:
-            # What is exported need not say that it is without masks.
-            type(model).save(model, path, save_format="tf", include_optimizer=False)
+            save_for_export(model, path, save_format="tf", include_optimizer=False)

@@ -18,6 +18,7 @@ from tf_lottery.pruning.keras_versions import (
     is_keras_3,
     tensorflow_variable,
 )
+from tf_lottery.pruning.masked_graph import save_for_export
 from tf_lottery.pruning.prunable import zero_pruned
 
 
@@ -86,7 +87,7 @@ class TracedNetwork(PlainNetwork):
 
     def save_archive(self, path: Path) -> None:
         """Writes a .keras archive."""
-        type(self.model).save(self.model, path)
+        save_for_export(self.model, path)
 
     def reason_without_archive(self) -> str | None:
         """Says what Keras alone could not load from an archive; None if it could load all."""

@@ -51,6 +51,11 @@ def save_masks_with(model: Any) -> None:
         _warn_when_saved(model)
 
 
+def save_for_export(model: Any, path: Any, **arguments: Any) -> None:
+    """Does `model.save(path, **arguments)` without a word on masks, which an export is without."""
+    type(model).save(model, path, **arguments)
+
+
 def forget_masks(model: Any) -> None:
     """Makes a model one of its plain class again, which saves no masks."""
     if unmasked_class(model) is not type(model):
