@@ -297,6 +297,31 @@ class TestPruneAndRewind:
         for one, two in zip(weights(model), weights(other), strict=True):
             np.testing.assert_array_equal(one, two)
 
+    @BOTH
+    def test_a_callback_that_stops_within_an_epoch_ends_the_level(self, keras):
+        imp = self.planned(level_callbacks=[stops(keras, after=6)])
+        model = self.fit(keras, imp)
+        other = network(keras)
+        search = searching(other, rewind_step="1ep")
+        arguments = {"batch_size": 4, "shuffle": False, "epochs": 3, "verbose": 0}
+        search.fit(X, Y, callbacks=[stops(keras, after=6)], **arguments)
+        assert [(each.iterations, each.weights_at) for each in imp.history.levels] == [
+            (each.iterations, each.weights_at) for each in search.history.levels
+        ]
+        assert [each.iterations for each in imp.history.levels] == [6, 10, 10]
+        if keras is tf_keras:  # It goes on with the batches that the level has left.
+            return
+        assert imp.history.levels == search.history.levels
+        for one, two in zip(weights(model), weights(other), strict=True):
+            np.testing.assert_array_equal(one, two)
+
+    def test_callbacks_see_numbers(self):
+        class Looks(tf_keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                assert isinstance(logs["loss"], float)
+
+        self.fit(tf_keras, self.planned(level_callbacks=[Looks()]))
+
     def test_callbacks_begin_anew_at_each_level(self):
         levels = []
 
@@ -316,7 +341,7 @@ class TestPruneAndRewind:
             self.fit(tf_keras, imp, callbacks=[imp, stop][::order])
 
     def test_epochs_count_from_the_initial_epoch(self):
-        with pytest.raises(ValueError, match=r"2 levels need 10 epochs .*initial_epoch=3"):
+        with pytest.raises(ValueError, match=r"2 levels need 10 epochs .*begins at epoch 3"):
             self.fit(tf_keras, self.planned(), epochs=7, initial_epoch=3)
         imp = self.planned()
         self.fit(tf_keras, imp, epochs=10, initial_epoch=3)

@@ -6,7 +6,7 @@ from tf_lottery.exporting.network import PlainNetwork, plain_network
 from tf_lottery.exporting.precision import float32_copy, new_layers_in_float32, short_policies
 from tf_lottery.exporting.traced_network import TracedNetwork
 from tf_lottery.pruning.keras_versions import is_graph, is_keras_3, is_model
-from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.pruning.layers import layers_of_tfmot
 
 
 def network_of(model: Any, test_data: tuple[Any, Any] | None = None) -> PlainNetwork:
@@ -27,11 +27,11 @@ def network_of(model: Any, test_data: tuple[Any, Any] | None = None) -> PlainNet
 
 
 def _refuse_wrappers_for_quantization(model: Any) -> None:
-    for path, layer in leaf_layers(model):
-        if type(layer).__module__.startswith("tensorflow_model_optimization.python.core.quant"):
+    for path, kind in layers_of_tfmot(model):
+        if kind.__module__.startswith("tensorflow_model_optimization.python.core.quant"):
             raise ValueError(
                 f"source={model.name} was made by tfmot for quantization-aware training, as layer "
-                f"{path or layer.name} ({type(layer).__name__}) tells; write it with "
+                f"{path} ({kind.__name__}) tells; write it with "
                 "tf.lite.TFLiteConverter.from_keras_model, as docs/export.md shows."
             )
 

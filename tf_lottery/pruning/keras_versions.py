@@ -29,6 +29,12 @@ def keras_of_optimizer(optimizer: Any) -> ModuleType:
     return keras if of_keras_3 else tf_keras
 
 
+def keras_name(thing: Any) -> str | None:
+    """The Keras that a model, optimizer or callback is of: "keras" (Keras 3) or "tf_keras"."""
+    packages = {kind.__module__.split(".")[0] for kind in type(thing).__mro__}
+    return next((name for name in ("keras", "tf_keras") if name in packages), None)
+
+
 def is_layer(thing: Any) -> bool:
     """Whether this is a layer or model of either Keras; metrics of Keras 2 do not count."""
     return is_keras_3(thing) or (

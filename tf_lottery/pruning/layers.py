@@ -56,6 +56,13 @@ def sublayers(layer: Any) -> list[tuple[str, Any]]:
     ]
 
 
+def layers_of_tfmot(model: Any) -> Iterator[tuple[str, type]]:
+    """Paths and classes of the layers that come with tfmot, which wraps those that it changes."""
+    for path, layer in leaf_layers(model):
+        if type(layer).__module__.split(".")[0] == "tensorflow_model_optimization":
+            yield path or layer.name, type(layer)
+
+
 def shared_parts(model: Any) -> dict[str, list[str]]:
     """The layers and weights of a model that several of its layers hold.
 

@@ -7,19 +7,24 @@ from typing import Any
 from tf_lottery import arguments
 from tf_lottery.pruning.keras_versions import is_keras_3, is_model, keras_of
 from tf_lottery.pruning.kernels import Kernel, KernelSearch, goes_by
-from tf_lottery.pruning.layers import keras_variables, leaf_layers
+from tf_lottery.pruning.layers import keras_variables, layers_of_tfmot
 from tf_lottery.pruning.mask_constraint import mask_constraint
 from tf_lottery.pruning.masks import Mask
 
 
-def check_is_model(model: Any) -> None:
+def check_is_model(model: Any, more: str = "") -> None:
     """Checks that this is a model of either Keras.
+
+    Args:
+      model: what was given.
+      more: what else it has to be.
 
     Raises:
       ValueError: if it is not.
     """
     if not is_model(model):
-        raise arguments.refusal("model", model, "give a model of Keras")
+        right = "give a model of Keras" + (f", and {more}" if more else "")
+        raise arguments.refusal("model", model, right)
 
 
 def check_model(model: Any) -> None:
@@ -42,23 +47,21 @@ def check_model(model: Any) -> None:
 
 
 def _check_not_wrapped_by_tfmot(model: Any) -> None:
-    for path, layer in leaf_layers(model):
-        kind = type(layer)
-        if kind.__module__.split(".")[0] != "tensorflow_model_optimization":
-            continue
-        pruned = "strip it with tfmot.sparsity.keras.strip_pruning(model)"
-        clustered = "strip it with tfmot.clustering.keras.strip_clustering(model)"
-        quantized = (
-            "prune first, then strip with tf_lottery.strip(model), and prepare that for "
-            "quantization"
-        )
-        advice = {"PruneLowMagnitude": pruned, "ClusterWeights": clustered}.get(
-            kind.__name__, quantized
-        )
-        raise ValueError(
-            f"{model.name} has layers of tensorflow_model_optimization ({path or layer.name} is a "
-            f"{kind.__name__}), whose masks or quantizers would go unnoticed: {advice}."
-        )
+    path, kind = next(layers_of_tfmot(model), (None, None))
+    if kind is None:
+        return
+    quantized = (
+        "prune first, then strip with tf_lottery.strip(model), and prepare that for quantization"
+    )
+    stripped = {
+        "PruneLowMagnitude": "strip it with tfmot.sparsity.keras.strip_pruning(model)",
+        "ClusterWeights": "strip it with tfmot.clustering.keras.strip_clustering(model)",
+    }
+    raise ValueError(
+        f"{model.name} has layers of tensorflow_model_optimization ({path} is a "
+        f"{kind.__name__}), whose masks or quantizers would go unnoticed: "
+        f"{stripped.get(kind.__name__, quantized)}."
+    )
 
 
 def check_options(

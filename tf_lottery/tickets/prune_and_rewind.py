@@ -12,6 +12,7 @@ import tf_keras as keras
 from tf_lottery.arguments import check_whole
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.judging import prune_by_score, try_score
+from tf_lottery.pruning.keras_versions import keras_of
 from tf_lottery.pruning.planning import pruning_plan
 from tf_lottery.pruning.scores import Score, find_method
 from tf_lottery.tickets.callbacks import IterationCallback
@@ -85,7 +86,8 @@ class PruneAndRewind(IterationCallback):
           rewind_optimizer: rewind the optimizer too, its slots and its step count.
           level_callbacks: callbacks that begin anew at each level, whose epochs are those of the
             level; or a function from level to them. EarlyStopping among them ends the level, not
-            the search.
+            the search. If one stops within an epoch, tf_keras begins the next level with the
+            batches of arrays that are left.
 
         Raises:
           ValueError: if levels or epochs_per_level is out of range, there is no such score, or it
@@ -166,17 +168,19 @@ class PruneAndRewind(IterationCallback):
             self._first_epoch = epoch
             self._check_epochs(epoch)
         super().on_epoch_begin(epoch, logs)
-        self._of_level("on_epoch_begin", self._level_epoch, logs)
+        self._running.on_epoch_begin(self._level_epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Tells the callbacks of the level."""
-        self._of_level("on_train_batch_begin", batch, logs)
+        self._running.on_train_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves the state at the rewind step; ends a level that ends within an epoch."""
-        before = self.iteration
+        before, stopped = self.iteration, self.model.stop_training
         super().on_train_batch_end(batch, logs)
-        self._of_level("on_train_batch_end", batch, logs)
+        self._running.on_train_batch_end(batch, logs)
+        # Keras then ends the epoch, and with it the level ends.
+        self._stops_level |= self.model.stop_training and not stopped
         self._level_iteration += self.iteration - before
         self._save_at_rewind_step()
         at_epoch_end = batch + 1 == self.params["steps"]
@@ -187,11 +191,12 @@ class PruneAndRewind(IterationCallback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Ends a level that ends with the epoch, now that validation is done."""
         super().on_epoch_end(epoch, logs)
-        if self.model.stop_training:
+        if self.model.stop_training and not self._stops_level:
             return
-        self._check_length()
-        self._epoch_logs[self._level_epoch] = dict(logs or {})
-        self._of_level("on_epoch_end", self._level_epoch, logs)
+        if not self._stops_level:
+            self._check_length()
+        self._epochs[self._level_epoch] = (self._level_iteration, dict(logs or {}))
+        self._running.on_epoch_end(self._level_epoch, logs)
         ended, self.model.stop_training = self.model.stop_training, False
         self._level_epoch += 1
         if ended or self._level_iteration >= self._last:
@@ -217,7 +222,7 @@ class PruneAndRewind(IterationCallback):
     def _check_epochs(self, first: int) -> None:
         needed = first + self.epochs(self.params["steps"])
         if self.params["epochs"] < needed:
-            start = f", from initial_epoch={first}" if first else ""
+            start = f", as training begins at epoch {first}" if first else ""
             raise ValueError(
                 f"epochs={self.params['epochs']}: {self._levels} levels need {needed} epochs of "
                 f"this length{start}; see PruneAndRewind.epochs."
@@ -235,18 +240,15 @@ class PruneAndRewind(IterationCallback):
     def _begin_level(self) -> None:
         """Starts the callbacks of the level, as `fit` would."""
         given = self._level_callbacks
-        self._running = given(self._level) if callable(given) else given
-        check_callbacks("level_callbacks", self._running, self.model)
+        callbacks = given(self._level) if callable(given) else given
+        check_callbacks("level_callbacks", callbacks, self.model)
         self._level_epoch = self._level_iteration // self.params["steps"]
-        self._epoch_logs: dict[int, dict[str, Any]] = {}
-        for callback in self._running:
-            callback.set_params({**self.params, "epochs": self._epochs_per_level})
-            callback.set_model(self.model)
-        self._of_level("on_train_begin")
-
-    def _of_level(self, hook: str, *arguments: Any) -> None:
-        for callback in self._running:
-            getattr(callback, hook)(*arguments)
+        self._epochs: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._stops_level = False
+        params = {**self.params, "epochs": self._epochs_per_level}
+        lists = keras_of(self.model).callbacks.CallbackList
+        self._running = lists(list(callbacks), model=self.model, **params)
+        self._running.on_train_begin()
 
     def _resolve(self, steps_per_epoch: int, steps_per_execution: int) -> tuple[int, int]:
         rewind_step = resolve_rewind_step(
@@ -262,12 +264,13 @@ class PruneAndRewind(IterationCallback):
             self._rewind_state = checked(self._network.state(), 0)
 
     def _end_level(self, logs: Any, *, within_epoch: bool = False) -> None:
-        self._of_level("on_train_end", logs)
-        metrics, weights_at = logs or {}, self._level_iteration
+        self._running.on_train_end(logs)
+        weights_at, metrics = self._level_iteration, logs or {}
         if not within_epoch:
-            epoch = kept_epoch(self.model, self._running, self._level_epoch - 1)
-            metrics = self._epoch_logs[epoch]
-            weights_at -= (self._level_epoch - 1 - epoch) * self.params["steps"]
+            last = self._level_epoch - 1
+            weights_at, metrics = self._epochs[
+                kept_epoch(self.model, self._running.callbacks, last)
+            ]
         self._record(
             {name: float(np.asarray(value)) for name, value in metrics.items()}, weights_at
         )

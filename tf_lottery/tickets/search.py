@@ -13,6 +13,7 @@ import tf_keras as keras
 from tf_lottery.arguments import check_whole
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.masks import Mask
+from tf_lottery.pruning.prunable_checks import check_is_model
 from tf_lottery.pruning.scores import Score
 from tf_lottery.tickets.callbacks import LevelWatch
 from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
@@ -50,7 +51,6 @@ from tf_lottery.tickets.search_arguments import (
     check_callbacks,
     check_epoch,
     check_fit,
-    check_is_model,
     check_run,
     check_search,
     checked_metrics,
@@ -137,7 +137,7 @@ class IterativeMagnitudePruning:
             such a search.
           DamagedFileError: if a file in the folder is not as it was written.
         """
-        check_is_model(model)
+        check_is_model(model, "make it prunable with tf_lottery.prunable(model)")
         check_search(levels, pruning_rate, rewind_step, scope, rewind_optimizer, structure, folder)
         self._variant = Variant(prune_from)
         self._pruner = search_pruner(

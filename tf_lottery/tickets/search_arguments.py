@@ -18,7 +18,7 @@ from tf_lottery.arguments import (
     shown,
 )
 from tf_lottery.pruning.adaptive import AdaptiveRate
-from tf_lottery.pruning.keras_versions import is_model
+from tf_lottery.pruning.keras_versions import keras_name
 from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.schedule import rates_of_levels
@@ -48,18 +48,6 @@ def check_search(
     check_choice("structure", structure, STRUCTURES)
     if folder is not None:
         check_path("folder", folder)
-
-
-def check_is_model(model: Any) -> None:
-    """Checks that something is a model.
-
-    Raises:
-      ValueError: if it is not.
-    """
-    if not is_model(model):
-        raise refusal(
-            "model", model, "give a model of Keras, made prunable by tf_lottery.prunable(model)"
-        )
 
 
 def check_pruning_rate(pruning_rate: Any) -> None:
@@ -105,8 +93,8 @@ def chosen_optimizer(model: Any, optimizer: Any) -> Any:
     right = "give an optimizer of Keras, such as Adam(1e-3)"
     if not hasattr(chosen, "apply_gradients") or isinstance(chosen, type):
         raise refusal("optimizer", optimizer, right)
-    if _keras_name(chosen) not in (None, _keras_name(model)):
-        raise refusal("optimizer", optimizer, f"the model is of {_keras_name(model)}; {right}")
+    if keras_name(chosen) not in (None, keras_name(model)):
+        raise refusal("optimizer", optimizer, f"the model is of {keras_name(model)}; {right}")
     return chosen
 
 
@@ -185,7 +173,7 @@ def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
         if not hasattr(one, "set_model") or isinstance(one, type):
             raise refusal(argument, one, "it is no callback of Keras")
         # The other way round they work.
-        if (_keras_name(one), _keras_name(model)) == ("keras", "tf_keras"):
+        if (keras_name(one), keras_name(model)) == ("keras", "tf_keras"):
             raise refusal(argument, one, "it is of Keras 3, and the model is of tf_keras")
 
 
@@ -197,12 +185,6 @@ def check_epoch(steps_per_epoch: int | None) -> None:
     """
     if steps_per_epoch == 0:
         raise ValueError("x holds no example to train on; give at least one batch.")
-
-
-def _keras_name(thing: Any) -> str | None:
-    """The Keras that a model, optimizer or callback is of: "keras" is Keras 3."""
-    modules = {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
-    return next((name for name in ("keras", "tf_keras") if name in modules), None)
 
 
 def check_run(train: Any, iterations: Any) -> None:
