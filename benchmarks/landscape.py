@@ -24,8 +24,8 @@ from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trac
 from tf_lottery.landscape.pruning_limit import measured_pruning_ratio, predicted_pruning_ratio
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution
-from tf_lottery.models import build_model
-from tf_lottery.pruning.prunable import get_mask, prunable
+from tf_lottery.masking.prunable import get_mask, prunable
+from tf_lottery.models.build import build_model
 from tf_lottery.training.evaluation import Evaluator
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import weights_of

@@ -25,9 +25,9 @@ import tf_keras as keras
 from pairs import time_call
 
 import tf_lottery
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.planning import pruning_plan
-from tf_lottery.pruning.prunable import get_mask, set_mask
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, set_mask
+from tf_lottery.pruning.model_plan import pruning_plan
 from tf_lottery.pruning.scores import magnitude
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.seal import seal, verify_seal

@@ -19,8 +19,8 @@ from pairs import alternate, print_ratios, time_call
 
 import tf_lottery
 from tf_lottery.data import Augmentation, Dataset, Epoch, from_arrays
-from tf_lottery.models import build_model
-from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.models.build import build_model
+from tf_lottery.pruning.model_plan import pruning_plan
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import Network
 from tf_lottery.training.resident import ResidentProgram

@@ -19,10 +19,10 @@ from absl import app
 from pairs import alternate, print_ratios, time_call
 
 import tf_lottery
+from tf_lottery.config.flags import config_from_flags, define_config_flags
 from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_program
 from tf_lottery.experiments.setup import prepare
-from tf_lottery.flags import config_from_flags, define_config_flags
 from tf_lottery.training.program import TrainingProgram
 
 define_config_flags()

@@ -32,11 +32,15 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "run_experiment run_branch load_ticket from_arrays Dataset WorkerLostError",
     ),
     "Results of experiments": ("tf_lottery.report.summary", "LevelSummary"),
-    "Matching": ("tf_lottery.matching", ""),
+    "Matching": ("tf_lottery.config.matching", ""),
     "Data": ("tf_lottery.data", "Split load_dataset"),
     "Networks of the program": (
-        "tf_lottery.models",
-        "build_model model_names example_models register",
+        "tf_lottery.models.build",
+        "build_model draw_model",
+    ),
+    "Names of networks": (
+        "tf_lottery.models.registry",
+        "register model_names example_models check_model_name",
     ),
     "Scores": ("tf_lottery.pruning.scores", ""),
     "Random masks": ("tf_lottery.pruning.random_masks", ""),
@@ -58,13 +62,13 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "Magnitudes": ("tf_lottery.landscape.magnitudes", ""),
     "Configuration": ("tf_lottery", "ExperimentConfig config_from_values"),
     "Sections of the configuration, whose fields are the program's flags": (
-        "tf_lottery.config",
+        "tf_lottery.config.experiment",
         "DataConfig ModelConfig TrainingConfig PruningConfig SeedConfig BranchConfig RunConfig",
     ),
-    "Flags of the analyses": ("tf_lottery.analysis_config", "AnalysisConfig"),
+    "Flags of the analyses": ("tf_lottery.config.analysis", "AnalysisConfig"),
     "Running a command": ("tf_lottery", "run_command"),
-    "Commands": ("tf_lottery.command_kinds", ""),
-    "Reading commands": ("tf_lottery.commands", ""),
+    "Commands": ("tf_lottery.experiments.commands", ""),
+    "Reading commands": ("tf_lottery.cli.commands", ""),
 }
 
 _INTRODUCTION = """# API

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from tf_lottery.commands import define_flags
-from tf_lottery.config import ExperimentConfig
-from tf_lottery.flags import config_from_flags
-from tf_lottery.steps import parse_steps
+from tf_lottery.cli.commands import define_flags
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.flags import config_from_flags
+from tf_lottery.config.steps import parse_steps
 
 FOLDER = Path(__file__).parent.parent / "configs"
 FILES = sorted(FOLDER.rglob("*.cfg"))

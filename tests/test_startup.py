@@ -18,7 +18,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_help_and_flags_do_not_wait_for_tensorflow():
     result = run(
-        "-c", "import sys, tf_lottery.flags; sys.exit(any('tensorflow' in m for m in sys.modules))"
+        "-c",
+        "import sys, tf_lottery.cli; sys.exit(any('tensorflow' in m for m in sys.modules))",
     )
     assert result.returncode == 0
     shown = run("main.py", "--help").stdout

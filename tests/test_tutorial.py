@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from absl import flags
 
-from tf_lottery.commands import (
+from tf_lottery.cli.commands import (
     Analyze,
     RunBranches,
     RunExperiments,

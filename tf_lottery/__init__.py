@@ -5,7 +5,7 @@ The public names are loaded when they are first used: reading flags needs no Ten
 
 from typing import Any
 
-from tf_lottery.keras_registration import register as _register_with_keras
+from tf_lottery.masking.keras_registration import register as _register_with_keras
 from tf_lottery.startup import ask_for_quiet_logs, import_quietly
 
 __version__ = "0.1.0"
@@ -15,10 +15,10 @@ _MODULES = {
     "Dataset": "tf_lottery.data",
     "EmptyLayerWarning": "tf_lottery.tickets.empty_layer_warning",
     "ExperimentConfig": "tf_lottery.config",
-    "IMPSchedule": "tf_lottery.pruning.schedule",
+    "IMPSchedule": "tf_lottery.masking.schedule",
     "IterativeMagnitudePruning": "tf_lottery.tickets.search",
     "LevelResult": "tf_lottery.tickets.history",
-    "Mask": "tf_lottery.pruning.masks",
+    "Mask": "tf_lottery.masking.masks",
     "PruneAndRewind": "tf_lottery.tickets.prune_and_rewind",
     "SearchHistory": "tf_lottery.tickets.history",
     "TrainingDivergedError": "tf_lottery.training.divergence",
@@ -28,15 +28,15 @@ _MODULES = {
     "export": "tf_lottery.exporting.export",
     "export_saved_model": "tf_lottery.exporting.saved_model",
     "from_arrays": "tf_lottery.data",
-    "get_mask": "tf_lottery.pruning.prunable",
+    "get_mask": "tf_lottery.masking.prunable",
     "load_ticket": "tf_lottery.tickets.load",
     "magnitude": "tf_lottery.pruning.scores",
-    "prunable": "tf_lottery.pruning.prunable",
+    "prunable": "tf_lottery.masking.prunable",
     "run_branch": "tf_lottery.experiments.branching",
     "run_command": "tf_lottery.experiments.dispatch",
     "run_experiment": "tf_lottery.experiments.lottery",
-    "set_mask": "tf_lottery.pruning.prunable",
-    "strip": "tf_lottery.pruning.prunable",
+    "set_mask": "tf_lottery.masking.prunable",
+    "strip": "tf_lottery.masking.prunable",
 }
 
 __all__ = sorted(_MODULES)

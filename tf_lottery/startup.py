@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # What TensorFlow's C++ code writes while it is loaded, whichever level is asked for.
@@ -38,6 +39,13 @@ def import_quietly(name: str) -> ModuleType:
         return importlib.import_module(name)
     with _without_log_lines():
         return importlib.import_module(name)
+
+
+class LazyModule(ModuleType):
+    """Stands for a module that is imported when something of it is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_quietly(self.__name__), name)
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.data import Augmentation, Epoch, Split
-from tf_lottery.models import build_model
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.masking.masks import Mask
+from tf_lottery.models.build import build_model
+from tf_lottery.pruning.model_plan import pruning_plan
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import Network, set_weights
 from tf_lottery.training.resident import ResidentProgram

@@ -7,7 +7,7 @@ import tf_keras as keras
 
 import tf_lottery
 from tests.conformance import lifecycle
-from tf_lottery.models import example_models
+from tf_lottery.models.registry import example_models
 
 
 def only_fast(name: str) -> list:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conformance import lifecycle
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 
 ROOT = Path(__file__).parents[2]
 

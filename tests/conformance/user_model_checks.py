@@ -12,11 +12,11 @@ import tf_keras
 
 import tf_lottery
 from tests.conformance.user_models import UserModel
-from tf_lottery.pruning.keras_versions import is_copied_as_it_is, is_graph, unmasked_class
-from tf_lottery.pruning.layers import leaf_layers, model_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import masked_variables
-from tf_lottery.pruning.wrapper import MaskedLayer
+from tf_lottery.masking.keras_versions import is_copied_as_it_is, is_graph, unmasked_class
+from tf_lottery.masking.layers import leaf_layers, model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import masked_variables
+from tf_lottery.masking.wrapper import MaskedLayer
 from tf_lottery.training.network import weights_of
 
 BATCH, EPOCHS, REWIND_STEP = 4, 2, 3

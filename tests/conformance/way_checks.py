@@ -11,8 +11,8 @@ import tensorflow as tf
 import tf_lottery
 from tests.conformance.user_model_checks import check_pruned
 from tests.conformance.ways_of_fitting import BATCHES, EPOCHS, WAYS, Way, inputs_of, targets_of
-from tf_lottery.pruning.keras_versions import is_copied_as_it_is
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.keras_versions import is_copied_as_it_is
+from tf_lottery.masking.masks import Mask
 from tf_lottery.training.network import weights_of
 
 RATE, REWIND_STEP = 0.5, 3

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tf_lottery import machine
 from tf_lottery.data import load_dataset, memory
+from tf_lottery.store import machine
 
 EXAMPLES = {"train": 30, "test": 12}
 

@@ -19,7 +19,7 @@ import pytest
 from absl import flags
 
 import tf_lottery
-from tf_lottery.commands import command_from_flags, define_flags
+from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.store.run_folder import _FLAGS_SEAL, RunFolder, _write_config
 from tf_lottery.store.tensors import load_tensors
 

@@ -10,8 +10,8 @@ import tensorflow_datasets as tfds
 from absl import flags
 
 import tf_lottery
-from tf_lottery.analysis_config import AnalysisConfig
-from tf_lottery.commands import command_from_flags, define_flags
+from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import load_dataset
 from tf_lottery.experiments.analyses import curvature, interpolate
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
-from tf_lottery.analysis_config import AnalysisConfig
-from tf_lottery.command_kinds import Analyze
+from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.experiments.commands import Analyze
 
 _ROOT = Path(__file__).parents[2]
 _MAIN = (

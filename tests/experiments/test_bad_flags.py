@@ -9,12 +9,12 @@ import re
 import pytest
 from absl import flags
 
-from tf_lottery import machine
-from tf_lottery.analysis_config import AnalysisConfig
-from tf_lottery.commands import command_from_flags, define_flags
+from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.experiments.lottery import check_experiment
-from tf_lottery.models import registry
+from tf_lottery.models import build
+from tf_lottery.store import machine
 
 _TINY = (
     "--name=tiny",
@@ -162,14 +162,14 @@ def test_a_bad_flag_is_named_before_anything_is_built(given, tmp_path):
     ],
 )
 def test_a_value_of_another_type_is_named(option, value):
-    from tf_lottery.config import config_from_values
+    from tf_lottery.config.experiment import config_from_values
 
     with pytest.raises(ValueError, match=f"--{option}[=:]"):
         config_from_values({option: value})
 
 
 def test_an_option_that_is_misspelled_is_told_the_right_one():
-    from tf_lottery.config import config_from_values
+    from tf_lottery.config.experiment import config_from_values
 
     with pytest.raises(ValueError, match=r"prunning_rate.*mean pruning_rate"):
         config_from_values({"prunning_rate": 0.2})
@@ -188,19 +188,19 @@ def test_a_memory_that_is_too_small_is_told_before_the_network_is_built(
     run_tiny, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("tf_lottery.experiments.needs.available_memory", lambda: 1000)
-    monkeypatch.setattr(registry, "assemble", None)
+    monkeypatch.setattr(build, "assemble", None)
     with pytest.raises(ValueError, match=r"--model=lenet_20_10: training its 1,6\d\d weights"):
         run_tiny(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_is_counted_without_being_built():
-    drawn = registry.draw_model("conv2", (30_000, 30_000, 3), 10)
+    drawn = build.draw_model("conv2", (30_000, 30_000, 3), 10)
     assert drawn.weights == 3**2 * (3 + 64) * 64 + 2 * 64 + (
         15_000**2 * 64 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10
     )
-    small = registry.draw_model("wideresnet_10_1", (32, 32, 3), 10)
-    built = registry.build_model("wideresnet_10_1", (32, 32, 3), 10, 0, ([0.0], [1.0]))
+    small = build.draw_model("wideresnet_10_1", (32, 32, 3), 10)
+    built = build.build_model("wideresnet_10_1", (32, 32, 3), 10, 0, ([0.0], [1.0]))
     normalization = sum(weight.shape.num_elements() for weight in built.layers[1].weights)
     assert small.weights == built.count_params() - normalization
 

@@ -8,7 +8,7 @@ import pytest
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import Epoch, Split, epoch_order, load_dataset
 from tf_lottery.experiments.analyses import curvature
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import tf_lottery
-from tf_lottery.command_kinds import RunExperiments
+from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.report.listing import print_runs
 from tf_lottery.report.run_records import read_run
 from tf_lottery.report.verification import verify_runs

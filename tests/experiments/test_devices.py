@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_lottery.experiments import setup
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.tensors import load_tensors
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
-from tf_lottery.empty_layers import CONSEQUENCE
 from tf_lottery.report.report import write_report
+from tf_lottery.store.empty_layers import CONSEQUENCE
 
 # Of 1,280, 200 and 100 weights 79 and 4 remain. Judged before training by SNIP, all layers compete.
 EMPTYING = {

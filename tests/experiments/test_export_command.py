@@ -11,12 +11,12 @@ import tf_keras as keras
 from absl import flags
 
 import tf_lottery
-from tf_lottery.commands import command_from_flags, define_flags
+from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.config.export import ExportConfig
 from tf_lottery.data import load_dataset
 from tf_lottery.experiments import example_data
 from tf_lottery.experiments.example_data import representative_images, verification_examples
 from tf_lottery.experiments.ticket_export import export_tickets
-from tf_lottery.export_config import ExportConfig
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.run_folder import RunFolder
 

@@ -6,7 +6,7 @@ import pytest
 import tf_lottery
 from tf_lottery.experiments.lottery import check_experiment
 from tf_lottery.experiments.run_config import config_of_run
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.analyses import instability
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.copies import Networks, train_copies
+from tf_lottery.experiments.analyses.trained_copies import Networks, train_copies
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import Row, read_csv
 from tf_lottery.store.run_folder import RunFolder

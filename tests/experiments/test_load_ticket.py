@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.pruning.layers import model_variables
+from tf_lottery.masking.layers import model_variables
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.tensors import load_tensors
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.analyses import magnitudes
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.report.report import write_report

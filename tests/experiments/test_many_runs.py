@@ -9,7 +9,7 @@ import pytest
 from absl import flags
 
 import tf_lottery
-from tf_lottery.commands import command_from_flags, define_flags
+from tf_lottery.cli.commands import command_from_flags, define_flags
 
 TINY = (
     *("--name=tiny", "--model=lenet_20_10", "--levels=2", "--pruning_rate=0.2"),

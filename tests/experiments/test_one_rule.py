@@ -11,9 +11,9 @@ import pytest
 from absl import flags
 
 import tf_lottery
-from tf_lottery.commands import command_from_flags, define_flags
-from tf_lottery.matching import matching_rule
-from tf_lottery.ranges import parse_ranges
+from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.config.matching import matching_rule
+from tf_lottery.config.number_ranges import parse_ranges
 
 TINY = (
     *("--name=tiny", "--model=lenet_20_10", "--levels=2", "--pruning_rate=0.2"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.analyses import robustness
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun

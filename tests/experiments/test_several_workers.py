@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.store.tensors import load_tensors
 
 VALUES = {"train_steps": "60it", "evaluate_every": "5it", "levels": 1}

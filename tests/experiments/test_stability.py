@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.analyses import stability
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.store.metrics import Row, read_csv, read_table

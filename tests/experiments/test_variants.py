@@ -15,7 +15,7 @@ import tf_lottery
 from tf_lottery.data import Epoch, epoch_order, load_dataset
 from tf_lottery.experiments.branching import run_branch
 from tf_lottery.experiments.level_records import WrittenRecords
-from tf_lottery.pruning.layers import model_variables
+from tf_lottery.masking.layers import model_variables
 from tf_lottery.store.tensors import load_tensors
 
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")

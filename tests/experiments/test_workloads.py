@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import tensorflow as tf
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 
 _FLAGS = (
     "--batch_size=16",

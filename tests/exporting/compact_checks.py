@@ -6,7 +6,7 @@ import numpy as np
 
 import tf_lottery
 from tf_lottery.exporting.compaction import CompactedModel
-from tf_lottery.pruning.layers import model_variables
+from tf_lottery.masking.layers import model_variables
 
 
 def check_compaction(model: Any, tolerance: float = 1e-5) -> CompactedModel:

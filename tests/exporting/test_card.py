@@ -13,7 +13,7 @@ from tf_lottery.exporting.measure import (
     Latency,
     Performance,
 )
-from tf_lottery.exporting.network import PlainNetwork
+from tf_lottery.exporting.plain_network import PlainNetwork
 from tf_lottery.exporting.stored_kernels import Storage, StoredKernel
 from tf_lottery.exporting.verify import Verification
 

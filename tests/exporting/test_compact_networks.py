@@ -9,9 +9,9 @@ import tf_keras as keras
 
 import tf_lottery
 from tests.exporting.compact_checks import check_compaction, left, randomize, units
-from tf_lottery.models import build_model
-from tf_lottery.pruning.planning import pruning_plan
-from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.masking.prunable import masked_variables
+from tf_lottery.models.build import build_model
+from tf_lottery.pruning.model_plan import pruning_plan
 
 
 def pruned(

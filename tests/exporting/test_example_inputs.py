@@ -5,7 +5,7 @@ import pytest
 import tf_keras as keras
 
 from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
-from tf_lottery.exporting.network import PlainNetwork
+from tf_lottery.exporting.plain_network import PlainNetwork
 
 IMAGES = np.arange(24).reshape(4, 6)
 WORDS = np.arange(12).reshape(4, 3)

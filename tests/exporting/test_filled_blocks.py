@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.exporting.formats import FORMATS
-from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.stored_kernels import Storage, stored_kernels
 
 

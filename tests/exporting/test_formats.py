@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.exporting.formats import FORMATS, formats_named
-from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 
 IMAGES = np.random.default_rng(5).uniform(0, 16, (20, 8, 8, 1)).astype(np.float32)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_lottery
 from tf_lottery.exporting.export import export
 from tf_lottery.exporting.formats import FORMATS
-from tf_lottery.exporting.networks import float32_network, network_of
+from tf_lottery.exporting.network_of import float32_network, network_of
 from tf_lottery.exporting.precision import short_policies
 
 POLICIES = ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16")

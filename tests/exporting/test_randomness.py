@@ -8,7 +8,7 @@ import tf_keras as keras_2
 
 import tf_lottery
 from tf_lottery.exporting.export import export
-from tf_lottery.exporting.networks import network_of
+from tf_lottery.exporting.network_of import network_of
 from tf_lottery.exporting.randomness import check_is_not_random
 
 ROWS = np.random.default_rng(5).standard_normal((40, 4)).astype(np.float32)

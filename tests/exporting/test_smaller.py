@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.exporting.networks import network_of
+from tf_lottery.exporting.network_of import network_of
 from tf_lottery.exporting.smaller import smaller_network
-from tf_lottery.pruning.planning import pruning_plan
-from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.masking.prunable import masked_variables
+from tf_lottery.pruning.model_plan import pruning_plan
 
 ROWS = np.random.default_rng(5).standard_normal((40, 6)).astype(np.float32)
 LABELS = np.random.default_rng(6).integers(0, 3, 40)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import tf_lottery
 from tf_lottery.exporting.export import export
-from tf_lottery.exporting.networks import network_of
+from tf_lottery.exporting.network_of import network_of
 from tf_lottery.exporting.thresholds import binary_thresholds
 from tf_lottery.exporting.verify import accuracies_of
 

@@ -7,7 +7,7 @@ import tf_keras as keras
 from tf_lottery.exporting import serving
 from tf_lottery.exporting.formats import FORMATS
 from tf_lottery.exporting.measure import FileSize
-from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.serving import ServingError, answers
 from tf_lottery.exporting.verify import verify
 

@@ -7,10 +7,10 @@ import tf_keras as keras
 
 from tf_lottery.landscape.hessian import LossAtWeights
 from tf_lottery.landscape.lanczos import top_eigenvalues
-from tf_lottery.models import build_model
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, masked_variables, prunable, set_mask
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, masked_variables, prunable, set_mask
+from tf_lottery.models.build import build_model
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(30, 4, 4, 1)).astype(np.float32), RNG.integers(0, 3, 30)

@@ -11,7 +11,7 @@ from scipy.stats import ortho_group
 
 from tf_lottery.landscape.hessian import LossAtWeights
 from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trace
-from tf_lottery.pruning.prunable import prunable
+from tf_lottery.masking.prunable import prunable
 from tf_lottery.training.network import weights_of
 
 TOLERANCE = 0.01

@@ -13,7 +13,7 @@ from tf_lottery.landscape.pruning_limit import (
     sharpness,
 )
 from tf_lottery.landscape.spectrum import Spectrum
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 
 
 def random() -> np.random.Generator:

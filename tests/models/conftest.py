@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from tf_lottery.models import build_model
+from tf_lottery.models.build import build_model
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.models import check_model_name
-from tf_lottery.pruning.kernels import kernel_attributes
-from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.masking.kernels import kernel_attributes
+from tf_lottery.masking.prunable import masked_variables
+from tf_lottery.models.registry import check_model_name
 
 CONSTRUCTORS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
 SMALLEST_OF_EACH_KIND = (

@@ -3,7 +3,7 @@
 import pytest
 import tf_keras as keras
 
-from tf_lottery.models import build_model
+from tf_lottery.models.build import build_model
 
 STANDARD = ((0.0,), (1.0,))
 

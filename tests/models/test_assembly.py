@@ -11,9 +11,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.models import build_model
+from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.models.assembly import Variant, assemble, draw
-from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.models.build import build_model
 
 
 def seed_of(init_seed, kernel):
@@ -274,7 +274,7 @@ def test_no_policy_is_left_behind_and_none_is_taken_over(pixels):
 ON_TWO_REPLICAS = """
 import hashlib
 import tensorflow as tf
-from tf_lottery.models import build_model
+from tf_lottery.models.build import build_model
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():

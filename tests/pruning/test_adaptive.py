@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tf_lottery.config import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
-from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.scores import METHODS, Method
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.judging import prune_by_score, try_score
-from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.scores import METHODS, Method, magnitude
 

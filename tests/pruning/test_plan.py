@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.scores import magnitude
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.random_masks import erk_counts, random_mask_of, uniform_counts
 
 # Two convolutions, two matrices and one so small that Erdős-Rényi kernels fill it.

@@ -6,11 +6,11 @@ import tensorflow as tf
 import tf_keras as keras
 from tensorflow_model_optimization.python.core.sparsity.keras.pruning_utils import is_pruned_m_by_n
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, prunable, set_mask
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable, set_mask
+from tf_lottery.masking.units import output_kernels, unit_axes
 from tf_lottery.pruning.structures import has_n_of_m_groups, keep_highest_units, keep_n_of_m
-from tf_lottery.pruning.units import output_kernels, unit_axes
 
 layers = keras.layers
 

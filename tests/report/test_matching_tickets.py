@@ -3,7 +3,7 @@ import math
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
-from tf_lottery.matching import DEFAULT_TOLERANCE, matching_rule
+from tf_lottery.config.matching import DEFAULT_TOLERANCE, matching_rule
 from tf_lottery.report.matching_tickets import find_tickets
 from tf_lottery.report.method_results import collect_methods
 from tf_lottery.report.run_records import read_run

@@ -8,9 +8,9 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tests.report.runs_on_disk import held
-from tf_lottery.empty_layers import CONSEQUENCE
-from tf_lottery.matching import matching_rule
+from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.report import write_report
+from tf_lottery.store.empty_layers import CONSEQUENCE
 
 EARLY = dict.fromkeys(range(5), (20, 0.5))
 STRANGE_NAME = "<b onload=\"x\">& $x_1$ 'é' 漢"

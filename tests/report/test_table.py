@@ -3,11 +3,11 @@ import io
 import pytest
 from rich.console import Console
 
-from tf_lottery.empty_layers import CONSEQUENCE
-from tf_lottery.matching import matching_rule
+from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.branch_table import print_branch
 from tf_lottery.report.landscape.levels_table import print_successive_levels
 from tf_lottery.report.table import print_summary, summary_sentences, summary_table
+from tf_lottery.store.empty_layers import CONSEQUENCE
 
 
 def printed(summaries, width=80, **options):

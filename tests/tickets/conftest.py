@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.prunable import prunable
+from tf_lottery.masking.prunable import prunable
 
 STEPS_PER_EPOCH = 4
 

@@ -9,7 +9,7 @@ import pytest
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.scores import METHODS, magnitude
 from tf_lottery.tickets import branches

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from tf_lottery.pruning.prunable import get_mask, masked_variables, prunable
+from tf_lottery.masking.prunable import get_mask, masked_variables, prunable
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.prunable import get_mask, prunable
 from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.network import set_weights, weights_of

@@ -9,8 +9,8 @@ import pytest
 import tf_keras
 
 import tf_lottery
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.prunable import get_mask, own_pruning_rates, prunable
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.prunable import get_mask, own_pruning_rates, prunable
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.network import weights_of
 from tf_lottery.training.schedule_lead import config_without_lead

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, prunable, set_mask
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable, set_mask
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.prunable import prunable
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.prunable import prunable
 from tf_lottery.report.verification import verify_runs
 from tf_lottery.store.errors import DamagedFileError, RunFolderBusyError
 from tf_lottery.store.lock import exclusive

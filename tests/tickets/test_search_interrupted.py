@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from tf_lottery.pruning.layers import model_variables
+from tf_lottery.masking.layers import model_variables
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 
 

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.prunable import get_mask, prunable
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning

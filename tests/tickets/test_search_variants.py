@@ -7,7 +7,7 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.exporting.formats import FORMATS
-from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 
 
 @pytest.fixture

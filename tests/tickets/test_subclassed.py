@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, masked_variables, prunable, set_mask, strip
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, masked_variables, prunable, set_mask, strip
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.data import Augmentation, Split
-from tf_lottery.pruning.prunable import prunable
+from tf_lottery.masking.prunable import prunable
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
 from tf_lottery.training.resident import ResidentProgram

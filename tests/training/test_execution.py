@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.prunable import prunable
+from tf_lottery.masking.prunable import prunable
 from tf_lottery.training.execution import ExecutionPlan, choose_execution
 
 pytestmark = pytest.mark.skipif(

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, prunable
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.training.network import Network, NetworkState
 
 optimizers = keras.optimizers

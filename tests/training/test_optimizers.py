@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config import TrainingConfig
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import prunable
+from tf_lottery.config.experiment import TrainingConfig
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import prunable
 from tf_lottery.training.learning_rate import learning_rate_schedule
 from tf_lottery.training.network import Network, NetworkState
 from tf_lottery.training.optimizers import (

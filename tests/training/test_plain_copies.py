@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, prunable, set_mask
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable, set_mask
 from tf_lottery.pruning.scores import METHODS
 from tf_lottery.training.network import Network
 from tf_lottery.training.plain_copies import copy_for_gradients

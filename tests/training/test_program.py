@@ -11,14 +11,14 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.data import ArrayStream, Augmentation, Epoch, Split, epoch_order
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import prunable, set_mask
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import prunable, set_mask
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
 from tf_lottery.training.program import TrainingMetrics, TrainingProgram
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
-from tf_lottery.training.streamed import StreamedProgram
+from tf_lottery.training.streamed_batches import StreamedProgram
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 3, (48, 6)).astype(np.uint8)

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, prunable
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.pruning.scores import METHODS
 from tf_lottery.training.saliency import GRASP_TEMPERATURE, NetworkEvidence, Saliency
 

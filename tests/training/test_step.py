@@ -8,14 +8,14 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.data import ArrayStream, Augmentation, Epoch, Split, epoch_order
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import prunable
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import prunable
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
-from tf_lottery.training.streamed import StreamedProgram
+from tf_lottery.training.streamed_batches import StreamedProgram
 
 EXAMPLES, BATCH, CLASSES = 24, 8, 3
 IMAGES = np.random.default_rng(0).integers(0, 256, (EXAMPLES, 6, 6, 2)).astype(np.uint8)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from tf_lottery.models import build_model
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable
+from tf_lottery.models.build import build_model
 from tf_lottery.pruning.judging import prune_by_score
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.prunable import get_mask, prunable
 from tf_lottery.pruning.scores import METHODS
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 

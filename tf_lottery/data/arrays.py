@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tf_lottery.arguments import check_text, check_whole, refusal
+from tf_lottery.config.arguments import check_text, check_whole, refusal
 from tf_lottery.data.dataset import Dataset, checked_dataset, checked_labels
 from tf_lottery.data.splits import with_validation
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_lottery.data.dataset import Dataset, Split
 from tf_lottery.data.memory import check_fits_memory
-from tf_lottery.machine import available_memory
+from tf_lottery.store.machine import available_memory
 
 
 def check_padding(dataset: str, image_shape: Sequence[int], image_size: int) -> None:

@@ -12,7 +12,7 @@ from tf_lottery.data.image_size import check_padding, pad_images
 from tf_lottery.data.memory import check_fits_memory
 from tf_lottery.data.shared_memory import shareable_empty
 from tf_lottery.data.tfds_set import ImageSet, reading_errors
-from tf_lottery.machine import available_memory
+from tf_lottery.store.machine import available_memory
 
 if TYPE_CHECKING:
     import tensorflow as tf

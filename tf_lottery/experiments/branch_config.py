@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tf_lottery.config import (
+from tf_lottery.config.experiment import (
     BranchConfig,
     ExperimentConfig,
     RunConfig,

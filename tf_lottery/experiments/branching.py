@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.arguments import check_levels, check_path
+from tf_lottery.config.arguments import check_levels, check_path
+from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_branch
 from tf_lottery.experiments.branch_levels import (
@@ -16,12 +17,12 @@ from tf_lottery.experiments.branch_levels import (
     is_complete,
     levels_of_branch,
 )
+from tf_lottery.experiments.evidence import build_evidence
 from tf_lottery.experiments.finished_branches import (
     BRANCH_DEFAULTS,
     print_results_of_branch,
     title_of_branch,
 )
-from tf_lottery.experiments.judging import build_evidence
 from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.results import write_results, write_results_if_possible
@@ -36,8 +37,7 @@ from tf_lottery.experiments.run_checks import (
 )
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
-from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.scores import Evidence
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary

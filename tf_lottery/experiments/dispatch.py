@@ -9,8 +9,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.arguments import refusal
-from tf_lottery.command_kinds import (
+from tf_lottery.config.arguments import refusal
+from tf_lottery.config.matching import DEFAULT_POINTS
+from tf_lottery.experiments.analyses.measured_run import MeasuredRun
+from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
+from tf_lottery.experiments.commands import (
     Analyze,
     Command,
     ExportTickets,
@@ -20,16 +23,13 @@ from tf_lottery.command_kinds import (
     VerifyRuns,
     WriteReport,
 )
-from tf_lottery.experiments.analyses.measured_run import MeasuredRun
-from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
 from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
 from tf_lottery.experiments.finished_runs import is_finished, refuse_early, show_finished
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
-from tf_lottery.matching import DEFAULT_POINTS
-from tf_lottery.run_patterns import named_runs, naturally_sorted
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder, replicate_folders
+from tf_lottery.store.run_patterns import named_runs, naturally_sorted
 
 # Analyses that need no TensorFlow to show again what they have measured.
 _SHOWN_AT_ONCE = ("successive_levels",)
@@ -47,7 +47,7 @@ def run_command(command: Command) -> int:
       WorkerLostError: if another of several workers has ended.
     """
     if not isinstance(command, Command):
-        raise refusal("command", command, "make one by tf_lottery.commands.command_from_flags")
+        raise refusal("command", command, "make one by tf_lottery.cli.commands.command_from_flags")
     if isinstance(command, ListRuns):
         from tf_lottery.report.listing import print_runs
 

@@ -17,7 +17,7 @@ from tf_lottery.training.hardest_examples import HardestExamples
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
-from tf_lottery.training.streamed import StreamedProgram
+from tf_lottery.training.streamed_batches import StreamedProgram
 
 
 def build_program(experiment: Experiment) -> TrainingProgram:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
-from tf_lottery.config import BranchConfig, ExperimentConfig
+from tf_lottery.config.experiment import BranchConfig, ExperimentConfig
+from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags
 from tf_lottery.experiments.branch_levels import (
     check_other_run_is_named,
@@ -15,7 +16,6 @@ from tf_lottery.experiments.branch_levels import (
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import levels_text, of_several_workers
 from tf_lottery.experiments.results import show_results
-from tf_lottery.matching import tolerance_of
 from tf_lottery.report.branch_table import print_branch
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.rules import made_by_older_version

@@ -1,16 +1,15 @@
 """What can be said of an experiment from its run folder alone, without TensorFlow."""
 
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tf_lottery.config import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.flags import flags_text
+from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.results import print_results, show_results, title_of
-from tf_lottery.flags import flags_text
-from tf_lottery.matching import tolerance_of
-from tf_lottery.model_names import check_built_in
+from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.scores import find_method
 from tf_lottery.report.formats import format_numbers
 from tf_lottery.store.rules import made_by_older_version
@@ -27,9 +26,7 @@ def refuse_early(config: ExperimentConfig) -> None:
       ValueError: if the model or the score is unknown, the run folder holds another experiment,
         another process works in it, or it is damaged.
     """
-    # Whoever has imported the models may have registered others.
-    if "tf_lottery.models" not in sys.modules:
-        check_built_in(config.model.model)
+    check_model_name(config.model.model)
     find_method(config.pruning.score)
     if of_several_workers(config):
         return  # All of them have to be told by the one that opens the folder.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tf_lottery.steps import parse_steps
+from tf_lottery.config.steps import parse_steps
 from tf_lottery.store.run_folder import RunFolder
 
 

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tf_lottery.empty_layers import no_weight_remains
 from tf_lottery.experiments.setup import Lengths
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.run_records import METRICS_COLUMNS, RENAMED_METRICS
 from tf_lottery.report.summary import LevelSummary, early_stop
 from tf_lottery.store.checkpoint import Checkpoint
+from tf_lottery.store.empty_layers import no_weight_remains
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import MetricsLog
 from tf_lottery.store.run_folder import RunFolder

@@ -2,9 +2,11 @@
 
 from contextlib import ExitStack, nullcontext
 
-from tf_lottery.config import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.flags import flags_text
+from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset
-from tf_lottery.experiments.judging import build_evidence
+from tf_lottery.experiments.evidence import build_evidence
 from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.own_export import OwnExport
@@ -25,8 +27,6 @@ from tf_lottery.experiments.run_checks import (
 )
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
-from tf_lottery.flags import flags_text
-from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_lottery.config import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.data import Dataset, Split, StreamedDataset
-from tf_lottery.machine import available_disk, available_memory, bytes_text
-from tf_lottery.models import draw_model
+from tf_lottery.models.build import draw_model
+from tf_lottery.store.machine import available_disk, available_memory, bytes_text
 
 _FLOAT = 4
 # Weights, masks, gradients; what pruning holds besides: the weights at the rewind step, scores.

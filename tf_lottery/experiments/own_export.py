@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tf_lottery.config import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.saved_model import write_saved_model
 from tf_lottery.exporting.ticket_source import ticket_name

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.report.figure import save_summary_figure
 from tf_lottery.report.landscape.adaptive_figure import ADAPTIVE_COLUMNS
 from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary

@@ -6,13 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.arguments import check_truth, refusal
-from tf_lottery.config import ExperimentConfig
+from tf_lottery.config.arguments import check_truth, refusal
+from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.setup import Experiment
-from tf_lottery.pruning.layers import leaf_layers
-from tf_lottery.pruning.wrapper import unwrapped
+from tf_lottery.masking.layers import leaf_layers
+from tf_lottery.masking.wrapper import unwrapped
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 from tf_lottery.store.rules import RULES, made_by_older_version, outdated_rules
 from tf_lottery.store.run_folder import RunFolder

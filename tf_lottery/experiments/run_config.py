@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config import BranchConfig, ExperimentConfig, RunConfig, config_from_values
-from tf_lottery.flags import read_flag_file
+from tf_lottery.config.experiment import (
+    BranchConfig,
+    ExperimentConfig,
+    RunConfig,
+    config_from_values,
+)
+from tf_lottery.config.flags import read_flag_file
 from tf_lottery.store.run_folder import RunFolder
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config import DataConfig, ExperimentConfig
+from tf_lottery.config.experiment import DataConfig, ExperimentConfig
+from tf_lottery.config.steps import parse_steps
 from tf_lottery.data import (
     Augmentation,
     Dataset,
@@ -18,13 +19,12 @@ from tf_lottery.data import (
     steps_per_epoch,
 )
 from tf_lottery.experiments.needs import Needs, needs_of
-from tf_lottery.models import check_model_name
+from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
+from tf_lottery.pruning.model_plan import pruning_plan
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.planning import pruning_plan
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.scores import Method, find_method
-from tf_lottery.steps import parse_steps
 from tf_lottery.store.rules import RULES
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant

@@ -9,7 +9,7 @@ from tf_lottery import __version__
 from tf_lottery.exporting.compaction import CompactedLayer
 from tf_lottery.exporting.export_report import ExportReport, FormatResult
 from tf_lottery.exporting.formats import FORMATS
-from tf_lottery.exporting.network import NamedTensor, PlainNetwork
+from tf_lottery.exporting.plain_network import NamedTensor, PlainNetwork
 from tf_lottery.exporting.stored_kernels import kernels_in_words
 from tf_lottery.exporting.ticket_source import Provenance
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.exporting.network import Arrays, NamedTensor, PlainNetwork, identifier
+from tf_lottery.exporting.plain_network import Arrays, NamedTensor, PlainNetwork, identifier
 
 _RANDOM_EXAMPLES = 64
 

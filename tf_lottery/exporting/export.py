@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.arguments import check_path, check_truth, refusal
+from tf_lottery.config.arguments import check_path, check_truth, refusal
 from tf_lottery.exporting.card import write_card
 from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
 from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, ExportFolder
 from tf_lottery.exporting.export_progress import ExportProgress, no_progress
 from tf_lottery.exporting.export_report import ExportReport
 from tf_lottery.exporting.formats import FORMATS, formats_named
-from tf_lottery.exporting.network import (
+from tf_lottery.exporting.network_of import float32_network, network_of
+from tf_lottery.exporting.plain_network import (
     ExportedNetwork,
     PlainNetwork,
     weight_counts,
 )
-from tf_lottery.exporting.networks import float32_network, network_of
 from tf_lottery.exporting.randomness import check_is_not_random
 from tf_lottery.exporting.smaller import smaller_network
 from tf_lottery.exporting.ticket_source import ticket_source

@@ -8,7 +8,7 @@ from typing import Any
 
 from tf_lottery.exporting.archive import bytes_on_disk, compressed_bytes
 from tf_lottery.exporting.formats import ExportFormat
-from tf_lottery.exporting.network import Arrays
+from tf_lottery.exporting.plain_network import Arrays
 from tf_lottery.exporting.serving import ServingError, answers, saved_inputs
 
 BATCH_SIZES = (1, 32)

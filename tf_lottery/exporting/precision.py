@@ -11,15 +11,15 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from tf_lottery.pruning.copies import clone_with, copied_layer, refresh_constants
-from tf_lottery.pruning.keras_versions import (
+from tf_lottery.masking.copies import clone_with, copied_layer, refresh_constants
+from tf_lottery.masking.keras_versions import (
     is_keras_3,
     is_layer,
     keras_of,
     tensor_origin,
     tensorflow_variable,
 )
-from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.masking.layers import leaf_layers
 
 _SHORT_FLOATS = ("bfloat16", "float16")
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.exporting.network import Arrays, PlainNetwork
+from tf_lottery.exporting.plain_network import Arrays, PlainNetwork
 from tf_lottery.exporting.verify import tolerance
-from tf_lottery.pruning.keras_versions import GraphCall, graph_calls, is_graph, is_keras_3
+from tf_lottery.masking.keras_versions import GraphCall, graph_calls, is_graph, is_keras_3
 
 _EXAMPLES = 32
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.arguments import check_path, check_truth
+from tf_lottery.config.arguments import check_path, check_truth
 from tf_lottery.exporting.export_folder import ExportFolder
-from tf_lottery.exporting.network import PlainNetwork, has_named_tensors
+from tf_lottery.exporting.plain_network import PlainNetwork, has_named_tensors
 from tf_lottery.exporting.traced_network import TracedNetwork, takes_strings
-from tf_lottery.pruning.keras_versions import is_graph, is_keras_3
-from tf_lottery.pruning.masked_graph import save_for_export
-from tf_lottery.pruning.prunable import without_masks, zero_pruned
-from tf_lottery.pruning.prunable_checks import check_is_model
+from tf_lottery.masking.keras_versions import is_graph, is_keras_3
+from tf_lottery.masking.masked_graph import save_for_export
+from tf_lottery.masking.prunable import without_masks, zero_pruned
+from tf_lottery.masking.prunable_checks import check_is_model
 
 
 def export_saved_model(model: Any, path: str | Path, *, overwrite: bool = False) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.exporting.network import Arrays
+from tf_lottery.exporting.plain_network import Arrays
 
 _SCRIPT = Path(__file__).with_name("serving_script.py")
 # Keras's errors hold whole configurations.

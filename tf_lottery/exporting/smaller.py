@@ -4,8 +4,8 @@ import numpy as np
 
 from tf_lottery.exporting.compaction import compact
 from tf_lottery.exporting.export_report import Compaction
-from tf_lottery.exporting.network import PlainNetwork
-from tf_lottery.pruning.kernels import find_kernels
+from tf_lottery.exporting.plain_network import PlainNetwork
+from tf_lottery.masking.kernels import find_kernels
 from tf_lottery.pruning.structures import BLOCK
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tf_keras
 
-from tf_lottery.exporting.network import Arrays, PlainNetwork, identifier
-from tf_lottery.pruning.keras_versions import is_graph, keras_class_names, tensor_origin
+from tf_lottery.exporting.plain_network import Arrays, PlainNetwork, identifier
+from tf_lottery.masking.keras_versions import is_graph, keras_class_names, tensor_origin
 
 _OF_PROBABILITIES, _OF_LOGITS = 0.5, 0.0
 # Losses whose outputs come close to the labels, 0 and 1.

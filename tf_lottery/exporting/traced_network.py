@@ -10,16 +10,16 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.exporting.network import NamedTensor, PlainNetwork, unique_identifiers
+from tf_lottery.exporting.plain_network import NamedTensor, PlainNetwork, unique_identifiers
 from tf_lottery.exporting.precision import check_has_float32_weights, computing_in_float32
-from tf_lottery.pruning.copies import plain_copy
-from tf_lottery.pruning.keras_versions import (
+from tf_lottery.masking.copies import plain_copy
+from tf_lottery.masking.keras_versions import (
     is_graph,
     is_keras_3,
     tensorflow_variable,
 )
-from tf_lottery.pruning.masked_graph import save_for_export
-from tf_lottery.pruning.prunable import zero_pruned
+from tf_lottery.masking.masked_graph import save_for_export
+from tf_lottery.masking.prunable import zero_pruned
 
 
 class TracedNetwork(PlainNetwork):

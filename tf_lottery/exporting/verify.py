@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from tf_lottery.exporting.formats import ExportFormat
-from tf_lottery.exporting.network import Arrays
+from tf_lottery.exporting.plain_network import Arrays
 from tf_lottery.exporting.serving import ServingError, answers, saved_inputs
 
 # Of the largest output: other operations add up floats in another order.

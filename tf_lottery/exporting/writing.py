@@ -13,7 +13,7 @@ from tf_lottery.exporting.export_progress import ExportProgress
 from tf_lottery.exporting.export_report import FormatResult, Precision
 from tf_lottery.exporting.formats import ExportFormat
 from tf_lottery.exporting.measure import FileSize, measure_file
-from tf_lottery.exporting.network import Arrays, ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.plain_network import Arrays, ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.precision import short_policies
 from tf_lottery.exporting.serving import ServingError
 from tf_lottery.exporting.stored_kernels import stored_kernels

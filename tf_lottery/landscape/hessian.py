@@ -9,9 +9,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.landscape.coordinates import Coordinates
-from tf_lottery.pruning.layers import keras_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.masking.layers import keras_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.training.plain_copies import copy_for_gradients, undistributed
 
 Weights = Mapping[str, np.ndarray]

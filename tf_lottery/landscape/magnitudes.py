@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tf_lottery.landscape.solutions import Solution, check_same_network
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 
 _QUARTERS = 4
 _BINS_PER_DECADE, _DECADES_BELOW_1 = 10, 6

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from tf_lottery.landscape.spectrum import Spectrum
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.ranking import keep_highest
 
 Weights = Mapping[str, np.ndarray]

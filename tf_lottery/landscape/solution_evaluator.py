@@ -6,7 +6,7 @@ import numpy as np
 import tf_keras as keras
 
 from tf_lottery.landscape.solutions import Weights
-from tf_lottery.pruning.layers import model_variables
+from tf_lottery.masking.layers import model_variables
 from tf_lottery.training.evaluation import Evaluation
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.training.plain_copies import is_batch_normalization
 
 

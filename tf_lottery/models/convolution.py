@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-import tf_keras as keras
+from typing import TYPE_CHECKING
+
+from tf_lottery.startup import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras as keras
+else:
+    keras = LazyModule("tf_keras")
 
 
 def convolution(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import tensorflow as tf
-import tf_keras as keras
+from typing import TYPE_CHECKING
 
 from tf_lottery.models.convolution import convolution_and_norm, relu
+from tf_lottery.startup import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras as keras
+else:
+    keras = LazyModule("tf_keras")
 
 
 def basic_block(features: tf.Tensor, filters: int, stride: int, name: str) -> tf.Tensor:

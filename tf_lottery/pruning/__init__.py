@@ -1,0 +1,1 @@
+"""Arithmetic of pruning on arrays: scores, ranking, structures, plans, random masks."""

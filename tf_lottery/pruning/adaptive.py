@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tf_lottery.arguments import MOST_LEVELS, check_fraction, is_number, refusal
+from tf_lottery.config.arguments import MOST_LEVELS, check_fraction, is_number, refusal
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.judging import prune_by_score, try_score
-from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.pruner import Pruned
 from tf_lottery.pruning.scores import Evidence, Method

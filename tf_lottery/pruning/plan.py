@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
-from tf_lottery.arguments import MOST_LEVELS, check_choice, check_whole
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.config.arguments import MOST_LEVELS, check_choice, check_whole
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.schedule import IMPSchedule
 from tf_lottery.pruning.ranking import keep_highest
-from tf_lottery.pruning.schedule import IMPSchedule
 from tf_lottery.pruning.structures import (
     keep_highest_blocks,
     keep_highest_units,

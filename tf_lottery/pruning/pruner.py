@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.judging import prune_by_score, try_score
-from tf_lottery.pruning.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.scores import Evidence, Method
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 
 
 def random_mask_of(mask: Mask, counts: Mapping[str, int], random: np.random.Generator) -> Mask:

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from tf_lottery.arguments import shown
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.config.arguments import shown
+from tf_lottery.masking.masks import Mask
 
 Weights = Mapping[str, np.ndarray]
 Scores = dict[str, np.ndarray]

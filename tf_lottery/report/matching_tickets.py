@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tf_lottery.matching import DEFAULT_TOLERANCE, matches
+from tf_lottery.config.matching import DEFAULT_TOLERANCE, matches
 from tf_lottery.report.formats import format_accuracy, format_density
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tf_lottery.matching import DEFAULT_POINTS, tolerance_of
+from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.report.curve_figures import curve_figure
 from tf_lottery.report.landscape.joined import join_analyses
 from tf_lottery.report.layer_figure import layer_figure, shares_layers

@@ -7,8 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tf_lottery.empty_layers import CONSEQUENCE
-from tf_lottery.matching import tolerance_text
+from tf_lottery.config.matching import tolerance_text
 from tf_lottery.report.comparability import comparability_notices, flag_differences
 from tf_lottery.report.emptied_levels import emptied_notices, marked_level
 from tf_lottery.report.figure_canvas import FigureFile
@@ -29,6 +28,7 @@ from tf_lottery.report.method_styles import MethodStyle
 from tf_lottery.report.missing_data import damaged_files, missing_data
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
+from tf_lottery.store.empty_layers import CONSEQUENCE
 from tf_lottery.store.run_folder import data_name
 
 

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tf_lottery.empty_layers import empty_layers
-from tf_lottery.matching import DEFAULT_TOLERANCE, matches
+from tf_lottery.config.matching import DEFAULT_TOLERANCE, matches
 from tf_lottery.report.formats import is_number
+from tf_lottery.store.empty_layers import empty_layers
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tf_lottery.matching import DEFAULT_TOLERANCE, matching_rule
+from tf_lottery.config.matching import DEFAULT_TOLERANCE, matching_rule
 from tf_lottery.report.emptied_levels import footnotes, marked_level
 from tf_lottery.report.formats import (
     MISSING,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tf_lottery.matching import matching_rule
+from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.formats import (
     format_accuracy,
     format_density,

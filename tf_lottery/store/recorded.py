@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.arguments import is_number, is_whole, shown
+from tf_lottery.config.arguments import is_number, is_whole, shown
 from tf_lottery.store.errors import DamagedFileError
 
 _WHOLE = {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from tf_lottery.pruning.prunable import get_mask, set_mask
+from tf_lottery.masking.prunable import get_mask, set_mask
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.training.divergence import first_bad_index
 

@@ -2,8 +2,8 @@
 
 import warnings
 
-from tf_lottery.empty_layers import CONSEQUENCE, no_weight_remains
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
+from tf_lottery.store.empty_layers import CONSEQUENCE, no_weight_remains
 
 
 class EmptyLayerWarning(UserWarning):

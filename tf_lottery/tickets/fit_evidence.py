@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.keras_versions import keras_of
+from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
 _EXAMPLES = 1000

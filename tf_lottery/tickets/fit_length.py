@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.pruning.keras_versions import is_keras_3
-from tf_lottery.steps import parse_steps
+from tf_lottery.config.steps import parse_steps
+from tf_lottery.masking.keras_versions import is_keras_3
 
 
 def as_arrays(data: Any) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.steps import parse_steps
+from tf_lottery.config.steps import parse_steps
+from tf_lottery.masking.masks import Mask
 from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.errors import as_storage_error
 from tf_lottery.store.lock import entries_of, exclusive

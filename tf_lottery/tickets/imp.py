@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.pruner import Pruned, Pruner
 from tf_lottery.pruning.scores import Evidence
 from tf_lottery.tickets.journal import LevelJournal

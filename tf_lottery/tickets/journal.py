@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.training.network import NetworkState

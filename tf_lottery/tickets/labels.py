@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.pruning.keras_versions import is_graph
+from tf_lottery.masking.keras_versions import is_graph
 
 
 def check_labels(model: Any, y: Any) -> None:

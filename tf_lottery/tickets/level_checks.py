@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.prunable import get_mask, starting_counts
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.prunable import get_mask, starting_counts
 from tf_lottery.training.divergence import (
     TrainingDivergedError,
     bad_data,

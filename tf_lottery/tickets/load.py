@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import tf_keras as keras
 
-from tf_lottery.arguments import check_choice, check_path, check_whole
-from tf_lottery.models import build_model
-from tf_lottery.pruning.kernels import kernel_attributes
-from tf_lottery.pruning.layers import leaf_layers
-from tf_lottery.pruning.prunable import prunable
+from tf_lottery.config.arguments import check_choice, check_path, check_whole
+from tf_lottery.masking.kernels import kernel_attributes
+from tf_lottery.masking.layers import leaf_layers
+from tf_lottery.masking.prunable import prunable
+from tf_lottery.models.build import build_model
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.run_journal import RunJournal

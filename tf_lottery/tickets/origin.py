@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.scores import Evidence, Method
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.variants import Variant

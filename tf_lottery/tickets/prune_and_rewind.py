@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from tf_lottery.arguments import check_whole
+from tf_lottery.config.arguments import check_whole
+from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.judging import prune_by_score, try_score
-from tf_lottery.pruning.keras_versions import keras_of
-from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.model_plan import pruning_plan
 from tf_lottery.pruning.scores import Score, find_method
 from tf_lottery.tickets.callbacks import IterationCallback
 from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.masking.prunable import masked_variables
 
 
 def check_pruned_weights(model: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import tf_keras
 
-from tf_lottery.pruning.keras_versions import is_model
-from tf_lottery.pruning.prunable import prunable_copy
+from tf_lottery.masking.keras_versions import is_model
+from tf_lottery.masking.prunable import prunable_copy
 from tf_lottery.tickets.folder_journal import FolderJournal
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.training.compiled_copy import compile_alike

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.run_folder import RunFolder

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.arguments import (
+from tf_lottery.config.arguments import (
     MOST_LEVELS,
     check_choice,
     check_path,
@@ -17,12 +17,12 @@ from tf_lottery.arguments import (
     refusal,
     shown,
 )
+from tf_lottery.config.steps import parse_steps
+from tf_lottery.masking.keras_versions import keras_name
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.schedule import rates_of_levels
 from tf_lottery.pruning.adaptive import AdaptiveRate
-from tf_lottery.pruning.keras_versions import keras_name
-from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.plan import SCOPES, STRUCTURES
-from tf_lottery.pruning.schedule import rates_of_levels
-from tf_lottery.steps import parse_steps
 from tf_lottery.training.network import Network
 
 

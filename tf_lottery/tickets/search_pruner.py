@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
-from tf_lottery.pruning.planning import pruning_plan
+from tf_lottery.pruning.model_plan import pruning_plan
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.scores import Score, find_method
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState
 from tf_lottery.training.workers import Message, Workers

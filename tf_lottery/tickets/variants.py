@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from tf_lottery.arguments import check_choice
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.config.arguments import check_choice
+from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.journal import LevelJournal
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tf_lottery.pruning.keras_versions import keras_of
+from tf_lottery.masking.keras_versions import keras_of
 
 
 def compile_alike(copy: Any, model: Any, optimizer_config: dict[str, Any]) -> bool:

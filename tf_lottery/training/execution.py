@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.kernels import kernel_attributes
-from tf_lottery.pruning.layers import leaf_layers
-from tf_lottery.pruning.wrapper import unwrapped
+from tf_lottery.masking.kernels import kernel_attributes
+from tf_lottery.masking.layers import leaf_layers
+from tf_lottery.masking.wrapper import unwrapped
 
 _DEVICE_BYTES = 2 * 2**30
 

@@ -5,8 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config import TrainingConfig
-from tf_lottery.steps import parse_steps
+from tf_lottery.config.experiment import TrainingConfig
+from tf_lottery.config.steps import parse_steps
 
 _schedules = keras.optimizers.schedules
 

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.layers import model_variables
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import get_mask, set_mask
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, set_mask
 from tf_lottery.training.optimizers import (
     build_slots,
     iteration_counter,

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config import TrainingConfig
+from tf_lottery.config.experiment import TrainingConfig
 
 
 def build_optimizer(

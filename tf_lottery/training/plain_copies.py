@@ -8,21 +8,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tf_lottery.pruning.copies import (
+from tf_lottery.masking.copies import (
     clone_with,
     copied_layer,
     holds_weights_elsewhere,
     refresh_constants,
 )
-from tf_lottery.pruning.keras_versions import (
+from tf_lottery.masking.keras_versions import (
     is_graph,
     is_of_keras,
     keras_class_names,
     keras_of,
     tensorflow_variable,
 )
-from tf_lottery.pruning.layers import leaf_layers, model_variables, sublayers
-from tf_lottery.pruning.wrapper import unwrapped
+from tf_lottery.masking.layers import leaf_layers, model_variables, sublayers
+from tf_lottery.masking.wrapper import unwrapped
 
 _T = TypeVar("_T")
 

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.masks import Mask
-from tf_lottery.pruning.prunable import masked_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.training.plain_copies import (
     PlainCopy,
     copy_for_flow,

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.keras_versions import keras_of_optimizer
+from tf_lottery.masking.keras_versions import keras_of_optimizer
 
 
 class _LeadingSchedule:

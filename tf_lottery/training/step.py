@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.pruning.kernels import kernel_attributes
-from tf_lottery.pruning.layers import leaf_layers
-from tf_lottery.pruning.prunable import masked_variables
-from tf_lottery.pruning.wrapper import unwrapped
+from tf_lottery.masking.kernels import kernel_attributes
+from tf_lottery.masking.layers import leaf_layers
+from tf_lottery.masking.prunable import masked_variables
+from tf_lottery.masking.wrapper import unwrapped
 from tf_lottery.training.network import Network
 from tf_lottery.training.tally import Tally
 

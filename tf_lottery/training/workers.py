@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 
 _T = TypeVar("_T")
 

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
-from tf_lottery.matching import matching_rule
+from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.landscape.joined import FIGURES, JoinedAnalyses, join_analyses
 from tf_lottery.report.landscape.levels_figure import LEVELS_COLUMNS
 from tf_lottery.report.landscape.magnitudes_figure import HISTOGRAM_COLUMNS, MAGNITUDES_COLUMNS

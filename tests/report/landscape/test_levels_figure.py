@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from tf_lottery.matching import matching_rule
+from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.landscape.levels_figure import barrier_column, levels_figures
 from tf_lottery.report.landscape.measurements import Measurement
 

@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 from rich.console import Console
 
-from tf_lottery.matching import matching_rule
+from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.landscape.curvature_table import print_curvature
 from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels
 from tf_lottery.report.landscape.line_table import LineRow, print_lines

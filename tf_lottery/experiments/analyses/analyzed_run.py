@@ -17,7 +17,7 @@ from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, Weights, check_same_network
 from tf_lottery.landscape.statistics import StatisticsEstimator
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import Split
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.analyses.results_file import ResultsFile
@@ -20,7 +20,7 @@ from tf_lottery.landscape.pruning_limit import (
     sharpness,
 )
 from tf_lottery.landscape.solutions import Solution, Weights
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.curvature_figure import (
     CURVATURE_COLUMNS,

@@ -5,9 +5,12 @@ from itertools import combinations
 
 import numpy as np
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.copies import (
+from tf_lottery.experiments.analyses.interpolate import measure_lines
+from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
+from tf_lottery.experiments.analyses.results_file import ResultsFile
+from tf_lottery.experiments.analyses.trained_copies import (
     NetworkKey,
     check_rewinds,
     key_of,
@@ -18,9 +21,6 @@ from tf_lottery.experiments.analyses.copies import (
     solution_in,
     train_copies,
 )
-from tf_lottery.experiments.analyses.interpolate import measure_lines
-from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
-from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.report.landscape.instability_figure import INSTABILITY_COLUMNS
 from tf_lottery.report.landscape.instability_table import print_instability

@@ -1,6 +1,6 @@
 """What the options of lines between solutions say."""
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 
 
 def line_splits(options: AnalysisConfig) -> list[str]:

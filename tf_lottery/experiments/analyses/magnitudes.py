@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.landscape.magnitudes import (

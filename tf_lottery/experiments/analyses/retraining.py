@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_program
 from tf_lottery.experiments.setup import Experiment
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.learning_rate import check_fine_tuning_rate
 from tf_lottery.training.loop import train

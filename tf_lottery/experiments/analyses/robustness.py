@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.copies import (
+from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
+from tf_lottery.experiments.analyses.results_file import ResultsFile
+from tf_lottery.experiments.analyses.trained_copies import (
     check_rewinds,
     seed_of_copy,
     train_branch,
 )
-from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
-from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
 from tf_lottery.experiments.branch_levels import levels_of_branch
 from tf_lottery.landscape.interpolation import interpolate

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import Split
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.analyses.line_options import line_settings, line_splits

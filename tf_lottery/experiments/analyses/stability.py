@@ -6,9 +6,10 @@ from itertools import combinations
 
 import numpy as np
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.copies import (
+from tf_lottery.experiments.analyses.results_file import ResultsFile
+from tf_lottery.experiments.analyses.trained_copies import (
     NetworkKey,
     Networks,
     check_rewinds,
@@ -21,7 +22,6 @@ from tf_lottery.experiments.analyses.copies import (
     train_branch,
     train_copies,
 )
-from tf_lottery.experiments.analyses.results_file import ResultsFile
 from tf_lottery.landscape.solutions import Distance, distance, layer_distances
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.rewind_axis import NETWORK_COLUMNS

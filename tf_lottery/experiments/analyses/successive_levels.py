@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
-from tf_lottery.analysis_config import AnalysisConfig
+from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
 from tf_lottery.experiments.analyses.measured_run import MeasuredRun
 from tf_lottery.experiments.analyses.results_file import ResultsFile
-from tf_lottery.matching import tolerance_of
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.levels_figure import LEVELS_COLUMNS, barrier_column
 from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_lottery.pruning.keras_versions import is_of_keras, keras_of
+from tf_lottery.masking.keras_versions import is_of_keras, keras_of
 
 ACTIVATION_LAYERS = ("ELU", "LeakyReLU", "ReLU", "ThresholdedReLU")
 _FUNCTIONS = (

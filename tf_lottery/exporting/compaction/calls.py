@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_lottery.pruning.keras_versions import GraphCall, graph_calls, is_graph, is_layer
+from tf_lottery.masking.keras_versions import GraphCall, graph_calls, is_graph, is_layer
 
 
 @dataclass(frozen=True)

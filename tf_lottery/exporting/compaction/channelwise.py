@@ -14,7 +14,7 @@ from tf_lottery.exporting.compaction.rules import (
     Tie,
     finite_constants,
 )
-from tf_lottery.pruning.keras_versions import is_layer
+from tf_lottery.masking.keras_versions import is_layer
 
 
 class Channelwise(Rule):

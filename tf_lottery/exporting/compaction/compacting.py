@@ -6,10 +6,10 @@ from tf_lottery.exporting.compaction.calls import read_calls
 from tf_lottery.exporting.compaction.dead_channels import find_dead_channels
 from tf_lottery.exporting.compaction.outcome import CompactedModel, compacted_layers
 from tf_lottery.exporting.compaction.rebuilding import rebuild
-from tf_lottery.pruning.keras_versions import is_graph, is_model
-from tf_lottery.pruning.layers import leaf_layers
-from tf_lottery.pruning.prunable import strip
-from tf_lottery.pruning.prunable_checks import check_backend
+from tf_lottery.masking.keras_versions import is_graph, is_model
+from tf_lottery.masking.layers import leaf_layers
+from tf_lottery.masking.prunable import strip
+from tf_lottery.masking.prunable_checks import check_backend
 
 
 def compact(model: Any) -> CompactedModel:

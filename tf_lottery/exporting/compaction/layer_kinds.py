@@ -22,8 +22,8 @@ from tf_lottery.exporting.compaction.weighted import (
     DepthwiseConvolution,
     SeparableConvolution,
 )
-from tf_lottery.pruning.keras_versions import is_keras_3, is_layer, is_of_keras, may_make_masks
-from tf_lottery.pruning.layers import leaf_layers
+from tf_lottery.masking.keras_versions import is_keras_3, is_layer, is_of_keras, may_make_masks
+from tf_lottery.masking.layers import leaf_layers
 
 
 def _following(rule: type[Rule], names: str) -> dict[str, type[Rule]]:

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tf_lottery.exporting.compaction.calls import CallGraph
 from tf_lottery.exporting.compaction.dead_channels import Channels
 from tf_lottery.exporting.compaction.rules import Rule, Shrinkage
-from tf_lottery.pruning.copies import clone_with, copied_layer, refresh_constants
-from tf_lottery.pruning.keras_versions import is_keras_3, is_layer, tensor_origin
+from tf_lottery.masking.copies import clone_with, copied_layer, refresh_constants
+from tf_lottery.masking.keras_versions import is_keras_3, is_layer, tensor_origin
 
 
 def rebuild(model: Any, graph: CallGraph, channels: Channels) -> Any:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tf_lottery.exporting.formats.export_format import ExportFormat
-from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 
 
 class KerasArchive(ExportFormat):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tf_lottery.exporting.archive import write_archive
 from tf_lottery.exporting.formats.export_format import ExportFormat
-from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 
 
 class SavedModel(ExportFormat):

@@ -30,7 +30,7 @@ from tensorflow.lite.python import schema_py_generated
 
 from tf_lottery.exporting.formats.export_format import ExportFormat
 from tf_lottery.exporting.formats.filled_blocks import with_whole_blocks
-from tf_lottery.exporting.network import ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.startup import silent_stderr
 
 _LARGEST_CALIBRATION = 300

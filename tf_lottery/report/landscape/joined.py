@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tf_lottery.matching import DEFAULT_TOLERANCE
+from tf_lottery.config.matching import DEFAULT_TOLERANCE
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.adaptive_figure import adaptive_figures
 from tf_lottery.report.landscape.curvature_figure import curvature_figures

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tf_lottery.matching import DEFAULT_TOLERANCE, matching_rule
+from tf_lottery.config.matching import DEFAULT_TOLERANCE, matching_rule
 from tf_lottery.report.density_axes import GREY, clear_frame
 from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
 from tf_lottery.report.formats import is_number

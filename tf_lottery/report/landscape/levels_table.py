@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from tf_lottery.matching import matches, matching_rule
+from tf_lottery.config.matching import matches, matching_rule
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,

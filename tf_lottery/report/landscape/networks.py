@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tf_lottery.analysis_config import BASELINES
+from tf_lottery.config.analysis import BASELINES
 from tf_lottery.report.method_results import LOTTERY
 from tf_lottery.store.metrics import Row
 

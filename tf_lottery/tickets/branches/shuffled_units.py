@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_lottery.pruning.masks import Mask
+from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.branches import for_structures
 from tf_lottery.tickets.origin import Origin, Start
 

@@ -1,0 +1,135 @@
+"""The help shows every flag once, by task, and for an experiment only what it takes."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+import tf_lottery
+from tf_lottery.cli.commands import define_flags
+from tf_lottery.cli.help_page import asked_for, completion_script, experiment_in, help_text
+from tf_lottery.config.flags import ANALYSES, OTHER_EXPERIMENTS, config_options
+
+MAIN = Path(__file__).parents[2] / "main.py"
+EXPERIMENTS = ("lottery", "train", "branch", *OTHER_EXPERIMENTS)
+
+
+@pytest.fixture(scope="module")
+def values() -> flags.FlagValues:
+    values = flags.FlagValues()
+    define_flags(values)
+    return values
+
+
+def flags_in(text: str) -> list[str]:
+    return re.findall(r"^  --(?:\[no\])?(\w+)", text, re.MULTILINE)
+
+
+def test_every_flag_is_shown_once(values):
+    shown = flags_in(help_text(None, values))
+    assert len(shown) == len(set(shown))
+    # Of an earlier version, and another name of a flag.
+    assert set(values) - set(shown) == {"random_masks", "tolerance"}
+
+
+@pytest.mark.parametrize("experiment", [None, *EXPERIMENTS])
+def test_lines_fit_a_terminal(values, experiment):
+    assert max(map(len, help_text(experiment, values).splitlines())) <= 80
+
+
+def test_no_text_leans_on_the_flag_before(values):
+    for name in flags_in(help_text(None, values)):
+        words = re.findall(r"[a-z_]+", values[name].help.lower())
+        assert not {"it", "its", "these", "those"} & set(words[:3]), name
+
+
+@pytest.mark.parametrize(
+    ("experiment", "taken", "not_taken"),
+    [
+        ("lottery", {"model", "rewind_step", "sweep", "workdir"}, {"run", "branch", "points"}),
+        ("branch", {"run", "branch", "learning_rate", "perturbation"}, {"sweep", "points"}),
+        ("curvature", {"run", "eigenvalues", "levels", "data_dir"}, {"points", "model", "copies"}),
+        ("instability", {"run", "copies", "points"}, {"eigenvalues", "pairs", "optimizer"}),
+        ("export", {"run", "formats", "export_dir", "overwrite"}, {"points", "model", "branch"}),
+        ("report", {"run", "report_dir", "matching_tolerance"}, {"model", "levels", "data_dir"}),
+        ("list", {"workdir"}, {"run", "model", "levels"}),
+        ("verify", {"workdir", "run"}, {"model", "levels", "report_dir"}),
+    ],
+)
+def test_an_experiment_has_its_own_flags(values, experiment, taken, not_taken):
+    shown = set(flags_in(help_text(experiment, values)))
+    assert taken <= shown
+    assert not not_taken & shown
+
+
+@pytest.mark.parametrize("experiment", ANALYSES)
+def test_analyses_do_not_show_how_to_train(values, experiment):
+    shown = set(flags_in(help_text(experiment, values)))
+    assert not shown & {"model", "optimizer", "pruning_rate", "score", "sweep"}
+    assert shown & set(config_options())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "experiment"),
+    [
+        ([], None),
+        (["--help"], None),
+        (["--experiment=list", "--help"], "list"),
+        (["-h", "--experiment", "list"], "list"),
+        (["--flagfile=experiment=x"], None),
+    ],
+)
+def test_the_experiment_is_found_among_the_arguments(arguments, experiment):
+    assert experiment_in(arguments) == experiment
+
+
+def test_what_is_asked_for(values):
+    assert asked_for(["--flagfile=x", "--levels=3"], values) is None
+    assert asked_for(["--version"], values) == f"tf_lottery {tf_lottery.__version__}\n"
+    assert asked_for(["--levels=3", "--help"], values) == help_text(None, values)
+    assert asked_for(["--experiment=list", "-h"], values) == help_text("list", values)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--help", "--experiment=lotery"], "--experiment=lotery: use one of lottery, "),
+        (["--completion=fish"], "--completion=fish: use one of bash, zsh"),
+    ],
+)
+def test_what_there_is_not_is_named(values, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        asked_for(arguments, values)
+
+
+def test_help_into_a_pipe_that_is_closed():
+    command = f"'{sys.executable}' '{MAIN}' --help | head -n 1"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert result.stdout == "Usage: main.py --flagfile=FILE --FLAG=VALUE ...\n"
+    assert result.stderr == ""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [
+        (["--optim"], ["--optimizer="]),
+        (["--optimizer", "=", "ad"], ["adam", "adamw"]),
+        (["--optimizer", "="], ["sgd", "adam", "adamw"]),
+        (["--nonest"], ["--nonesterov"]),
+    ],
+)
+def test_completions_of_bash(values, words, completions):
+    # compopt works only while a person completes.
+    lines = (
+        "compopt() { :; }",
+        completion_script(values),
+        f"COMP_WORDS=(tf-lottery {' '.join(words)}); COMP_CWORD={len(words)}",
+        '_tf_lottery; printf "%s\\n" "${COMPREPLY[@]}"',
+    )
+    result = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert result.stdout.split() == completions

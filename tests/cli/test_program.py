@@ -1,0 +1,75 @@
+"""The program's end: no traceback, whatever it is given."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from tf_lottery.cli import commands
+from tf_lottery.cli import program as cli
+
+_MAIN = Path(__file__).parents[2] / "main.py"
+
+
+def main(monkeypatch, *arguments: str) -> str:
+    """Runs the program in this process up to its refusal, and returns that."""
+    monkeypatch.setattr(sys, "argv", ["main.py", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli._parse(sys.argv)
+    return str(end.value)
+
+
+def test_a_binary_flag_file_is_refused(monkeypatch, tmp_path):
+    file = tmp_path / "flags.cfg"
+    file.write_bytes(bytes(range(256)))
+    assert f"--flagfile={file} is no flag file" in main(monkeypatch, f"--flagfile={file}")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(13, "Permission denied", "runs/a"), "runs/a cannot be used: Permission"),
+        (IsADirectoryError(21, "Is a directory", "b"), "b cannot be used: Is a directory"),
+        (MemoryError(), "the memory is full"),
+        (ValueError("--levels=x"), "Error: --levels=x"),
+    ],
+)
+def test_what_the_machine_refuses_is_said(error, message, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(cli.commands, "command_from_flags", fail)
+    monkeypatch.setattr(cli.flags, "FLAGS", {"verbosity": cli.flags.FLAGS["verbosity"]})
+    with pytest.raises(SystemExit) as end:
+        cli._run(["main.py"])
+    assert message in str(end.value)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.run(
+        [sys.executable, _MAIN, "--help"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert process.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "right"),
+    [
+        ("init_seed", "x", "use a whole number, such as 5"),
+        ("learning_rate", "1e-3x", "use a number, such as 0.5"),
+        ("pruning_rate", "20%", "use a number, such as 0.2, or auto"),
+        ("export_ticket", "maybe", "use true or false"),
+    ],
+)
+def test_what_is_no_number_is_told_in_plain_words(flag, value, right):
+    values = flags.FlagValues()
+    commands.define_flags(values)
+    with pytest.raises(flags.IllegalFlagValueError) as refused:
+        values(["main.py", f"--{flag}={value}"])
+    assert str(refused.value) == f"flag --{flag}={value}: {right}"

@@ -1,0 +1,123 @@
+"""The one description of an experiment."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tf_lottery.config.experiment import ExperimentConfig, config_from_values
+
+
+def test_defaults_are_valid_and_every_option_has_help():
+    config = ExperimentConfig()
+    options = [
+        option
+        for section in dataclasses.fields(config)
+        for option in dataclasses.fields(section.type)
+    ]
+    assert len({option.name for option in options}) == len(options)
+    assert all(option.metadata["help"].endswith(".") for option in options)
+
+
+def test_values_find_their_sections():
+    config = config_from_values(
+        {"model": "conv4", "levels": 3, "learning_rate": 0.5, "optimizer": "sgd", "replicate": 7}
+    )
+    assert config.model.model == "conv4"
+    assert config.pruning.levels == 3
+    assert config.training.learning_rate == 0.5
+    assert config.data == ExperimentConfig().data
+    assert config_from_values({}) == ExperimentConfig()
+
+
+def test_unknown_values_are_refused():
+    with pytest.raises(ValueError, match="learning_rte, lvls"):
+        config_from_values({"lvls": 3, "learning_rte": 0.1})
+
+
+def test_configurations_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ExperimentConfig().pruning.levels = 3
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pruning_rate": 0.0}, {"pruning_rate": 1.0}, {"pruning_rate": -0.2},
+        {"pruning_rate": float("nan")},
+        {"output_pruning_rate": 1.0}, {"conv_pruning_rate": -0.1},
+        {"levels": -1}, {"batch_size": 0}, {"validation_examples": -1}, {"split_seed": -1},
+        {"learning_rate": 0.0}, {"learning_rate": float("inf")}, {"learning_rate": float("nan")},
+        {"momentum": 1.0, "optimizer": "sgd"}, {"momentum": 0.9, "optimizer": "adam"},
+        {"weight_decay": -1e-4}, {"replicate": 0}, {"init_seed": -1}, {"data_seed": -1},
+        {"steps_per_execution": 0}, {"optimizer": "rmsprop"}, {"pruning_scope": "local"},
+        {"experiment": "report"}, {"jit_compile": "yes"},
+        {"target_density": 0.0}, {"target_density": 1.0}, {"pruning_rates": "0.5,1"},
+        {"pruning_rates": "half"}, {"target_density": 0.1, "pruning_rates": "0.5"},
+        {"first_layer_pruning_rate": 1.0}, {"score_examples": 0}, {"branch_seed": -1},
+        {"structure": "blocks"}, {"structure": "2:4", "levels": 2, "pruning_rate": 0.5},
+        {"structure": "2:4", "levels": 1}, {"output_pruning_rate": 0.1, "structure": "units"},
+        {"conv_pruning_rate": 0.2, "structure": "2:4", "levels": 1, "pruning_rate": 0.5},
+        {"conv_pruning_rate": 0.2, "structure": "1x4"},
+        {"prune_from": "scratch"}, {"retraining": "fine_tune", "prune_from": "rewind_step"},
+        {"rewind_optimizer": True, "retraining": "rewind_learning_rate"},
+        {"name": "../escape"}, {"name": ".hidden"}, {"name": "a/b"}, {"name": ""},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_values_out_of_range_are_refused_by_flag_and_value(values: dict):
+    flag, value = next(iter(values.items()))
+    with pytest.raises(ValueError, match=f"^--{flag}=") as error:
+        config_from_values(values)
+    assert str(value) in str(error.value)
+
+
+@pytest.mark.parametrize("flag", ["train_steps", "evaluate_every", "warmup_steps", "rewind_step"])
+def test_points_that_cannot_be_read_are_refused_before_there_is_data(flag: str):
+    with pytest.raises(ValueError, match=f"--{flag}: '10 apples' is not a point in training"):
+        config_from_values({flag: "10 apples"})
+
+
+def test_the_ends_of_the_ranges_are_allowed():
+    config_from_values(
+        {
+            "levels": 0, "output_pruning_rate": 0.0, "conv_pruning_rate": 0.0, "weight_decay": 0.0,
+            "validation_examples": 0, "replicate": 1, "batch_size": 1, "steps_per_execution": 1,
+            "optimizer": "sgd", "momentum": 0.0, "name": "a.B_c-1", "branch_seed": 0,
+            "first_layer_pruning_rate": 0.0, "pruning_rates": "0.5, 0.25", "score_examples": 1,
+        }
+    )  # fmt: skip
+    config_from_values({"structure": "2:4", "levels": 1, "pruning_rate": 0.5})
+    config_from_values({"structure": "1x4", "conv_pruning_rate": 0.0, "target_density": 0.1})
+
+
+def test_rates_of_levels_take_the_place_of_the_rate():
+    assert config_from_values({"pruning_rate": 0.3}).pruning.rates == 0.3
+    assert config_from_values({"pruning_rates": "0.5, 0.25"}).pruning.rates == (0.5, 0.25)
+
+
+def test_seeds_follow_the_replicate_unless_given():
+    config = config_from_values({"replicate": 4, "data_seed": 0})
+    assert (config.init_seed, config.data_seed) == (4, 0)
+
+
+def test_run_paths(tmp_path: Path):
+    config = config_from_values({"workdir": str(tmp_path), "replicate": 2})
+    assert config.run_path == tmp_path / "digits_lenet_300_100" / "replicate_2"
+    config = config_from_values({"workdir": str(tmp_path), "dataset": "cifar10:3.0.2/x y"})
+    assert config.run_path.parent == tmp_path / "cifar10_3.0.2_x_y_lenet_300_100"
+    assert config_from_values({"workdir": "~/runs"}).run_path.parts[:2] == Path.home().parts[:2]
+
+
+def test_identity_is_what_the_results_depend_on():
+    base = ExperimentConfig().identity()
+    where = {"workdir": "/elsewhere", "name": "other", "data_dir": "/data", "export_dir": "/out",
+             "export_ticket": True, "steps_per_execution": 3, "experiment": "train"}  # fmt: skip
+    assert config_from_values(where).identity() == base
+    for name, value in {
+        "model": "conv2", "batch_size": 61, "levels": 11, "rewind_step": "5it", "data_seed": 9,
+        "dataset": "mnist", "weight_decay": 0.1, "pruning_scope": "layerwise", "score": "snip",
+        "retraining": "fine_tune", "target_density": 0.1, "prune_from": "dense",
+    }.items():  # fmt: skip
+        changed = config_from_values({name: value}).identity()
+        assert {key for key in base if base[key] != changed[key]} == {name}

@@ -1,0 +1,159 @@
+"""Masks that constraints hold are saved with graphs, and their loss with other models is said."""
+
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras as keras_3
+import numpy as np
+import pytest
+import tf_keras
+
+import tf_lottery
+from tf_lottery.masking.prunable import masked_variables, own_pruning_rates
+from tf_lottery.masking.users_objects import users_objects_known
+
+X = np.random.default_rng(0).normal(size=(16, 5, 4)).astype(np.float32)
+Y = np.random.default_rng(1).normal(size=(16, 2)).astype(np.float32)
+ALL_FORMATS = pytest.mark.parametrize(
+    ("keras", "suffix"),
+    [
+        pytest.param(tf_keras, ".keras", id="keras"),
+        pytest.param(tf_keras, ".h5", id="h5", marks=pytest.mark.slow),
+        pytest.param(tf_keras, "", id="SavedModel", marks=pytest.mark.slow),
+        pytest.param(keras_3, ".keras", id="keras_3"),
+    ],
+)
+
+
+def recurrent(keras: Any) -> Any:
+    inputs = keras.layers.Input((5, 4))
+    x = keras.layers.Bidirectional(keras.layers.GRU(3, return_sequences=True))(inputs)
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.SimpleRNN(3)(x)))
+
+
+def attention(keras: Any) -> Any:
+    inputs = keras.layers.Input((5, 4))
+    x = keras.layers.MultiHeadAttention(2, 3)(inputs, inputs)
+    inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
+    return keras.Model(inputs, inner(keras.layers.GlobalAveragePooling1D()(x)))
+
+
+def sequential(keras: Any) -> Any:
+    return keras.Sequential(
+        [keras.layers.Input((5, 4)), keras.layers.LSTM(3), keras.layers.Dense(2, name="output")]
+    )
+
+
+def sparse(model: Any, **options: Any) -> Any:
+    model = tf_lottery.prunable(model, **options)
+    rng = np.random.default_rng(2)
+    masks = {name: rng.random(a.shape) < 0.5 for name, a in tf_lottery.get_mask(model).items()}
+    tf_lottery.set_mask(model, tf_lottery.Mask(masks))
+    return model
+
+
+def assert_stays_sparse(model: Any, keras: Any, mask: tf_lottery.Mask) -> None:
+    assert tf_lottery.get_mask(model) == mask
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    model.fit(X, Y, epochs=2, verbose=0)
+    for name, (weight, _) in masked_variables(model).items():
+        values = np.asarray(weight)
+        assert not values[~mask[name]].view(np.uint32).any() and values[mask[name]].all(), name
+
+
+@ALL_FORMATS
+@pytest.mark.parametrize(
+    "build",
+    [sequential, *(pytest.param(each, marks=pytest.mark.slow) for each in (recurrent, attention))],
+)
+def test_loaded_models_keep_their_masks_and_train_on(
+    build: Callable[[Any], Any], keras: Any, suffix: str, tmp_path: Path
+):
+    model = sparse(build(keras))
+    mask = tf_lottery.get_mask(model)
+    model.save(tmp_path / f"model{suffix}")
+    loaded = keras.models.load_model(tmp_path / f"model{suffix}")
+    np.testing.assert_array_equal(
+        loaded.predict(X, verbose=0), model.predict(X, verbose=0), strict=True
+    )
+    assert_stays_sparse(loaded, keras, mask)
+    stripped = tf_lottery.strip(loaded)
+    assert type(stripped) is type(build(keras))
+    stripped.save(tmp_path / "plain.keras")
+    assert type(keras.models.load_model(tmp_path / "plain.keras")) is type(stripped)
+
+
+@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+def test_rates_of_layers_and_zeros_from_the_start_are_saved_too(keras: Any, tmp_path: Path):
+    model = sequential(keras)
+    kernel, bias = model.get_layer("output").get_weights()
+    kernel[0] = 0
+    model.get_layer("output").set_weights([kernel, bias])
+    model = tf_lottery.prunable(model, pruning_rates={"output": 0.1}, keep_zeros=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert own_pruning_rates(loaded) == own_pruning_rates(model)
+    assert own_pruning_rates(loaded)["output/kernel"] == 0.1
+    loaded.compile("sgd", "mse")
+    history = tf_lottery.IterativeMagnitudePruning(loaded, levels=1).fit(X, Y, verbose=0)
+    assert history.levels[0].weights_remaining == tf_lottery.get_mask(model).remaining
+
+
+@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+def test_masks_that_do_not_fit_are_refused(keras: Any):
+    model = sparse(sequential(keras))
+    config = model.get_config()
+    masks = config["tf_lottery_masks"]
+    other = {**config, "tf_lottery_masks": {**masks, "output/bias": masks["output/kernel"]}}
+    with pytest.raises(ValueError, match="mask of output/bias in the file does not fit"):
+        type(model).from_config(other)
+    other = {**config, "tf_lottery_masks": {"gone/kernel": masks["output/kernel"]}}
+    with pytest.raises(ValueError, match="masks of gone/kernel, but the model has no such"):
+        type(model).from_config(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["tf_lottery", "{keras}"])
+@ALL_FORMATS
+def test_another_process_loads_them(keras: Any, suffix: str, first: str, tmp_path: Path):
+    """Also where Keras is imported after tf_lottery, and for masks that tfmot's wrapper holds."""
+    sparse(sequential(keras)).save(tmp_path / f"held{suffix}")
+    dense = [keras.layers.Input((5, 4)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    sparse(keras.Sequential(dense)).save(tmp_path / f"wrapped{suffix}")
+    name = keras.__name__
+    code = f"""
+import {first.format(keras=name)}
+import tf_lottery
+from {name}.models import load_model
+for file in ("held", "wrapped"):
+    assert tf_lottery.get_mask(load_model(rf"{tmp_path}/{{file}}{suffix}")).density < 1
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+def test_models_of_the_users_class_say_that_their_masks_are_not_saved(keras: Any, tmp_path: Path):
+    class Own(keras.Model):
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+            self.lstm, self.output_layer = keras.layers.LSTM(3), keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.output_layer(self.lstm(x))
+
+    model = Own()
+    model(X)
+    model = sparse(model)
+    with pytest.warns(UserWarning, match=r"own\w* is saved without its masks.*get_mask\(model\)"):
+        model.save(tmp_path / "own.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        tf_lottery.strip(model).save(tmp_path / "own.keras")
+    with users_objects_known(model):
+        loaded = keras.models.load_model(tmp_path / "own.keras", {"Own": Own})
+    with pytest.raises(ValueError, match="has no masks"):
+        tf_lottery.get_mask(loaded)

@@ -1,0 +1,190 @@
+"""Weights that several layers share stay one weight; what a model has besides its graph stays."""
+
+from typing import Any
+
+import keras as keras_3
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+import tf_lottery
+from tf_lottery.masking.layers import shared_parts
+from tf_lottery.masking.prunable import masked_variables
+
+BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+IDS = np.random.default_rng(0).integers(0, 30, (32, 7))
+LABELS = np.random.default_rng(1).integers(0, 3, 32)
+
+
+def tied_head(keras: Any) -> Any:
+    """A model whose last layer multiplies with the table of its embedding."""
+
+    class Head(keras.layers.Layer):
+        def __init__(self, table: Any, **arguments):
+            super().__init__(**arguments)
+            self.table = table
+
+        def call(self, x):
+            weights = tf.convert_to_tensor(self.table.embeddings)
+            return tf.matmul(x, weights, transpose_b=True)
+
+        def compute_output_shape(self, shape):
+            return (*shape[:-1], 30)
+
+        def get_config(self):
+            table = keras.saving.serialize_keras_object(self.table)
+            return {**super().get_config(), "table": table}
+
+        @classmethod
+        def from_config(cls, config):
+            table = keras.saving.deserialize_keras_object(config.pop("table"))
+            return cls(table, **config)
+
+    inputs = keras.layers.Input((7,), dtype="int32")
+    table = keras.layers.Embedding(30, 8, name="table")
+    hidden = keras.layers.Dense(8, name="hidden")(
+        keras.layers.GlobalAveragePooling1D()(table(inputs))
+    )
+    return keras.Model(inputs, Head(table, name="head")(hidden))
+
+
+def in_wrapper_and_graph(keras: Any) -> Any:
+    inputs = keras.layers.Input((7,), dtype="int32")
+    dense = keras.layers.Dense(8, name="dense")
+    x = keras.layers.Embedding(30, 8, name="table")(inputs)
+    x = keras.layers.GlobalAveragePooling1D()(keras.layers.TimeDistributed(dense, name="each")(x))
+    return keras.Model(inputs, keras.layers.Dense(3, name="output")(dense(x)))
+
+
+def called_twice(keras: Any) -> Any:
+    inputs = keras.layers.Input((7,), dtype="int32")
+    dense = keras.layers.Dense(8, name="dense")
+    x = keras.layers.Embedding(30, 8, name="table")(inputs)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, keras.layers.Dense(3, name="output")(dense(dense(x))))
+
+
+def compiled(model: Any, keras: Any) -> Any:
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def distinct(model: Any) -> int:
+    return len({id(weight) for weight in model.trainable_weights})
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("build", "shared"),
+    [
+        (tied_head, {"table": ["the graph", "head"]}),
+        (in_wrapper_and_graph, {"dense": ["the graph", "each"]}),
+    ],
+)
+def test_shared_layers_are_held_in_place_and_stay_one(build, shared, keras):
+    model = build(keras)
+    assert shared_parts(model) == shared
+    weights, outputs = distinct(model), model.predict(IDS, verbose=0)
+    pruned = compiled(tf_lottery.prunable(model), keras)
+    assert pruned is model and distinct(pruned) == weights
+    np.testing.assert_array_equal(pruned.predict(IDS, verbose=0), outputs)
+
+    search = tf_lottery.IterativeMagnitudePruning(pruned, levels=1, pruning_rate=0.5)
+    search.fit(IDS, LABELS, epochs=1, verbose=0)
+    mask = tf_lottery.get_mask(pruned)
+    assert mask.density == pytest.approx(0.5, abs=0.01)
+    for name, (weight, _) in masked_variables(pruned).items():
+        assert not np.asarray(weight)[~mask[name]].any(), name
+    outputs = pruned.predict(IDS, verbose=0)
+    stripped = tf_lottery.strip(pruned)
+    assert distinct(stripped) == weights
+    np.testing.assert_array_equal(stripped.predict(IDS, verbose=0), outputs)
+    with pytest.raises(ValueError, match="has no masks"):
+        tf_lottery.get_mask(stripped)
+
+
+def test_an_export_leaves_the_masks_of_a_model_in_place(tmp_path):
+    model = tf_lottery.prunable(tied_head(tf_keras))
+    tf_lottery.export_saved_model(model, tmp_path / "exported")
+    assert list(tf_lottery.get_mask(model)) == ["table/embeddings", "hidden/kernel"]
+    served = tf.saved_model.load(tmp_path / "exported").signatures["serving_default"]
+    (outputs,) = served(tf.constant(IDS, tf.int32)).values()
+    np.testing.assert_allclose(outputs, model.predict(IDS, verbose=0), atol=1e-6)
+
+
+def test_gradient_scores_say_that_they_need_a_copy():
+    model = compiled(tf_lottery.prunable(tied_head(tf_keras)), tf_keras)
+    search = tf_lottery.IterativeMagnitudePruning(model, levels=1, score="snip")
+    with pytest.raises(ValueError, match=r"cannot copy .*table is part of several of its layers"):
+        search.fit(IDS, LABELS, verbose=0)
+
+
+def test_a_variable_of_two_layers_is_held_in_place():
+    inputs = tf_keras.layers.Input((4,))
+    one, two = (tf_keras.layers.Dense(4, name=name) for name in ("one", "two"))
+    two(one(inputs))
+    two.kernel = one.kernel
+    model = tf_keras.Model(inputs, two(one(inputs)))
+    assert tf_lottery.prunable(model) is model
+    assert list(tf_lottery.get_mask(model)) == ["one/kernel"]
+
+
+@BOTH
+def test_a_layer_that_is_called_twice_is_copied(keras):
+    model = called_twice(keras)
+    assert not shared_parts(model)
+    pruned = tf_lottery.prunable(model)
+    assert pruned is not model and distinct(pruned) == distinct(model)
+    np.testing.assert_array_equal(pruned.predict(IDS, verbose=0), model.predict(IDS, verbose=0))
+
+
+@BOTH
+def test_attributes_stay(keras):
+    class Tempered(keras.Model):
+        def train_step(self, *arguments):
+            assert self.temperature == 2.0
+            return super().train_step(*arguments)
+
+    graph = called_twice(keras)
+    model = Tempered(graph.inputs, graph.outputs)
+    model.temperature, model.words = 2.0, model.get_layer("table")
+    pruned = compiled(tf_lottery.prunable(model), keras)
+    assert type(pruned) is Tempered and pruned is not model
+    pruned.fit(IDS, LABELS, verbose=0)
+    assert pruned.words is pruned.get_layer("table") is not model.words
+    stripped = tf_lottery.strip(pruned)
+    assert stripped.temperature == 2.0 and stripped.words is stripped.get_layer("table")
+
+
+@BOTH
+def test_a_model_with_weights_in_attributes_is_held_in_place(keras):
+    model = called_twice(keras)
+    model.projector = keras.layers.Dense(5)
+    model.projector.build((None, 8))
+    weights = distinct(model)
+    assert tf_lottery.prunable(model) is model and distinct(model) == weights
+
+
+@BOTH
+def test_names_stay(keras):
+    inputs = keras.layers.Input((4,), name="features")
+    hidden = keras.layers.Dense(6, activation="relu", name="hidden")(inputs)
+    inner = keras.Model(hidden, keras.layers.Dense(6, name="inner_dense")(hidden), name="inner")
+    outputs = [
+        keras.layers.Dense(3, name="kind")(inner(hidden)),
+        keras.layers.Dense(1, name="size")(hidden),
+    ]
+    model = keras.Model(inputs, outputs)
+    names = list(model.output_names)
+    pruned = tf_lottery.prunable(model)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    pruned.compile("sgd", {"kind": loss, "size": "mse"}, metrics={"kind": "accuracy"})
+    x, labels = np.ones((8, 4), np.float32), {"kind": np.zeros(8), "size": np.zeros((8, 1))}
+    history = pruned.fit(x, labels, validation_data=(x, labels), verbose=0).history
+    assert {"kind_loss", "size_loss", "kind_accuracy", "val_kind_loss"} <= set(history)
+    for each in (pruned, tf_lottery.strip(pruned)):
+        assert list(each.output_names) == names
+        assert [layer.name for layer in each.layers] == [layer.name for layer in model.layers]
+        assert each.get_layer("hidden").kernel.shape == (4, 6)
+        assert each.get_layer("inner").get_layer("inner_dense").units == 6

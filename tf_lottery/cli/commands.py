@@ -1,0 +1,272 @@
+"""What `main.py` is asked to do, from its flags: experiments, what follows from runs, or a list."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from tf_lottery.cli.flag_uses import (
+    define_replaced_flags,
+    refuse_other_names,
+    refuse_replaced_flags,
+    refuse_useless_flags,
+    tell_of_replaced_replicate,
+    tell_of_useless_levels,
+)
+from tf_lottery.cli.sweeps import combinations
+from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.arguments import check_path
+from tf_lottery.config.experiment import ExperimentConfig, RunConfig, config_from_values
+from tf_lottery.config.export import ExportConfig
+from tf_lottery.config.flags import (
+    ANALYSES,
+    config_from_flags,
+    config_options,
+    define_config_flags,
+    define_options,
+    given_values,
+)
+from tf_lottery.config.matching import tolerance_of
+from tf_lottery.config.number_ranges import parse_ranges
+from tf_lottery.experiments.commands import (
+    Analyze,
+    Command,
+    ExportTickets,
+    ListRuns,
+    RunBranches,
+    RunExperiments,
+    VerifyRuns,
+    WriteReport,
+)
+from tf_lottery.store.run_patterns import named_runs
+
+
+def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags of the configuration, and those that say what is to be done with it."""
+    define_config_flags(flag_values)
+    define_options(fields(AnalysisConfig), flag_values)
+    define_options(fields(ExportConfig), flag_values)
+    define_replaced_flags(flag_values)
+    flags.DEFINE_multi_string(
+        "run",
+        [],
+        "For branches, reports, exports, analyses and verify: a run folder, "
+        "WORKDIR/NAME/replicate_R, or WORKDIR/NAME for all its replicates, or several of them by a "
+        "pattern in quotes, such as 'WORKDIR/NAME_rewind_step_*'; may be given several times.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "replicates",
+        None,
+        "In place of --replicate: several, one after the other, such as 1-5.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_multi_string(
+        "sweep",
+        [],
+        "FLAG:VALUE,VALUE,...: runs the experiment with each value, as NAME_FLAG_VALUE; may be "
+        "given several times, for all combinations. A value with a comma is put in double quotes.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "report_dir",
+        None,
+        "Folder of --experiment=report; unset: WORKDIR/NAME/report.",
+        flag_values=flag_values,
+    )
+    # Its name in commands of reports that were written before there was one rule of matching.
+    flags.DEFINE_alias("tolerance", "matching_tolerance", flag_values=flag_values)
+
+
+def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
+    """Reads the parsed flags.
+
+    Raises:
+      ValueError: if a value is out of range, missing, or of no use here; names the flag.
+    """
+    kind = flag_values["experiment"].value
+    refuse_replaced_flags(flag_values)
+    refuse_useless_flags(kind, flag_values)
+    refuse_other_names(kind, flag_values)
+    tell_of_replaced_replicate(flag_values)
+    tell_of_useless_levels(kind, flag_values)
+    if kind == "branch":
+        return _branches(flag_values)
+    if kind == "report":
+        return WriteReport(
+            _runs(flag_values),
+            _path(flag_values, "report_dir"),
+            matching_tolerance=_matching_tolerance(flag_values),
+        )
+    if kind in ANALYSES:
+        return _analysis(flag_values)
+    if kind == "export":
+        return _export(flag_values)
+    if kind == "list":
+        return ListRuns(Path(flag_values["workdir"].value).expanduser())
+    if kind == "verify":
+        runs = tuple(Path(run).expanduser() for run in _run_values(flag_values))
+        return VerifyRuns(Path(flag_values["workdir"].value).expanduser(), runs)
+    configs = tuple(_experiments(flag_values))
+    export_dir = flag_values["export_dir"].value
+    if export_dir and len(configs) > 1:
+        raise ValueError(
+            f"--export_dir={export_dir} takes one ticket, but these are {len(configs)} runs; give "
+            "--export_ticket in its place, which exports each into its own run folder."
+        )
+    overwrite = flag_values["overwrite"].value
+    if overwrite and not (export_dir or flag_values["export_ticket"].value):
+        raise ValueError(
+            "--overwrite is for exports: give --export_ticket or --export_dir as well, or leave it "
+            "out."
+        )
+    return RunExperiments(
+        configs,
+        matching_tolerance=_matching_tolerance(flag_values),
+        overwrite=overwrite,
+    )
+
+
+def _matching_tolerance(flag_values: flags.FlagValues) -> float:
+    points = flag_values["matching_tolerance"].value
+    tolerance_of(points)
+    return points
+
+
+def _runs(flag_values: flags.FlagValues) -> tuple[Path, ...]:
+    runs = _run_values(flag_values)
+    if not runs:
+        raise ValueError(
+            f"--experiment={flag_values['experiment'].value} needs --run=WORKDIR/NAME, or "
+            "--run=WORKDIR/NAME/replicate_R."
+        )
+    return tuple(path for run in runs for path in named_runs(run))
+
+
+def _run_values(flag_values: flags.FlagValues) -> list[str]:
+    runs = flag_values["run"].value
+    for run in runs:
+        check_path("--run", run)
+    return runs
+
+
+def _path(flag_values: flags.FlagValues, flag: str) -> Path | None:
+    folder = flag_values[flag].value
+    if folder is None:
+        return None
+    check_path(f"--{flag}", folder)
+    return Path(folder).expanduser()
+
+
+def _branches(flag_values: flags.FlagValues) -> RunBranches:
+    if flag_values["branch"].value is None:
+        raise ValueError(
+            "--experiment=branch needs --branch: the controls to run, such as random_mask, or "
+            "several separated by commas."
+        )
+    names = [name.strip() for name in flag_values["branch"].value.split(",")]
+    if not all(names):
+        raise ValueError(f"--branch={flag_values['branch'].value}: name the branches to run.")
+    asked = {"experiment", "branch", "levels", "replicate"}
+    return RunBranches(
+        _runs(flag_values),
+        _chosen_replicates(flag_values),
+        tuple(names),
+        _chosen_levels(flag_values),
+        {name: value for name, value in given_values(flag_values).items() if name not in asked},
+        matching_tolerance=_matching_tolerance(flag_values),
+    )
+
+
+def _analysis(flag_values: flags.FlagValues) -> Analyze:
+    return Analyze(
+        flag_values["experiment"].value,
+        _runs(flag_values),
+        _chosen_replicates(flag_values),
+        _chosen_levels(flag_values),
+        _options(AnalysisConfig, flag_values),
+        *_here_and_expected(flag_values, {"other_run"}),
+    )
+
+
+def _export(flag_values: flags.FlagValues) -> ExportTickets:
+    levels = _chosen_levels(flag_values)
+    if levels is not None and len(levels) > 1:
+        raise ValueError(
+            f"--levels={flag_values['levels'].value} names {len(levels)} levels, but one ticket of "
+            "a run is exported at a time; name one."
+        )
+    return ExportTickets(
+        _runs(flag_values),
+        _chosen_replicates(flag_values),
+        levels and levels[0],
+        _path(flag_values, "export_dir"),
+        _options(ExportConfig, flag_values),
+        *_here_and_expected(flag_values, set()),
+    )
+
+
+def _options(kind: type, flag_values: flags.FlagValues) -> Any:
+    return kind(**{option.name: flag_values[option.name].value for option in fields(kind)})
+
+
+def _here_and_expected(
+    flag_values: flags.FlagValues, more: set[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Given flags that say where something is, `more` among them, and those of experiments."""
+    here = {option.name for option in fields(RunConfig)} - {"experiment"} | more
+    asked = {"experiment", "levels", "replicate"}
+    given = given_values(flag_values)
+    return (
+        {name: value for name, value in given.items() if name in here},
+        {name: value for name, value in given.items() if name not in here | asked},
+    )
+
+
+def _chosen_levels(flag_values: flags.FlagValues) -> tuple[int, ...] | None:
+    if not flag_values["levels"].present:
+        return None
+    return tuple(parse_ranges(str(flag_values["levels"].value), "--levels"))
+
+
+def _chosen_replicates(flag_values: flags.FlagValues) -> tuple[int, ...] | None:
+    replicates = flag_values["replicates"].value
+    if replicates is None and flag_values["replicate"].present:
+        replicates = str(flag_values["replicate"].value)
+    return None if replicates is None else tuple(parse_ranges(replicates, "--replicates"))
+
+
+def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
+    values = {name: flag_values[name].value for name in config_options()}
+    if not isinstance(values["levels"], int):
+        raise ValueError(
+            f"--levels={values['levels']} names several levels, for --experiment=branch; here it "
+            "is the number of prunings."
+        )
+    replicates = _wanted_replicates(flag_values)
+    names = set()
+    base = config_from_flags(flag_values)
+    for changes in combinations(flag_values["sweep"].value):
+        name = "_".join([base.name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+        if name in names:
+            raise ValueError(f"--sweep: two of the runs would be named {name}; leave one out.")
+        names.add(name)
+        swept = {flag: value for flag, (_, value) in changes.items()}
+        if changes:
+            swept["name"] = name
+        for replicate in replicates:
+            yield config_from_values({**values, **swept, "replicate": replicate})
+
+
+def _wanted_replicates(flag_values: flags.FlagValues) -> list[int]:
+    text = flag_values["replicates"].value
+    if text is None:
+        return [flag_values["replicate"].value]
+    replicates = parse_ranges(text, "--replicates")
+    if replicates[0] < 1:
+        raise ValueError(f"--replicates={text}: replicates are numbered from 1.")
+    return replicates

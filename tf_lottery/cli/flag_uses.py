@@ -1,0 +1,147 @@
+"""Which flags are for which experiments."""
+
+from dataclasses import fields
+from pathlib import Path
+
+from absl import flags
+
+from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.export import ExportConfig
+from tf_lottery.config.flags import ANALYSES
+
+_OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "same_region")
+
+_OF_MATCHING = ("lottery", "train", "branch", "report", "successive_levels")
+
+_OF_ALL_LEVELS = ("report", "list", "verify")
+
+_ONLY_FOR = {
+    "run": ("branch", "report", "verify", "export", *ANALYSES),
+    "branch": ("branch",),
+    "branch_seed": ("branch",),
+    "perturbation": ("branch",),
+    "other_run": ("branch", "same_region"),
+    "replicates": ("lottery", "train", "branch", "export", *ANALYSES),
+    "sweep": ("lottery", "train"),
+    "report_dir": ("report",),
+    "tolerance": _OF_MATCHING,
+    **dict.fromkeys((field.name for field in fields(ExportConfig)), ("export",)),
+    "overwrite": ("lottery", "train", "export"),
+    **dict.fromkeys((field.name for field in fields(AnalysisConfig)), ANALYSES),
+    "solutions": ("interpolate",),
+    **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),
+    **dict.fromkeys(("copies", "baselines"), ("instability", "stability")),
+    "stable_below": ("instability",),
+    **dict.fromkeys(("perturbations", "directions", "sgd_noise"), ("robustness",)),
+    "pairs": ("successive_levels",),
+    "matching_tolerance": _OF_MATCHING,
+    **dict.fromkeys(
+        (
+            *("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"),
+            *("retrain_steps", "retrain_learning_rate"),
+        ),
+        ("curvature",),
+    ),
+}
+
+# Flags of earlier versions, and what is written now for each of their values.
+_REPLACED = {"random_masks": {True: "--baselines=random_mask", False: "--baselines="}}
+
+
+def define_replaced_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags of earlier versions, so that they can be refused with what to write now."""
+    for name in _REPLACED:
+        flags.DEFINE_bool(name, None, "Of an earlier version.", flag_values=flag_values)
+
+
+def refuse_replaced_flags(flag_values: flags.FlagValues) -> None:
+    """Refuses flags of earlier versions.
+
+    Args:
+      flag_values: the parsed flags.
+
+    Raises:
+      ValueError: names the first one, and what to write now.
+    """
+    for name, replacements in _REPLACED.items():
+        flag = flag_values[name]
+        if flag.present:
+            raise ValueError(
+                f"{_as_given(flag)} is of an earlier version; write {replacements[flag.value]} in "
+                "its place."
+            )
+
+
+def is_of_use(name: str, experiment: str) -> bool:
+    """Whether a flag is not for other experiments alone."""
+    return experiment in _ONLY_FOR.get(name, (experiment,))
+
+
+def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None:
+    """Refuses flags that were given and are of no use.
+
+    Args:
+      experiment: the value of --experiment.
+      flag_values: the parsed flags.
+
+    Raises:
+      ValueError: names the first one, and the experiments that it is for.
+    """
+    for name, experiments in _ONLY_FOR.items():
+        flag = flag_values[name]
+        given = flag.present and flag.value != flag.default
+        if given and not is_of_use(name, experiment):
+            raise ValueError(
+                f"{_as_given(flag)} is for --experiment={' or '.join(experiments)}, but "
+                f"--experiment={experiment} was given."
+            )
+
+
+def refuse_other_names(experiment: str, flag_values: flags.FlagValues) -> None:
+    """Refuses a --name that is not that of the runs, where --run says which they are.
+
+    Flag files of experiments, which have their names, may be given with --run.
+
+    Args:
+      experiment: the value of --experiment.
+      flag_values: the parsed flags.
+
+    Raises:
+      ValueError: if it is another name.
+    """
+    name, runs = flag_values["name"], flag_values["run"].value
+    if experiment in ("lottery", "train") or not name.present or name.value is None:
+        return
+    others = [run for run in runs if name.value not in Path(run).expanduser().absolute().parts[-2:]]
+    if others:
+        raise ValueError(
+            f"--name={name.value} has no use with --experiment={experiment}: --run={others[0]} "
+            "says which run is meant; leave it out."
+        )
+
+
+def tell_of_replaced_replicate(flag_values: flags.FlagValues) -> None:
+    """Says so if --replicates takes the place of --replicate, as a flag file may give it too."""
+    replicate, replicates = flag_values["replicate"], flag_values["replicates"].value
+    if replicates is not None and replicate.present and replicate.value != replicate.default:
+        print(
+            f"Note: --replicate={replicate.value} has no effect: --replicates={replicates} takes "
+            "its place."
+        )
+
+
+def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> None:
+    """Says so if --levels is given where all levels are taken; a flag file may give it too."""
+    levels = flag_values["levels"]
+    if experiment in _OF_ALL_LEVELS and levels.present and levels.value != levels.default:
+        print(
+            f"Note: --levels={levels.value} has no effect: --experiment={experiment} takes all "
+            "levels."
+        )
+
+
+def _as_given(flag: flags.Flag) -> str:
+    if flag.boolean:
+        return f"--{flag.name}" if flag.value else f"--no{flag.name}"
+    values = flag.value if isinstance(flag.value, list) else [flag.value]
+    return " ".join(f"--{flag.name}={value}" for value in values)

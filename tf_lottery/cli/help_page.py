@@ -1,0 +1,204 @@
+"""What `--help` prints: the flags by task, or those of one experiment; shell completion."""
+
+import dataclasses
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from absl import flags
+
+import tf_lottery
+from tf_lottery.cli.flag_uses import is_of_use
+from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.experiment import (
+    BranchConfig,
+    DataConfig,
+    ModelConfig,
+    PruningConfig,
+    RunConfig,
+    SeedConfig,
+    TrainingConfig,
+)
+from tf_lottery.config.export import ExportConfig
+from tf_lottery.config.flags import ANALYSES
+
+_WIDTH = 80
+_OF_ABSL = re.compile(r";\s*repeat this option to specify a list of values")
+_WHAT = ("experiment", "run", "workdir", "name", "replicate", "replicates", "sweep", "report_dir")
+_MATCHING = ("matching_tolerance",)
+
+
+def _names(section: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(section))
+
+
+# Title and flags of each group; a flag stands in the first group that has it.
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "What to do, and where": _WHAT,
+    "Data": ("dataset", "data_dir", "manual_dir", *_names(DataConfig)),
+    "Network": _names(ModelConfig),
+    "Training": _names(TrainingConfig),
+    "Pruning and rewinding": _names(PruningConfig),
+    "Seeds": _names(SeedConfig),
+    "Controls": _names(BranchConfig),
+    "Analyses": _names(AnalysisConfig),
+    "Export": ("export_dir", *_names(ExportConfig)),
+    "Machine": _names(RunConfig),
+}
+# What looks at finished runs takes these, besides its own.
+_OF_FOLLOWERS = (
+    *("experiment", "run", "replicate", "replicates", "levels", "other_run"),
+    *(name for name in _names(RunConfig) if name not in ("workdir", "name", "export_dir")),
+)
+
+
+def experiment_in(arguments: Sequence[str]) -> str | None:
+    """The value of --experiment among a command's arguments; None if it is not given."""
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and name == "experiment":
+            return value if equals else "".join(arguments[position + 1 : position + 2])
+    return None
+
+
+def asked_for(arguments: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS) -> str | None:
+    """What --help, --version or --completion ask for.
+
+    Args:
+      arguments: of the command line.
+      flag_values: the defined flags.
+
+    Returns:
+      What is to be printed; None if there is no such flag.
+
+    Raises:
+      ValueError: if --experiment or --completion has a value that there is not.
+    """
+    for argument in arguments:
+        name, _, value = argument.lstrip("-").partition("=")
+        if not argument.startswith("-"):
+            continue
+        if name == "version":
+            return f"tf_lottery {tf_lottery.__version__}\n"
+        if name == "completion":
+            if value not in _SHELLS:
+                raise ValueError(f"--completion={value}: use one of {', '.join(_SHELLS)}.")
+            return _SHELLS[value] + completion_script(flag_values)
+        if name in ("help", "helpfull", "helpshort", "h", "?"):
+            return help_text(experiment_in(arguments), flag_values)
+    return None
+
+
+def help_text(experiment: str | None, flag_values: flags.FlagValues = flags.FLAGS) -> str:
+    """All flags by task, or those that an experiment takes.
+
+    Args:
+      experiment: a value of --experiment; None: all flags.
+      flag_values: the defined flags.
+
+    Raises:
+      ValueError: if there is no such experiment.
+    """
+    choices = flag_values["experiment"].parser.enum_values
+    if experiment is not None and experiment not in choices:
+        raise ValueError(f"--experiment={experiment}: use one of {', '.join(choices)}.")
+    head = "Usage: main.py --flagfile=FILE --FLAG=VALUE ..."
+    which = (
+        "All flags by task; --experiment=NAME --help shows those of one experiment."
+        if experiment is None
+        else f"The flags of --experiment={experiment}."
+    )
+    parts = [head, which]
+    shown: set[str] = set()
+    for title, names in _GROUPS.items():
+        own = [name for name in dict.fromkeys(names) if name not in shown]
+        shown.update(own)
+        taken = [name for name in own if experiment is None or _takes(experiment, name)]
+        if taken:
+            parts.append("\n".join([title, *_entries(taken, flag_values)]))
+    parts.append(
+        "--version prints the version; --completion=bash or zsh prints what the shell\nneeds to "
+        'complete flags: eval "$(tf-lottery --completion=bash)"'
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _takes(experiment: str, name: str) -> bool:
+    if not is_of_use(name, experiment):
+        return False
+    if experiment == "list":
+        return name in ("experiment", "workdir")
+    if experiment == "verify":
+        return name in ("experiment", "workdir", "run")
+    if experiment == "report":
+        return name in ("experiment", "run", "report_dir", *_MATCHING)
+    if experiment in (*ANALYSES, "export"):
+        options = AnalysisConfig if experiment in ANALYSES else ExportConfig
+        own = ("export_dir",) if experiment == "export" else ()
+        return name in (*_OF_FOLLOWERS, *own, *_names(options))
+    of_training = name not in (*_names(AnalysisConfig), *_names(ExportConfig))
+    return name in _MATCHING or of_training
+
+
+def _entries(names: Iterable[str], flag_values: flags.FlagValues) -> list[str]:
+    lines = []
+    for name in names:
+        flag = flag_values[name]
+        choices = "|".join(getattr(flag.parser, "enum_values", None) or ())
+        prefix = "--[no]" if flag.boolean else "--"
+        text = flag.help.split(">: ", 1)[-1] if choices else flag.help
+        text = _OF_ABSL.sub("", text)
+        if len(choices) > _WIDTH // 2:
+            text += f" Choose from {', '.join(choices.split('|'))}."
+            choices = ""
+        value = "" if flag.boolean else f"={choices or '...'}"
+        default = flag.default
+        unset = default is None or default in ("", [])
+        given = "" if unset else f" (default: {flag.default_as_str.strip(chr(39))})"
+        lines += textwrap.wrap(
+            f"{prefix}{name}{value}{given}", _WIDTH, initial_indent="  ", subsequent_indent="      "
+        )
+        indent = " " * 6
+        lines += textwrap.wrap(
+            " ".join(text.split()), _WIDTH, initial_indent=indent, subsequent_indent=indent
+        )
+    return lines
+
+
+def completion_script(flag_values: flags.FlagValues = flags.FLAGS) -> str:
+    """A script for bash, and zsh with bashcompinit, that completes flags and their choices."""
+    names, cases = [], []
+    for name in sorted({name for group in _GROUPS.values() for name in group}):
+        flag = flag_values[name]
+        names += [f"--{name}", f"--no{name}"] if flag.boolean else [f"--{name}="]
+        if choices := getattr(flag.parser, "enum_values", None):
+            cases.append(f'    --{name}) choices="{" ".join(choices)}" ;;')
+    every_name = " ".join([*names, "--flagfile=", "--help"])
+    return _COMPLETION.format(names=every_name, cases="\n".join(cases))
+
+
+# What makes a shell understand the completions of bash.
+_SHELLS = {"bash": "", "zsh": "autoload -U +X bashcompinit && bashcompinit\n"}
+_COMPLETION = """\
+_tf_lottery() {{
+  local word="${{COMP_WORDS[COMP_CWORD]}}" flag="${{COMP_WORDS[COMP_CWORD-1]}}" choices=""
+  # Bash splits --flag=value at the equals sign.
+  if [[ "$word" == "=" ]]; then
+    word=""
+  elif [[ "$flag" == "=" ]]; then
+    flag="${{COMP_WORDS[COMP_CWORD-2]}}"
+  fi
+  case "$flag" in
+{cases}
+  esac
+  if [[ -n "$choices" ]]; then
+    COMPREPLY=($(compgen -W "$choices" -- "$word"))
+  elif [[ "$word" == -* ]]; then
+    COMPREPLY=($(compgen -W "{names}" -- "$word"))
+    [[ "${{COMPREPLY[0]}}" == *= ]] && compopt -o nospace
+  else
+    COMPREPLY=($(compgen -f -- "$word"))
+  fi
+}}
+complete -F _tf_lottery tf-lottery
+"""

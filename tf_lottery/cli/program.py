@@ -1,0 +1,83 @@
+"""The program: what `main.py` and the command `tf-lottery` do with their flags."""
+
+import os
+import sys
+
+from absl import app, flags, logging
+
+import tf_lottery
+from tf_lottery.cli import commands, help_page
+from tf_lottery.config import flags as experiment_flags
+
+_LESS_MEMORY = (
+    "Use a smaller network, smaller images or a smaller --batch_size, or keep the data in the "
+    "host's memory (--in_memory=off). Finished levels are kept."
+)
+
+
+def main() -> None:
+    """Defines the flags, reads them from `sys.argv`, does what they describe, and exits."""
+    commands.define_flags()
+    try:
+        answer = help_page.asked_for(sys.argv[1:])
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
+    if answer is not None:
+        _print_whole(answer)
+        return
+    for module in (commands, experiment_flags):
+        for flag in flags.FLAGS.get_key_flags_for_module(module):
+            # --help shows the key flags of the program that is run, whichever that is.
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    try:
+        try:
+            app.run(_run, flags_parser=_parse)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads the output, such as `head`, has seen enough; Python would flush it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        return app.parse_flags_with_usage(arguments)
+    except UnicodeDecodeError as error:
+        given = [argument for argument in arguments if argument.startswith(("--flagf", "-flagf"))]
+        sys.exit(
+            f"Error: {' '.join(given) or '--flagfile'} is no flag file: it is not text ({error}). "
+            "Give a file with a flag in each line, such as configs/digits_lenet.cfg."
+        )
+
+
+def _print_whole(text: str) -> None:
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; nothing may be written at the exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: list[str]) -> int:
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected arguments: {' '.join(arguments[1:])}")
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.ERROR)
+    try:
+        return tf_lottery.run_command(commands.command_from_flags())
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. The same command continues where it stopped.")
+    except BrokenPipeError:
+        raise
+    except (ValueError, ArithmeticError, ConnectionError) as error:
+        sys.exit(f"Error: {error}")
+    except OSError as error:
+        sys.exit(f"Error: {error.filename or 'a file'} cannot be used: {error.strerror or error}")
+    except MemoryError:
+        sys.exit(f"Error: the memory is full. {_LESS_MEMORY}")
+    except Exception as error:
+        # TensorFlow's own, which is imported by now if it is one of them.
+        if type(error).__name__ != "ResourceExhaustedError":
+            raise
+        sys.exit(f"Error: the memory of a device is full. {_LESS_MEMORY}")

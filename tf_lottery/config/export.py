@@ -1,0 +1,42 @@
+"""What `--experiment=export` is told: its options are flags too."""
+
+from dataclasses import dataclass
+
+from tf_lottery.config.experiment import option
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Options of the export of tickets."""
+
+    formats: str = option(
+        "",
+        "Formats of --experiment=export, such as saved_model,tflite; unset: all that the network "
+        "can be written in.",
+    )
+    compact: str = option(
+        "auto",
+        "Remove units that pruning has left without effect before they are exported; auto: if "
+        "there are any; on: they must be.",
+        choices=("auto", "on", "off"),
+    )
+    measure: bool = option(
+        True,
+        "Measure memory and latency of exported files beside the dense network's; about half a "
+        "minute for each format.",
+    )
+    overwrite: bool = option(
+        False, "Replace an earlier export of another ticket or time, and nothing else."
+    )
+
+    @property
+    def format_names(self) -> tuple[str, ...] | None:
+        """The formats; None for all that can be written."""
+        if not self.formats:
+            return None
+        return tuple(name.strip() for name in self.formats.split(","))
+
+    @property
+    def compacts(self) -> bool | None:
+        """The argument `compact` of `tf_lottery.export`."""
+        return {"auto": None, "on": True, "off": False}[self.compact]

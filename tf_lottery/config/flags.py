@@ -1,0 +1,190 @@
+"""The configuration's dataclasses as absl flags, and back."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from tf_lottery.config.experiment import ExperimentConfig, config_from_values
+from tf_lottery.config.number_ranges import parse_ranges
+
+# What the program does besides running the experiment that a configuration describes.
+ANALYSES = (
+    "interpolate",
+    "instability",
+    "stability",
+    "successive_levels",
+    "robustness",
+    "same_region",
+    "curvature",
+    "magnitudes",
+)
+OTHER_EXPERIMENTS = ("report", "list", "verify", "export", *ANALYSES)
+
+
+class _WholeNumber(flags.IntegerParser):
+    """Reads whole numbers, and says in plain words what is none."""
+
+    def convert(self, argument: str | int) -> int:
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError("use a whole number, such as 5") from None
+
+
+class _Number(flags.FloatParser):
+    """Reads numbers, and says in plain words what is none."""
+
+    def convert(self, argument: str | float) -> float:
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError("use a number, such as 0.5") from None
+
+
+class _YesOrNo(flags.BooleanParser):
+    """Reads true and false, and says in plain words what is neither."""
+
+    def parse(self, argument: str | int | bool) -> bool:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError("use true or false") from None
+
+
+class _NumberOrRanges(flags.ArgumentParser):
+    """Reads "10" as a number and leaves "0-5,8" as it is."""
+
+    syntactic_help = "a number, or ranges of numbers"
+
+    def parse(self, argument: str | int) -> int | str:
+        text = str(argument).strip()
+        try:
+            return int(text)
+        except ValueError:
+            parse_ranges(text, "--levels")
+            return text
+
+
+class _NumberOrAuto(flags.ArgumentParser):
+    """Reads "0.2" as a number and leaves "auto" as it is."""
+
+    syntactic_help = "a number, or auto"
+
+    def parse(self, argument: str | float) -> float | str:
+        text = str(argument).strip()
+        if text == "auto":
+            return text
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError("use a number, such as 0.2, or auto") from None
+
+
+_PARSERS = {"levels": _NumberOrRanges, "pruning_rate": _NumberOrAuto}
+
+
+def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one flag per configuration field, with its default, type and help."""
+    define_options(config_options().values(), flag_values)
+
+
+_NUMBERS = {int: _WholeNumber, float: _Number}
+
+
+def define_options(
+    options: Iterable[dataclasses.Field], flag_values: flags.FlagValues = flags.FLAGS
+) -> None:
+    """Defines a flag for each field that `config.option` made."""
+    for option in options:
+        kind = _kind(option)
+        arguments = {
+            "default": option.default,
+            "help": option.metadata["help"],
+            "flag_values": flag_values,
+        }
+        choices = option.metadata["choices"]
+        if option.name == "experiment":
+            choices += OTHER_EXPERIMENTS
+            arguments["help"] += (
+                " report: a page about the experiments of --run; list: the runs in --workdir; "
+                "verify: reads all files of --run, or of --workdir, and says what is damaged; "
+                "export: files to ship of a ticket of --run. The others are analyses of --run."
+            )
+        if option.name in _PARSERS:
+            serializer = flags.ArgumentSerializer()
+            flags.DEFINE(_PARSERS[option.name](), option.name, serializer=serializer, **arguments)
+        elif choices:
+            flags.DEFINE_enum(option.name, enum_values=choices, **arguments)
+        elif kind is bool:
+            flags.DEFINE_bool(option.name, **arguments)
+            flag_values[option.name].parser = _YesOrNo()
+        elif kind in _NUMBERS:
+            serializer = flags.ArgumentSerializer()
+            flags.DEFINE(_NUMBERS[kind](), option.name, serializer=serializer, **arguments)
+        else:
+            flags.DEFINE_string(option.name, **arguments)
+
+
+def config_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> ExperimentConfig:
+    """Reads the parsed flags.
+
+    Raises:
+      ValueError: if a value is out of range; names the flag.
+    """
+    return config_from_values({name: flag_values[name].value for name in config_options()})
+
+
+def given_values(flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
+    """Values of those configuration flags that were given, on the command line or in a file."""
+    return {name: flag_values[name].value for name in config_options() if flag_values[name].present}
+
+
+def read_flag_file(path: Path) -> dict[str, Any]:
+    """Reads the values that a flag file gives; those it does not mention are missing.
+
+    Raises:
+      ValueError: if it is missing or holds other flags.
+    """
+    values = flags.FlagValues()
+    define_config_flags(values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    try:
+        values(["flags", f"--flagfile={path}"])
+    except flags.Error as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    return given_values(values)
+
+
+def flags_text(config: ExperimentConfig) -> str:
+    """A flag file that replays an experiment, with absolute paths."""
+    lines = []
+    for section in dataclasses.fields(config):
+        for option in dataclasses.fields(section.type):
+            value: Any = getattr(getattr(config, section.name), option.name)
+            if value is None:
+                continue
+            if option.metadata["path"]:
+                value = Path(value).expanduser().absolute()
+            lines.append(f"--{option.name}={value}")
+    return "\n".join(lines) + "\n"
+
+
+def config_options() -> dict[str, dataclasses.Field]:
+    """The fields of the configuration, by name."""
+    return {
+        option.name: option
+        for section in dataclasses.fields(ExperimentConfig)
+        for option in dataclasses.fields(section.type)
+    }
+
+
+def _kind(option: dataclasses.Field) -> type:
+    """The type of a field, without the None of an optional one."""
+    if isinstance(option.type, types.UnionType):
+        return next(kind for kind in typing.get_args(option.type) if kind is not type(None))
+    return option.type

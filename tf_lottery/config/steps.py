@@ -1,0 +1,62 @@
+"""Points in training: "500it", "12ep" and "5%" as iteration numbers."""
+
+import re
+from fractions import Fraction
+
+from tf_lottery.config.arguments import is_whole, shown
+
+# Training counts in 64 bits; nobody trains longer.
+_MOST = 10**12
+_LONGEST = 40
+
+_PATTERN = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>it|ep|%)?")
+
+
+def parse_steps(
+    text: str | int,
+    *,
+    steps_per_epoch: int | None,
+    total_steps: int | None = None,
+    argument: str,
+) -> int:
+    """Converts a point in training to an iteration number.
+
+    Args:
+      text: "500it" or 500 (iterations), "12ep" or "0.5ep" (epochs) or "5%" (of `total_steps`).
+        Fractions are rounded to the nearest iteration.
+      steps_per_epoch: iterations in an epoch; None where it is unknown.
+      total_steps: iterations in the whole training; None where percentages make no sense.
+      argument: name of the flag or argument, for error messages.
+
+    Returns:
+      The iteration number, at least 0.
+
+    Raises:
+      ValueError: if `text` is not such a point, or its unit needs a length that is unknown.
+    """
+    readable = isinstance(text, str) or is_whole(text)
+    match = _PATTERN.fullmatch(str(text).strip()) if readable else None
+    if match is None or len(match["number"]) > _LONGEST:
+        raise ValueError(
+            f"{argument}: {shown(text)} is not a point in training; write iterations as '500it', "
+            "epochs as '2ep' or a share of training as '1%'."
+        )
+    number, unit = Fraction(match["number"]), match["unit"] or "it"
+    if number * (steps_per_epoch or 1 if unit == "ep" else 1) > _MOST:
+        raise ValueError(f"{argument}: {text!r} is too far; use at most {_MOST:,} iterations.")
+    if unit == "%":
+        if total_steps is None:
+            raise ValueError(
+                f"{argument}: {text!r} is a percentage; use iterations or epochs here."
+            )
+        return round(number * total_steps / 100)
+    if unit == "ep":
+        if steps_per_epoch is None:
+            raise ValueError(
+                f"{argument}: {text!r} counts epochs, but the number of iterations in an epoch is "
+                "unknown; write iterations ('500it') or pass steps_per_epoch."
+            )
+        return round(number * steps_per_epoch)
+    if number.denominator != 1:
+        raise ValueError(f"{argument}: {text!r}: iterations are whole numbers.")
+    return int(number)

@@ -1,0 +1,1 @@
+"""Keras models that hold masks: wrappers, constraints, copies, in both Kerases."""

@@ -1,0 +1,187 @@
+"""Which weights of which layers can be pruned."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tf_lottery.masking.keras_versions import (
+    is_keras_3,
+    is_of_keras,
+    keras_class_names,
+)
+from tf_lottery.masking.layers import graph_layers, keras_variables, leaf_layers, own_weights
+from tf_lottery.masking.wrapper import unwrapped, wrappable_kernels
+
+# Layer class or layer name -> attributes that hold its kernels.
+KernelNames = Mapping[type | str, Iterable[str]]
+
+_RECURRENT = ("kernel", "recurrent_kernel")
+# Kernels by the name of the layer's class, beside those of `wrappable_kernels`.
+_HELD = {
+    "ConvLSTMCell": _RECURRENT,
+    "EinsumDense": ("kernel",),
+    "Embedding": ("embeddings",),
+    "GRUCell": _RECURRENT,
+    "LSTMCell": _RECURRENT,
+    "LocallyConnected1D": ("kernel",),
+    "LocallyConnected2D": ("kernel",),
+    "SimpleRNNCell": _RECURRENT,
+}
+_SEPARABLE = ("depthwise_kernel", "pointwise_kernel")
+_IN_KERAS_3 = _HELD | {
+    **dict.fromkeys(("Dense", "Conv1D", "Conv2D", "Conv3D"), ("kernel",)),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), ("kernel",)),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), ("kernel",)),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _SEPARABLE),
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A weight array that can be pruned.
+
+    Attributes:
+      name: as in `model_variables`.
+      layer: that has it.
+      variable: the variable of Keras.
+    """
+
+    name: str
+    layer: Any
+    variable: Any
+
+
+@dataclass
+class KernelSearch:
+    """What of a model can be pruned.
+
+    Attributes:
+      kernels: the weights that can be pruned, in the order of the network.
+      unknown: other weight matrices of layers that do not come with Keras: they may be kernels, or
+        not. Name of the weight to the class name of its layer.
+    """
+
+    kernels: list[Kernel] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+    def trained(self, model: Any) -> "KernelSearch":
+        """What is left without the weights of frozen layers."""
+        trained = {id(weight) for weight in model.trainable_weights}
+        kernels = [kernel for kernel in self.kernels if id(kernel.variable) in trained]
+        return KernelSearch(kernels, self.unknown)
+
+    def without(self, excluded: Iterable[str]) -> "KernelSearch":
+        """What is left without the weights that go by one of these names."""
+        names = list(excluded)
+        return KernelSearch(
+            [kernel for kernel in self.kernels if not _goes_by_any(names, kernel.name)],
+            {name: kind for name, kind in self.unknown.items() if not _goes_by_any(names, name)},
+        )
+
+
+def goes_by(name: str, weight: str) -> bool:
+    """Whether a name is that of a weight, of its layer, or of a layer or model around that."""
+    return name == weight or f"/{name}/" in f"/{weight}"
+
+
+def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
+    """Finds the weights of a model that can be pruned.
+
+    They are the kernels of Dense, EinsumDense, convolution and recurrent layers, embeddings, and of
+    other layers what is named or what their `get_prunable_weights` returns, as for tfmot.
+
+    Args:
+      model: a built model.
+      named: kernels of further layers: attributes by class or name of the layer.
+
+    Raises:
+      ValueError: if there is no such layer, or it has no such weight.
+    """
+    found, used = KernelSearch(), set()
+    names = {id(variable): name for name, variable in keras_variables(model).items()}
+    settled = []
+    for path, layer in leaf_layers(model):
+        if any(path.startswith(outer) for outer in settled):
+            continue
+        inner = unwrapped(layer)
+        chosen = _said_by_layer(inner)
+        if chosen is not None:
+            # It speaks for the layers in it too.
+            settled.append(f"{path}/" if path else "")
+        else:
+            held = [getattr(inner, name, None) for name in kernel_attributes(inner)]
+            chosen = [variable for variable in held if variable is not None]
+            chosen += _said_by_user(inner, path, named or {}, used)
+            if not is_of_keras(inner):
+                for weight in _matrices(inner, chosen):
+                    found.unknown[names[id(weight)]] = type(inner).__name__
+        found.kernels += [Kernel(names[id(variable)], inner, variable) for variable in chosen]
+    unused = [str(getattr(key, "__name__", key)) for key in named or {} if key not in used]
+    if unused:
+        raise ValueError(f"kernels: the model has no layer {', '.join(unused)}.")
+    return found
+
+
+def kernel_attributes(layer: Any) -> tuple[str, ...]:
+    """Attributes of the kernels of a layer of Keras; none for those that have none."""
+    if is_keras_3(layer):
+        table = _IN_KERAS_3
+    elif kernels := wrappable_kernels(layer):
+        return tuple(kernels)
+    else:
+        table = _HELD
+    return next((table[name] for name in keras_class_names(layer) if name in table), ())
+
+
+def can_be_wrapped(model: Any, kernels: Iterable[Kernel]) -> bool:
+    """Whether tfmot's wrapper can hold the masks of all of these kernels.
+
+    It takes the place of Dense and convolution layers in copies of graphs of Keras 2.
+    """
+    if is_keras_3(model):
+        return False
+    wrappable = {
+        id(layer)
+        for _, layer in graph_layers(model)
+        if wrappable_kernels(layer) and _said_by_layer(layer) is None
+    }
+    return all(id(kernel.layer) in wrappable for kernel in kernels)
+
+
+def _goes_by_any(names: list[str], weight: str) -> bool:
+    return any(goes_by(name, weight) for name in names)
+
+
+def _said_by_layer(layer: Any) -> list[Any] | None:
+    say = getattr(layer, "get_prunable_weights", None)
+    return list(say()) if callable(say) else None
+
+
+def _said_by_user(layer: Any, path: str, named: KernelNames, used: set) -> list[Any]:
+    chosen = []
+    for key, attributes in named.items():
+        fits = isinstance(layer, key) if isinstance(key, type) else key in (path, layer.name)
+        if not fits:
+            continue
+        used.add(key)
+        if isinstance(attributes, str):
+            attributes = [attributes]
+        weights = {id(weight) for weight in own_weights(layer)}
+        for attribute in attributes:
+            variable = getattr(layer, attribute, None)
+            if id(variable) not in weights:
+                raise ValueError(
+                    f"kernels: {layer.name} ({type(layer).__name__}) has no weight {attribute!r}; "
+                    "name the attributes that hold its kernels."
+                )
+            chosen.append(variable)
+    return chosen
+
+
+def _matrices(layer: Any, known: list[Any]) -> list[Any]:
+    others = {id(variable) for variable in known}
+    return [
+        weight
+        for weight in own_weights(layer)
+        if weight.trainable and len(weight.shape) > 1 and id(weight) not in others
+    ]

@@ -1,0 +1,48 @@
+"""The residual networks for CIFAR-10 of arXiv:1512.03385, section 4.2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
+from tf_lottery.models.images import check_images
+from tf_lottery.models.registry import register
+from tf_lottery.models.residual import basic_block, residual_stages
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_PLAIN_NAMES = tuple(f"resnet{depth}" for depth in (20, 32, 44, 56, 110))
+
+
+@register(
+    r"resnet(20|32|44|56|110)(?:_w([1-9]\d*))?",
+    examples=("resnet20", "resnet20_w2"),
+    shown=(*_PLAIN_NAMES, "resnet20_wFACTOR"),
+    spelled=_PLAIN_NAMES,
+)
+def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None) -> tf.Tensor:
+    """Connects three stages of basic blocks with 16, 32 and 64 filters.
+
+    Shortcuts that change the shape are 1x1 convolutions, the paper's option B. On 32x32x3 images
+    and 10 classes ResNet-20 has 272,474 weights to train.
+
+    Args:
+      inputs: Standardised pixels, `[batch, height, width, channels]`.
+      classes: Number of logits.
+      depth: Number of layers with weights, shortcuts not counted, 6n + 2 for n blocks a stage.
+      width: Factor of the filters; None is 1.
+
+    Returns:
+      Logits, `[batch, classes]`.
+
+    Raises:
+      UnsuitableInputError: If the inputs are flat.
+    """
+    check_images(inputs)
+    filters, blocks = 16 * int(width or 1), (int(depth) - 2) // 6
+    features = relu(convolution_and_norm(inputs, filters, 3, name="stem"), name="stem_relu")
+    features = residual_stages(
+        features, basic_block, (filters, 2 * filters, 4 * filters), (blocks, blocks, blocks)
+    )
+    return average_and_classify(features, classes)

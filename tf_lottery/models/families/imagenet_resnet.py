@@ -1,0 +1,56 @@
+"""The residual networks for ImageNet of arXiv:1512.03385, table 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
+from tf_lottery.models.images import check_images
+from tf_lottery.models.registry import register
+from tf_lottery.models.residual import basic_block, bottleneck_block, residual_stages
+from tf_lottery.startup import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras as keras
+else:
+    keras = LazyModule("tf_keras")
+
+_NAMES = tuple(f"resnet{depth}" for depth in (18, 34, 50, 101))
+
+_BLOCKS = {
+    "18": (basic_block, (2, 2, 2, 2)),
+    "34": (basic_block, (3, 4, 6, 3)),
+    "50": (bottleneck_block, (3, 4, 6, 3)),
+    "101": (bottleneck_block, (3, 4, 23, 3)),
+}
+
+
+@register(
+    r"resnet(18|34|50|101)",
+    examples=("resnet18", "resnet50"),
+    shown=_NAMES,
+    spelled=_NAMES,
+)
+def imagenet_resnet(inputs: tf.Tensor, classes: int, depth: str) -> tf.Tensor:
+    """Connects four stages of blocks with 64, 128, 256 and 512 filters.
+
+    With 1000 classes ResNet-50 has 25.6 M weights.
+
+    Args:
+      inputs: Standardised pixels, `[batch, height, width, channels]`; in the paper 224x224x3.
+      classes: Number of logits.
+      depth: Number of layers with weights, shortcuts not counted.
+
+    Returns:
+      Logits, `[batch, classes]`.
+
+    Raises:
+      UnsuitableInputError: If the inputs are flat.
+    """
+    check_images(inputs)
+    block, blocks_of_stages = _BLOCKS[depth]
+    features = relu(convolution_and_norm(inputs, 64, 7, 2, name="stem"), name="stem_relu")
+    features = keras.layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(features)
+    features = residual_stages(features, block, (64, 128, 256, 512), blocks_of_stages)
+    return average_and_classify(features, classes)

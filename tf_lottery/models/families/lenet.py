@@ -1,0 +1,38 @@
+"""Fully connected networks: LeNet-300-100 and others of its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tf_lottery.models.registry import register
+from tf_lottery.startup import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras as keras
+else:
+    keras = LazyModule("tf_keras")
+
+
+@register(
+    r"lenet((?:_[1-9]\d*)+)",
+    examples=("lenet_300_100",),
+    shown=("lenet_300_100", "lenet_N_M_…"),
+)
+def lenet(inputs: tf.Tensor, classes: int, widths: str) -> tf.Tensor:
+    """Connects a fully connected network; "300_100" is the one of arXiv:1803.03635, section 2.
+
+    Args:
+      inputs: Standardised pixels, `[batch, height, width, channels]` or `[batch, features]`.
+      classes: Number of logits.
+      widths: Units of each hidden layer, joined by underscores.
+
+    Returns:
+      Logits, `[batch, classes]`.
+    """
+    features = keras.layers.Flatten(name="flatten")(inputs)
+    for number, units in enumerate(widths.strip("_").split("_"), start=1):
+        features = keras.layers.Dense(int(units), activation="relu", name=f"dense_{number}")(
+            features
+        )
+    return keras.layers.Dense(classes, name="output")(features)

@@ -1,0 +1,57 @@
+"""The networks of arXiv:1409.1556, table 1, as papers on lottery tickets train them on CIFAR."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
+from tf_lottery.models.images import check_images
+from tf_lottery.models.registry import register
+from tf_lottery.startup import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras as keras
+else:
+    keras = LazyModule("tf_keras")
+
+_NAMES = tuple(f"vgg{depth}" for depth in (11, 13, 16, 19))
+
+_FILTERS_OF_STAGES = (64, 128, 256, 512, 512)
+_CONVOLUTIONS_OF_STAGES = {
+    "11": (1, 1, 2, 2, 2),
+    "13": (2, 2, 2, 2, 2),
+    "16": (2, 2, 3, 3, 3),
+    "19": (2, 2, 4, 4, 4),
+}
+
+
+@register(r"vgg(11|13|16|19)", examples=("vgg11",), shown=_NAMES, spelled=_NAMES)
+def vgg(inputs: tf.Tensor, classes: int, depth: str) -> tf.Tensor:
+    """Connects five stages of 3x3 convolutions with batch normalization.
+
+    Max-poolings are between the stages; after the last, a global average and one dense layer take
+    the place of the paper's three. With 10 classes VGG-16 has 14.7 M weights, VGG-19 20.0 M.
+
+    Args:
+      inputs: Standardised pixels, `[batch, height, width, channels]`.
+      classes: Number of logits.
+      depth: Number of the paper's layers with weights: "11", "13", "16" or "19".
+
+    Returns:
+      Logits, `[batch, classes]`.
+
+    Raises:
+      UnsuitableInputError: If the inputs are flat or too small for the poolings.
+    """
+    check_images(inputs, halvings=len(_FILTERS_OF_STAGES) - 1)
+    features = inputs
+    stages = zip(_FILTERS_OF_STAGES, _CONVOLUTIONS_OF_STAGES[depth], strict=True)
+    for stage, (filters, convolutions) in enumerate(stages, start=1):
+        if stage > 1:
+            features = keras.layers.MaxPooling2D(name=f"stage{stage}_pool")(features)
+        for number in range(1, convolutions + 1):
+            name = f"stage{stage}_conv{number}"
+            features = convolution_and_norm(features, filters, 3, name=name)
+            features = relu(features, name=f"{name}_relu")
+    return average_and_classify(features, classes)

@@ -1,0 +1,97 @@
+"""Things of one kind by name: each is a file that registers itself, here or in a plug-in."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind: all that the files of a package register, and what plug-ins add.
+
+    A file of the package registers what it defines when it is imported. All of them are imported
+    when something is first looked for, so they must not import TensorFlow: flags and refusals do
+    not wait for it.
+    """
+
+    def __init__(self, kind: str, flag: str, package: str):
+        """Imports nothing yet.
+
+        Args:
+          kind: what the things are, in the singular, such as "branch".
+          flag: that chooses one of them, such as "--branch", for error messages.
+          package: name of the package whose files register things.
+        """
+        self._kind, self._flag, self._package = kind, flag, package
+        self._found: dict[str, T] = {}
+        self._modules: dict[str, str] = {}
+        self._loaded = False
+
+    def add(self, name: str, thing: T, module: str) -> None:
+        """Adds a thing.
+
+        Args:
+          name: by which it is found.
+          thing: of the registry's kind.
+          module: that defines it; the same one may do so again, as when a notebook's cell is run
+            once more.
+
+        Raises:
+          ValueError: if another module has one of that name.
+        """
+        owner = self._modules.get(name, module)
+        if owner != module:
+            raise ValueError(f"{module}: there is a {self._kind} {name!r} already, in {owner}.")
+        self._found[name], self._modules[name] = thing, module
+
+    def all(self) -> Mapping[str, T]:
+        """All things by name, in the order of the names."""
+        self._load()
+        return MappingProxyType(dict(sorted(self._found.items())))
+
+    def find(self, name: Any) -> T:
+        """Finds a thing by name.
+
+        Raises:
+          ValueError: if there is none; names those that there are.
+        """
+        known = self.all()
+        if not isinstance(name, str) or name not in known:
+            raise self.unknown(name, list(known))
+        return known[name]
+
+    def unknown(self, name: Any, known: list[str], spelled: Mapping[str, str] | None = None):
+        """The error that refuses a name.
+
+        Args:
+          name: as it was given.
+          known: what there is, as it is shown.
+          spelled: names that may have been meant, by how they are compared; by default the known.
+        """
+        spelled = spelled or {text.lower(): text for text in known}
+        close = difflib.get_close_matches(str(name).lower(), spelled)
+        meant = f" Did you mean {' or '.join(spelled[text] for text in close)}?" if close else ""
+        return ValueError(
+            f"{self._flag}={name} is not a known {self._kind}.{meant} "
+            f"Known are: {', '.join(sorted(known))}."
+        )
+
+    def module_of(self, name: str) -> str:
+        """The name of the module that registered a thing."""
+        self._load()
+        return self._modules[name]
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        # Before the imports, some of which may look for what others have registered.
+        self._loaded = True
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self._package}.{module.name}")
