@@ -185,7 +185,10 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
             ["--experiment=instability", "--run=a", "--baselines=random_mask,masks"],
             r"^--baselines=random_mask,masks is out of range: use random_mask or random_reinit",
         ),
-        (["--experiment=interpolate", "--run=a", "--points=2"], r"^--points=2 .*: use 3 or more"),
+        (
+            ["--experiment=interpolate", "--run=a", "--points=2"],
+            r"^--points=2 .*: use 3 to 10000, both ends",
+        ),
         (["--experiment=curvature", "--run=a", "--eigenvalues=0"], r"^--eigenvalues=0 .*1 to 100"),
         (["--experiment=curvature", "--run=a", "--eigenvalues=101"], r"^--eigenvalues=101 is out"),
         (["--experiment=curvature", "--run=a", "--curvature_examples=0"], r"_examples=0 .*1 or mo"),

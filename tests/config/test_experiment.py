@@ -1,6 +1,7 @@
 """The one description of an experiment."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -48,19 +49,15 @@ def test_configurations_cannot_be_changed():
         {"output_pruning_rate": 1.0}, {"conv_pruning_rate": -0.1},
         {"levels": -1}, {"batch_size": 0}, {"validation_examples": -1}, {"split_seed": -1},
         {"learning_rate": 0.0}, {"learning_rate": float("inf")}, {"learning_rate": float("nan")},
-        {"momentum": 1.0, "optimizer": "sgd"}, {"momentum": 0.9, "optimizer": "adam"},
+        {"momentum": 1.0, "optimizer": "sgd"}, 
         {"weight_decay": -1e-4}, {"replicate": 0}, {"init_seed": -1}, {"data_seed": -1},
         {"steps_per_execution": 0}, {"optimizer": "rmsprop"}, {"pruning_scope": "local"},
         {"experiment": "report"}, {"jit_compile": "yes"},
         {"target_density": 0.0}, {"target_density": 1.0}, {"pruning_rates": "0.5,1"},
-        {"pruning_rates": "half"}, {"target_density": 0.1, "pruning_rates": "0.5"},
+        {"pruning_rates": "half"},
         {"first_layer_pruning_rate": 1.0}, {"score_examples": 0}, {"branch_seed": -1},
-        {"structure": "blocks"}, {"structure": "2:4", "levels": 2, "pruning_rate": 0.5},
-        {"structure": "2:4", "levels": 1}, {"output_pruning_rate": 0.1, "structure": "units"},
-        {"conv_pruning_rate": 0.2, "structure": "2:4", "levels": 1, "pruning_rate": 0.5},
-        {"conv_pruning_rate": 0.2, "structure": "1x4"},
-        {"prune_from": "scratch"}, {"retraining": "fine_tune", "prune_from": "rewind_step"},
-        {"rewind_optimizer": True, "retraining": "rewind_learning_rate"},
+        {"structure": "blocks"},
+        {"prune_from": "scratch"},
         {"name": "../escape"}, {"name": ".hidden"}, {"name": "a/b"}, {"name": ""},
     ],
     ids=str,
@@ -70,6 +67,99 @@ def test_values_out_of_range_are_refused_by_flag_and_value(values: dict):
     with pytest.raises(ValueError, match=f"^--{flag}=") as error:
         config_from_values(values)
     assert str(value) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"momentum": 0.9}, "--momentum=0.9 does not go with --optimizer=adam: only sgd has"),
+        ({"optimizer": "sgd", "nesterov": True}, "--nesterov does not go with --momentum=0.0: it"),
+        (
+            {"optimizer": "adamw", "weight_decay_mode": "l2"},
+            "--weight_decay_mode=l2 does not go with --optimizer=adamw: adamw is Adam with",
+        ),
+        (
+            {"lr_milestones": "5it"},
+            "--lr_milestones=5it does not go with --lr_schedule=constant: only --lr_schedule=step",
+        ),
+        (
+            {"lr_schedule": "step"},
+            "--lr_schedule=step does not go with --lr_milestones=: give the points",
+        ),
+        (
+            {"final_learning_rate": 0.01},
+            "--final_learning_rate=0.01 does not go with --lr_schedule=constant: only",
+        ),
+        (
+            {"final_learning_rate": 1.0, "lr_schedule": "cosine"},
+            "--final_learning_rate=1.0 does not go with --learning_rate=0.0012: the rate falls",
+        ),
+        (
+            {"fine_tune_learning_rate": 0.1},
+            "--fine_tune_learning_rate=0.1 does not go with --retraining=rewind_weights: it is for",
+        ),
+        (
+            {"auto_loss_rise": 0.2},
+            "--auto_loss_rise=0.2 does not go with --pruning_rate=0.2: it is for --pruning_rate=a",
+        ),
+        (
+            {"pruning_rate": "auto", "pruning_rates": "0.5"},
+            "--pruning_rates=0.5 does not go with --pruning_rate=auto: leave it out",
+        ),
+        (
+            {"pruning_rate": "auto", "structure": "units"},
+            "--structure=units does not go with --pruning_rate=auto: use weights",
+        ),
+        (
+            {"pruning_rate": "auto", "auto_most_rate": 0.01},
+            "--auto_most_rate=0.01 does not go with --auto_least_rate=0.05: use a fraction from",
+        ),
+        (
+            {"target_density": 0.1, "pruning_rates": "0.5"},
+            "--target_density=0.1 does not go with --pruning_rates=0.5: the rates say",
+        ),
+        (
+            {"structure": "2:4", "levels": 2, "pruning_rate": 0.5},
+            "--structure=2:4 does not go with --levels=2: it halves the weights once",
+        ),
+        (
+            {"structure": "2:4", "levels": 1},
+            "--structure=2:4 does not go with --pruning_rate=0.2: it halves the weights once",
+        ),
+        (
+            {"conv_pruning_rate": 0.2, "structure": "2:4", "levels": 1, "pruning_rate": 0.5},
+            "--conv_pruning_rate=0.2 does not go with --structure=2:4: it halves a layer",
+        ),
+        (
+            {"output_pruning_rate": 0.1, "structure": "units"},
+            "--output_pruning_rate=0.1 does not go with --structure=units: the output units",
+        ),
+        (
+            {"conv_pruning_rate": 0.2, "structure": "1x4"},
+            "--conv_pruning_rate=0.2 does not go with --structure=1x4: it prunes Dense layers",
+        ),
+        (
+            {"retraining": "fine_tune", "prune_from": "rewind_step"},
+            "--retraining=fine_tune does not go with --prune_from=rewind_step: an untrained",
+        ),
+        (
+            {"rewind_optimizer": True, "retraining": "rewind_learning_rate"},
+            "--rewind_optimizer does not go with --retraining=rewind_learning_rate: the weights",
+        ),
+        (
+            {"num_virtual_devices": 8, "batch_size": 4},
+            "--num_virtual_devices=8 does not go with --batch_size=4: the devices share",
+        ),
+        (
+            {"tpu": "local", "distribution": "mirrored"},
+            "--tpu=local does not go with --distribution=mirrored: it does not use a TPU",
+        ),
+    ],
+    ids=str,
+)
+def test_values_that_do_not_go_together_are_refused_as_a_conflict(values: dict, said: str):
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
+        config_from_values(values)
 
 
 @pytest.mark.parametrize("flag", ["train_steps", "evaluate_every", "warmup_steps", "rewind_step"])

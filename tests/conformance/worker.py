@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.conformance import lifecycle
-from tf_lottery.config.experiment import RunConfig
+from tf_lottery.config.run import RunConfig
 from tf_lottery.training.strategy import open_strategy
 from tf_lottery.training.workers import Workers
 

@@ -97,7 +97,8 @@ def test_other_branches_of_the_same_command_do_not_have_the_rate(cosine_run):
 
 def test_a_rate_without_fine_tuning_is_refused():
     with pytest.raises(
-        ValueError, match=r"--fine_tune_learning_rate=0\.1 is out of range: it is for"
+        ValueError,
+        match=r"--fine_tune_learning_rate=0\.1 does not go with --retraining=\w+: it is for",
     ):
         tf_lottery.config_from_values({"fine_tune_learning_rate": 0.1})
 

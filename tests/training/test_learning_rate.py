@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config.experiment import TrainingConfig
+from tf_lottery.config.training import TrainingConfig
 from tf_lottery.training.learning_rate import HeldAtEnd, LinearWarmup, learning_rate_schedule
 
 PEAK, FINAL, STEPS, WARMUP = 0.4, 0.004, 450_000, 25_000

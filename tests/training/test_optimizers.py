@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config.experiment import TrainingConfig
+from tf_lottery.config.training import TrainingConfig
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.training.learning_rate import learning_rate_schedule

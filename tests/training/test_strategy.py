@@ -5,7 +5,7 @@ import re
 import pytest
 import tensorflow as tf
 
-from tf_lottery.config.experiment import RunConfig
+from tf_lottery.config.run import RunConfig
 from tf_lottery.training.strategy import check_batch_size, open_strategy
 
 

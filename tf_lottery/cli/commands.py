@@ -19,7 +19,7 @@ from tf_lottery.cli.flag_uses import (
 from tf_lottery.cli.sweeps import combinations
 from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.config.arguments import check_path
-from tf_lottery.config.experiment import ExperimentConfig, RunConfig, config_from_values
+from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import (
     ANALYSES,
@@ -31,6 +31,7 @@ from tf_lottery.config.flags import (
 )
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.config.number_ranges import parse_ranges
+from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.commands import (
     Analyze,
     Command,

@@ -10,17 +10,14 @@ from absl import flags
 import tf_lottery
 from tf_lottery.cli.flag_uses import is_of_use
 from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.config.experiment import (
-    BranchConfig,
-    DataConfig,
-    ModelConfig,
-    PruningConfig,
-    RunConfig,
-    SeedConfig,
-    TrainingConfig,
-)
+from tf_lottery.config.controls import BranchConfig, SeedConfig
+from tf_lottery.config.data import DataConfig
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import ANALYSES
+from tf_lottery.config.network import ModelConfig
+from tf_lottery.config.pruning import PruningConfig
+from tf_lottery.config.run import RunConfig
+from tf_lottery.config.training import TrainingConfig
 
 _WIDTH = 80
 _OF_ABSL = re.compile(r";\s*repeat this option to specify a list of values")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tf_lottery.config.experiment import option
+from tf_lottery.config.options import check_options, option
+from tf_lottery.config.training import AutoOnOff
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,10 @@ class ExportConfig:
         "Formats of --experiment=export, such as saved_model,tflite; unset: all that the network "
         "can be written in.",
     )
-    compact: str = option(
+    compact: AutoOnOff = option(
         "auto",
         "Remove units that pruning has left without effect before they are exported; auto: if "
         "there are any; on: they must be.",
-        choices=("auto", "on", "off"),
     )
     measure: bool = option(
         True,
@@ -28,6 +28,9 @@ class ExportConfig:
     overwrite: bool = option(
         False, "Replace an earlier export of another ticket or time, and nothing else."
     )
+
+    def __post_init__(self):
+        check_options(self)
 
     @property
     def format_names(self) -> tuple[str, ...] | None:

@@ -1,8 +1,6 @@
 """The configuration's dataclasses as absl flags, and back."""
 
 import dataclasses
-import types
-import typing
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from absl import flags
 
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.number_ranges import parse_ranges
+from tf_lottery.config.options import choices_of, kinds_of
 
 # What the program does besides running the experiment that a configuration describes.
 ANALYSES = (
@@ -107,7 +106,7 @@ def define_options(
             "help": option.metadata["help"],
             "flag_values": flag_values,
         }
-        choices = option.metadata["choices"]
+        choices = choices_of(option.type)
         if option.name == "experiment":
             choices += OTHER_EXPERIMENTS
             arguments["help"] += (
@@ -185,6 +184,4 @@ def config_options() -> dict[str, dataclasses.Field]:
 
 def _kind(option: dataclasses.Field) -> type:
     """The type of a field, without the None of an optional one."""
-    if isinstance(option.type, types.UnionType):
-        return next(kind for kind in typing.get_args(option.type) if kind is not type(None))
-    return option.type
+    return next(kind for kind in kinds_of(option.type) if kind is not type(None))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from tf_lottery.config.data import Streaming
 from tf_lottery.data.dataset import Dataset
 from tf_lottery.data.digits import load_digits
 from tf_lottery.data.image_size import padded
@@ -9,8 +12,6 @@ from tf_lottery.data.splits import with_validation
 from tf_lottery.data.streamed import StreamedDataset, load_streamed
 from tf_lottery.data.tfds_set import ImageSet, find_image_set
 from tf_lottery.data.tfds_source import load_into_memory
-
-_STREAMING = ("auto", "on", "off")
 
 
 def load_dataset(
@@ -21,7 +22,7 @@ def load_dataset(
     validation_examples: int = 0,
     split_seed: int = 0,
     image_size: int | None = None,
-    streaming: str = "auto",
+    streaming: Streaming = "auto",
     shuffle_buffer: int = 10_000,
     smallest_crop: float = 0.08,
     random_flip: bool = False,
@@ -53,8 +54,8 @@ def load_dataset(
         image-classification set, does not fit the memory, has too few examples for the held-out
         ones, or if its images do not fit `image_size` and `streaming`.
     """
-    if streaming not in _STREAMING:
-        raise ValueError(f"--streaming={streaming} is not one of {', '.join(_STREAMING)}.")
+    if streaming not in get_args(Streaming):
+        raise ValueError(f"--streaming={streaming} is not one of {', '.join(get_args(Streaming))}.")
     if name == "digits":
         if streaming == "on":
             raise ValueError("--streaming=on: --dataset=digits is not on the disk; use auto.")

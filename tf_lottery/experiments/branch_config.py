@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tf_lottery.config.experiment import (
-    BranchConfig,
-    ExperimentConfig,
-    RunConfig,
-    TrainingConfig,
-)
+from tf_lottery.config.controls import BranchConfig
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.run import RunConfig
+from tf_lottery.config.training import TrainingConfig
 from tf_lottery.experiments.run_config import config_of_run, option_names
 from tf_lottery.pruning.scores import find_method
 from tf_lottery.store.run_folder import RunFolder

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
-from tf_lottery.config.experiment import BranchConfig, ExperimentConfig
+from tf_lottery.config.controls import BranchConfig
+from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags
 from tf_lottery.experiments.branch_levels import (

@@ -5,13 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config.experiment import (
-    BranchConfig,
-    ExperimentConfig,
-    RunConfig,
-    config_from_values,
-)
+from tf_lottery.config.controls import BranchConfig
+from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.flags import read_flag_file
+from tf_lottery.config.run import RunConfig
 from tf_lottery.store.run_folder import RunFolder
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config.experiment import DataConfig, ExperimentConfig
+from tf_lottery.config.data import DataConfig
+from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.data import (
     Augmentation,

@@ -6,11 +6,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from tf_lottery.config.analysis import LineMask
 from tf_lottery.landscape.solutions import Solution, Weights, check_same_network
 from tf_lottery.masking.masks import Mask
 from tf_lottery.training.evaluation import Evaluation
 
-LineMask = Literal["union", "intersection", "first", "second"]
 Measure = Literal["error", "loss"]
 _LINE_MASKS = get_args(LineMask)
 

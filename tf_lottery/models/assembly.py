@@ -17,13 +17,15 @@ import tf_keras as keras
 # TensorFlow has no public name for a variable without a value.
 from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
-_INITIALIZERS = {
+from tf_lottery.config.network import BatchNorm, Initializer
+
+_INITIALIZERS: dict[Initializer, type] = {
     "glorot_normal": keras.initializers.GlorotNormal,
     "glorot_uniform": keras.initializers.GlorotUniform,
     "he_normal": keras.initializers.HeNormal,
     "he_uniform": keras.initializers.HeUniform,
 }
-_NORMALIZATIONS = {
+_NORMALIZATIONS: dict[BatchNorm, type] = {
     "per_replica": keras.layers.BatchNormalization,
     # BatchNormalization(synchronized=True) forgets that it is synchronized when it is cloned.
     "synchronized": keras.layers.experimental.SyncBatchNormalization,

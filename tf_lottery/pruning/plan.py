@@ -3,12 +3,13 @@
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import scipy.optimize
 
 from tf_lottery.config.arguments import MOST_LEVELS, check_choice, check_whole
+from tf_lottery.config.pruning import PruningScope, Structure
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.schedule import IMPSchedule
 from tf_lottery.pruning.ranking import keep_highest
@@ -19,8 +20,7 @@ from tf_lottery.pruning.structures import (
     shuffled,
 )
 
-SCOPES = ("global", "layerwise")
-STRUCTURES = ("weights", "units", "2:4", "1x4")
+SCOPES, STRUCTURES = get_args(PruningScope), get_args(Structure)
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from tf_lottery.config.arguments import check_choice
+from tf_lottery.config.pruning import PruneFrom, Retraining
 from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.journal import LevelJournal
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.training.network import NetworkState
-
-PruneFrom = Literal["previous_level", "dense", "rewind_step"]
-Retraining = Literal["rewind_weights", "rewind_learning_rate", "fine_tune"]
-
 
 _PRUNE_FROM = get_args(PruneFrom)
 

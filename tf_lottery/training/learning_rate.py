@@ -5,8 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config.experiment import TrainingConfig
 from tf_lottery.config.steps import parse_steps
+from tf_lottery.config.training import TrainingConfig
 
 _schedules = keras.optimizers.schedules
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config.experiment import TrainingConfig
+from tf_lottery.config.training import TrainingConfig
 
 
 def build_optimizer(

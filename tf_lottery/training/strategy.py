@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import tensorflow as tf
 
-from tf_lottery.config.experiment import RunConfig
+from tf_lottery.config.run import RunConfig
 
 _SECONDS_TO_ANSWER = 10
 

@@ -1,0 +1,50 @@
+"""Options of the data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tf_lottery.config.options import Range, at_least, check_options, option
+
+Streaming = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which examples are trained on."""
+
+    dataset: str = option(
+        "digits", "'digits' (embedded), or an image-classification set of tensorflow-datasets."
+    )
+    validation_examples: int = option(
+        200,
+        "Examples held out of the training split to find the step of lowest validation loss.",
+        within=at_least(0),
+    )
+    split_seed: int = option(0, "Seed that chooses the held-out examples.", within=at_least(0))
+    image_size: int | None = option(
+        None,
+        "Side of the images that the network sees; unset: as stored. Smaller images in memory are "
+        "padded with black; streamed images are cropped and resized.",
+        within=at_least(1),
+    )
+    shift_crop: int = option(
+        0, "Augmentation: shift images by up to so many pixels each way.", within=at_least(0)
+    )
+    random_flip: bool = option(False, "Augmentation: mirror half of the images left to right.")
+    cutout: int = option(
+        0, "Augmentation: side of a square that is blanked out; 0: none.", within=at_least(0)
+    )
+    streaming: Streaming = option(
+        "auto", "Read examples from the disk while training; auto: where images differ in size."
+    )
+    shuffle_buffer: int = option(
+        10_000, "Streamed examples among which the next is drawn.", within=at_least(1)
+    )
+    smallest_crop: float = option(
+        0.08,
+        "Smallest area of a random training crop of streamed images; 1: the central crop.",
+        within=Range("use 0 < share <= 1", lambda share: 0 < share <= 1),
+    )
+
+    def __post_init__(self):
+        check_options(self)

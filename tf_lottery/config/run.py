@@ -1,0 +1,82 @@
+"""Options of where an experiment runs."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tf_lottery.config.options import at_least, check_options, option, refuse_together, require
+from tf_lottery.config.training import AutoOnOff
+
+Experiment = Literal["lottery", "train", "branch"]
+Distribution = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+# Of file systems, which know no longer ones.
+_LONGEST_NAME = 200
+
+
+def _check_name(flag: str, name: Any) -> None:
+    right = f"use up to {_LONGEST_NAME} letters, digits, '.', '_' and '-', not beginning with '.'"
+    holds = _NAME.fullmatch(name) is not None and len(name) <= _LONGEST_NAME
+    require(holds, flag.removeprefix("--"), name, right)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where the experiment runs; nothing here changes its results by more than rounding."""
+
+    experiment: Experiment = option(
+        "lottery",
+        "lottery: iterative magnitude pruning; train: level 0 alone, the dense network; "
+        "branch: controls that start from levels of --run.",
+    )
+    workdir: str = option("runs", "Folder that holds all runs.", path=True)
+    name: str | None = option(None, "Name of the run; unset: DATASET_MODEL.", reads=_check_name)
+    data_dir: str | None = option(
+        None, "Where tensorflow-datasets keeps prepared data sets.", path=True
+    )
+    manual_dir: str | None = option(
+        None, "Folder with downloaded archives, for machines without internet.", path=True
+    )
+    export_ticket: bool = option(
+        False,
+        "Write the last level's ticket as a SavedModel when the run is finished, into the run "
+        "folder, as export/level_N_saved_model.",
+    )
+    export_dir: str | None = option(
+        None,
+        "Folder for the SavedModel of the last level's ticket, in place of that in the run folder; "
+        "it may hold nothing but this very ticket, unless --overwrite is given. With "
+        "--experiment=export: the folder of the export; unset: export/level_N in the run folder.",
+        path=True,
+    )
+    distribution: Distribution = option(
+        "auto",
+        "Where the network is trained: one_device; mirrored: on all GPUs of this machine (or on "
+        "its virtual devices); multi_worker: on all machines that TF_CONFIG names; tpu: on --tpu. "
+        "auto: tpu if --tpu is given, multi_worker if TF_CONFIG is set, else all GPUs there are.",
+    )
+    num_virtual_devices: int | None = option(
+        None,
+        "Split the CPU into so many devices, to try a distribution without GPUs.",
+        within=at_least(1),
+    )
+    tpu: str | None = option(None, "Address or name of the TPU; 'local' on a TPU machine.")
+    in_memory: AutoOnOff = option(
+        "auto",
+        "Keep the training images in the device's memory; auto: up to 2 GiB of them. Otherwise "
+        "they stay in the host's, and batches are sent.",
+    )
+    steps_per_execution: int | None = option(
+        None,
+        "Training steps that one compiled call runs; unset: chosen by device and network.",
+        within=at_least(1),
+    )
+
+    def __post_init__(self):
+        check_options(self)
+        refuse_together(
+            self.tpu is not None and self.distribution not in ("auto", "tpu"),
+            *("tpu", self.tpu, "distribution", self.distribution),
+            "it does not use a TPU; use auto or tpu",
+        )
