@@ -28,7 +28,7 @@ import tf_lottery
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, set_mask
 from tf_lottery.pruning.model_plan import pruning_plan
-from tf_lottery.pruning.scores import magnitude
+from tf_lottery.pruning.scores.magnitudes import magnitude
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.store.tensors import load_tensors, save_tensors, tensor_files

@@ -40,9 +40,9 @@ CONTENTS: dict[str, tuple[str, str]] = {
     ),
     "Names of networks": (
         "tf_lottery.models.registry",
-        "register model_names example_models check_model_name",
+        "register_model model_names example_models check_model_name",
     ),
-    "Scores": ("tf_lottery.pruning.scores", ""),
+    "Scores": ("tf_lottery.pruning.score", ""),
     "Random masks": ("tf_lottery.pruning.random_masks", ""),
     "Branches": ("tf_lottery.tickets.branches", ""),
     "What a branch starts from": ("tf_lottery.tickets.origin", ""),

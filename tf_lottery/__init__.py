@@ -30,7 +30,7 @@ _MODULES = {
     "from_arrays": "tf_lottery.data",
     "get_mask": "tf_lottery.masking.prunable",
     "load_ticket": "tf_lottery.tickets.load",
-    "magnitude": "tf_lottery.pruning.scores",
+    "magnitude": "tf_lottery.pruning.scores.magnitudes",
     "prunable": "tf_lottery.masking.prunable",
     "run_branch": "tf_lottery.experiments.branching",
     "run_command": "tf_lottery.experiments.dispatch",

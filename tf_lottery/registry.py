@@ -1,11 +1,21 @@
-"""Things of one kind by name: each is a file that registers itself, here or in a plug-in."""
+"""Things of one kind by name: each is a file that registers itself, here or in a plug-in.
+
+A plug-in is a module of the user's, named by `--plugin`, or that of an installed package, named by
+an entry point in the group "tf_lottery.plugins".
+"""
 
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
+import os
 import pkgutil
-from collections.abc import Mapping
+import re
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -50,6 +60,10 @@ class Registry(Generic[T]):
             raise ValueError(f"{module}: there is a {self._kind} {name!r} already, in {owner}.")
         self._found[name], self._modules[name] = thing, module
 
+    def remove(self, name: str) -> None:
+        """Takes a thing away again, as tests do with theirs."""
+        del self._found[name], self._modules[name]
+
     def all(self) -> Mapping[str, T]:
         """All things by name, in the order of the names."""
         self._load()
@@ -66,7 +80,9 @@ class Registry(Generic[T]):
             raise self.unknown(name, list(known))
         return known[name]
 
-    def unknown(self, name: Any, known: list[str], spelled: Mapping[str, str] | None = None):
+    def unknown(
+        self, name: Any, known: Sequence[str], spelled: Mapping[str, str] | None = None
+    ) -> ValueError:
         """The error that refuses a name.
 
         Args:
@@ -95,3 +111,54 @@ class Registry(Generic[T]):
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
+        import_installed_plugins()
+
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def import_plugin(name: str) -> None:
+    """Imports a module, which may lie in the current folder, that registers things.
+
+    Args:
+      name: of the module, such as "my_package.my_module".
+
+    Raises:
+      ValueError: if it cannot be imported; names the flag.
+    """
+    if not _NAME.fullmatch(name) or name.endswith(".py"):
+        meant = name.removesuffix(".py").strip("./").replace("/", ".")
+        right = f", such as {meant}" if _NAME.fullmatch(meant) else ""
+        raise ValueError(f"--plugin={name}: write the name of a module{right}.")
+    here = os.getcwd()  # noqa: PTH109 - sys.path holds texts
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name in _parents(name)
+        reason = (
+            "there is no such module, neither installed nor in the current folder"
+            if missing
+            else f"its import failed with {type(error).__name__}: {error}"
+        )
+        raise ValueError(f"--plugin={name}: {reason}.") from error
+
+
+@functools.cache
+def import_installed_plugins() -> None:
+    """Imports the plug-ins of installed packages; one that fails is warned of, and left out."""
+    for point in entry_points(group="tf_lottery.plugins"):
+        try:
+            point.load()
+        except Exception as error:
+            warnings.warn(
+                f"The plug-in {point.name} ({point.value}) is left out: {type(error).__name__}: "
+                f"{error}",
+                stacklevel=2,
+            )
+
+
+def _parents(name: str) -> set[str]:
+    parts = name.split(".")
+    return {".".join(parts[: count + 1]) for count in range(len(parts))}

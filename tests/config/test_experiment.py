@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tf_lottery.config.experiment import ExperimentConfig, config_from_values
+from tf_lottery.config.branches import branch_options
+from tf_lottery.config.experiment import ExperimentConfig, config_from_values, sections
+from tf_lottery.config.options import options_of
 
 
 def test_defaults_are_valid_and_every_option_has_help():
-    config = ExperimentConfig()
-    options = [
-        option
-        for section in dataclasses.fields(config)
-        for option in dataclasses.fields(section.type)
-    ]
+    ExperimentConfig()
+    options = [option for section in sections().values() for option in options_of(section)]
+    options += branch_options().values()
     assert len({option.name for option in options}) == len(options)
     assert all(option.metadata["help"].endswith(".") for option in options)
 
@@ -49,7 +48,7 @@ def test_configurations_cannot_be_changed():
         {"output_pruning_rate": 1.0}, {"conv_pruning_rate": -0.1},
         {"levels": -1}, {"batch_size": 0}, {"validation_examples": -1}, {"split_seed": -1},
         {"learning_rate": 0.0}, {"learning_rate": float("inf")}, {"learning_rate": float("nan")},
-        {"momentum": 1.0, "optimizer": "sgd"}, 
+        {"momentum": 1.0, "optimizer": "sgd"},
         {"weight_decay": -1e-4}, {"replicate": 0}, {"init_seed": -1}, {"data_seed": -1},
         {"steps_per_execution": 0}, {"optimizer": "rmsprop"}, {"pruning_scope": "local"},
         {"experiment": "report"}, {"jit_compile": "yes"},

@@ -1,13 +1,12 @@
 """Flags from the configuration, and back through a flag file."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 from absl import flags
 
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
-from tf_lottery.config.flags import config_from_flags, define_config_flags, flags_text
+from tf_lottery.config.flags import all_options, config_from_flags, define_config_flags, flags_text
 
 
 @pytest.fixture
@@ -24,9 +23,8 @@ def test_defaults_are_those_of_the_configuration(flag_values: flags.FlagValues):
 
 
 def test_every_option_is_a_flag_with_its_help(flag_values: flags.FlagValues):
-    for section in dataclasses.fields(ExperimentConfig):
-        for option in dataclasses.fields(section.type):
-            assert option.metadata["help"] in flag_values[option.name].help
+    for name, option in all_options().items():
+        assert option.metadata["help"] in flag_values[name].help
 
 
 def test_values_have_their_types(flag_values: flags.FlagValues):

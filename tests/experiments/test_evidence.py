@@ -9,7 +9,7 @@ import tf_lottery
 from tf_lottery.data import Epoch, epoch_order
 from tf_lottery.experiments.evidence import build_evidence, scoring_batches
 from tf_lottery.experiments.setup import Experiment, prepare
-from tf_lottery.pruning.scores import METHODS
+from tf_lottery.pruning.score import known_methods
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (350, 4, 4, 1)).astype(np.uint8)
@@ -75,7 +75,7 @@ def test_the_evidence_of_a_level(mirrored: tf.distribute.Strategy):
             evidence = build_evidence(experiment, lambda weights=weights: weights)
             scores[strategy] = {
                 (name, level): method.score(weights, mask, evidence(level))
-                for name, method in METHODS.items()
+                for name, method in known_methods().items()
                 for level in (1, 2)
             }
     single, replicated = scores.values()

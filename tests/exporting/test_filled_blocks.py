@@ -5,9 +5,11 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.stored_kernels import Storage, stored_kernels
+
+FORMATS = known_formats()
 
 
 def exported(folder, shape, *layers) -> ExportedNetwork:

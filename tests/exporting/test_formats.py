@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.exporting.formats import FORMATS, formats_named
+from tf_lottery.exporting.formats import formats_named, known_formats
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
+
+FORMATS = known_formats()
 
 IMAGES = np.random.default_rng(5).uniform(0, 16, (20, 8, 8, 1)).astype(np.float32)
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.stored_kernels import (
     Storage,
@@ -13,6 +13,8 @@ from tf_lottery.exporting.stored_kernels import (
     kernels_in_words,
     stored_kernels,
 )
+
+FORMATS = known_formats()
 
 
 def kernels(*storages: Storage) -> list[StoredKernel]:

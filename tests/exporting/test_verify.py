@@ -5,12 +5,13 @@ import pytest
 import tf_keras as keras
 
 from tf_lottery.exporting import serving
-from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.measure import FileSize
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.serving import ServingError, answers
 from tf_lottery.exporting.verify import verify
 
+FORMATS = known_formats()
 INPUTS = np.random.default_rng(5).uniform(0, 16, (45, 6)).astype(np.float32)
 STARTS_ANEW = """
 import json, os, pathlib, sys

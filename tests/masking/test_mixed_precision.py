@@ -12,7 +12,7 @@ from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, masked_variables, prunable, set_mask, strip
 from tf_lottery.pruning.model_plan import pruning_plan
-from tf_lottery.pruning.scores import magnitude
+from tf_lottery.pruning.scores.magnitudes import magnitude
 
 X = np.random.default_rng(0).normal(size=(16, 6, 6, 2)).astype(np.float32)
 Y = np.arange(16) % 3

@@ -7,7 +7,7 @@ from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import METHODS, Method
+from tf_lottery.pruning.score import Method, find_method
 
 SIZES = {"a": 600, "b": 400}
 
@@ -40,7 +40,10 @@ def ones():
     return Mask({name: np.ones(size, bool) for name, size in SIZES.items()})
 
 
-def pruner_of(rate, method=METHODS["magnitude"], rates=0.2, scope="global"):
+MAGNITUDE = find_method("magnitude")
+
+
+def pruner_of(rate, method=MAGNITUDE, rates=0.2, scope="global"):
     rates = rates if isinstance(rates, dict) else dict.fromkeys(SIZES, rates)
     return AdaptivePruner(method, PruningPlan.build(SIZES, rates, scope), rate)
 

@@ -7,7 +7,7 @@ import tf_keras as keras
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.pruning.model_plan import pruning_plan
-from tf_lottery.pruning.scores import magnitude
+from tf_lottery.pruning.scores.magnitudes import magnitude
 from tf_lottery.pruning.structures import has_blocks, keep_highest_blocks
 
 layers = keras.layers

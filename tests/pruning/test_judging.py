@@ -6,7 +6,8 @@ import pytest
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import METHODS, Method, magnitude
+from tf_lottery.pruning.score import Method, find_method
+from tf_lottery.pruning.scores.magnitudes import magnitude
 
 RNG = np.random.default_rng(0)
 WEIGHTS = {"a": RNG.normal(size=(40, 25)), "b": RNG.normal(size=70), "bias": RNG.normal(size=4)}
@@ -27,7 +28,7 @@ def noting(score, rounds: int) -> tuple[Method, list[Mask]]:
 
 
 def test_one_round_is_the_pruning_of_the_plan():
-    mask = prune_by_score(METHODS["magnitude"], PLAN, WEIGHTS, DENSE, 1, None)
+    mask = prune_by_score(find_method("magnitude"), PLAN, WEIGHTS, DENSE, 1, None)
     assert mask == PLAN.prune(magnitude(WEIGHTS, DENSE), DENSE, 1)
     assert mask.remaining == 107
 
@@ -54,7 +55,7 @@ def test_rounds_of_a_score_that_does_not_change_are_one_round():
     method, _ = noting(magnitude, 20)
     for level in (1, 2):
         assert prune_by_score(method, PLAN, WEIGHTS, DENSE, level, None) == prune_by_score(
-            METHODS["magnitude"], PLAN, WEIGHTS, DENSE, level, None
+            find_method("magnitude"), PLAN, WEIGHTS, DENSE, level, None
         )
 
 

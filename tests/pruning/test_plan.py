@@ -5,7 +5,7 @@ import pytest
 
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import magnitude
+from tf_lottery.pruning.scores.magnitudes import magnitude
 
 SHAPES = {"first/kernel": (13, 7), "conv/kernel": (3, 3, 2, 5), "output/kernel": (7, 4)}
 

@@ -2,17 +2,25 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 import scipy.optimize
 
+from tf_lottery.config.branches import BRANCHES, branch_options
+from tf_lottery.config.experiment import config_from_values
+from tf_lottery.config.options import at_least
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import METHODS, magnitude
-from tf_lottery.tickets import branches
-from tf_lottery.tickets.branches import find_branch, first_level, known_branches
+from tf_lottery.pruning.score import find_method
+from tf_lottery.pruning.scores.magnitudes import magnitude
+from tf_lottery.tickets.branches import (
+    Parameter,
+    find_branch,
+    known_branches,
+    register_branch,
+)
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.tickets.origin import Origin, Start
 from tf_lottery.tickets.variants import Variant
@@ -71,7 +79,7 @@ def origin_of(level: int = 3, branch_seed: int = 0, **changes: Any) -> Origin:
         random=np.random.default_rng([branch_seed, level]),
         journal=JOURNAL,
         plan=PLAN,
-        method=METHODS["magnitude"],
+        method=find_method("magnitude"),
         evidence=lambda level: None,
         variant=Variant(train_steps=TRAIN_STEPS),
         draw_weights=draw_weights,
@@ -81,7 +89,7 @@ def origin_of(level: int = 3, branch_seed: int = 0, **changes: Any) -> Origin:
 
 
 def start_of(branch: str, level: int = 3, branch_seed: int = 0, **changes: Any) -> Start:
-    return find_branch(branch)(origin_of(level, branch_seed, **changes))
+    return find_branch(branch).function(origin_of(level, branch_seed, **changes))
 
 
 def same_bits(one: Arrays, two: Arrays) -> bool:
@@ -127,7 +135,7 @@ def test_a_start_fits_the_network(branch: str):
 
 @pytest.mark.parametrize("branch", sorted(set(known_branches()) - {"mask_of_replicate"}))
 def test_a_branch_has_as_many_weights_as_its_level(branch: str):
-    for level in range(first_level(find_branch(branch)), LEVELS):
+    for level in range(find_branch(branch).first_level, LEVELS):
         assert start_of(branch, level).mask.remaining == PLAN.remaining(level)
 
 
@@ -257,7 +265,7 @@ TWO_RATES = PruningPlan.build(
 def test_methods_whose_authors_rank_all_weights_together_do_so(score: str, plan: PruningPlan):
     """The highest scores remain, of all layers that are pruned, and as many as in the ticket."""
     early = JOURNAL.rewind_state().weights
-    method = dataclasses.replace(METHODS[score], score=magnitude, rounds=1)
+    method = dataclasses.replace(find_method(score), score=magnitude, rounds=1)
     found = start_of("before_training", plan=plan, method=method).mask
     assert found.remaining == plan.remaining(3)
     competing = [name for name in SIZES if plan is not LAYERWISE or name != "output/kernel"]
@@ -274,7 +282,7 @@ def test_methods_whose_authors_rank_all_weights_together_do_so(score: str, plan:
 def test_the_layerwise_variant_has_the_densities_of_the_ticket(score: str):
     """Also off a run in which all layers compete."""
     early, ticket = JOURNAL.rewind_state().weights, JOURNAL.load(3)[1]
-    method = dataclasses.replace(METHODS[score], score=magnitude, rounds=1)
+    method = dataclasses.replace(find_method(score), score=magnitude, rounds=1)
     found = start_of("before_training_layerwise", method=method).mask
     for name, array in found.items():
         assert array.sum() == ticket[name].sum()
@@ -288,7 +296,7 @@ def test_other_scores_are_those_of_the_run():
         seen.append(evidence)
         return {name: -np.abs(weights[name]) for name in mask}
 
-    method = dataclasses.replace(METHODS["magnitude"], score=score)
+    method = dataclasses.replace(find_method("magnitude"), score=score)
     start = start_of("one_shot", method=method, evidence=lambda level: f"evidence of {level}")
     weights, dense = JOURNAL.load(0)
     assert start.mask == PLAN.prune({n: -np.abs(weights[n]) for n in SIZES}, dense, 3)
@@ -325,7 +333,7 @@ def test_the_mask_of_another_replicate():
 
 
 def test_level_0_has_the_branches_that_need_no_pruning():
-    from_1 = {name for name in known_branches() if first_level(find_branch(name)) == 1}
+    from_1 = {name for name in known_branches() if find_branch(name).first_level == 1}
     assert from_1 == {
         "before_training", "before_training_layerwise", "fine_tune", "one_shot",
         "rewind_learning_rate",
@@ -335,21 +343,43 @@ def test_level_0_has_the_branches_that_need_no_pruning():
 
 
 def test_an_unknown_branch_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"--branch=magic is not known.*one_shot.*retrain"):
+    with pytest.raises(ValueError, match=r"--branch=magic is not a known .*one_shot.*retrain"):
         find_branch("magic")
 
 
-def test_a_file_in_the_package_is_a_branch(tmp_path, monkeypatch):
-    monkeypatch.setattr(branches, "__path__", [*branches.__path__, str(tmp_path)])
-    assert "doubled" not in known_branches()
-    (tmp_path / "doubled.py").write_text(
-        "def doubled(origin):\n"
-        "    weights = origin.start.state.weights\n"
-        "    return origin.start.with_weights({n: 2 * a for n, a in weights.items()})\n"
-    )
-    assert "doubled" in known_branches()
+def test_a_registered_function_is_a_branch_and_its_arguments_are_flags():
+    @register_branch(first_level=1, last_level=2, structures=["weights"])
+    def doubled(
+        origin: Origin, *, factor: Annotated[float, Parameter("By what.", at_least(1))] = 2.0
+    ) -> Start:
+        weights = origin.start.state.weights
+        return origin.start.with_weights({n: factor * a for n, a in weights.items()})
+
+    try:
+        branch = find_branch("doubled")
+        assert (branch.first_level, branch.last_level, branch.structures) == (1, 2, ("weights",))
+        assert branch.defaults == {"factor": 2.0}
+        assert branch_options()["factor"].metadata["help"] == "By what."
+        config = config_from_values({"branch": "doubled", "factor": 3.0})
+        assert config.branch.parameters == {"factor": 3.0}
+        assert config.identity()["factor"] == 3.0
+        with pytest.raises(ValueError, match=r"--factor=0\.5 is out of range: use 1 or more"):
+            config_from_values({"branch": "doubled", "factor": 0.5})
+        with pytest.raises(ValueError, match=r"--factor=3\.0 is for --branch=doubled"):
+            config_from_values({"branch": "retrain", "factor": 3.0})
+    finally:
+        BRANCHES.remove("doubled")
     old = origin_of().start.state.weights
-    assert same_bits(start_of("doubled").state.weights, {n: 2 * a for n, a in old.items()})
+    start = doubled(origin_of(), factor=3.0)
+    assert same_bits(start.state.weights, {n: 3.0 * a for n, a in old.items()})
+
+
+def test_a_keyword_argument_without_a_parameter_is_no_flag():
+    with pytest.raises(TypeError, match=r'factor: Annotated\[TYPE, Parameter\("what it does"\)\]'):
+
+        @register_branch()
+        def halved(origin: Origin, *, factor: float = 0.5) -> Start:
+            return origin.start
 
 
 def test_the_rewound_dense_network_starts_from_the_rewind_step_where_level_0_does_not():
@@ -358,4 +388,4 @@ def test_the_rewound_dense_network_starts_from_the_rewind_step_where_level_0_doe
     assert same_bits(start.state.weights, JOURNAL.rewind_state().weights)
     assert start.state.step == REWIND_STEP
     assert start.mask.density == 1
-    assert branches.last_level(find_branch("rewound_dense")) == 0
+    assert find_branch("rewound_dense").last_level == 0

@@ -5,7 +5,7 @@ import pytest
 
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import METHODS
+from tf_lottery.pruning.score import find_method
 from tf_lottery.tickets.branches.perturbed import perturbed
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.tickets.origin import Origin, Start
@@ -52,12 +52,12 @@ def move(level: int, factor: float = 1.0, seed: int = 0) -> Start:
             random=np.random.default_rng([seed, level]),
             journal=JOURNAL,
             plan=PLAN,
-            method=METHODS["magnitude"],
+            method=find_method("magnitude"),
             evidence=lambda level: None,
             variant=Variant(),
             draw_weights=lambda seed: {},
-            perturbation=factor,
-        )
+        ),
+        perturbation=factor,
     )
 
 

@@ -6,8 +6,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
+
+FORMATS = known_formats()
 
 
 @pytest.fixture

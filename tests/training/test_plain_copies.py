@@ -8,7 +8,7 @@ import tf_keras as keras
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable, set_mask
-from tf_lottery.pruning.scores import METHODS
+from tf_lottery.pruning.score import find_method
 from tf_lottery.training.network import Network
 from tf_lottery.training.plain_copies import copy_for_gradients
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
@@ -62,7 +62,7 @@ def all_scores(evidence: NetworkEvidence, weights: Arrays, mask: Mask) -> Arrays
     return {
         f"{method}/{name}": array
         for method in ("snip", "taylor", "grasp", "synflow", "random")
-        for name, array in METHODS[method].score(weights, mask, evidence).items()
+        for name, array in find_method(method).score(weights, mask, evidence).items()
     }
 
 

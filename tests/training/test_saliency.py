@@ -10,7 +10,7 @@ import tf_keras as keras
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable
-from tf_lottery.pruning.scores import METHODS
+from tf_lottery.pruning.score import find_method
 from tf_lottery.training.saliency import GRASP_TEMPERATURE, NetworkEvidence, Saliency
 
 Arrays = dict[str, np.ndarray]
@@ -102,7 +102,7 @@ def test_scores_of_gradients_estimate_what_the_loss_changes(method: str):
         )
 
     one, two = (by_factors(*batch) for batch in BATCHES)
-    scores = METHODS[method].score(weights, mask, evidence_of(model))
+    scores = find_method(method).score(weights, mask, evidence_of(model))
     for name in mask:
         expected = {
             "snip": np.abs(one[name] + two[name]),
@@ -142,7 +142,7 @@ def test_grasp_prunes_what_least_reduces_the_norm_of_the_gradient():
     """To the first order: weights shrink by a thousandth in place of being removed."""
     model = three_layers()
     weights, mask = weights_of(model), get_mask(model)
-    scores = METHODS["grasp"].score(weights, mask, evidence_of(model))
+    scores = find_method("grasp").score(weights, mask, evidence_of(model))
     dense = squared_norm(weights, mask)
     changes, expected = [], []
     for name, index in (("second/kernel", (i, j)) for i in range(7) for j in range(3)):

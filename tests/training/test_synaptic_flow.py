@@ -10,7 +10,7 @@ from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.models.build import build_model
 from tf_lottery.pruning.judging import prune_by_score
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import METHODS
+from tf_lottery.pruning.score import find_method
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
 
@@ -91,7 +91,7 @@ def test_synflow_empties_no_layer_where_magnitude_does():
     plan = PruningPlan.build(sizes, dict.fromkeys(sizes, 0.99), "global")
     remaining = {}
     for name in ("magnitude", "synflow"):
-        pruned = prune_by_score(METHODS[name], plan, weights, mask, 1, evidence_of(model))
+        pruned = prune_by_score(find_method(name), plan, weights, mask, 1, evidence_of(model))
         assert pruned.remaining == round(0.01 * mask.total)
         remaining[name] = {layer: int(array.sum()) for layer, array in pruned.items()}
     assert remaining["magnitude"]["dense_2/kernel"] == 0
@@ -102,7 +102,7 @@ def test_synflow_empties_no_layer_where_magnitude_does():
 @pytest.mark.parametrize("name", ["vgg11", "resnet56"])
 def test_synaptic_flow_of_deep_networks(name: str):
     model = prunable(build_model(name, (16, 16, 1), 10, 0, ([0.0], [1.0]), initializer="he_normal"))
-    scores = METHODS["synflow"].score(weights_of(model), get_mask(model), evidence_of(model))
+    scores = find_method("synflow").score(weights_of(model), get_mask(model), evidence_of(model))
     largest = max(array.max() for array in scores.values())
     assert min(array.min() for array in scores.values()) >= 0
     assert np.isfinite(largest)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,20 @@ from tf_lottery.cli.flag_uses import (
 from tf_lottery.cli.sweeps import combinations
 from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.config.arguments import check_path
+from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import (
     ANALYSES,
+    all_options,
     config_from_flags,
-    config_options,
     define_config_flags,
     define_options,
     given_values,
 )
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.config.number_ranges import parse_ranges
+from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.commands import (
     Analyze,
@@ -42,15 +43,23 @@ from tf_lottery.experiments.commands import (
     VerifyRuns,
     WriteReport,
 )
+from tf_lottery.models.registry import model_names
+from tf_lottery.pruning.score import known_methods
 from tf_lottery.store.run_patterns import named_runs
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of the configuration, and those that say what is to be done with it."""
     define_config_flags(flag_values)
-    define_options(fields(AnalysisConfig), flag_values)
-    define_options(fields(ExportConfig), flag_values)
+    define_options(options_of(AnalysisConfig), flag_values)
+    define_options(options_of(ExportConfig), flag_values)
     define_replaced_flags(flag_values)
+    for flag, known in (
+        ("score", known_methods()),
+        ("model", model_names()),
+        ("branch", BRANCHES.all()),
+    ):
+        flag_values[flag].help += f" Known: {', '.join(known)}."
     flags.DEFINE_multi_string(
         "run",
         [],
@@ -211,14 +220,14 @@ def _export(flag_values: flags.FlagValues) -> ExportTickets:
 
 
 def _options(kind: type, flag_values: flags.FlagValues) -> Any:
-    return kind(**{option.name: flag_values[option.name].value for option in fields(kind)})
+    return kind(**{name: flag_values[name].value for name in names_of(kind)})
 
 
 def _here_and_expected(
     flag_values: flags.FlagValues, more: set[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Given flags that say where something is, `more` among them, and those of experiments."""
-    here = {option.name for option in fields(RunConfig)} - {"experiment"} | more
+    here = set(names_of(RunConfig)) - {"experiment"} | more
     asked = {"experiment", "levels", "replicate"}
     given = given_values(flag_values)
     return (
@@ -241,7 +250,7 @@ def _chosen_replicates(flag_values: flags.FlagValues) -> tuple[int, ...] | None:
 
 
 def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
-    values = {name: flag_values[name].value for name in config_options()}
+    values = {name: flag_values[name].value for name in all_options()}
     if not isinstance(values["levels"], int):
         raise ValueError(
             f"--levels={values['levels']} names several levels, for --experiment=branch; here it "

@@ -1,13 +1,14 @@
 """Which flags are for which experiments."""
 
-from dataclasses import fields
 from pathlib import Path
 
 from absl import flags
 
 from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.branches import branch_options
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import ANALYSES
+from tf_lottery.config.options import names_of
 
 _OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "same_region")
 
@@ -19,15 +20,15 @@ _ONLY_FOR = {
     "run": ("branch", "report", "verify", "export", *ANALYSES),
     "branch": ("branch",),
     "branch_seed": ("branch",),
-    "perturbation": ("branch",),
+    **dict.fromkeys(branch_options(), ("branch",)),
     "other_run": ("branch", "same_region"),
     "replicates": ("lottery", "train", "branch", "export", *ANALYSES),
     "sweep": ("lottery", "train"),
     "report_dir": ("report",),
     "tolerance": _OF_MATCHING,
-    **dict.fromkeys((field.name for field in fields(ExportConfig)), ("export",)),
+    **dict.fromkeys(names_of(ExportConfig), ("export",)),
     "overwrite": ("lottery", "train", "export"),
-    **dict.fromkeys((field.name for field in fields(AnalysisConfig)), ANALYSES),
+    **dict.fromkeys(names_of(AnalysisConfig), ANALYSES),
     "solutions": ("interpolate",),
     **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),
     **dict.fromkeys(("copies", "baselines"), ("instability", "stability")),

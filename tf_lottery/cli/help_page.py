@@ -1,6 +1,5 @@
 """What `--help` prints: the flags by task, or those of one experiment; shell completion."""
 
-import dataclasses
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -10,11 +9,13 @@ from absl import flags
 import tf_lottery
 from tf_lottery.cli.flag_uses import is_of_use
 from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.branches import branch_options
 from tf_lottery.config.controls import BranchConfig, SeedConfig
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import ANALYSES
 from tf_lottery.config.network import ModelConfig
+from tf_lottery.config.options import names_of
 from tf_lottery.config.pruning import PruningConfig
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
@@ -25,27 +26,23 @@ _WHAT = ("experiment", "run", "workdir", "name", "replicate", "replicates", "swe
 _MATCHING = ("matching_tolerance",)
 
 
-def _names(section: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(section))
-
-
 # Title and flags of each group; a flag stands in the first group that has it.
 _GROUPS: dict[str, tuple[str, ...]] = {
     "What to do, and where": _WHAT,
-    "Data": ("dataset", "data_dir", "manual_dir", *_names(DataConfig)),
-    "Network": _names(ModelConfig),
-    "Training": _names(TrainingConfig),
-    "Pruning and rewinding": _names(PruningConfig),
-    "Seeds": _names(SeedConfig),
-    "Controls": _names(BranchConfig),
-    "Analyses": _names(AnalysisConfig),
-    "Export": ("export_dir", *_names(ExportConfig)),
-    "Machine": _names(RunConfig),
+    "Data": ("dataset", "data_dir", "manual_dir", *names_of(DataConfig)),
+    "Network": names_of(ModelConfig),
+    "Training": names_of(TrainingConfig),
+    "Pruning and rewinding": names_of(PruningConfig),
+    "Seeds": names_of(SeedConfig),
+    "Controls": (*names_of(BranchConfig), *branch_options()),
+    "Analyses": names_of(AnalysisConfig),
+    "Export": ("export_dir", *names_of(ExportConfig)),
+    "Machine": names_of(RunConfig),
 }
 # What looks at finished runs takes these, besides its own.
 _OF_FOLLOWERS = (
     *("experiment", "run", "replicate", "replicates", "levels", "other_run"),
-    *(name for name in _names(RunConfig) if name not in ("workdir", "name", "export_dir")),
+    *(name for name in names_of(RunConfig) if name not in ("workdir", "name", "export_dir")),
 )
 
 
@@ -132,8 +129,8 @@ def _takes(experiment: str, name: str) -> bool:
     if experiment in (*ANALYSES, "export"):
         options = AnalysisConfig if experiment in ANALYSES else ExportConfig
         own = ("export_dir",) if experiment == "export" else ()
-        return name in (*_OF_FOLLOWERS, *own, *_names(options))
-    of_training = name not in (*_names(AnalysisConfig), *_names(ExportConfig))
+        return name in (*_OF_FOLLOWERS, *own, *names_of(options))
+    of_training = name not in (*names_of(AnalysisConfig), *names_of(ExportConfig))
     return name in _MATCHING or of_training
 
 

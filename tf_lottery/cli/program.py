@@ -7,7 +7,9 @@ from absl import app, flags, logging
 
 import tf_lottery
 from tf_lottery.cli import commands, help_page
+from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.config import flags as experiment_flags
+from tf_lottery.registry import import_plugin
 
 _LESS_MEMORY = (
     "Use a smaller network, smaller images or a smaller --batch_size, or keep the data in the "
@@ -17,6 +19,11 @@ _LESS_MEMORY = (
 
 def main() -> None:
     """Defines the flags, reads them from `sys.argv`, does what they describe, and exits."""
+    try:
+        for name in plugins_in(sys.argv):
+            import_plugin(name)
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
     commands.define_flags()
     try:
         answer = help_page.asked_for(sys.argv[1:])

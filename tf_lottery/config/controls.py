@@ -1,8 +1,15 @@
 """Options of the randomness, and of branches."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
-from tf_lottery.config.options import Range, at_least, check_options, option
+from tf_lottery.config.branches import BRANCHES
+from tf_lottery.config.options import at_least, check_options, names_of, option
+
+# What run folders record of every branch, whether it has such a parameter or not.
+_IN_EVERY_BRANCH = {"perturbation": 1.0}
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,11 @@ class SeedConfig:
 
 @dataclass(frozen=True)
 class BranchConfig:
-    """What a branch changes of the level that it starts from."""
+    """What a branch changes of the level that it starts from.
+
+    Attributes:
+      parameters: the branch's own, which are flags too.
+    """
 
     branch: str | None = option(
         None, "Control that starts from levels of --run; several are separated by commas."
@@ -39,15 +50,16 @@ class BranchConfig:
         "solutions --experiment=same_region compares with; unset there: the first other replicate.",
         path=True,
     )
-    perturbation: float = option(
-        1.0,
-        "Length by which --branch=perturbed moves a level's rewind point, in distances between it "
-        "and the next level's; 0: not at all.",
-        within=Range(
-            "use 0, which moves nothing, or a positive number, such as 2",
-            lambda length: 0 <= length < float("inf"),
-        ),
-    )
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
         check_options(self)
+        if self.branch is not None:
+            # The class is frozen; what is not given has its default.
+            parameters = BRANCHES.find(self.branch).checked(self.parameters)
+            object.__setattr__(self, "parameters", MappingProxyType(parameters))
+
+    def values(self) -> dict[str, Any]:
+        """Flag values that the results depend on, keyed by flag name."""
+        own = {name: getattr(self, name) for name in names_of(self)}
+        return {**_IN_EVERY_BRANCH, **own, **self.parameters}

@@ -13,7 +13,9 @@ class DataConfig:
     """Which examples are trained on."""
 
     dataset: str = option(
-        "digits", "'digits' (embedded), or an image-classification set of tensorflow-datasets."
+        "digits",
+        "'digits' (embedded), an image-classification set of tensorflow-datasets, or one that a "
+        "--plugin registers.",
     )
     validation_examples: int = option(
         200,

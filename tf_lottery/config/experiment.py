@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.arguments import check_mapping, is_number
+from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
 from tf_lottery.config.controls import BranchConfig, SeedConfig
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.network import ModelConfig
-from tf_lottery.config.options import refuse_together
+from tf_lottery.config.options import names_of, options_of, refuse_together
 from tf_lottery.config.pruning import PruningConfig
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
@@ -73,14 +74,19 @@ class ExperimentConfig:
 
     def identity(self) -> dict[str, Any]:
         """Flag values that the results depend on, keyed by flag name."""
-        sections = [self.data, self.model, self.training, self.pruning, self.seeds]
-        if self.branch.branch is not None:
-            sections.append(self.branch)
-        return {
-            name: value
-            for section in sections
-            for name, value in dataclasses.asdict(section).items()
-        }
+        sections = (self.data, self.model, self.training, self.pruning, self.seeds)
+        found = {name: getattr(one, name) for one in sections for name in names_of(one)}
+        return found if self.branch.branch is None else found | self.branch.values()
+
+
+def sections() -> dict[str, type]:
+    """The sections of the configuration, by name."""
+    return {each.name: each.type for each in dataclasses.fields(ExperimentConfig)}
+
+
+def config_options() -> dict[str, dataclasses.Field]:
+    """The options of the configuration by name, without the parameters of branches."""
+    return {each.name: each for section in sections().values() for each in options_of(section)}
 
 
 def _plain(value: Any) -> Any:
@@ -106,15 +112,30 @@ def config_from_values(values: dict[str, Any]) -> ExperimentConfig:
     """
     check_mapping("values", values, "{'levels': 5}")
     remaining = {name: _plain(value) for name, value in values.items()}
-    sections = {}
-    for section in dataclasses.fields(ExperimentConfig):
-        names = [option.name for option in dataclasses.fields(section.type)]
-        given = {name: remaining.pop(name) for name in names if name in remaining}
-        sections[section.name] = section.type(**given)
+    found: dict[str, Any] = {}
+    for name, section in sections().items():
+        found[name] = {n: remaining.pop(n) for n in names_of(section) if n in remaining}
+    parameters = {n: remaining.pop(n) for n in branch_options() if n in remaining}
     if remaining:
-        names = [option.name for kind in sections.values() for option in dataclasses.fields(kind)]
         unknown = ", ".join(sorted(map(str, remaining)))
-        close = difflib.get_close_matches(str(next(iter(remaining))), names, n=1)
+        known = [*config_options(), *branch_options()]
+        close = difflib.get_close_matches(str(next(iter(remaining))), known, n=1)
         meant = f" Did you mean {close[0]}?" if close else ""
         raise ValueError(f"unknown configuration values: {unknown}.{meant}")
-    return ExperimentConfig(**sections)
+    found["branch"]["parameters"] = _of_branch(found["branch"].get("branch"), parameters)
+    made = {name: section(**found[name]) for name, section in sections().items()}
+    return ExperimentConfig(**made)
+
+
+def _of_branch(name: str | None, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that a branch has; the others must be at their defaults."""
+    branch = None if name is None else BRANCHES.find(name)
+    defaults = {option.name: option.default for option in branch_options().values()}
+    own = {}
+    for parameter, value in parameters.items():
+        if branch is not None and branch.takes(parameter):
+            own[parameter] = value
+        elif value != defaults[parameter]:
+            takers = " or ".join(f"--branch={taker}" for taker in branches_with(parameter))
+            raise ValueError(f"--{parameter}={value} is for {takers}; leave it out.")
+    return own

@@ -7,9 +7,15 @@ from typing import Any
 
 from absl import flags
 
-from tf_lottery.config.experiment import ExperimentConfig, config_from_values
+from tf_lottery.config.branches import branch_options
+from tf_lottery.config.experiment import (
+    ExperimentConfig,
+    config_from_values,
+    config_options,
+    sections,
+)
 from tf_lottery.config.number_ranges import parse_ranges
-from tf_lottery.config.options import choices_of, kinds_of
+from tf_lottery.config.options import choices_of, kinds_of, options_of
 
 # What the program does besides running the experiment that a configuration describes.
 ANALYSES = (
@@ -88,8 +94,13 @@ _PARSERS = {"levels": _NumberOrRanges, "pruning_rate": _NumberOrAuto}
 
 
 def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one flag per configuration field, with its default, type and help."""
-    define_options(config_options().values(), flag_values)
+    """Defines one flag for each option and parameter of a branch: its default, type and help."""
+    define_options(all_options().values(), flag_values)
+
+
+def all_options() -> dict[str, dataclasses.Field]:
+    """The options of the configuration, and the parameters of branches, by name."""
+    return {**config_options(), **branch_options()}
 
 
 _NUMBERS = {int: _WholeNumber, float: _Number}
@@ -135,12 +146,12 @@ def config_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Experiment
     Raises:
       ValueError: if a value is out of range; names the flag.
     """
-    return config_from_values({name: flag_values[name].value for name in config_options()})
+    return config_from_values({name: flag_values[name].value for name in all_options()})
 
 
 def given_values(flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
     """Values of those configuration flags that were given, on the command line or in a file."""
-    return {name: flag_values[name].value for name in config_options() if flag_values[name].present}
+    return {name: flag_values[name].value for name in all_options() if flag_values[name].present}
 
 
 def read_flag_file(path: Path) -> dict[str, Any]:
@@ -162,24 +173,16 @@ def read_flag_file(path: Path) -> dict[str, Any]:
 def flags_text(config: ExperimentConfig) -> str:
     """A flag file that replays an experiment, with absolute paths."""
     lines = []
-    for section in dataclasses.fields(config):
-        for option in dataclasses.fields(section.type):
-            value: Any = getattr(getattr(config, section.name), option.name)
+    for name in sections():
+        section = getattr(config, name)
+        for option in options_of(section):
+            value: Any = getattr(section, option.name)
             if value is None:
                 continue
             if option.metadata["path"]:
                 value = Path(value).expanduser().absolute()
             lines.append(f"--{option.name}={value}")
     return "\n".join(lines) + "\n"
-
-
-def config_options() -> dict[str, dataclasses.Field]:
-    """The fields of the configuration, by name."""
-    return {
-        option.name: option
-        for section in dataclasses.fields(ExperimentConfig)
-        for option in dataclasses.fields(section.type)
-    }
 
 
 def _kind(option: dataclasses.Field) -> type:

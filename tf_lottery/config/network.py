@@ -15,10 +15,7 @@ class ModelConfig:
 
     model: str = option(
         "lenet_300_100",
-        "lenet_300_100 or any lenet_N_M_...; conv2, conv4, conv6; for CIFAR resnet20 (32, 44, 56, "
-        "110; resnet20_w2: twice as wide), vgg16 (11, 13, 19), wideresnet_16_8, wideresnet_28_10; "
-        "for ImageNet resnet50 (18, 34, 101), inception_v3, mobilenet_v2; applications.NAME: any "
-        "network of tf_keras.applications.",
+        "The network; resnet20_w2 is twice as wide as resnet20.",
     )
     initializer: Initializer = option("glorot_normal", "Distribution of the initial kernels.")
     batch_norm: BatchNorm = option(

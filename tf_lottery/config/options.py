@@ -110,9 +110,14 @@ def kinds_of(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def names_of(section: type) -> tuple[str, ...]:
+def options_of(section: Any) -> tuple[dataclasses.Field, ...]:
+    """The options among the fields of a section."""
+    return tuple(each for each in dataclasses.fields(section) if "help" in each.metadata)
+
+
+def names_of(section: Any) -> tuple[str, ...]:
     """The names of a section's options."""
-    return tuple(option.name for option in dataclasses.fields(section))
+    return tuple(each.name for each in options_of(section))
 
 
 def check_options(section: Any) -> None:
@@ -124,7 +129,7 @@ def check_options(section: Any) -> None:
     Raises:
       ValueError: names the first flag that is wrong, its value, and what is right.
     """
-    for each in dataclasses.fields(section):
+    for each in options_of(section):
         value = getattr(section, each.name)
         if value is None and each.default is None:
             continue

@@ -100,8 +100,7 @@ class PruningConfig:
     )
     score: str = option(
         "magnitude",
-        "What the weights are judged by, the lowest being pruned: magnitude, random, "
-        "magnitude_at_rewind, movement, taylor, snip, grasp, synflow.",
+        "What the weights are judged by, the lowest being pruned.",
     )
     score_examples: int = option(
         1000,

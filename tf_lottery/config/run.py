@@ -32,6 +32,11 @@ class RunConfig:
     )
     workdir: str = option("runs", "Folder that holds all runs.", path=True)
     name: str | None = option(None, "Name of the run; unset: DATASET_MODEL.", reads=_check_name)
+    plugin: str = option(
+        "",
+        "Modules of yours, separated by commas, that register scores, branches, networks, data or "
+        "export formats: installed, or in the current folder.",
+    )
     data_dir: str | None = option(
         None, "Where tensorflow-datasets keeps prepared data sets.", path=True
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import get_args
 
 from tf_lottery.config.data import Streaming
+from tf_lottery.config.datasets import DATASETS
 from tf_lottery.data.dataset import Dataset
-from tf_lottery.data.digits import load_digits
 from tf_lottery.data.image_size import padded
 from tf_lottery.data.splits import with_validation
 from tf_lottery.data.streamed import StreamedDataset, load_streamed
@@ -56,10 +56,11 @@ def load_dataset(
     """
     if streaming not in get_args(Streaming):
         raise ValueError(f"--streaming={streaming} is not one of {', '.join(get_args(Streaming))}.")
-    if name == "digits":
+    load = DATASETS.all().get(name)
+    if load is not None:
         if streaming == "on":
-            raise ValueError("--streaming=on: --dataset=digits is not on the disk; use auto.")
-        dataset = padded(load_digits(), image_size)
+            raise ValueError(f"--streaming=on: --dataset={name} is not on the disk; use auto.")
+        dataset = padded(load(), image_size)
         return with_validation(dataset, validation_examples, split_seed)
     image_set = find_image_set(name, data_dir)
     if _is_streamed(image_set, streaming):

@@ -1,30 +1,24 @@
 """The configuration of a branch: that of its run, with what the branch changes."""
 
-import dataclasses
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
-from tf_lottery.experiments.run_config import config_of_run, option_names
-from tf_lottery.pruning.scores import find_method
+from tf_lottery.experiments.run_config import config_of_run
+from tf_lottery.pruning.score import find_method
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.branches import (
-    Branch,
-    find_branch,
-    known_branches,
-    takes_other_run,
-    takes_perturbation,
-)
 
 _CHANGEABLE = frozenset(
-    option_names(TrainingConfig)
+    {*names_of(TrainingConfig)}
     | {"shift_crop", "random_flip", "cutout", "smallest_crop"}
     | {"score", "score_examples", "pruning_scope", "data_seed"}
 )
@@ -69,7 +63,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     identity = folder.identity
     if identity.get("branch") is not None:
         raise ValueError(f"--run={run} is a branch itself; name the run that it starts from.")
-    where, own = option_names(RunConfig), option_names(BranchConfig)
+    where, own = {*names_of(RunConfig)}, {*names_of(BranchConfig), *branch_options()}
     known = {**ExperimentConfig().identity(), **identity}
     changes = {
         name: value
@@ -85,7 +79,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     here = {name: value for name, value in values.items() if name in where}
     of_branch = {name: value for name, value in values.items() if name in own}
     _check_scope(branch, {**known, **changes}, values)
-    if takes_perturbation(find_branch(branch)):
+    if BRANCHES.find(branch).keeps_slots:
         _check_rewinding(run, branch, known, changes)
     config = config_of_run(
         folder,
@@ -103,16 +97,13 @@ def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str
       branch: name of a branch.
       values: flag values; those that say nothing, being unset or the run's own, are left out.
     """
-    function, identity = find_branch(branch), RunFolder.read(run).identity
+    kind, identity = BRANCHES.find(branch), RunFolder.read(run).identity
     known = {**ExperimentConfig().identity(), **identity}
     fine_tunes = "fine_tune" in (branch, known["retraining"])
-    takes = {
-        "fine_tune_learning_rate": fine_tunes,
-        "other_run": takes_other_run(function),
-        "perturbation": takes_perturbation(function),
-    }
+    takes = {"fine_tune_learning_rate": fine_tunes, "other_run": kind.needs_other_run}
     unset = {"fine_tune_learning_rate": known.get("fine_tune_learning_rate"), "other_run": None}
-    unset["perturbation"] = BranchConfig().perturbation
+    for name, parameter in branch_options().items():
+        takes[name], unset[name] = kind.takes(name), parameter.default
     return {
         name: value
         for name, value in values.items()
@@ -126,28 +117,26 @@ def refuse_change(name: str, value: Any, branches: str) -> NoReturn:
     Raises:
       ValueError: always; names the branches that take it.
     """
-    for_it = {
+    takers = {
         "fine_tune_learning_rate": "fine_tune, and branches of runs with --retraining=fine_tune",
-        "other_run": _those_that(takes_other_run),
-        "perturbation": _those_that(takes_perturbation),
+        "other_run": ", ".join(n for n, b in BRANCHES.all().items() if b.needs_other_run),
+        **{parameter: ", ".join(branches_with(parameter)) for parameter in branch_options()},
     }
     raise ValueError(
-        f"--{name}={value}: --branch={branches} does not use it; it is for {for_it[name]}. Leave "
+        f"--{name}={value}: --branch={branches} does not use it; it is for {takers[name]}. Leave "
         "the flag out."
     )
-
-
-def _those_that(take: Callable[[Branch], bool]) -> str:
-    return ", ".join(name for name in known_branches() if take(find_branch(name)))
 
 
 def branch_flags(plan: BranchPlan, levels: str) -> str:
     """The flag file that replays a branch."""
     config = plan.config
     flags = {"experiment": "branch", "run": plan.run.path.absolute(), "levels": levels}
-    flags |= {**dataclasses.asdict(config.branch), **plan.changes}
-    flags |= {name: getattr(config.run, name) for name in ("data_dir", "manual_dir")}
-    return "".join(f"--{name}={value}\n" for name, value in flags.items() if value is not None)
+    flags |= {**config.branch.values(), **plan.changes}
+    flags |= {name: getattr(config.run, name) for name in ("data_dir", "manual_dir", "plugin")}
+    return "".join(
+        f"--{name}={value}\n" for name, value in flags.items() if value not in (None, "")
+    )
 
 
 def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
@@ -201,8 +190,11 @@ def _label(config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
         parts.append("_".join(Path(own.other_run).parts[-2:]))
     if own.branch_seed:
         parts.append(f"branch_seed_{own.branch_seed}")
-    if own.perturbation != BranchConfig().perturbation:
-        parts.append(f"perturbation_{own.perturbation:.12g}")
+    defaults = BRANCHES.find(own.branch).defaults
+    for name, value in own.parameters.items():
+        if value != defaults[name]:
+            text = f"{value:.12g}" if isinstance(value, float) else value
+            parts.append(f"{name}_{text}")
     label = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", part) for part in parts)
     if len(label) <= _LONGEST_LABEL:
         return label

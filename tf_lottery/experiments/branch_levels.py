@@ -2,17 +2,10 @@
 
 from collections.abc import Sequence
 
+from tf_lottery.config.branches import Branch
 from tf_lottery.experiments.branch_config import BranchPlan
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.branches import (
-    Branch,
-    first_level,
-    has_structure,
-    last_level,
-    takes_other_run,
-    takes_perturbation,
-)
 
 
 def check_structure(plan: BranchPlan, branch: Branch) -> None:
@@ -22,9 +15,9 @@ def check_structure(plan: BranchPlan, branch: Branch) -> None:
       ValueError: if it cannot.
     """
     structure = plan.config.pruning.structure
-    if not has_structure(branch, structure):
+    if branch.structures is not None and structure not in branch.structures:
         raise ValueError(
-            f"--branch={branch.__name__} moves single weights, and {plan.run.path} was pruned with "
+            f"--branch={branch.name} moves single weights, and {plan.run.path} was pruned with "
             f"--structure={structure}: there would be two differences. --branch=random_mask draws "
             "as many such pieces in each layer."
         )
@@ -36,9 +29,9 @@ def check_other_run_is_named(plan: BranchPlan, branch: Branch) -> None:
     Raises:
       ValueError: if it is not.
     """
-    if takes_other_run(branch) and plan.config.branch.other_run is None:
+    if branch.needs_other_run and plan.config.branch.other_run is None:
         raise ValueError(
-            f"--branch={branch.__name__} needs --other_run: the run folder whose masks are "
+            f"--branch={branch.name} needs --other_run: the run folder whose masks are "
             "taken, such as that of another replicate."
         )
 
@@ -58,8 +51,8 @@ def levels_of_branch(
       ValueError: if there is none, or one is not finished or not for the branch.
       DamagedFileError: if its files are not as they were written.
     """
-    finished, first, last = run.complete_levels(), first_level(branch), last_level(branch)
-    ahead = 1 if takes_perturbation(branch) else 0
+    finished, first, last = run.complete_levels(), branch.first_level, branch.last_level
+    ahead = int(branch.needs_next_level)
     if levels is None:
         levels = [
             level
@@ -70,7 +63,7 @@ def levels_of_branch(
     if not levels:
         needs = " and needs the level after it" if ahead else ""
         raise ValueError(
-            f"--levels: there is none for --branch={branch.__name__}, which starts from level "
+            f"--levels: there is none for --branch={branch.name}, which starts from level "
             f"{first} or later{needs}; finished in {run.path} are {listed}."
         )
     _check_levels(run, branch, levels, listed)
@@ -83,7 +76,7 @@ def levels_of_branch(
 
 
 def _check_levels(run: RunFolder, branch: Branch, levels: Sequence[int], listed: str) -> None:
-    finished, first, last = run.complete_levels(), first_level(branch), last_level(branch)
+    finished, first, last = run.complete_levels(), branch.first_level, branch.last_level
     for level in levels:
         if level not in finished:
             raise ValueError(
@@ -91,12 +84,12 @@ def _check_levels(run: RunFolder, branch: Branch, levels: Sequence[int], listed:
             )
         if level < first:
             raise ValueError(
-                f"--levels: --branch={branch.__name__} starts from level {first} or later, since "
+                f"--levels: --branch={branch.name} starts from level {first} or later, since "
                 f"nothing is pruned to make level {level}."
             )
         if last is not None and level > last:
             raise ValueError(
-                f"--levels: --branch={branch.__name__} starts from level {last} alone; it would "
+                f"--levels: --branch={branch.name} starts from level {last} alone; it would "
                 f"be the same for level {level}."
             )
 
@@ -105,7 +98,7 @@ def _check_next_levels(run: RunFolder, branch: Branch, levels: Sequence[int], li
     for level in levels:
         if not run.level(level + 1).is_complete():
             raise ValueError(
-                f"--levels: --branch={branch.__name__} at level {level} needs level {level + 1} of "
+                f"--levels: --branch={branch.name} at level {level} needs level {level + 1} of "
                 f"the run, which is not finished in {run.path}; finished are {listed}."
             )
 

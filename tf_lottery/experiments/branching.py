@@ -38,7 +38,7 @@ from tf_lottery.experiments.run_checks import (
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
 from tf_lottery.masking.masks import Mask
-from tf_lottery.pruning.scores import Evidence
+from tf_lottery.pruning.score import Evidence
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.errors import RunFolderError
@@ -203,7 +203,8 @@ def _train_levels(
                 progress.skip_level(level)
         train = LevelTrainer(experiment, records_of, workers) if missing else None
         for level in missing:
-            start = branch(_origin(plan, experiment, level, initial_state, evidence))
+            origin = _origin(plan, experiment, level, initial_state, evidence)
+            start = branch.function(origin, **plan.config.branch.parameters)
             mask = workers.agree(start.mask)
             network.rewind(start.state, mask, rewind_optimizer=start.rewind_optimizer)
             network.optimizer.learning_rate.assign(learning_rate)
@@ -246,6 +247,5 @@ def _origin(
         evidence=evidence,
         variant=experiment.variant,
         draw_weights=draw_weights,
-        perturbation=config.branch.perturbation,
         other_journal=None if other is None else RunJournal(RunFolder.read(Path(other))),
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import ExperimentConfig
@@ -24,7 +23,7 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.branches import find_branch
 
 # Of flags that the folder of a branch may have been made without.
-BRANCH_DEFAULTS = {**ExperimentConfig().identity(), **asdict(BranchConfig())}
+BRANCH_DEFAULTS = {**ExperimentConfig().identity(), **BranchConfig().values()}
 
 
 def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int] | None:

@@ -10,8 +10,9 @@ from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.results import print_results, show_results, title_of
 from tf_lottery.models.registry import check_model_name
-from tf_lottery.pruning.scores import find_method
+from tf_lottery.pruning.score import find_method
 from tf_lottery.report.formats import format_numbers
+from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.rules import made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
 
@@ -26,8 +27,9 @@ def refuse_early(config: ExperimentConfig) -> None:
       ValueError: if the model or the score is unknown, the run folder holds another experiment,
         another process works in it, or it is damaged.
     """
-    check_model_name(config.model.model)
-    find_method(config.pruning.score)
+    with plugins_named(config.run_path):
+        check_model_name(config.model.model)
+        find_method(config.pruning.score)
     if of_several_workers(config):
         return  # All of them have to be told by the one that opens the folder.
     # What the system refuses is told where the folder is written to.

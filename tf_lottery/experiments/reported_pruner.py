@@ -8,7 +8,7 @@ import numpy as np
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.pruner import Pruned, Pruner
-from tf_lottery.pruning.scores import Evidence
+from tf_lottery.pruning.score import Evidence
 from tf_lottery.report.progress import ProgressReporter
 
 

@@ -1,6 +1,5 @@
 """What has to be the same: for all workers, and for a run that is continued."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from tf_lottery.config.arguments import check_truth, refusal
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.options import options_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.setup import Experiment
@@ -260,7 +260,7 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
             "it is for --score=taylor, snip and grasp, and for rates of auto"
         )
     for section in (config.data, config.training, config.pruning, config.run):
-        for option in dataclasses.fields(section):
+        for option in options_of(section):
             value = getattr(section, option.name)
             if option.name in useless and value != option.default:
                 print(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")

@@ -1,6 +1,5 @@
 """The configuration of a run folder, to do something else with what it holds."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,9 @@ from typing import Any
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.flags import read_flag_file
+from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.store.run_folder import RunFolder
-
-
-def option_names(section: type) -> set[str]:
-    """Names of the options of a section of the configuration."""
-    return {option.name for option in dataclasses.fields(section)}
 
 
 def config_of_run(
@@ -33,7 +28,7 @@ def config_of_run(
     """
     of_branch = run.identity.get("branch") is not None
     home = run.path.absolute().parents[1] if of_branch else run.path
-    flag_file, where, kept = home / "flags.cfg", option_names(RunConfig), {}
+    flag_file, where, kept = home / "flags.cfg", names_of(RunConfig), {}
     if flag_file.exists():
         RunFolder.read(home).check_flags()
         kept = read_flag_file(flag_file)
@@ -56,7 +51,7 @@ def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
     paths = {
         option.name
         for section in (RunConfig, BranchConfig)
-        for option in dataclasses.fields(section)
+        for option in options_of(section)
         if option.metadata["path"]
     }
     return {

@@ -25,7 +25,8 @@ from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.model_plan import pruning_plan
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
-from tf_lottery.pruning.scores import Method, find_method
+from tf_lottery.pruning.score import Method, find_method
+from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.rules import RULES
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant
@@ -207,8 +208,9 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
     """
     own_data = {} if dataset is None else {"data_name": dataset.name}
     # First what needs no data, which can take long to prepare.
-    check_model_name(config.model.model)
-    find_method(config.pruning.score)
+    with plugins_named(config.run_path):
+        check_model_name(config.model.model)
+        find_method(config.pruning.score)
     strategy = tf.distribute.get_strategy()
     check_batch_size(config.training.batch_size, strategy)
     precision = resolve_precision(config.training.mixed_precision)

@@ -12,7 +12,7 @@ from tf_lottery.experiments.example_data import representative_images, verificat
 from tf_lottery.exporting.export import export
 from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.export_report import ExportReport
-from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.formats import known_formats
 from tf_lottery.report.export_progress import ExportProgressReporter
 from tf_lottery.report.export_table import print_export
 from tf_lottery.store.atomic import remove_abandoned
@@ -71,11 +71,11 @@ def export_tickets(
 
 
 def _check_formats(options: ExportConfig) -> None:
-    unknown = set(options.format_names or ()) - set(FORMATS)
+    unknown = set(options.format_names or ()) - set(known_formats())
     if unknown:
         raise ValueError(
             f"--formats={options.formats}: {', '.join(sorted(unknown)) or 'nothing'} cannot be "
-            f"written; choose from {', '.join(FORMATS)}."
+            f"written; choose from {', '.join(known_formats())}."
         )
 
 

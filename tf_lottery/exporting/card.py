@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_lottery import __version__
 from tf_lottery.exporting.compaction import CompactedLayer
 from tf_lottery.exporting.export_report import ExportReport, FormatResult
-from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.plain_network import NamedTensor, PlainNetwork
 from tf_lottery.exporting.stored_kernels import kernels_in_words
 from tf_lottery.exporting.ticket_source import Provenance
@@ -102,7 +102,7 @@ def _files(report: ExportReport) -> str:
     rows = [
         (
             f"`{result.file}`",
-            FORMATS[result.format].about + (f"; {result.remarks}" if result.remarks else ""),
+            _about(result),
             f"{result.size.bytes:,}",
             f"{result.size.compressed_bytes:,}",
             *[_percent(result.verification.accuracies[name]) for name in outputs or ()],
@@ -158,7 +158,7 @@ def _loading(results: Sequence[FormatResult], network: PlainNetwork) -> str:
     files_of_codes: dict[tuple[str, str | None], list[str]] = {}
     for result in results:
         if result.file:
-            code = FORMATS[result.format].loading_code(network)
+            code = known_formats()[result.format].loading_code(network)
             code = code.replace(f'"{result.file}"', "{file}")
             files_of_codes.setdefault((code, result.remark), []).append(result.file)
     for (code, remark), files in files_of_codes.items():
@@ -215,3 +215,8 @@ def _percent(fraction: float | None) -> str:
 
 def _tensors(tensors: Sequence[NamedTensor]) -> str:
     return ", ".join(f"`{tensor.name}` {tensor}" for tensor in tensors)
+
+
+def _about(result: FormatResult) -> str:
+    about = known_formats()[result.format].about
+    return f"{about}; {result.remarks}" if result.remarks else about

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_lottery import __version__
-from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.formats import known_formats
 from tf_lottery.store.atomic import atomic_folder, put_back, remove_abandoned
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.seal import read_seal, seal, verify_seal
@@ -119,7 +119,7 @@ class ExportFolder:
                 f"{self._argument} holds a SavedModel without {SEAL}, which may be anybody's; "
                 f"{_ANOTHER}, or move it away."
             )
-        own = {kind.file_name for kind in FORMATS.values()} | {TABLE, COMPACTION, CARD}
+        own = {kind.file_name for kind in known_formats().values()} | {TABLE, COMPACTION, CARD}
         self._refuse({*names} - own if TABLE in names else {*names})
         return {}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_lottery.exporting.formats import FORMATS
+from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.measure import (
     ALL_THREADS,
     BATCH_SIZES,
@@ -87,7 +87,7 @@ def fastest_files(
     floats = {
         name: performance
         for name, performance in performances.items()
-        if not FORMATS[name].quantized
+        if not known_formats()[name].quantized
     }
     candidates = floats if among_floats else performances
     if not candidates:

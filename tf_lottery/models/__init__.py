@@ -1,1 +1,32 @@
 """Networks by name: one file per family."""
+
+from typing import Any
+
+from tf_lottery.models.registry import (
+    check_model_name,
+    example_models,
+    model_names,
+    register_model,
+)
+from tf_lottery.startup import import_quietly
+
+# The name of `register_model` in earlier versions.
+register = register_model
+
+_BUILDING = ("build_model", "draw_model")
+
+__all__ = [
+    "build_model",
+    "check_model_name",
+    "draw_model",
+    "example_models",
+    "model_names",
+    "register",
+    "register_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _BUILDING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_quietly("tf_lottery.models.build"), name)

@@ -21,7 +21,7 @@ class Family:
     """An architecture and its names.
 
     Attributes:
-      architecture: connects it, as `register` says.
+      architecture: connects it, as `register_model` says.
       pattern: the name, or a regular expression for the names of a whole family.
       examples: names of the family that can be built, the cheapest first.
       shown: what lists of models show.
@@ -43,7 +43,7 @@ class Family:
 _FAMILIES: Registry[Family] = Registry("model", "--model", "tf_lottery.models.families")
 
 
-def register(
+def register_model(
     pattern: str,
     *,
     examples: Sequence[str] = (),

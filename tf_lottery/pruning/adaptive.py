@@ -11,7 +11,7 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.pruner import Pruned
-from tf_lottery.pruning.scores import Evidence, Method
+from tf_lottery.pruning.score import Evidence, Method
 
 # Of the remaining weights: how finely a rate is chosen.
 _RESOLUTION = 200

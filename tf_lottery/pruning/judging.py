@@ -6,7 +6,7 @@ import numpy as np
 
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import Evidence, Method
+from tf_lottery.pruning.score import Evidence, Method
 
 
 def prune_by_score(

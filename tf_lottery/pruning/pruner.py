@@ -9,7 +9,7 @@ import numpy as np
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.pruning.scores import Evidence, Method
+from tf_lottery.pruning.score import Evidence, Method
 
 
 @dataclass(frozen=True)

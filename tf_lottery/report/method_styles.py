@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tf_lottery.config.branches import BRANCHES, Look
 from tf_lottery.report.method_results import LOTTERY, MethodResults
 
 # Okabe and Ito's colours without the yellow, which is too light for lines: apart for colour-blind
@@ -15,27 +16,16 @@ _PURPLE, _SKY, _BLACK = "#CC79A7", "#56B4E9", "#000000"
 MORE_COLOURS = ("#882255", "#999933", "#332288", "#8C564B", "#7F7F7F")
 _PALETTE = (_BLUE, _ORANGE, _GREEN, _VERMILION, _PURPLE, _SKY, _BLACK, *MORE_COLOURS)
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
-# Colour, marker and number of the dash.
-_KNOWN = {
-    LOTTERY: (_BLUE, "o", 0),
-    "random_reinitialization": (_ORANGE, "s", 0),
-    "signed_reinitialization": (_ORANGE, "d", 1),
-    "signed_constant": (_ORANGE, "p", 2),
-    "random_mask": (_GREEN, "^", 0),
-    "random_mask_erk": (_GREEN, "<", 1),
-    "random_mask_uniform": (_GREEN, ">", 2),
-    "one_shot": (_VERMILION, "D", 0),
-    "before_training": (_VERMILION, "X", 1),
-    "before_training_layerwise": (_VERMILION, "x", 2),
-    "fine_tune": (_PURPLE, "v", 0),
-    "rewind_learning_rate": (_PURPLE, "P", 1),
-    "adaptive_rate": (_SKY, "D", 2),
-    "mask_of_replicate": (_SKY, "*", 0),
-    "shuffled_units": (_SKY, "8", 1),
-    "perturbed": (_SKY, "d", 2),
-    "retrain": (_BLACK, "h", 0),
-    "rewound_dense": (_BLACK, "H", 1),
+COLOURS = {
+    "blue": _BLUE,
+    "orange": _ORANGE,
+    "green": _GREEN,
+    "vermilion": _VERMILION,
+    "purple": _PURPLE,
+    "sky": _SKY,
+    "black": _BLACK,
 }
+_NOT_BRANCHES = {LOTTERY: Look("blue", "o", 0), "adaptive_rate": Look("sky", "D", 2)}
 # No known method has such a pair, so that an unknown one is never taken for it.
 _OTHER_COLOURS = (_BLACK, _VERMILION, _SKY)
 _OTHER_MARKERS = ("v", "s", "^", "<", ">", "p")
@@ -80,7 +70,7 @@ def styles_of(names: Sequence[str], *, one_colour: bool = False) -> list[MethodS
     """
     used: Counter = Counter()
     styles = []
-    looks = [_KNOWN.get(name) or _look_of_unknown(name) for name in names]
+    looks = [_look_of(name) for name in names]
     lines_of_colour = Counter(dict.fromkeys(_PALETTE, 0))
     lines_of_colour.update(colour for colour, _, _ in dict.fromkeys(looks))
     for look in looks:
@@ -101,6 +91,12 @@ def styles_of(names: Sequence[str], *, one_colour: bool = False) -> list[MethodS
 def _style(colour: str, marker: str, dash: int, turn: int) -> MethodStyle:
     filled = (turn + turn // len(_DASHES)) % 2 == 0
     return MethodStyle(colour, marker, _DASHES[dash % len(_DASHES)], filled)
+
+
+def _look_of(method: str) -> tuple[str, str, int]:
+    branch = BRANCHES.all().get(method)
+    look = branch.look if branch else _NOT_BRANCHES.get(method)
+    return (COLOURS[look.colour], look.marker, look.dash) if look else _look_of_unknown(method)
 
 
 def _look_of_unknown(method: str) -> tuple[str, str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.pruner import Pruned, Pruner
-from tf_lottery.pruning.scores import Evidence
+from tf_lottery.pruning.score import Evidence
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.variants import Variant
 from tf_lottery.training.network import Network

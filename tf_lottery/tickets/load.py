@@ -11,6 +11,7 @@ from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.models.build import build_model
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import set_weights
@@ -84,6 +85,7 @@ def load_ticket(
     values, mask = journal.load(level)
     if weights == "rewind":
         values = journal.rewind_state().weights
-    model = build_prunable_model(folder.identity, folder.details, init_seed=0)
+    with plugins_named(folder.path):
+        model = build_prunable_model(folder.identity, folder.details, init_seed=0)
     set_weights(model, values, mask)
     return model

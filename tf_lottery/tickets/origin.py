@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_lottery.masking.masks import Mask
-from tf_lottery.pruning.scores import Evidence, Method
+from tf_lottery.pruning.score import Evidence, Method
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.variants import Variant
 
@@ -51,7 +51,6 @@ class Origin:
       level: number of prunings.
       start: what the level was trained from. A branch changes one thing of it.
       random: draws what the branch draws; other numbers for another level or `--branch_seed`.
-      perturbation: how far the rewind point is moved, in distances to the next level's.
     """
 
     level: int
@@ -64,7 +63,6 @@ class Origin:
     variant: Variant
     draw_weights: Callable[[int], Weights]
     other_journal: LevelJournal | None = None
-    perturbation: float = 1.0
 
     def new_weights(self) -> Weights:
         """Draws all weights of the network anew, from the distribution of the first ones."""

@@ -14,7 +14,7 @@ from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.model_plan import pruning_plan
-from tf_lottery.pruning.scores import Score, find_method
+from tf_lottery.pruning.score import Score, find_method
 from tf_lottery.tickets.callbacks import IterationCallback
 from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit_evidence import build_fit_evidence, no_batches

@@ -14,7 +14,7 @@ from tf_lottery.config.arguments import check_whole
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.pruning.adaptive import AdaptiveRate
-from tf_lottery.pruning.scores import Score
+from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import LevelWatch
 from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit_evidence import (

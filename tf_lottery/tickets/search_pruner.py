@@ -6,7 +6,7 @@ from typing import Any, Literal
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.model_plan import pruning_plan
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
-from tf_lottery.pruning.scores import Score, find_method
+from tf_lottery.pruning.score import Score, find_method
 
 # That to which the rates of layers of their own are in proportion, where the rate is chosen.
 _NOMINAL_RATE = 0.2

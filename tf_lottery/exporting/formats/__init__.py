@@ -1,45 +1,33 @@
-"""The formats that a network can be exported in, by name."""
+"""The formats that a network can be exported in: one file per runtime; each registers itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from tf_lottery.exporting.formats.export_format import ExportFormat
-from tf_lottery.exporting.formats.keras_archive import KerasArchive
-from tf_lottery.exporting.formats.saved_model import CompressedSavedModel, SavedModel
-from tf_lottery.exporting.formats.tflite import (
-    DynamicRangeTFLite,
-    IntegerTFLite,
-    SparseTFLite,
-    TFLite,
+from tf_lottery.exporting.formats.export_format import (
+    FORMATS,
+    ExportFormat,
+    register_export_format,
 )
 
-FORMATS: dict[str, ExportFormat] = {
-    kind.name: kind()
-    for kind in (
-        SavedModel,
-        CompressedSavedModel,
-        KerasArchive,
-        TFLite,
-        SparseTFLite,
-        DynamicRangeTFLite,
-        IntegerTFLite,
-    )
-}
+
+def known_formats() -> Mapping[str, ExportFormat]:
+    """All formats by name, in the order in which they are written."""
+    return dict(sorted(FORMATS.all().items(), key=lambda item: (item[1].place, item[0])))
 
 
 def formats_named(names: Iterable[str]) -> list[ExportFormat]:
-    """The formats of these names, without repetitions, in the order of `FORMATS`.
+    """The formats of these names, without repetitions, in the order in which they are written.
 
     Raises:
       ValueError: if there is no format of a name, or no name.
     """
-    chosen = {names} if isinstance(names, str) else set(names)
-    unknown = sorted(chosen - set(FORMATS))
+    chosen, known = {names} if isinstance(names, str) else set(names), known_formats()
+    unknown = sorted(chosen - set(known))
     if unknown or not chosen:
         raise ValueError(
             f"formats: {', '.join(unknown) or 'nothing'} cannot be written; choose from "
-            f"{', '.join(FORMATS)}."
+            f"{', '.join(known)}."
         )
-    return [kind for name, kind in FORMATS.items() if name in chosen]
+    return [kind for name, kind in known.items() if name in chosen]
 
 
-__all__ = ["FORMATS", "ExportFormat", "formats_named"]
+__all__ = ["ExportFormat", "formats_named", "known_formats", "register_export_format"]

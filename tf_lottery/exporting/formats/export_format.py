@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
+from tf_lottery.registry import Registry
 
 
 class ExportFormat(ABC):
@@ -15,6 +16,7 @@ class ExportFormat(ABC):
       runtime: what loads it in `serving_script`: "saved_model", "keras" or "tflite".
       quantized: whether weights are rounded to 8 bits, so that outputs are not quite the model's.
       about: the format in a few words, for the model card.
+      place: among the formats, which are written and shown in the order of their places.
     """
 
     name: str
@@ -22,6 +24,7 @@ class ExportFormat(ABC):
     runtime: str
     quantized: bool = False
     about: str
+    place: int = 100
 
     def reason_unavailable(self, network: ExportedNetwork) -> str | None:
         """Says why the network cannot be written in this format; None if it can."""
@@ -49,3 +52,12 @@ class ExportFormat(ABC):
         Both are an array `[batch, ...]` if the network has one input and one output. Else they are
         dictionaries of arrays by name.
         """
+
+
+FORMATS: Registry[ExportFormat] = Registry("format", "--formats", "tf_lottery.exporting.formats")
+
+
+def register_export_format(kind: type[ExportFormat]) -> type[ExportFormat]:
+    """Registers a format under its `name`; a decorator of its class."""
+    FORMATS.add(kind.name, kind(), kind.__module__)
+    return kind

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
-from tf_lottery.exporting.formats.export_format import ExportFormat
+from tf_lottery.exporting.formats.export_format import ExportFormat, register_export_format
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 
 
+@register_export_format
 class KerasArchive(ExportFormat):
     """A .keras archive of plain layers, for the Keras that the model is of."""
 
@@ -14,6 +15,7 @@ class KerasArchive(ExportFormat):
     file_name = "model.keras"
     runtime = "keras"
     about = "Keras archive"
+    place = 3
 
     def reason_unavailable(self, network: ExportedNetwork) -> str | None:
         """Only layers that Keras brings can be loaded elsewhere; Lambdas hold bytecode."""

@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 
 from tf_lottery.exporting.archive import write_archive
-from tf_lottery.exporting.formats.export_format import ExportFormat
+from tf_lottery.exporting.formats.export_format import ExportFormat, register_export_format
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 
 
+@register_export_format
 class SavedModel(ExportFormat):
     """A SavedModel: zeros take as much room as other numbers."""
 
@@ -15,6 +16,7 @@ class SavedModel(ExportFormat):
     file_name = "saved_model"
     runtime = "saved_model"
     about = "TensorFlow SavedModel"
+    place = 1
 
     def write(self, network: ExportedNetwork, path: Path) -> None:
         """Copies the network's SavedModel."""
@@ -25,6 +27,7 @@ class SavedModel(ExportFormat):
         return "import tensorflow as tf\n\n" + _serving_code(f'"{self.file_name}"', network)
 
 
+@register_export_format
 class CompressedSavedModel(ExportFormat):
     """A SavedModel in a .tar.gz, where zeros take little room."""
 
@@ -32,6 +35,7 @@ class CompressedSavedModel(ExportFormat):
     file_name = "saved_model.tar.gz"
     runtime = "saved_model"
     about = "TensorFlow SavedModel in a compressed archive"
+    place = 2
 
     def write(self, network: ExportedNetwork, path: Path) -> None:
         """Archives the network's SavedModel; equal SavedModels give equal bytes."""

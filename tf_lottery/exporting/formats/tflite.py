@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated
 
-from tf_lottery.exporting.formats.export_format import ExportFormat
+from tf_lottery.exporting.formats.export_format import ExportFormat, register_export_format
 from tf_lottery.exporting.formats.filled_blocks import with_whole_blocks
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.startup import silent_stderr
@@ -37,6 +37,7 @@ _LARGEST_CALIBRATION = 300
 _ONE_BY_ONE = "takes one example at a time"
 
 
+@register_export_format
 class TFLite(ExportFormat):
     """Weights and arithmetic of 32-bit floats."""
 
@@ -44,6 +45,7 @@ class TFLite(ExportFormat):
     file_name = "model.tflite"
     runtime = "tflite"
     about = "TensorFlow Lite, 32-bit"
+    place = 4
 
     def reason_unavailable(self, network: ExportedNetwork) -> str | None:
         """The converter comes with TensorFlow, today."""
@@ -98,12 +100,14 @@ class TFLite(ExportFormat):
         )
 
 
+@register_export_format
 class SparseTFLite(TFLite):
     """Kernels of few weights are stored sparse; `stored_kernels` tells which are computed so."""
 
     name = "tflite_sparse"
     file_name = "model_sparse.tflite"
     about = "TensorFlow Lite, 32-bit, kernels of few weights stored sparse"
+    place = 5
 
     def configure(self, converter: "tf.lite.TFLiteConverter", network: ExportedNetwork) -> None:
         """Asks for sparse kernels."""
@@ -114,6 +118,7 @@ class SparseTFLite(TFLite):
         return with_whole_blocks(sparse, lambda: TFLite()._converted(network, saved_model))
 
 
+@register_export_format
 class DynamicRangeTFLite(TFLite):
     """8-bit weights; activations are rounded to 8 bits by their range in each call.
 
@@ -124,12 +129,14 @@ class DynamicRangeTFLite(TFLite):
     file_name = "model_int8_dynamic.tflite"
     quantized = True
     about = "TensorFlow Lite, 8-bit weights (dynamic range)"
+    place = 6
 
     def configure(self, converter: "tf.lite.TFLiteConverter", network: ExportedNetwork) -> None:
         """Asks for 8-bit weights."""
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
 
+@register_export_format
 class IntegerTFLite(TFLite):
     """8-bit weights and activations; inputs and outputs stay floats, as in the other formats."""
 
@@ -137,6 +144,7 @@ class IntegerTFLite(TFLite):
     file_name = "model_int8.tflite"
     quantized = True
     about = "TensorFlow Lite, 8-bit weights and activations; inputs and outputs are floats"
+    place = 7
 
     def reason_unavailable(self, network: ExportedNetwork) -> str | None:
         """The ranges of activations must be known."""

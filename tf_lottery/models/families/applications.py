@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from tf_lottery.models.images import UnsuitableInputError, check_images
-from tf_lottery.models.registry import register
+from tf_lottery.models.registry import register_model
 from tf_lottery.startup import LazyModule
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SHORT_NAMES = {"inception_v3": "InceptionV3", "mobilenet_v2": "MobileNetV2"}
 _LONG_NAMES = tuple(f"applications.{constructor}" for constructor in _CONSTRUCTORS.split())
 
 
-@register(
+@register_model(
     f"({'|'.join((*_SHORT_NAMES, *_LONG_NAMES))})".replace(".", r"\."),
     examples=("mobilenet_v2", "inception_v3", "applications.MobileNetV3Small"),
     shown=(*_SHORT_NAMES, "applications.NAME (NAME as in tf_keras.applications)"),

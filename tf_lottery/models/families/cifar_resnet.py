@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
 from tf_lottery.models.images import check_images
-from tf_lottery.models.registry import register
+from tf_lottery.models.registry import register_model
 from tf_lottery.models.residual import basic_block, residual_stages
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _PLAIN_NAMES = tuple(f"resnet{depth}" for depth in (20, 32, 44, 56, 110))
 
 
-@register(
+@register_model(
     r"resnet(20|32|44|56|110)(?:_w([1-9]\d*))?",
     examples=("resnet20", "resnet20_w2"),
     shown=(*_PLAIN_NAMES, "resnet20_wFACTOR"),

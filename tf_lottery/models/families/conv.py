@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tf_lottery.models.images import check_images
-from tf_lottery.models.registry import register
+from tf_lottery.models.registry import register_model
 from tf_lottery.startup import LazyModule
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _FILTERS_OF_PAIRS = {"2": (64,), "4": (64, 128), "6": (64, 128, 256)}
 _DENSE_UNITS = (256, 256)
 
 
-@register(r"conv([246])", examples=("conv2", "conv4", "conv6"))
+@register_model(r"conv([246])", examples=("conv2", "conv4", "conv6"))
 def conv(inputs: tf.Tensor, classes: int, convolutions: str) -> tf.Tensor:
     """Connects pairs of 3x3 convolutions, each pair with a 2x2 max-pooling, and dense layers.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
 from tf_lottery.models.images import check_images
-from tf_lottery.models.registry import register
+from tf_lottery.models.registry import register_model
 from tf_lottery.models.residual import basic_block, bottleneck_block, residual_stages
 from tf_lottery.startup import LazyModule
 
@@ -26,7 +26,7 @@ _BLOCKS = {
 }
 
 
-@register(
+@register_model(
     r"resnet(18|34|50|101)",
     examples=("resnet18", "resnet50"),
     shown=_NAMES,

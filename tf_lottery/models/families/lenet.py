@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_lottery.models.registry import register
+from tf_lottery.models.registry import register_model
 from tf_lottery.startup import LazyModule
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ else:
     keras = LazyModule("tf_keras")
 
 
-@register(
+@register_model(
     r"lenet((?:_[1-9]\d*)+)",
     examples=("lenet_300_100",),
     shown=("lenet_300_100", "lenet_N_M_…"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
 from tf_lottery.models.images import check_images
-from tf_lottery.models.registry import register
+from tf_lottery.models.registry import register_model
 from tf_lottery.startup import LazyModule
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _CONVOLUTIONS_OF_STAGES = {
 }
 
 
-@register(r"vgg(11|13|16|19)", examples=("vgg11",), shown=_NAMES, spelled=_NAMES)
+@register_model(r"vgg(11|13|16|19)", examples=("vgg11",), shown=_NAMES, spelled=_NAMES)
 def vgg(inputs: tf.Tensor, classes: int, depth: str) -> tf.Tensor:
     """Connects five stages of 3x3 convolutions with batch normalization.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tf_lottery.models.convolution import average_and_classify, batch_norm, convolution, relu
 from tf_lottery.models.images import check_images
-from tf_lottery.models.registry import register
+from tf_lottery.models.registry import register_model
 from tf_lottery.models.residual import residual_stages
 from tf_lottery.startup import LazyModule
 
@@ -20,7 +20,7 @@ else:
 _DEPTHS = "|".join(str(6 * blocks + 4) for blocks in range(1, 34))
 
 
-@register(
+@register_model(
     rf"wideresnet_({_DEPTHS})_([1-9]\d*)",
     examples=("wideresnet_10_1",),
     shown=("wideresnet_16_8", "wideresnet_28_10", "wideresnet_D_N (D = 10, 16, 22, …)"),

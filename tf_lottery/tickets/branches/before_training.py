@@ -1,10 +1,10 @@
 """Pruning before training, to the densities of an experiment."""
 
-from tf_lottery.tickets.branches import pruned_levels_only
+from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@pruned_levels_only
+@register_branch(first_level=1, look=Look("vermilion", "X", 1))
 def before_training(origin: Origin) -> Start:
     """As many weights, pruned at once from the network at the rewind step.
 

@@ -1,10 +1,10 @@
 """Retraining as usual in pruning: from the trained weights, with the last learning rate."""
 
-from tf_lottery.tickets.branches import pruned_levels_only
+from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@pruned_levels_only
+@register_branch(first_level=1, look=Look("purple", "v", 0))
 def fine_tune(origin: Origin) -> Start:
     """The level's mask on the weights it was pruned from, trained on (arXiv 2003.02389, section 2).
 

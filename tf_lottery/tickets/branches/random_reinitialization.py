@@ -1,8 +1,10 @@
 """The control of the first paper: does the mask alone make the ticket?"""
 
+from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
+@register_branch(look=Look("orange", "s", 0))
 def random_reinitialization(origin: Origin) -> Start:
     """The level's mask on newly drawn weights (arXiv 1803.03635, section 2).
 

@@ -1,10 +1,10 @@
 """Retraining with the learning rate rewound, but not the weights."""
 
-from tf_lottery.tickets.branches import pruned_levels_only
+from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@pruned_levels_only
+@register_branch(first_level=1, look=Look("purple", "P", 1))
 def rewind_learning_rate(origin: Origin) -> Start:
     """The level's mask on the weights it was pruned from (arXiv 2003.02389, section 2).
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from tf_lottery.tickets.branches import level_0_only
+from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@level_0_only
+@register_branch(last_level=0, look=Look("black", "H", 1))
 def rewound_dense(origin: Origin) -> Start:
     """The dense network, trained from the rewind step (arXiv 1912.05671, section 2).
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.masking.masks import Mask
-from tf_lottery.tickets.branches import for_structures
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@for_structures("weights", "units")
+@register_branch(structures=("weights", "units"), look=Look("sky", "8", 1))
 def shuffled_units(origin: Origin) -> Start:
     """The level's weights under its mask with the units of each layer in random order.
 

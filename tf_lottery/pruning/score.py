@@ -9,6 +9,7 @@ import numpy as np
 
 from tf_lottery.config.arguments import shown
 from tf_lottery.masking.masks import Mask
+from tf_lottery.registry import Registry
 
 Weights = Mapping[str, np.ndarray]
 Scores = dict[str, np.ndarray]
@@ -61,98 +62,49 @@ class Method:
     ranks_all_together: bool = False
 
 
-def magnitude(weights: Weights, mask: Mask, evidence: Evidence | None = None) -> Scores:
-    """Absolute values of the weights, |w|.
+_METHODS: Registry[Method] = Registry("score", "--score", "tf_lottery.pruning.scores")
+
+
+def register_score(
+    *, rounds: int = 1, needs_data: bool = False, ranks_all_together: bool = False
+) -> Callable[[Score], Score]:
+    """Registers a function (weights, mask, evidence) -> scores under its name, for `--score`.
+
+    ```python
+    @register_score()
+    def squares(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
+        return {name: weights[name] ** 2 for name in mask}
+    ```
 
     Args:
-      weights: weight name to array; may hold more than the masked weights.
-      mask: the current mask, which names the weights to score.
-      evidence: not looked at.
+      rounds: as in `Method`, like all others.
+      needs_data: .
+      ranks_all_together: .
 
     Returns:
-      Score of each masked weight, arrays of the weights' shapes.
+      The decorator.
     """
-    return {name: np.abs(weights[name]) for name in mask}
+
+    def add(score: Score) -> Score:
+        own = score if _is_ours(score) else _checking(score, "--score")
+        method = Method(own, rounds, needs_data, ranks_all_together)
+        _METHODS.add(score.__name__, method, score.__module__)
+        return score
+
+    return add
 
 
-def random(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
-    """Random numbers, whatever the weights are; arguments and result as of `magnitude`."""
-    generator = evidence.random()
-    return {name: generator.random(array.shape) for name, array in mask.items()}
-
-
-def magnitude_at_rewind(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
-    """Absolute values |w_k| at the rewind step ("large init", arXiv 1905.01067, section 2)."""
-    return magnitude(evidence.rewind_weights, mask)
-
-
-def movement(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
-    """Distance |w - w_k| from the rewind step ("movement", arXiv 1905.01067, section 2)."""
-    start = evidence.rewind_weights
-    return {name: np.abs(weights[name] - start[name]) for name in mask}
-
-
-def snip(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
-    """Connection sensitivity |w dL/dw| (arXiv 1810.02340, section 4.1), L the mean loss.
-
-    The paper divides it by its sum, which does not change the order.
-    """
-    total = dict.fromkeys(mask, 0.0)
-    for gradients in evidence.loss_gradients(weights, mask):
-        for name in mask:
-            total[name] = total[name] + gradients[name]
-    return {name: np.abs(weights[name] * total[name]) for name in mask}
-
-
-def grasp(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
-    """Preserved gradient flow w * Hg (arXiv 2002.07376, section 4, equation 8).
-
-    Half of what the squared norm of the gradient g loses without the weight, to the first order, H
-    being the Hessian. The paper removes the weights of highest -w * Hg, whose removal leaves or
-    makes the norm largest.
-    """
-    flow = evidence.gradient_flow(weights, mask)
-    return {name: weights[name] * flow[name] for name in mask}
-
-
-def synflow(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
-    """Synaptic flow |w| dR/d|w| (arXiv 2006.05467, section 6), without data."""
-    flow = evidence.synaptic_flow(weights, mask)
-    return {name: np.abs(weights[name]) * flow[name] for name in mask}
-
-
-def taylor(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
-    """Mean over the batches of (w dL/dw)^2 (arXiv 1906.10771, section 3.1, equation 8).
-
-    The square of what the loss of a batch changes without the weight, to the first order.
-    """
-    total, batches = dict.fromkeys(mask, 0.0), 0
-    for gradients in evidence.loss_gradients(weights, mask):
-        batches += 1
-        for name in mask:
-            total[name] = total[name] + (weights[name] * gradients[name]) ** 2
-    return {name: total[name] / batches for name in mask}
-
-
-METHODS: dict[str, Method] = {
-    "magnitude": Method(magnitude),
-    "random": Method(random),
-    "magnitude_at_rewind": Method(magnitude_at_rewind),
-    "movement": Method(movement),
-    "taylor": Method(taylor, needs_data=True),
-    "snip": Method(snip, needs_data=True, ranks_all_together=True),
-    "grasp": Method(grasp, needs_data=True, ranks_all_together=True),
-    # As many as the paper's, with which no layer collapses.
-    "synflow": Method(synflow, rounds=100, ranks_all_together=True),
-}
+def known_methods() -> Mapping[str, Method]:
+    """All methods by the names of their scores."""
+    return _METHODS.all()
 
 
 def find_method(score: str | Score, argument: str = "--score") -> Method:
     """Finds the method of a score.
 
     Args:
-      score: a name in `METHODS`, or a function of your own (weights, mask, evidence) -> scores,
-        which is called once a level.
+      score: the name of a registered one, or a function of your own (weights, mask, evidence) ->
+        scores, which is called once a level.
       argument: what the user calls it.
 
     Raises:
@@ -167,12 +119,18 @@ def find_method(score: str | Score, argument: str = "--score") -> Method:
                 f"but this one cannot be called so: {error}."
             ) from error
         return Method(_checking(score, argument))
-    if not isinstance(score, str) or score not in METHODS:
+    known = known_methods()
+    if not isinstance(score, str) or score not in known:
         raise ValueError(
-            f"{argument}={score} is not a known score: use {', '.join(METHODS)}"
+            f"{argument}={score} is not a known score: use {', '.join(known)}"
             + ("." if argument.startswith("--") else ", or a function of yours.")
         )
-    return METHODS[score]
+    return known[score]
+
+
+def _is_ours(score: Score) -> bool:
+    """Whether the package defines a score, which then needs no checks of what it returns."""
+    return score.__module__.startswith("tf_lottery.")
 
 
 def _checking(score: Score, argument: str) -> Score:

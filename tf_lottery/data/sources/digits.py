@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tf_lottery.config.datasets import register_dataset
 from tf_lottery.data.dataset import Dataset, checked_dataset
 
 _CLASSES = 10
 _TEST_IMAGES_PER_CLASS = 36
 
 
+@register_dataset("digits")
 def load_digits() -> Dataset:
     """Loads the 1797 images of 8x8x1 pixels, values 0 to 16, of ten digits.
 

@@ -1,0 +1,37 @@
+"""The plug-ins that a command line names: they are imported before there are any other flags."""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+
+def plugins_in(arguments: Sequence[str]) -> list[str]:
+    """The modules that --plugin names, on the command line or in its flag files.
+
+    Args:
+      arguments: of the command line, the program first.
+
+    Returns:
+      Their names, each once. None if the arguments cannot be read: that is told later, when all
+      flags are known.
+    """
+    values = flags.FlagValues()
+    flags.DEFINE_string("plugin", "", "", flag_values=values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    try:
+        values(_alone(values.read_flags_from_files(list(arguments)[1:], force_gnu=True)))
+    except (flags.Error, UnicodeDecodeError):
+        return []
+    names = [name.strip() for name in values["plugin"].value.split(",")]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _alone(arguments: Sequence[str]) -> list[str]:
+    """What is of the flag, behind a stand-in for the program."""
+    found = ["program"]
+    for position, argument in enumerate(arguments):
+        if argument in ("--plugin", "-plugin"):
+            found += arguments[position : position + 2]
+        elif argument.startswith(("--plugin=", "-plugin=")):
+            found.append(argument)
+    return found

@@ -1,0 +1,155 @@
+"""What a branch says of itself: from which levels it starts, its flags, and how it is drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tf_lottery.config.options import options_of
+from tf_lottery.config.parameters import checked, parameters_of
+from tf_lottery.registry import Registry
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a branch is drawn in all figures.
+
+    Attributes:
+      colour: a key of `report.method_styles.COLOURS`.
+      marker: matplotlib's letter.
+      dash: number of the line style, from 0.
+    """
+
+    colour: str
+    marker: str
+    dash: int
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A control that starts from a level of an experiment, and what is special about it.
+
+    Attributes:
+      name: as in `--branch`.
+      function: `(origin: Origin, **parameters) -> Start`.
+      parameters: a dataclass of the function's keyword arguments, which are flags.
+      first_level: the lowest level that it can start from.
+      last_level: the highest; None: any.
+      structures: the pieces that its masks can have (`--structure`); None: any.
+      needs_other_run: whether it takes something from another run (`--other_run`).
+      needs_next_level: whether it looks at the level after the one that it starts from.
+      keeps_slots: whether it begins with the optimizer's slots of the rewind step, and so cannot
+        have another optimizer than its run.
+      look: how it is drawn; None: in a way that is found by its name.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    parameters: type
+    first_level: int = 0
+    last_level: int | None = None
+    structures: tuple[str, ...] | None = None
+    needs_other_run: bool = False
+    needs_next_level: bool = False
+    keeps_slots: bool = False
+    look: Look | None = None
+
+    def takes(self, parameter: str) -> bool:
+        """Whether a flag is one of its own."""
+        return parameter in self.defaults
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Its parameters, at their defaults."""
+        return dataclasses.asdict(self.parameters())
+
+    def checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All its parameters, of which some are given.
+
+        Raises:
+          ValueError: if a value is not right; names the flag.
+        """
+        return checked(self.parameters, values)
+
+
+BRANCHES: Registry[Branch] = Registry("branch", "--branch", "tf_lottery.tickets.branches")
+
+
+def register_branch(
+    *,
+    first_level: int = 0,
+    last_level: int | None = None,
+    structures: Sequence[str] | None = None,
+    needs_other_run: bool = False,
+    needs_next_level: bool = False,
+    keeps_slots: bool = False,
+    look: Look | None = None,
+) -> Callable[[Callable], Callable]:
+    """Registers a function `(origin: Origin, **parameters) -> Start` as a branch of its name.
+
+    ```python
+    @register_branch(first_level=1)
+    def scaled(
+        origin: Origin, *, scale: Annotated[float, Parameter("Factor of the weights.")] = 2.0
+    ) -> Start:
+        weights = origin.start.state.weights
+        return origin.start.with_weights({name: scale * array for name, array in weights.items()})
+    ```
+
+    Its keyword arguments are flags: `--branch=scaled --scale=3`.
+
+    Args:
+      first_level: as in `Branch`, like all others.
+      last_level: .
+      structures: .
+      needs_other_run: .
+      needs_next_level: .
+      keeps_slots: .
+      look: .
+
+    Returns:
+      The decorator.
+    """
+
+    def add(function: Callable) -> Callable:
+        branch = Branch(
+            function.__name__,
+            function,
+            parameters_of(function),
+            first_level,
+            last_level,
+            None if structures is None else tuple(structures),
+            needs_other_run,
+            needs_next_level,
+            keeps_slots,
+            look,
+        )
+        BRANCHES.add(branch.name, branch, function.__module__)
+        return function
+
+    return add
+
+
+def branch_options() -> dict[str, dataclasses.Field]:
+    """The parameters of all branches, by name.
+
+    Raises:
+      TypeError: if two branches have another parameter of the same name.
+    """
+    found: dict[str, dataclasses.Field] = {}
+    for branch in BRANCHES.all().values():
+        for parameter in options_of(branch.parameters):
+            known = found.setdefault(parameter.name, parameter)
+            if (known.type, known.default) != (parameter.type, parameter.default):
+                raise TypeError(
+                    f"--branch={branch.name}: another branch has a parameter {parameter.name} of "
+                    "another type or default; rename one of them."
+                )
+    return found
+
+
+def branches_with(parameter: str) -> list[str]:
+    """The names of the branches that have a parameter."""
+    return [name for name, branch in BRANCHES.all().items() if branch.takes(parameter)]
