@@ -40,9 +40,9 @@ from tf_lottery.experiments.summarizing_journal import SummarizingJournal
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.score import Evidence
 from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.branches import Branch, find_branch
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.origin import Origin, Start, Weights

@@ -29,9 +29,9 @@ from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
 from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.shared_journal import SharedJournal

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
 
 
 class MeasuredRun:
