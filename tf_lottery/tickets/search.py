@@ -300,7 +300,7 @@ class IterativeMagnitudePruning:
           TrainingDivergedError: if it returned a loss, or leaves a weight, that is not finite;
             earlier levels are kept.
         """
-        check_run(train, iterations)
+        check_run(train, iterations, verbose)
         rewind_step = resolve_rewind_step(
             self._rewind_step, epochs=1, steps_per_epoch=iterations, steps_per_execution=1
         )

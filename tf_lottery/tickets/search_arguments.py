@@ -14,6 +14,7 @@ from tf_lottery.arguments import (
     check_path,
     check_truth,
     check_whole,
+    is_whole,
     refusal,
     shown,
 )
@@ -46,6 +47,9 @@ def check_search(
     check_choice("scope", scope, SCOPES)
     check_truth("rewind_optimizer", rewind_optimizer)
     check_choice("structure", structure, STRUCTURES)
+    if structure == "2:4" and levels > 1:
+        right = "structure='2:4' halves the weights once, so use levels=1"
+        raise refusal("levels", levels, right)
     if folder is not None:
         check_path("folder", folder)
 
@@ -136,6 +140,7 @@ def check_fit(
     if x is None:
         raise refusal("x", x, "give the data to train on, as to model.fit")
     check_whole("epochs", epochs, 1, example=10)
+    check_verbose(fit_arguments.get("verbose", "auto"))
     if "initial_epoch" in fit_arguments:
         raise ValueError("initial_epoch: the rewind step decides where a level starts.")
     for argument in ("batch_size", "steps_per_epoch"):
@@ -187,7 +192,7 @@ def check_epoch(steps_per_epoch: int | None) -> None:
         raise ValueError("x holds no example to train on; give at least one batch.")
 
 
-def check_run(train: Any, iterations: Any) -> None:
+def check_run(train: Any, iterations: Any, verbose: Any) -> None:
     """Checks the arguments of `run`.
 
     Raises:
@@ -196,6 +201,22 @@ def check_run(train: Any, iterations: Any) -> None:
     if not callable(train):
         raise refusal("train", train, "give a function that trains, given the steps")
     check_whole("iterations", iterations, 1, example=10_000)
+    check_verbose(verbose)
+
+
+def check_verbose(verbose: Any) -> None:
+    """Checks what says how much is printed, as in `model.fit`.
+
+    Raises:
+      ValueError: if it says nothing.
+    """
+    if isinstance(verbose, str):
+        known = verbose == "auto"
+    else:
+        number = is_whole(verbose) and 0 <= verbose <= 2
+        known = number or isinstance(verbose, bool | np.bool_)
+    if not known:
+        raise refusal("verbose", verbose, 'use True or False, or 0, 1, 2 or "auto"')
 
 
 def checked_metrics(metrics: Any) -> dict[str, float]:
