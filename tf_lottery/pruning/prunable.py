@@ -40,6 +40,7 @@ from tf_lottery.pruning.prunable_checks import (
     check_names,
     check_nothing_is_empty,
     check_options,
+    check_rates_are_used,
     check_same_weights,
     check_something_is_left,
     check_unknown,
@@ -103,6 +104,7 @@ def prunable(
     excluded, rates = set(exclude), dict(pruning_rates or {})
     check_names("exclude", excluded, [kernel.name for kernel in search.kernels] + [*search.unknown])
     check_names("pruning_rates", rates, [kernel.name for kernel in search.kernels])
+    check_rates_are_used(rates, excluded, [kernel.name for kernel in search.kernels])
     search = search.without(excluded)
     if not allow_unknown:
         check_unknown(model, search, search.kernels)
