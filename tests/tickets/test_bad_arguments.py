@@ -85,6 +85,7 @@ _FIT = [
     ({"callbacks": [keras.callbacks.History]}, "it is no callback of Keras"),
     ({"callbacks": [keras_3.callbacks.History()]}, "it is of Keras 3, and the model is of tf_k"),
     ({"callbacks": lambda level: None}, "callbacks=None"),
+    ({"callbacks": [PruneAndRewind(1, 1)]}, "it is a search of its own; give it to model.fit"),
 ]
 
 
@@ -166,6 +167,7 @@ def test_of_a_loop_of_your_own(build_model):
         ({"scope": "local"}, "scope='local'"),
         ({"score": None}, "score=None"),
         ({"rewind_optimizer": 1}, "rewind_optimizer=1"),
+        ({"level_callbacks": [PruneAndRewind(1, 1)]}, "it is a search of its own"),
     ],
 )
 def test_of_the_callback(arguments, message):

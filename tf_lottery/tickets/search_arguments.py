@@ -24,6 +24,7 @@ from tf_lottery.pruning.layers import model_variables
 from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.schedule import rates_of_levels
 from tf_lottery.steps import parse_steps
+from tf_lottery.tickets.callbacks import IterationCallback
 from tf_lottery.training.network import Network
 
 
@@ -177,6 +178,8 @@ def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
     for one in callbacks:
         if not hasattr(one, "set_model") or isinstance(one, type):
             raise refusal(argument, one, "it is no callback of Keras")
+        if isinstance(one, IterationCallback):
+            raise refusal(argument, one, "it is a search of its own; give it to model.fit")
         # The other way round they work.
         if (keras_name(one), keras_name(model)) == ("keras", "tf_keras"):
             raise refusal(argument, one, "it is of Keras 3, and the model is of tf_keras")
