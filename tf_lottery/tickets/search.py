@@ -58,6 +58,7 @@ from tf_lottery.tickets.search_arguments import (
     search_arguments,
 )
 from tf_lottery.tickets.search_pruner import search_pruner
+from tf_lottery.tickets.texts import check_text
 from tf_lottery.tickets.variants import PruneFrom, Variant
 from tf_lottery.training.network import Network, NetworkState
 from tf_lottery.training.saliency import NetworkEvidence
@@ -206,6 +207,7 @@ class IterativeMagnitudePruning:
         verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, fit_arguments)
+        check_text(model, x)
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
