@@ -95,8 +95,8 @@ def prunable(
 
     Raises:
       ValueError: if the model is not such a model, or one that tfmot has wrapped; a name is not
-        that of a prunable layer; there is nothing to prune, or with `keep_zeros` a kernel has no
-        weight left; or there are unknown weights that are not allowed.
+        that of a prunable layer; a rate is of what is excluded; there is nothing to prune, or with
+        `keep_zeros` a kernel has no weight left; or there are unknown weights that are not allowed.
     """
     check_model(model)
     check_options(exclude, pruning_rates, kernels, allow_unknown, keep_zeros)

@@ -122,8 +122,8 @@ class IterativeMagnitudePruning:
             weights (`use_ema=True`), what Keras leaves at the end of `fit`, the averages, is
             pruned.
           structure: what is removed: single "weights"; "units": whole units and filters; "2:4": two
-            of every four weights in a row, once; "1x4": blocks of four consecutive inputs of a unit
-            of Dense layers.
+            of every four weights in a row, once, so with levels=1; "1x4": blocks of four
+            consecutive inputs of a unit of Dense layers.
           prune_from: the network that is pruned: "previous_level" (iterative), "dense" (one-shot),
             or that of the "rewind_step" (before training).
           optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
