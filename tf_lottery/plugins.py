@@ -1,4 +1,4 @@
-"""What a plug-in needs: a module that registers scores, branches, models, data or formats.
+"""What a plug-in needs: a module that registers scores, branches, models, analyses and so on.
 
 ```python
 from tf_lottery import plugins

@@ -25,6 +25,7 @@ from tf_lottery.experiments.finished_branches import (
 )
 from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
+from tf_lottery.experiments.outdated_runs import refuse_outdated_tickets
 from tf_lottery.experiments.results import write_results, write_results_if_possible
 from tf_lottery.experiments.run_checks import (
     check_data,
@@ -33,7 +34,6 @@ from tf_lottery.experiments.run_checks import (
     check_rules,
     check_same_experiment,
     open_run,
-    refuse_outdated_tickets,
 )
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
