@@ -31,7 +31,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "tf_lottery",
         "run_experiment run_branch load_ticket from_arrays Dataset WorkerLostError",
     ),
-    "Results of experiments": ("tf_lottery.report.summary", "LevelSummary"),
+    "Results of experiments": ("tf_lottery.store.schema", "LevelSummary"),
     "Matching": ("tf_lottery.config.matching", ""),
     "Data": ("tf_lottery.data", "Split load_dataset"),
     "Networks of the program": (

@@ -297,10 +297,10 @@ def test_a_flag_that_a_branch_does_not_take_is_said(finished_run, capsys):
 
 def write_config(path, identity, details):
     """Writes a config.json that is whole, with the flag file that there is."""
-    from tf_lottery.store.run_folder import _FLAGS_SEAL, _write_config
+    from tf_lottery.store.run_folder import FLAGS_SEAL, write_config
 
     before = json.loads((path / "config.json").read_text())
-    _write_config(path, identity, details, before[_FLAGS_SEAL])
+    write_config(path, identity, details, before[FLAGS_SEAL])
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_a_branch_whose_seal_leads_nowhere_is_not_called_whole(copied_run, tmp_p
     identity = {**run.identity, "branch": "random_mask"}
     details = {**run.details, "branch_levels": [1, 2]}
     seals = json.loads((branch / "config.json").read_text())["flags_sha256"]
-    run_folder_module._write_config(branch, identity, details, seals)
+    run_folder_module.write_config(branch, identity, details, seals)
     assert "random_mask: whole" in _verified(tmp_path)[1]
     link_to_nowhere(branch / "level_1" / "level.json")
     broken, text = _verified(tmp_path)

@@ -11,7 +11,7 @@ from tf_lottery.report.formats import (
     format_levels,
     format_points,
 )
-from tf_lottery.report.summary import LevelSummary, dense_summary, matching_levels
+from tf_lottery.report.summary import dense_summary, matching_levels
 from tf_lottery.report.table import (
     level_cell,
     matching_sentences,
@@ -19,6 +19,7 @@ from tf_lottery.report.table import (
     print_sentences,
     table_of_numbers,
 )
+from tf_lottery.store.schema import LevelSummary
 
 _HEADERS = (
     "level",

@@ -15,8 +15,8 @@ from tf_lottery.report.formats import (
     format_duration,
     is_number,
 )
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.report.time_left import TimeLeft
+from tf_lottery.store.schema import LevelSummary
 
 LIVE_LINES_PER_SECOND = 8
 SECONDS_BETWEEN_LOG_LINES = 10.0

@@ -16,7 +16,8 @@ from tf_lottery.report.formats import (
     format_numbers,
     format_points,
 )
-from tf_lottery.report.summary import LevelSummary, dense_summary, matching_levels
+from tf_lottery.report.summary import dense_summary, matching_levels
+from tf_lottery.store.schema import LevelSummary
 
 _HEADERS = (
     "level",

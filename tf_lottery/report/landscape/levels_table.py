@@ -13,13 +13,13 @@ from tf_lottery.report.formats import (
     format_points,
     is_number,
 )
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.report.table import (
     level_cell,
     print_footnotes,
     print_sentences,
     table_of_numbers,
 )
+from tf_lottery.store.schema import LevelSummary
 
 _HEADERS = (
     "level",
