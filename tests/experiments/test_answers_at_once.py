@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.commands import Analyze
 
 _ROOT = Path(__file__).parents[2]
@@ -106,8 +105,7 @@ def test_damage_of_what_is_needed_is_refused(experiment, ask, workdir, tmp_path)
 def test_a_finished_analysis_is_shown_again(ask, workdir, tmp_path):
     run = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(workdir / "tiny" / "replicate_1", run)
-    options = AnalysisConfig(points=3)
-    tf_lottery.run_command(Analyze("successive_levels", (run,), None, None, options, {}))
+    tf_lottery.run_command(Analyze("successive_levels", (run,), None, None, {"points": 3}, {}))
     answer = ask("--experiment=successive_levels", f"--run={run}", "--points=3", tiny=False)
     assert answer.returncode == 0, answer.stderr
     assert "Pairs of levels: " in answer.stdout

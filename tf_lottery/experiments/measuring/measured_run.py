@@ -7,11 +7,7 @@ from typing import Any
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
-<<<<<<< HEAD:tf_lottery/experiments/measuring/measured_run.py
 from tf_lottery.experiments.run_config import config_of_run
-from tf_lottery.report.summary import LevelSummary
-=======
->>>>>>> house:tf_lottery/experiments/analyses/measured_run.py
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 
