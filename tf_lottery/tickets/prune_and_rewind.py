@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import tf_keras as keras
@@ -20,6 +21,7 @@ from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit_evidence import build_fit_evidence, no_batches
 from tf_lottery.tickets.fit_length import resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import LevelResult, SearchHistory
+from tf_lottery.tickets.last_level import LastLevel
 from tf_lottery.tickets.level_checks import (
     check_initial_weights,
     check_level,
@@ -36,6 +38,9 @@ from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.network import Network, NetworkState
 
 Callbacks = Sequence[keras.callbacks.Callback]
+
+# Of each model the search that was given it last; what it maps to must not keep it alive.
+_SEARCH_OF: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
 
 
 class PruneAndRewind(IterationCallback):
@@ -114,6 +119,8 @@ class PruneAndRewind(IterationCallback):
         self._rewind_argument, self._rewind_optimizer = rewind_step, rewind_optimizer
         self._level = 0
         self._rewind_state: NetworkState | None = None
+        self._last_level: LastLevel | None = None
+        self._token, self._running_fit = object(), False
         self.history = SearchHistory()
 
     def epochs(self, steps_per_epoch: int) -> int:
@@ -122,8 +129,19 @@ class PruneAndRewind(IterationCallback):
         rewind_step, last = self._resolve(steps_per_epoch, steps_per_execution=1)
         return math.ceil((last + self._levels * (last - rewind_step)) / steps_per_epoch)
 
+    def set_model(self, model: Any) -> None:
+        """Takes the model; Keras gives it to all callbacks before training begins for any."""
+        super().set_model(model)
+        self._running_fit, _SEARCH_OF[model] = False, self._token
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks the arguments against the model and the length of training."""
+        if self._running_fit or _SEARCH_OF[self.model] is not self._token:
+            raise ValueError(
+                "callbacks: PruneAndRewind is given twice to one fit, where each would prune and "
+                "rewind what the other trains; give one, and the other to the fit of another model."
+            )
+        self._running_fit = True
         steps = self.params.get("steps")
         if not steps:
             raise ValueError(
@@ -155,7 +173,7 @@ class PruneAndRewind(IterationCallback):
         check_initial_weights(self._network)
         self._losses, self._first_bad_step = [], None
         self._first_epoch: int | None = None
-        self._rewind_state = None
+        self._rewind_state = self._last_level = None
         self.iteration = self._epoch_start = self._level_iteration = self._level = 0
         self.history = SearchHistory()
         try_score(self._method, self._network.weights(), self._mask, self._evidence(0))
@@ -203,12 +221,15 @@ class PruneAndRewind(IterationCallback):
             self._end_level(logs)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Checks that all levels were trained.
+        """Checks that all levels were trained, and that the model keeps the last one.
 
         Raises:
           ValueError: if others than Keras have changed pruned weights, or another callback has
             ended the search.
         """
+        self._running_fit = False
+        if self._last_level and not self._averages_weights():
+            self._last_level.put_back()
         super().on_train_end(logs)
         if len(self.history.levels) <= self._levels:
             raise ValueError(
@@ -218,6 +239,8 @@ class PruneAndRewind(IterationCallback):
                 "PruneAndRewind(level_callbacks=[...]): there they end the level, not the search. "
                 "Levels before are in history."
             )
+        # Averages are there only now.
+        LastLevel(self._network).put_back_after_all()
 
     def _check_epochs(self, first: int) -> None:
         needed = first + self.epochs(self.params["steps"])
@@ -275,6 +298,7 @@ class PruneAndRewind(IterationCallback):
             {name: float(np.asarray(value)) for name, value in metrics.items()}, weights_at
         )
         if self._level == self._levels:
+            self._last_level = LastLevel(self._network)
             self.model.stop_training = True
             return
         if self._rewind_state is None:

@@ -58,6 +58,7 @@ from tf_lottery.tickets.search_arguments import (
     search_arguments,
 )
 from tf_lottery.tickets.search_pruner import search_pruner
+from tf_lottery.tickets.texts import check_text
 from tf_lottery.tickets.variants import PruneFrom, Variant
 from tf_lottery.training.network import Network, NetworkState
 from tf_lottery.training.saliency import NetworkEvidence
@@ -121,8 +122,8 @@ class IterativeMagnitudePruning:
             weights (`use_ema=True`), what Keras leaves at the end of `fit`, the averages, is
             pruned.
           structure: what is removed: single "weights"; "units": whole units and filters; "2:4": two
-            of every four weights in a row, once; "1x4": blocks of four consecutive inputs of a unit
-            of Dense layers.
+            of every four weights in a row, once, so with levels=1; "1x4": blocks of four
+            consecutive inputs of a unit of Dense layers.
           prune_from: the network that is pruned: "previous_level" (iterative), "dense" (one-shot),
             or that of the "rewind_step" (before training).
           optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
@@ -206,6 +207,7 @@ class IterativeMagnitudePruning:
         verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, fit_arguments)
+        check_text(model, x)
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
@@ -300,7 +302,7 @@ class IterativeMagnitudePruning:
           TrainingDivergedError: if it returned a loss, or leaves a weight, that is not finite;
             earlier levels are kept.
         """
-        check_run(train, iterations)
+        check_run(train, iterations, verbose)
         rewind_step = resolve_rewind_step(
             self._rewind_step, epochs=1, steps_per_epoch=iterations, steps_per_execution=1
         )
