@@ -10,7 +10,6 @@ import pytest
 from absl import flags
 
 from tf_lottery.cli.commands import command_from_flags, define_flags
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.experiments.lottery import check_experiment
 from tf_lottery.models import build
@@ -269,12 +268,10 @@ def test_levels_where_all_are_taken_are_said_to_have_no_effect(kind, finished_ru
 
 
 def test_solutions_that_are_none(finished_run):
-    from tf_lottery.experiments.analyses import interpolate
-    from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+    from tf_lottery.experiments.measuring.rows import run_analysis
 
-    options = AnalysisConfig(solutions="level_0,/etc")
     with pytest.raises(ValueError, match=r"--solutions.*there is no /etc in"):
-        interpolate.run(AnalyzedRun(finished_run, {}), options, None)
+        run_analysis(finished_run, "interpolate", solutions="level_0,/etc")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tf_lottery.experiments.finished_branches import (
     title_of_branch,
 )
 from tf_lottery.experiments.level_training import LevelTrainer
+from tf_lottery.experiments.outdated_runs import refuse_outdated_tickets
 from tf_lottery.experiments.results import write_results, write_results_if_possible
 from tf_lottery.experiments.run_checks import (
     check_data,
@@ -32,7 +33,6 @@ from tf_lottery.experiments.run_checks import (
     check_fine_tuning,
     check_rules,
     open_run,
-    refuse_outdated_tickets,
 )
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.experiments.skeleton import carry_out, journal_of, reported

@@ -7,8 +7,8 @@ from typing import Any
 
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.data import Dataset
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.example_data import representative_images, verification_examples
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.exporting.export import export_into
 from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.export_report import ExportReport

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from tf_lottery.report.formats import format_accuracy, format_density
 from tf_lottery.report.table import print_sentences, table_of_numbers
+from tf_lottery.store.result_columns import ORDERS, RATIOS, ratio_column
 
 _HEADERS = (
     "level",
@@ -19,14 +20,7 @@ _HEADERS = (
     "re-\ntrained",
     "not",
 )
-_RATIOS = (
-    "predicted_ratio_magnitude",
-    "retrained_ratio_magnitude",
-    "measured_ratio_magnitude",
-    "predicted_ratio_random",
-    "retrained_ratio_random",
-    "measured_ratio_random",
-)
+_RATIOS = tuple(ratio_column(ratio, order) for order in ORDERS for ratio in RATIOS)
 
 
 def print_curvature(

@@ -32,7 +32,7 @@ def print_robustness(rows: Sequence[Row], split: str, console: Console | None = 
     """Prints a row for each level, length and direction.
 
     Args:
-      rows: all of `robustness_figure.ROBUSTNESS_COLUMNS`, or all of `FRESH_NOISE_COLUMNS`.
+      rows: all of `ROBUSTNESS_COLUMNS`, or all of `FRESH_NOISE_COLUMNS`.
       split: the data on which the lines were measured.
       console: where to print; standard output by default.
     """

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tf_lottery.report.formats import MISSING, format_accuracy, format_density, is_number
-from tf_lottery.report.landscape.levels_figure import barrier_column
-from tf_lottery.report.landscape.same_region_figure import COMPARISONS
+from tf_lottery.report.landscape.same_region_figure import COMPARISON_TEXTS
 from tf_lottery.report.table import print_sentences, table_of_numbers
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import barrier_column
 
 _HEADERS = (
     "level",
@@ -36,7 +36,7 @@ def print_same_region(rows: Sequence[Row], split: str, console: Console | None =
         table.add_row(
             str(row["level"]),
             format_density(row["density"]),
-            next(text for name, text in COMPARISONS.items() if row[name]),
+            next(text for name, text in COMPARISON_TEXTS.items() if row[name]),
             f"{100 * row[barrier_column(split)]:.2f}",
             f"{row['l2']:.2f}",
             format_accuracy(row["agreement"], 1),

@@ -12,9 +12,9 @@ from tf_lottery.report.formats import (
     is_number,
 )
 from tf_lottery.report.landscape.networks import baseline_notes, network_text
-from tf_lottery.report.landscape.stability_figure import DISTANCE_COLUMNS
 from tf_lottery.report.table import print_sentences, print_with_names, table_of_numbers
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import DISTANCE_COLUMNS
 
 _DISTANCE_HEADERS = (
     "pruning:\nL2",
