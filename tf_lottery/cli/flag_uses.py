@@ -14,6 +14,7 @@ from tf_lottery.config.branches import branch_options
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.matching import Matching
 from tf_lottery.config.options import names_of
+from tf_lottery.messages import tell
 
 _OF_ALL_LEVELS = ("report", "list", "verify")
 
@@ -119,7 +120,7 @@ def tell_of_replaced_replicate(flag_values: flags.FlagValues) -> None:
     """Says so if --replicates takes the place of --replicate, as a flag file may give it too."""
     replicate, replicates = flag_values["replicate"], flag_values["replicates"].value
     if replicates is not None and replicate.present and replicate.value != replicate.default:
-        print(
+        tell(
             f"Note: --replicate={replicate.value} has no effect: --replicates={replicates} takes "
             "its place."
         )
@@ -129,7 +130,7 @@ def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> No
     """Says so if --levels is given where all levels are taken; a flag file may give it too."""
     levels = flag_values["levels"]
     if experiment in _OF_ALL_LEVELS and levels.present and levels.value != levels.default:
-        print(
+        tell(
             f"Note: --levels={levels.value} has no effect: --experiment={experiment} takes all "
             "levels."
         )

@@ -26,6 +26,7 @@ from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
 from tf_lottery.experiments.finished_runs import is_finished, refuse_early, show_finished
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
+from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder, replicate_folders
 from tf_lottery.store.run_patterns import named_runs, naturally_sorted
@@ -58,7 +59,7 @@ def run_command(command: Command) -> int:
         page = write_report(
             command.runs, command.folder, matching_tolerance=command.matching_tolerance
         )
-        print(f"Report: {page}")
+        tell(f"Report: {page}")
     elif isinstance(command, Analyze):
         _analyze(command)
     elif isinstance(command, RunBranches):
@@ -78,7 +79,7 @@ def _run_experiments(command: RunExperiments) -> None:
     if len(finished) == len(command.configs):
         for number, config in enumerate(finished, 1):
             if several:
-                print(f"[{number} of {len(finished)}] {config.run_path}", flush=True)
+                tell(f"[{number} of {len(finished)}] {config.run_path}")
             show_finished(config, command.matching_tolerance)
         if several:
             folders = (config.run_path.parent for config in finished)
@@ -95,7 +96,7 @@ def _run_experiments(command: RunExperiments) -> None:
     diverged = []
     for number, config in enumerate(command.configs, 1):
         if several:
-            print(f"[{number} of {len(command.configs)}] {config.run_path}", flush=True)
+            tell(f"[{number} of {len(command.configs)}] {config.run_path}")
         try:
             run_experiment(
                 config,
@@ -105,7 +106,7 @@ def _run_experiments(command: RunExperiments) -> None:
         except ArithmeticError as error:
             if not several:
                 raise
-            print(f"Error: {error}\n", flush=True)
+            tell(f"Error: {error}\n")
             diverged.append((config.run_path, error))
     if several:
         folders = (config.run_path.parent for config in command.configs)
@@ -159,7 +160,7 @@ def _analyze(command: Analyze) -> None:
     from tf_lottery.experiments.measuring.rows import run_analysis
 
     for folder in folders:
-        print(f"{command.analysis} of {folder}", flush=True)
+        tell(f"{command.analysis} of {folder}")
         run_analysis(
             folder,
             command.analysis,
@@ -191,7 +192,7 @@ def _export(command: ExportTickets) -> None:
 def _print_report_command(purpose: str, folders: Iterable[Path], tolerance: float) -> None:
     flags = [f"--run={shlex.quote(text)}" for text in _run_texts(naturally_sorted(set(folders)))]
     flags += [f"--matching_tolerance={tolerance:g}"] if tolerance != DEFAULT_POINTS else []
-    print(f"For {purpose}: main.py --experiment=report {' '.join(flags)}")
+    tell(f"For {purpose}: main.py --experiment=report {' '.join(flags)}")
 
 
 def _run_texts(folders: Sequence[Path]) -> list[str]:

@@ -26,6 +26,7 @@ from tf_lottery.experiments.run_checks import (
 )
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
+from tf_lottery.messages import tell
 from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
@@ -108,7 +109,7 @@ class _Lottery:
             tell_of_useless_flags(experiment)
             folders = (config.run_path / f"level_{level}" for level in range(experiment.levels + 1))
             left = sum(not LevelFolder(folder).is_complete() for folder in folders)
-            print(experiment.needs.check_disk(config.run_path, left), flush=True)
+            tell(experiment.needs.check_disk(config.run_path, left))
         run = resources.enter_context(
             open_run(
                 config.run_path,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.messages import tell
 from tf_lottery.report.figure import save_summary_figure
 from tf_lottery.report.table import print_summary
 from tf_lottery.store.atomic import atomic_path
@@ -90,4 +91,4 @@ def print_results(run: RunFolder, summaries: list[LevelSummary], tolerance: floa
     """Prints the table that ends a run, and where the run is."""
     if summaries:
         print_summary(summaries, tolerance=tolerance)
-    print(f"Run folder: {run.path}")
+    tell(f"Run folder: {run.path}")

@@ -13,6 +13,7 @@ from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.wrapper import unwrapped
+from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.rules import RULES, made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
@@ -117,7 +118,7 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
         )
     replicas = begun.get("replicas", 1)
     if replicas != now["replicas"]:
-        print(
+        tell(
             f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
             "results will differ in rounding, and with --batch_norm=per_replica in more than that."
         )
@@ -156,7 +157,7 @@ def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) 
             f"{begun} Its levels cannot be continued by another rule; to train them anew, choose "
             "another --name, or, of a branch, delete its folder."
         )
-    print(f"Note: {begun}")
+    tell(f"Note: {begun}")
 
 
 def check_same_data(run: RunFolder, experiment: Experiment) -> None:
@@ -183,7 +184,7 @@ def tell_of_scope(experiment: Experiment) -> None:
     pruning = experiment.config.pruning
     layerwise = pruning.pruning_scope == "layerwise" and pruning.prune_from == "rewind_step"
     if layerwise and experiment.method.ranks_all_together:
-        print(
+        tell(
             f"--score={pruning.score} ranks the weights of each layer apart here "
             "(--pruning_scope=layerwise); its authors rank those of all layers together, as "
             "--pruning_scope=global does."
@@ -218,14 +219,14 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
         for option in options_of(section):
             value = getattr(section, option.name)
             if option.name in useless and value != option.default:
-                print(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")
+                tell(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")
 
 
 def warn_of_dropout(experiment: Experiment) -> None:
     """Says so if the results will not be the same again."""
     layers = (unwrapped(layer) for _, layer in leaf_layers(experiment.network.model))
     if any(getattr(layer, "rate", 0) for layer in layers):
-        print(
+        tell(
             f"--model={experiment.config.model.model} has dropout, whose random numbers are not "
             "those of --data_seed and are not saved: its results differ from run to run."
         )

@@ -13,6 +13,7 @@ from tf_lottery.exporting.export import export_into
 from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.export_report import ExportReport
 from tf_lottery.exporting.formats import known_formats
+from tf_lottery.messages import tell
 from tf_lottery.report.export_progress import ExportProgressReporter
 from tf_lottery.report.export_table import print_export
 from tf_lottery.store.atomic import remove_abandoned
@@ -101,10 +102,9 @@ def _checked_ticket(path: Path, level: int | None, folder: Path | None, overwrit
 def _export_ticket(ticket: _Ticket, run: AnalyzedRun, options: ExportConfig) -> ExportReport:
     data = run.experiment.dataset
     images, labels = verification_examples(data)
-    print(
+    tell(
         f"export of level {ticket.level} of {ticket.run}, verified with {len(labels):,} of "
         f"{len(data.test):,} test examples",
-        flush=True,
     )
     report = export_into(
         ticket.target,
@@ -117,7 +117,7 @@ def _export_ticket(ticket: _Ticket, run: AnalyzedRun, options: ExportConfig) -> 
         measure=options.measure,
         progress=ExportProgressReporter(),
     )
-    print()
+    tell()
     print_export(ticket.folder)
-    print(f"Export: {ticket.folder}\n", flush=True)
+    tell(f"Export: {ticket.folder}\n")
     return report

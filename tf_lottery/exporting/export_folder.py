@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_lottery import __version__
 from tf_lottery.exporting.formats import known_formats
+from tf_lottery.messages import tell
 from tf_lottery.store.atomic import atomic_folder, put_back, remove_abandoned
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.seal import read_seal, seal, verify_seal
@@ -147,11 +148,10 @@ class ExportFolder:
             beside = sorted(self.path.parent.iterdir())
             left = [path for path in beside if own.fullmatch(path.name) and _is_old_place(path)]
         for path in left:
-            print(
+            tell(
                 f"Note: {path} is of an export by an older version of tf_lottery, which was killed "
                 'if it is not running; "old" in it is the export that was there before. Delete it '
                 "if you need nothing of it.",
-                flush=True,
             )
 
     def _check_place(self) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.keras_versions import is_keras_3
+from tf_lottery.messages import tell
 
 
 def as_arrays(data: Any) -> Any:
@@ -47,9 +48,8 @@ def counted_steps(x: Any, rewind_step: str | int, *, announce: bool) -> int:
             "steps_per_epoch, with data that go on for all epochs."
         )
     if announce:
-        print(
+        tell(
             f"Counting the batches of the data set, as rewind_step={rewind_step!r} depends on them",
-            flush=True,
         )
     return sum(1 for _ in x)
 

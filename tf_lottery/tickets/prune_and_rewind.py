@@ -12,6 +12,7 @@ import tf_keras as keras
 
 from tf_lottery.config.arguments import check_whole
 from tf_lottery.masking.keras_versions import keras_of
+from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.judging import prune_by_score, try_score
 from tf_lottery.pruning.model_plan import pruning_plan
@@ -341,4 +342,4 @@ class PruneAndRewind(IterationCallback):
         self.history.levels.append(result)
         if self.params.get("verbose"):
             # Below the progress bar of Keras, which ends without a new line.
-            print(f"\n{result}", flush=True)
+            tell(f"\n{result}")

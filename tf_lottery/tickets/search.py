@@ -13,6 +13,7 @@ import tf_keras as keras
 from tf_lottery.config.arguments import check_whole
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import check_is_model
+from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import LevelWatch
@@ -443,7 +444,7 @@ class IterativeMagnitudePruning:
 
     def _announce(self, level: int) -> None:
         density = self._network.mask.density
-        print(f"Level {level} of {self._levels}, density {density:.1%}", flush=True)
+        tell(f"Level {level} of {self._levels}, density {density:.1%}")
 
     def _begin(self) -> None:
         """Starts level 0 from the initial weights, also when it was interrupted before."""

@@ -11,6 +11,7 @@ from tf_lottery.config.analyses import register_analysis
 from tf_lottery.config.lines import Lines
 from tf_lottery.config.parameters import Parameter
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.messages import tell
 from tf_lottery.report.landscape.line_figure import LineCurves, line_figure
 from tf_lottery.report.landscape.line_table import LineRow, print_lines
 from tf_lottery.store.atomic import atomic_path
@@ -74,4 +75,4 @@ def _show_lines(analyzed: AnalyzedRun, names: Sequence[str], lines: Lines) -> No
     stem = result_stem(f"{slug(names[0])}--{slug(names[-1])}", settings)
     with atomic_path(analyzed.folder / "lines" / f"{stem}.png") as path:
         path.write_bytes(figure.png)
-    print(f"Lines: {analyzed.folder / 'lines'}")
+    tell(f"Lines: {analyzed.folder / 'lines'}")

@@ -29,6 +29,7 @@ from tf_lottery.experiments.measuring.trained_copies import (
     train_branch,
 )
 from tf_lottery.landscape.solutions import Solution, distance
+from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.robustness_figure import robustness_figures
 from tf_lottery.report.landscape.robustness_table import print_robustness
@@ -214,7 +215,7 @@ def _train(analyzed: AnalyzedRun, training: _Training, plan: BranchPlan) -> list
         except TrainingDivergedError as error:
             finished = RunFolder.read(plan.path).complete_levels()
             diverged.append(next(level for level in left if level not in finished))
-            print(f"{plan.label} diverged, and counts as an infinite barrier: {error}", flush=True)
+            tell(f"{plan.label} diverged, and counts as an infinite barrier: {error}")
     return diverged
 
 

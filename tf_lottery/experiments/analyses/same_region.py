@@ -17,6 +17,7 @@ from tf_lottery.config.lines import Lines
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
+from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.same_region_figure import same_region_figures
 from tf_lottery.report.landscape.same_region_table import print_same_region
@@ -113,7 +114,7 @@ def _comparisons(measured: MeasuredRun, levels: Sequence[int]) -> Iterator[_Comp
     measured.levels([0, *judged.values()])
     others = _independent_runs(measured, levels)
     if missing := [str(level) for level in levels if level not in others]:
-        print(
+        tell(
             f"Level {', '.join(missing)}: no other replicate with other seeds beside {run.path} "
             "has it; without --other_run there is no independent run to compare with."
         )

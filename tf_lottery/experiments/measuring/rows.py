@@ -14,6 +14,7 @@ from tf_lottery.config.analyses import ANALYSES, Analysis
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.results_file import ResultsFile
+from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.metrics import Row
@@ -144,7 +145,7 @@ class _Skeleton:
             if file.name in figures:
                 results.draw(rows, figures[file.name])
         for file, results in self._files.items():
-            print(f"{file}: {results.path}")
+            tell(f"{file}: {results.path}")
 
     def _has(self, key: Any) -> bool:
         there = key in self._rows and (self._others is None or key in self._parts)

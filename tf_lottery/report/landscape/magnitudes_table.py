@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import format_accuracy, format_density
 from tf_lottery.report.table import table_of_numbers
 from tf_lottery.store.metrics import Row
@@ -28,7 +29,7 @@ def print_magnitudes(rows: Sequence[Row], console: Console | None = None) -> Non
       rows: the levels, as in magnitudes.csv.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_HEADERS)
     for row in rows:
         table.add_row(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import MISSING, format_accuracy, format_density, is_number
 from tf_lottery.report.landscape.same_region_figure import COMPARISON_TEXTS
 from tf_lottery.report.table import print_sentences, table_of_numbers
@@ -30,7 +31,7 @@ def print_same_region(rows: Sequence[Row], split: str, console: Console | None =
       split: the data on which the lines were measured.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_HEADERS)
     for row in rows:
         table.add_row(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,
@@ -33,7 +34,7 @@ def print_stability(rows: Sequence[Row], console: Console | None = None) -> None
       rows: the networks, as in stability.csv.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_HEADERS)
     for row in rows:
         table.add_row(
@@ -63,7 +64,7 @@ def print_layers(
       kernels: names of the network's kernels, in the order of their numbers from 1.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_LAYER_HEADERS)
     for row in rows:
         table.add_row(str(row["layer"]), kernels[row["layer"] - 1], *_distances(row))
