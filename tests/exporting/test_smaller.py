@@ -161,4 +161,4 @@ def test_files_of_the_smaller_network_compute_what_the_ticket_does(keras, half_d
     )
     assert again.compaction is None
     names = {path.name for path in (tmp_path / "None").iterdir()}
-    assert names == {"model.keras", "export.csv", "README.md"}
+    assert names == {"model.keras", "export.csv", "export.json", "README.md"}

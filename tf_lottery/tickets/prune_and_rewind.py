@@ -137,7 +137,7 @@ class PruneAndRewind(IterationCallback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks the arguments against the model and the length of training."""
-        if self._running_fit or _SEARCH_OF[self.model] is not self._token:
+        if self._running_fit or _SEARCH_OF.get(self.model) is not self._token:
             raise ValueError(
                 "callbacks: PruneAndRewind is given twice to one fit, where each would prune and "
                 "rewind what the other trains; give one, and the other to the fit of another model."
@@ -229,8 +229,9 @@ class PruneAndRewind(IterationCallback):
             ended the search.
         """
         self._running_fit = False
-        if self._last_level and not self._averages_weights():
-            self._last_level.put_back()
+        last_level, self._last_level = self._last_level, None
+        if last_level and not self._averages_weights():
+            last_level.put_back()
         super().on_train_end(logs)
         if len(self.history.levels) <= self._levels:
             raise ValueError(
