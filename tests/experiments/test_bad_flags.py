@@ -40,7 +40,7 @@ def check(*arguments: str) -> None:
 
 
 _FLAGS = {
-    "--num_virtual_devices=100000": "use at most --batch_size=60",
+    "--num_virtual_devices=100000": "does not go with --batch_size=60",
     "--levels=1000000": "use 0 to 10000",
     "--levels=99999999999999999999": "below 2",
     "--levels=2.5": "levels",
@@ -107,7 +107,7 @@ _FLAGS = {
     "--label_smoothing=-0.1": "0 <= share < 1",
     "--momentum=1 --optimizer=sgd": "0 <= momentum < 1",
     "--lr_schedule=step --lr_milestones=10it,5it": "later than the one before",
-    "--lr_schedule=cosine --final_learning_rate=1": "below --learning_rate",
+    "--lr_schedule=cosine --final_learning_rate=1": "does not go with --learning_rate",
     "--cutout=99999999999999": "at most 8",
     "--smallest_crop=0": "0 < share <= 1",
     "--validation_examples=99999999999": "between 0 and 1436",

@@ -89,8 +89,8 @@ def run_branch(
         check_levels("levels", levels)
     check_data(dataset)
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
-    plan = plan_branch(Path(run), branch, changes)
     kind = find_branch(branch)
+    plan = plan_branch(Path(run), branch, changes)
     check_structure(plan, kind)
     return carry_out(_BranchWork(plan, kind, levels, for_analysis, tolerance), plan.config, dataset)
 
