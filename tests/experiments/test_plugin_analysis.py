@@ -1,7 +1,8 @@
-"""An analysis of a plug-in: one function in one file is a command with flags, files and figures."""
+"""The analysis of CONTRIBUTING.md, a plug-in, is a command with flags, a file and figures."""
 
 import csv
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,62 +15,25 @@ import tf_lottery
 from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.cli.help_page import help_text
 from tf_lottery.config.analyses import ANALYSES
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.tensors import load_tensors
 
-_PLUGIN = """
-from typing import Annotated
-
-from rich.console import Console
-
-from tf_lottery import plugins
-
-
-def draw(measurements):
-    curves = plugins.curves_by_density(measurements, {"norm": ""})
-    figure = plugins.density_figure(curves, "norm", "norms", "Norms of the weights", "Of levels.")
-    return [] if figure is None else [figure]
-
-
-def show(rows):
-    table = plugins.table_of_numbers(["level", "norm"])
-    for row in rows:
-        table.add_row(str(row["level"]), f"{row['norm']:.4f}")
-    Console().print(table)
-
-
-@plugins.register_analysis(plugins.ResultFile("norms", ("power_{}",), draw, title="All norms"))
-def norms(
-    run: plugins.MeasuredRun,
-    levels,
-    *,
-    power: Annotated[
-        float, plugins.Parameter("Power of the norm.", within=plugins.at_least(1))
-    ] = 2.0,
-) -> plugins.Rows:
-    def measure(analyzed, missing):
-        print("measured:", *missing)
-        for level in missing:
-            solution = analyzed.level(level)
-            total = sum((abs(solution.weights[name]) ** power).sum() for name in solution.mask)
-            density = solution.mask.density
-            yield {"level": level, "density": density, "norm": float(total) ** (1 / power)}
-
-    return plugins.Rows(run.levels(levels), ("level", "density", "norm"), measure, show, (power,))
-"""
+_CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
+_RECIPE = re.compile(r"```python\n# my_analysis\.py\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch) -> Iterator[str]:
-    """The name of the plug-in, which is imported."""
-    name = "plugin_of_norms"
+def plugin(tmp_path, monkeypatch) -> Iterator[None]:
+    """The file of the recipe is a plug-in that is imported."""
     (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / f"{name}.py").write_text(_PLUGIN)
+    (text,) = _RECIPE.findall(_CONTRIBUTING.read_text())
+    (tmp_path / "plugins" / "my_analysis.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path / "plugins")
-    importlib.import_module(name)
-    yield name
+    importlib.import_module("my_analysis")
+    yield
     ANALYSES.remove("norms")
-    del sys.modules[name]
+    del sys.modules["my_analysis"]
 
 
 def parsed(*arguments: str) -> flags.FlagValues:
@@ -90,17 +54,18 @@ def norm(level: Path, power: float) -> float:
 
 
 @pytest.mark.usefixtures("plugin")
-def test_an_analysis_of_a_plugin_measures_shows_and_is_reported(copied_run, capsys):
+def test_an_analysis_of_a_plugin_measures_shows_and_is_reported(copied_run, capsys, monkeypatch):
+    measured, level_of = [], AnalyzedRun.level
+    monkeypatch.setattr(
+        AnalyzedRun, "level", lambda self, level: measured.append(level) or level_of(self, level)
+    )
     asked = ("--experiment=norms", f"--run={copied_run}", "--power=3")
     do(*asked, "--levels=0,2")
     do(*asked)
+    assert measured == [0, 2, 1]
     output = capsys.readouterr().out
     path = copied_run / "landscape" / "norms__power_3.csv"
-    assert [line for line in output.splitlines() if line.startswith("measured:")] == [
-        "measured: 0 2",
-        "measured: 1",
-    ]
-    assert f"All norms: {path}" in output
+    assert f"Norms: {path}" in output
     rows = list(csv.DictReader(path.open()))
     assert [row["level"] for row in rows] == ["0", "1", "2"]
     for number, row in enumerate(rows):
@@ -121,7 +86,7 @@ def test_an_analysis_of_a_plugin_measures_shows_and_is_reported(copied_run, caps
 def test_its_flags_are_its_own():
     values = parsed()
     assert "--power" in help_text("norms", values)
-    assert "Power of the norm." in help_text(None, values)
+    assert "Power of --experiment=norms." in help_text(None, values)
     assert "--power" not in help_text("curvature", values)
     assert "norms" in values["experiment"].parser.enum_values
     with pytest.raises(ValueError, match=r"^--power=0.5 is out of range: use 1 or more"):

@@ -10,6 +10,7 @@ import pytest
 
 import tf_lottery
 from tf_lottery.cli.plugin_flag import plugins_in
+from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.datasets import DATASETS
 from tf_lottery.exporting.formats import formats_named
@@ -28,6 +29,7 @@ _REGISTERED = {
     "my_branch": (BRANCHES, "scaled"),
     "my_network": (_FAMILIES, "bottle"),
     "my_data": (DATASETS, "stripes"),
+    "my_analysis": (ANALYSES, "norms"),
     "my_format": (FORMATS, "tflite_half"),
 }
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.landscape.curvature_table import print_curvature
-from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels
+from tf_lottery.report.landscape.levels_table import print_successive_levels
 from tf_lottery.report.landscape.line_table import LineRow, print_lines
 from tf_lottery.report.landscape.magnitudes_table import print_magnitudes
 from tf_lottery.store.metrics import Row
@@ -25,8 +25,16 @@ def cells(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
-def pairs_of(levels, barrier=0.0123) -> list[LevelPair]:
-    return [LevelPair(*pair, barrier * pair[1], 10.0 * pair[1]) for pair in combinations(levels, 2)]
+def pairs_of(levels, barrier=0.0123) -> list[Row]:
+    return [
+        {
+            "first_level": first,
+            "second_level": second,
+            "l2": 10.0 * second,
+            **dict.fromkeys(("test_error_barrier", "train_error_barrier"), barrier * second),
+        }
+        for first, second in combinations(levels, 2)
+    ]
 
 
 def test_each_level_has_the_barrier_and_the_distance_to_the_one_before(make_summary):

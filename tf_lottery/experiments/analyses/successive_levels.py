@@ -16,9 +16,9 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.report.landscape.levels_figure import levels_figures
-from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels
+from tf_lottery.report.landscape.levels_table import print_successive_levels
 from tf_lottery.store.metrics import Row
-from tf_lottery.store.result_columns import LEVELS_COLUMNS, barrier_column, barrier_columns
+from tf_lottery.store.result_columns import LEVELS_COLUMNS, barrier_columns
 from tf_lottery.store.result_names import LINE_SETTINGS
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
@@ -58,23 +58,19 @@ def successive_levels(
             f"--levels: a line takes two levels, but level {chosen[0]} of {run.run.path} is the "
             "only one to take."
         )
-    split = lines.splits[0]
-
-    def show(rows: Sequence[Row]) -> None:
-        barrier = barrier_column(split)
-        found = [LevelPair(*pair_of(row), row[barrier], row["l2"]) for row in rows]
-        dense = run.summary(0) if 0 in run.run.complete_levels() else None
-        summaries = [run.summary(level) for level in chosen]
-        print_successive_levels(found, summaries, dense, matching.tolerance, split)
-
-    pair_of = itemgetter("first_level", "second_level")
     return Rows(
         list(pairwise(chosen) if pairs == "successive" else combinations(chosen, 2)),
         (*LEVELS_COLUMNS, *barrier_columns(lines.splits)),
         partial(_measure, lines=lines),
-        show,
+        partial(
+            print_successive_levels,
+            summaries=[run.summary(level) for level in chosen],
+            dense=run.summary(0) if 0 in run.run.complete_levels() else None,
+            tolerance=matching.tolerance,
+            split=lines.splits[0],
+        ),
         lines.settings,
-        key=pair_of,
+        key=itemgetter("first_level", "second_level"),
         counted="lines between levels",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_lottery.config.analyses import ANALYSES, Analysis
+from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.results_file import ResultsFile
@@ -100,63 +99,55 @@ def run_analysis(
         return AnalyzedRun(Path(path), here, dataset, expected=expected)
 
     wanted = analysis.function(run, levels, **arguments)
-    if isinstance(wanted, Rows):
-        tolerance = tolerance_of(options.get("matching_tolerance", DEFAULT_POINTS))
-        _Skeleton(analysis, wanted, run).carry_out(load, analysis.figures(tolerance))
-    else:
+    if not isinstance(wanted, Rows):
         wanted(load())
+        return
+    columns = wanted.columns, wanted.part_columns
+    files = [
+        ResultsFile(run, file.name, of_file, wanted.settings)
+        for file, of_file in zip(analysis.files, columns, strict=False)
+    ]
+    tables = [_by_key(file.read(), wanted.key) for file in files]
+    missing = [
+        key
+        for key in wanted.keys
+        if not (all(key in table for table in tables) and wanted.holds(tables[0][key][0]))
+    ]
+    if missing:
+        _measure(wanted, load(), missing, files, tables)
+    shown = [[row for key in wanted.keys for row in table[key]] for table in tables]
+    for show, rows in zip((wanted.show, wanted.show_parts), shown, strict=False):
+        show(rows)
+    figures = analysis.figures(tolerance_of(options.get("matching_tolerance", DEFAULT_POINTS)))
+    for about, file, rows in zip(analysis.files, files, shown, strict=True):
+        if about.name in figures:
+            file.draw(rows, figures[about.name])
+        tell(f"{about}: {file.path}")
 
 
-class _Skeleton:
-    """The files of an analysis in a run folder, with their rows."""
+def _by_key(rows: Sequence[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
 
-    def __init__(self, analysis: Analysis, wanted: Rows, run: MeasuredRun):
-        self._wanted = wanted
-        columns = wanted.columns, wanted.part_columns
-        self._files = {
-            file: ResultsFile(run, file.name, of_file, wanted.settings)
-            for file, of_file in zip(analysis.files, columns, strict=False)
-        }
-        self._results, *others = self._files.values()
-        self._others = others[0] if others else None
-        self._rows = {wanted.key(row): row for row in self._results.read()}
-        self._parts: dict[Any, list[Row]] = defaultdict(list)
-        for row in self._others.read() if self._others else ():
-            self._parts[wanted.key(row)].append(row)
 
-    def carry_out(
-        self, load: Callable[[], AnalyzedRun], figures: Mapping[str, Callable[..., Any]]
-    ) -> None:
-        wanted = self._wanted
-        missing = [key for key in wanted.keys if not self._has(key)]
-        if missing:
-            bar = CountingProgress(wanted.counted, len(missing)) if wanted.counted else None
-            analyzed = load()
-            with bar or nullcontext():
-                for found in wanted.measure(analyzed, missing):
-                    self._keep(found)
-                    if bar:
-                        bar.advance()
-        shown = [self._rows[key] for key in wanted.keys]
-        parts = [row for key in wanted.keys for row in self._parts.get(key, ())]
-        wanted.show(shown)
-        wanted.show_parts(parts)
-        for (file, results), rows in zip(self._files.items(), (shown, parts), strict=False):
-            if file.name in figures:
-                results.draw(rows, figures[file.name])
-        for file, results in self._files.items():
-            tell(f"{file}: {results.path}")
-
-    def _has(self, key: Any) -> bool:
-        there = key in self._rows and (self._others is None or key in self._parts)
-        return there and self._wanted.holds(self._rows[key])
-
-    def _keep(self, found: Any) -> None:
-        row = found
-        if self._others:
-            # Before the row, which says that all is there.
-            row, parts = found
-            self._parts[self._wanted.key(row)] = parts
-            self._others.write(part for key in sorted(self._parts) for part in self._parts[key])
-        self._rows[self._wanted.key(row)] = row
-        self._results.write(self._rows[key] for key in sorted(self._rows))
+def _measure(
+    wanted: Rows,
+    analyzed: AnalyzedRun,
+    missing: list[Any],
+    files: Sequence[ResultsFile],
+    tables: Sequence[dict[Any, list[Row]]],
+) -> None:
+    """Measures what is missing, and writes the files anew after each row."""
+    bar = CountingProgress(wanted.counted, len(missing)) if wanted.counted else None
+    with bar or nullcontext():
+        for found in wanted.measure(analyzed, missing):
+            row, parts = found if len(files) > 1 else (found, [])
+            key = wanted.key(row)
+            # The row last: it says that all is there.
+            for file, table, rows in list(zip(files, tables, ([row], parts), strict=False))[::-1]:
+                table[key] = rows
+                file.write(line for place in sorted(table) for line in table[place])
+            if bar:
+                bar.advance()

@@ -1,7 +1,6 @@
 """The table of successive levels: barriers between them, and which of them match."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -20,6 +19,8 @@ from tf_lottery.report.table import (
     print_sentences,
     table_of_numbers,
 )
+from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import barrier_column
 from tf_lottery.store.schema import LevelSummary
 
 _HEADERS = (
@@ -33,25 +34,8 @@ _HEADERS = (
 )
 
 
-@dataclass(frozen=True)
-class LevelPair:
-    """The line between two levels.
-
-    Attributes:
-      first: a level.
-      second: a later one.
-      barrier: error barrier, a fraction.
-      l2: distance of the two solutions.
-    """
-
-    first: int
-    second: int
-    barrier: float
-    l2: float
-
-
 def print_successive_levels(
-    pairs: Sequence[LevelPair],
+    pairs: Sequence[Row],
     summaries: Sequence[LevelSummary],
     dense: LevelSummary | None,
     tolerance: float,
@@ -61,7 +45,7 @@ def print_successive_levels(
     """Prints a row per level, with the barrier to the one before.
 
     Args:
-      pairs: of successive levels, and maybe others.
+      pairs: of successive levels, and maybe others, as in successive_levels.csv.
       summaries: the levels, in order.
       dense: level 0; None if it is not there.
       tolerance: as of `matching.matches`.
@@ -69,7 +53,7 @@ def print_successive_levels(
       console: where to print; standard output by default.
     """
     console = console or default_console()
-    of_pair = {(pair.first, pair.second): pair for pair in pairs}
+    of_pair = {(pair["first_level"], pair["second_level"]): pair for pair in pairs}
     table = table_of_numbers(_HEADERS)
     before = None
     for summary in summaries:
@@ -81,8 +65,8 @@ def print_successive_levels(
             format_accuracy(summary.test_accuracy),
             format_points(summary.test_accuracy, accuracy) if summary.level else MISSING,
             _matches(summary, accuracy, tolerance),
-            f"{100 * pair.barrier:.2f}" if pair else MISSING,
-            f"{pair.l2:.2f}" if pair else MISSING,
+            f"{100 * pair[barrier_column(split)]:.2f}" if pair else MISSING,
+            f"{pair['l2']:.2f}" if pair else MISSING,
         )
         before = summary.level
     console.print(table)
