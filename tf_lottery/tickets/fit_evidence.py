@@ -72,20 +72,18 @@ def scoring_batches(x: Any, y: Any, fit_arguments: Mapping[str, Any]) -> Iterato
         yield tf.nest.map_structure(lambda array, part=part: np.asarray(array)[part], (x, y))
 
 
-def no_batches(score: Any, where: str = "a callback does not see") -> Iterable[Batch]:
+def no_batches(wanting: str, where: str, advice: str) -> Iterable[Batch]:
     """In place of `scoring_batches` where the data are not at hand.
 
     Args:
-      score: what wants them.
+      wanting: the argument that wants them.
       where: why they are not.
+      advice: what to do.
 
     Raises:
       ValueError: always.
     """
-    raise ValueError(
-        f"score={score}: it takes gradients of the loss of training examples, which {where}; use "
-        "tf_lottery.IterativeMagnitudePruning.fit or another score."
-    )
+    raise ValueError(f"{wanting}: it takes the loss of training examples, which {where}; {advice}.")
 
 
 def _first_batches(dataset: tf.data.Dataset) -> Iterator[Batch]:

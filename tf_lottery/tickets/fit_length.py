@@ -29,12 +29,12 @@ def needs_length(rewind_step: str | int) -> bool:
     return False
 
 
-def counted_steps(x: Any, rewind_step: str | int, *, announce: bool) -> int:
+def counted_steps(x: Any, because: str, *, announce: bool) -> int:
     """Counts the batches of a data set of unknown length by going through it once.
 
     Args:
       x: what is given to `fit` as x.
-      rewind_step: because of which the length is needed.
+      because: the argument because of which the length is needed.
       announce: say so, as it may take long.
 
     Raises:
@@ -42,13 +42,13 @@ def counted_steps(x: Any, rewind_step: str | int, *, announce: bool) -> int:
     """
     if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) == tf.data.INFINITE_CARDINALITY:
         raise ValueError(
-            f"rewind_step={rewind_step!r} depends on the length of an epoch, which data of type "
-            f"{type(x).__name__} do not tell; write iterations, such as '500it', or pass "
-            "steps_per_epoch, with data that go on for all epochs."
+            f"{because} depends on the length of an epoch, which data of type {type(x).__name__} "
+            f"do not tell; {'write iterations, such as 500it, or ' if 'step' in because else ''}"
+            "pass steps_per_epoch, with data that go on for all epochs."
         )
     if announce:
         print(
-            f"Counting the batches of the data set, as rewind_step={rewind_step!r} depends on them",
+            f"Counting the batches of the data set, as {because} depends on them",
             flush=True,
         )
     return sum(1 for _ in x)
