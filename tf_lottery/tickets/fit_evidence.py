@@ -72,20 +72,6 @@ def scoring_batches(x: Any, y: Any, fit_arguments: Mapping[str, Any]) -> Iterato
         yield tf.nest.map_structure(lambda array, part=part: np.asarray(array)[part], (x, y))
 
 
-def no_batches(wanting: str, where: str, advice: str) -> Iterable[Batch]:
-    """In place of `scoring_batches` where the data are not at hand.
-
-    Args:
-      wanting: the argument that wants them.
-      where: why they are not.
-      advice: what to do.
-
-    Raises:
-      ValueError: always.
-    """
-    raise ValueError(f"{wanting}: it takes the loss of training examples, which {where}; {advice}.")
-
-
 def _first_batches(dataset: tf.data.Dataset) -> Iterator[Batch]:
     examples = 0
     for element in dataset:

@@ -34,17 +34,18 @@ def counted_steps(x: Any, because: str, *, announce: bool) -> int:
 
     Args:
       x: what is given to `fit` as x.
-      because: the argument because of which the length is needed.
+      because: the argument because of which the length is needed, with its value.
       announce: say so, as it may take long.
 
     Raises:
       ValueError: if x is something else, or has no end.
     """
     if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        iterations = "write iterations, such as '500it', or " * because.startswith("rewind_step")
         raise ValueError(
             f"{because} depends on the length of an epoch, which data of type {type(x).__name__} "
-            f"do not tell; {'write iterations, such as 500it, or ' if 'step' in because else ''}"
-            "pass steps_per_epoch, with data that go on for all epochs."
+            f"do not tell; {iterations}pass "
+            " steps_per_epoch, with data that go on for all epochs."
         )
     if announce:
         print(

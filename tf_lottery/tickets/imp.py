@@ -46,7 +46,8 @@ def iterative_magnitude_pruning(
         level.record = train(level)
     ```
 
-    The algorithm of arXiv 1803.03635, section 2, with the rewinding of arXiv 1903.01611, section 3:
+    The algorithm of arXiv 1803.03635, sections 1 and 2, with the rewinding of arXiv 1903.01611 (in
+    arXiv 1912.05671, section 4):
 
     1. Randomly initialize a network.
     2. Train it to the end, keeping its state at the rewind step on the way.

@@ -16,7 +16,7 @@ from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import IterationCallback
-from tf_lottery.tickets.fit_evidence import no_batches, scoring_batches
+from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import as_arrays, resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
@@ -348,12 +348,7 @@ class PruneAndRewind(IterationCallback):
 
     def _reader_of(self, score_data: Any) -> Callable[[], Any]:
         if score_data is None:
-            arguments = self._arguments
-            rate = arguments.adaptive_rate is not None and not arguments.method.needs_data
-            wanting = f"pruning_rate={arguments.pruning_rate!r}" if rate else None
-            return partial(
-                no_batches,
-                wanting or f"score={arguments.score}",
+            return self._arguments.no_data(
                 "a callback does not see",
                 "give some as score_data=, or use tf_lottery.IterativeMagnitudePruning.fit, or "
                 "prune by something else",

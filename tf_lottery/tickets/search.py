@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +13,12 @@ from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import LevelWatch
-from tf_lottery.tickets.fit_evidence import no_batches, scoring_batches
+from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import (
     as_arrays,
     counted_steps,
     forget_resumed_epoch,
     infer_steps_per_epoch,
-    needs_length,
     resolve_rewind_step,
     steps_per_execution,
 )
@@ -193,14 +191,11 @@ class IterativeMagnitudePruning:
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
         steps_per_epoch = steps_per_epoch or self._search.steps_per_epoch
-        fine_tunes, rewind_argument = arguments.retraining == "fine_tune", arguments.rewind_step
-        if steps_per_epoch is None and (fine_tunes or needs_length(rewind_argument)):
-            because = f"rewind_step={rewind_argument!r}"
-            if not needs_length(rewind_argument):
-                because = "retraining='fine_tune'"
+        because = arguments.needs_length()
+        if steps_per_epoch is None and because is not None:
             steps_per_epoch = counted_steps(x, because, announce=bool(verbose))
         rewind_step = resolve_rewind_step(
-            rewind_argument,
+            arguments.rewind_step,
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
             steps_per_execution=steps_per_execution(model),
@@ -297,6 +292,10 @@ class IterativeMagnitudePruning:
             arguments.rewind_step, epochs=1, steps_per_epoch=iterations, steps_per_execution=1
         )
 
+        no_data = arguments.no_data(
+            "a loop of yours does not show", "use fit, or prune by something else"
+        )
+
         def train_level(level: LevelToTrain) -> dict[str, Any]:
             if verbose:
                 self._announce(level.number)
@@ -321,15 +320,7 @@ class IterativeMagnitudePruning:
             return search.record(level.number, metrics, iterations=last, weights_at=last)
 
         with search.opened(None, iterations):
-            for level in search.to_train(
-                partial(
-                    no_batches,
-                    f"score={arguments.score}",
-                    "a loop of yours does not show",
-                    "use tf_lottery.IterativeMagnitudePruning.fit or another score",
-                ),
-                iterations,
-            ):
+            for level in search.to_train(no_data, iterations):
                 level.record = train_level(level)
         return self.history
 

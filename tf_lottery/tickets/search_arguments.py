@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import numbers
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_to
 from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
+from tf_lottery.tickets.fit_length import needs_length
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant
 from tf_lottery.training.learning_rate import is_least_rate
 from tf_lottery.training.network import Network
@@ -87,6 +88,33 @@ class SearchArguments:
     def needs_data(self) -> bool:
         """Whether pruning looks at training examples."""
         return self.adaptive_rate is not None or self.method.needs_data
+
+    def no_data(self, where: str, advice: str) -> Callable[[], Any]:
+        """Reads the training examples that pruning may look at, where there are none.
+
+        Args:
+          where: why there are none.
+          advice: what to do.
+
+        Returns:
+          A function that raises ValueError.
+        """
+        wants = f"score={self.score}"
+        if self.adaptive_rate is not None and not self.method.needs_data:
+            wants = f"pruning_rate={shown(self.pruning_rate)}"
+
+        def read() -> Any:
+            raise ValueError(
+                f"{wants}: it takes the loss of training examples, which {where}; {advice}."
+            )
+
+        return read
+
+    def needs_length(self) -> str | None:
+        """The argument, with its value, that is known only with the length of an epoch."""
+        if needs_length(self.rewind_step):
+            return f"rewind_step={self.rewind_step!r}"
+        return "retraining='fine_tune'" if self.retraining == "fine_tune" else None
 
     def planned(self, model: Any) -> tuple[Pruner, int]:
         """Plans the pruning of a model.
