@@ -27,6 +27,7 @@ format: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python docs/make_api.py
+	$(BIN)/python docs/make_architecture.py
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/import_time.py

@@ -1,6 +1,8 @@
 """Writes docs/api.md from the docstrings and signatures of the package, which is not imported."""
 
 import ast
+import dataclasses
+import importlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 import griffe
 from griffe import DocstringSectionKind as Section
 from griffe import ParameterKind as Kind
+
+from tf_lottery.config.options import choices_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "api.md"
@@ -31,7 +35,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "tf_lottery",
         "run_experiment run_branch load_ticket from_arrays Dataset WorkerLostError",
     ),
-    "Results of experiments": ("tf_lottery.report.summary", "LevelSummary"),
+    "Results of experiments": ("tf_lottery.store.schema", "LevelSummary"),
     "Matching": ("tf_lottery.config.matching", ""),
     "Data": ("tf_lottery.data", "Split load_dataset"),
     "Networks of the program": (
@@ -43,8 +47,12 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "register_model model_names example_models check_model_name",
     ),
     "Scores": ("tf_lottery.pruning.score", ""),
+    "Scores by magnitude": ("tf_lottery.pruning.scores.magnitudes", ""),
+    "Scores by gradients": ("tf_lottery.pruning.scores.gradients", ""),
+    "The score by synaptic flow": ("tf_lottery.pruning.scores.synflow", ""),
     "Random masks": ("tf_lottery.pruning.random_masks", ""),
-    "Branches": ("tf_lottery.tickets.branches", ""),
+    "Branches": ("tf_lottery.config.branches", ""),
+    "Parameters of branches": ("tf_lottery.config.parameters", "Parameter"),
     "What a branch starts from": ("tf_lottery.tickets.origin", ""),
     "Weights of a network": ("tf_lottery.training.network", "weights_of set_weights"),
     "Evaluation": ("tf_lottery.training.evaluation", "Evaluation Evaluator"),
@@ -67,7 +75,8 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "Flags of pruning and rewinding": ("tf_lottery.config.pruning", "PruningConfig"),
     "Flags of seeds and branches": ("tf_lottery.config.controls", "SeedConfig BranchConfig"),
     "Flags of the run": ("tf_lottery.config.run", "RunConfig"),
-    "Flags of the analyses": ("tf_lottery.config.analysis", "AnalysisConfig"),
+    "Analyses": ("tf_lottery.config.analyses", ""),
+    "What an analysis measures": ("tf_lottery.experiments.measuring.rows", ""),
     "Running a command": ("tf_lottery", "run_command"),
     "Commands": ("tf_lottery.experiments.commands", ""),
     "Reading commands": ("tf_lottery.cli.commands", ""),
@@ -273,11 +282,12 @@ def _annotation(member: griffe.Class, name: str) -> object:
 def _option(name: str, attribute: griffe.Attribute) -> tuple[str, str]:
     """A field that `config.option` makes: its help, and its choices."""
     help_text = ast.literal_eval(str(attribute.value.arguments[1]))
-    for argument in attribute.value.arguments[2:]:
-        if argument.name == "choices":
-            choices = ast.literal_eval(str(argument.value))
-            help_text += f" Choices: {', '.join(f'`{choice}`' for choice in choices)}."
-    return _typed(name, attribute.annotation, _default(attribute.value)), help_text
+    section = getattr(importlib.import_module(attribute.parent.parent.path), attribute.parent.name)
+    (option,) = (field for field in dataclasses.fields(section) if field.name == name)
+    if choices := choices_of(option.type):
+        help_text += f" Choices: {', '.join(f'`{choice}`' for choice in choices)}."
+    annotation = "str" if choices else attribute.annotation
+    return _typed(name, annotation, _default(attribute.value)), help_text
 
 
 def _list(label: str, items: Sequence[tuple[object, str]]) -> str:

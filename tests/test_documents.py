@@ -11,20 +11,16 @@ import sklearn.datasets
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.tickets.origin import Origin, Start
+from tf_lottery.config.branches import BRANCHES
 
 ROOT = Path(__file__).parent.parent
-# api.md lists signatures; the README and the tutorial have tests of their own.
+# api.md lists signatures; the README, the tutorial and the recipes have tests of their own.
 DOCUMENTS = {
     str(path.relative_to(ROOT)): blocks
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[ce]*/**/*.md")]
-    if path.name not in ("api.md", "tutorial.md", "README.md")
+    if path.name not in ("api.md", "tutorial.md", "README.md", "CONTRIBUTING.md")
     and (blocks := re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
 }
-
-
-def _of_controls() -> dict[str, Any]:
-    return {"np": np, "Origin": Origin, "Start": Start}
 
 
 def _of_export() -> dict[str, Any]:
@@ -52,7 +48,7 @@ def _of_export() -> dict[str, Any]:
 
 
 # What the text before a document's first block is about.
-GIVEN = {"docs/controls.md": _of_controls, "docs/export.md": _of_export}
+GIVEN = {"docs/export.md": _of_export}
 # Each of three exports is measured in seven formats; networks of several kinds are built; runs are
 # trained.
 SLOW = {"docs/export.md", "docs/experiments.md", "docs/models.md"}
@@ -73,8 +69,13 @@ def test_documents_were_found():
 def test_the_blocks_of_a_document_run_one_after_the_other(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = GIVEN.get(name, dict)()
-    for block in DOCUMENTS[name]:
-        exec(block, names)
+    branches = set(BRANCHES.all())
+    try:
+        for block in DOCUMENTS[name]:
+            exec(block, names)
+    finally:
+        for branch in set(BRANCHES.all()) - branches:
+            BRANCHES.remove(branch)
 
 
 @pytest.mark.parametrize("function", [tf_lottery.run_experiment, tf_lottery.config_from_values])

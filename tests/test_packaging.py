@@ -114,7 +114,7 @@ def test_the_command_reads_flag_files_in_the_folder_where_it_is_run(program, tmp
 def test_the_command_refuses_what_main_refuses(program):
     result = program("--levels=-1")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "Error: --levels=-1 is out of range: use 0 or more.\n"
+    assert result.stderr == "Error: --levels=-1 is out of range: use 0 to 10000.\n"
     result = program("list")
     assert result.returncode == 1
     assert "unexpected arguments: list" in result.stdout + result.stderr

@@ -8,7 +8,7 @@ from typing import Any
 from tf_lottery.masking.keras_registration import register as _register_with_keras
 from tf_lottery.startup import ask_for_quiet_logs, import_quietly
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "AdaptiveRate": "tf_lottery.pruning.adaptive",

@@ -1,4 +1,4 @@
-"""What a plug-in needs: a module that registers scores, branches, models, data or formats.
+"""What a plug-in needs: a module that registers scores, branches, models, analyses and so on.
 
 ```python
 from tf_lottery import plugins
@@ -22,19 +22,26 @@ _MODULES = {
     "ExportFormat": "tf_lottery.exporting.formats.export_format",
     "Look": "tf_lottery.config.branches",
     "Mask": "tf_lottery.masking.masks",
+    "MeasuredRun": "tf_lottery.experiments.measuring.measured_run",
     "Origin": "tf_lottery.tickets.origin",
     "Parameter": "tf_lottery.config.parameters",
     "Range": "tf_lottery.config.options",
+    "ResultFile": "tf_lottery.config.analyses",
+    "Rows": "tf_lottery.experiments.measuring.rows",
     "Start": "tf_lottery.tickets.origin",
     "UnsuitableInputError": "tf_lottery.models.images",
     "at_least": "tf_lottery.config.options",
     "between": "tf_lottery.config.options",
+    "curves_by_density": "tf_lottery.report.landscape.density_figure",
+    "density_figure": "tf_lottery.report.landscape.density_figure",
     "from_arrays": "tf_lottery.data",
+    "register_analysis": "tf_lottery.config.analyses",
     "register_branch": "tf_lottery.config.branches",
     "register_dataset": "tf_lottery.config.datasets",
     "register_export_format": "tf_lottery.exporting.formats.export_format",
     "register_model": "tf_lottery.models.registry",
     "register_score": "tf_lottery.pruning.score",
+    "table_of_numbers": "tf_lottery.report.table",
 }
 
 __all__ = sorted(_MODULES)

@@ -16,10 +16,11 @@ from tf_lottery.cli.commands import (
     command_from_flags,
     define_flags,
 )
-from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.analyses import ANALYSES, analysis_names
+from tf_lottery.config.copies import Copies
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
-from tf_lottery.config.flags import ANALYSES, flags_text
+from tf_lottery.config.flags import flags_text
 
 
 def command(*arguments: str) -> Command:
@@ -241,9 +242,10 @@ def test_flags_of_earlier_versions_are_refused_with_what_to_write_now(kind, old,
 )
 def test_baselines_are_chosen_by_their_names(text, chosen):
     needed = ("--experiment=stability", "--run=a")
-    assert command(*needed, f"--baselines={text}").options.chosen_baselines == chosen
+    options = command(*needed, f"--baselines={text}").options
+    assert Copies(**options).chosen_baselines == chosen
     both = ("random_mask", "random_reinitialization")
-    assert command(*needed).options.chosen_baselines == both
+    assert Copies(**command(*needed).options).chosen_baselines == both
 
 
 @pytest.mark.parametrize("levels", ["many", "1-", "3-1", "1,,2", "-1-2"])
@@ -264,21 +266,21 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ("--report_dir=a", ["lottery", "train", "branch", "list"]),
         ("--tolerance=1", ["list", "export", "interpolate"]),
         ("--formats=keras", ["lottery", "train", "branch", "report", "list", "curvature"]),
-        ("--compact=on", ["lottery", "report", *ANALYSES]),
+        ("--compact=on", ["lottery", "report", *analysis_names()]),
         ("--nomeasure", ["train", "branch", "list", "magnitudes"]),
         ("--overwrite", ["branch", "report", "list", "interpolate"]),
         ("--branch=retrain", ["export"]),
         ("--report_dir=a", ["export"]),
         ("--sweep=levels:1,2", ["export"]),
         ("--points=5", ["export"]),
-        ("--branch=retrain", ANALYSES),
-        ("--sweep=levels:1,2", ANALYSES),
+        ("--branch=retrain", analysis_names()),
+        ("--sweep=levels:1,2", analysis_names()),
         ("--points=5", ["lottery", "branch", "report", "list", "curvature", "magnitudes"]),
         ("--line_mask=first", ["train", "report", "curvature", "magnitudes"]),
         ("--solutions=a,b", ["lottery", "report", "successive_levels", "curvature", "magnitudes"]),
         (
             "--matching_tolerance=1",
-            ["list", "export", *(name for name in ANALYSES if name != "successive_levels")],
+            ["list", "export", *(name for name in analysis_names() if name != "successive_levels")],
         ),
         ("--perturbations=1", ["lottery", "branch", "report", "instability", "curvature"]),
         ("--directions=2", ["train", "list", "interpolate", "successive_levels"]),
@@ -289,7 +291,7 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
 )
 def test_flags_of_no_use_are_refused(flag: str, kinds: list[str]):
     for kind in kinds:
-        needed = {other: ["--run=b"] for other in ("report", "export", *ANALYSES)}
+        needed = {other: ["--run=b"] for other in ("report", "export", *analysis_names())}
         needed["branch"] = ["--run=b", "--branch=retrain"]
         given = (
             flag if "=" not in flag or flag.startswith("--run") else flag.partition("=")[0] + "="
@@ -366,8 +368,8 @@ OF_MATCHING = {
 def test_whatever_judges_takes_the_tolerance_of_matching_in_points(kind: str, flag: str):
     for given, points in (([], 0.5), ([f"--{flag}=1.5"], 1.5), ([f"--{flag}=0"], 0.0)):
         asked = command(*OF_MATCHING[kind], *given)
-        found = asked.options if isinstance(asked, Analyze) else asked
-        assert found.matching_tolerance == points
+        found = asked.options if isinstance(asked, Analyze) else vars(asked)
+        assert found["matching_tolerance"] == points
 
 
 def test_the_tolerance_of_matching_is_no_part_of_an_experiment(tmp_path: Path):
@@ -385,15 +387,16 @@ def test_lists_take_a_folder():
     assert command("--experiment=list", "--workdir=~/w") == ListRuns(Path.home() / "w")
 
 
-@pytest.mark.parametrize("analysis", ANALYSES)
+@pytest.mark.parametrize("analysis", analysis_names())
 def test_analyses_take_all_levels_and_replicates_of_their_runs_unless_told(analysis: str):
     needed = (f"--experiment={analysis}", "--run=~/a", "--run=b/replicate_1")
     runs = (Path.home() / "a", Path("b/replicate_1"))
-    assert command(*needed) == Analyze(analysis, runs, None, None, AnalysisConfig(), {})
+    options = ANALYSES.find(analysis).defaults
+    assert command(*needed) == Analyze(analysis, runs, None, None, options, {})
     chosen = command(*needed, "--levels=4,0-2", "--replicates=3,1")
-    assert chosen == Analyze(analysis, runs, (1, 3), (0, 1, 2, 4), AnalysisConfig(), {})
+    assert chosen == Analyze(analysis, runs, (1, 3), (0, 1, 2, 4), options, {})
     one = command(*needed, "--levels=3", "--replicate=2")
-    assert one == Analyze(analysis, runs, (2,), (3,), AnalysisConfig(), {})
+    assert one == Analyze(analysis, runs, (2,), (3,), options, {})
 
 
 @pytest.mark.parametrize(
@@ -414,8 +417,9 @@ def test_analyses_take_all_levels_and_replicates_of_their_runs_unless_told(analy
 def test_options_of_analyses_are_flags(analysis: str, options: dict):
     given = [f"--{name}={value}" for name, value in options.items()]
     asked = command(f"--experiment={analysis}", "--run=a", *given)
-    assert asked == Analyze(analysis, (Path("a"),), None, None, AnalysisConfig(**options), {})
-    assert asked.options != AnalysisConfig()
+    defaults = ANALYSES.find(analysis).defaults
+    assert asked == Analyze(analysis, (Path("a"),), None, None, {**defaults, **options}, {})
+    assert asked.options != defaults
 
 
 def test_analyses_take_where_the_data_are_and_nothing_else_of_an_experiment():
@@ -430,7 +434,7 @@ def test_options_of_analyses_that_are_not_known_are_errors_of_absl(flag: str):
     with pytest.raises(flags.Error, match=f"--{flag}=some"):
         command("--experiment=interpolate", "--run=a", f"--{flag}=some")
     with pytest.raises(ValueError, match=rf"^--{flag}=some is out of range: use one of "):
-        AnalysisConfig(**{flag: "some"})
+        ANALYSES.find("interpolate").checked({flag: "some"})
 
 
 def test_exports_take_one_level_and_where_the_data_are():

@@ -12,10 +12,12 @@ from absl import flags
 import tf_lottery
 from tf_lottery.cli.commands import define_flags
 from tf_lottery.cli.help_page import asked_for, completion_script, experiment_in, help_text
-from tf_lottery.config.flags import ANALYSES, OTHER_EXPERIMENTS, config_options
+from tf_lottery.config.analyses import analysis_names
+from tf_lottery.config.experiment import config_options
+from tf_lottery.config.flags import other_experiments
 
 MAIN = Path(__file__).parents[2] / "main.py"
-EXPERIMENTS = ("lottery", "train", "branch", *OTHER_EXPERIMENTS)
+EXPERIMENTS = ("lottery", "train", "branch", *other_experiments())
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def test_an_experiment_has_its_own_flags(values, experiment, taken, not_taken):
     assert not not_taken & shown
 
 
-@pytest.mark.parametrize("experiment", ANALYSES)
+@pytest.mark.parametrize("experiment", analysis_names())
 def test_analyses_do_not_show_how_to_train(values, experiment):
     shown = set(flags_in(help_text(experiment, values)))
     assert not shown & {"model", "optimizer", "pruning_rate", "score", "sweep"}

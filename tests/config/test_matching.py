@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.matching import (
     DEFAULT_POINTS,
     DEFAULT_TOLERANCE,
@@ -57,7 +57,7 @@ def test_the_rule_says_how_much_of_what_and_by_which_flag():
 def test_everything_that_judges_begins_with_the_same_tolerance():
     commands = (RunExperiments(()), RunBranches((), None, (), None, {}), WriteReport((), None))
     assert {command.matching_tolerance for command in commands} == {DEFAULT_POINTS}
-    assert AnalysisConfig().matching_tolerance == DEFAULT_POINTS
+    assert ANALYSES.find("successive_levels").defaults["matching_tolerance"] == DEFAULT_POINTS
     assert tolerance_of(DEFAULT_POINTS) == DEFAULT_TOLERANCE == 0.005
 
 

@@ -20,7 +20,8 @@ from absl import flags
 
 import tf_lottery
 from tf_lottery.cli.commands import command_from_flags, define_flags
-from tf_lottery.store.run_folder import _FLAGS_SEAL, RunFolder, _write_config
+from tf_lottery.store.config_file import FLAGS_SEAL, write_config
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -113,8 +114,8 @@ def rewrite_config() -> Callable[..., None]:
     def change(path: Path, identity: dict[str, Any], details: dict[str, Any]) -> None:
         run = RunFolder.read(path)
         before = json.loads((path / "config.json").read_text())
-        _write_config(
-            path, {**run.identity, **identity}, {**run.details, **details}, before[_FLAGS_SEAL]
+        write_config(
+            path, {**run.identity, **identity}, {**run.details, **details}, before[FLAGS_SEAL]
         )
 
     return change

@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,9 @@ from absl import flags
 
 import tf_lottery
 from tf_lottery.cli.commands import command_from_flags, define_flags
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import load_dataset
-from tf_lottery.experiments.analyses import curvature, interpolate
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
 
 # Few and small, for each analysis that takes levels or solutions.
@@ -250,23 +250,21 @@ def of_streamed_data(tmp_path) -> Iterator[Callable[..., None]]:
     )
     with tfds.testing.mock_data(num_examples=12):
         tf_lottery.run_experiment(config)
-        yield lambda analysis, **options: analysis.run(
-            AnalyzedRun(config.run_path, {}), AnalysisConfig(**options), None
-        )
+        yield partial(run_analysis, config.run_path)
 
 
 @pytest.mark.slow
 def test_streamed_data_are_measured_where_that_is_possible(of_streamed_data, tmp_path):
     line = {"solutions": "level_0,rewind", "points": 3}
     with pytest.raises(ValueError, match=r"^--experiment=curvature needs training data .* memory"):
-        of_streamed_data(curvature)
+        of_streamed_data("curvature")
     with pytest.raises(ValueError, match=r"^--line_statistics=estimated needs .*; use interpol"):
-        of_streamed_data(interpolate, **line)
+        of_streamed_data("interpolate", **line)
     line["line_statistics"] = "interpolated"
     with pytest.raises(ValueError, match=r"^--line_split: the train data are streamed"):
-        of_streamed_data(interpolate, **line, line_split="both")
+        of_streamed_data("interpolate", **line, line_split="both")
     assert not list(tmp_path.rglob("landscape"))
-    of_streamed_data(interpolate, **line)
+    of_streamed_data("interpolate", **line)
     (path,) = tmp_path.rglob("landscape/lines/*.csv")
     last = rows(tmp_path / "tiny" / "replicate_1" / "level_0" / "metrics.csv")[-1]
     assert rows(path)[0]["test_loss"] == last["test_loss"]

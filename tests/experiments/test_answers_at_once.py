@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.commands import Analyze
 
 _ROOT = Path(__file__).parents[2]
@@ -103,15 +102,33 @@ def test_damage_of_what_is_needed_is_refused(experiment, ask, workdir, tmp_path)
     assert "imported:\n" in answer.stdout
 
 
-def test_a_finished_analysis_is_shown_again(ask, workdir, tmp_path):
+@pytest.mark.parametrize(
+    ("analysis", "options"),
+    [
+        ("successive_levels", {"points": 3}),
+        ("same_region", {"points": 3}),
+        ("magnitudes", {}),
+        pytest.param(
+            "curvature",
+            {"curvature_examples": 20, "eigenvalues": 1, "retrain_steps": 0},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("instability", {"points": 3, "baselines": ""}, marks=pytest.mark.slow),
+        pytest.param("stability", {"baselines": ""}, marks=pytest.mark.slow),
+        pytest.param("robustness", {"points": 3, "perturbations": "1"}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_finished_analysis_is_shown_again(analysis, options, ask, workdir, tmp_path, capsys):
     run = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(workdir / "tiny" / "replicate_1", run)
-    options = AnalysisConfig(points=3)
-    tf_lottery.run_command(Analyze("successive_levels", (run,), None, None, options, {}))
-    answer = ask("--experiment=successive_levels", f"--run={run}", "--points=3", tiny=False)
+    tf_lottery.run_command(Analyze(analysis, (run,), None, None, options, {}))
+    table = capsys.readouterr().out.splitlines()[-6:]
+    given = [f"--{name}={value}" for name, value in options.items()]
+    answer = ask(f"--experiment={analysis}", f"--run={run}", *given, tiny=False)
     assert answer.returncode == 0, answer.stderr
-    assert "Pairs of levels: " in answer.stdout
-    assert "tensorflow" not in answer.stdout.rpartition("imported:")[2]
+    shown, _, imported = answer.stdout.rpartition("imported:")
+    assert shown.splitlines()[-6:] == table
+    assert "tensorflow" not in imported
 
 
 def test_a_finished_branch_is_shown_again(ask, workdir, tmp_path):

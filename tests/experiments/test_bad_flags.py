@@ -10,7 +10,6 @@ import pytest
 from absl import flags
 
 from tf_lottery.cli.commands import command_from_flags, define_flags
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.experiments.lottery import check_experiment
 from tf_lottery.models import build
@@ -41,7 +40,7 @@ def check(*arguments: str) -> None:
 
 
 _FLAGS = {
-    "--num_virtual_devices=100000": "use at most --batch_size=60",
+    "--num_virtual_devices=100000": "does not go with --batch_size=60",
     "--levels=1000000": "use 0 to 10000",
     "--levels=99999999999999999999": "below 2",
     "--levels=2.5": "levels",
@@ -108,7 +107,7 @@ _FLAGS = {
     "--label_smoothing=-0.1": "0 <= share < 1",
     "--momentum=1 --optimizer=sgd": "0 <= momentum < 1",
     "--lr_schedule=step --lr_milestones=10it,5it": "later than the one before",
-    "--lr_schedule=cosine --final_learning_rate=1": "below --learning_rate",
+    "--lr_schedule=cosine --final_learning_rate=1": "does not go with --learning_rate",
     "--cutout=99999999999999": "at most 8",
     "--smallest_crop=0": "0 < share <= 1",
     "--validation_examples=99999999999": "between 0 and 1436",
@@ -269,12 +268,10 @@ def test_levels_where_all_are_taken_are_said_to_have_no_effect(kind, finished_ru
 
 
 def test_solutions_that_are_none(finished_run):
-    from tf_lottery.experiments.analyses import interpolate
-    from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+    from tf_lottery.experiments.measuring.rows import run_analysis
 
-    options = AnalysisConfig(solutions="level_0,/etc")
     with pytest.raises(ValueError, match=r"--solutions.*there is no /etc in"):
-        interpolate.run(AnalyzedRun(finished_run, {}), options, None)
+        run_analysis(finished_run, "interpolate", solutions="level_0,/etc")
 
 
 @pytest.mark.parametrize(
@@ -297,10 +294,10 @@ def test_a_flag_that_a_branch_does_not_take_is_said(finished_run, capsys):
 
 def write_config(path, identity, details):
     """Writes a config.json that is whole, with the flag file that there is."""
-    from tf_lottery.store.run_folder import _FLAGS_SEAL, _write_config
+    from tf_lottery.store.run_folder import FLAGS_SEAL, write_config
 
     before = json.loads((path / "config.json").read_text())
-    _write_config(path, identity, details, before[_FLAGS_SEAL])
+    write_config(path, identity, details, before[FLAGS_SEAL])
 
 
 @pytest.mark.parametrize(

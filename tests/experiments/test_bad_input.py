@@ -23,7 +23,7 @@ _CASES = {
     "--pruning_rate=nan": ("--pruning_rate=nan", "between 0 and 1"),
     "--output_pruning_rate=1.5": ("--output_pruning_rate=1.5", "0 <= rate < 1"),
     "--conv_pruning_rate=-0.1": ("--conv_pruning_rate=-0.1", "0 <= rate < 1"),
-    "--levels=-1": ("--levels=-1", "0 or more"),
+    "--levels=-1": ("--levels=-1", "0 to 10000"),
     "--levels=200": ("levels=200", "use at most"),
     "--rewind_step=45it": ("--rewind_step=45it", "ends at 45", "earlier"),
     "--rewind_step=3ep": ("--rewind_step=3ep", "60", "ends at 45"),

@@ -145,7 +145,7 @@ def test_several_branches_of_all_replicates(start_main, copied_run, run_tiny, tm
             {"branch": "fine_tune", "levels": [0]},
             r"--levels: --branch=fine_tune starts from level 1 or later",
         ),
-        ({"branch": "magic"}, r"--branch=magic is not known.*fine_tune.*retrain"),
+        ({"branch": "magic"}, r"--branch=magic is not a known .*fine_tune.*retrain"),
         ({"pruning_rate": 0.5}, r"--pruning_rate=0\.5: a branch cannot .* has 0\.2.*learning_rate"),
         ({"model": "lenet_8"}, r"--model=lenet_8: a branch cannot .* has lenet_20_10"),
         ({"replicate": 2}, r"--replicate=2: a branch cannot"),

@@ -8,11 +8,10 @@ import pytest
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import Epoch, Split, epoch_order, load_dataset
-from tf_lottery.experiments.analyses import curvature
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.retraining import Retraining
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.retraining import Retraining
+from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.report.report import write_report
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
@@ -22,7 +21,7 @@ KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
 
 
 def measure(run: Path, levels=None, **options) -> None:
-    curvature.run(AnalyzedRun(run, {}), AnalysisConfig(**{"retrain_steps": 0, **options}), levels)
+    run_analysis(run, "curvature", levels, **{"retrain_steps": 0, **options})
 
 
 def file_name(
@@ -273,9 +272,7 @@ def test_retraining_is_fine_tuning(trained_run):
     """The mask of level 1 on the weights of level 0, bit for bit as the branch trains them."""
     tf_lottery.run_branch(trained_run, "fine_tune", levels=[1])
     expected = load_tensors(trained_run / "branches" / "fine_tune" / "level_1" / "weights")
-    retraining = Retraining(
-        AnalyzedRun(trained_run, {}).experiment, AnalysisConfig(retrain_steps=100)
-    )
+    retraining = Retraining(AnalyzedRun(trained_run).experiment, 100)
     seen = []
     mask = tf_lottery.Mask.load(trained_run / "level_1" / "masks.npz")
     start = mask.apply(load_tensors(trained_run / "level_0" / "weights"))

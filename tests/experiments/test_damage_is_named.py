@@ -167,6 +167,33 @@ def test_what_is_missing_is_named(name, whole_run, tmp_path):
     assert any(named in problem for problem in read_run(whole_run).problems)
 
 
+def test_the_last_level_that_is_deleted_is_named_and_trained_anew(
+    whole_run, same_command, tmp_path
+):
+    remove(whole_run / "level_2")
+    named = f"{whole_run / 'level_2'} is missing, but summary.csv has its results"
+    for broken, text in (_listed(tmp_path), _verified(tmp_path)):
+        assert broken
+        assert named in " ".join(text.split())
+    assert f"Note: {named}" in same_command()
+    assert not _verified(tmp_path)[0]
+    assert "Note" not in same_command()
+
+
+def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(copied_run, capsys):
+    arguments = (copied_run, "random_mask", [1, 2])
+    tf_lottery.run_branch(*arguments)
+    path = copied_run / "branches" / "random_mask" / "level_1"
+    weights = (path / "weights.data-00000-of-00001").read_bytes()
+    remove(path)
+    for notes in (1, 0):
+        capsys.readouterr()
+        tf_lottery.run_branch(*arguments)
+        note = f"Note: {path} is missing, but summary.csv has its results. Restore it from a backup"
+        assert capsys.readouterr().out.count(note) == notes
+        assert (path / "weights.data-00000-of-00001").read_bytes() == weights
+
+
 def test_a_branch_whose_seal_leads_nowhere_is_not_called_whole(copied_run, tmp_path):
     branch = copied_run / "branches" / "random_mask"
     shutil.copytree(copied_run, branch, ignore=shutil.ignore_patterns("branches", "rewind"))
@@ -174,7 +201,7 @@ def test_a_branch_whose_seal_leads_nowhere_is_not_called_whole(copied_run, tmp_p
     identity = {**run.identity, "branch": "random_mask"}
     details = {**run.details, "branch_levels": [1, 2]}
     seals = json.loads((branch / "config.json").read_text())["flags_sha256"]
-    run_folder_module._write_config(branch, identity, details, seals)
+    run_folder_module.write_config(branch, identity, details, seals)
     assert "random_mask: whole" in _verified(tmp_path)[1]
     link_to_nowhere(branch / "level_1" / "level.json")
     broken, text = _verified(tmp_path)

@@ -5,10 +5,10 @@ import signal
 import numpy as np
 import pytest
 
-from tf_lottery.report.run_records import METRICS_COLUMNS
-from tf_lottery.report.summary import LevelSummary, early_stop
+from tf_lottery.report.summary import early_stop
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import METRICS_COLUMNS, LevelSummary
 from tf_lottery.store.tensors import load_tensors
 from tf_lottery.training.hardest_examples import HardestExamples
 

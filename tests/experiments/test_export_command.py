@@ -194,6 +194,11 @@ def test_folders_of_other_things_stay(copied_run):
     assert (foreign / "notes.txt").read_text() == "all my work"
 
 
+def test_a_folder_that_cannot_be_made_is_named_by_its_flag(copied_run):
+    with pytest.raises(ValueError, match=r"^--export_dir=/proc/x cannot be written: No such file"):
+        export(copied_run, "--export_dir=/proc/x", *FAST)
+
+
 def test_one_folder_takes_one_ticket(copied_run):
     shutil.copytree(copied_run, copied_run.with_name("replicate_2"))
     with pytest.raises(ValueError, match=r"^--export_dir=out takes one ticket, but .* 2 runs"):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.experiments.analyses import instability
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.trained_copies import Networks, train_copies
+from tf_lottery.config.analyses import ANALYSES
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.trained_copies import Networks, train_copies
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import Row, read_csv
 from tf_lottery.store.run_folder import RunFolder
@@ -33,7 +33,7 @@ SETTINGS = "2_copies__5_points__union__estimated__test"
 
 
 def analyze(run: Path, levels: Sequence[int] = (0, 2), **options) -> list[Row]:
-    instability.run(AnalyzedRun(run, {}), AnalysisConfig(points=5, **options), levels)
+    run_analysis(run, "instability", levels, points=5, **options)
     return read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS)
 
 
@@ -133,7 +133,7 @@ def test_copies_of_a_reinitialized_network_begin_with_the_same_new_weights(run_t
     short = {"train_steps": "6it", "evaluate_every": "6it", "rewind_step": "2it", "levels": 1}
     run = run_tiny(tmp_path, learning_rate=1e-30, **short)
     reinitialized = Networks("random_reinitialization", (1,))
-    copies = train_copies(AnalyzedRun(run, {}), AnalysisConfig(), reinitialized)
+    copies = train_copies(AnalyzedRun(run), 2, reinitialized)
     names = [copy.path.name for copy in copies]
     assert names == [f"random_reinitialization-data_seed_{seed}" for seed in SEEDS]
     one, other, ticket = (
@@ -169,8 +169,7 @@ def test_files_of_earlier_versions_are_read_and_continued(analyzed_run, capsys):
     for folder in branches.iterdir():
         if not folder.name.startswith("random_reinitialization"):
             shutil.rmtree(folder)
-    options = AnalysisConfig(points=5, baselines="random_mask")
-    instability.run(AnalyzedRun(analyzed_run, {}), options, [0, 2])
+    run_analysis(analyzed_run, "instability", [0, 2], points=5, baselines="random_mask")
     assert path.read_text().splitlines() == old, "nothing new was measured"
     assert "random mask" in capsys.readouterr().out
     analyze(analyzed_run)
@@ -206,7 +205,7 @@ def test_what_was_measured_stays_when_other_networks_are_measured(copied_run):
 def test_the_settings_that_papers_vary_are_numbers_beside_the_results(run_tiny, tmp_path):
     settings = {"learning_rate": 0.002, "batch_size": 50, "warmup_steps": "0.5ep"}
     run = run_tiny(tmp_path, levels=0, rewind_step="20%", **settings)
-    instability.run(AnalyzedRun(run, {}), AnalysisConfig(points=3, line_split="both"), None)
+    run_analysis(run, "instability", points=3, line_split="both")
     (path,) = (run / "landscape").glob("instability*.csv")
     (row,) = read_csv(path, (*COLUMNS, "train_error_barrier", "train_loss_barrier"))
     # 1237 training examples make 24 batches of 50; training has 45 steps.
@@ -219,7 +218,7 @@ def test_the_settings_that_papers_vary_are_numbers_beside_the_results(run_tiny, 
 def test_runs_that_do_not_rewind_their_weights_are_refused(made_with):
     run = made_with(retraining="rewind_learning_rate")
     with pytest.raises(ValueError, match="made with --retraining=rewind_learning_rate"):
-        instability.run(AnalyzedRun(run, {}), AnalysisConfig(), None)
+        run_analysis(run, "instability")
     assert not (run / "branches").exists()
 
 
@@ -227,4 +226,4 @@ def test_runs_that_do_not_rewind_their_weights_are_refused(made_with):
 def test_options_out_of_range_are_refused(options):
     (flag,) = options
     with pytest.raises(ValueError, match=f"--{flag}="):
-        AnalysisConfig(**options)
+        ANALYSES.find("instability").checked(options)

@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import Split, load_dataset
-from tf_lottery.experiments.analyses import interpolate, successive_levels
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
@@ -48,15 +46,13 @@ def digits() -> dict[str, Split]:
 
 
 def measure(run: Path, solutions: str, **options) -> None:
-    options = AnalysisConfig(solutions=solutions, **{"points": 3, **options})
-    interpolate.run(AnalyzedRun(run, {}), options, None)
+    run_analysis(run, "interpolate", solutions=solutions, **{"points": 3, **options})
 
 
 def measure_levels(run: Path, levels=None, **options) -> Path:
-    options = AnalysisConfig(**{"points": 3, **options})
-    successive_levels.run(AnalyzedRun(run, {}), options, levels)
-    name = f"successive_levels__{options.points}_points__union__estimated__{options.line_split}.csv"
-    return run / "landscape" / name
+    run_analysis(run, "successive_levels", levels, **{"points": 3, **options})
+    split = options.get("line_split", "test")
+    return run / "landscape" / f"successive_levels__3_points__union__estimated__{split}.csv"
 
 
 def rows(path: Path) -> list[dict[str, float | None]]:

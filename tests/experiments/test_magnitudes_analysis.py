@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.experiments.analyses import magnitudes
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.report.report import write_report
 from tf_lottery.store.tensors import load_tensors
 
@@ -17,7 +15,7 @@ KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
 
 
 def measure(run: Path, levels=None) -> None:
-    magnitudes.run(AnalyzedRun(run, {}), AnalysisConfig(), levels)
+    run_analysis(run, "magnitudes", levels)
 
 
 def rows(path: Path) -> list[dict[str, float | None]]:

@@ -9,8 +9,8 @@ import pytest
 
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.trained_copies import check_rewinds
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.trained_copies import check_rewinds
 from tf_lottery.experiments.setup import prepare
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.report import write_report

@@ -7,15 +7,11 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.data import Split, load_dataset
-from tf_lottery.experiments.analyses import robustness
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.report.landscape.robustness_figure import (
-    FRESH_NOISE_COLUMNS,
-    ROBUSTNESS_COLUMNS,
-)
+from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.metrics import Row, read_csv
+from tf_lottery.store.result_columns import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
@@ -36,8 +32,7 @@ def read(run: Path, noise: str = "fresh") -> list[Row]:
 
 def analyze(run: Path, levels=None, noise: str = "fresh", **options) -> list[Row]:
     """Analyzes a run; returns all rows of its CSV file."""
-    config = AnalysisConfig(points=3, sgd_noise=noise, **options)
-    robustness.run(AnalyzedRun(run, {}), config, levels)
+    run_analysis(run, "robustness", levels, points=3, sgd_noise=noise, **options)
     return read(run, noise)
 
 
@@ -276,4 +271,4 @@ def test_a_training_that_diverges_has_infinite_barriers(analyzed_run, snapshot, 
 def test_options_out_of_range_are_refused(options):
     (flag,) = options
     with pytest.raises(ValueError, match=f"^--{flag}="):
-        AnalysisConfig(**options)
+        ANALYSES.find("robustness").checked(options)

@@ -11,12 +11,10 @@ from absl import flags
 
 import tf_lottery
 from tf_lottery.cli.commands import command_from_flags, define_flags
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import checked_dataset, load_dataset
-from tf_lottery.experiments.analyses import interpolate, same_region
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.report.landscape.same_region_figure import COMPARISONS
+from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.metrics import Row, read_table
+from tf_lottery.store.result_columns import COMPARISONS
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
@@ -45,10 +43,10 @@ def run(study, tmp_path) -> Path:
 
 def measure(run: Path, levels=None, other_run=None, **options) -> list[Row]:
     here = {} if other_run is None else {"other_run": str(other_run)}
-    options = AnalysisConfig(**{"points": 3, **options})
-    same_region.run(AnalyzedRun(run, here), options, levels)
+    options = {"points": 3, "line_mask": "union", "line_split": "test", **options}
+    run_analysis(run, "same_region", levels, here=here, **options)
     other = "" if other_run is None else f"__beside_{'_'.join(Path(other_run).parts[-2:])}"
-    settings = f"3_points__{options.line_mask}__estimated__{options.line_split}"
+    settings = f"3_points__{options['line_mask']}__estimated__{options['line_split']}"
     return read_table(run / "landscape" / f"same_region__{settings}{other}.csv")
 
 
@@ -105,7 +103,7 @@ def test_numbers_are_those_of_the_solutions_on_the_disk(run):
     rows = measure(run, [2])
     assert [kinds(row) for row in rows] == [[kind] for kind in others]
     to_all = ",".join(f"level_2,{name}" for name in others.values())
-    interpolate.run(AnalyzedRun(run, {}), AnalysisConfig(points=3, solutions=to_all), None)
+    run_analysis(run, "interpolate", points=3, solutions=to_all)
     for row, name in zip(rows, others.values(), strict=True):
         other = softmax(run, run / name)
         answers = probabilities.argmax(1), other.argmax(1)
@@ -200,7 +198,7 @@ def test_networks_that_never_err_have_no_errors_to_share(run_tiny, tmp_path):
     images = np.broadcast_to(255 * labels[:, None, None], (40, 8, 8)).astype(np.uint8)
     data = checked_dataset("two", 2, (images, labels), (images, labels))
     run = run_tiny(tmp_path, data, levels=1, batch_size=20, validation_examples=0)
-    same_region.run(AnalyzedRun(run, {}, data), AnalysisConfig(points=3), None)
+    run_analysis(run, "same_region", dataset=data, points=3)
     (row,) = read_table(run / "landscape" / f"{FILE}.csv")
     assert (row["test_accuracy"], row["other_test_accuracy"], row["agreement"]) == (1, 1, 1)
     assert row["error_overlap"] is None
@@ -248,7 +246,7 @@ def test_runs_that_prune_before_training_and_streamed_data_are_refused(run_tiny,
     with pytest.raises(ValueError, match=r"made with --prune_from=rewind_step, before training"):
         measure(run)
     small = {"model": "lenet_20_10", "image_size": 8, "batch_size": 4, "validation_examples": 2}
-    short = {"levels": 0, "train_steps": "2it", "evaluate_every": "1it", "rewind_step": "0it"}
+    short = {"levels": 1, "train_steps": "2it", "evaluate_every": "1it", "rewind_step": "0it"}
     streamed = tf_lottery.config_from_values(
         {
             "dataset": "imagenet2012",

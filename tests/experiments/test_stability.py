@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.experiments.analyses import stability
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.metrics import Row, read_csv, read_table
 from tf_lottery.store.tensors import load_tensors
 
@@ -30,9 +28,8 @@ BRANCHES = {
 
 
 def analyze(run: Path, levels: Sequence[int] | None = None, **options) -> list[Row]:
-    options = AnalysisConfig(**options)
-    stability.run(AnalyzedRun(run, {}), options, levels)
-    path = run / "landscape" / f"stability__{options.copies}_copies.csv"
+    run_analysis(run, "stability", levels, **options)
+    path = run / "landscape" / f"stability__{options.get('copies', 2)}_copies.csv"
     return read_csv(path, (*KEY, "test_accuracy", *DISTANCES))
 
 
@@ -197,7 +194,7 @@ def test_files_of_earlier_versions_are_read_and_continued(analyzed, tmp_path, ca
     for branch in ("retrain", "random_mask"):
         for folder in (run / "branches").glob(f"{branch}-*"):
             shutil.rmtree(folder)
-    stability.run(AnalyzedRun(run, {}), AnalysisConfig(copies=3, baselines="random_mask"), [2])
+    run_analysis(run, "stability", [2], copies=3, baselines="random_mask")
     assert [path.read_text() for path in paths] == old, "nothing new was measured"
     analyze(run, [2], copies=3)
     assert [path.read_text() for path in paths] == written

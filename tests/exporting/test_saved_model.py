@@ -78,6 +78,20 @@ def test_folder_that_cannot_be_written(ticket, tmp_path):
             tf_lottery.export_saved_model(ticket, folder)
 
 
+def test_what_a_killed_export_of_an_older_version_left_is_named_and_stays(ticket, tmp_path, capsys):
+    left, foreign = tmp_path / ".ticket.a1b2c3_d", tmp_path / ".ticket.notes_01"
+    (left / "old").mkdir(parents=True)
+    (left / "old" / "saved_model.pb").write_bytes(b"the export before")
+    foreign.mkdir()
+    (foreign / "notes.txt").write_text("all my work")
+    tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
+    notes = capsys.readouterr().out
+    assert f"Note: {left} is of an export by an older version" in notes
+    assert str(foreign) not in notes
+    assert (left / "old" / "saved_model.pb").exists()
+    assert (foreign / "notes.txt").exists()
+
+
 def test_a_saved_model_of_somebody_else_stays_with_its_assets(ticket, tmp_path):
     (tmp_path / "words.txt").write_text("one\ntwo\n")
     theirs = tf.Module()

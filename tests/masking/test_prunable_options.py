@@ -8,7 +8,7 @@ import tf_keras as keras
 
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
-from tf_lottery.masking.prunable import get_mask, prunable, set_mask, strip
+from tf_lottery.masking.prunable import get_mask, own_pruning_rates, prunable, set_mask, strip
 from tf_lottery.masking.wrapper import MaskedLayer
 from tf_lottery.pruning.model_plan import pruning_plan
 
@@ -99,6 +99,21 @@ def test_layers_have_their_own_rates():
     model = prunable(sequential(), pruning_rates={"output": 0.25})
     plan = pruning_plan(model, 0.5, "global")
     assert [plan.remaining(level) for level in range(3)] == [72, 24 + 18, 12 + round(13.5)]
+
+
+@pytest.mark.parametrize("excluded", ["output", "output/kernel"])
+def test_a_rate_for_what_is_excluded_is_refused(excluded):
+    message = (
+        rf"^pruning_rates\['output'\]=0\.1: exclude=\['{excluded}'\] leaves it dense; leave it out "
+    )
+    with pytest.raises(ValueError, match=message):
+        prunable(sequential(), exclude=[excluded], pruning_rates={"output": 0.1})
+
+
+def test_a_rate_for_what_is_excluded_in_part_holds_for_the_rest():
+    dense = keras.Sequential([layers.LSTM(4, input_shape=(5, 3), name="rows")])
+    model = prunable(dense, exclude=["rows/cell/kernel"], pruning_rates={"rows": 0.5})
+    assert own_pruning_rates(model) == {"rows/cell/recurrent_kernel": 0.5}
 
 
 def test_bad_arguments_name_themselves():

@@ -1,6 +1,6 @@
 import pytest
 
-from tf_lottery.report.summary import LevelSummary
+from tf_lottery.store.schema import LevelSummary
 
 
 @pytest.fixture(autouse=True)

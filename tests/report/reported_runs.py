@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.report.runs_on_disk import write_rewind
-from tf_lottery.report.run_records import METRICS_COLUMNS
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import write_csv
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import METRICS_COLUMNS, LevelSummary
 from tf_lottery.store.tensors import tensor_files
 
 WEIGHTS = 1000

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
 from tf_lottery.store.seal import seal
 from tf_lottery.store.tensors import tensor_files
 

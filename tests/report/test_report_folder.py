@@ -6,6 +6,8 @@ from tests.report.reported_runs import write_replicate
 from tf_lottery.report.report_folder import check_folder, default_folder, write_files
 from tf_lottery.report.run_records import read_run
 
+PAGE = b'<!DOCTYPE html>\n<meta name="generator" content="tf_lottery">\n'
+
 
 def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
@@ -35,7 +37,7 @@ def test_long_names_give_a_name_that_file_systems_take(runs):
 def test_new_and_empty_folders_and_reports_are_accepted(tmp_path):
     check_folder(tmp_path / "new")
     check_folder(tmp_path)
-    write_files(tmp_path, {"index.html": b"1"})
+    write_files(tmp_path, {"index.html": PAGE})
     check_folder(tmp_path)
 
 
@@ -73,12 +75,49 @@ def test_files_of_an_earlier_report_go_and_others_stay(tmp_path):
     assert content(folder) == {"new.png": b"2", "index.html": b"2", "notes.txt": b"mine"}
 
 
+@pytest.mark.parametrize("page", [b"mine", b"mine" * 10**5 + PAGE])
+def test_a_page_that_no_report_wrote_is_refused(tmp_path, page):
+    write_files(tmp_path, {"index.html": PAGE})
+    (tmp_path / "index.html").write_bytes(page)
+    with pytest.raises(ValueError, match=r"--report_dir=.* holds an index\.html, which no report"):
+        check_folder(tmp_path)
+    assert (tmp_path / "index.html").read_bytes() == page
+
+
+def test_a_page_that_is_lost_or_empty_is_written_anew(tmp_path):
+    write_files(tmp_path, {"index.html": PAGE})
+    (tmp_path / "index.html").write_bytes(b"")
+    check_folder(tmp_path)
+    (tmp_path / "index.html").unlink()
+    check_folder(tmp_path)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    write_files(tmp_path, {"report.csv": b"1", "index.html": PAGE})
+    for name in ("report.csv", "index.html"):
+        (tmp_path / name).unlink()
+        (tmp_path / name).mkdir()
+        with pytest.raises(ValueError, match=rf"--report_dir=.* {tmp_path / name} is a folder"):
+            write_files(tmp_path, {name: PAGE})
+    with pytest.raises(ValueError, match=r"--report_dir=.* holds a folder index\.html"):
+        check_folder(tmp_path)
+
+
+def test_a_file_that_no_report_wrote_is_not_replaced(tmp_path):
+    write_files(tmp_path, {"index.html": PAGE})
+    (tmp_path / "curvature.png").write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"--report_dir=.* holds curvature\.png, which no report"):
+        write_files(tmp_path, {"curvature.png": b"1", "index.html": PAGE})
+    assert content(tmp_path) == {"index.html": PAGE, "curvature.png": b"mine"}
+
+
 def test_a_forged_list_of_files_removes_nothing_else(tmp_path):
     folder, outside = tmp_path / "report", tmp_path / "precious.csv"
     outside.write_text("mine")
     write_files(folder, {"index.html": b"1"})
     (folder / "sub").mkdir()
-    forged = {"program": "tf_lottery report", "files": ["..", "../precious.csv", "sub", ""]}
+    files = ["..", "../precious.csv", "sub", "", "index.html"]
+    forged = {"program": "tf_lottery report", "files": files}
     (folder / "report.json").write_text(json.dumps(forged))
     write_files(folder, {"index.html": b"2"})
     assert outside.exists()

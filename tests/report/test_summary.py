@@ -1,17 +1,7 @@
-import csv
-import io
-
-import numpy as np
 import pytest
 
-from tf_lottery.report.summary import (
-    SUMMARY_COLUMNS,
-    LevelSummary,
-    early_stop,
-    matching_levels,
-    summary_from_row,
-    summary_to_row,
-)
+from tf_lottery.report.summary import early_stop, matching_levels
+from tf_lottery.store.schema import SUMMARY_COLUMNS, LevelSummary
 
 
 def metrics_row(step, validation_loss, test_accuracy):
@@ -68,38 +58,6 @@ def test_early_stop_at_step_zero_is_not_missing():
 @pytest.mark.parametrize("rows", [[], [metrics_row(0, None, 0.5)]])
 def test_early_stop_without_validation_set(rows):
     assert early_stop(rows) == (None, None)
-
-
-def test_csv_gives_back_the_same_summary(make_summary):
-    summaries = [
-        make_summary(0, 0.1 + 0.2, early_stop_step=0, early_stop_test_accuracy=1 / 3),
-        make_summary(7, None, test_loss=None),
-        make_summary(1, np.float32(0.9), weights_remaining=np.int64(5), density=np.float64(0.8)),
-    ]
-    file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, SUMMARY_COLUMNS)
-    writer.writeheader()
-    writer.writerows(map(summary_to_row, summaries))
-    assert "np." not in file.getvalue()
-    file.seek(0)
-    assert [summary_from_row(row) for row in csv.DictReader(file)] == summaries
-
-
-@pytest.mark.parametrize(
-    ("column", "text"),
-    [("level", "one"), ("density", ""), ("early_stop_step", "12.5"), ("seconds", "12 s")],
-)
-def test_bad_text_names_column_and_text(make_summary, column, text):
-    row = summary_to_row(make_summary(1, 0.9)) | {column: text}
-    with pytest.raises(ValueError, match=f"'{column}' is '{text}'"):
-        summary_from_row(row)
-
-
-def test_absent_column_is_named(make_summary):
-    row = summary_to_row(make_summary(1, 0.9))
-    del row["seconds"]
-    with pytest.raises(ValueError, match="no column 'seconds'"):
-        summary_from_row(row)
 
 
 def test_matching_levels_begin_with_the_lowest_density_not_the_last_or_best(make_summary):

@@ -19,7 +19,7 @@ from tf_lottery.store.atomic import (
     write_json,
     write_text,
 )
-from tf_lottery.store.errors import DamagedFileError, StorageError
+from tf_lottery.store.errors import DamagedFileError, StorageError, as_storage_error
 
 
 def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path, names_in):
@@ -66,6 +66,23 @@ def test_a_path_below_a_file_is_a_storage_error(tmp_path, parent):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"--workdir"):
         write_text(tmp_path / parent / "table.csv", "x")
+
+
+def test_a_link_that_leads_nowhere_is_named_with_where_it_points(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for path in (tmp_path / "link" / "run" / "table.csv", tmp_path / "link" / "table.csv"):
+        with pytest.raises(StorageError, match=r"/link is a link to .*/gone, which is not there"):
+            write_text(path, "x")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "table.csv").mkdir()
+    with (
+        pytest.raises(StorageError, match=r"write .*: /.*/table\.csv is a folder"),
+        as_storage_error(tmp_path),
+    ):
+        write_text(tmp_path / "table.csv", "x")
 
 
 def test_a_system_folder_that_refuses_files_is_a_storage_error():

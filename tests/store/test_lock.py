@@ -92,6 +92,12 @@ def test_a_folder_without_room_for_a_byte_is_a_storage_error(tmp_path, disk_with
         pass
 
 
+def test_a_folder_in_the_place_of_the_lock_is_named(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(StorageError, match=r"/\.lock is a folder"), exclusive(tmp_path):
+        pass
+
+
 def test_a_folder_is_held_from_the_first_to_the_last_moment_of_its_holder(tmp_path, holder):
     assert is_held(tmp_path)
     assert is_held(tmp_path)

@@ -169,6 +169,12 @@ def test_a_place_that_cannot_hold_a_run_is_a_storage_error(tmp_path):
         assert "--workdir" in str(caught.value)
 
 
+def test_a_workdir_that_is_a_link_to_nothing_is_named(tmp_path):
+    (tmp_path / "runs").symlink_to("gone")
+    with pytest.raises(StorageError, match=r"/runs is a link to gone, which is not there"):
+        RunFolder.open(tmp_path / "runs" / "tiny" / "replicate_1", {}, {}, "")
+
+
 def test_a_full_disk_is_a_storage_error_before_anything_is_made(open_run, disk_with_room_for):
     with disk_with_room_for(0), pytest.raises(StorageError, match="--workdir"):
         open_run()

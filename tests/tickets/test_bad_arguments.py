@@ -42,6 +42,7 @@ _SEARCH = [
     ({"rewind_optimizer": "yes"}, "rewind_optimizer='yes'"),
     ({"structure": None}, "structure=None"),
     ({"structure": 24}, "structure=24"),
+    ({"structure": "2:4"}, "levels=2: structure='2:4' halves the weights once, so use levels=1"),
     ({"prune_from": None}, "prune_from=None"),
     ({"optimizer": "adam"}, "optimizer='adam'"),
     ({"optimizer": keras.optimizers.Adam}, "give an optimizer of Keras"),
@@ -75,12 +76,16 @@ _FIT = [
     ({"validation_split": "0.1"}, "validation_split='0.1'"),
     ({"class_weight": "balanced"}, "class_weight='balanced'"),
     ({"validation_data": 3}, "validation_data=3"),
+    ({"verbose": "loud"}, "verbose='loud'"),
+    ({"verbose": 3}, "verbose=3"),
+    ({"verbose": None}, "verbose=None"),
     ({"callbacks": "early"}, "callbacks='early'"),
     ({"callbacks": [print]}, "callbacks=<built-in function print>"),
     ({"callbacks": keras.callbacks.Callback()}, "callbacks=<"),
     ({"callbacks": [keras.callbacks.History]}, "it is no callback of Keras"),
     ({"callbacks": [keras_3.callbacks.History()]}, "it is of Keras 3, and the model is of tf_k"),
     ({"callbacks": lambda level: None}, "callbacks=None"),
+    ({"callbacks": [PruneAndRewind(1, 1)]}, "it is a search of its own; give it to model.fit"),
 ]
 
 
@@ -88,7 +93,7 @@ _FIT = [
 def test_of_fit(arguments, message, build_model, arrays):
     search = IterativeMagnitudePruning(build_model(), 1)
     with pytest.raises(ValueError, match=re.escape(message)):
-        search.fit(*arrays, verbose=0, **arguments)
+        search.fit(*arrays, **{"verbose": 0, **arguments})
 
 
 def test_of_fit_without_data(build_model, arrays):
@@ -137,15 +142,17 @@ def test_of_what_is_no_command(command):
 
 def test_of_a_loop_of_your_own(build_model):
     search = IterativeMagnitudePruning(build_model(), 1)
-    for train, iterations, message in (
-        (None, 3, "train=None"),
-        (list, 0, "iterations=0"),
-        (list, "3", "iterations='3'"),
-        (lambda steps: [list(steps)], 3, r"returned \[\[0, 1, 2\]\]"),
-        (lambda steps: {"accuracy": list(steps)}, 3, "returned {'accuracy'"),
+    for train, iterations, verbose, message in (
+        (None, 3, False, "train=None"),
+        (list, 0, False, "iterations=0"),
+        (list, "3", False, "iterations='3'"),
+        (list, 3, "loud", "verbose='loud': use True or False"),
+        (list, 3, [True], r"verbose=\[True\]: use True or False"),
+        (lambda steps: [list(steps)], 3, 0, r"returned \[\[0, 1, 2\]\]"),
+        (lambda steps: {"accuracy": list(steps)}, 3, np.False_, "returned {'accuracy'"),
     ):
         with pytest.raises(ValueError, match=message):
-            search.run(train, iterations=iterations, verbose=False)
+            search.run(train, iterations=iterations, verbose=verbose)
     assert search.history.levels == []
 
 
@@ -160,6 +167,7 @@ def test_of_a_loop_of_your_own(build_model):
         ({"scope": "local"}, "scope='local'"),
         ({"score": None}, "score=None"),
         ({"rewind_optimizer": 1}, "rewind_optimizer=1"),
+        ({"level_callbacks": [PruneAndRewind(1, 1)]}, "it is a search of its own"),
     ],
 )
 def test_of_the_callback(arguments, message):

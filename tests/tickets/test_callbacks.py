@@ -7,7 +7,7 @@ import tf_keras as keras
 
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
-from tf_lottery.masking.prunable import get_mask, set_mask
+from tf_lottery.masking.prunable import get_mask, prunable, set_mask
 from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError
@@ -166,6 +166,58 @@ def test_bad_use_is_explained_before_training(build_model, batches):
     set_mask(model, Mask(masks))
     with pytest.raises(ValueError, match="pruned already"):
         model.fit(batches, epochs=2, verbose=0, callbacks=[PruneAndRewind(1, 1)])
+
+
+def test_two_searches_in_one_fit_are_refused_before_training(build_model, batches):
+    model, imp = build_model(), PruneAndRewind(1, 1)
+    for callbacks in ([imp, imp], [imp, PruneAndRewind(1, 1)], [PruneAndRewind(2, 1), imp]):
+        with pytest.raises(ValueError, match=r"^callbacks: PruneAndRewind is given twice to one"):
+            model.fit(batches, epochs=3, verbose=0, callbacks=callbacks)
+    assert int(model.optimizer.iterations) == 0
+    # One after the other they may be: also after a fit that was refused.
+    model.fit(batches, epochs=2, verbose=0, callbacks=[imp])
+    other = build_model()
+    other.fit(batches, epochs=2, verbose=0, callbacks=[imp])
+    assert get_mask(model) == get_mask(other)
+
+
+class Best(keras.callbacks.EarlyStopping):
+    """Never stops, and gives the weights of the first epoch back in the end."""
+
+    def __init__(self):
+        super().__init__("loss", mode="max", patience=100, restore_best_weights=True)
+
+
+def build_recurrent() -> keras.Model:
+    inputs = keras.Input((6,))
+    rows = keras.layers.Reshape((2, 3))(inputs)
+    outputs = keras.layers.Dense(3, name="output")(keras.layers.SimpleRNN(4, name="rows")(rows))
+    model = prunable(keras.Model(inputs, outputs))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("holds", ["wrapper", pytest.param("constraint", marks=pytest.mark.slow)])
+def test_a_callback_that_gives_earlier_weights_back_is_told(
+    build_model, batches, assert_same_weights, holds, place
+):
+    """The wrapper's masks are among the weights that it gives back."""
+
+    def fitted(*others: keras.callbacks.Callback) -> tuple[keras.Model, keras.callbacks.History]:
+        keras.utils.set_random_seed(0)
+        model = build_model() if holds == "wrapper" else build_recurrent()
+        imp = PruneAndRewind(2, 1, pruning_rate=0.5)
+        callbacks = [*others, imp] if place == "before" else [imp, *others]
+        return model, model.fit(batches, epochs=3, verbose=0, callbacks=callbacks)
+
+    alone, _ = fitted()
+    with pytest.warns(UserWarning, match=r"another callback has set weights .*level_callbacks"):
+        model, history = fitted(Best())
+    assert get_mask(model) == get_mask(alone)
+    assert_same_weights(weights_of(model), weights_of(alone))
+    assert len(history.history["loss"]) == 3
+    assert "on_train_end" not in vars(history)
 
 
 @pytest.mark.parametrize("verbose", [0, 2])

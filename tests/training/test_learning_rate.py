@@ -152,7 +152,7 @@ def test_a_warmup_alone_comes_back_within_its_optimizer():
     [
         ("100it,soon", "0it", r"--lr_milestones: 'soon' is not a point in training"),
         ("100it,,200it", "0it", r"--lr_milestones: '' is not a point in training"),
-        ("", "0it", r"--lr_milestones: '' is not a point in training"),
+        ("", "0it", r"--lr_schedule=step does not go with --lr_milestones=: give the points"),
         ("200it,100it", "0it", r"--lr_milestones=200it,100it: .* \[200, 100\]; .* later"),
         ("1ep,100it", "0it", r"--lr_milestones=1ep,100it: .* \[100, 100\]; .* later"),
         ("1ep,10ep", "0it", r"--lr_milestones=1ep,10ep: 10ep is iteration 1000, .* at 1000"),

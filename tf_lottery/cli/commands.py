@@ -16,20 +16,19 @@ from tf_lottery.cli.flag_uses import (
     tell_of_useless_levels,
 )
 from tf_lottery.cli.sweeps import combinations
-from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.analyses import ANALYSES, analysis_names, analysis_options
 from tf_lottery.config.arguments import check_path
 from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import (
-    ANALYSES,
     all_options,
     config_from_flags,
     define_config_flags,
     define_options,
     given_values,
 )
-from tf_lottery.config.matching import tolerance_of
+from tf_lottery.config.matching import Matching, tolerance_of
 from tf_lottery.config.number_ranges import parse_ranges
 from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
@@ -51,7 +50,8 @@ from tf_lottery.store.run_patterns import named_runs
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of the configuration, and those that say what is to be done with it."""
     define_config_flags(flag_values)
-    define_options(options_of(AnalysisConfig), flag_values)
+    matching = {option.name: option for option in options_of(Matching)}
+    define_options({**analysis_options(), **matching}.values(), flag_values)
     define_options(options_of(ExportConfig), flag_values)
     define_replaced_flags(flag_values)
     for flag, known in (
@@ -111,7 +111,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
             _path(flag_values, "report_dir"),
             matching_tolerance=_matching_tolerance(flag_values),
         )
-    if kind in ANALYSES:
+    if kind in analysis_names():
         return _analysis(flag_values)
     if kind == "export":
         return _export(flag_values)
@@ -192,12 +192,14 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
 
 
 def _analysis(flag_values: flags.FlagValues) -> Analyze:
+    analysis = ANALYSES.find(flag_values["experiment"].value)
+    given = {name: flag_values[name].value for name in names_of(analysis.parameters)}
     return Analyze(
-        flag_values["experiment"].value,
+        analysis.name,
         _runs(flag_values),
         _chosen_replicates(flag_values),
         _chosen_levels(flag_values),
-        _options(AnalysisConfig, flag_values),
+        analysis.checked(given),
         *_here_and_expected(flag_values, {"other_run"}),
     )
 
@@ -214,13 +216,9 @@ def _export(flag_values: flags.FlagValues) -> ExportTickets:
         _chosen_replicates(flag_values),
         levels and levels[0],
         _path(flag_values, "export_dir"),
-        _options(ExportConfig, flag_values),
+        ExportConfig(**{name: flag_values[name].value for name in names_of(ExportConfig)}),
         *_here_and_expected(flag_values, set()),
     )
-
-
-def _options(kind: type, flag_values: flags.FlagValues) -> Any:
-    return kind(**{name: flag_values[name].value for name in names_of(kind)})
 
 
 def _here_and_expected(

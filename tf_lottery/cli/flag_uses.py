@@ -4,46 +4,19 @@ from pathlib import Path
 
 from absl import flags
 
-from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.analyses import (
+    analyses,
+    analyses_with,
+    analysis_names,
+    analysis_options,
+)
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.export import ExportConfig
-from tf_lottery.config.flags import ANALYSES
+from tf_lottery.config.matching import Matching
 from tf_lottery.config.options import names_of
-
-_OF_LINES = ("interpolate", "instability", "successive_levels", "robustness", "same_region")
-
-_OF_MATCHING = ("lottery", "train", "branch", "report", "successive_levels")
+from tf_lottery.messages import tell
 
 _OF_ALL_LEVELS = ("report", "list", "verify")
-
-_ONLY_FOR = {
-    "run": ("branch", "report", "verify", "export", *ANALYSES),
-    "branch": ("branch",),
-    "branch_seed": ("branch",),
-    **dict.fromkeys(branch_options(), ("branch",)),
-    "other_run": ("branch", "same_region"),
-    "replicates": ("lottery", "train", "branch", "export", *ANALYSES),
-    "sweep": ("lottery", "train"),
-    "report_dir": ("report",),
-    "tolerance": _OF_MATCHING,
-    **dict.fromkeys(names_of(ExportConfig), ("export",)),
-    "overwrite": ("lottery", "train", "export"),
-    **dict.fromkeys(names_of(AnalysisConfig), ANALYSES),
-    "solutions": ("interpolate",),
-    **dict.fromkeys(("points", "line_mask", "line_statistics", "line_split"), _OF_LINES),
-    **dict.fromkeys(("copies", "baselines"), ("instability", "stability")),
-    "stable_below": ("instability",),
-    **dict.fromkeys(("perturbations", "directions", "sgd_noise"), ("robustness",)),
-    "pairs": ("successive_levels",),
-    "matching_tolerance": _OF_MATCHING,
-    **dict.fromkeys(
-        (
-            *("curvature_examples", "eigenvalues", "loss_rise", "curvature_seed"),
-            *("retrain_steps", "retrain_learning_rate"),
-        ),
-        ("curvature",),
-    ),
-}
 
 # Flags of earlier versions, and what is written now for each of their values.
 _REPLACED = {"random_masks": {True: "--baselines=random_mask", False: "--baselines="}}
@@ -73,9 +46,31 @@ def refuse_replaced_flags(flag_values: flags.FlagValues) -> None:
             )
 
 
+def _only_for() -> dict[str, tuple[str, ...]]:
+    """The experiments of each flag that is not for all."""
+    names = analysis_names()
+    of_matching = ("lottery", "train", "branch", "report", *analyses_with("matching_tolerance"))
+    comparing = (analysis.name for analysis in analyses() if analysis.takes_other_run)
+    return {
+        "run": ("branch", "report", "verify", "export", *names),
+        "branch": ("branch",),
+        "branch_seed": ("branch",),
+        **dict.fromkeys(branch_options(), ("branch",)),
+        "other_run": ("branch", *comparing),
+        "replicates": ("lottery", "train", "branch", "export", *names),
+        "sweep": ("lottery", "train"),
+        "report_dir": ("report",),
+        "tolerance": of_matching,
+        **dict.fromkeys(names_of(ExportConfig), ("export",)),
+        "overwrite": ("lottery", "train", "export"),
+        **{name: analyses_with(name) for name in analysis_options()},
+        **dict.fromkeys(names_of(Matching), of_matching),
+    }
+
+
 def is_of_use(name: str, experiment: str) -> bool:
     """Whether a flag is not for other experiments alone."""
-    return experiment in _ONLY_FOR.get(name, (experiment,))
+    return experiment in _only_for().get(name, (experiment,))
 
 
 def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None:
@@ -88,10 +83,10 @@ def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None
     Raises:
       ValueError: names the first one, and the experiments that it is for.
     """
-    for name, experiments in _ONLY_FOR.items():
+    for name, experiments in _only_for().items():
         flag = flag_values[name]
         given = flag.present and flag.value != flag.default
-        if given and not is_of_use(name, experiment):
+        if given and experiment not in experiments:
             raise ValueError(
                 f"{_as_given(flag)} is for --experiment={' or '.join(experiments)}, but "
                 f"--experiment={experiment} was given."
@@ -125,7 +120,7 @@ def tell_of_replaced_replicate(flag_values: flags.FlagValues) -> None:
     """Says so if --replicates takes the place of --replicate, as a flag file may give it too."""
     replicate, replicates = flag_values["replicate"], flag_values["replicates"].value
     if replicates is not None and replicate.present and replicate.value != replicate.default:
-        print(
+        tell(
             f"Note: --replicate={replicate.value} has no effect: --replicates={replicates} takes "
             "its place."
         )
@@ -135,7 +130,7 @@ def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> No
     """Says so if --levels is given where all levels are taken; a flag file may give it too."""
     levels = flag_values["levels"]
     if experiment in _OF_ALL_LEVELS and levels.present and levels.value != levels.default:
-        print(
+        tell(
             f"Note: --levels={levels.value} has no effect: --experiment={experiment} takes all "
             "levels."
         )

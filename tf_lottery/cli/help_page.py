@@ -8,12 +8,12 @@ from absl import flags
 
 import tf_lottery
 from tf_lottery.cli.flag_uses import is_of_use
-from tf_lottery.config.analysis import AnalysisConfig
+from tf_lottery.config.analyses import analysis_names, analysis_options
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.controls import BranchConfig, SeedConfig
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.export import ExportConfig
-from tf_lottery.config.flags import ANALYSES
+from tf_lottery.config.matching import Matching
 from tf_lottery.config.network import ModelConfig
 from tf_lottery.config.options import names_of
 from tf_lottery.config.pruning import PruningConfig
@@ -23,22 +23,9 @@ from tf_lottery.config.training import TrainingConfig
 _WIDTH = 80
 _OF_ABSL = re.compile(r";\s*repeat this option to specify a list of values")
 _WHAT = ("experiment", "run", "workdir", "name", "replicate", "replicates", "sweep", "report_dir")
-_MATCHING = ("matching_tolerance",)
+_MATCHING = names_of(Matching)
 
 
-# Title and flags of each group; a flag stands in the first group that has it.
-_GROUPS: dict[str, tuple[str, ...]] = {
-    "What to do, and where": _WHAT,
-    "Data": ("dataset", "data_dir", "manual_dir", *names_of(DataConfig)),
-    "Network": names_of(ModelConfig),
-    "Training": names_of(TrainingConfig),
-    "Pruning and rewinding": names_of(PruningConfig),
-    "Seeds": names_of(SeedConfig),
-    "Controls": (*names_of(BranchConfig), *branch_options()),
-    "Analyses": names_of(AnalysisConfig),
-    "Export": ("export_dir", *names_of(ExportConfig)),
-    "Machine": names_of(RunConfig),
-}
 # What looks at finished runs takes these, besides its own.
 _OF_FOLLOWERS = (
     *("experiment", "run", "replicate", "replicates", "levels", "other_run"),
@@ -104,7 +91,7 @@ def help_text(experiment: str | None, flag_values: flags.FlagValues = flags.FLAG
     )
     parts = [head, which]
     shown: set[str] = set()
-    for title, names in _GROUPS.items():
+    for title, names in _groups().items():
         own = [name for name in dict.fromkeys(names) if name not in shown]
         shown.update(own)
         taken = [name for name in own if experiment is None or _takes(experiment, name)]
@@ -117,6 +104,22 @@ def help_text(experiment: str | None, flag_values: flags.FlagValues = flags.FLAG
     return "\n\n".join(parts) + "\n"
 
 
+def _groups() -> dict[str, tuple[str, ...]]:
+    """Title and flags of each group; a flag stands in the first group that has it."""
+    return {
+        "What to do, and where": _WHAT,
+        "Data": ("dataset", "data_dir", "manual_dir", *names_of(DataConfig)),
+        "Network": names_of(ModelConfig),
+        "Training": names_of(TrainingConfig),
+        "Pruning and rewinding": names_of(PruningConfig),
+        "Seeds": names_of(SeedConfig),
+        "Controls": (*names_of(BranchConfig), *branch_options()),
+        "Analyses": (*analysis_options(), *_MATCHING),
+        "Export": ("export_dir", *names_of(ExportConfig)),
+        "Machine": names_of(RunConfig),
+    }
+
+
 def _takes(experiment: str, name: str) -> bool:
     if not is_of_use(name, experiment):
         return False
@@ -126,12 +129,12 @@ def _takes(experiment: str, name: str) -> bool:
         return name in ("experiment", "workdir", "run")
     if experiment == "report":
         return name in ("experiment", "run", "report_dir", *_MATCHING)
-    if experiment in (*ANALYSES, "export"):
-        options = AnalysisConfig if experiment in ANALYSES else ExportConfig
-        own = ("export_dir",) if experiment == "export" else ()
-        return name in (*_OF_FOLLOWERS, *own, *names_of(options))
-    of_training = name not in (*names_of(AnalysisConfig), *names_of(ExportConfig))
-    return name in _MATCHING or of_training
+    if experiment == "export":
+        return name in (*_OF_FOLLOWERS, "export_dir", *names_of(ExportConfig))
+    if experiment in analysis_names():
+        return name in (*_OF_FOLLOWERS, *analysis_options())
+    # What is of use to training is for it.
+    return True
 
 
 def _entries(names: Iterable[str], flag_values: flags.FlagValues) -> list[str]:
@@ -162,7 +165,7 @@ def _entries(names: Iterable[str], flag_values: flags.FlagValues) -> list[str]:
 def completion_script(flag_values: flags.FlagValues = flags.FLAGS) -> str:
     """A script for bash, and zsh with bashcompinit, that completes flags and their choices."""
     names, cases = [], []
-    for name in sorted({name for group in _GROUPS.values() for name in group}):
+    for name in sorted({name for group in _groups().values() for name in group}):
         flag = flag_values[name]
         names += [f"--{name}", f"--no{name}"] if flag.boolean else [f"--{name}="]
         if choices := getattr(flag.parser, "enum_values", None):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from tf_lottery.config.options import options_of
-from tf_lottery.config.parameters import checked, parameters_of
+from tf_lottery.config.parameters import Parametrized, parameters_of, shared_parameters
 from tf_lottery.registry import Registry
 
 
@@ -28,7 +26,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Branch:
+class Branch(Parametrized):
     """A control that starts from a level of an experiment, and what is special about it.
 
     Attributes:
@@ -45,9 +43,6 @@ class Branch:
       look: how it is drawn; None: in a way that is found by its name.
     """
 
-    name: str
-    function: Callable[..., Any]
-    parameters: type
     first_level: int = 0
     last_level: int | None = None
     structures: tuple[str, ...] | None = None
@@ -55,23 +50,6 @@ class Branch:
     needs_next_level: bool = False
     keeps_slots: bool = False
     look: Look | None = None
-
-    def takes(self, parameter: str) -> bool:
-        """Whether a flag is one of its own."""
-        return parameter in self.defaults
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """Its parameters, at their defaults."""
-        return dataclasses.asdict(self.parameters())
-
-    def checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """All its parameters, of which some are given.
-
-        Raises:
-          ValueError: if a value is not right; names the flag.
-        """
-        return checked(self.parameters, values)
 
 
 BRANCHES: Registry[Branch] = Registry("branch", "--branch", "tf_lottery.tickets.branches")
@@ -133,21 +111,8 @@ def register_branch(
 
 
 def branch_options() -> dict[str, dataclasses.Field]:
-    """The parameters of all branches, by name.
-
-    Raises:
-      TypeError: if two branches have another parameter of the same name.
-    """
-    found: dict[str, dataclasses.Field] = {}
-    for branch in BRANCHES.all().values():
-        for parameter in options_of(branch.parameters):
-            known = found.setdefault(parameter.name, parameter)
-            if (known.type, known.default) != (parameter.type, parameter.default):
-                raise TypeError(
-                    f"--branch={branch.name}: another branch has a parameter {parameter.name} of "
-                    "another type or default; rename one of them."
-                )
-    return found
+    """The parameters of all branches, by name; errors as of `shared_parameters`."""
+    return shared_parameters("--branch", BRANCHES.all().values())
 
 
 def branches_with(parameter: str) -> list[str]:

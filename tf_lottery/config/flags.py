@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 
+from tf_lottery.config.analyses import analysis_names
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.experiment import (
     ExperimentConfig,
@@ -16,19 +17,6 @@ from tf_lottery.config.experiment import (
 )
 from tf_lottery.config.number_ranges import parse_ranges
 from tf_lottery.config.options import choices_of, kinds_of, options_of
-
-# What the program does besides running the experiment that a configuration describes.
-ANALYSES = (
-    "interpolate",
-    "instability",
-    "stability",
-    "successive_levels",
-    "robustness",
-    "same_region",
-    "curvature",
-    "magnitudes",
-)
-OTHER_EXPERIMENTS = ("report", "list", "verify", "export", *ANALYSES)
 
 
 class _WholeNumber(flags.IntegerParser):
@@ -93,6 +81,11 @@ class _NumberOrAuto(flags.ArgumentParser):
 _PARSERS = {"levels": _NumberOrRanges, "pruning_rate": _NumberOrAuto}
 
 
+def other_experiments() -> tuple[str, ...]:
+    """What the program does besides running the experiment that a configuration describes."""
+    return ("report", "list", "verify", "export", *analysis_names())
+
+
 def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one flag for each option and parameter of a branch: its default, type and help."""
     define_options(all_options().values(), flag_values)
@@ -119,7 +112,7 @@ def define_options(
         }
         choices = choices_of(option.type)
         if option.name == "experiment":
-            choices += OTHER_EXPERIMENTS
+            choices += other_experiments()
             arguments["help"] += (
                 " report: a page about the experiments of --run; list: the runs in --workdir; "
                 "verify: reads all files of --run, or of --workdir, and says what is damaged; "

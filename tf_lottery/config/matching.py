@@ -4,7 +4,10 @@ Its test accuracy at the end of training may be below the dense network's by at 
 `DEFAULT_POINTS`, 0.5 points, unless told otherwise.
 """
 
+from dataclasses import dataclass
+
 from tf_lottery.config.arguments import is_number
+from tf_lottery.config.options import check_options, option
 
 DEFAULT_POINTS = 0.5
 DEFAULT_TOLERANCE = DEFAULT_POINTS / 100
@@ -68,3 +71,27 @@ def tolerance_of(points: float) -> float:
     if not is_number(points) or not 0 <= points <= 100:
         raise ValueError(f"--matching_tolerance={points} is out of range: use 0 to 100 points.")
     return points / 100
+
+
+def _read_points(flag: str, points: float) -> float:
+    return tolerance_of(points)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The flag of the rule, which runs, branches, reports and analyses take."""
+
+    matching_tolerance: float = option(
+        DEFAULT_POINTS,
+        "Points of test accuracy that a level may be below the dense network and still matches it: "
+        "in the tables that end a run or a branch, in reports, and in successive_levels.",
+        reads=_read_points,
+    )
+
+    def __post_init__(self):
+        check_options(self)
+
+    @property
+    def tolerance(self) -> float:
+        """It as a fraction."""
+        return tolerance_of(self.matching_tolerance)

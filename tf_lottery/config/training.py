@@ -136,7 +136,7 @@ def _check_momentum(training: TrainingConfig) -> None:
     refuse_together(
         bool(training.momentum) and training.optimizer != "sgd",
         *("momentum", training.momentum, "optimizer", training.optimizer),
-        "only sgd has momentum",
+        "only --optimizer=sgd has momentum",
     )
     refuse_together(
         training.nesterov and not training.momentum,

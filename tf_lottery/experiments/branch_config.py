@@ -14,6 +14,7 @@ from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
 from tf_lottery.experiments.run_config import config_of_run
+from tf_lottery.messages import tell
 from tf_lottery.pruning.score import find_method
 from tf_lottery.store.run_folder import RunFolder
 
@@ -72,7 +73,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     }
     taken = changes_taken(run, branch, values)
     for name in sorted(set(values) - set(taken)):
-        print(f"Note: --{name}={values[name]} has no effect: --branch={branch} does not use it.")
+        tell(f"Note: --{name}={values[name]} has no effect: --branch={branch} does not use it.")
         changes.pop(name, None)
     values = taken
     _check_changes(run, known, changes)

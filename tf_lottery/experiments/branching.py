@@ -1,7 +1,8 @@
 """Runs a branch: a control that starts from levels of an experiment."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +24,28 @@ from tf_lottery.experiments.finished_branches import (
     print_results_of_branch,
     title_of_branch,
 )
-from tf_lottery.experiments.level_records import records_of_levels
 from tf_lottery.experiments.level_training import LevelTrainer
+from tf_lottery.experiments.outdated_runs import refuse_outdated_tickets
 from tf_lottery.experiments.results import write_results, write_results_if_possible
 from tf_lottery.experiments.run_checks import (
     check_data,
     check_details,
     check_fine_tuning,
     check_rules,
-    check_same_experiment,
     open_run,
-    refuse_outdated_tickets,
 )
-from tf_lottery.experiments.setup import Experiment, prepare
-from tf_lottery.experiments.summarizing_journal import SummarizingJournal
+from tf_lottery.experiments.setup import Experiment
+from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.score import Evidence
-from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.branches import Branch, find_branch
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.origin import Origin, Start, Weights
 from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.tickets.shared_journal import SharedJournal
 from tf_lottery.training.network import NetworkState, weights_of
-from tf_lottery.training.strategy import open_strategy
 from tf_lottery.training.workers import Message, Workers
 
 
@@ -93,35 +89,47 @@ def run_branch(
         check_levels("levels", levels)
     check_data(dataset)
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
-    function = find_branch(branch)
+    kind = find_branch(branch)
     plan = plan_branch(Path(run), branch, changes)
-    check_structure(plan, function)
-    strategy = open_strategy(plan.config.run)
-    workers = Workers(strategy)
-    with workers.together(), ExitStack() as resources:
-        levels = workers.from_chief(
-            lambda: Message(levels_of_branch(plan.run, function, levels))
-        ).record
-        with strategy.scope():
-            experiment = prepare(plan.config, dataset)
-        check_same_experiment(experiment, workers)
+    check_structure(plan, kind)
+    return carry_out(_BranchWork(plan, kind, levels, for_analysis, tolerance), plan.config, dataset)
+
+
+@dataclass
+class _BranchWork:
+    """A branch, in a run folder of its own below its run's."""
+
+    plan: BranchPlan
+    branch: Branch
+    levels: Sequence[int] | None
+    for_analysis: bool
+    tolerance: float | None
+
+    def check(self, workers: Workers) -> None:
+        def wanted() -> Message:
+            return Message(levels_of_branch(self.plan.run, self.branch, self.levels))
+
+        self.levels = workers.from_chief(wanted).record
+
+    def open(
+        self, experiment: Experiment, workers: Workers, resources: ExitStack
+    ) -> RunFolder | None:
+        plan, levels = self.plan, self.levels
         check_details(plan.run, experiment)
-        workers.on_chief(lambda: _check_other_run(plan, function, levels))
-        own = workers.on_chief(
-            lambda: _open_branch(plan, experiment, levels, for_analysis, resources)
+        workers.on_chief(lambda: _check_other_run(plan, self.branch, levels))
+        return workers.on_chief(
+            lambda: _open_branch(plan, experiment, levels, self.for_analysis, resources)
         )
-        title = title_of_branch(plan)
-        try:
-            with strategy.scope():
-                _train_levels(plan, experiment, function, levels, own, workers)
-        except BaseException:
-            write_results_if_possible(own, title)
-            raise
 
-        def finish() -> list[LevelSummary]:
-            return print_results_of_branch(plan, own, write_results(own, title), tolerance)
+    def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
+        _train_levels(self.plan, experiment, self.branch, self.levels, run, workers)
 
-        return workers.on_chief(finish) or []
+    def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
+        summaries = write_results(run, title_of_branch(self.plan))
+        return print_results_of_branch(self.plan, run, summaries, self.tolerance)
+
+    def rescue(self, run: RunFolder | None) -> None:
+        write_results_if_possible(run, title_of_branch(self.plan))
 
 
 def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) -> None:
@@ -183,8 +191,7 @@ def _train_levels(
     own: RunFolder | None,
     workers: Workers,
 ) -> None:
-    mine = None if own is None else SummarizingJournal(own)
-    journal = mine if workers.count == 1 else SharedJournal(mine, workers)
+    journal = journal_of(own, workers)
     missing = [level for level in levels if not journal.is_complete(level)]
     lengths, network = experiment.lengths, experiment.network
     length = lengths.train_steps - lengths.rewind_step
@@ -195,13 +202,10 @@ def _train_levels(
     evidence = build_evidence(experiment, lambda: RunJournal(plan.run).rewind_state().weights)
     # Rewinding the optimizer would bring back the run's.
     learning_rate = network.optimizer.learning_rate.numpy()
-    with ProgressReporter(max(levels), steps) if own else nullcontext() as progress:
-        records_of = records_of_levels(own, lengths, progress)
-        if own is not None:
-            progress.note(f"Branch {plan.label} of {plan.run.path}")
-            for level in sorted(set(levels) - set(missing)):
-                progress.skip_level(level)
-        train = LevelTrainer(experiment, records_of, workers) if missing else None
+    finished = sorted(set(levels) - set(missing))
+    title = f"Branch {plan.label} of {plan.run.path}"
+    with reported(own, experiment, steps, finished, title) as reports:
+        train = LevelTrainer(experiment, reports.records_of, workers) if missing else None
         for level in missing:
             origin = _origin(plan, experiment, level, initial_state, evidence)
             start = branch.function(origin, **plan.config.branch.parameters)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.matching import DEFAULT_POINTS
@@ -88,11 +87,11 @@ class Analyze:
     """Measures run folders.
 
     Attributes:
-      analysis: one of `flags.ANALYSES`.
+      analysis: its name.
       runs: run folders, or the folders of all replicates of an experiment.
       replicates: those to take of the latter; None: all that are there.
       levels: those to look at; None: all that are finished.
-      options: of the analysis.
+      options: of the analysis, by name; those that are missing are at their defaults.
       here: flag values that were given and say where the data are, and the run to compare with.
       expected: other flag values that were given: those that the runs should have been made with.
     """
@@ -101,7 +100,7 @@ class Analyze:
     runs: tuple[Path, ...]
     replicates: tuple[int, ...] | None
     levels: tuple[int, ...] | None
-    options: AnalysisConfig
+    options: Mapping[str, Any]
     here: Mapping[str, Any]
     expected: Mapping[str, Any] = field(default_factory=dict)
 

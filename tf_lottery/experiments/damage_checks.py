@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from tf_lottery.messages import tell
 from tf_lottery.store.damage import Damage, inspect_run
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
@@ -64,4 +65,4 @@ def _with_count(run: RunFolder, damages: list[Damage]) -> DamagedFileError:
 
 def _tell(damages: list[Damage]) -> None:
     for damage in damages:
-        print(f"Note: {damage.error}", flush=True)
+        tell(f"Note: {damage.error}")

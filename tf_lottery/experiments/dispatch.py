@@ -1,6 +1,5 @@
 """Does what a command says."""
 
-import importlib
 import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -9,9 +8,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.arguments import refusal
 from tf_lottery.config.matching import DEFAULT_POINTS
-from tf_lottery.experiments.analyses.measured_run import MeasuredRun
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
 from tf_lottery.experiments.commands import (
     Analyze,
@@ -27,12 +26,10 @@ from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
 from tf_lottery.experiments.finished_runs import is_finished, refuse_early, show_finished
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
+from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder, replicate_folders
 from tf_lottery.store.run_patterns import named_runs, naturally_sorted
-
-# Analyses that need no TensorFlow to show again what they have measured.
-_SHOWN_AT_ONCE = ("successive_levels",)
 
 
 def run_command(command: Command) -> int:
@@ -62,7 +59,7 @@ def run_command(command: Command) -> int:
         page = write_report(
             command.runs, command.folder, matching_tolerance=command.matching_tolerance
         )
-        print(f"Report: {page}")
+        tell(f"Report: {page}")
     elif isinstance(command, Analyze):
         _analyze(command)
     elif isinstance(command, RunBranches):
@@ -82,7 +79,7 @@ def _run_experiments(command: RunExperiments) -> None:
     if len(finished) == len(command.configs):
         for number, config in enumerate(finished, 1):
             if several:
-                print(f"[{number} of {len(finished)}] {config.run_path}", flush=True)
+                tell(f"[{number} of {len(finished)}] {config.run_path}")
             show_finished(config, command.matching_tolerance)
         if several:
             folders = (config.run_path.parent for config in finished)
@@ -99,7 +96,7 @@ def _run_experiments(command: RunExperiments) -> None:
     diverged = []
     for number, config in enumerate(command.configs, 1):
         if several:
-            print(f"[{number} of {len(command.configs)}] {config.run_path}", flush=True)
+            tell(f"[{number} of {len(command.configs)}] {config.run_path}")
         try:
             run_experiment(
                 config,
@@ -109,7 +106,7 @@ def _run_experiments(command: RunExperiments) -> None:
         except ArithmeticError as error:
             if not several:
                 raise
-            print(f"Error: {error}\n", flush=True)
+            tell(f"Error: {error}\n")
             diverged.append((config.run_path, error))
     if several:
         folders = (config.run_path.parent for config in command.configs)
@@ -160,35 +157,21 @@ def _analyze(command: Analyze) -> None:
         run = RunFolder.read(folder)
         check_flags_of_run(run, command.expected)
         check_source(run, command.levels)
-    from tf_lottery.report.landscape.joined import FIGURES
+    from tf_lottery.experiments.measuring.rows import run_analysis
 
-    measured = _measured_runs(folders, command)
-    if not measured:
-        import_tensorflow_quietly()
-    analysis = importlib.import_module(f"tf_lottery.experiments.analyses.{command.analysis}")
-    for number, folder in enumerate(folders):
-        print(f"{command.analysis} of {folder}", flush=True)
-        run = measured[number] if measured else _analyzed_run(folder, command)
-        analysis.run(run, command.options, command.levels)
-    if len(folders) > 1 and command.analysis in FIGURES:
-        tolerance = command.options.matching_tolerance
+    for folder in folders:
+        tell(f"{command.analysis} of {folder}")
+        run_analysis(
+            folder,
+            command.analysis,
+            command.levels,
+            here=command.here,
+            expected=command.expected,
+            **command.options,
+        )
+    tolerance = command.options.get("matching_tolerance", DEFAULT_POINTS)
+    if len(folders) > 1 and ANALYSES.find(command.analysis).figures(tolerance):
         _print_report_command("the figures of all", command.runs, tolerance)
-
-
-def _measured_runs(folders: Sequence[Path], command: Analyze) -> list[MeasuredRun]:
-    """The runs, if all of them have been measured and are only shown again."""
-    if command.analysis not in _SHOWN_AT_ONCE:
-        return []
-    analysis = importlib.import_module(f"tf_lottery.experiments.analyses.{command.analysis}")
-    runs = [MeasuredRun(folder, expected=command.expected) for folder in folders]
-    known = [analysis.is_measured(run, command.options, command.levels) for run in runs]
-    return runs if all(known) else []
-
-
-def _analyzed_run(folder: Path, command: Analyze) -> MeasuredRun:
-    from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-
-    return AnalyzedRun(folder, command.here, expected=command.expected)
 
 
 def _export(command: ExportTickets) -> None:
@@ -209,7 +192,7 @@ def _export(command: ExportTickets) -> None:
 def _print_report_command(purpose: str, folders: Iterable[Path], tolerance: float) -> None:
     flags = [f"--run={shlex.quote(text)}" for text in _run_texts(naturally_sorted(set(folders)))]
     flags += [f"--matching_tolerance={tolerance:g}"] if tolerance != DEFAULT_POINTS else []
-    print(f"For {purpose}: main.py --experiment=report {' '.join(flags)}")
+    tell(f"For {purpose}: main.py --experiment=report {' '.join(flags)}")
 
 
 def _run_texts(folders: Sequence[Path]) -> list[str]:

@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tf_lottery.store.schema import MetricsRow, measured
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.evaluation import Evaluation
 from tf_lottery.training.hardest_examples import HardestExamples
 from tf_lottery.training.network import Network
-
-Row = dict[str, float | None]
 
 
 class ValidationWatch:
@@ -39,7 +38,7 @@ class ValidationWatch:
         """Begins a level, or continues it: no validation loss was below `lowest` so far."""
         self._lowest, self._rows, self._weights = lowest, [], None
 
-    def look(self, step: int, training: Callable[[], Row]) -> None:
+    def look(self, step: int, training: Callable[[], MetricsRow]) -> None:
         """Looks at the validation data between evaluations.
 
         Args:
@@ -57,10 +56,10 @@ class ValidationWatch:
             raise TrainingDivergedError(f"the validation loss is {loss} after step {step}")
         if loss < self._lowest:
             self._lowest, self._weights = loss, self._network.weights()
-            validation = {"validation_loss": loss, "validation_accuracy": accuracy}
+            validation = measured("validation", loss, accuracy)
             self._rows.append({"step": step, **training(), **validation})
 
-    def settle(self, validation_loss: float) -> list[Row]:
+    def settle(self, validation_loss: float) -> list[MetricsRow]:
         """Closes the time between two evaluations.
 
         Args:
@@ -77,9 +76,9 @@ class ValidationWatch:
         self.begin(min(self._lowest, validation_loss))
         return rows
 
-    def _test(self, weights: Mapping[str, np.ndarray]) -> Row:
+    def _test(self, weights: Mapping[str, np.ndarray]) -> MetricsRow:
         now, mask = self._network.weights(), self._network.mask
         self._network.set_weights(weights, mask)
         loss, accuracy = self._evaluators["test"]()
         self._network.set_weights(now, mask)
-        return {"test_loss": loss, "test_accuracy": accuracy}
+        return measured("test", loss, accuracy)

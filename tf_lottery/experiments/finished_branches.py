@@ -16,10 +16,11 @@ from tf_lottery.experiments.branch_levels import (
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import levels_text, of_several_workers
 from tf_lottery.experiments.results import show_results
+from tf_lottery.messages import tell
 from tf_lottery.report.branch_table import print_branch
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.rules import made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.branches import find_branch
 
 # Of flags that the folder of a branch may have been made without.
@@ -73,9 +74,9 @@ def show_finished_branch(
     flags = branch_flags(plan, ",".join(map(str, levels)))
     with RunFolder.open(plan.path, identity, {}, flags, BRANCH_DEFAULTS, ["levels"]) as own:
         if sentence := made_by_older_version(own.path, own.identity, own.details):
-            print(f"Note: {sentence}")
-        print(f"Branch {plan.label} of {plan.run.path}")
-        print(f"{levels_text(levels)} complete already")
+            tell(f"Note: {sentence}")
+        tell(f"Branch {plan.label} of {plan.run.path}")
+        tell(f"{levels_text(levels)} complete already")
         summaries = show_results(own, title_of_branch(plan), anew=repaired)
         print_results_of_branch(plan, own, summaries, tolerance)
 
@@ -105,5 +106,5 @@ def print_results_of_branch(
         if plan.run.level(level).is_complete()
     ]
     print_branch(plan.label, summaries, tickets, tolerance)
-    print(f"Branch folder: {own.path}")
+    tell(f"Branch folder: {own.path}")
     return summaries

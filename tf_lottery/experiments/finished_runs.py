@@ -9,6 +9,7 @@ from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.results import print_results, show_results, title_of
+from tf_lottery.messages import tell
 from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.score import find_method
 from tf_lottery.report.formats import format_numbers
@@ -74,8 +75,8 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
         path, config.identity(), {}, flags_text(config), defaults, _OPEN_ENDED
     ) as run:
         if sentence := made_by_older_version(run.path, run.identity, run.details):
-            print(f"Note: {sentence}")
-        print(f"{levels_text(run.complete_levels())} complete already")
+            tell(f"Note: {sentence}")
+        tell(f"{levels_text(run.complete_levels())} complete already")
         summaries = show_results(run, title_of(config), anew=bool(repaired))
         print_results(run, summaries, tolerance)
 

@@ -1,26 +1,24 @@
 """What a level that is being trained leaves in the run folder, and continues from."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from tf_lottery.experiments.setup import Lengths
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.run_records import METRICS_COLUMNS, RENAMED_METRICS
-from tf_lottery.report.summary import LevelSummary, early_stop
+from tf_lottery.report.summary import early_stop
 from tf_lottery.store.checkpoint import Checkpoint
 from tf_lottery.store.empty_layers import no_weight_remains
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import MetricsLog
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSummary, MetricsRow
 from tf_lottery.training.event_log import EventLog
 from tf_lottery.training.network import NetworkState
 
 # Saving the state may take this share of the time; small networks would else mostly save.
 _CHECKPOINT_SHARE = 0.03
-
-Row = Mapping[str, float | None]
 
 
 class LevelRecords:
@@ -35,7 +33,7 @@ class LevelRecords:
     def advance(self, step: int) -> None:
         """Training has come to a step, in iterations."""
 
-    def append(self, row: Row) -> None:
+    def append(self, row: MetricsRow) -> None:
         """An evaluation."""
 
     def checkpoint(self, state: Callable[[], NetworkState]) -> None:
@@ -114,7 +112,7 @@ class WrittenRecords(LevelRecords):
         """Tells the progress."""
         self._progress.advance(step)
 
-    def append(self, row: Row) -> None:
+    def append(self, row: MetricsRow) -> None:
         """Keeps a row of metrics."""
         self._log.append(row)
         self._events.append(row)

@@ -10,6 +10,7 @@ from tf_lottery.experiments.early_stopping import ValidationWatch
 from tf_lottery.experiments.feeding import build_evaluators, build_program, find_hardest_examples
 from tf_lottery.experiments.level_records import LevelRecords
 from tf_lottery.experiments.setup import Experiment
+from tf_lottery.store.schema import METRICS, MetricsRow, measured
 from tf_lottery.training.divergence import TrainingDivergedError, first_not_finite
 from tf_lottery.training.loop import StepCallback, train
 from tf_lottery.training.network import NetworkState
@@ -136,28 +137,29 @@ class LevelTrainer:
 
     def _evaluate(self, step: int, records: LevelRecords, last: int) -> None:
         training, evaluations = self._training_metrics(), self._evaluations()
-        for name, value in {**training, **evaluations}.items():
-            if not np.isfinite(value):
-                split, measure, *_ = name.split("_")
-                raise TrainingDivergedError(f"the {split} {measure} is {value} after step {step}")
-        for row in self._watch.settle(evaluations.get("validation_loss", np.inf)):
-            records.append(row)
-        records.append({"step": step, **training, **evaluations})
+        row = {"step": step, **training, **evaluations}
+        for metric in METRICS:
+            value = row.get(metric.column)
+            if value is not None and not np.isfinite(value):
+                raise TrainingDivergedError(
+                    f"the {metric.split} {metric.measure} is {value} after step {step}"
+                )
+        for lowest in self._watch.settle(evaluations.get("validation_loss", np.inf)):
+            records.append(lowest)
+        records.append(row)
         if step < last:
             records.checkpoint(self._checked_state)
         else:
             self._checked_state()
 
-    def _training_metrics(self) -> dict[str, float]:
-        loss, accuracy = self._program.metrics()
-        return {"train_loss_since_last_row": loss, "train_accuracy_since_last_row": accuracy}
+    def _training_metrics(self) -> MetricsRow:
+        return measured("train", *self._program.metrics())
 
-    def _evaluations(self) -> dict[str, float]:
+    def _evaluations(self) -> MetricsRow:
         self._experiment.network.unite_statistics()
-        row = {}
-        for name, evaluate in self._evaluators.items():
-            loss, accuracy = evaluate()
-            row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+        row: MetricsRow = {}
+        for split, evaluate in self._evaluators.items():
+            row |= measured(split, *evaluate())
         return row
 
     def _checked_state(self) -> NetworkState:

@@ -7,6 +7,7 @@ from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.saved_model import write_saved_model
 from tf_lottery.exporting.ticket_source import ticket_name
+from tf_lottery.messages import tell
 from tf_lottery.store.atomic import remove_abandoned
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.load import load_ticket
@@ -68,7 +69,7 @@ class OwnExport:
             write_saved_model(model, folder, of=ticket_name(run, level), ticket=ticket)
         if not self.config.run.export_dir:
             remove_abandoned(folder.path, and_of_others=True)
-        print(f"SavedModel: {self.config.run.export_dir or _own_path(run, level)}")
+        tell(f"SavedModel: {self.config.run.export_dir or _own_path(run, level)}")
 
     @property
     def _is_wanted(self) -> bool:

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.messages import tell
 from tf_lottery.report.figure import save_summary_figure
-from tf_lottery.report.landscape.adaptive_figure import ADAPTIVE_COLUMNS
-from tf_lottery.report.summary import SUMMARY_COLUMNS, LevelSummary
 from tf_lottery.report.table import print_summary
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import csv_text, write_csv
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import ADAPTIVE_COLUMNS, SUMMARY_COLUMNS, LevelSummary, is_adaptive
 from tf_lottery.store.sealed_table import write_sealed_csv
 
 
@@ -55,7 +55,7 @@ def _records(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def _adaptive(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [record for record in records if "pruning_rate" in record]
+    return [record for record in records if is_adaptive(record)]
 
 
 def _adaptive_csv(run: RunFolder) -> Path:
@@ -91,4 +91,4 @@ def print_results(run: RunFolder, summaries: list[LevelSummary], tolerance: floa
     """Prints the table that ends a run, and where the run is."""
     if summaries:
         print_summary(summaries, tolerance=tolerance)
-    print(f"Run folder: {run.path}")
+    tell(f"Run folder: {run.path}")

@@ -13,8 +13,9 @@ from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.wrapper import unwrapped
-from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
-from tf_lottery.store.rules import RULES, made_by_older_version, outdated_rules
+from tf_lottery.messages import tell
+from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.rules import RULES, made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.training.learning_rate import check_fine_tuning_rate
@@ -117,7 +118,7 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
         )
     replicas = begun.get("replicas", 1)
     if replicas != now["replicas"]:
-        print(
+        tell(
             f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
             "results will differ in rounding, and with --batch_norm=per_replica in more than that."
         )
@@ -156,52 +157,7 @@ def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) 
             f"{begun} Its levels cannot be continued by another rule; to train them anew, choose "
             "another --name, or, of a branch, delete its folder."
         )
-    print(f"Note: {begun}")
-
-
-def refuse_outdated_tickets(run: RunFolder, levels: Sequence[int]) -> None:
-    """Checks that controls of a run would differ from its levels in what they control alone.
-
-    Args:
-      run: the run.
-      levels: those that the controls start from.
-
-    Raises:
-      RunFolderMismatchError: if they were trained by other rules.
-    """
-    outdated = outdated_rules(run.identity, run.details)
-    if outdated and max(levels) > 0:
-        raise RunFolderMismatchError(
-            f"--run={run.path} was made by an older version of tf_lottery: {'; '.join(outdated)}. "
-            "A branch of its pruned levels would differ from them in that too; make the run anew "
-            "under another --name."
-        )
-
-
-def refuse_outdated_copies(run: RunFolder) -> None:
-    """Checks that an analysis does not measure what it trained by other rules, now or before.
-
-    Args:
-      run: the run that is analyzed.
-
-    Raises:
-      RunFolderMismatchError: if trainings that are kept as steps of analyses are such; names them.
-    """
-    outdated: dict[str, list[str]] = {}
-    for path in run.branches():
-        # Others are told of where they are used.
-        with suppress(RunFolderError):
-            branch = RunFolder.read(path)
-            if branch.details.get("for_analysis"):
-                for rule in outdated_rules(branch.identity, branch.details):
-                    outdated.setdefault(rule, []).append(f"branches/{path.name}")
-    if outdated:
-        listed = "; ".join(f"of {', '.join(names)}: {rule}" for rule, names in outdated.items())
-        raise RunFolderMismatchError(
-            f"--run={run.path}: an older version of tf_lottery trained what was measured here; "
-            f"{listed}. Delete these folders, and the CSV files of the analysis in landscape/, to "
-            "train and measure them anew."
-        )
+    tell(f"Note: {begun}")
 
 
 def check_same_data(run: RunFolder, experiment: Experiment) -> None:
@@ -228,7 +184,7 @@ def tell_of_scope(experiment: Experiment) -> None:
     pruning = experiment.config.pruning
     layerwise = pruning.pruning_scope == "layerwise" and pruning.prune_from == "rewind_step"
     if layerwise and experiment.method.ranks_all_together:
-        print(
+        tell(
             f"--score={pruning.score} ranks the weights of each layer apart here "
             "(--pruning_scope=layerwise); its authors rank those of all layers together, as "
             "--pruning_scope=global does."
@@ -263,14 +219,14 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
         for option in options_of(section):
             value = getattr(section, option.name)
             if option.name in useless and value != option.default:
-                print(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")
+                tell(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")
 
 
 def warn_of_dropout(experiment: Experiment) -> None:
     """Says so if the results will not be the same again."""
     layers = (unwrapped(layer) for _, layer in leaf_layers(experiment.network.model))
     if any(getattr(layer, "rate", 0) for layer in layers):
-        print(
+        tell(
             f"--model={experiment.config.model.model} has dropout, whose random numbers are not "
             "those of --data_seed and are not saved: its results differ from run to run."
         )

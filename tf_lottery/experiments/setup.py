@@ -20,6 +20,7 @@ from tf_lottery.data import (
     steps_per_epoch,
 )
 from tf_lottery.experiments.needs import Needs, needs_of
+from tf_lottery.messages import tell
 from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_together
@@ -253,7 +254,7 @@ def _check_execution(
             f"no execution goes beyond; use at most {most}."
         )
     if isinstance(dataset, StreamedDataset):
-        print(f"Note: --steps_per_execution={asked} has no effect on streamed data.")
+        tell(f"Note: --steps_per_execution={asked} has no effect on streamed data.")
 
 
 def _load_data(config: ExperimentConfig) -> Dataset | StreamedDataset:

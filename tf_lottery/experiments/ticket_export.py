@@ -7,12 +7,13 @@ from typing import Any
 
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.data import Dataset
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.example_data import representative_images, verification_examples
-from tf_lottery.exporting.export import export
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+from tf_lottery.exporting.export import export_into
 from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.export_report import ExportReport
 from tf_lottery.exporting.formats import known_formats
+from tf_lottery.messages import tell
 from tf_lottery.report.export_progress import ExportProgressReporter
 from tf_lottery.report.export_table import print_export
 from tf_lottery.store.atomic import remove_abandoned
@@ -26,6 +27,7 @@ class _Ticket:
     run: Path
     level: int
     folder: Path
+    target: ExportFolder
 
 
 def export_tickets(
@@ -88,35 +90,34 @@ def _checked_ticket(path: Path, level: int | None, folder: Path | None, overwrit
         raise ValueError(f"--levels: {which} in {path}; finished are {listed}.")
     level = finished[-1] if level is None else level
     run.level(level).verify()
-    target = folder or run.export / f"level_{level}"
-    name = f"--export_dir={target}" if folder else f"the run's own export folder {target}"
-    ExportFolder(target, name, overwrite=overwrite).holds()
+    place = folder or run.export / f"level_{level}"
+    name = f"--export_dir={place}" if folder else f"the run's own export folder {place}"
+    target = ExportFolder(place, name, overwrite=overwrite)
+    target.holds()
     if folder is None:
-        remove_abandoned(target, and_of_others=True)
-    return _Ticket(path, level, target)
+        remove_abandoned(place, and_of_others=True)
+    return _Ticket(path, level, place, target)
 
 
 def _export_ticket(ticket: _Ticket, run: AnalyzedRun, options: ExportConfig) -> ExportReport:
     data = run.experiment.dataset
     images, labels = verification_examples(data)
-    print(
+    tell(
         f"export of level {ticket.level} of {ticket.run}, verified with {len(labels):,} of "
         f"{len(data.test):,} test examples",
-        flush=True,
     )
-    report = export(
+    report = export_into(
+        ticket.target,
         ticket.run,
-        ticket.folder,
         options.format_names,
         level=ticket.level,
         test_data=(images, labels),
         representative=representative_images(data),
         compact=options.compacts,
-        overwrite=options.overwrite,
         measure=options.measure,
         progress=ExportProgressReporter(),
     )
-    print()
+    tell()
     print_export(ticket.folder)
-    print(f"Export: {ticket.folder}\n", flush=True)
+    tell(f"Export: {ticket.folder}\n")
     return report

@@ -83,6 +83,34 @@ def export(
     """
     check_path("folder", folder)
     check_truth("overwrite", overwrite)
+    return export_into(
+        ExportFolder(folder, f"folder={folder}", overwrite=overwrite),
+        source,
+        formats,
+        level=level,
+        test_data=test_data,
+        representative=representative,
+        dense=dense,
+        compact=compact,
+        measure=measure,
+        progress=progress,
+    )
+
+
+def export_into(
+    target: ExportFolder,
+    source: Any,
+    formats: Iterable[str] | None,
+    *,
+    level: int | None = None,
+    test_data: tuple[Any, Any] | None = None,
+    representative: Any = None,
+    dense: Any = None,
+    compact: bool | None = None,
+    measure: bool = True,
+    progress: ExportProgress | None = None,
+) -> ExportReport:
+    """Does the same as `export`, into a folder that errors call what the user called it."""
     check_truth("measure", measure)
     if compact is not None:
         check_truth("compact", compact)
@@ -91,7 +119,6 @@ def export(
     if isinstance(dense, numbers.Number):
         raise refusal("dense", dense, "give a model, or leave it out")
     kinds = list(known_formats().values()) if formats is None else formats_named(formats)
-    target = ExportFolder(folder, f"folder={folder}", overwrite=overwrite)
     target.holds()
     origin = ticket_source(source, level, dense)
     as_trained = network_of(origin.model, test_data)

@@ -1,8 +1,9 @@
 """The folder of an export: what may be in its place, and how it comes to be there."""
 
 import os
+import re
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from tf_lottery import __version__
 from tf_lottery.exporting.formats import known_formats
+from tf_lottery.messages import tell
 from tf_lottery.store.atomic import atomic_folder, put_back, remove_abandoned
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.seal import read_seal, seal, verify_seal
@@ -89,6 +91,7 @@ class ExportFolder:
         """
         self.holds()
         remove_abandoned(self.path)
+        self._tell_of_older_leftovers()
         record = {"of": of, "ticket": ticket, "tf_lottery": __version__}
         try:
             # Looked at again at the end: meanwhile there may be another's work.
@@ -137,12 +140,31 @@ class ExportFolder:
             return False
         return True
 
+    def _tell_of_older_leftovers(self) -> None:
+        """Names what killed exports of older versions left: an earlier export may be in it."""
+        own = re.compile(rf"\.{re.escape(self.path.name)}\.[a-z0-9_]{{8}}")
+        left = []
+        with suppress(OSError):
+            beside = sorted(self.path.parent.iterdir())
+            left = [path for path in beside if own.fullmatch(path.name) and _is_old_place(path)]
+        for path in left:
+            tell(
+                f"Note: {path} is of an export by an older version of tf_lottery, which was killed "
+                'if it is not running; "old" in it is the export that was there before. Delete it '
+                "if you need nothing of it.",
+            )
+
     def _check_place(self) -> None:
         parent = next(folder for folder in self.path.parents if folder.exists())
         if not (parent.is_dir() and os.access(parent, os.W_OK)):
             raise ValueError(
                 f"{self._argument} cannot be written: {parent} is not a writable folder."
             )
+
+
+def _is_old_place(path: Path) -> bool:
+    """Whether a folder holds nothing but what exports of older versions put into theirs."""
+    return path.is_dir() and {entry.name for entry in path.iterdir()} <= {"new", "old"}
 
 
 def _files_in(folder: Path) -> set[str]:

@@ -40,6 +40,7 @@ from tf_lottery.masking.prunable_checks import (
     check_names,
     check_nothing_is_empty,
     check_options,
+    check_rates_are_used,
     check_same_weights,
     check_something_is_left,
     check_unknown,
@@ -94,8 +95,8 @@ def prunable(
 
     Raises:
       ValueError: if the model is not such a model, or one that tfmot has wrapped; a name is not
-        that of a prunable layer; there is nothing to prune, or with `keep_zeros` a kernel has no
-        weight left; or there are unknown weights that are not allowed.
+        that of a prunable layer; a rate is of what is excluded; there is nothing to prune, or with
+        `keep_zeros` a kernel has no weight left; or there are unknown weights that are not allowed.
     """
     check_model(model)
     check_options(exclude, pruning_rates, kernels, allow_unknown, keep_zeros)
@@ -103,6 +104,7 @@ def prunable(
     excluded, rates = set(exclude), dict(pruning_rates or {})
     check_names("exclude", excluded, [kernel.name for kernel in search.kernels] + [*search.unknown])
     check_names("pruning_rates", rates, [kernel.name for kernel in search.kernels])
+    check_rates_are_used(rates, excluded, [kernel.name for kernel in search.kernels])
     search = search.without(excluded)
     if not allow_unknown:
         check_unknown(model, search, search.kernels)

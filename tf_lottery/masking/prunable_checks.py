@@ -1,7 +1,7 @@
 """Checks of what `prunable` is given and of what it makes of it."""
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from tf_lottery.config import arguments
@@ -119,6 +119,29 @@ def check_names(argument: str, names: Iterable[str], weights: Collection[str]) -
             f"{argument}: the model has no prunable layer {', '.join(wrong)}; it has "
             f"{', '.join(sorted(layers))}."
         )
+
+
+def check_rates_are_used(
+    rates: Mapping[str, float], excluded: Collection[str], weights: Collection[str]
+) -> None:
+    """Checks that no rate is given for what is excluded as a whole.
+
+    Args:
+      rates: layer or weight name to rate; each is that of a weight.
+      excluded: names of layers or weights.
+      weights: names of all weights that may be meant.
+
+    Raises:
+      ValueError: if one is; names it.
+    """
+    for name, rate in rates.items():
+        meant = [weight for weight in weights if goes_by(name, weight)]
+        if all(any(goes_by(other, weight) for other in excluded) for weight in meant):
+            raise arguments.refusal(
+                f"pruning_rates[{name!r}]",
+                rate,
+                f"exclude={sorted(excluded)} leaves it dense; leave it out of one of the two",
+            )
 
 
 def check_unknown(model: Any, search: KernelSearch, chosen: list[Kernel]) -> None:

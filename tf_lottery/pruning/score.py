@@ -130,7 +130,7 @@ def find_method(score: str | Score, argument: str = "--score") -> Method:
 
 def _is_ours(score: Score) -> bool:
     """Whether the package defines a score, which then needs no checks of what it returns."""
-    return score.__module__.startswith("tf_lottery.")
+    return (score.__module__ or "").startswith("tf_lottery.")
 
 
 def _checking(score: Score, argument: str) -> Score:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import (
     format_accuracy,
     format_count,
@@ -11,7 +12,7 @@ from tf_lottery.report.formats import (
     format_levels,
     format_points,
 )
-from tf_lottery.report.summary import LevelSummary, dense_summary, matching_levels
+from tf_lottery.report.summary import dense_summary, matching_levels
 from tf_lottery.report.table import (
     level_cell,
     matching_sentences,
@@ -19,6 +20,7 @@ from tf_lottery.report.table import (
     print_sentences,
     table_of_numbers,
 )
+from tf_lottery.store.schema import LevelSummary
 
 _HEADERS = (
     "level",
@@ -47,7 +49,7 @@ def print_branch(
       tolerance: as of `matching.matches`; None: say nothing of matching.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     by_level = {ticket.level: ticket for ticket in tickets}
     table, dense = table_of_numbers(_HEADERS), dense_summary(tickets)
     dense_accuracy = dense.test_accuracy if dense else None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.progress import SECONDS_BETWEEN_LOG_LINES
 
 
@@ -28,7 +29,7 @@ class CountingProgress:
           clock: returns the time in seconds.
         """
         self._what, self._total, self._done = what, total, 0
-        self._console, self._clock = console or Console(), clock
+        self._console, self._clock = console or default_console(), clock
         self._latest_line = clock()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from tf_lottery.report.formats import format_levels
 from tf_lottery.report.method_results import MethodResults
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.empty_layers import CONSEQUENCE, no_weight_remains
+from tf_lottery.store.schema import LevelSummary
 
 _MARK = "*"
 

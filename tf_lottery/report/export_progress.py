@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import format_duration
 
 _GAP = "  "
@@ -23,7 +24,7 @@ class ExportProgressReporter:
           console: where to print; standard output by default.
           clock: returns the time in seconds.
         """
-        self._console = console or Console()
+        self._console = console or default_console()
         self._clock = clock
         self._first: tuple[str, float] | None = None
 

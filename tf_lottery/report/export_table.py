@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import MISSING, format_accuracy, format_count
 from tf_lottery.report.table import table_of_numbers
 
@@ -28,7 +29,7 @@ def print_export(folder: Path, console: Console | None = None) -> None:
       folder: of the export, with its export.csv.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     rows = _read(folder / "export.csv")
     written = [row for row in rows if row["file"]]
     _print_table(console, written, _file_columns(rows))

@@ -11,7 +11,8 @@ import numpy as np
 
 from tf_lottery.report.density_axes import draw_dense_line, set_accuracy_axis, set_density_axis
 from tf_lottery.report.formats import is_number
-from tf_lottery.report.summary import LevelSummary, dense_summary
+from tf_lottery.report.summary import dense_summary
+from tf_lottery.store.schema import LevelSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

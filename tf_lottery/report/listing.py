@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import MISSING, format_accuracy, format_density, format_points
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
 
@@ -53,7 +54,7 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
     Raises:
       ValueError: the folder does not exist or may not be read; names the flag.
     """
-    console = console or Console()
+    console = console or default_console()
     folder = Path(workdir).expanduser()
     try:
         next(folder.iterdir(), None)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import (
     epochs_text,
     format_accuracy,
@@ -15,8 +16,8 @@ from tf_lottery.report.formats import (
     format_duration,
     is_number,
 )
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.report.time_left import TimeLeft
+from tf_lottery.store.schema import LevelSummary
 
 LIVE_LINES_PER_SECOND = 8
 SECONDS_BETWEEN_LOG_LINES = 10.0
@@ -78,7 +79,7 @@ class ProgressReporter:
                 f"needs {levels + 1}, one for each of the levels 0 to {levels}"
             )
         self._levels, self._are_likely = levels, False
-        self._console = console or Console()
+        self._console = console or default_console()
         self._clock = clock
         self._time_left = TimeLeft(total_steps_per_level, clock)
         self._training: _LevelInTraining | None = None

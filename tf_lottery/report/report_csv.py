@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tf_lottery.report.formats import format_numbers
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import MethodResults
-from tf_lottery.report.summary import SUMMARY_COLUMNS, summary_to_row
+from tf_lottery.store.schema import SUMMARY_COLUMNS
 
 _OF_A_METHOD = ("run", "branch", "method")
 _TICKET_COLUMNS = (
@@ -44,7 +44,7 @@ def levels_csv(methods: Sequence[MethodResults]) -> str:
         {
             **_of_method(method),
             "replicate": record.replicate,
-            **summary_to_row(record.levels[level].summary),
+            **record.levels[level].summary.numbers(),
             "empty_layers": ";".join(record.levels[level].summary.empty_layers),
         }
         for method in methods

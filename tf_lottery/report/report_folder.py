@@ -11,9 +11,16 @@ from tf_lottery.store.errors import DamagedFileError, StorageError
 # Says that the folder is a report's, and which files of it a later report may replace.
 _CONTENTS = "report.json"
 _PROGRAM = "tf_lottery report"
+_PAGE = "index.html"
+# Near the beginning of every page, also of those of older versions.
+_MARK, _BYTES_WITH_MARK = b'<meta name="generator" content="tf_lottery">', 1000
 _FILE_NAME = re.compile(r"[A-Za-z0-9_]+\.(html|csv|png|svg)")
 _NAMES_IN_NAME = 3
 _BYTES_OF_NAME = 120
+_NOT_OURS = (
+    "which no report wrote; move it away, or name another folder, so that nothing of yours is "
+    "overwritten"
+)
 
 
 def default_folder(runs: Sequence[RunRecord]) -> Path:
@@ -49,6 +56,7 @@ def check_folder(folder: Path) -> None:
             f"--report_dir={folder} holds {listed}, and no earlier report; name an empty or a new "
             "folder, so that nothing of yours is overwritten."
         )
+    _refuse_foreign_page(folder)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -59,9 +67,12 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
       files: content by name; the last is written when all others are there.
 
     Raises:
-      ValueError: the system refuses; names the flag.
+      ValueError: the system refuses, or a file is of somebody else's; names the flag.
     """
     earlier = set(_files_of_report(folder) or ())
+    foreign = sorted(name for name in files.keys() - earlier if (folder / name).exists())
+    if foreign:
+        raise ValueError(f"--report_dir={folder} holds {', '.join(foreign)}, {_NOT_OURS}.")
     try:
         # Before anything else: a report that is cut short can then be written again.
         _write_contents(folder, earlier | files.keys())
@@ -76,6 +87,19 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
             f"--report_dir={folder} cannot be written to: {error.reason}. Make room there, or "
             "name another folder."
         ) from error
+
+
+def _refuse_foreign_page(folder: Path) -> None:
+    page = folder / _PAGE
+    if page.is_dir():
+        raise ValueError(
+            f"--report_dir={folder} holds a folder {_PAGE}, where the page of the report goes; "
+            "move it away, or name another folder."
+        )
+    if page.is_file() and page.stat().st_size:
+        with page.open("rb") as file:
+            if _MARK not in file.read(_BYTES_WITH_MARK):
+                raise ValueError(f"--report_dir={folder} holds an {_PAGE}, {_NOT_OURS}.")
 
 
 def _write_contents(folder: Path, names: Iterable[str]) -> None:

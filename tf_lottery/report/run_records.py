@@ -8,29 +8,11 @@ from typing import Any
 
 from tf_lottery.report.formats import is_number
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_folder import RunFolder
-
-# Those of training are means over the steps since the row before, each taken before its update;
-# those of validation and test data are of the network as it is at the row's step.
-METRICS_COLUMNS = (
-    "step",
-    "train_loss_since_last_row",
-    "train_accuracy_since_last_row",
-    "validation_loss",
-    "validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-)
-
-# From the names that they had in older versions.
-RENAMED_METRICS = {
-    "train_loss": "train_loss_since_last_row",
-    "train_accuracy": "train_accuracy_since_last_row",
-}
+from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSummary
 
 _BRANCHES = "branches"
 _LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")

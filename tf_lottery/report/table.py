@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tf_lottery.config.matching import DEFAULT_TOLERANCE, matching_rule
+from tf_lottery.report.console import default_console
 from tf_lottery.report.emptied_levels import footnotes, marked_level
 from tf_lottery.report.formats import (
     MISSING,
@@ -16,7 +17,8 @@ from tf_lottery.report.formats import (
     format_numbers,
     format_points,
 )
-from tf_lottery.report.summary import LevelSummary, dense_summary, matching_levels
+from tf_lottery.report.summary import dense_summary, matching_levels
+from tf_lottery.store.schema import LevelSummary
 
 _HEADERS = (
     "level",
@@ -146,7 +148,7 @@ def print_summary(
       tolerance: how far below the dense network's a matching level's test accuracy may be, as a
         fraction.
     """
-    console = console or Console()
+    console = console or default_console()
     console.print(summary_table(summaries, tolerance))
     print_footnotes(console, summaries)
     console.print()

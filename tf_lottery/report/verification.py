@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.listing import print_line
 from tf_lottery.report.run_records import run_paths
 from tf_lottery.report.run_state import find_branches, find_runs, find_searches
@@ -29,7 +30,7 @@ def verify_runs(workdir: Path, runs: Sequence[Path] = (), console: Console | Non
     Raises:
       ValueError: a folder does not exist, or holds no run and no search; names the flag.
     """
-    console = console or Console()
+    console = console or default_console()
     if not runs and not workdir.is_dir():
         raise ValueError(f"--workdir={workdir} is no folder; give the folder that holds the runs.")
     found, searches = _runs_and_searches(workdir, runs)

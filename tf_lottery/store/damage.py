@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,8 @@ def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) ->
     yield from _damages_of_complete_levels(run, complete, size)
     if "branch" not in run.identity:  # Its levels need not be in a row.
         yield from _damages_of_gaps(run, complete)
+        complete = list(range(max(complete, default=-1) + 1))  # Others before the last are told.
+    yield from _damages_of_rows(run, complete)
 
 
 def _damages_of_seals(run: RunFolder) -> Iterator[Damage]:
@@ -154,13 +157,27 @@ def _damages_of_complete_levels(
 
 def _damages_of_gaps(run: RunFolder | SearchFolder, complete: list[int]) -> Iterator[Damage]:
     for number in sorted(set(range(max(complete, default=0))) - set(complete)):
-        there = run.level(number).path.exists()
-        error = DamagedFileError(
-            run.level(number).path,
-            ("is not complete" if there else "is missing") + f", but level {complete[-1]} is there",
-            "Restore it from a backup, or start the same command again, which trains it anew.",
-        )
-        yield Damage(error, f"level {number}", repaired=True, level=number)
+        yield _lost_level(run, number, f"level {complete[-1]} is there")
+
+
+def _damages_of_rows(run: RunFolder, known: list[int]) -> Iterator[Damage]:
+    """Finds levels that have a row in summary.csv, as only complete ones get one, and are gone."""
+    with suppress(DamagedFileError):  # Told of where the table is compared.
+        numbers = [row.get("level") for row in read_table(run.summary_csv)]
+        for number in sorted({number for number in numbers if isinstance(number, int)} - {*known}):
+            # Looked at again: it may have been completed meanwhile.
+            if not run.level(number).is_complete():
+                yield _lost_level(run, number, f"{run.summary_csv.name} has its results")
+
+
+def _lost_level(run: RunFolder | SearchFolder, number: int, otherwise: str) -> Damage:
+    path = run.level(number).path
+    error = DamagedFileError(
+        path,
+        f"{'is not complete' if path.exists() else 'is missing'}, but {otherwise}",
+        "Restore it from a backup, or start the same command again, which trains it anew.",
+    )
+    return Damage(error, f"level {number}", repaired=True, level=number)
 
 
 _KINDS = {".npz": "masks", ".csv": "metrics"} | dict.fromkeys(

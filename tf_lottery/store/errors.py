@@ -1,5 +1,6 @@
 """What can go wrong with a run folder, as errors that tell the user what to do."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,17 @@ def as_storage_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(path, error.strerror or str(error)) from error
+        raise StorageError(path, _reason(Path(path), error)) from error
     except StorageError as error:
         raise StorageError(path, error.reason) from error
+
+
+def _reason(path: Path, error: OSError) -> str:
+    """The operating system's words; what is in the way, where they do not say it."""
+    if isinstance(error, IsADirectoryError) and error.filename:
+        return f"{os.fspath(error.filename2 or error.filename)} is a folder"
+    if isinstance(error, FileExistsError | FileNotFoundError):
+        for part in (path.absolute(), *path.absolute().parents):
+            if part.is_symlink() and not part.exists():
+                return f"{part} is a link to {part.readlink()}, which is not there"
+    return error.strerror or str(error)

@@ -4,24 +4,14 @@ Such as successive_levels__30_points__union__estimated__test.csv; older versions
 successive_levels,30,union,estimated,test.csv.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from tf_lottery.config.analyses import result_files
+
 _SEPARATOR, _OLD_SEPARATOR = "__", ","
-_OF_LINES = ("{}_points", "{}", "{}", "{}")
-# How each setting is written, in the order in which the analysis gives them; lines have no name.
-_SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "successive_levels": _OF_LINES,
-    "robustness": (*_OF_LINES, "{}_noise"),
-    "same_region": (*_OF_LINES, "beside_{}"),
-    "instability": ("{}_copies", *_OF_LINES),
-    "stability": ("{}_copies",),
-    "stability_layers": ("{}_copies",),
-    "curvature": (
-        *("{}_examples", "loss_rise_{}", "seed_{}", "{}_eigenvalues"),
-        *("retrained_{}", "at_{}"),
-    ),
-}
+# How settings of lines are written; those of other results stand at their `ResultFile`.
+LINE_SETTINGS = ("{}_points", "{}", "{}", "{}")
 _TEXTS = {
     "union": "weights of either solution",
     "intersection": "weights of both solutions",
@@ -43,7 +33,8 @@ def result_stem(name: str, settings: Sequence[str]) -> str:
       name: of the analysis, or the ends of a line.
       settings: their values as text, in the order of the analysis.
     """
-    forms = _SETTINGS.get(name, _OF_LINES)
+    file = result_files().get(name)
+    forms = LINE_SETTINGS if file is None else file.settings
     # A file of a version to come may have more.
     forms = (*forms, *("{}",) * (len(settings) - len(forms)))
     written = (form.format(text) for form, text in zip(forms, settings, strict=False))

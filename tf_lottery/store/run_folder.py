@@ -6,47 +6,40 @@ landscape/: results of analyses
 export/level_N/, export/level_N_saved_model/: tickets to ship
 """
 
-import hashlib
-import json
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 from tf_lottery.store.atomic import (
-    read_json,
-    read_text,
     remove_leftovers,
-    write_json,
-    write_text,
+)
+from tf_lottery.store.config_file import (
+    FLAGS_SEAL,
+    check_flags_file,
+    read_config,
+    refuse_other_experiment,
+    text_sha256,
+    with_flags,
+    write_config,
 )
 from tf_lottery.store.errors import (
     DamagedFileError,
     RunFolderError,
-    RunFolderMismatchError,
     as_storage_error,
 )
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.lock import entries_of, exclusive, refuse_held
-from tf_lottery.store.recorded import Recorded
-from tf_lottery.store.seal import CHANGED, checksum, file_sha256
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
 
-_FORMAT = 1
 _LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
 _EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
 _REPLICATE_NAME = re.compile(r"replicate_([1-9]\d*)")
 _BRANCHES, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
-# In config.json: the SHA-256 of each flags.cfg that the folder has had.
-_FLAGS_SEAL = "flags_sha256"
-_FLAG_LINE = re.compile(r"--?([A-Za-z][A-Za-z0-9_]*)(?:=(.*))?")
-_FLAGS_REMEDY = (
-    "Restore it from a backup, or delete it and start the same command again, which writes it anew."
-)
 
 
 class RunFolder:
@@ -101,10 +94,10 @@ class RunFolder:
             remove_leftovers(path, except_below=(_BRANCHES, _LANDSCAPE, _EXPORT))
             # A link that leads nowhere is there, and is read in vain.
             if not os.path.lexists(path / "config.json"):
-                _write_config(path, identity, details, [_sha256(flags_text)])
-            config = _read_config(path)
-            _refuse_other_experiment(path, config["identity"], identity, defaults, open_ended)
-            config = _with_flags(path, config, identity, flags_text, open_ended)
+                write_config(path, identity, details, [text_sha256(flags_text)])
+            config = read_config(path)
+            refuse_other_experiment(path, config["identity"], identity, defaults, open_ended)
+            config = with_flags(path, config, identity, flags_text, open_ended)
             run = cls(path, config, resources.pop_all())
         # A process killed while completing a level leaves that level's checkpoints behind.
         for number in run.complete_levels():
@@ -138,8 +131,8 @@ class RunFolder:
         _refuse_foreign_folder(path)
         refuse_held(path)
         if os.path.lexists(path / "config.json"):
-            stored = _read_config(path)["identity"]
-            _refuse_other_experiment(path, stored, identity, defaults, open_ended)
+            stored = read_config(path)["identity"]
+            refuse_other_experiment(path, stored, identity, defaults, open_ended)
 
     @classmethod
     def read(cls, path: Path) -> "RunFolder":
@@ -163,7 +156,7 @@ class RunFolder:
                 f"{path.absolute()} is not a run folder: it has no config.json. A run folder is "
                 "WORKDIR/NAME/replicate_R."
             )
-        return cls(path, _read_config(path), ExitStack())
+        return cls(path, read_config(path), ExitStack())
 
     def __enter__(self) -> "RunFolder":
         return self
@@ -198,8 +191,8 @@ class RunFolder:
         """
         if any(self.details.get(name) != value for name, value in details.items()):
             changed = {**self.details, **details}
-            _write_config(self._path, self.identity, changed, self._config.get(_FLAGS_SEAL))
-            self._config = _read_config(self._path)
+            write_config(self._path, self.identity, changed, self._config.get(FLAGS_SEAL))
+            self._config = read_config(self._path)
 
     @property
     def flags_path(self) -> Path:
@@ -216,16 +209,7 @@ class RunFolder:
         Raises:
           DamagedFileError: It is missing, truncated or edited.
         """
-        seals = self._config.get(_FLAGS_SEAL)
-        try:
-            text = read_text(self.flags_path)
-            if seals is None:
-                _check_unsealed_flags(self.flags_path, text, self.identity)
-            elif _sha256(text) not in seals:
-                raise DamagedFileError(self.flags_path, CHANGED)
-        except DamagedFileError as error:
-            raise DamagedFileError(error.path, error.problem, _FLAGS_REMEDY) from None
-        return seals is not None
+        return check_flags_file(self.flags_path, self._config.get(FLAGS_SEAL), self.identity)
 
     @property
     def rewind(self) -> SealedTensors:
@@ -329,61 +313,6 @@ def replicate_folders(path: Path) -> list[Path]:
     return found
 
 
-def _write_config(
-    path: Path,
-    identity: Mapping[str, Any],
-    details: Mapping[str, Any],
-    flags_seal: Sequence[str] | None,
-) -> None:
-    content = {"identity": dict(identity), "details": dict(details)}
-    content = {"format": _FORMAT, **content, "sha256": checksum(content)}
-    if flags_seal is not None:
-        content[_FLAGS_SEAL] = list(flags_seal)
-    write_json(path / "config.json", content)
-
-
-def _with_flags(
-    path: Path,
-    config: dict[str, Any],
-    identity: Mapping[str, Any],
-    flags_text: str,
-    open_ended: Collection[str],
-) -> dict[str, Any]:
-    """Writes flags.cfg and config.json where they are missing or have grown; returns the latter."""
-    grown = _grown(config["identity"], identity, open_ended)
-    missing = not os.path.lexists(path / "flags.cfg")
-    if not grown and not missing:
-        return config
-    # The flag file that is still in place counts too: the process may be killed in between.
-    seals = [*(config.get(_FLAGS_SEAL) or ()), _sha256(flags_text)]
-    if config.get(_FLAGS_SEAL) is None and not missing:
-        seals.insert(0, file_sha256(path / "flags.cfg"))
-    stored = {**config["identity"], **grown}
-    _write_config(path, stored, config["details"], list(dict.fromkeys(seals)))
-    write_text(path / "flags.cfg", flags_text)
-    return _read_config(path)
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _check_unsealed_flags(path: Path, text: str, identity: Mapping[str, Any]) -> None:
-    for number, line in enumerate(text.splitlines(), 1):
-        flag = _FLAG_LINE.fullmatch(line)
-        if line.strip() and not flag:
-            raise DamagedFileError(path, f"is damaged: line {number} is no flag")
-        known = identity.get(flag[1]) if flag else None
-        if flag and flag[1] == "levels" and "branch" in identity:
-            continue  # Those that the branch starts from; those of config.json are of its run.
-        if flag and flag[2] is not None and known is not None and flag[2] != str(known):
-            raise DamagedFileError(
-                path, f"is damaged: --{flag[1]}={flag[2]} is {known} in config.json"
-            )
-    if not text.endswith("\n"):
-        raise DamagedFileError(path, "is damaged: it ends in the middle of a line")
-
-
 def _refuse_foreign_folder(path: Path) -> None:
     foreign = entries_of(path)
     if foreign and "config.json" not in foreign:
@@ -393,56 +322,4 @@ def _refuse_foreign_folder(path: Path) -> None:
         raise RunFolderError(
             f"{path.absolute()} is not a run folder and not empty: it holds {listed}. Choose "
             "another --workdir, --name or --replicate."
-        )
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    file = path / "config.json"
-    config = read_json(file)
-    if config.get("format") != _FORMAT:
-        raise RunFolderError(
-            f"{file.absolute()} has format {config.get('format')!r}; this version of tf_lottery "
-            f"reads format {_FORMAT} only. Choose another --name or --replicate."
-        )
-    content = {key: config.get(key) for key in ("identity", "details")}
-    if not all(isinstance(value, dict) for value in content.values()):
-        raise RunFolderError(f"{file.absolute()} has no identity or no details of an experiment")
-    if config.get("sha256") != checksum(content):
-        raise DamagedFileError(file, CHANGED)
-    if not isinstance(config.get(_FLAGS_SEAL, []), list):
-        raise DamagedFileError(file, f"is damaged: {_FLAGS_SEAL} is no list")
-    identity = Recorded(config["identity"], file, typed=False)
-    return {**config, "identity": identity, "details": Recorded(config["details"], file)}
-
-
-def _grown(
-    stored: Mapping[str, Any], given: Mapping[str, Any], names: Collection[str]
-) -> dict[str, Any]:
-    """Those of the numbers that are greater than they were."""
-    return {name: given[name] for name in names if given[name] > stored[name]}
-
-
-def _refuse_other_experiment(
-    path: Path,
-    stored: dict[str, Any],
-    identity: Mapping[str, Any],
-    defaults: Mapping[str, Any] | None,
-    open_ended: Collection[str],
-) -> None:
-    given = json.loads(json.dumps(dict(identity)))
-    given |= {name: stored.get(name) for name in open_ended}
-    was = {**json.loads(json.dumps(dict(defaults or {}))), **stored}
-    differences = []
-    for name in sorted(stored.keys() | given.keys()):
-        if name in was and name in given and was[name] == given[name]:
-            continue
-        has = f"has {json.dumps(stored[name])}" if name in stored else "was made without it"
-        says = f"says {json.dumps(given[name])}" if name in given else "has no such flag"
-        differences.append(f"  --{name}: the run folder {has}, this command {says}")
-    if differences:
-        raise RunFolderMismatchError(
-            f"the run folder {path.absolute()} holds another experiment:\n"
-            + "\n".join(differences)
-            + "\nGive the flags their old values to continue it, or choose another --name or "
-            "--replicate for a new one."
         )

@@ -57,11 +57,15 @@ class IterationCallback(keras.callbacks.Callback):
         Raises:
           ValueError: if others than Keras have changed pruned weights.
         """
-        optimizer = getattr(self.model, "optimizer", None)
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if not getattr(optimizer, "use_ema", False):
+        if not self._averages_weights():
             check_pruned_weights(self.model)
         set_mask(self.model, get_mask(self.model))
+
+    def _averages_weights(self) -> bool:
+        """Whether Keras assigns averages of weights when training ends."""
+        optimizer = getattr(self.model, "optimizer", None)
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        return bool(getattr(optimizer, "use_ema", False))
 
 
 class LevelWatch(IterationCallback):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.keras_versions import is_keras_3
+from tf_lottery.messages import tell
 
 
 def as_arrays(data: Any) -> Any:
@@ -45,13 +46,10 @@ def counted_steps(x: Any, because: str, *, announce: bool) -> int:
         raise ValueError(
             f"{because} depends on the length of an epoch, which data of type {type(x).__name__} "
             f"do not tell; {iterations}pass "
-            " steps_per_epoch, with data that go on for all epochs."
+            "steps_per_epoch, with data that go on for all epochs."
         )
     if announce:
-        print(
-            f"Counting the batches of the data set, as {because} depends on them",
-            flush=True,
-        )
+        tell(f"Counting the batches of the data set, as {because} depends on them")
     return sum(1 for _ in x)
 
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,7 @@ import tf_keras as keras
 
 from tf_lottery.config.arguments import check_path, check_whole, refusal
 from tf_lottery.masking.keras_versions import keras_of
+from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import IterationCallback
@@ -20,6 +22,7 @@ from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import as_arrays, resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
+from tf_lottery.tickets.last_level import LastLevel
 from tf_lottery.tickets.level_end import check_rewind_step_reached, kept_epoch
 from tf_lottery.tickets.search_arguments import (
     SearchArguments,
@@ -33,6 +36,9 @@ from tf_lottery.training.divergence import TrainingDivergedError
 # Folders that a `fit` of this process has for itself: until it ends, or, if it was interrupted,
 # until another begins in the same one.
 _HELD: dict[Path, ExitStack] = {}
+
+# Of each model the search that was given it last; what it maps to must not keep it alive.
+_SEARCH_OF: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
 
 Callbacks = Sequence[keras.callbacks.Callback]
 
@@ -138,6 +144,8 @@ class PruneAndRewind(IterationCallback):
         self._read_batches = self._reader_of(score_data)
         if self._arguments.needs_data and score_data is None:
             self._read_batches()
+        self._last_level: LastLevel | None = None
+        self._token, self._running_fit = object(), False
         self.history = SearchHistory()
 
     def epochs(self, steps_per_epoch: int) -> int:
@@ -146,8 +154,19 @@ class PruneAndRewind(IterationCallback):
         rewind_step, last = self._resolve(steps_per_epoch, steps_per_execution=1)
         return math.ceil((last + self._arguments.levels * (last - rewind_step)) / steps_per_epoch)
 
+    def set_model(self, model: Any) -> None:
+        """Takes the model; Keras gives it to all callbacks before training begins for any."""
+        super().set_model(model)
+        self._running_fit, _SEARCH_OF[model] = False, self._token
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks the arguments against the model and the length of training."""
+        if self._running_fit or _SEARCH_OF[self.model] is not self._token:
+            raise ValueError(
+                "callbacks: PruneAndRewind is given twice to one fit, where each would prune and "
+                "rewind what the other trains; give one, and the other to the fit of another model."
+            )
+        self._running_fit = True
         steps = self.params.get("steps")
         if not steps:
             raise ValueError(
@@ -177,6 +196,7 @@ class PruneAndRewind(IterationCallback):
         self.history = self._search.history
         self._losses, self._first_bad_step = [], None
         self._first_epoch: int | None = None
+        self._last_level = None
         self.iteration = self._epoch_start = 0
         self._check_epochs(0)
         self._open()
@@ -235,15 +255,21 @@ class PruneAndRewind(IterationCallback):
             self._end_level(logs)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Checks that all levels were trained.
+        """Checks that all levels were trained, and that the model keeps the last one.
 
         Raises:
           ValueError: if others than Keras have changed pruned weights, or another callback has
             ended the search.
         """
         self._close()
+        self._running_fit = False
+        if self._last_level and not self._averages_weights():
+            self._last_level.put_back()
+        elif self._last_level and not self.iteration:
+            # Keras has assigned averages of weights, though nothing was trained.
+            self._search.set_last()
+        super().on_train_end(logs)
         if self._level is not None:
-            super().on_train_end(logs)
             raise ValueError(
                 f"training ended at level {self._level.number} of {self._search.levels}, iteration "
                 f"{self._level_iteration} of {self._last}: another callback stopped it, or the "
@@ -251,10 +277,8 @@ class PruneAndRewind(IterationCallback):
                 "PruneAndRewind(level_callbacks=[...]): there they end the level, not the search. "
                 "Levels before are in history."
             )
-        if not self.iteration:
-            # Nothing was trained, but Keras has assigned averages of weights, if it keeps some.
-            self._search.set_last()
-        super().on_train_end(logs)
+        # Averages are there only now.
+        LastLevel(self._search.network).put_back_after_all()
 
     def _check_epochs(self, first: int) -> None:
         steps, finished = self.params["steps"], len(self.history.levels)
@@ -282,6 +306,7 @@ class PruneAndRewind(IterationCallback):
         """Prunes and rewinds, and starts the callbacks of the level, as `fit` would."""
         self._level: LevelToTrain | None = next(self._to_train, None)
         if self._level is None:
+            self._last_level = LastLevel(self._search.network)
             self.model.stop_training = True
             return
         number, steps = self._level.number, self.params["steps"]
@@ -343,7 +368,7 @@ class PruneAndRewind(IterationCallback):
             ) from error
         if self.params.get("verbose"):
             # Below the progress bar of Keras, which ends without a new line.
-            print(f"\n{self.history.levels[-1]}", flush=True)
+            tell(f"\n{self.history.levels[-1]}")
         self._begin_level()
 
     def _reader_of(self, score_data: Any) -> Callable[[], Any]:

@@ -10,6 +10,7 @@ import tf_keras as keras
 from tf_lottery.config.arguments import check_whole
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import check_is_model
+from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import LevelWatch
@@ -39,6 +40,7 @@ from tf_lottery.tickets.search_arguments import (
     checked_metrics,
     chosen_optimizer,
 )
+from tf_lottery.tickets.texts import check_text
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.schedule_lead import ignores_lead
@@ -103,8 +105,8 @@ class IterativeMagnitudePruning:
             weights (`use_ema=True`), what Keras leaves at the end of `fit`, the averages, is
             pruned.
           structure: what is removed: single "weights"; "units": whole units and filters; "2:4": two
-            of every four weights in a row, once; "1x4": blocks of four consecutive inputs of a unit
-            of Dense layers.
+            of every four weights in a row, once, so with levels=1; "1x4": blocks of four
+            consecutive inputs of a unit of Dense layers.
           prune_from: the network that is pruned: "previous_level" (iterative), "dense" (one-shot),
             or that of the "rewind_step" (before training).
           retraining: what a pruned network is trained from: "rewind_weights": weights and learning
@@ -187,6 +189,7 @@ class IterativeMagnitudePruning:
         verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, fit_arguments)
+        check_text(model, x)
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
@@ -286,7 +289,7 @@ class IterativeMagnitudePruning:
           TrainingDivergedError: if it returned a loss, or leaves a weight, that is not finite;
             earlier levels are kept.
         """
-        check_run(train, iterations)
+        check_run(train, iterations, verbose)
         search, arguments = self._search, self._arguments
         rewind_step = resolve_rewind_step(
             arguments.rewind_step, epochs=1, steps_per_epoch=iterations, steps_per_execution=1
@@ -373,4 +376,4 @@ class IterativeMagnitudePruning:
 
     def _announce(self, level: int) -> None:
         density = self._network.mask.density
-        print(f"Level {level} of {self._search.levels}, density {density:.1%}", flush=True)
+        tell(f"Level {level} of {self._search.levels}, density {density:.1%}")

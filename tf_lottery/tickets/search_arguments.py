@@ -17,6 +17,7 @@ from tf_lottery.config.arguments import (
     check_truth,
     check_whole,
     is_number,
+    is_whole,
     refusal,
     shown,
 )
@@ -29,6 +30,7 @@ from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_to
 from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
+from tf_lottery.tickets.callbacks import IterationCallback
 from tf_lottery.tickets.fit_length import needs_length
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant
 from tf_lottery.training.learning_rate import is_least_rate
@@ -63,6 +65,9 @@ class SearchArguments:
         check_choice("scope", self.scope, SCOPES)
         check_truth("rewind_optimizer", self.rewind_optimizer)
         check_choice("structure", self.structure, STRUCTURES)
+        if self.structure == "2:4" and (self.levels or 0) > 1:
+            right = "structure='2:4' halves the weights once, so use levels=1"
+            raise refusal("levels", self.levels, right)
         _ = self.method, Variant(self.prune_from, self.retraining)
         self._check_density()
         self._check_retraining()
@@ -316,6 +321,7 @@ def check_fit(
     if x is None:
         raise refusal("x", x, "give the data to train on, as to model.fit")
     check_whole("epochs", epochs, 1, example=10)
+    check_verbose(fit_arguments.get("verbose", "auto"))
     if "initial_epoch" in fit_arguments:
         raise ValueError("initial_epoch: the rewind step decides where a level starts.")
     for argument in ("batch_size", "steps_per_epoch"):
@@ -352,6 +358,8 @@ def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
     for one in callbacks:
         if not hasattr(one, "set_model") or isinstance(one, type):
             raise refusal(argument, one, "it is no callback of Keras")
+        if isinstance(one, IterationCallback):
+            raise refusal(argument, one, "it is a search of its own; give it to model.fit")
         # The other way round they work.
         if (keras_name(one), keras_name(model)) == ("keras", "tf_keras"):
             raise refusal(argument, one, "it is of Keras 3, and the model is of tf_keras")
@@ -367,7 +375,7 @@ def check_epoch(steps_per_epoch: int | None) -> None:
         raise ValueError("x holds no example to train on; give at least one batch.")
 
 
-def check_run(train: Any, iterations: Any) -> None:
+def check_run(train: Any, iterations: Any, verbose: Any) -> None:
     """Checks the arguments of `run`.
 
     Raises:
@@ -376,6 +384,22 @@ def check_run(train: Any, iterations: Any) -> None:
     if not callable(train):
         raise refusal("train", train, "give a function that trains, given the steps")
     check_whole("iterations", iterations, 1, example=10_000)
+    check_verbose(verbose)
+
+
+def check_verbose(verbose: Any) -> None:
+    """Checks what says how much is printed, as in `model.fit`.
+
+    Raises:
+      ValueError: if it says nothing.
+    """
+    if isinstance(verbose, str):
+        known = verbose == "auto"
+    else:
+        number = is_whole(verbose) and 0 <= verbose <= 2
+        known = number or isinstance(verbose, bool | np.bool_)
+    if not known:
+        raise refusal("verbose", verbose, 'use True or False, or 0, 1, 2 or "auto"')
 
 
 def checked_metrics(metrics: Any) -> dict[str, float]:

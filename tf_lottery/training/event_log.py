@@ -1,19 +1,20 @@
 """TensorBoard logs of one level."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
 
 from tf_lottery.store.errors import StorageError
+from tf_lottery.store.schema import METRICS, MetricsRow
 
 
 class EventLog:
     """Writes evaluations as TensorBoard scalars."""
 
-    def __init__(self, folder: Path, rows: Iterable[Mapping[str, float | None]] = ()):
+    def __init__(self, folder: Path, rows: Iterable[MetricsRow] = ()):
         """Starts the log anew: events cannot be taken back when training resumes earlier.
 
         Args:
@@ -30,13 +31,12 @@ class EventLog:
         for row in rows:
             self.append(row)
 
-    def append(self, row: Mapping[str, float | None]) -> None:
-        """Writes a row of metrics: "step", and "test_loss" as the scalar "loss/test"."""
+    def append(self, row: MetricsRow) -> None:
+        """Writes what a row of metrics holds as scalars by the tags of `METRICS`."""
         with self._storage_errors(), self._writer.as_default(step=row["step"]):
-            for name, value in row.items():
-                if name != "step" and value is not None:
-                    split, measure, *what_of = name.split("_")
-                    tf.summary.scalar(f"{measure}/{'_'.join([split, *what_of])}", value)
+            for metric in METRICS:
+                if row.get(metric.column) is not None:
+                    tf.summary.scalar(metric.tag, row[metric.column])
 
     def close(self) -> None:
         """Flushes and closes the files."""

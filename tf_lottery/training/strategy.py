@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import tensorflow as tf
 
 from tf_lottery.config.run import RunConfig
+from tf_lottery.messages import tell
 
 _SECONDS_TO_ANSWER = 10
 
@@ -116,7 +117,7 @@ def _multi_worker_strategy() -> tf.distribute.Strategy:
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", '
             '"index": 0}}, with another index on each worker.'
         )
-    print(f"Waiting for {len(addresses)} workers: {', '.join(addresses)}", flush=True)
+    tell(f"Waiting for {len(addresses)} workers: {', '.join(addresses)}")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, ValueError, tf.errors.OpError) as error:

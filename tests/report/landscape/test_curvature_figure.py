@@ -5,12 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from tf_lottery.report.landscape.curvature_figure import (
-    CURVATURE_COLUMNS,
-    curvature_figures,
-    eigenvalue_column,
-)
+from tf_lottery.report.landscape.curvature_figure import curvature_figures
 from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.store.result_columns import CURVATURE_COLUMNS, EIGENVALUE
 
 RATIOS = [
     f"{kind}_ratio_{order}"
@@ -28,7 +25,7 @@ def row(level: int, eigenvalues=(8.0, 4.0, 2.0), **more) -> dict:
         "sharpness_of_smallest": 0.01,
     }
     values |= {name: 0.9 - 0.1 * index for index, name in enumerate(RATIOS)}
-    values |= {eigenvalue_column(rank): value for rank, value in enumerate(eigenvalues, 1)}
+    values |= {f"{EIGENVALUE}{rank}": value for rank, value in enumerate(eigenvalues, 1)}
     return values | more
 
 

@@ -9,14 +9,18 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tf_lottery.config.matching import matching_rule
-from tf_lottery.report.landscape.joined import FIGURES, JoinedAnalyses, join_analyses
-from tf_lottery.report.landscape.levels_figure import LEVELS_COLUMNS
-from tf_lottery.report.landscape.magnitudes_figure import HISTOGRAM_COLUMNS, MAGNITUDES_COLUMNS
-from tf_lottery.report.landscape.robustness_figure import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS
+from tf_lottery.report.landscape.joined import JoinedAnalyses, drawn_files, join_analyses
 from tf_lottery.report.method_results import collect_methods
 from tf_lottery.report.report import write_report
 from tf_lottery.report.run_records import read_run
 from tf_lottery.store.metrics import write_csv
+from tf_lottery.store.result_columns import (
+    FRESH_NOISE_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    LEVELS_COLUMNS,
+    MAGNITUDES_COLUMNS,
+    ROBUSTNESS_COLUMNS,
+)
 from tf_lottery.store.result_names import current_stem
 
 COLUMNS = (*LEVELS_COLUMNS, "test_error_barrier")
@@ -237,7 +241,7 @@ def test_figures_of_all_analyses_have_names_of_their_own(runs):
     write_csv(runs[0] / "landscape" / "magnitude_histograms.csv", HISTOGRAM_COLUMNS, [histogram])
     found = names(join(runs))
     assert len(set(found)) == len(found) == 4
-    assert {"successive_levels", "curvature", "magnitudes"} <= set(FIGURES)
+    assert {"successive_levels", "curvature", "magnitudes"} <= set(drawn_files(0.005))
 
 
 @pytest.mark.usefixtures("pictures")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tf_lottery.config.matching import matching_rule
-from tf_lottery.report.landscape.levels_figure import barrier_column, levels_figures
+from tf_lottery.report.landscape.levels_figure import levels_figures
 from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.store.result_columns import barrier_column
 
 BARRIER = barrier_column("test")
 

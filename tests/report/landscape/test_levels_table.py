@@ -10,7 +10,9 @@ from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.landscape.curvature_table import print_curvature
 from tf_lottery.report.landscape.levels_table import LevelPair, print_successive_levels
 from tf_lottery.report.landscape.line_table import LineRow, print_lines
-from tf_lottery.report.landscape.magnitudes_table import MagnitudeRow, print_magnitudes
+from tf_lottery.report.landscape.magnitudes_table import print_magnitudes
+from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import MAGNITUDES_COLUMNS
 
 
 def printed(show, *arguments, width=80) -> str:
@@ -73,9 +75,10 @@ def curvature_row(level: int, scale: float) -> dict[str, float]:
     }
 
 
-def magnitude_row(level: int, quarters: tuple[float, ...] | None) -> MagnitudeRow:
+def magnitude_row(level: int, quarters: tuple[float, ...] | None) -> Row:
     share = None if quarters is None else 0.2
-    return MagnitudeRow(level, 0.8**level, 0.01, 0.025, 0.1, 0.2, share, quarters)
+    numbers = (level, 0.8**level, 0.01, 0.025, 0.1, 0.2, share, *(quarters or (None,) * 4))
+    return dict(zip(MAGNITUDES_COLUMNS, numbers, strict=True))
 
 
 def test_cells_of_curvatures():

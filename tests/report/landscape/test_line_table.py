@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from tf_lottery.report.landscape.line_table import LineRow, print_lines
-from tf_lottery.report.landscape.stability_figure import DISTANCE_COLUMNS
 from tf_lottery.report.landscape.stability_table import print_layers
+from tf_lottery.store.result_columns import DISTANCE_COLUMNS
 
 BRANCH = "branches/random_reinitialization-data_seed_1001-learning_rate_0.01/level_10"
 

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from tf_lottery.report.landscape.magnitudes_figure import (
-    HISTOGRAM_COLUMNS,
-    MAGNITUDES_COLUMNS,
     magnitude_histogram_figures,
     magnitudes_figures,
 )
 from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.store.result_columns import HISTOGRAM_COLUMNS, MAGNITUDES_COLUMNS
 
 
 def row(level: int, below: float = 0.2, lowest_quarter: float | None = 0.4) -> dict:

@@ -10,12 +10,9 @@ from rich.console import Console
 
 from tf_lottery.report.landscape import robustness_figure
 from tf_lottery.report.landscape.measurements import Measurement
-from tf_lottery.report.landscape.robustness_figure import (
-    FRESH_NOISE_COLUMNS,
-    ROBUSTNESS_COLUMNS,
-    robustness_figures,
-)
+from tf_lottery.report.landscape.robustness_figure import robustness_figures
 from tf_lottery.report.landscape.robustness_table import print_robustness
+from tf_lottery.store.result_columns import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS
 
 NAMES = ["robustness_barrier", "robustness_accuracy"]
 

@@ -6,13 +6,10 @@ import pytest
 from rich.console import Console
 
 from tf_lottery.report.landscape.measurements import Measurement
-from tf_lottery.report.landscape.same_region_figure import (
-    COMPARISONS,
-    SAME_REGION_COLUMNS,
-    same_region_figures,
-)
+from tf_lottery.report.landscape.same_region_figure import COMPARISON_TEXTS, same_region_figures
 from tf_lottery.report.landscape.same_region_table import print_same_region
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import COMPARISONS, SAME_REGION_COLUMNS
 
 NAMES = [f"same_region_{quantity}" for quantity in ("barrier", "agreement", "gain")]
 INFINITE, NAN = float("inf"), float("nan")
@@ -42,7 +39,7 @@ def test_a_run_has_three_figures_of_all_that_it_was_compared_with():
     assert [figure.name for figure in figures] == NAMES
     for figure in figures:
         assert figure.png.startswith(b"\x89PNG\r\n\x1a\n")
-        for kind, text in COMPARISONS.items():
+        for kind, text in COMPARISON_TEXTS.items():
             assert (f"{text.capitalize()}: " in figure.caption) == (kind != "noise")
         assert "bands" not in figure.caption
 

@@ -1,16 +1,16 @@
 """--experiment=curvature: how flat a level's solution is, and how much that lets be pruned."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.data import Split
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.results_file import ResultsFile
-from tf_lottery.experiments.analyses.retraining import Retraining
-from tf_lottery.landscape.hessian import LossAtWeights
-from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trace
+from tf_lottery.config.analyses import ResultFile, register_analysis
+from tf_lottery.config.options import at_least, between, check_options, finite_above, option
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.pruning_limit import (
     Order,
     measured_pruning_ratio,
@@ -21,14 +21,15 @@ from tf_lottery.landscape.pruning_limit import (
 )
 from tf_lottery.landscape.solutions import Solution, Weights
 from tf_lottery.masking.masks import Mask
-from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.landscape.curvature_figure import (
-    CURVATURE_COLUMNS,
-    ORDERS,
-    eigenvalue_column,
-)
+from tf_lottery.report.landscape.curvature_figure import curvature_figures
 from tf_lottery.report.landscape.curvature_table import print_curvature
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import CURVATURE_COLUMNS, EIGENVALUE, ORDERS, ratio_column
+
+if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
+    from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+    from tf_lottery.experiments.measuring.retraining import Retraining
+    from tf_lottery.landscape.hessian import LossAtWeights
 
 _DENSITY_PROBES, _DENSITY_STEPS, _TRACE_PROBES = 1, 40, 10
 _RANDOM_DIRECTIONS = 5
@@ -36,62 +37,118 @@ _RANDOM_DIRECTIONS = 5
 _FIFTH = 0.2
 
 
-def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
+@dataclass(frozen=True)
+class Options:
+    """What the curvature depends on besides the run."""
+
+    curvature_examples: int = option(
+        10_000,
+        "Training examples whose loss --experiment=curvature takes; all, if there are fewer.",
+        within=at_least(1),
+    )
+    eigenvalues: int = option(
+        10,
+        "Largest eigenvalues of the Hessian that --experiment=curvature finds.",
+        within=between(1, 100),
+    )
+    loss_rise: float = option(
+        0.1,
+        "Rise of the training loss, in nats, within which a pruning is to stay for "
+        "--experiment=curvature.",
+        within=finite_above(0, "use a positive number"),
+    )
+    retrain_steps: int = option(
+        1000,
+        "Steps in which --experiment=curvature trains what a pruning leaves, to see whether the "
+        "loss comes back; 0: none.",
+        within=at_least(0),
+    )
+    retrain_learning_rate: float | None = option(
+        None,
+        "Learning rate of --retrain_steps; unset: the last one of training, if the schedule does "
+        "not end near 0.",
+        within=finite_above(0, "use a positive number, or leave it out"),
+    )
+    curvature_seed: int = option(
+        0,
+        "Draws the examples and the random vectors of --experiment=curvature.",
+        within=at_least(0),
+    )
+
+    def __post_init__(self):
+        check_options(self)
+
+    def random(self, *stream: int) -> np.random.Generator:
+        """Random numbers of a stream of the seed."""
+        return np.random.Generator(np.random.Philox([self.curvature_seed, *stream]))
+
+
+@register_analysis(
+    ResultFile(
+        "curvature",
+        (
+            *("{}_examples", "loss_rise_{}", "seed_{}", "{}_eigenvalues"),
+            *("retrained_{}", "at_{}"),
+        ),
+        curvature_figures,
+    ),
+    place=7,
+)
+def curvature(run: MeasuredRun, levels: Sequence[int] | None, *, options: Options) -> Rows:
     """Takes the curvature of the training loss at each level's solution (arXiv 2210.03044).
 
     Writes landscape/curvature__SETTINGS.csv in the run folder, a row per level, and figures. Levels
     that were measured before are not measured again.
 
-    Args:
-      analyzed: the run.
-      options: of the analysis.
-      levels: those to take; None: all that are finished.
-
     Raises:
       ValueError: if a level is not finished, or the training data are streamed.
     """
-    train = analyzed.experiment.dataset.train
+    eigenvalues = (f"{EIGENVALUE}{rank}" for rank in range(1, options.eigenvalues + 1))
+    return Rows(
+        run.levels(levels),
+        (*CURVATURE_COLUMNS, *eigenvalues),
+        partial(_measure, options=options),
+        partial(print_curvature, loss_rise=options.loss_rise, retrain_steps=options.retrain_steps),
+        (
+            *(options.curvature_examples, options.loss_rise),
+            *(options.curvature_seed, options.eigenvalues),
+            f"{options.retrain_steps}it",
+            options.retrain_learning_rate or "last_rate",
+        ),
+        counted="levels",
+    )
+
+
+def _measure(analyzed: "AnalyzedRun", missing: Sequence[int], options: Options) -> Iterator[Row]:
+    from tf_lottery.data import Split
+    from tf_lottery.experiments.measuring.retraining import Retraining
+    from tf_lottery.landscape.hessian import LossAtWeights
+
+    experiment = analyzed.experiment
+    train, steps = experiment.dataset.train, options.retrain_steps
     if not isinstance(train, Split):
         raise ValueError("--experiment=curvature needs training data that are held in memory.")
-    levels = analyzed.levels(levels)
-    settings = (
-        *(options.curvature_examples, options.loss_rise),
-        *(options.curvature_seed, options.eigenvalues),
-        f"{options.retrain_steps}it",
-        options.retrain_learning_rate or "last_rate",
-    )
-    retraining = Retraining(analyzed.experiment, options) if options.retrain_steps else None
-    eigenvalues = [eigenvalue_column(rank) for rank in range(1, options.eigenvalues + 1)]
-    results = ResultsFile(analyzed, "curvature", [*CURVATURE_COLUMNS, *eigenvalues], settings)
-    rows = {row["level"]: row for row in results.read()}
+    retraining = Retraining(experiment, steps, options.retrain_learning_rate) if steps else None
     random = np.random.Generator(np.random.Philox(options.curvature_seed))
     chosen = np.sort(random.permutation(len(train))[: options.curvature_examples])
-    missing = [level for level in levels if level not in rows]
-    with CountingProgress("levels", len(missing)) as progress:
-        for level in missing:
-            solution = analyzed.level(level)
-            loss = LossAtWeights(
-                analyzed.experiment.network.model,
-                train.images[chosen],
-                train.labels[chosen],
-                solution.mask,
-            )
-            rows[level] = _measure(loss, solution, level, options, retraining)
-            results.write(rows[number] for number in sorted(rows))
-            progress.advance()
-    print_curvature([rows[level] for level in levels], options.loss_rise, options.retrain_steps)
-    results.draw(rows[level] for level in levels)
-    print(f"Curvature: {results.path}")
+    for level in missing:
+        solution = analyzed.level(level)
+        loss = LossAtWeights(
+            experiment.network.model, train.images[chosen], train.labels[chosen], solution.mask
+        )
+        yield _measure_level(loss, solution, level, options, retraining)
 
 
-def _measure(
-    loss: LossAtWeights,
+def _measure_level(
+    loss: "LossAtWeights",
     solution: Solution,
     level: int,
-    options: AnalysisConfig,
-    retraining: Retraining | None,
+    options: Options,
+    retraining: "Retraining | None",
 ) -> Row:
-    random = np.random.Generator(np.random.Philox([options.curvature_seed, level]))
+    from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trace
+
+    random = options.random(level)
     weights, mask = solution.weights, solution.mask
     product, dimension = loss.hessian(weights), loss.coordinates.dimension
     top = top_eigenvalues(product, dimension, min(options.eigenvalues, dimension), random=random)
@@ -120,24 +177,29 @@ def _measure(
 
     vector = loss.coordinates.vector(weights)
     for order in ORDERS:
-        row[f"predicted_ratio_{order}"] = predicted_pruning_ratio(
+        row[ratio_column("predicted", order)] = predicted_pruning_ratio(
             spectrum, vector, options.loss_rise, order
         )
         for name, trained in (("measured", None), ("retrained", retraining and retrain)):
-            # The same random order for both.
-            same = np.random.Generator(np.random.Philox([options.curvature_seed, level, 1]))
-            row[f"{name}_ratio_{order}"] = (
+            row[ratio_column(name, order)] = (
                 measured_pruning_ratio(
-                    loss.loss, weights, mask, options.loss_rise, order, same, retrain=trained
+                    loss.loss,
+                    weights,
+                    mask,
+                    options.loss_rise,
+                    order,
+                    # The same random order for both.
+                    options.random(level, 1),
+                    retrain=trained,
                 )
                 if trained or name == "measured"
                 else np.nan
             )
-    return row | {eigenvalue_column(rank): value for rank, value in enumerate(top.values, 1)}
+    return row | {f"{EIGENVALUE}{rank}": value for rank, value in enumerate(top.values, 1)}
 
 
 def _sharpness_of_pruning(
-    loss: LossAtWeights,
+    loss: "LossAtWeights",
     product: Callable[[np.ndarray], np.ndarray],
     solution: Solution,
     order: Order,

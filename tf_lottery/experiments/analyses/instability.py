@@ -1,35 +1,58 @@
 """--experiment=instability: do copies that differ in the data order alone stay connected?"""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.interpolate import measure_lines
-from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
-from tf_lottery.experiments.analyses.results_file import ResultsFile
-from tf_lottery.experiments.analyses.trained_copies import (
+from tf_lottery.config.analyses import ResultFile, register_analysis
+from tf_lottery.config.copies import Copies
+from tf_lottery.config.lines import Lines
+from tf_lottery.config.options import finite_above
+from tf_lottery.config.parameters import Parameter
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.rows import Rows
+from tf_lottery.experiments.measuring.trained_copies import (
     NetworkKey,
     check_rewinds,
-    key_of,
+    network_key,
     network_keys,
     network_row,
     networks_to_train,
-    place_of,
     solution_in,
     train_copies,
 )
-from tf_lottery.landscape.solutions import distance
-from tf_lottery.report.landscape.instability_figure import INSTABILITY_COLUMNS
+from tf_lottery.report.landscape.instability_figure import instability_figures
 from tf_lottery.report.landscape.instability_table import print_instability
-from tf_lottery.report.landscape.levels_figure import barrier_column
 from tf_lottery.store.metrics import Row
-from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.result_columns import INSTABILITY_COLUMNS, barrier_columns
+from tf_lottery.store.result_names import LINE_SETTINGS
+
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 
 
-def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
+@register_analysis(
+    ResultFile("instability", ("{}_copies", *LINE_SETTINGS), instability_figures), place=2
+)
+def instability(
+    run: MeasuredRun,
+    levels: Sequence[int] | None,
+    *,
+    lines: Lines,
+    copies: Copies,
+    stable_below: Annotated[
+        float,
+        Parameter(
+            "Points of error barrier below which --experiment=instability calls a network stable.",
+            within=finite_above(0, "use a positive number"),
+        ),
+    ] = 2.0,
+) -> Rows:
     """Trains copies from the rewind step and measures the lines between them.
 
     The instability analysis of arXiv 1912.05671, sections 2 to 4: of the dense network (level 0),
@@ -40,49 +63,37 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     Networks that were measured before are neither trained nor measured again. A sweep of the rewind
     step makes the runs to be compared.
 
-    Args:
-      analyzed: the run.
-      options: of the analysis.
-      levels: those to look at; None: all that are finished.
-
     Raises:
       ValueError: if a level is not finished, or the run has another way of retraining.
     """
-    check_rewinds(analyzed, "instability")
-    wanted = network_keys(options, analyzed.levels(levels))
-    splits = line_splits(options)
-    barriers = [barrier_column(split, of) for split in splits for of in ("error", "loss")]
-    settings = options.copies, *line_settings(options)
-    results = ResultsFile(analyzed, "instability", [*INSTABILITY_COLUMNS, *barriers], settings)
-    rows = {key_of(row): row for row in results.read()}
-    for networks in networks_to_train(wanted, rows):
-        copies = train_copies(analyzed, options, networks)
-        for level in networks.levels:
-            key = level, networks.network
-            rows[key] = _measure(analyzed, options, key, copies)
-            results.write(sorted(rows.values(), key=place_of))
-    shown = [rows[key] for key in wanted]
-    print_instability(shown, options.stable_below / 100, splits[0])
-    results.draw(shown)
-    print(f"Instability: {results.path}")
+    check_rewinds(run, "instability")
+    return Rows(
+        network_keys(copies, run.levels(levels)),
+        (*INSTABILITY_COLUMNS, *barrier_columns(lines.splits)),
+        partial(_measure, lines=lines, copies=copies.copies),
+        partial(print_instability, stable_below=stable_below / 100, split=lines.splits[0]),
+        (copies.copies, *lines.settings),
+        key=network_key,
+    )
 
 
 def _measure(
-    analyzed: AnalyzedRun, options: AnalysisConfig, key: NetworkKey, copies: Sequence[RunFolder]
-) -> Row:
-    level, _ = key
-    pairs = list(combinations([solution_in(analyzed, copy, level) for copy in copies], 2))
-    splits = line_splits(options)
-    lines = measure_lines(analyzed, options, pairs, splits)
-    records = [copy.level(level).record() for copy in copies]
-    barriers = {
-        barrier_column(split, of): float(np.mean([line.barrier(split, of) for line in lines]))
-        for split in splits
-        for of in ("error", "loss")
-    }
-    return {
-        **network_row(analyzed, options, key, records[0]["density"]),
-        "test_accuracy": float(np.mean([record["test_accuracy"] for record in records])),
-        "l2": float(np.mean([distance(*pair).l2 for pair in pairs])),
-        **barriers,
-    }
+    analyzed: AnalyzedRun, missing: Sequence[NetworkKey], lines: Lines, copies: int
+) -> Iterator[Row]:
+    from tf_lottery.experiments.measuring.lines import barriers, measure_lines
+    from tf_lottery.landscape.solutions import distance
+
+    for networks in networks_to_train(missing):
+        trained = train_copies(analyzed, copies, networks)
+        for key in networks.keys:
+            level = key[0]
+            ends = [solution_in(analyzed, copy, level) for copy in trained]
+            pairs = list(combinations(ends, 2))
+            found = [barriers(line) for line in measure_lines(analyzed, lines, pairs)]
+            records = [copy.level(level).record() for copy in trained]
+            yield {
+                **network_row(analyzed, copies, key, records[0]["density"]),
+                "test_accuracy": float(np.mean([record["test_accuracy"] for record in records])),
+                "l2": float(np.mean([distance(*pair).l2 for pair in pairs])),
+                **{name: float(np.mean([row[name] for row in found])) for name in found[0]},
+            }

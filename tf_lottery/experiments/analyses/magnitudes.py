@@ -1,10 +1,13 @@
 """--experiment=magnitudes: weights before pruning and after retraining, level by level."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.results_file import ResultsFile
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tf_lottery.config.analyses import ResultFile, register_analysis
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.magnitudes import (
     MagnitudeChange,
     MagnitudeHistograms,
@@ -12,61 +15,74 @@ from tf_lottery.landscape.magnitudes import (
     magnitude_histograms,
 )
 from tf_lottery.report.landscape.magnitudes_figure import (
+    magnitude_histogram_figures,
+    magnitudes_figures,
+)
+from tf_lottery.report.landscape.magnitudes_table import print_magnitudes
+from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import (
     HISTOGRAM_COLUMNS,
     MAGNITUDES_COLUMNS,
     QUARTER_COLUMNS,
 )
-from tf_lottery.report.landscape.magnitudes_table import MagnitudeRow, print_magnitudes
-from tf_lottery.store.metrics import Row
+
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 
 
-def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
+@register_analysis(
+    ResultFile("magnitudes", figures=magnitudes_figures),
+    ResultFile("magnitude_histograms", figures=magnitude_histogram_figures),
+    place=8,
+)
+def magnitudes(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
     """Compares each level's survivors before and after retraining (arXiv 2210.03044).
 
     Writes landscape/magnitudes.csv and landscape/magnitude_histograms.csv in the run folder, and
-    figures of both.
-
-    Args:
-      analyzed: the run.
-      options: of no use here.
-      levels: those to look at, from 1; None: all that are finished.
+    figures of both. Levels, from 1, that were measured before are not measured again.
 
     Raises:
       ValueError: if a level is not finished.
     """
-    finished = analyzed.run.complete_levels()
-    wanted = [level for level in analyzed.levels(levels) if level - 1 in finished]
+    finished = run.run.complete_levels()
+    wanted = [level for level in run.levels(levels) if level - 1 in finished]
     if not wanted:
         raise ValueError("--levels: none is chosen that follows a finished level.")
-    changes, bins = [], []
     for level in wanted:
+        run.levels([number for number in (level - 1, level + 1) if number in finished])
+    return Rows(
+        wanted,
+        MAGNITUDES_COLUMNS,
+        _measure,
+        print_magnitudes,
+        # What is pruned next may not have been known yet.
+        holds=lambda row: row["pruned_next"] is not None or row["level"] + 1 not in finished,
+        counted="levels",
+        part_columns=HISTOGRAM_COLUMNS,
+    )
+
+
+def _measure(analyzed: AnalyzedRun, missing: Sequence[int]) -> Iterator[tuple[Row, list[Row]]]:
+    finished = analyzed.run.complete_levels()
+    for level in missing:
         before, after = analyzed.level(level - 1), analyzed.level(level)
         following = analyzed.level(level + 1) if level + 1 in finished else None
-        density = analyzed.summary(level).density
-        changes.append((level, density, magnitude_change(before, after, following)))
-        bins += _bins(level, density, magnitude_histograms(before, after))
-    print_magnitudes([MagnitudeRow(*row, **vars(change)) for *row, change in changes])
-    rows = [_row(*change) for change in changes]
-    for name, columns, table in (
-        ("magnitudes", MAGNITUDES_COLUMNS, rows),
-        ("magnitude_histograms", HISTOGRAM_COLUMNS, bins),
-    ):
-        results = ResultsFile(analyzed, name, columns)
-        results.write(table)
-        results.draw(table)
-        print(f"{name.replace('_', ' ').capitalize()}: {results.path}")
+        of_level = {"level": level, "density": analyzed.summary(level).density}
+        change = _columns(magnitude_change(before, after, following))
+        bins = _bins(magnitude_histograms(before, after))
+        yield {**of_level, **change}, [{**of_level, **numbers} for numbers in bins]
 
 
-def _row(level: int, density: float, change: MagnitudeChange) -> Row:
-    row = {"level": level, "density": density, **vars(change)}
+def _columns(change: MagnitudeChange) -> Row:
+    row = dict(vars(change))
     quarters = row.pop("pruned_next_by_quarter") or (None,) * len(QUARTER_COLUMNS)
     return row | dict(zip(QUARTER_COLUMNS, quarters, strict=True))
 
 
-def _bins(level: int, density: float, histograms: MagnitudeHistograms) -> list[Row]:
+def _bins(histograms: MagnitudeHistograms) -> list[Row]:
     edges = histograms.edges.tolist()
     counts = (histograms.before, histograms.pruned, histograms.after)
     return [
-        dict(zip(HISTOGRAM_COLUMNS, (level, density, *numbers), strict=True))
+        dict(zip(HISTOGRAM_COLUMNS[2:], numbers, strict=True))
         for numbers in zip(edges[:-1], edges[1:], *(part.tolist() for part in counts), strict=True)
     ]

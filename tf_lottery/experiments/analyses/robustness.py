@@ -1,38 +1,46 @@
 """--experiment=robustness: does training find back when its rewind point is moved?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import inf, nan
-from typing import Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
-from tf_lottery.experiments.analyses.results_file import ResultsFile
-from tf_lottery.experiments.analyses.trained_copies import (
+from tf_lottery.config.analyses import ResultFile, register_analysis
+from tf_lottery.config.copies import MOST_TRAININGS
+from tf_lottery.config.lines import Lines
+from tf_lottery.config.options import between, require
+from tf_lottery.config.parameters import Parameter
+from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
+from tf_lottery.experiments.branch_levels import levels_of_branch
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.rows import Rows
+from tf_lottery.experiments.measuring.trained_copies import (
     check_rewinds,
     seed_of_copy,
     train_branch,
 )
-from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
-from tf_lottery.experiments.branch_levels import levels_of_branch
-from tf_lottery.landscape.interpolation import interpolate
-from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, distance
+from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.landscape.robustness_figure import (
-    FRESH_NOISE_COLUMNS,
-    ROBUSTNESS_COLUMNS,
-)
+from tf_lottery.report.landscape.robustness_figure import robustness_figures
 from tf_lottery.report.landscape.robustness_table import print_robustness
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS
+from tf_lottery.store.result_names import LINE_SETTINGS
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.branches import find_branch
-from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.training.divergence import TrainingDivergedError
+
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 
 _BRANCH = "perturbed"
 _Key = tuple[int, float, int]
@@ -52,7 +60,7 @@ class _Move:
     direction: int
     data_seed: int | None
 
-    def trainings(self, levels: Sequence[int]) -> Iterator["_Training"]:
+    def trainings(self, levels: Sequence[int]) -> Iterator[_Training]:
         """The branches that train levels so."""
         noise = {} if self.data_seed is None else {"data_seed": self.data_seed}
         if self.factor:
@@ -76,7 +84,49 @@ class _Training:
     changes: dict[str, Any]
 
 
-def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
+def _read_factors(flag: str, text: Any) -> tuple[float, ...]:
+    try:
+        factors = {float(part) for part in text.split(",")}
+    except ValueError:
+        factors = {0.0}
+    right = "use positive numbers, such as 0.5,1,2"
+    holds = all(0 < factor < math.inf for factor in factors)
+    require(holds, flag.removeprefix("--"), text, right)
+    return tuple(sorted(factors))
+
+
+@register_analysis(
+    ResultFile("robustness", (*LINE_SETTINGS, "{}_noise"), robustness_figures), place=5
+)
+def robustness(
+    run: MeasuredRun,
+    levels: Sequence[int] | None,
+    *,
+    lines: Lines,
+    perturbations: Annotated[
+        str,
+        Parameter(
+            "Lengths by which --experiment=robustness moves a level's rewind point, in distances "
+            "between it and the next level's.",
+            reads=_read_factors,
+        ),
+    ] = "0.5,1,2,4",
+    directions: Annotated[
+        int,
+        Parameter(
+            "Random directions in which --experiment=robustness moves each rewind point.",
+            within=between(1, MOST_TRAININGS),
+        ),
+    ] = 1,
+    sgd_noise: Annotated[
+        Literal["fresh", "same"],
+        Parameter(
+            "Data order in which --experiment=robustness trains moved networks: fresh, another one "
+            "for each direction, in which the rewind point itself is trained too; same, the "
+            "level's own."
+        ),
+    ] = "fresh",
+) -> Rows:
     """Trains levels from moved rewind points, and measures the lines to the levels as they are.
 
     The perturbations of arXiv 2210.03044, section 3.2. The trainings are branches of the run
@@ -87,81 +137,76 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     row for each level, length and direction, and figures. Rows that are there are not measured
     again.
 
-    Args:
-      analyzed: the run.
-      options: of the analysis.
-      levels: those to look at; None: all whose next level is finished.
-
     Raises:
       ValueError: if a level or the level after it is not finished, or the run has another way of
         retraining.
     """
-    levels = levels_of_branch(analyzed.run, find_branch(_BRANCH), levels)
-    check_rewinds(analyzed, "robustness")
-    if options.sgd_noise == "fresh":
-        columns, settings = FRESH_NOISE_COLUMNS, (*line_settings(options), "fresh")
-    else:
-        columns, settings = ROBUSTNESS_COLUMNS, line_settings(options)
-    results = ResultsFile(analyzed, "robustness", columns, settings)
-    rows = {(row["level"], row["factor"], row["direction"]): row for row in results.read()}
-    moves = _moves(analyzed, options)
-    missing = {
-        move: [level for level in levels if (level, move.factor, move.direction) not in rows]
-        for move in moves
+    levels = levels_of_branch(run.run, find_branch(_BRANCH), levels)
+    check_rewinds(run, "robustness")
+    factors, fresh = _read_factors("--perturbations", perturbations), sgd_noise == "fresh"
+    moves = {
+        (factor, direction): _Move(
+            factor, direction, seed_of_copy(run, direction) if fresh else None
+        )
+        for factor, direction in product((0.0, *factors) if fresh else factors, range(directions))
     }
-    if any(missing.values()):
-        _fill_in(analyzed, options, missing, rows, results)
-    shown = [rows[level, move.factor, move.direction] for level in levels for move in moves]
-    print_robustness(shown, line_splits(options)[0])
-    results.draw(shown)
-    print(f"Robustness: {results.path}")
-
-
-def _moves(analyzed: AnalyzedRun, options: AnalysisConfig) -> list[_Move]:
-    directions = range(options.directions)
-    if options.sgd_noise == "same":
-        return [_Move(*move, None) for move in product(options.factors, directions)]
-    return [
-        _Move(factor, direction, seed_of_copy(analyzed, direction))
-        for factor, direction in product((0.0, *options.factors), directions)
-    ]
-
-
-def _fill_in(
-    analyzed: AnalyzedRun,
-    options: AnalysisConfig,
-    missing: dict[_Move, list[int]],
-    rows: dict[_Key, Row],
-    results: ResultsFile,
-) -> None:
-    # Before anything is trained: it refuses data that it cannot measure.
-    evaluate = analyzed.evaluator(
-        line_splits(options)[:1], estimate_statistics=options.line_statistics == "estimated"
+    return Rows(
+        [(level, *move) for level in levels for move in moves],
+        FRESH_NOISE_COLUMNS if fresh else ROBUSTNESS_COLUMNS,
+        partial(_measure, moves=moves, lines=lines),
+        partial(print_robustness, split=lines.splits[0]),
+        (*lines.settings, *(["fresh"] if fresh else [])),
+        key=itemgetter("level", "factor", "direction"),
     )
+
+
+def _measure(
+    analyzed: AnalyzedRun,
+    missing: Sequence[_Key],
+    moves: Mapping[tuple[float, int], _Move],
+    lines: Lines,
+) -> Iterator[Row]:
+    from tf_lottery.experiments.measuring.lines import measure_line
+
+    # Before anything is trained: it refuses data that it cannot measure.
+    evaluate = analyzed.evaluator(lines, lines.splits[:1])
+    levels: dict[_Move, list[int]] = defaultdict(list)
+    for level, *lengths in missing:
+        levels[moves[tuple(lengths)]].append(level)
     trainings = [
         (move, training)
-        for move, levels in missing.items()
-        if levels
-        for training in move.trainings(levels)
+        for move in moves.values()
+        if move in levels
+        for training in move.trainings(levels[move])
     ]
     for move, training in trainings:
         plan = plan_branch(analyzed.run.path, training.branch, training.changes)
         diverged = _train(analyzed, training, plan)
         measured = len(training.levels) - len(diverged)
-        with CountingProgress("points on lines", measured * options.points) as progress:
+        with CountingProgress("points on lines", measured * lines.points) as progress:
             for level in training.levels:
                 row = _start_of_row(analyzed, level, move)
                 if level in diverged:
                     row |= dict.fromkeys(("error_barrier", "loss_barrier"), inf)
                     row |= dict.fromkeys(("test_accuracy", "l2", "cosine"), nan)
                 else:
-                    row |= _measure(analyzed, options, evaluate, plan, level, progress.advance)
-                rows[level, move.factor, move.direction] = row
-                results.write(rows[key] for key in sorted(rows))
+                    moved = f"branches/{plan.label}/level_{level}"
+                    ends = analyzed.level(level), analyzed.solution(moved)
+                    line = measure_line(evaluate, ends, lines, progress.advance)
+                    folder = RunFolder.read(plan.path).level(level)
+                    row |= {
+                        "test_accuracy": folder.record()["test_accuracy"],
+                        "error_barrier": line.barrier(lines.splits[0]),
+                        "loss_barrier": line.barrier(lines.splits[0], "loss"),
+                        **vars(distance(*ends)),
+                    }
+                yield row
 
 
 def _train(analyzed: AnalyzedRun, training: _Training, plan: BranchPlan) -> list[int]:
     """Trains levels; returns those that diverged."""
+    from tf_lottery.training.divergence import TrainingDivergedError
+
     diverged = []
     while left := [level for level in training.levels if level not in diverged]:
         try:
@@ -170,11 +215,13 @@ def _train(analyzed: AnalyzedRun, training: _Training, plan: BranchPlan) -> list
         except TrainingDivergedError as error:
             finished = RunFolder.read(plan.path).complete_levels()
             diverged.append(next(level for level in left if level not in finished))
-            print(f"{plan.label} diverged, and counts as an infinite barrier: {error}", flush=True)
+            tell(f"{plan.label} diverged, and counts as an infinite barrier: {error}")
     return diverged
 
 
 def _start_of_row(analyzed: AnalyzedRun, level: int, move: _Move) -> Row:
+    from tf_lottery.tickets.run_journal import RunJournal
+
     journal = RunJournal(analyzed.run)
     rewound = journal.rewind_state().weights
     own, following = (
@@ -193,30 +240,4 @@ def _start_of_row(analyzed: AnalyzedRun, level: int, move: _Move) -> Row:
         "perturbation_l2": length,
         "relative_perturbation": length / norm if norm else nan,
         "unperturbed_test_accuracy": analyzed.summary(level).test_accuracy,
-    }
-
-
-def _measure(
-    analyzed: AnalyzedRun,
-    options: AnalysisConfig,
-    evaluate: SolutionEvaluator,
-    plan: BranchPlan,
-    level: int,
-    advance: Callable[[], None],
-) -> Row:
-    folder = RunFolder.read(plan.path).level(level)
-    ends = analyzed.level(level), analyzed.solution(f"branches/{plan.label}/level_{level}")
-    line = interpolate(
-        evaluate,
-        *ends,
-        points=options.points,
-        mask=options.line_mask,
-        on_progress=lambda done: advance(),
-    )
-    (split,) = line.losses
-    return {
-        "test_accuracy": folder.record()["test_accuracy"],
-        "error_barrier": line.barrier(split),
-        "loss_barrier": line.barrier(split, "loss"),
-        **vars(distance(*ends)),
     }

@@ -1,37 +1,37 @@
 """--experiment=same_region: does a ticket train to the region that it was pruned from?"""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.data import Split
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.line_options import line_settings, line_splits
-from tf_lottery.experiments.analyses.results_file import ResultsFile
-from tf_lottery.landscape.interpolation import Line, interpolate
-from tf_lottery.landscape.predictions import (
-    Predictor,
-    accuracy,
-    agreement,
-    agreement_on_errors,
-    ensemble_accuracy,
-    error_overlap,
-)
+from tf_lottery.config.analyses import ResultFile, register_analysis
+from tf_lottery.config.lines import Lines
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
+from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.landscape.levels_figure import barrier_column
-from tf_lottery.report.landscape.same_region_figure import COMPARISONS, SAME_REGION_COLUMNS
+from tf_lottery.report.landscape.same_region_figure import same_region_figures
 from tf_lottery.report.landscape.same_region_table import print_same_region
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import COMPARISONS, SAME_REGION_COLUMNS, barrier_columns
+from tf_lottery.store.result_names import LINE_SETTINGS
 from tf_lottery.store.run_folder import RunFolder, replicate_folders
 
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+
 _COPY = re.compile(r"retrain-data_seed_(\d+)")
+_Key = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -53,76 +53,68 @@ class _Comparison:
     seeds: tuple[int, int]
 
     @property
-    def key(self) -> tuple[int, ...]:
+    def key(self) -> _Key:
         """Tells its row from the others, and sorts as they are shown."""
         return self.level, *(-int(kind in self.kinds) for kind in COMPARISONS)
 
-    def is_in(self, rows: Mapping[tuple[int, ...], Row]) -> bool:
-        """Whether it was measured, with the very run or copy that it is about now."""
-        row = rows.get(self.key)
-        return row is not None and self.seeds == (row["other_init_seed"], row["other_data_seed"])
+    @property
+    def path(self) -> str:
+        """Where the other is."""
+        return str(self.folder.absolute() / f"level_{self.other_level}")
+
+    def is_of(self, row: Row) -> bool:
+        """Whether its row is about the very run or copy that it is about now."""
+        return self.seeds == (row["other_init_seed"], row["other_data_seed"])
 
 
-def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
+@register_analysis(
+    ResultFile("same_region", (*LINE_SETTINGS, "beside_{}"), same_region_figures),
+    takes_other_run=True,
+    place=6,
+)
+def same_region(run: MeasuredRun, levels: Sequence[int] | None, *, lines: Lines) -> Rows:
     """Compares each level with the solution it was pruned from, and others (arXiv 2106.06955).
 
     The others are the dense network; the same level of an independent run, `--other_run` or the
     first other replicate that has it; and, for the noise of SGD alone, the first copy of the level
     in another data order (`--branch=retrain --data_seed=S`), as the instability analysis trains
     them; nothing is trained here. Writes landscape/same_region__SETTINGS.csv in the run folder, and
-    figures. What was measured before is not measured again.
-
-    Args:
-      analyzed: the run.
-      options: of the analysis.
-      levels: those to look at, from 1; None: all that are finished.
+    figures. What was measured before is not measured again. Levels are from 1.
 
     Raises:
       ValueError: if a level is not finished, the run is a branch or prunes before training,
         --other_run cannot be compared with, or test data are streamed.
     """
-    test = _test_data(analyzed)
-    levels = [level for level in analyzed.levels(levels) if level]
-    if not levels:
-        raise ValueError("--levels: level 0 is not pruned; choose levels from 1.")
-    comparisons = list(_comparisons(analyzed, levels))
-    splits = line_splits(options)
-    barriers = [barrier_column(split, of) for split in splits for of in ("error", "loss")]
-    given = analyzed.experiment.config.branch.other_run
-    settings = line_settings(options) + (("_".join(Path(given).parts[-2:]),) if given else ())
-    results = ResultsFile(analyzed, "same_region", [*SAME_REGION_COLUMNS, *barriers], settings)
-    rows = {_key(row): row for row in results.read()}
-    _measure(analyzed, options, test, comparisons, rows, results)
-    shown = [rows[comparison.key] for comparison in comparisons]
-    print_same_region(shown, splits[0])
-    results.draw(shown)
-    print(f"Same region: {results.path}")
-
-
-def _test_data(analyzed: AnalyzedRun) -> Split:
-    """Checks what the analysis needs of the run, and returns its test data."""
-    path = analyzed.run.path
-    if analyzed.run.identity.get("branch") is not None:
+    path, given = run.run.path, run.config.branch.other_run
+    if run.run.identity.get("branch") is not None:
         raise ValueError(f"--run={path} is a branch; name the run that it starts from.")
-    if analyzed.experiment.variant.prune_from == "rewind_step":
+    if run.config.pruning.prune_from == "rewind_step":
         raise ValueError(
             "--experiment=same_region compares tickets with the solution that they were pruned "
             f"from, but {path} was made with --prune_from=rewind_step, before training."
         )
-    test = analyzed.experiment.dataset.test
-    if not isinstance(test, Split):
-        raise ValueError("--experiment=same_region needs test data that are held in memory.")
-    return test
+    levels = [level for level in run.levels(levels) if level]
+    if not levels:
+        raise ValueError("--levels: level 0 is not pruned; choose levels from 1.")
+    comparisons = {comparison.key: comparison for comparison in _comparisons(run, levels)}
+    return Rows(
+        list(comparisons),
+        (*SAME_REGION_COLUMNS, *barrier_columns(lines.splits)),
+        partial(_measure, comparisons=comparisons, lines=lines),
+        partial(print_same_region, split=lines.splits[0]),
+        (*lines.settings, *(["_".join(Path(given).parts[-2:])] if given else [])),
+        key=_key,
+        holds=lambda row: comparisons[_key(row)].is_of(row),
+    )
 
 
-def _comparisons(analyzed: AnalyzedRun, levels: Sequence[int]) -> Iterator[_Comparison]:
-    run = analyzed.run
-    from_dense = analyzed.experiment.variant.prune_from == "dense"
+def _comparisons(measured: MeasuredRun, levels: Sequence[int]) -> Iterator[_Comparison]:
+    run, from_dense = measured.run, measured.config.pruning.prune_from == "dense"
     judged = {level: 0 if from_dense else level - 1 for level in levels}
-    analyzed.levels([0, *judged.values()])
-    others = _independent_runs(analyzed, levels)
+    measured.levels([0, *judged.values()])
+    others = _independent_runs(measured, levels)
     if missing := [str(level) for level in levels if level not in others]:
-        print(
+        tell(
             f"Level {', '.join(missing)}: no other replicate with other seeds beside {run.path} "
             "has it; without --other_run there is no independent run to compare with."
         )
@@ -140,9 +132,9 @@ def _comparisons(analyzed: AnalyzedRun, levels: Sequence[int]) -> Iterator[_Comp
             yield _Comparison(level, ("noise",), copy.path, level, _seeds(copy))
 
 
-def _independent_runs(analyzed: AnalyzedRun, levels: Sequence[int]) -> Mapping[int, RunFolder]:
+def _independent_runs(measured: MeasuredRun, levels: Sequence[int]) -> Mapping[int, RunFolder]:
     """The run with which each level is compared; those without one are left out."""
-    run, given = analyzed.run, analyzed.experiment.config.branch.other_run
+    run, given = measured.run, measured.config.branch.other_run
     if given is None:
         siblings = [other for other in _siblings(run) if _dependence(run, other) is None]
         having = [(level, other) for other in reversed(siblings) for level in levels]
@@ -156,8 +148,6 @@ def _independent_runs(analyzed: AnalyzedRun, levels: Sequence[int]) -> Mapping[i
     for level in levels:
         if not other.level(level).is_complete():
             raise ValueError(f"--other_run={given}: level {level} is not finished there.")
-    # That it is the same network, before anything is measured.
-    analyzed.solution(str(other.level(levels[0]).path))
     return dict.fromkeys(levels, other)
 
 
@@ -204,51 +194,45 @@ def _copies(run: RunFolder, level: int) -> list[RunFolder]:
     return [copy for copy in copies if copy.level(level).is_complete()]
 
 
-def _key(row: Row) -> tuple[int, ...]:
+def _key(row: Row) -> _Key:
     return row["level"], *(-row[kind] for kind in COMPARISONS)
 
 
 def _measure(
     analyzed: AnalyzedRun,
-    options: AnalysisConfig,
-    test: Split,
-    comparisons: Sequence[_Comparison],
-    rows: dict[tuple[int, ...], Row],
-    results: ResultsFile,
-) -> None:
-    missing = [comparison for comparison in comparisons if not comparison.is_in(rows)]
-    if not missing:
-        return
-    splits = line_splits(options)
-    evaluate = analyzed.evaluator(
-        splits, estimate_statistics=options.line_statistics == "estimated"
-    )
-    experiment = analyzed.experiment
+    missing: Sequence[_Key],
+    comparisons: Mapping[_Key, _Comparison],
+    lines: Lines,
+) -> Iterator[Row]:
+    from tf_lottery.data import Split
+    from tf_lottery.experiments.measuring.lines import barriers, measure_line
+    from tf_lottery.landscape.predictions import Predictor
+
+    experiment, test = analyzed.experiment, analyzed.experiment.dataset.test
+    if not isinstance(test, Split):
+        raise ValueError("--experiment=same_region needs test data that are held in memory.")
+    for comparison in comparisons.values():
+        if "independent" in comparison.kinds:
+            # That it is the same network, before anything is measured.
+            analyzed.solution(comparison.path)
+            break
+    evaluate = analyzed.evaluator(lines)
     predict = Predictor(
         experiment.network.model, test.images, experiment.execution.evaluation_batch
     )
-    with CountingProgress("points on lines", len(missing) * options.points) as progress:
-        for level, of_level in groupby(missing, lambda comparison: comparison.level):
+    with CountingProgress("points on lines", len(missing) * lines.points) as progress:
+        for level, keys in groupby(missing, lambda key: key[0]):
             solution = analyzed.level(level)
             probabilities = predict(solution)
-            for comparison in of_level:
-                path = comparison.folder.absolute() / f"level_{comparison.other_level}"
-                other = analyzed.solution(str(path))
-                line = interpolate(
-                    evaluate,
-                    solution,
-                    other,
-                    points=options.points,
-                    mask=options.line_mask,
-                    on_progress=lambda done: progress.advance(),
-                )
-                rows[comparison.key] = {
+            for comparison in (comparisons[key] for key in keys):
+                other = analyzed.solution(comparison.path)
+                line = measure_line(evaluate, (solution, other), lines, progress.advance)
+                yield {
                     **_described(comparison, analyzed.summary(level).density),
                     **_of_answers(probabilities, predict(other), test.labels),
                     **vars(distance(solution, other)),
-                    **_of_line(line, splits),
+                    **barriers(line),
                 }
-                results.write(rows[key] for key in sorted(rows))
 
 
 def _described(comparison: _Comparison, density: float) -> Row:
@@ -263,6 +247,14 @@ def _described(comparison: _Comparison, density: float) -> Row:
 
 
 def _of_answers(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> Row:
+    from tf_lottery.landscape.predictions import (
+        accuracy,
+        agreement,
+        agreement_on_errors,
+        ensemble_accuracy,
+        error_overlap,
+    )
+
     accuracies = accuracy(first, labels), accuracy(second, labels)
     ensemble = ensemble_accuracy(first, second, labels)
     of_errors = {
@@ -276,12 +268,4 @@ def _of_answers(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> Ro
         "gain": ensemble - sum(accuracies) / 2,
         "agreement": agreement(first, second),
         **{name: None if np.isnan(share) else share for name, share in of_errors.items()},
-    }
-
-
-def _of_line(line: Line, splits: Sequence[str]) -> Row:
-    return {
-        barrier_column(split, of): line.barrier(split, of)
-        for split in splits
-        for of in ("error", "loss")
     }

@@ -1,55 +1,51 @@
 """--experiment=stability: how far do pruning and the data order move what a network trains to?"""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_lottery.config.analysis import AnalysisConfig
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.analyses.results_file import ResultsFile
-from tf_lottery.experiments.analyses.trained_copies import (
+from tf_lottery.config.analyses import ResultFile, register_analysis
+from tf_lottery.config.copies import Copies
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.rows import Rows
+from tf_lottery.experiments.measuring.trained_copies import (
     NetworkKey,
     Networks,
     check_rewinds,
-    key_of,
+    network_key,
     network_keys,
     network_row,
     networks_to_train,
-    place_of,
     solution_in,
     train_branch,
     train_copies,
 )
 from tf_lottery.landscape.solutions import Distance, distance, layer_distances
+from tf_lottery.masking.masks import Mask
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.landscape.rewind_axis import NETWORK_COLUMNS
-from tf_lottery.report.landscape.stability_figure import DISTANCE_COLUMNS, STABILITY_COLUMNS
+from tf_lottery.report.landscape.stability_figure import stability_figures
 from tf_lottery.report.landscape.stability_table import print_layers, print_stability
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import STABILITY_COLUMNS, STABILITY_LAYER_COLUMNS
 from tf_lottery.store.run_folder import RunFolder
 
-_LAYER_COLUMNS = (*NETWORK_COLUMNS, "layer", *DISTANCE_COLUMNS)
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+
+_SETTINGS = ("{}_copies",)
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """Networks that a branch trained.
-
-    Attributes:
-      networks: which.
-      same_order: their folder, trained in the data order of the dense network; of the dense
-        network the run's.
-      copies: folders of those in other data orders.
-    """
-
-    networks: Networks
-    same_order: RunFolder
-    copies: list[RunFolder]
-
-
-def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | None) -> None:
+@register_analysis(
+    ResultFile("stability", _SETTINGS, stability_figures),
+    ResultFile("stability_layers", _SETTINGS, title="Of each layer"),
+    place=3,
+)
+def stability(run: MeasuredRun, levels: Sequence[int] | None, *, copies: Copies) -> Rows:
     """Measures the stability to pruning and to the data order (arXiv 1903.01611, sections 2 and 3).
 
     To pruning: between the trained dense network and each subnetwork trained from the rewind step
@@ -59,81 +55,75 @@ def run(analyzed: AnalyzedRun, options: AnalysisConfig, levels: Sequence[int] | 
     landscape/stability_layers__SETTINGS.csv, a row per kernel of each, and figures. Networks that
     were measured before are neither trained nor measured again.
 
-    Args:
-      analyzed: the run.
-      options: of the analysis.
-      levels: those to look at; None: all that are finished.
-
     Raises:
       ValueError: if a level or level 0 is not finished, or the run has another way of retraining.
     """
-    check_rewinds(analyzed, "stability")
-    chosen = analyzed.levels(levels)
-    analyzed.levels([0])
-    wanted = network_keys(options, chosen)
-    results = ResultsFile(analyzed, "stability", STABILITY_COLUMNS, [options.copies])
-    layers = ResultsFile(analyzed, "stability_layers", _LAYER_COLUMNS, [options.copies])
-    rows = {key_of(row): row for row in results.read()}
-    layer_rows = {(*key_of(row), row["layer"]): row for row in layers.read()}
-    for networks in networks_to_train(wanted, rows):
-        trained = _train(analyzed, options, networks)
-        with CountingProgress("networks compared", len(networks.levels)) as progress:
-            for level in networks.levels:
-                key = level, networks.network
-                row, of_layers = _measure(analyzed, options, key, trained)
-                layer_rows |= {(*key, found["layer"]): found for found in of_layers}
-                # Before the network's row, which says that all is there.
-                layers.write(sorted(layer_rows.values(), key=place_of))
-                rows[key] = row
-                results.write(sorted(rows.values(), key=place_of))
-                progress.advance()
-    shown = [rows[key] for key in wanted]
-    print_stability(shown)
+    check_rewinds(run, "stability")
+    chosen = run.levels(levels)
+    run.levels([0])
     sparsest = chosen[-1], "ticket" if chosen[-1] else "dense"
-    of_sparsest = [row for row in layer_rows.values() if key_of(row) == sparsest]
-    print_layers(sorted(of_sparsest, key=place_of), _kernels(analyzed))
-    results.draw(shown)
-    print(f"Stability: {results.path}\nOf each layer: {layers.path}")
 
+    def show_layers(rows: Sequence[Row]) -> None:
+        kernels = list(Mask.load(run.run.level(0).masks_path))
+        print_layers([row for row in rows if (row["level"], row["network"]) == sparsest], kernels)
 
-def _train(analyzed: AnalyzedRun, options: AnalysisConfig, networks: Networks) -> _Trained:
-    in_order = analyzed.experiment.config.training.same_data_order
-    if networks.network == "dense" or (in_order and networks.network == "ticket"):
-        same_order = analyzed.run
-    else:
-        same_order = train_branch(analyzed, networks.branch, networks.levels, same_data_order=True)
-    return _Trained(networks, same_order, train_copies(analyzed, options, networks))
+    return Rows(
+        network_keys(copies, chosen),
+        STABILITY_COLUMNS,
+        partial(_measure, copies=copies.copies),
+        print_stability,
+        (copies.copies,),
+        key=network_key,
+        part_columns=STABILITY_LAYER_COLUMNS,
+        show_parts=show_layers,
+    )
 
 
 def _measure(
-    analyzed: AnalyzedRun, options: AnalysisConfig, key: NetworkKey, trained: _Trained
-) -> tuple[Row, list[Row]]:
-    """The row of a network, and those of its kernels."""
-    level, _ = key
-    pairs = list(combinations([solution_in(analyzed, copy, level) for copy in trained.copies], 2))
+    analyzed: AnalyzedRun, missing: Sequence[NetworkKey], copies: int
+) -> Iterator[tuple[Row, list[Row]]]:
+    """The row of each network, and those of its kernels."""
     dense = solution_in(analyzed, analyzed.run, 0)
-    subnetwork = solution_in(analyzed, trained.same_order, level) if level else None
-    record = trained.same_order.level(level).record()
-    of_network = network_row(analyzed, options, key, record["density"])
-    row = {
-        **of_network,
-        "test_accuracy": record["test_accuracy"],
-        **_columns(
-            subnetwork and distance(subnetwork, dense, subnetwork.mask),
-            [distance(*pair) for pair in pairs],
-        ),
-    }
-    to_dense = layer_distances(subnetwork, dense, subnetwork.mask) if subnetwork else {}
-    between = [layer_distances(*pair) for pair in pairs]
-    layers = [
-        {
-            **of_network,
-            "layer": number,
-            **_columns(to_dense.get(kernel), [distances[kernel] for distances in between]),
-        }
-        for number, kernel in enumerate(_kernels(analyzed), 1)
-    ]
-    return row, layers
+    for networks in networks_to_train(missing):
+        same_order = _train_in_same_order(analyzed, networks)
+        trained = train_copies(analyzed, copies, networks)
+        with CountingProgress("networks compared", len(networks.levels)) as progress:
+            for key in networks.keys:
+                level = key[0]
+                ends = [solution_in(analyzed, copy, level) for copy in trained]
+                pairs = list(combinations(ends, 2))
+                own = solution_in(analyzed, same_order, level) if level else None
+                record = same_order.level(level).record()
+                of_network = network_row(analyzed, copies, key, record["density"])
+                row = {
+                    **of_network,
+                    "test_accuracy": record["test_accuracy"],
+                    **_columns(
+                        own and distance(own, dense, own.mask), [distance(*pair) for pair in pairs]
+                    ),
+                }
+                to_dense = layer_distances(own, dense, own.mask) if own else {}
+                between = [layer_distances(*pair) for pair in pairs]
+                yield (
+                    row,
+                    [
+                        {
+                            **of_network,
+                            "layer": number,
+                            **_columns(to_dense.get(kernel), [found[kernel] for found in between]),
+                        }
+                        for number, kernel in enumerate(dense.mask, 1)
+                    ],
+                )
+                progress.advance()
+
+
+def _train_in_same_order(analyzed: AnalyzedRun, networks: Networks) -> RunFolder:
+    """The folder of networks trained in the data order of the dense network; of it, the run's."""
+    in_order = analyzed.config.training.same_data_order
+    if networks.network == "dense" or (in_order and networks.network == "ticket"):
+        return analyzed.run
+    return train_branch(analyzed, networks.branch, networks.levels, same_data_order=True)
 
 
 def _columns(to_dense: Distance | None, between: Sequence[Distance]) -> Row:
@@ -143,7 +133,3 @@ def _columns(to_dense: Distance | None, between: Sequence[Distance]) -> Row:
         "data_order_l2": float(np.mean([found.l2 for found in between])),
         "data_order_cosine": float(np.mean([found.cosine for found in between])),
     }
-
-
-def _kernels(analyzed: AnalyzedRun) -> list[str]:
-    return list(analyzed.experiment.network.mask)

@@ -9,20 +9,12 @@ from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure,
 from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
 from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
 
-ADAPTIVE_COLUMNS = (
-    "level",
-    "density",
-    "pruning_rate",
-    "loss_before_pruning",
-    "loss_after_pruning",
-)
-
 
 def adaptive_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     """Draws the fraction of the remaining weights that each level pruned.
 
     Args:
-      measurements: rows of `ADAPTIVE_COLUMNS`, one for each level after the first.
+      measurements: rows of `store.schema.ADAPTIVE_COLUMNS`, one for each level after the first.
 
     Returns:
       "adaptive_pruning", or nothing without a row.

@@ -17,36 +17,18 @@ from tf_lottery.report.landscape.measurements import (
     runs_apart,
     spreads,
 )
+from tf_lottery.store.result_columns import EIGENVALUE, ORDERS, ratio_column
 
 _RATIOS = {
-    "magnitude": {
-        "predicted_ratio_magnitude": "smallest, predicted",
-        "retrained_ratio_magnitude": "smallest, retrained",
-        "measured_ratio_magnitude": "smallest, not retrained",
-    },
-    "random": {
-        "predicted_ratio_random": "random, predicted",
-        "retrained_ratio_random": "random, retrained",
-        "measured_ratio_random": "random, not retrained",
-    },
+    order: {
+        ratio_column("predicted", order): f"{text}, predicted",
+        ratio_column("retrained", order): f"{text}, retrained",
+        ratio_column("measured", order): f"{text}, not retrained",
+    }
+    for order, text in zip(ORDERS, ("smallest", "random"), strict=True)
 }
-_EIGENVALUE = "eigenvalue_"
 # Files of older versions lack them.
-_ADDED = ("retrained_ratio_magnitude", "retrained_ratio_random", "sharpness_of_random")
-
-ORDERS = tuple(_RATIOS)
-# Columns of curvature.csv, followed by `eigenvalue_column(1)`, ...
-CURVATURE_COLUMNS = (
-    *("level", "density", "loss", "loss_rise"),
-    *("trace", "trace_standard_error", "largest_eigenvalue"),
-    *("sharpness_of_smallest", "sharpness_of_random"),
-    *(column for columns in _RATIOS.values() for column in columns),
-)
-
-
-def eigenvalue_column(rank: int) -> str:
-    """The column of curvature.csv that holds the eigenvalue of a rank, from 1."""
-    return f"{_EIGENVALUE}{rank}"
+_ADDED = (*(ratio_column("retrained", order) for order in ORDERS), "sharpness_of_random")
 
 
 def curvature_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
@@ -119,10 +101,10 @@ def _spectrum(measurements: Sequence[Measurement], name: str) -> FigureFile | No
     columns = [
         column
         for column in next((found.rows[0] for found in measurements if found.rows), {})
-        if column.startswith(_EIGENVALUE)
+        if column.startswith(EIGENVALUE)
     ]
     by_rank = {
-        int(column.removeprefix(_EIGENVALUE)): spreads(measurements, ["level", "density"], column)
+        int(column.removeprefix(EIGENVALUE)): spreads(measurements, ["level", "density"], column)
         for column in columns
     }
     curves = []

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import format_accuracy, format_density
 from tf_lottery.report.table import print_sentences, table_of_numbers
+from tf_lottery.store.result_columns import ORDERS, RATIOS, ratio_column
 
 _HEADERS = (
     "level",
@@ -19,14 +21,7 @@ _HEADERS = (
     "re-\ntrained",
     "not",
 )
-_RATIOS = (
-    "predicted_ratio_magnitude",
-    "retrained_ratio_magnitude",
-    "measured_ratio_magnitude",
-    "predicted_ratio_random",
-    "retrained_ratio_random",
-    "measured_ratio_random",
-)
+_RATIOS = tuple(ratio_column(ratio, order) for order in ORDERS for ratio in RATIOS)
 
 
 def print_curvature(
@@ -43,7 +38,7 @@ def print_curvature(
       retrain_steps: iterations of training after each pruning.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_HEADERS)
     for row in rows:
         table.add_row(

@@ -11,15 +11,14 @@ import numpy as np
 from tf_lottery.report.density_axes import GREY, set_accuracy_axis
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.curves import Curve
-from tf_lottery.report.landscape.levels_figure import barrier_column, measured_split
+from tf_lottery.report.landscape.levels_figure import measured_split
 from tf_lottery.report.landscape.measurements import Measurement
-from tf_lottery.report.landscape.rewind_axis import NETWORK_COLUMNS, network_figure
+from tf_lottery.report.landscape.rewind_axis import network_figure
+from tf_lottery.store.result_columns import barrier_column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Columns of instability.csv, followed by the barriers on each split.
-INSTABILITY_COLUMNS = (*NETWORK_COLUMNS, "test_accuracy", "l2")
 # Below it arXiv 1912.05671 (section 2) calls a network stable.
 _STABLE_POINTS = 2
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import format_accuracy, format_count, format_density
-from tf_lottery.report.landscape.levels_figure import barrier_column
 from tf_lottery.report.landscape.networks import baseline_notes, network_text
 from tf_lottery.report.table import print_sentences, table_of_numbers
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import barrier_column
 
 _HEADERS = (
     "rewind\nstep",
@@ -35,7 +36,7 @@ def print_instability(
       split: the data on which the lines were measured.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_HEADERS)
     for row in rows:
         barrier = row[barrier_column(split)]

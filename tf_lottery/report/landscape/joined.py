@@ -3,46 +3,23 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
+from tf_lottery.config.analyses import analyses
 from tf_lottery.config.matching import DEFAULT_TOLERANCE
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.adaptive_figure import adaptive_figures
-from tf_lottery.report.landscape.curvature_figure import curvature_figures
-from tf_lottery.report.landscape.instability_figure import instability_figures
-from tf_lottery.report.landscape.levels_figure import levels_figures
-from tf_lottery.report.landscape.magnitudes_figure import (
-    magnitude_histogram_figures,
-    magnitudes_figures,
-)
 from tf_lottery.report.landscape.measurements import Measurement
-from tf_lottery.report.landscape.networks import with_network
-from tf_lottery.report.landscape.robustness_figure import robustness_figures
-from tf_lottery.report.landscape.same_region_figure import same_region_figures
-from tf_lottery.report.landscape.stability_figure import stability_figures
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import read_table
+from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import analysis_of, current_stem, settings_of
 from tf_lottery.store.sealed_table import check_table
 
 DrawFigures = Callable[..., list[FigureFile]]
-
-# Draws the rows of an analysis' CSV files: a sequence of measurements.
-FIGURES: Mapping[str, DrawFigures] = {
-    "adaptive_pruning": adaptive_figures,
-    "successive_levels": levels_figures,
-    "robustness": robustness_figures,
-    "curvature": curvature_figures,
-    "magnitudes": magnitudes_figures,
-    "magnitude_histograms": magnitude_histogram_figures,
-    "instability": instability_figures,
-    "stability": stability_figures,
-    "same_region": same_region_figures,
-}
 
 
 @dataclass(frozen=True)
@@ -69,11 +46,12 @@ def join_analyses(
       methods: runs and branches; the analyses are in the folders of the runs.
       tolerance: as of `matching.matches`.
     """
+    drawing = drawn_files(tolerance)
     found: dict[str, list[Measurement]] = defaultdict(list)
     problems = []
     for method in methods:
         for record in method.records if method.branch is None else ():
-            for stem, path in _result_files(record.path / "landscape").items():
+            for stem, path in _result_files(record.path / "landscape", drawing).items():
                 try:
                     check_table(path)
                     rows = tuple(with_network(row) for row in read_table(path))
@@ -82,7 +60,6 @@ def join_analyses(
                     continue
                 found[stem].append(Measurement(method.run, record.replicate, rows, path.name))
     figures, tables = [], {}
-    drawing = {**FIGURES, "successive_levels": partial(levels_figures, tolerance=tolerance)}
     for name, draw in drawing.items():
         stems = sorted(stem for stem in found if analysis_of(stem) == name)
         common = set.intersection(*(set(settings_of(stem)) for stem in stems)) if stems else set()
@@ -95,6 +72,18 @@ def join_analyses(
             if measurements:
                 tables[f"{name}{suffix}.csv"] = _joined_table(measurements)
     return JoinedAnalyses(tuple(figures), tables, tuple(problems))
+
+
+def drawn_files(tolerance: float) -> dict[str, DrawFigures]:
+    """What draws the rows of files in landscape/, by the beginning of their names.
+
+    Args:
+      tolerance: as of `matching.matches`.
+    """
+    drawn: dict[str, DrawFigures] = {"adaptive_pruning": adaptive_figures}
+    for analysis in analyses():
+        drawn |= analysis.figures(tolerance)
+    return drawn
 
 
 def _draw_what_fits(
@@ -124,13 +113,13 @@ def _draw_what_fits(
     return [], (), sentences
 
 
-def _result_files(folder: Path) -> dict[str, Path]:
+def _result_files(folder: Path, drawn: Collection[str]) -> dict[str, Path]:
     """The CSV files of analyses by their name of today, which counts where both are there."""
     paths = sorted(
         folder.glob("*.csv"), key=lambda path: (path.stem == current_stem(path.stem), path)
     )
     files = {current_stem(path.stem): path for path in paths}
-    return {stem: files[stem] for stem in sorted(files) if analysis_of(stem) in FIGURES}
+    return {stem: files[stem] for stem in sorted(files) if analysis_of(stem) in drawn}
 
 
 def _of_file(figure: FigureFile, stem: str, suffix: str, special: Sequence[str]) -> FigureFile:

@@ -20,19 +20,10 @@ from tf_lottery.report.landscape.measurements import (
     spreads,
 )
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import barrier_column
 
-# Columns of successive_levels.csv, followed by the barriers on each split.
-LEVELS_COLUMNS = (
-    *("first_level", "second_level", "first_density", "second_density"),
-    *("first_test_accuracy", "second_test_accuracy", "l2", "cosine"),
-)
 _MOST_TICKS = 10
 _PAIR = ("first_level", "second_level")
-
-
-def barrier_column(split: str, measure: str = "error") -> str:
-    """The column of successive_levels.csv that holds the barriers of a split's error or loss."""
-    return f"{split}_{measure}_barrier"
 
 
 def levels_figures(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from tf_lottery.config.matching import matches, matching_rule
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,
@@ -13,13 +14,13 @@ from tf_lottery.report.formats import (
     format_points,
     is_number,
 )
-from tf_lottery.report.summary import LevelSummary
 from tf_lottery.report.table import (
     level_cell,
     print_footnotes,
     print_sentences,
     table_of_numbers,
 )
+from tf_lottery.store.schema import LevelSummary
 
 _HEADERS = (
     "level",
@@ -67,7 +68,7 @@ def print_successive_levels(
       split: the data on which the lines were measured.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     of_pair = {(pair.first, pair.second): pair for pair in pairs}
     table = table_of_numbers(_HEADERS)
     before = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.landscape.solution_names import solution_text
 from tf_lottery.report.table import print_with_names, table_of_numbers
 
@@ -34,7 +35,7 @@ def print_lines(rows: Sequence[LineRow], console: Console | None = None) -> None
       rows: the lines, measured on the same splits.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     splits = list(rows[0].barriers)
     headers = ["from", "to"]
     for split in splits:

@@ -13,14 +13,7 @@ from tf_lottery.report.landscape.curves import look
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, first_middle_last, runs_apart
 from tf_lottery.store.metrics import Row
-
-QUARTER_COLUMNS = tuple(f"pruned_next_quarter_{number}" for number in (1, 2, 3, 4))
-MAGNITUDES_COLUMNS = (
-    *("level", "density", "threshold", "below_threshold", "median_before", "median_after"),
-    *("pruned_next", *QUARTER_COLUMNS),
-)
-# Columns of magnitude_histograms.csv: limits of a bin, and the numbers of weights in it.
-HISTOGRAM_COLUMNS = ("level", "density", "lower", "upper", "before", "pruned", "after")
+from tf_lottery.store.result_columns import QUARTER_COLUMNS
 
 _BEFORE, _PRUNED, _AFTER = "#000000", "#D55E00", look(0)[0]
 # Bins below the first that holds as much are not drawn: few weights are many decades smaller.

@@ -2,12 +2,8 @@
 
 from collections.abc import Iterable
 
-from tf_lottery.config.analysis import BASELINES
+from tf_lottery.config.copies import BASELINES
 from tf_lottery.report.method_results import LOTTERY
-from tf_lottery.store.metrics import Row
-
-# Of the column "network", in the order in which they are shown.
-NETWORKS = ("dense", "ticket", *BASELINES)
 
 _TEXTS = {"random_reinitialization": "new weights"}
 _NOTES = {
@@ -31,19 +27,3 @@ def baseline_notes(networks: Iterable[str]) -> list[str]:
 def network_method(network: str) -> str:
     """The method as which `method_styles` knows a network."""
     return _METHODS.get(network, network)
-
-
-def network_place(network: str) -> int:
-    """The place of a network among others; one of another version comes last."""
-    return NETWORKS.index(network) if network in NETWORKS else len(NETWORKS)
-
-
-def with_network(row: Row) -> Row:
-    """Names the network in a row of an earlier version, which had `random_mask`, 1 or 0, there."""
-    if "random_mask" not in row:
-        return row
-    network = "random_mask" if row["random_mask"] else "ticket" if row.get("level") else "dense"
-    return dict(
-        ("network", network) if column == "random_mask" else (column, value)
-        for column, value in row.items()
-    )

@@ -18,24 +18,17 @@ from tf_lottery.report.landscape.measurements import Measurement, run_labels, sp
 from tf_lottery.report.landscape.networks import (
     baseline_notes,
     network_method,
-    network_place,
     network_text,
 )
 from tf_lottery.report.method_results import Spread
 from tf_lottery.report.method_styles import MethodStyle, styles_of
+from tf_lottery.store.result_columns import NETWORK_SETTINGS, network_place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Flags that the papers vary beside the rewind step, and how a legend writes them.
-_SETTINGS = {
-    "learning_rate": "learning rate {:g}",
-    "warmup_steps": "warmup {:,}",
-    "batch_size": "batch size {:,}",
-}
-# First columns of the CSV files about networks that are trained from a rewind step.
-NETWORK_COLUMNS = ("rewind_step", *_SETTINGS, "level", "density", "network", "copies")
-
+# How a legend writes the values of `NETWORK_SETTINGS`.
+_TEXTS = ("learning rate {:g}", "warmup {:,}", "batch size {:,}")
 # As many as lines can be told apart.
 _MOST_CURVES = 7
 # Sizes of tick labels of 9 points, and of the axis.
@@ -58,7 +51,7 @@ class NetworkCurves:
 
 
 class _Experiment(NamedTuple):
-    """What lines of their own tell apart: a name where it is needed, and values of `_SETTINGS`."""
+    """What lines of their own tell apart: a name where it is needed, and `NETWORK_SETTINGS`."""
 
     name: str
     settings: tuple[float, ...]
@@ -184,7 +177,7 @@ def _styles(networks: Sequence[str]) -> Sequence[MethodStyle | None]:
 
 
 def _points(measurements: Sequence[Measurement], column: str) -> list[_Point]:
-    key = ("rewind_step", "level", "network", *_SETTINGS)
+    key = ("rewind_step", "level", "network", *NETWORK_SETTINGS)
     names = _experiment_names(measurements)
     densities = spreads(measurements, key, "density")
     return [
@@ -196,7 +189,7 @@ def _points(measurements: Sequence[Measurement], column: str) -> list[_Point]:
 def _experiment_names(measurements: Sequence[Measurement]) -> dict[str, str]:
     """Names of runs by their labels: as little as keeps different experiments apart."""
     conditions = {
-        (measurement.run, row["rewind_step"], *(row[name] for name in _SETTINGS))
+        (measurement.run, row["rewind_step"], *(row[name] for name in NETWORK_SETTINGS))
         for measurement in measurements
         for row in measurement.rows
     }
@@ -215,9 +208,7 @@ def _experiment_texts(experiments: Sequence[_Experiment]) -> dict[_Experiment, s
     for experiment in experiments:
         written = (
             text.format(value)
-            for text, value, differs in zip(
-                _SETTINGS.values(), experiment.settings, varies, strict=True
-            )
+            for text, value, differs in zip(_TEXTS, experiment.settings, varies, strict=True)
             if differs
         )
         texts[experiment] = ", ".join(filter(None, (experiment.name, *written)))

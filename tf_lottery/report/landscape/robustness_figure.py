@@ -19,14 +19,6 @@ from tf_lottery.store.metrics import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Columns of robustness.csv, of trainings in the level's own data order and in fresh ones.
-_MOVE = ("level", "density", "factor", "direction")
-_RESULTS = (
-    *("perturbation_l2", "relative_perturbation", "test_accuracy", "unperturbed_test_accuracy"),
-    *("error_barrier", "loss_barrier", "l2", "cosine"),
-)
-ROBUSTNESS_COLUMNS = (*_MOVE, *_RESULTS)
-FRESH_NOISE_COLUMNS = (*_MOVE, "data_seed", *_RESULTS)
 # As many as can be told apart, and as many as have room side by side.
 _MOST_CURVES, _MOST_TICKS = 7, 8
 

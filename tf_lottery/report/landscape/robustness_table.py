@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,
@@ -32,11 +33,11 @@ def print_robustness(rows: Sequence[Row], split: str, console: Console | None = 
     """Prints a row for each level, length and direction.
 
     Args:
-      rows: all of `robustness_figure.ROBUSTNESS_COLUMNS`, or all of `FRESH_NOISE_COLUMNS`.
+      rows: all of `ROBUSTNESS_COLUMNS`, or all of `FRESH_NOISE_COLUMNS`.
       split: the data on which the lines were measured.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_HEADERS)
     unmoved = {
         (row["level"], row["direction"]): row["test_accuracy"] for row in rows if not row["factor"]

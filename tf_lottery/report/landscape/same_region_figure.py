@@ -8,23 +8,15 @@ from dataclasses import dataclass, replace
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.curves import Curve
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
-from tf_lottery.report.landscape.levels_figure import barrier_column
 from tf_lottery.report.landscape.measurements import Measurement, run_labels
+from tf_lottery.store.result_columns import COMPARISONS, barrier_column
 
-# Solutions that a level's is compared with: their columns, which are 1 in the rows about them, and
-# how they are called. The dense network may be the solution that a level was pruned from.
-COMPARISONS = {
+COMPARISON_TEXTS = {
     "pruned_from": "pruned from",
     "dense": "dense",
     "independent": "independent run",
     "noise": "other data order",
 }
-# Columns of same_region.csv, followed by the barriers on each split.
-SAME_REGION_COLUMNS = (
-    *("level", "density", *COMPARISONS, "other_level", "other_init_seed", "other_data_seed"),
-    *("test_accuracy", "other_test_accuracy", "ensemble_accuracy", "gain"),
-    *("agreement", "agreement_on_errors", "error_overlap", "l2", "cosine"),
-)
 _DESCRIPTIONS = {
     "pruned_from": "the solution that the level's mask was pruned from",
     "dense": "that of the dense network",
@@ -109,7 +101,7 @@ def _of_one_run(
         curve
         for name in shown
         for curve in curves_by_density(
-            _compared(measurements, name), {quantity.column: COMPARISONS[name]}
+            _compared(measurements, name), {quantity.column: COMPARISON_TEXTS[name]}
         )
     ]
     return _drawn(curves, quantity, f"same_region_{quantity.name}", quantity.title, shown)
@@ -121,7 +113,7 @@ def _of_runs(
     curves = curves_by_density(_compared(measurements, comparison), {quantity.column: ""})
     name = f"same_region_{quantity.name}_{comparison}"
     return _drawn(
-        curves, quantity, name, f"{quantity.title}: {COMPARISONS[comparison]}", [comparison]
+        curves, quantity, name, f"{quantity.title}: {COMPARISON_TEXTS[comparison]}", [comparison]
     )
 
 
@@ -136,7 +128,7 @@ def _compared(measurements: Sequence[Measurement], comparison: str) -> list[Meas
 def _drawn(
     curves: Sequence[Curve], quantity: _Quantity, name: str, title: str, shown: Sequence[str]
 ) -> FigureFile | None:
-    others = [f"{COMPARISONS[name].capitalize()}: {_DESCRIPTIONS[name]}." for name in shown]
+    others = [f"{COMPARISON_TEXTS[name].capitalize()}: {_DESCRIPTIONS[name]}." for name in shown]
     return density_figure(
         curves,
         quantity.axis,

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import MISSING, format_accuracy, format_density, is_number
-from tf_lottery.report.landscape.levels_figure import barrier_column
-from tf_lottery.report.landscape.same_region_figure import COMPARISONS
+from tf_lottery.report.landscape.same_region_figure import COMPARISON_TEXTS
 from tf_lottery.report.table import print_sentences, table_of_numbers
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import barrier_column
 
 _HEADERS = (
     "level",
@@ -30,13 +31,13 @@ def print_same_region(rows: Sequence[Row], split: str, console: Console | None =
       split: the data on which the lines were measured.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_HEADERS)
     for row in rows:
         table.add_row(
             str(row["level"]),
             format_density(row["density"]),
-            next(text for name, text in COMPARISONS.items() if row[name]),
+            next(text for name, text in COMPARISON_TEXTS.items() if row[name]),
             f"{100 * row[barrier_column(split)]:.2f}",
             f"{row['l2']:.2f}",
             format_accuracy(row["agreement"], 1),

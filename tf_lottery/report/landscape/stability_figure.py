@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING
 from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.curves import Curve
 from tf_lottery.report.landscape.measurements import Measurement
-from tf_lottery.report.landscape.rewind_axis import NETWORK_COLUMNS, network_figure
+from tf_lottery.report.landscape.rewind_axis import network_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# What is measured of a network, and of each of its kernels; empty where there is nothing to prune.
-DISTANCE_COLUMNS = ("pruning_l2", "pruning_cosine", "data_order_l2", "data_order_cosine")
-STABILITY_COLUMNS = (*NETWORK_COLUMNS, "test_accuracy", *DISTANCE_COLUMNS)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import (
     MISSING,
     format_accuracy,
@@ -12,9 +13,9 @@ from tf_lottery.report.formats import (
     is_number,
 )
 from tf_lottery.report.landscape.networks import baseline_notes, network_text
-from tf_lottery.report.landscape.stability_figure import DISTANCE_COLUMNS
 from tf_lottery.report.table import print_sentences, print_with_names, table_of_numbers
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import DISTANCE_COLUMNS
 
 _DISTANCE_HEADERS = (
     "pruning:\nL2",
@@ -33,7 +34,7 @@ def print_stability(rows: Sequence[Row], console: Console | None = None) -> None
       rows: the networks, as in stability.csv.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_HEADERS)
     for row in rows:
         table.add_row(
@@ -63,7 +64,7 @@ def print_layers(
       kernels: names of the network's kernels, in the order of their numbers from 1.
       console: where to print; standard output by default.
     """
-    console = console or Console()
+    console = console or default_console()
     table = table_of_numbers(_LAYER_HEADERS)
     for row in rows:
         table.add_row(str(row["layer"]), kernels[row["layer"] - 1], *_distances(row))

@@ -1,15 +1,14 @@
-"""The CSV file and the figures that an analysis leaves in a run folder."""
+"""A CSV file and its figures that an analysis leaves in a run folder."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from tf_lottery.experiments.analyses.measured_run import MeasuredRun
-from tf_lottery.report.landscape.joined import FIGURES
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.measurements import Measurement
-from tf_lottery.report.landscape.networks import with_network
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import Row, read_table
+from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import result_path, result_stem
 from tf_lottery.store.sealed_table import check_table, write_sealed_csv
 
@@ -28,11 +27,11 @@ class ResultsFile:
 
         Args:
           analyzed: the run.
-          name: of the analysis, as in `report.landscape.joined.FIGURES`.
+          name: of the file, as in `ResultFile`.
           columns: of the CSV file.
           settings: what the results depend on besides the run: results of others stay beside.
         """
-        self._analyzed, self._name, self._columns = analyzed, name, tuple(columns)
+        self._analyzed, self._columns = analyzed, tuple(columns)
         texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in settings]
         self.path = result_path(analyzed.folder, name, texts)
         # What the names of figures end in.
@@ -60,13 +59,15 @@ class ResultsFile:
         """Writes all rows, in the place of those before."""
         write_sealed_csv(self.path, self._columns, rows)
 
-    def draw(self, rows: Iterable[Row], **options: Any) -> None:
-        """Draws the analysis' figures of these rows, with their options, beside the CSV file."""
+    def draw(
+        self, rows: Iterable[Row], figures: Callable[[Sequence[Measurement]], list[FigureFile]]
+    ) -> None:
+        """Draws figures of these rows beside the CSV file."""
         run = self._analyzed.run.path.absolute()
         # With an empty cell for what a row lacks, as in the file.
         complete = ({column: row.get(column) for column in self._columns} for row in rows)
         measured = Measurement(run.parent.name, run.name, tuple(complete))
-        for figure in FIGURES[self._name]([measured], **options):
+        for figure in figures([measured]):
             path = self._analyzed.folder / f"{figure.name}{self._ending}.png"
             with atomic_path(path) as temporary:
                 temporary.write_bytes(figure.png)

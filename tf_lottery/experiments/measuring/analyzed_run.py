@@ -8,11 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_lottery.config.lines import Lines
 from tf_lottery.data import Dataset, Split
-from tf_lottery.experiments.analyses.measured_run import MeasuredRun
 from tf_lottery.experiments.feeding import build_evaluators
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.run_checks import check_same_data
-from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, Weights, check_same_network
@@ -34,7 +34,7 @@ class AnalyzedRun(MeasuredRun):
     def __init__(
         self,
         path: Path,
-        here: Mapping[str, Any],
+        here: Mapping[str, Any] | None = None,
         dataset: Dataset | None = None,
         *,
         expected: Mapping[str, Any] | None = None,
@@ -43,20 +43,16 @@ class AnalyzedRun(MeasuredRun):
 
         Args:
           path: the run folder, or the folder of a branch.
-          here: options of `RunConfig` that take the place of the run's; `other_run`, if it is to
-            be compared with another.
+          here: as of `MeasuredRun`.
           dataset: your own data, if the experiment was run on them.
-          expected: flags that the run should have been made with.
+          expected: as of `MeasuredRun`.
 
         Raises:
           ValueError: if there is no such run, or the data or flags are not those it was made with.
         """
-        super().__init__(path, expected=expected)
-        one_device = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
+        super().__init__(path, here, expected=expected)
         with tf.distribute.get_strategy().scope():
-            self.experiment: Experiment = prepare(
-                config_of_run(self.run, {**here, **one_device, "experiment": "lottery"}), dataset
-            )
+            self.experiment: Experiment = prepare(self.config, dataset)
         check_same_data(self.run, self.experiment)
 
     def level(self, number: int) -> Solution:
@@ -100,16 +96,17 @@ class AnalyzedRun(MeasuredRun):
             )
         return NetworkState.from_tensors(0, sealed.load()[0]).weights, None
 
-    def evaluator(self, splits: Sequence[str], *, estimate_statistics: bool) -> SolutionEvaluator:
+    def evaluator(self, lines: Lines, splits: Sequence[str] | None = None) -> SolutionEvaluator:
         """Evaluates any weights of the run's network.
 
         Args:
-          splits: "train", "test".
-          estimate_statistics: estimate the statistics of batch normalization anew each time.
+          lines: how those on lines are.
+          splits: "train", "test"; by default those of the lines.
 
         Raises:
           ValueError: if that needs training data in memory, and they are streamed.
         """
+        splits = lines.splits if splits is None else splits
         evaluators = build_evaluators(self.experiment, splits)
         missing = set(splits) - set(evaluators)
         if missing:
@@ -117,7 +114,8 @@ class AnalyzedRun(MeasuredRun):
                 f"--line_split: the {missing.pop()} data are streamed; only those that are held in "
                 "memory can be measured; use test."
             )
-        estimator = self._statistics_estimator if estimate_statistics else None
+        estimates = lines.line_statistics == "estimated"
+        estimator = self._statistics_estimator if estimates else None
         return SolutionEvaluator(self.experiment.network.model, evaluators, estimator)
 
     @cached_property

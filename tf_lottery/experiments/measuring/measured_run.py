@@ -1,22 +1,33 @@
 """A run folder with what was measured of it, to be shown without TensorFlow."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
-from tf_lottery.report.summary import LevelSummary
+from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
 
 
 class MeasuredRun:
     """A run folder without its network and its data."""
 
-    def __init__(self, path: Path, *, expected: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        path: Path,
+        here: Mapping[str, Any] | None = None,
+        *,
+        expected: Mapping[str, Any] | None = None,
+    ):
         """Reads the folder.
 
         Args:
           path: the run folder, or the folder of a branch.
+          here: options of `RunConfig` that take the place of the run's; `other_run`, if it is to
+            be compared with another.
           expected: flags that the run should have been made with.
 
         Raises:
@@ -24,6 +35,17 @@ class MeasuredRun:
         """
         self.run = RunFolder.read(path)
         check_flags_of_run(self.run, expected or {})
+        self._here = dict(here or {})
+
+    @cached_property
+    def config(self) -> ExperimentConfig:
+        """What the run was made with, on one device.
+
+        Raises:
+          ValueError: as `config_of_run`.
+        """
+        one_device = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
+        return config_of_run(self.run, {**self._here, **one_device, "experiment": "lottery"})
 
     @property
     def folder(self) -> Path:

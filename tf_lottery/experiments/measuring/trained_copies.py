@@ -1,26 +1,30 @@
 """Networks trained anew from the rewind step: copies that differ in the data order, and others."""
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
 
-from tf_lottery.config.analysis import AnalysisConfig
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tf_lottery.config.copies import Copies
 from tf_lottery.config.steps import parse_steps
-from tf_lottery.experiments.analyses.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.branch_config import plan_branch
-from tf_lottery.experiments.branching import run_branch
-from tf_lottery.experiments.run_checks import refuse_outdated_copies
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.outdated_runs import refuse_outdated_copies
 from tf_lottery.landscape.solutions import Solution
-from tf_lottery.report.landscape.networks import network_place
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import network_place
 from tf_lottery.store.run_folder import RunFolder
+
+if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
+    from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 
 # Added to the run's own seed of the data order, which no copy has.
 _FIRST_SEED = 1000
 
-# Level, and one of `report.landscape.networks.NETWORKS`.
-NetworkKey = tuple[int, str]
+# Level, place among the networks, and one of `NETWORKS`.
+NetworkKey = tuple[int, int, str]
 
 # Baselines are branches of the same name.
 _BRANCHES = {"dense": "rewound_dense", "ticket": "retrain"}
@@ -31,7 +35,7 @@ class Networks:
     """What is trained by the same branch.
 
     Attributes:
-      network: one of `report.landscape.networks.NETWORKS`.
+      network: one of `NETWORKS`.
       levels: those to train.
     """
 
@@ -39,65 +43,65 @@ class Networks:
     levels: tuple[int, ...]
 
     @property
+    def keys(self) -> list[NetworkKey]:
+        """Of their rows."""
+        return [(level, network_place(self.network), self.network) for level in self.levels]
+
+    @property
     def branch(self) -> str:
         """Name of the branch."""
         return _BRANCHES.get(self.network, self.network)
 
 
-def check_rewinds(analyzed: AnalyzedRun, analysis: str) -> None:
+def check_rewinds(measured: MeasuredRun, analysis: str) -> None:
     """Checks that the run's levels are trained from the rewind step, as they would be today.
 
     Args:
-      analyzed: the run.
+      measured: the run.
       analysis: the `--experiment` that needs it.
 
     Raises:
       ValueError: if they are not, it is a branch, which cannot have branches, or its copies were
         trained by other rules.
     """
-    plan_branch(analyzed.run.path, "retrain", {})
-    refuse_outdated_copies(analyzed.run)
-    retraining = analyzed.experiment.config.pruning.retraining
+    plan_branch(measured.run.path, "retrain", {})
+    refuse_outdated_copies(measured.run)
+    retraining = measured.config.pruning.retraining
     if retraining != "rewind_weights":
         raise ValueError(
-            f"--experiment={analysis} trains from the rewind step, but {analyzed.run.path} was "
+            f"--experiment={analysis} trains from the rewind step, but {measured.run.path} was "
             f"made with --retraining={retraining}."
         )
 
 
-def network_keys(options: AnalysisConfig, levels: Sequence[int]) -> list[NetworkKey]:
+def network_keys(copies: Copies, levels: Sequence[int]) -> list[NetworkKey]:
     """The networks to look at: of each pruned level the ticket and `--baselines`."""
-    of_pruned = "ticket", *options.chosen_baselines
+    of_pruned = "ticket", *copies.chosen_baselines
     return [
-        (level, network) for level in levels for network in (of_pruned if level else ("dense",))
+        key
+        for level in levels
+        for network in (of_pruned if level else ("dense",))
+        for key in Networks(network, (level,)).keys
     ]
 
 
-def key_of(row: Row) -> NetworkKey:
+def network_key(row: Row) -> NetworkKey:
     """Which network a row of an analysis' CSV file is about."""
-    return row["level"], row["network"]
+    return row["level"], network_place(row["network"]), row["network"]
 
 
-def place_of(row: Row) -> tuple[int, ...]:
-    """The place of a row in such a file: by its level, its network, and its layer if it has one."""
-    return row["level"], network_place(row["network"]), row.get("layer", 0)
-
-
-def networks_to_train(wanted: Sequence[NetworkKey], done: Collection[NetworkKey]) -> list[Networks]:
-    """The networks that are wanted and not done, by the branch that trains them."""
+def networks_to_train(missing: Sequence[NetworkKey]) -> list[Networks]:
+    """The networks that are missing, by the branch that trains them."""
     levels: dict[str, list[int]] = defaultdict(list)
-    for level, network in wanted:
-        if (level, network) not in done:
-            levels[network].append(level)
+    for level, _, network in missing:
+        levels[network].append(level)
     return [
         Networks(network, tuple(levels[network])) for network in sorted(levels, key=network_place)
     ]
 
 
-def train_copies(
-    analyzed: AnalyzedRun, options: AnalysisConfig, networks: Networks
-) -> list[RunFolder]:
-    """Trains `--copies` of networks from the rewind step, each in a data order of its own.
+def train_copies(analyzed: AnalyzedRun, count: int, networks: Networks) -> list[RunFolder]:
+    """Trains copies of networks from the rewind step, each in a data order of its own.
 
     They are branches of the run with a `--data_seed`; what is there is not trained again.
 
@@ -108,13 +112,13 @@ def train_copies(
         train_branch(
             analyzed, networks.branch, networks.levels, data_seed=seed_of_copy(analyzed, copy)
         )
-        for copy in range(options.copies)
+        for copy in range(count)
     ]
 
 
-def seed_of_copy(analyzed: AnalyzedRun, copy: int) -> int:
+def seed_of_copy(measured: MeasuredRun, copy: int) -> int:
     """The `--data_seed` of a copy; copies are counted from 0."""
-    return analyzed.experiment.config.data_seed + _FIRST_SEED + copy
+    return measured.config.data_seed + _FIRST_SEED + copy
 
 
 def train_branch(
@@ -134,7 +138,9 @@ def train_branch(
     Raises:
       TrainingDivergedError: as `run_branch`.
     """
-    path, config = analyzed.run.path, analyzed.experiment.config.run
+    from tf_lottery.experiments.branching import run_branch
+
+    path, config = analyzed.run.path, analyzed.config.run
     run_branch(
         path,
         branch,
@@ -154,12 +160,10 @@ def solution_in(analyzed: AnalyzedRun, folder: RunFolder, level: int) -> Solutio
     return analyzed.solution(str(path.relative_to(analyzed.run.path)))
 
 
-def network_row(
-    analyzed: AnalyzedRun, options: AnalysisConfig, key: NetworkKey, density: float
-) -> Row:
-    """The values of `report.landscape.rewind_axis.NETWORK_COLUMNS`."""
-    lengths, training = analyzed.experiment.lengths, analyzed.experiment.config.training
-    level, network = key
+def network_row(analyzed: AnalyzedRun, copies: int, key: NetworkKey, density: float) -> Row:
+    """The values of `NETWORK_COLUMNS`."""
+    lengths, training = analyzed.experiment.lengths, analyzed.config.training
+    level, _, network = key
     return {
         "rewind_step": lengths.rewind_step,
         "learning_rate": training.learning_rate,
@@ -173,5 +177,5 @@ def network_row(
         "level": level,
         "density": density,
         "network": network,
-        "copies": options.copies,
+        "copies": copies,
     }

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from tf_lottery.config.analysis import AnalysisConfig
 from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_program
 from tf_lottery.experiments.setup import Experiment
@@ -27,30 +26,30 @@ class Retraining:
     With the optimizer of the run, begun afresh, at the last learning rate of training or another.
     """
 
-    def __init__(self, experiment: Experiment, options: AnalysisConfig):
+    def __init__(self, experiment: Experiment, steps: int, learning_rate: float | None = None):
         """Compiles nothing yet.
 
         Args:
           experiment: of the run.
-          options: the number of steps and the learning rate.
+          steps: how many there are, in iterations.
+          learning_rate: another one than the last of training.
 
         Raises:
           ValueError: if the last learning rate is near 0 and no other is given.
         """
         config = experiment.config
-        rate = options.retrain_learning_rate
-        if options.retrain_steps and rate is None:
+        if learning_rate is None:
             check_fine_tuning_rate(
                 replace(config.training, fine_tune_learning_rate=None),
                 "--experiment=curvature retrains what it prunes",
                 "--retrain_steps=0, which leaves retraining out, or --retrain_learning_rate",
             )
-        self._steps = options.retrain_steps
+        self._steps = steps
         self._experiment = replace(
             experiment,
             config=replace(
                 config,
-                training=replace(config.training, fine_tune_learning_rate=rate),
+                training=replace(config.training, fine_tune_learning_rate=learning_rate),
                 pruning=replace(
                     config.pruning,
                     retraining="fine_tune",

@@ -1,0 +1,1 @@
+"""What the analyses of run folders have in common."""

@@ -1,0 +1,88 @@
+"""Lines between solutions of a run, kept in its folder, and their barriers."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tf_lottery.config.lines import Lines
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+from tf_lottery.landscape.interpolation import Line, interpolate
+from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
+from tf_lottery.landscape.solutions import Solution
+from tf_lottery.report.counting import CountingProgress
+from tf_lottery.store.metrics import Row, read_csv
+from tf_lottery.store.result_columns import barrier_column
+from tf_lottery.store.result_names import result_path
+from tf_lottery.store.sealed_table import check_table, write_sealed_csv
+
+Ends = tuple[Solution, Solution]
+
+
+def measure_line(
+    evaluate: SolutionEvaluator,
+    ends: Ends,
+    lines: Lines,
+    advance: Callable[[], None] = lambda: None,
+) -> Line:
+    """Measures a line; `advance` is called after each point."""
+    return interpolate(
+        evaluate,
+        *ends,
+        points=lines.points,
+        mask=lines.line_mask,
+        on_progress=lambda done: advance(),
+    )
+
+
+def barriers(line: Line) -> Row:
+    """The values of `barrier_columns`."""
+    return {
+        barrier_column(split, of): line.barrier(split, of)
+        for split in line.losses
+        for of in ("error", "loss")
+    }
+
+
+def measure_lines(analyzed: AnalyzedRun, lines: Lines, pairs: Sequence[Ends]) -> list[Line]:
+    """Measures lines between pairs of solutions, or reads those that were measured before.
+
+    Each is kept in landscape/lines/FIRST--SECOND__SETTINGS.csv in the run folder.
+    """
+    settings = [str(value) for value in lines.settings]
+    paths = [
+        result_path(analyzed.folder / "lines", "--".join(slug(end.label) for end in pair), settings)
+        for pair in pairs
+    ]
+    missing = sum(not path.exists() for path in paths)
+    evaluate = analyzed.evaluator(lines) if missing else None
+    columns = ["position", *(f"{split}_{of}" for split in lines.splits for of in ("loss", "error"))]
+    found = []
+    with CountingProgress("points on lines", missing * lines.points) as progress:
+        for pair, path in zip(pairs, paths, strict=True):
+            if not path.exists():
+                line = measure_line(evaluate, pair, lines, progress.advance)
+                write_sealed_csv(path, columns, line.rows())
+            found.append(_read(path, columns, pair, lines.splits))
+    return found
+
+
+def slug(name: str) -> str:
+    """A solution's name in names of files."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name.replace("../", ""))
+
+
+def _read(path: Path, columns: list[str], ends: Ends, splits: Sequence[str]) -> Line:
+    check_table(path)
+    rows = read_csv(path, columns)
+
+    def column(name: str) -> np.ndarray:
+        return np.array([row[name] for row in rows], float)
+
+    return Line(
+        (ends[0].label, ends[1].label),
+        column("position"),
+        {split: column(f"{split}_loss") for split in splits},
+        {split: column(f"{split}_error") for split in splits},
+    )

@@ -1,0 +1,123 @@
+"""What every training in a run folder goes through, an experiment's and a branch's alike.
+
+Strategy and workers, data and network, the folder, levels with their records and progress, and
+results that are written however it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.data import Dataset
+from tf_lottery.experiments.level_records import LevelRecords, records_of_levels
+from tf_lottery.experiments.run_checks import check_same_experiment
+from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.experiments.summarizing_journal import SummarizingJournal
+from tf_lottery.report.progress import ProgressReporter
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
+from tf_lottery.tickets.journal import LevelJournal
+from tf_lottery.tickets.shared_journal import SharedJournal
+from tf_lottery.training.strategy import open_strategy
+from tf_lottery.training.workers import Workers
+
+
+class Work(Protocol):
+    """What is trained in a run folder: the steps that differ. Only the chief has the folder."""
+
+    def check(self, workers: Workers) -> None:
+        """Checks what needs neither data nor network."""
+
+    def open(
+        self, experiment: Experiment, workers: Workers, resources: ExitStack
+    ) -> RunFolder | None:
+        """Opens the run folder, which stays locked as long as the resources are held."""
+
+    def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
+        """Trains the levels that are missing."""
+
+    def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
+        """Writes and prints the results."""
+
+    def rescue(self, run: RunFolder | None) -> None:
+        """Writes what was found before an error or Ctrl-C."""
+
+
+def carry_out(
+    work: Work, config: ExperimentConfig, dataset: Dataset | None = None
+) -> list[LevelSummary]:
+    """Does a work from its devices to its results.
+
+    Args:
+      work: what is trained.
+      config: of the experiment, or of the branch.
+      dataset: takes the place of the one that the configuration names.
+
+    Returns:
+      A summary of each level; nothing to workers that are not the chief.
+    """
+    strategy = open_strategy(config.run)
+    workers = Workers(strategy)
+    with workers.together(), ExitStack() as resources:
+        work.check(workers)
+        with strategy.scope():
+            experiment = prepare(config, dataset)
+        check_same_experiment(experiment, workers)
+        run = work.open(experiment, workers, resources)
+        try:
+            with strategy.scope():
+                work.train(experiment, run, workers)
+        except BaseException:
+            work.rescue(run)
+            raise
+        # Without the scope, in which workers can only build networks together.
+        return workers.on_chief(lambda: work.finish(experiment, run)) or []
+
+
+def journal_of(run: RunFolder | None, workers: Workers) -> LevelJournal:
+    """The journal of a run folder, which only the chief has."""
+    own = None if run is None else SummarizingJournal(run)
+    return own if workers.count == 1 else SharedJournal(own, workers)
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Who is told of levels in training.
+
+    Attributes:
+      progress: None to all but the chief.
+      records_of: the records of a level.
+    """
+
+    progress: ProgressReporter | None
+    records_of: Callable[[int], LevelRecords]
+
+
+@contextmanager
+def reported(
+    run: RunFolder | None,
+    experiment: Experiment,
+    steps: Sequence[int],
+    finished: Sequence[int],
+    title: str | None = None,
+) -> Iterator[Reports]:
+    """Shows the progress of levels, and keeps their records.
+
+    Args:
+      run: the run folder.
+      experiment: what is trained.
+      steps: iterations of each level from 0 on.
+      finished: levels that are there already.
+      title: is written first.
+    """
+    with ProgressReporter(len(steps) - 1, steps) if run else nullcontext() as progress:
+        if progress is not None:
+            if title is not None:
+                progress.note(title)
+            for level in finished:
+                progress.skip_level(level)
+        yield Reports(progress, records_of_levels(run, experiment.lengths, progress))

@@ -1,0 +1,177 @@
+"""config.json, which says what a run folder is of, and flags.cfg, which replays it."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.store.atomic import read_json, read_text, write_json, write_text
+from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
+from tf_lottery.store.recorded import Recorded
+from tf_lottery.store.seal import CHANGED, checksum, file_sha256
+
+_FORMAT = 1
+# In config.json: the SHA-256 of each flags.cfg that the folder has had.
+FLAGS_SEAL = "flags_sha256"
+_FLAG_LINE = re.compile(r"--?([A-Za-z][A-Za-z0-9_]*)(?:=(.*))?")
+_FLAGS_REMEDY = (
+    "Restore it from a backup, or delete it and start the same command again, which writes it anew."
+)
+
+
+def check_flags_file(
+    path: Path, seals: Collection[str] | None, identity: Mapping[str, Any]
+) -> bool:
+    """Checks that flags.cfg is as it was written.
+
+    Args:
+      path: the file.
+      seals: the SHA-256 of each that the folder has had; None in folders of earlier versions.
+      identity: of the experiment.
+
+    Returns:
+      Whether there is anything to compare it with: without a seal, the flags of the experiment
+      alone are compared.
+
+    Raises:
+      DamagedFileError: it is missing, truncated or edited.
+    """
+    try:
+        text = read_text(path)
+        if seals is None:
+            _check_unsealed_flags(path, text, identity)
+        elif text_sha256(text) not in seals:
+            raise DamagedFileError(path, CHANGED)
+    except DamagedFileError as error:
+        raise DamagedFileError(error.path, error.problem, _FLAGS_REMEDY) from None
+    return seals is not None
+
+
+def write_config(
+    path: Path,
+    identity: Mapping[str, Any],
+    details: Mapping[str, Any],
+    flags_seal: Sequence[str] | None,
+) -> None:
+    """Writes the config.json of a run folder.
+
+    Args:
+      path: the folder.
+      identity: what makes the experiment this one.
+      details: what else is remembered.
+      flags_seal: the SHA-256 of each flags.cfg that the folder has had.
+    """
+    content = {"identity": dict(identity), "details": dict(details)}
+    content = {"format": _FORMAT, **content, "sha256": checksum(content)}
+    if flags_seal is not None:
+        content[FLAGS_SEAL] = list(flags_seal)
+    write_json(path / "config.json", content)
+
+
+def with_flags(
+    path: Path,
+    config: dict[str, Any],
+    identity: Mapping[str, Any],
+    flags_text: str,
+    open_ended: Collection[str],
+) -> dict[str, Any]:
+    """Writes flags.cfg and config.json where they are missing or have grown; returns the latter."""
+    grown = _grown(config["identity"], identity, open_ended)
+    missing = not os.path.lexists(path / "flags.cfg")
+    if not grown and not missing:
+        return config
+    # The flag file that is still in place counts too: the process may be killed in between.
+    seals = [*(config.get(FLAGS_SEAL) or ()), text_sha256(flags_text)]
+    if config.get(FLAGS_SEAL) is None and not missing:
+        seals.insert(0, file_sha256(path / "flags.cfg"))
+    stored = {**config["identity"], **grown}
+    write_config(path, stored, config["details"], list(dict.fromkeys(seals)))
+    write_text(path / "flags.cfg", flags_text)
+    return read_config(path)
+
+
+def text_sha256(text: str) -> str:
+    """The seal of a text that is yet to be written."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_unsealed_flags(path: Path, text: str, identity: Mapping[str, Any]) -> None:
+    for number, line in enumerate(text.splitlines(), 1):
+        flag = _FLAG_LINE.fullmatch(line)
+        if line.strip() and not flag:
+            raise DamagedFileError(path, f"is damaged: line {number} is no flag")
+        known = identity.get(flag[1]) if flag else None
+        if flag and flag[1] == "levels" and "branch" in identity:
+            continue  # Those that the branch starts from; those of config.json are of its run.
+        if flag and flag[2] is not None and known is not None and flag[2] != str(known):
+            raise DamagedFileError(
+                path, f"is damaged: --{flag[1]}={flag[2]} is {known} in config.json"
+            )
+    if not text.endswith("\n"):
+        raise DamagedFileError(path, "is damaged: it ends in the middle of a line")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Reads the config.json of a run folder.
+
+    Raises:
+      DamagedFileError: it is truncated or edited.
+      RunFolderError: it is no such file, or one of another version of tf_lottery.
+    """
+    file = path / "config.json"
+    config = read_json(file)
+    if config.get("format") != _FORMAT:
+        raise RunFolderError(
+            f"{file.absolute()} has format {config.get('format')!r}; this version of tf_lottery "
+            f"reads format {_FORMAT} only. Choose another --name or --replicate."
+        )
+    content = {key: config.get(key) for key in ("identity", "details")}
+    if not all(isinstance(value, dict) for value in content.values()):
+        raise RunFolderError(f"{file.absolute()} has no identity or no details of an experiment")
+    if config.get("sha256") != checksum(content):
+        raise DamagedFileError(file, CHANGED)
+    if not isinstance(config.get(FLAGS_SEAL, []), list):
+        raise DamagedFileError(file, f"is damaged: {FLAGS_SEAL} is no list")
+    identity = Recorded(config["identity"], file, typed=False)
+    return {**config, "identity": identity, "details": Recorded(config["details"], file)}
+
+
+def _grown(
+    stored: Mapping[str, Any], given: Mapping[str, Any], names: Collection[str]
+) -> dict[str, Any]:
+    """Those of the numbers that are greater than they were."""
+    return {name: given[name] for name in names if given[name] > stored[name]}
+
+
+def refuse_other_experiment(
+    path: Path,
+    stored: dict[str, Any],
+    identity: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None,
+    open_ended: Collection[str],
+) -> None:
+    """Refuses to go on with another experiment than the one that is stored.
+
+    Raises:
+      RunFolderMismatchError: names every flag that differs.
+    """
+    given = json.loads(json.dumps(dict(identity)))
+    given |= {name: stored.get(name) for name in open_ended}
+    was = {**json.loads(json.dumps(dict(defaults or {}))), **stored}
+    differences = []
+    for name in sorted(stored.keys() | given.keys()):
+        if name in was and name in given and was[name] == given[name]:
+            continue
+        has = f"has {json.dumps(stored[name])}" if name in stored else "was made without it"
+        says = f"says {json.dumps(given[name])}" if name in given else "has no such flag"
+        differences.append(f"  --{name}: the run folder {has}, this command {says}")
+    if differences:
+        raise RunFolderMismatchError(
+            f"the run folder {path.absolute()} holds another experiment:\n"
+            + "\n".join(differences)
+            + "\nGive the flags their old values to continue it, or choose another --name or "
+            "--replicate for a new one."
+        )
