@@ -11,13 +11,12 @@ from tf_lottery.config.options import options_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.setup import Experiment
-from tf_lottery.masking.layers import leaf_layers
-from tf_lottery.masking.wrapper import unwrapped
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.rules import RULES, made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
+from tf_lottery.tickets.random_layers import random_layers
 from tf_lottery.training.learning_rate import check_fine_tuning_rate
 from tf_lottery.training.workers import Workers
 
@@ -224,8 +223,7 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
 
 def warn_of_dropout(experiment: Experiment) -> None:
     """Says so if the results will not be the same again."""
-    layers = (unwrapped(layer) for _, layer in leaf_layers(experiment.network.model))
-    if any(getattr(layer, "rate", 0) for layer in layers):
+    if random_layers(experiment.network.model):
         tell(
             f"--model={experiment.config.model.model} has dropout, whose random numbers are not "
             "those of --data_seed and are not saved: its results differ from run to run."

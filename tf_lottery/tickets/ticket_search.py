@@ -1,6 +1,7 @@
 """A search of one model: what `IterativeMagnitudePruning` and `PruneAndRewind` both drive."""
 
 import random
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.arguments import check_path
+from tf_lottery.messages import tell
 from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit_evidence import Batch, build_fit_evidence
 from tf_lottery.tickets.folder_journal import FolderJournal
@@ -20,6 +22,7 @@ from tf_lottery.tickets.level_checks import (
     checked,
 )
 from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.tickets.random_layers import random_layers
 from tf_lottery.tickets.search_arguments import SearchArguments
 from tf_lottery.training.network import Network, NetworkState
 from tf_lottery.training.workers import Workers
@@ -67,6 +70,7 @@ class TicketSearch:
         self._initial_state: NetworkState | None = None
         self.steps_per_epoch: int | None = None
         self.history = SearchHistory()
+        self._training: Mapping[str, int | None] = {}
         self.journal: MemoryJournal | FolderJournal = MemoryJournal(forgets=forgets)
         if folder is None:
             return
@@ -91,12 +95,25 @@ class TicketSearch:
         Raises:
           ValueError: if another process works in the folder, or the length was another.
         """
+        training = {"epochs": epochs, "iterations": iterations}
         if not isinstance(self.journal, FolderJournal):
+            self._check_same_length(training)
             yield
             return
-        with self.journal.opened({"epochs": epochs, "iterations": iterations}, self._seed):
+        with self.journal.opened(training, self._seed):
             self._take_up(self.journal)
             yield
+
+    def _check_same_length(self, training: Mapping[str, int | None]) -> None:
+        if self.history.levels and training != self._training:
+            for name, value in training.items():
+                if value != self._training[name]:
+                    raise ValueError(
+                        f"{name}={value}: {len(self.history.levels)} levels of this search were "
+                        f"trained with {name}={self._training[name]}, and are not trained again; "
+                        "make a new search."
+                    )
+        self._training = training
 
     def to_train(
         self, read_batches: Callable[[], Iterable[Batch]], train_steps: int | None
@@ -108,7 +125,8 @@ class TicketSearch:
           train_steps: iteration at which training ends; for fine-tuning it has to be known.
 
         Yields:
-          Each level that is not finished, to be trained. At the end the network is the last one.
+          Each level that is not finished, to be trained. At the end the network is the last one; if
+          there was none to train, that is said.
 
         Raises:
           ValueError: if the score cannot be taken of this model or data.
@@ -135,11 +153,26 @@ class TicketSearch:
         ):
             self._initial_state = None if level.number else self._initial_state
             warn_of_empty_layers(level.number, network.mask)
+            if level.number and not trained:
+                self._warn_of_random_layers(level.number)
             trained = True
             yield level
         if not trained:
             # In another process, perhaps.
             self.set_last()
+            tell(
+                "All levels of this search are finished: nothing was trained, and the data were "
+                "not looked at. A new search trains again."
+            )
+
+    def _warn_of_random_layers(self, level: int) -> None:
+        """Says so if a level will not have the random numbers that it had without interruption."""
+        if names := random_layers(self.network.model):
+            warnings.warn(
+                f"The search goes on with level {level}. Random numbers of {', '.join(names)} are "
+                "not kept with the levels: those to come differ from an uninterrupted search's.",
+                stacklevel=4,
+            )
 
     def set_last(self) -> None:
         """Makes the network that of the last level that is finished."""
