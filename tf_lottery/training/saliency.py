@@ -103,7 +103,7 @@ class Saliency:
         """
 
         def mean(function: Callable[..., Derivatives], *arguments: Any) -> dict[str, np.ndarray]:
-            sums = dict.fromkeys(mask, 0.0)
+            sums: dict[str, Any] = dict.fromkeys(mask, 0.0)
             for batch in self._batches:
                 added = self._at(
                     weights,

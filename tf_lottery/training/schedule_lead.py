@@ -29,7 +29,7 @@ class _LeadingSchedule:
             training steps that are compiled see it change.
         """
         self.schedule = schedule
-        self.lead = lead if isinstance(lead, tf.Variable) else _lead_variable(lead)
+        self.lead: tf.Variable = lead if isinstance(lead, tf.Variable) else _lead_variable(lead)
         self.was_read = False
 
     def __call__(self, step: Any) -> Any:
@@ -46,6 +46,11 @@ class _LeadingSchedule:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         return cls(cls._schedules().deserialize(config["schedule"]), config["lead"])
+
+    @staticmethod
+    def _schedules() -> ModuleType:
+        """The schedules of its Keras."""
+        raise NotImplementedError
 
 
 @keras.utils.register_keras_serializable(package="tf_lottery")
