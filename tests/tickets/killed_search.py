@@ -1,6 +1,7 @@
 """A search of the library in a folder, run as a process that may kill itself.
 
-Arguments: the Keras, the optimizer, the folder, and the iteration of level 1 at which it is killed.
+Arguments: the Keras, the optimizer, the folder, the iteration of level 1 at which it is killed, and
+"search" or "callback".
 """
 
 import importlib
@@ -14,7 +15,7 @@ import tf_lottery
 
 
 def main() -> None:
-    name, optimizer, folder, iteration = sys.argv[1:]
+    name, optimizer, folder, iteration, way = sys.argv[1:]
     keras = importlib.import_module(name)
     keras.utils.set_random_seed(0)
     schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 20, 0.001)
@@ -33,8 +34,13 @@ def main() -> None:
             if tf_lottery.get_mask(model).density < 1 and int(iteration) == batch:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    fit = {"batch_size": 4, "shuffle": False, "verbose": 0}
+    if way == "callback":
+        imp = tf_lottery.PruneAndRewind(2, 3, rewind_step="1ep", folder=folder)
+        model.fit(x, y, epochs=imp.epochs(4), callbacks=[Kill(), imp], **fit)
+        return
     search = tf_lottery.IterativeMagnitudePruning(model, 2, rewind_step="1ep", folder=folder)
-    search.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0, callbacks=[Kill()])
+    search.fit(x, y, epochs=3, callbacks=[Kill()], **fit)
 
 
 if __name__ == "__main__":

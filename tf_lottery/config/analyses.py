@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from tf_lottery.config.parameters import Parametrized, parameters_of, shared_parameters
+from tf_lottery.config.run import Experiment
 from tf_lottery.registry import Registry
 
 
@@ -60,6 +61,9 @@ class Analysis(Parametrized):
         return {file.name: partial(file.figures, **given) for file in self.files if file.figures}
 
 
+# What `--experiment` names besides experiments and analyses.
+OTHER_COMMANDS = ("report", "list", "verify", "export")
+
 ANALYSES: Registry[Analysis] = Registry(
     "analysis", "--experiment", "tf_lottery.experiments.analyses"
 )
@@ -100,6 +104,11 @@ def register_analysis(
 
     def add(function: Callable) -> Callable:
         name, parameters = function.__name__, parameters_of(function)
+        if name in (*get_args(Experiment), *OTHER_COMMANDS):
+            raise ValueError(
+                f"{function.__module__}: --experiment={name} is not an analysis but a command; "
+                "give the function another name."
+            )
         analysis = Analysis(name, function, parameters, files, takes_other_run, place)
         ANALYSES.add(name, analysis, function.__module__)
         return function

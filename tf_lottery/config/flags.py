@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import flags
 
-from tf_lottery.config.analyses import analysis_names
+from tf_lottery.config.analyses import OTHER_COMMANDS, analysis_names
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.experiment import (
     ExperimentConfig,
@@ -83,7 +83,7 @@ _PARSERS = {"levels": _NumberOrRanges, "pruning_rate": _NumberOrAuto}
 
 def other_experiments() -> tuple[str, ...]:
     """What the program does besides running the experiment that a configuration describes."""
-    return ("report", "list", "verify", "export", *analysis_names())
+    return (*OTHER_COMMANDS, *analysis_names())
 
 
 def define_config_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:

@@ -25,7 +25,6 @@ class LevelTrainer:
         experiment: Experiment,
         records_of: Callable[[int], LevelRecords],
         workers: Workers,
-        save_rewind_state: Callable[[NetworkState], None] | None = None,
     ):
         """Places the data.
 
@@ -33,21 +32,22 @@ class LevelTrainer:
           experiment: network, data and lengths.
           records_of: the records of a level.
           workers: those that train together.
-          save_rewind_state: takes the network at the rewind step of level 0.
         """
-        self._experiment, self._save_rewind_state = experiment, save_rewind_state
-        self._records_of, self._workers = records_of, workers
+        self._experiment, self._records_of, self._workers = experiment, records_of, workers
         self._program = build_program(experiment)
         self._evaluators = build_evaluators(experiment)
         self._watch = ValidationWatch(
             experiment.network, self._evaluators, find_hardest_examples(experiment)
         )
 
-    def __call__(self, level: int) -> dict[str, Any]:
+    def __call__(
+        self, level: int, save_rewind_state: Callable[[NetworkState], None] | None = None
+    ) -> dict[str, Any]:
         """Trains a level from its first step or its last checkpoint to the end.
 
         Args:
           level: the network is at the level's first step.
+          save_rewind_state: takes the network at the rewind step, if it is to be kept.
 
         Returns:
           The level's summary, to be recorded.
@@ -72,7 +72,7 @@ class LevelTrainer:
                 lengths.steps_per_epoch,
                 network.step,
                 last,
-                self._callbacks(level, records, last),
+                self._callbacks(records, last, save_rewind_state),
                 records.advance,
             )
         except TrainingDivergedError as error:
@@ -103,7 +103,12 @@ class LevelTrainer:
         config = self._experiment.config
         return Epoch(config.data_seed, 0 if config.training.same_data_order else level, number)
 
-    def _callbacks(self, level: int, records: LevelRecords, last: int) -> list[StepCallback]:
+    def _callbacks(
+        self,
+        records: LevelRecords,
+        last: int,
+        save_rewind_state: Callable[[NetworkState], None] | None,
+    ) -> list[StepCallback]:
         lengths, network = self._experiment.lengths, self._experiment.network
         callbacks = [
             StepCallback(lengths.evaluate_every, lambda step: self._evaluate(step, records, last))
@@ -115,19 +120,19 @@ class LevelTrainer:
                     self._watch.look(step, self._training_metrics)
 
             callbacks.insert(0, StepCallback(lengths.validate_every, look, final=False))
-        if level or self._save_rewind_state is None:
+        if save_rewind_state is None:
             return callbacks
         if network.step < lengths.rewind_step:
 
-            def save_rewind_state(step: int) -> None:
+            def save(step: int) -> None:
                 if step == lengths.rewind_step:
                     network.unite_statistics()
-                    self._save_rewind_state(self._checked_state())
+                    save_rewind_state(self._checked_state())
 
             # Before the evaluation, whose checkpoint would skip it on resuming.
-            callbacks.insert(0, StepCallback(lengths.rewind_step, save_rewind_state, final=False))
+            callbacks.insert(0, StepCallback(lengths.rewind_step, save, final=False))
         elif lengths.rewind_step == 0 and network.step == 0:
-            self._save_rewind_state(network.state())
+            save_rewind_state(network.state())
         return callbacks
 
     def _evaluate(self, step: int, records: LevelRecords, last: int) -> None:

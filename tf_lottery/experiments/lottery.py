@@ -145,17 +145,18 @@ class _Lottery:
                 pruner.check(network.weights(), network.mask, evidence(0))
             if reports.progress is not None and self.config.pruning.adaptive:
                 pruner = ReportedPruner(pruner, experiment, reports.progress)
-            iterative_magnitude_pruning(
+            train = LevelTrainer(experiment, reports.records_of, workers)
+            for level in iterative_magnitude_pruning(
                 network,
                 pruner,
                 levels[-1],
-                LevelTrainer(experiment, reports.records_of, workers, journal.save_rewind_state),
                 journal,
                 evidence=evidence,
                 agree=workers.agree,
                 variant=experiment.variant,
                 rewind_optimizer=self.config.pruning.rewind_optimizer,
-            )
+            ):
+                level.record = train(level.number, level.save_rewind_state)
         if run is not None and experiment.ends_at_density:
             # Until now it was the most that there might be.
             run.remember(levels=run.complete_levels()[-1])

@@ -23,14 +23,14 @@ from tf_lottery.experiments.needs import Needs, needs_of
 from tf_lottery.messages import tell
 from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
-from tf_lottery.pruning.model_plan import pruning_plan
+from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_together
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, find_method
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.rules import RULES
 from tf_lottery.tickets.load import build_prunable_model
-from tf_lottery.tickets.variants import Variant
+from tf_lottery.tickets.variants import Variant, first_step, last_step
 from tf_lottery.training.execution import ExecutionPlan, choose_execution, has_convolutions
 from tf_lottery.training.learning_rate import fine_tuning_schedule, learning_rate_schedule
 from tf_lottery.training.network import Network
@@ -57,12 +57,8 @@ class Lengths:
     validate_every: int | None
 
     def last(self, first: int) -> int:
-        """Iteration at which a level that starts at `first` ends.
-
-        A level that starts after the end of training (fine-tuning) is as long as a rewound one.
-        """
-        within = first < self.train_steps
-        return self.train_steps if within else first + self.train_steps - self.rewind_step
+        """Iteration at which a level that starts at `first` ends."""
+        return last_step(first, self.train_steps, self.rewind_step)
 
 
 @dataclass(frozen=True)
@@ -85,10 +81,8 @@ class Experiment:
 
     def first_step(self, level: int) -> int:
         """Iteration at which a level of iterative pruning starts."""
-        if level == 0:
-            return 0
-        fine_tunes = self.config.pruning.retraining == "fine_tune"
-        return self.lengths.train_steps if fine_tunes else self.lengths.rewind_step
+        lengths, retraining = self.lengths, self.config.pruning.retraining
+        return first_step(level, retraining, lengths.train_steps, lengths.rewind_step)
 
     @cached_property
     def network(self) -> Network:
@@ -138,27 +132,19 @@ class Experiment:
         plan = pruning_plan(
             self.network.model, pruning.rates, pruning.pruning_scope, pruning.structure
         )
-        levels = pruning.levels
-        together = (
-            pruning.prune_from == "rewind_step"
-            and pruning.pruning_scope == "global"
-            and self.method.ranks_all_together
-        )
         if pruning.adaptive:
             rate = self._adaptive_rate
             if rate.density is not None:
                 # Whether it can be reached at all.
                 plan.ending_at(rate.density)
-            return plan, rate.most_levels() or levels
-        if pruning.target_density is not None:
-            plan, levels = plan.ending_at(pruning.target_density)
-        try:
-            plan.check(levels)
-        except ValueError as error:
-            if pruning.target_density is None:
-                raise
-            raise ValueError(f"--target_density={pruning.target_density} takes {error}") from error
-        return plan.together() if together else plan, levels
+            return plan, rate.most_levels() or pruning.levels
+        return planned_levels(
+            plan,
+            pruning.levels,
+            pruning.target_density,
+            together=ranks_together(self.method, pruning.prune_from, pruning.pruning_scope),
+            flag="--",
+        )
 
     @property
     def pruner(self) -> Pruner:

@@ -10,6 +10,7 @@ from tf_lottery.masking.schedule import IMPSchedule, rates_of_levels
 from tf_lottery.masking.units import output_kernels, unit_axes
 from tf_lottery.masking.wrapper import MaskedLayer
 from tf_lottery.pruning.plan import PruningPlan
+from tf_lottery.pruning.score import Method
 from tf_lottery.pruning.structures import BLOCK, has_blocks, has_n_of_m_groups
 
 _Shapes = Mapping[str, tuple[int, ...]]
@@ -67,6 +68,45 @@ def pruning_plan(
         axes,
         _unit_sizes(structure, shapes, axes),
     )
+
+
+def ranks_together(method: Method, prune_from: str, scope: str) -> bool:
+    """Whether layers of other rates compete with each other too, as the score's authors have it."""
+    return prune_from == "rewind_step" and scope == "global" and method.ranks_all_together
+
+
+def planned_levels(
+    plan: PruningPlan,
+    levels: int | None,
+    target_density: float | None,
+    *,
+    together: bool,
+    flag: str = "",
+) -> tuple[PruningPlan, int]:
+    """Plans the levels of a search, and checks that weights remain at each.
+
+    Args:
+      plan: of the network.
+      levels: number of prunings.
+      target_density: in its place: the density at which pruning ends.
+      together: as `ranks_together` says.
+      flag: "--" where the arguments are flags.
+
+    Returns:
+      The plan and the number of levels.
+
+    Raises:
+      ValueError: as `PruningPlan.ending_at` and `PruningPlan.check`.
+    """
+    if target_density is not None:
+        plan, levels = plan.ending_at(target_density)
+    try:
+        plan.check(levels)
+    except ValueError as error:
+        if target_density is None:
+            raise
+        raise ValueError(f"{flag}target_density={target_density} takes {error}") from error
+    return (plan.together() if together else plan), levels
 
 
 def _check_there_is_structure(structure: str, shapes: _Shapes, axes: _Axes) -> None:

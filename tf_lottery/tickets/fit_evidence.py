@@ -72,22 +72,6 @@ def scoring_batches(x: Any, y: Any, fit_arguments: Mapping[str, Any]) -> Iterato
         yield tf.nest.map_structure(lambda array, part=part: np.asarray(array)[part], (x, y))
 
 
-def no_batches(score: Any, where: str = "a callback does not see") -> Iterable[Batch]:
-    """In place of `scoring_batches` where the data are not at hand.
-
-    Args:
-      score: what wants them.
-      where: why they are not.
-
-    Raises:
-      ValueError: always.
-    """
-    raise ValueError(
-        f"score={score}: it takes gradients of the loss of training examples, which {where}; use "
-        "tf_lottery.IterativeMagnitudePruning.fit or another score."
-    )
-
-
 def _first_batches(dataset: tf.data.Dataset) -> Iterator[Batch]:
     examples = 0
     for element in dataset:

@@ -30,27 +30,26 @@ def needs_length(rewind_step: str | int) -> bool:
     return False
 
 
-def counted_steps(x: Any, rewind_step: str | int, *, announce: bool) -> int:
+def counted_steps(x: Any, because: str, *, announce: bool) -> int:
     """Counts the batches of a data set of unknown length by going through it once.
 
     Args:
       x: what is given to `fit` as x.
-      rewind_step: because of which the length is needed.
+      because: the argument because of which the length is needed, with its value.
       announce: say so, as it may take long.
 
     Raises:
       ValueError: if x is something else, or has no end.
     """
     if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        iterations = "write iterations, such as '500it', or " * because.startswith("rewind_step")
         raise ValueError(
-            f"rewind_step={rewind_step!r} depends on the length of an epoch, which data of type "
-            f"{type(x).__name__} do not tell; write iterations, such as '500it', or pass "
+            f"{because} depends on the length of an epoch, which data of type {type(x).__name__} "
+            f"do not tell; {iterations}pass "
             "steps_per_epoch, with data that go on for all epochs."
         )
     if announce:
-        tell(
-            f"Counting the batches of the data set, as rewind_step={rewind_step!r} depends on them",
-        )
+        tell(f"Counting the batches of the data set, as {because} depends on them")
     return sum(1 for _ in x)
 
 

@@ -23,6 +23,9 @@ from tf_lottery.tickets.history import LevelResult
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState
 
+# What searches were before they could be asked to be something else.
+_LATER = {"retraining": "rewind_weights", "fine_tune_learning_rate": None, "target_density": None}
+
 
 class FolderJournal(RunJournal):
     """A `LevelJournal` that lasts; the next process has to make a search with the same arguments.
@@ -127,7 +130,7 @@ class FolderJournal(RunJournal):
         )
 
     def _refuse_others(self, arguments: Mapping[str, Any]) -> None:
-        known = self._known().get("arguments")
+        known = self._known().get("arguments") and {**_LATER, **self._known()["arguments"]}
         if known is None:
             if self.path.exists():
                 self._refuse_foreign()

@@ -1,7 +1,7 @@
-"""Iterative magnitude pruning with rewinding."""
+"""Iterative magnitude pruning with rewinding: all of the algorithm, for whatever trains."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tf_lottery.masking.masks import Mask
@@ -9,59 +9,90 @@ from tf_lottery.pruning.pruner import Pruned, Pruner
 from tf_lottery.pruning.score import Evidence
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.variants import Variant
-from tf_lottery.training.network import Network
+from tf_lottery.training.network import Network, NetworkState
+
+
+@dataclass
+class LevelToTrain:
+    """A level whose network is at its first step; to be trained by whoever is given it.
+
+    Attributes:
+      number: that of the level.
+      save_rewind_state: takes the state that the network has at the rewind step; None after level
+        0, which alone comes past it.
+      record: what is to be recorded of the level; set it once the level is trained.
+    """
+
+    number: int
+    save_rewind_state: Callable[[NetworkState], None] | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def iterative_magnitude_pruning(
     network: Network,
     pruner: Pruner,
     levels: int,
-    train: Callable[[int], Mapping[str, Any]],
     journal: LevelJournal,
     *,
     evidence: Callable[[int], Evidence | None] = lambda level: None,
     variant: Variant = Variant(),  # noqa: B008, as it is frozen
     agree: Callable[[Mask], Mask] = lambda mask: mask,
     rewind_optimizer: bool = False,
-) -> None:
+) -> Iterator[LevelToTrain]:
     """Finds a sparse subnetwork that is trainable from an early point of training.
 
-    The algorithm of arXiv 1803.03635, section 1, with the rewinding of arXiv 1912.05671, section 4:
+    ```python
+    for level in iterative_magnitude_pruning(network, pruner, levels, journal):
+        level.record = train(level)
+    ```
+
+    The algorithm of arXiv 1803.03635, sections 1 and 2, with the rewinding of arXiv 1903.01611 (in
+    arXiv 1912.05671, section 4):
 
     1. Randomly initialize a network.
     2. Train it to the end, keeping its state at the rewind step on the way.
     3. Prune the remaining weights with the lowest scores.
     4. Return those that are left to their values at the rewind step.
-    5. Train from there to the end, and repeat from 3.
 
-    Levels that the journal holds already are not done again.
+    Train from there to the end, and repeat from 3. Levels that the journal holds already are not
+    done again.
 
     Args:
-      network: the network as initialized; holds the last trained level at the end.
+      network: step 1, the network as initialized; holds the last trained level at the end.
       pruner: judges the weights and prunes the lowest; may end before the last level.
       levels: number of prunings.
-      train: trains the network from its step to the end of training, given the level; at level 0
-        it gives the journal the rewind state. Returns what is to be recorded of the level.
-      journal: holds the finished levels.
+      journal: holds the finished levels and the state at the rewind step.
       evidence: what the pruner looks at besides the weights, given the level.
       variant: prunes another network in step 3, or starts from other weights in step 4.
       agree: gives each of several workers the mask of the first, as devices may round differently.
       rewind_optimizer: rewind the optimizer too, rather than start it afresh.
+
+    Yields:
+      Each level to be trained: from the network's step to the end of training.
     """
-    for level in range(levels + 1):
-        if journal.is_complete(level):
+    for number in range(levels + 1):
+        if journal.is_complete(number):
             continue
-        if level == 0:
+        level = LevelToTrain(number)
+        if number == 0:
+            # Step 2, the first part: whoever trains keeps the state on the way.
+            level.save_rewind_state = journal.save_rewind_state
             pruned = Pruned(network.mask)
         else:
-            weights, mask = variant.judged(journal, level)
+            # Step 3.
+            weights, mask = variant.judged(journal, number)
             if pruner.ends_at(mask):
                 return
-            pruned = pruner.prune(weights, mask, level, evidence(level))
+            pruned = pruner.prune(weights, mask, number, evidence(number))
             pruned = replace(pruned, mask=agree(pruned.mask))
-            del weights  # not to be held while the next level is trained
+            del weights  # not to be held while the level is trained
+            # Step 4.
             network.rewind(
-                variant.start(journal, level), pruned.mask, rewind_optimizer=rewind_optimizer
+                variant.start(journal, number),
+                pruned.mask,
+                rewind_optimizer=rewind_optimizer,
+                learning_rate=variant.learning_rate,
             )
-        record = train(level)
-        journal.save(level, network.weights(), pruned.mask, {**record, **pruned.record})
+        # Step 2, to the end.
+        yield level
+        journal.save(number, network.weights(), pruned.mask, {**level.record, **pruned.record})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do no
 
 
 class LevelJournal(Protocol):
-    """Keeps what each level leaves behind, in memory or in a run folder."""
+    """Keeps what each level leaves behind, in memory or in a folder."""
 
     def is_complete(self, level: int) -> bool:
         """Whether the level was saved."""
@@ -26,6 +26,9 @@ class LevelJournal(Protocol):
         self, level: int, weights: Mapping[str, np.ndarray], mask: Mask, record: Mapping[str, Any]
     ) -> None:
         """Completes a level."""
+
+    def save_rewind_state(self, state: NetworkState) -> None:
+        """Keeps the network at the rewind step, on the way through level 0."""
 
     def rewind_state(self) -> NetworkState:
         """The network at the rewind step of level 0."""

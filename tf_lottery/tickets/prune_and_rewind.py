@@ -1,47 +1,46 @@
 """A Keras callback that runs a whole search in one `model.fit`."""
 
 import math
-import random
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config.arguments import check_whole
+from tf_lottery.config.arguments import check_path, check_whole, refusal
 from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
-from tf_lottery.pruning.judging import prune_by_score, try_score
-from tf_lottery.pruning.model_plan import pruning_plan
-from tf_lottery.pruning.score import Score, find_method
+from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import IterationCallback
-from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
-from tf_lottery.tickets.fit_evidence import build_fit_evidence, no_batches
-from tf_lottery.tickets.fit_length import resolve_rewind_step, steps_per_execution
-from tf_lottery.tickets.history import LevelResult, SearchHistory
+from tf_lottery.tickets.fit_evidence import scoring_batches
+from tf_lottery.tickets.fit_length import as_arrays, resolve_rewind_step, steps_per_execution
+from tf_lottery.tickets.history import SearchHistory
+from tf_lottery.tickets.imp import LevelToTrain
 from tf_lottery.tickets.last_level import LastLevel
-from tf_lottery.tickets.level_checks import (
-    check_initial_weights,
-    check_level,
-    check_not_pruned,
-    checked,
-)
 from tf_lottery.tickets.level_end import check_rewind_step_reached, kept_epoch
 from tf_lottery.tickets.search_arguments import (
+    SearchArguments,
     check_callbacks,
     check_one_optimizer,
-    check_search,
 )
+from tf_lottery.tickets.ticket_search import TicketSearch
+from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.divergence import TrainingDivergedError
-from tf_lottery.training.network import Network, NetworkState
 
-Callbacks = Sequence[keras.callbacks.Callback]
+# Folders that a `fit` of this process has for itself: until it ends, or, if it was interrupted,
+# until another begins in the same one.
+_HELD: dict[Path, ExitStack] = {}
 
 # Of each model the search that was given it last; what it maps to must not keep it alive.
 _SEARCH_OF: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
+
+Callbacks = Sequence[keras.callbacks.Callback]
 
 
 class PruneAndRewind(IterationCallback):
@@ -63,6 +62,14 @@ class PruneAndRewind(IterationCallback):
     in the middle of an epoch, levels end in the middle of one too, and validation results of that
     epoch belong to no single level; whole epochs avoid it.
 
+    With `folder=` the levels are kept: the same script, started again with a model made anew, goes
+    on with the level in which it was interrupted. That level begins with the first epoch of the new
+    `fit`, which ends, sooner than `epochs`, with the last level; no epoch is counted for levels
+    that are finished, and where all are, Keras runs one batch, which is undone, and stops. It ends
+    with the bits of a `fit` that was never interrupted if each epoch has the same data, as those of
+    `tf.data` without `repeat()` or of arrays with `shuffle=False`. An `IterativeMagnitudePruning`
+    with the same arguments has the tickets of the folder, and goes on with it too.
+
     Attributes:
       history: results of the finished levels.
     """
@@ -71,55 +78,72 @@ class PruneAndRewind(IterationCallback):
         self,
         levels: int,
         epochs_per_level: int,
-        pruning_rate: float = 0.2,
+        pruning_rate: float | Sequence[float] | AdaptiveRate | Literal["auto"] = 0.2,
         rewind_step: str | int = "0it",
         scope: str = "global",
         score: str | Score = "magnitude",
         rewind_optimizer: bool = False,
         *,
+        structure: str = "weights",
+        prune_from: PruneFrom = "previous_level",
+        retraining: Retraining = "rewind_weights",
+        fine_tune_learning_rate: float | None = None,
         level_callbacks: Callbacks | Callable[[int], Callbacks] = (),
+        score_data: Any = None,
+        folder: str | Path | None = None,
     ):
         """Plans the search; the arguments are those of `IterativeMagnitudePruning`.
 
         Args:
-          levels: number of prunings.
+          levels: number of prunings; the most there may be where `pruning_rate` has a density.
           epochs_per_level: length of training from iteration 0, in epochs. Levels after the first
             start at the rewind step and are shorter by it.
-          pruning_rate: fraction of the remaining weights removed at each level.
+          pruning_rate: fraction of the remaining weights removed at each level, or those of level
+            1, 2, ...; or an `AdaptiveRate`, or "auto", which need `score_data`.
           rewind_step: "500it", "2ep", "1%".
           scope: "global" or "layerwise".
-          score: the lowest are pruned; not "taylor", "snip" and "grasp", which need the data.
+          score: the lowest are pruned; "taylor", "snip" and "grasp" need `score_data`.
           rewind_optimizer: rewind the optimizer too, its slots and its step count.
+          structure: "weights", "units", "2:4" or "1x4".
+          prune_from: "previous_level", "dense" or "rewind_step".
+          retraining: "rewind_weights", "rewind_learning_rate" or "fine_tune".
+          fine_tune_learning_rate: with "fine_tune", in place of the last learning rate.
           level_callbacks: callbacks that begin anew at each level, whose epochs are those of the
             level; or a function from level to them. EarlyStopping among them ends the level, not
             the search. If one stops within an epoch, tf_keras begins the next level with the
             batches of arrays that are left.
+          score_data: training examples for scores and rates that look at some, as a callback does
+            not see those of `fit`: arrays (x, y), or a `tf.data.Dataset` of both.
+          folder: keeps the finished levels, which then are to begin and end with an epoch.
 
         Raises:
-          ValueError: if levels or epochs_per_level is out of range, there is no such score, or it
-            needs data.
+          ValueError: if an argument is out of range, arguments do not go together, there is no such
+            score, or it needs data.
         """
         super().__init__()
-        check_search(levels, pruning_rate, rewind_step, scope, rewind_optimizer)
+        check_whole("levels", levels)
+        self._arguments = SearchArguments(
+            levels=levels,
+            pruning_rate=pruning_rate,
+            rewind_step=rewind_step,
+            scope=scope,
+            score=score,
+            rewind_optimizer=rewind_optimizer,
+            structure=structure,
+            prune_from=prune_from,
+            retraining=retraining,
+            fine_tune_learning_rate=fine_tune_learning_rate,
+        )
         check_whole("epochs_per_level", epochs_per_level, 1, example=10)
         if not callable(level_callbacks):
             check_callbacks("level_callbacks", level_callbacks)
-        self._level_callbacks = level_callbacks
-        self._levels, self._epochs_per_level = levels, epochs_per_level
-        if isinstance(pruning_rate, str | AdaptiveRate):
-            raise ValueError(
-                f"pruning_rate={pruning_rate!r} takes the loss of training examples, which a "
-                "callback does not see; use tf_lottery.IterativeMagnitudePruning or a number."
-            )
-        self._method = find_method(score, "score")
-        self._read_batches = partial(no_batches, score)
-        if self._method.needs_data:
+        if folder is not None:
+            check_path("folder", folder)
+        self._level_callbacks, self._folder = level_callbacks, folder
+        self._epochs_per_level = epochs_per_level
+        self._read_batches = self._reader_of(score_data)
+        if self._arguments.needs_data and score_data is None:
             self._read_batches()
-        self._pruning_rate, self._scope = pruning_rate, scope
-        self._seed = random.getrandbits(64)
-        self._rewind_argument, self._rewind_optimizer = rewind_step, rewind_optimizer
-        self._level = 0
-        self._rewind_state: NetworkState | None = None
         self._last_level: LastLevel | None = None
         self._token, self._running_fit = object(), False
         self.history = SearchHistory()
@@ -128,7 +152,7 @@ class PruneAndRewind(IterationCallback):
         """Epochs that `model.fit` needs for all levels."""
         check_whole("steps_per_epoch", steps_per_epoch, 1, example=100)
         rewind_step, last = self._resolve(steps_per_epoch, steps_per_execution=1)
-        return math.ceil((last + self._levels * (last - rewind_step)) / steps_per_epoch)
+        return math.ceil((last + self._arguments.levels * (last - rewind_step)) / steps_per_epoch)
 
     def set_model(self, model: Any) -> None:
         """Takes the model; Keras gives it to all callbacks before training begins for any."""
@@ -150,36 +174,38 @@ class PruneAndRewind(IterationCallback):
                 "dataset.apply(tf.data.experimental.assert_cardinality(number)), or pass "
                 "steps_per_epoch to fit, with data that go on for all epochs."
             )
-        self._plan = pruning_plan(self.model, self._pruning_rate, self._scope)
-        self._plan.check(self._levels)
-        self._rewind_step, self._last = self._resolve(steps, steps_per_execution(self.model))
-        self._check_epochs(0)
-        if self._level_callbacks and self._rewind_step % steps:
-            raise ValueError(
-                f"level_callbacks: with rewind_step={self._rewind_argument!r} levels end in the "
-                'middle of an epoch; rewind to the end of one, such as "2ep".'
-            )
+        self._rewind_step, self._train_steps = self._resolve(steps, steps_per_execution(self.model))
+        for argument, given in (
+            ("level_callbacks", self._level_callbacks),
+            ("folder", self._folder),
+        ):
+            if given and self._rewind_step % steps:
+                raise ValueError(
+                    f"{argument}: with rewind_step={self._arguments.rewind_step!r} levels end in "
+                    'the middle of an epoch; rewind to the end of one, such as "2ep".'
+                )
         check_one_optimizer(
             self.model,
             "use tf_lottery.IterativeMagnitudePruning, whose optimizer= takes the one that trains "
             "what is pruned, and set the others",
         )
-        with self.model.distribute_strategy.scope():
-            self._network = Network(self.model, self.model.optimizer)
-        self._evidence = build_fit_evidence(
-            self.model, self._read_batches, lambda: self._rewind_state.weights, self._seed
+        self._search = TicketSearch(
+            self._arguments, self.model, self.model.optimizer, self._folder, forgets=True
         )
-        check_not_pruned(self.model)
-        self._mask = self._network.mask
-        check_initial_weights(self._network)
+        self._search.steps_per_epoch = steps
+        self.history = self._search.history
         self._losses, self._first_bad_step = [], None
         self._first_epoch: int | None = None
-        self._rewind_state = self._last_level = None
-        self.iteration = self._epoch_start = self._level_iteration = self._level = 0
-        self.history = SearchHistory()
-        try_score(self._method, self._network.weights(), self._mask, self._evidence(0))
-        self._save_at_rewind_step()
-        self._begin_level()
+        self._last_level = None
+        self.iteration = self._epoch_start = 0
+        self._check_epochs(0)
+        self._open()
+        try:
+            self._to_train = self._search.to_train(self._read_batches, self._train_steps)
+            self._begin_level()
+        except BaseException:
+            self._close()
+            raise
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Checks that there are epochs enough, where training begins at a later one."""
@@ -187,14 +213,21 @@ class PruneAndRewind(IterationCallback):
             self._first_epoch = epoch
             self._check_epochs(epoch)
         super().on_epoch_begin(epoch, logs)
-        self._running.on_epoch_begin(self._level_epoch, logs)
+        if self._level is not None:
+            self._running.on_epoch_begin(self._level_epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Tells the callbacks of the level."""
-        self._running.on_train_batch_begin(batch, logs)
+        if self._level is not None:
+            self._running.on_train_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves the state at the rewind step; ends a level that ends within an epoch."""
+        if self._level is None:
+            # All levels were finished before; only now does Keras ask whether to stop.
+            self._search.set_last()
+            self.model.stop_training = True
+            return
         before, stopped = self.iteration, self.model.stop_training
         super().on_train_batch_end(batch, logs)
         self._running.on_train_batch_end(batch, logs)
@@ -210,7 +243,7 @@ class PruneAndRewind(IterationCallback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Ends a level that ends with the epoch, now that validation is done."""
         super().on_epoch_end(epoch, logs)
-        if self.model.stop_training and not self._stops_level:
+        if self._level is None or (self.model.stop_training and not self._stops_level):
             return
         if not self._stops_level:
             self._check_length()
@@ -228,56 +261,74 @@ class PruneAndRewind(IterationCallback):
           ValueError: if others than Keras have changed pruned weights, or another callback has
             ended the search.
         """
+        self._close()
         self._running_fit = False
         last_level, self._last_level = self._last_level, None
         if last_level and not self._averages_weights():
             last_level.put_back()
+        elif last_level and not self.iteration:
+            # Keras has assigned averages of weights, though nothing was trained.
+            self._search.set_last()
         super().on_train_end(logs)
-        if len(self.history.levels) <= self._levels:
+        if self._level is not None:
             raise ValueError(
-                f"training ended at level {self._level} of {self._levels}, iteration "
+                f"training ended at level {self._level.number} of {self._search.levels}, iteration "
                 f"{self._level_iteration} of {self._last}: another callback stopped it, or the "
                 "data ran out. Give EarlyStopping and others that stop training as "
                 "PruneAndRewind(level_callbacks=[...]): there they end the level, not the search. "
                 "Levels before are in history."
             )
         # Averages are there only now.
-        LastLevel(self._network).put_back_after_all()
+        LastLevel(self._search.network).put_back_after_all()
 
     def _check_epochs(self, first: int) -> None:
-        needed = first + self.epochs(self.params["steps"])
+        steps, finished = self.params["steps"], len(self.history.levels)
+        needed = first + self.epochs(steps)
+        if finished:
+            left = self._search.levels + 1 - finished
+            needed = first + math.ceil(left * (self._train_steps - self._rewind_step) / steps)
         if self.params["epochs"] < needed:
             start = f", as training begins at epoch {first}" if first else ""
             raise ValueError(
-                f"epochs={self.params['epochs']}: {self._levels} levels need {needed} epochs of "
-                f"this length{start}; see PruneAndRewind.epochs."
+                f"epochs={self.params['epochs']}: {self._search.levels} levels need {needed} "
+                f"epochs of this length{start}; see PruneAndRewind.epochs."
             )
 
     def _check_length(self) -> None:
-        steps = self.params["steps"]
-        if self.iteration - self._epoch_start < steps:
+        steps, seen = self.params["steps"], self.iteration - self._epoch_start
+        if seen < steps:
             raise ValueError(
-                f"an epoch of level {self._level} had {self.iteration - self._epoch_start} of its "
-                f"{steps} iterations: the data ran out. With steps_per_epoch, the data have to go "
-                "on for all epochs: dataset.repeat()."
+                f"an epoch of level {self._level.number} had {seen} of its {steps} iterations: "
+                "the data ran out. With steps_per_epoch, the data have to go on for "
+                "all epochs: dataset.repeat()."
             )
 
     def _begin_level(self) -> None:
-        """Starts the callbacks of the level, as `fit` would."""
+        """Prunes and rewinds, and starts the callbacks of the level, as `fit` would."""
+        self._level: LevelToTrain | None = next(self._to_train, None)
+        if self._level is None:
+            self._last_level = LastLevel(self._search.network)
+            self.model.stop_training = True
+            return
+        number, steps = self._level.number, self.params["steps"]
+        lengths = self._train_steps, self._rewind_step
+        first = first_step(number, self._arguments.retraining, *lengths)
+        self._level_iteration, self._last = first, last_step(first, *lengths)
         given = self._level_callbacks
-        callbacks = given(self._level) if callable(given) else given
+        callbacks = given(number) if callable(given) else given
         check_callbacks("level_callbacks", callbacks, self.model)
-        self._level_epoch = self._level_iteration // self.params["steps"]
+        self._level_epoch = first // steps
         self._epochs: dict[int, tuple[int, dict[str, Any]]] = {}
         self._stops_level = False
-        params = {**self.params, "epochs": self._epochs_per_level}
+        params = {**self.params, "epochs": math.ceil(self._last / steps)}
         lists = keras_of(self.model).callbacks.CallbackList
         self._running = lists(list(callbacks), model=self.model, **params)
         self._running.on_train_begin()
+        self._save_at_rewind_step()
 
     def _resolve(self, steps_per_epoch: int, steps_per_execution: int) -> tuple[int, int]:
         rewind_step = resolve_rewind_step(
-            self._rewind_argument,
+            self._arguments.rewind_step,
             epochs=self._epochs_per_level,
             steps_per_epoch=steps_per_epoch,
             steps_per_execution=steps_per_execution,
@@ -285,8 +336,8 @@ class PruneAndRewind(IterationCallback):
         return rewind_step, self._epochs_per_level * steps_per_epoch
 
     def _save_at_rewind_step(self) -> None:
-        if self._level == 0 and self._level_iteration == self._rewind_step:
-            self._rewind_state = checked(self._network.state(), 0)
+        if self._level.number == 0 and self._level_iteration == self._rewind_step:
+            self._level.save_rewind_state(self._search.state())
 
     def _end_level(self, logs: Any, *, within_epoch: bool = False) -> None:
         self._running.on_train_end(logs)
@@ -296,51 +347,53 @@ class PruneAndRewind(IterationCallback):
             weights_at, metrics = self._epochs[
                 kept_epoch(self.model, self._running.callbacks, last)
             ]
-        self._record(
-            {name: float(np.asarray(value)) for name, value in metrics.items()}, weights_at
+        check_rewind_step_reached(
+            self._level_iteration,
+            self._rewind_step,
+            kept=self._search.journal.has_rewind_state(),
+            stopped=True,
         )
-        if self._level == self._levels:
-            self._last_level = LastLevel(self._network)
-            self.model.stop_training = True
-            return
-        if self._rewind_state is None:
-            check_rewind_step_reached(
-                self._level_iteration, self._rewind_step, kept=False, stopped=True
-            )
-        self._level += 1
-        self._mask = prune_by_score(
-            self._method,
-            self._plan,
-            self._network.weights(),
-            self._mask,
-            self._level,
-            self._evidence(self._level),
-        )
-        warn_of_empty_layers(self._level, self._mask)
-        self._network.rewind(
-            self._rewind_state, self._mask, rewind_optimizer=self._rewind_optimizer
-        )
-        self._level_iteration = self._rewind_step
-        self._begin_level()
-
-    def _record(self, metrics: dict[str, float], weights_at: int) -> None:
         try:
-            check_level(self._level, metrics, self._network, self.first_bad_step)
+            self._level.record = self._search.record(
+                self._level.number,
+                {name: np.asarray(value) for name, value in metrics.items()},
+                self.first_bad_step,
+                iterations=self._level_iteration,
+                stopped_early=self._level_iteration < self._last,
+                weights_at=weights_at,
+            )
         except TrainingDivergedError as error:
             raise TrainingDivergedError(
                 f"{error}. Look for NaN in the data, which a callback does not see, or try a lower "
                 "learning rate. Build the model anew to train again."
             ) from error
-        result = LevelResult(
-            self._level,
-            self._mask.density,
-            self._mask.remaining,
-            metrics,
-            self._level_iteration,
-            self._level_iteration < self._last,
-            weights_at,
-        )
-        self.history.levels.append(result)
         if self.params.get("verbose"):
             # Below the progress bar of Keras, which ends without a new line.
-            tell(f"\n{result}")
+            tell(f"\n{self.history.levels[-1]}")
+        self._begin_level()
+
+    def _reader_of(self, score_data: Any) -> Callable[[], Any]:
+        if score_data is None:
+            return self._arguments.no_data(
+                "a callback does not see",
+                "give some as score_data=, or use tf_lottery.IterativeMagnitudePruning.fit, or "
+                "prune by something else",
+            )
+        if isinstance(score_data, tf.data.Dataset):
+            return partial(scoring_batches, score_data, None, {})
+        if not isinstance(score_data, tuple) or len(score_data) != 2:
+            raise refusal("score_data", score_data, "give arrays (x, y) or a tf.data.Dataset")
+        return partial(scoring_batches, *map(as_arrays, score_data), {})
+
+    def _open(self) -> None:
+        """Has the folder, if there is one, until the end of training."""
+        if self._folder is None:
+            return
+        self._close()
+        held = ExitStack()
+        held.enter_context(self._search.opened(self._epochs_per_level))
+        _HELD[self._search.journal.path] = held
+
+    def _close(self) -> None:
+        if self._folder is not None:
+            _HELD.pop(self._search.journal.path, ExitStack()).close()

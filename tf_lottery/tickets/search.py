@@ -1,10 +1,7 @@
 """Iterative magnitude pruning around `model.fit`, one call per level."""
 
-import random
+import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,54 +14,36 @@ from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import LevelWatch
-from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
-from tf_lottery.tickets.fit_evidence import (
-    build_fit_evidence,
-    no_batches,
-    scoring_batches,
-)
+from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import (
     as_arrays,
     counted_steps,
     forget_resumed_epoch,
     infer_steps_per_epoch,
-    needs_length,
     resolve_rewind_step,
     steps_per_execution,
 )
-from tf_lottery.tickets.folder_journal import FolderJournal
-from tf_lottery.tickets.history import LevelResult, SearchHistory
-from tf_lottery.tickets.imp import iterative_magnitude_pruning
+from tf_lottery.tickets.history import SearchHistory
+from tf_lottery.tickets.imp import LevelToTrain
 from tf_lottery.tickets.labels import check_labels
-from tf_lottery.tickets.level_checks import (
-    check_initial_weights,
-    check_level,
-    check_not_pruned,
-    checked,
-    naming_bad_data,
-)
+from tf_lottery.tickets.level_checks import naming_bad_data
 from tf_lottery.tickets.level_end import check_resumed, check_rewind_step_reached, level_end
-from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import (
+    SearchArguments,
     check_callbacks,
     check_epoch,
     check_fit,
     check_run,
-    check_search,
     checked_metrics,
     chosen_optimizer,
-    search_arguments,
 )
-from tf_lottery.tickets.search_pruner import search_pruner
 from tf_lottery.tickets.texts import check_text
-from tf_lottery.tickets.variants import PruneFrom, Variant
-from tf_lottery.training.network import Network, NetworkState
-from tf_lottery.training.saliency import NetworkEvidence
+from tf_lottery.tickets.ticket_search import TicketSearch
+from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.schedule_lead import ignores_lead
-from tf_lottery.training.workers import Workers
 
 Callbacks = Sequence[keras.callbacks.Callback]
 
@@ -88,7 +67,7 @@ class IterativeMagnitudePruning:
     def __init__(
         self,
         model: Any,
-        levels: int,
+        levels: int | None = None,
         pruning_rate: float | Sequence[float] | AdaptiveRate | Literal["auto"] = 0.2,
         rewind_step: str | int = "0it",
         scope: str = "global",
@@ -97,6 +76,9 @@ class IterativeMagnitudePruning:
         *,
         structure: str = "weights",
         prune_from: PruneFrom = "previous_level",
+        retraining: Retraining = "rewind_weights",
+        fine_tune_learning_rate: float | None = None,
+        target_density: float | None = None,
         optimizer: Any = None,
         folder: str | Path | None = None,
     ):
@@ -105,7 +87,7 @@ class IterativeMagnitudePruning:
         Args:
           model: a model made by `prunable`, of either Keras, with the initial weights; compiled, or
             with an optimizer.
-          levels: number of prunings.
+          levels: number of prunings; the most there may be where `pruning_rate` has a density.
           pruning_rate: fraction of the remaining weights removed at each level, where a layer has
             no rate of its own; or those of level 1, 2, ..., of which the last holds for all that
             follow; or an `AdaptiveRate`, which prunes as much as the training loss allows and may
@@ -127,6 +109,14 @@ class IterativeMagnitudePruning:
             consecutive inputs of a unit of Dense layers.
           prune_from: the network that is pruned: "previous_level" (iterative), "dense" (one-shot),
             or that of the "rewind_step" (before training).
+          retraining: what a pruned network is trained from: "rewind_weights": weights and learning
+            rate of the rewind step; "rewind_learning_rate": its trained weights, with the learning
+            rate of the rewind step; "fine_tune": its trained weights, for as long, at the last
+            learning rate of training.
+          fine_tune_learning_rate: with "fine_tune": takes the place of the last learning rate. It
+            has to be given where the optimizer's schedule ends near 0.
+          target_density: in place of `levels`: prune until this fraction of the weights remains,
+            the last time only as much as it takes.
           optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
             is compiled with.
           folder: keeps the finished levels, in place of memory: the same search of the same model,
@@ -135,40 +125,28 @@ class IterativeMagnitudePruning:
 
         Raises:
           ValueError: if the model is not prunable or has no optimizer, if it is pruned already, if
-            there is no such score, if no weight would remain, or if the folder holds anything but
-            such a search.
+            there is no such score, if arguments do not go together, if no weight would remain, or
+            if the folder holds anything but such a search.
           DamagedFileError: if a file in the folder is not as it was written.
         """
         check_is_model(model, "make it prunable with tf_lottery.prunable(model)")
-        check_search(levels, pruning_rate, rewind_step, scope, rewind_optimizer, structure, folder)
-        self._variant = Variant(prune_from)
-        self._pruner = search_pruner(
-            model, levels, pruning_rate, scope, score, structure, prune_from
+        arguments = SearchArguments(
+            levels=levels,
+            pruning_rate=pruning_rate,
+            rewind_step=rewind_step,
+            scope=scope,
+            score=score,
+            rewind_optimizer=rewind_optimizer,
+            structure=structure,
+            prune_from=prune_from,
+            retraining=retraining,
+            fine_tune_learning_rate=fine_tune_learning_rate,
+            target_density=target_density,
         )
         optimizer = chosen_optimizer(model, optimizer)
-        with model.distribute_strategy.scope():
-            self._network = Network(model, optimizer)
-        check_not_pruned(model)
-        check_initial_weights(self._network)
-        self._levels = levels
-        self._seed, self._score = random.getrandbits(64), score
-        self._rewind_step, self._rewind_optimizer = rewind_step, rewind_optimizer
-        self._initial_state: NetworkState | None = None
-        self._steps_per_epoch: int | None = None
-        self._journal: MemoryJournal | FolderJournal = MemoryJournal()
-        self.history = SearchHistory()
-        if folder is not None:
-            arguments = {
-                "levels": levels,
-                "pruning_rate": pruning_rate,
-                "rewind_step": rewind_step,
-                "scope": scope,
-                "score": score,
-                "rewind_optimizer": rewind_optimizer,
-                "structure": structure,
-                "prune_from": prune_from,
-            }
-            self._continue_in(folder, search_arguments(self._network, arguments))
+        self._search = TicketSearch(arguments, model, optimizer, folder)
+        self._arguments, self._network = arguments, self._search.network
+        self._journal, self.history = self._search.journal, self._search.history
 
     def fit(
         self,
@@ -182,9 +160,10 @@ class IterativeMagnitudePruning:
         """Trains, prunes and rewinds, level after level.
 
         Level 0 trains for `epochs`; later levels start at the rewind step and end at the same
-        iteration as level 0. A callback that stops training, such as EarlyStopping, ends the level
-        earlier, and the history says so; data that run out are an error. If it is interrupted,
-        calling it again goes on with the level that was not finished.
+        iteration as level 0; those that are fine-tuned start there, and are as long. A callback
+        that stops training, such as EarlyStopping, ends the level earlier, and the history says so;
+        data that run out are an error. If it is interrupted, calling it again goes on with the
+        level that was not finished.
 
         Args:
           x: as in `model.fit`.
@@ -198,13 +177,15 @@ class IterativeMagnitudePruning:
 
         Raises:
           ValueError: if the rewind step is not before the end of training, a label is not one of
-            the model's outputs, the score cannot be taken of this model or data, or a level is
-            shorter or longer than planned, though no callback stopped it.
+            the model's outputs, the score cannot be taken of this model or data, fine-tuning would
+            go on at a rate that ended near 0, or a level is shorter or longer than planned, though
+            no callback stopped it.
           TrainingDivergedError: if a level's losses or weights are not finite; says since which
             iteration and, where it is so, which example is not. Earlier levels are kept.
         """
         callbacks = () if callbacks is None else callbacks
         model, journal = self._network.model, self._journal
+        search, arguments = self._search, self._arguments
         verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, fit_arguments)
@@ -212,35 +193,33 @@ class IterativeMagnitudePruning:
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
-        steps_per_epoch = steps_per_epoch or self._steps_per_epoch
-        if steps_per_epoch is None and needs_length(self._rewind_step):
-            steps_per_epoch = counted_steps(x, self._rewind_step, announce=bool(verbose))
+        steps_per_epoch = steps_per_epoch or self._search.steps_per_epoch
+        because = arguments.needs_length()
+        if steps_per_epoch is None and because is not None:
+            steps_per_epoch = counted_steps(x, because, announce=bool(verbose))
         rewind_step = resolve_rewind_step(
-            self._rewind_step,
+            arguments.rewind_step,
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
             steps_per_execution=steps_per_execution(model),
         )
-        evidence = build_fit_evidence(
-            model,
-            lambda: scoring_batches(x, y, fit_arguments),
-            lambda: journal.rewind_state().weights,
-            self._seed,
-        )
+        train_steps = epochs * steps_per_epoch if steps_per_epoch else None
 
-        def train(level: int) -> dict[str, Any]:
-            nonlocal steps_per_epoch
+        def train(level: LevelToTrain) -> dict[str, Any]:
+            nonlocal steps_per_epoch, train_steps
             if verbose:
-                self._announce(level)
-            first, save_at = (rewind_step, None) if level else (0, rewind_step)
-            own = callbacks(level) if callable(callbacks) else callbacks
+                self._announce(level.number)
+            first = first_step(level.number, arguments.retraining, train_steps, rewind_step)
+            last = last_step(first, train_steps, rewind_step) if train_steps else None
+            own = callbacks(level.number) if callable(callbacks) else callbacks
             check_callbacks("callbacks", own, model)
+            save_at = None if level.number else rewind_step
             watch = LevelWatch(
                 first,
-                epochs * steps_per_epoch if steps_per_epoch else None,
+                last,
                 steps_per_epoch,
                 save_at,
-                lambda step: journal.save_rewind_state(checked(self._network.state(), 0)),
+                lambda step: level.save_rewind_state(search.state()),
                 lambda step: check_resumed(step, save_at, kept=journal.has_rewind_state()),
             )
             forget_resumed_epoch(model)
@@ -248,24 +227,31 @@ class IterativeMagnitudePruning:
                 result = model.fit(
                     x,
                     y,
-                    epochs=epochs,
+                    epochs=math.ceil(last / steps_per_epoch) if steps_per_epoch else epochs,
                     initial_epoch=first // steps_per_epoch if steps_per_epoch else 0,
                     callbacks=[watch, *own],
                     **fit_arguments,
                 )
                 steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
-                self._steps_per_epoch = steps_per_epoch
+                search.steps_per_epoch = steps_per_epoch
+                train_steps = epochs * steps_per_epoch
                 end = level_end(
-                    level, epochs * steps_per_epoch, watch, result.history, own, fit_arguments
+                    level.number, last or train_steps, watch, result.history, own, fit_arguments
                 )
-                if not level:
-                    kept = journal.has_rewind_state()
-                    check_rewind_step_reached(
-                        end.iterations, rewind_step, kept=kept, stopped=end.stopped_early
-                    )
-                return self._record(level, end.metrics, watch.first_bad_step, **end.record())
+                check_rewind_step_reached(
+                    end.iterations,
+                    rewind_step,
+                    kept=journal.has_rewind_state(),
+                    stopped=end.stopped_early,
+                )
+                return search.record(
+                    level.number, end.metrics, watch.first_bad_step, **end.record()
+                )
 
-        return self._search(train, evidence, {"epochs": epochs, "iterations": None})
+        with search.opened(epochs):
+            for level in search.to_train(lambda: scoring_batches(x, y, fit_arguments), train_steps):
+                level.record = train(level)
+        return self.history
 
     def run(
         self,
@@ -288,8 +274,8 @@ class IterativeMagnitudePruning:
 
         Args:
           train: trains the model with the optimizer, one iteration for each of the steps, which
-            are the iterations from the rewind step (at level 0 from 0) to the end; returns what is
-            to be recorded.
+            are the iterations from the rewind step (at level 0 from 0; fine-tuning from the end)
+            to the end; returns what is to be recorded.
           iterations: at which training ends.
           verbose: print a line per level.
 
@@ -304,39 +290,42 @@ class IterativeMagnitudePruning:
             earlier levels are kept.
         """
         check_run(train, iterations, verbose)
+        search, arguments = self._search, self._arguments
         rewind_step = resolve_rewind_step(
-            self._rewind_step, epochs=1, steps_per_epoch=iterations, steps_per_execution=1
-        )
-        model, journal = self._network.model, self._journal
-        evidence = build_fit_evidence(
-            model,
-            partial(no_batches, self._score, "a loop of yours does not show"),
-            lambda: journal.rewind_state().weights,
-            self._seed,
+            arguments.rewind_step, epochs=1, steps_per_epoch=iterations, steps_per_execution=1
         )
 
-        def train_level(level: int) -> dict[str, Any]:
+        no_data = arguments.no_data(
+            "a loop of yours does not show", "use fit, or prune by something else"
+        )
+
+        def train_level(level: LevelToTrain) -> dict[str, Any]:
             if verbose:
-                self._announce(level)
+                self._announce(level.number)
+            first = first_step(level.number, arguments.retraining, iterations, rewind_step)
+            last = last_step(first, iterations, rewind_step)
             steps = TrainingSteps(
-                rewind_step if level else 0,
-                iterations,
-                save_at=None if level else rewind_step,
-                save=lambda step: journal.save_rewind_state(checked(self._network.state(), 0)),
+                first,
+                last,
+                save_at=None if level.number else rewind_step,
+                save=lambda step: level.save_rewind_state(search.state()),
             )
             metrics = checked_metrics(train(steps))
             steps.check_end()
-            check_pruned_weights(model)
-            if rewind_step and ignores_lead(self._network.optimizer):
+            check_pruned_weights(self._network.model)
+            if (rewind_step or first) and ignores_lead(self._network.optimizer):
                 raise ValueError(
                     "the training loop does not follow the learning-rate schedule of the search's "
                     "optimizer: its step was compiled before the search was made, or it has "
                     "another optimizer. Make the search first; then the schedule can go on from "
                     "the rewind step."
                 )
-            return self._record(level, metrics, iterations=iterations, weights_at=iterations)
+            return search.record(level.number, metrics, iterations=last, weights_at=last)
 
-        return self._search(train_level, evidence, {"epochs": None, "iterations": iterations})
+        with search.opened(None, iterations):
+            for level in search.to_train(no_data, iterations):
+                level.record = train_level(level)
+        return self.history
 
     def restore(
         self,
@@ -359,7 +348,7 @@ class IterativeMagnitudePruning:
 
         Args:
           level: a finished level.
-          weights: "trained", or "rewind" for those from which the level was trained.
+          weights: "trained", or "rewind" for those of the rewind step, of which it keeps its own.
           into: a model that takes the ticket, in place of a copy: the searched model itself, which
             then is that level until it is trained or given another; or one that the same code and
             `prunable` made. Models that Keras cannot copy need it: those that `prunable` made so
@@ -385,83 +374,6 @@ class IterativeMagnitudePruning:
         if not self._journal.is_complete(level):
             raise ValueError(f"level={level} is not finished.")
 
-    def _search(
-        self,
-        train: Callable[[int], dict[str, Any]],
-        evidence: Callable[[int], NetworkEvidence],
-        training: Mapping[str, Any],
-    ) -> SearchHistory:
-        with ExitStack() as resources:
-            if isinstance(self._journal, FolderJournal):
-                resources.enter_context(self._journal.opened(training, self._seed))
-                self._take_up(self._journal)
-            self._find_tickets(train, evidence)
-        return self.history
-
-    def _find_tickets(
-        self,
-        train: Callable[[int], dict[str, Any]],
-        evidence: Callable[[int], NetworkEvidence],
-    ) -> None:
-        def warn_and_train(level: int) -> dict[str, Any]:
-            warn_of_empty_layers(level, self._network.mask)
-            return train(level)
-
-        known = len(self.history.levels)
-        if not self._journal.is_complete(0):
-            self._begin()
-            self._pruner.check(self._network.weights(), self._network.mask, evidence(0))
-        iterative_magnitude_pruning(
-            self._network,
-            self._pruner,
-            self._levels,
-            warn_and_train,
-            self._journal,
-            evidence=evidence,
-            variant=self._variant,
-            rewind_optimizer=self._rewind_optimizer,
-        )
-        if known == len(self.history.levels):
-            # Trained in another process, perhaps.
-            self.restore(known - 1, into=self._network.model)
-
-    def _continue_in(self, folder: str | Path, arguments: Mapping[str, Any]) -> None:
-        """Keeps the search in a folder, of which another process may have begun to make use."""
-        if Workers(self._network.model.distribute_strategy).count > 1:
-            raise ValueError(
-                f"folder={folder}: a search on several workers is kept in memory alone; leave the "
-                "argument out."
-            )
-        self._journal = FolderJournal(folder, arguments)
-        self._take_up(self._journal)
-
-    def _take_up(self, journal: FolderJournal) -> None:
-        """Goes on from what is in the folder now."""
-        self._seed = journal.seed or self._seed
-        self.history.levels[:] = journal.results()[: self._levels + 1]
-        if self.history.levels:
-            self._steps_per_epoch = journal.record(0)["steps_per_epoch"]
-
     def _announce(self, level: int) -> None:
         density = self._network.mask.density
-        tell(f"Level {level} of {self._levels}, density {density:.1%}")
-
-    def _begin(self) -> None:
-        """Starts level 0 from the initial weights, also when it was interrupted before."""
-        if self._initial_state is None:
-            self._initial_state = replace(self._network.state(), step=0)
-        self._network.rewind(self._initial_state, self._network.mask)
-
-    def _record(
-        self,
-        level: int,
-        values: Mapping[str, float],
-        first_bad_step: Callable[[], int | None] = lambda: None,
-        **ended: Any,
-    ) -> dict[str, Any]:
-        metrics = {name: float(value) for name, value in values.items()}
-        check_level(level, metrics, self._network, first_bad_step)
-        mask = self._network.mask
-        result = LevelResult(level, mask.density, mask.remaining, metrics, **ended)
-        self.history.levels.append(result)
-        return {"metrics": metrics, "steps_per_epoch": self._steps_per_epoch, **ended}
+        tell(f"Level {level} of {self._search.levels}, density {density:.1%}")

@@ -3,17 +3,20 @@
 import dataclasses
 import json
 import numbers
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
 from tf_lottery.config.arguments import (
     MOST_LEVELS,
     check_choice,
-    check_path,
+    check_fraction,
     check_truth,
     check_whole,
+    is_number,
     is_whole,
     refusal,
     shown,
@@ -22,37 +25,214 @@ from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.keras_versions import keras_name
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.schedule import rates_of_levels
-from tf_lottery.pruning.adaptive import AdaptiveRate
+from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
+from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_together
 from tf_lottery.pruning.plan import SCOPES, STRUCTURES
+from tf_lottery.pruning.pruner import PlannedPruner, Pruner
+from tf_lottery.pruning.score import Method, Score, find_method
 from tf_lottery.tickets.callbacks import IterationCallback
+from tf_lottery.tickets.fit_length import needs_length
+from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant
+from tf_lottery.training.learning_rate import is_least_rate
 from tf_lottery.training.network import Network
+from tf_lottery.training.schedule_lead import last_and_highest_rate
+
+# That to which the rates of layers of their own are in proportion, where the rate is chosen.
+_NOMINAL_RATE = 0.2
 
 
-def check_search(
-    levels: Any,
-    pruning_rate: Any,
-    rewind_step: Any,
-    scope: Any,
-    rewind_optimizer: Any,
-    structure: Any = "weights",
-    folder: Any = None,
-) -> None:
-    """Checks the arguments of a search, each alone; they are those of `IterativeMagnitudePruning`.
+@dataclass(frozen=True)
+class SearchArguments:
+    """The arguments of every search; what they are is said in `IterativeMagnitudePruning`."""
 
-    Raises:
-      ValueError: names the first one that is wrong, its value, and what is right.
-    """
-    check_whole("levels", levels, 0, MOST_LEVELS, example=5)
-    check_pruning_rate(pruning_rate)
-    check_point("rewind_step", rewind_step)
-    check_choice("scope", scope, SCOPES)
-    check_truth("rewind_optimizer", rewind_optimizer)
-    check_choice("structure", structure, STRUCTURES)
-    if structure == "2:4" and levels > 1:
-        right = "structure='2:4' halves the weights once, so use levels=1"
-        raise refusal("levels", levels, right)
-    if folder is not None:
-        check_path("folder", folder)
+    levels: int | None
+    pruning_rate: float | Sequence[float] | AdaptiveRate | Literal["auto"]
+    rewind_step: str | int
+    scope: str
+    score: str | Score
+    rewind_optimizer: bool
+    structure: str
+    prune_from: PruneFrom
+    retraining: Retraining
+    fine_tune_learning_rate: float | None
+    target_density: float | None = None
+
+    def __post_init__(self):
+        if self.levels is not None or self._density is None:
+            check_whole("levels", self.levels, 0, MOST_LEVELS, example=5)
+        check_pruning_rate(self.pruning_rate)
+        check_point("rewind_step", self.rewind_step)
+        check_choice("scope", self.scope, SCOPES)
+        check_truth("rewind_optimizer", self.rewind_optimizer)
+        check_choice("structure", self.structure, STRUCTURES)
+        if self.structure == "2:4" and (self.levels or 0) > 1:
+            right = "structure='2:4' halves the weights once, so use levels=1"
+            raise refusal("levels", self.levels, right)
+        _ = self.method, Variant(self.prune_from, self.retraining)
+        self._check_density()
+        self._check_retraining()
+        if self.adaptive_rate is not None:
+            right = "does not go with an adaptive pruning rate; use"
+            self._refuse_unless("structure", "weights", right)
+            self._refuse_unless("prune_from", "previous_level", right)
+
+    @cached_property
+    def method(self) -> Method:
+        """What judges the weights."""
+        return find_method(self.score, "score")
+
+    @cached_property
+    def adaptive_rate(self) -> AdaptiveRate | None:
+        """The pruning rate, if it is chosen at each level."""
+        rate = AdaptiveRate() if self.pruning_rate == "auto" else self.pruning_rate
+        if not isinstance(rate, AdaptiveRate):
+            return None
+        return rate if self.target_density is None else replace(rate, density=self.target_density)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether pruning looks at training examples."""
+        return self.adaptive_rate is not None or self.method.needs_data
+
+    def no_data(self, where: str, advice: str) -> Callable[[], Any]:
+        """Reads the training examples that pruning may look at, where there are none.
+
+        Args:
+          where: why there are none.
+          advice: what to do.
+
+        Returns:
+          A function that raises ValueError.
+        """
+        wants = f"score={self.score}"
+        if self.adaptive_rate is not None and not self.method.needs_data:
+            wants = f"pruning_rate={shown(self.pruning_rate)}"
+
+        def read() -> Any:
+            raise ValueError(
+                f"{wants}: it takes the loss of training examples, which {where}; {advice}."
+            )
+
+        return read
+
+    def needs_length(self) -> str | None:
+        """The argument, with its value, that is known only with the length of an epoch."""
+        if needs_length(self.rewind_step):
+            return f"rewind_step={self.rewind_step!r}"
+        return "retraining='fine_tune'" if self.retraining == "fine_tune" else None
+
+    def planned(self, model: Any) -> tuple[Pruner, int]:
+        """Plans the pruning of a model.
+
+        Returns:
+          The pruner, and the number of levels; the most there may be if the rate is chosen.
+
+        Raises:
+          ValueError: if the model is not prunable, or no weight would remain.
+        """
+        rate = self.adaptive_rate
+        if rate is not None:
+            plan = pruning_plan(model, _NOMINAL_RATE, self.scope)
+            if rate.density is not None:
+                # Whether it can be reached at all.
+                plan.ending_at(rate.density)
+            levels = rate.most_levels() if self.levels is None else self.levels
+            return AdaptivePruner(self.method, plan, rate), levels
+        plan, levels = planned_levels(
+            pruning_plan(model, self.pruning_rate, self.scope, self.structure),
+            self.levels,
+            self.target_density,
+            together=ranks_together(self.method, self.prune_from, self.scope),
+        )
+        return PlannedPruner(self.method, plan), levels
+
+    def variant(self, network: Network, train_steps: int | None) -> Variant:
+        """Which network is pruned, and how it is trained again.
+
+        Args:
+          network: as initialized.
+          train_steps: iteration at which training ends; for fine-tuning it has to be known.
+
+        Raises:
+          ValueError: if it would be fine-tuned at a rate at which next to nothing is learnt.
+        """
+        variant = Variant(self.prune_from, self.retraining, train_steps)
+        if self.retraining != "fine_tune":
+            return variant
+        if self.fine_tune_learning_rate is not None:
+            return replace(variant, learning_rate=float(self.fine_tune_learning_rate))
+        last, highest = last_and_highest_rate(network.optimizer, train_steps)
+        if self.levels != 0 and is_least_rate(last, highest):
+            raise ValueError(
+                "retraining='fine_tune' goes on at the last learning rate of training, but the "
+                f"optimizer's schedule ends at {last:g}, where next to nothing is learnt; give "
+                f"fine_tune_learning_rate, such as {highest / 10:.3g} (a tenth of the highest)."
+            )
+        return replace(variant, learning_rate=last)
+
+    def described(self, network: Network, levels: int) -> dict[str, Any]:
+        """Describes a search as JSON values.
+
+        Args:
+          network: what is searched: the names and shapes of its weights and the configuration of
+            its optimizer count.
+          levels: the number of them.
+        """
+        arguments = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        variables = model_variables(network.model)
+        weights = {name: list(variable.shape) for name, variable in variables.items()}
+        # Keras 3 numbers the optimizers of a process.
+        optimizer = {**network.optimizer_config, "name": type(network.optimizer).__name__}
+        described = {**arguments, "levels": levels, "weights": weights, "optimizer": optimizer}
+        return json.loads(json.dumps(described, default=_described))
+
+    @property
+    def _density(self) -> float | None:
+        own = self.pruning_rate.density if isinstance(self.pruning_rate, AdaptiveRate) else None
+        return own if self.target_density is None else self.target_density
+
+    def _check_density(self) -> None:
+        density, rate = self.target_density, self.pruning_rate
+        if density is None:
+            return
+        check_fraction("target_density", density, example=0.05)
+        for argument, value, right in (
+            ("levels", self.levels, self.levels is None),
+            ("pruning_rate", rate, isinstance(rate, str) or is_number(rate) or self._is_free),
+            ("structure", self.structure, self.structure != "2:4"),
+        ):
+            if not right:
+                raise ValueError(
+                    f"target_density={density!r} does not go with {argument}={shown(value)}, which "
+                    "says how many weights remain; leave one of the two out."
+                )
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether the rate is adaptive and has no density of its own."""
+        return isinstance(self.pruning_rate, AdaptiveRate) and self.pruning_rate.density is None
+
+    def _check_retraining(self) -> None:
+        rate = self.fine_tune_learning_rate
+        if rate is not None:
+            if not is_number(rate) or not 0 < rate < float("inf"):
+                raise refusal(
+                    "fine_tune_learning_rate", rate, "use a positive number, such as 0.01"
+                )
+            right = "does not go with fine_tune_learning_rate; use"
+            self._refuse_unless("retraining", "fine_tune", right)
+        if self.retraining != "rewind_weights":
+            if self.prune_from == "rewind_step":
+                right = "does not go with prune_from='rewind_step', an untrained network; use"
+                self._refuse_unless("retraining", "rewind_weights", right)
+            right = (
+                f"does not go with retraining={self.retraining!r}, which rewinds no weights; use"
+            )
+            self._refuse_unless("rewind_optimizer", False, right)
+
+    def _refuse_unless(self, argument: str, right: Any, advice: str) -> None:
+        if getattr(self, argument) != right:
+            raise ValueError(f"{argument}={getattr(self, argument)!r} {advice} {right!r}.")
 
 
 def check_pruning_rate(pruning_rate: Any) -> None:
@@ -237,22 +417,6 @@ def checked_metrics(metrics: Any) -> dict[str, float]:
         return {str(name): float(np.asarray(value)) for name, value in metrics.items()}
     except (TypeError, ValueError) as error:
         raise ValueError(f"the training loop returned {shown(metrics)}: {right}.") from error
-
-
-def search_arguments(network: Network, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Describes a search as JSON values.
-
-    Args:
-      network: what is searched: the names and shapes of its weights and the configuration of its
-        optimizer count.
-      arguments: of the search; functions go by their names.
-    """
-    variables = model_variables(network.model)
-    weights = {name: list(variable.shape) for name, variable in variables.items()}
-    # Keras 3 numbers the optimizers of a process.
-    optimizer = {**network.optimizer_config, "name": type(network.optimizer).__name__}
-    described = {**arguments, "weights": weights, "optimizer": optimizer}
-    return json.loads(json.dumps(described, default=_described))
 
 
 def _described(value: Any) -> Any:

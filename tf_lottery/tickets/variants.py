@@ -16,7 +16,24 @@ from tf_lottery.tickets.journal import LevelJournal
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.training.network import NetworkState
 
-_PRUNE_FROM = get_args(PruneFrom)
+_PRUNE_FROM, _RETRAINING = get_args(PruneFrom), get_args(Retraining)
+
+
+def first_step(
+    level: int, retraining: Retraining, train_steps: int | None, rewind_step: int
+) -> int:
+    """Iteration at which a level of iterative pruning starts."""
+    if level == 0:
+        return 0
+    return train_steps if retraining == "fine_tune" else rewind_step
+
+
+def last_step(first: int, train_steps: int, rewind_step: int) -> int:
+    """Iteration at which a level that starts at `first` ends.
+
+    A level that starts after the end of training (fine-tuning) is as long as a rewound one.
+    """
+    return train_steps if first < train_steps else first + train_steps - rewind_step
 
 
 @dataclass(frozen=True)
@@ -32,14 +49,17 @@ class Variant:
         trained weights, with the learning rate of the rewind step; "fine_tune": its trained
         weights, after the end of training, where the learning rate stays the last.
       train_steps: iteration at which training ends.
+      learning_rate: that of all pruned levels; None: as the optimizer has it.
     """
 
     prune_from: PruneFrom = "previous_level"
     retraining: Retraining = "rewind_weights"
     train_steps: int | None = None
+    learning_rate: float | None = None
 
     def __post_init__(self):
         check_choice("prune_from", self.prune_from, _PRUNE_FROM)
+        check_choice("retraining", self.retraining, _RETRAINING)
 
     def judged(self, journal: LevelJournal, level: int) -> tuple[Mapping[str, np.ndarray], Mask]:
         """The network that is pruned to make a level.

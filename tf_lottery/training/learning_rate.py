@@ -109,6 +109,11 @@ class ThenConstant(_schedules.LearningRateSchedule):
         return cls(schedule, config["train_steps"], config["rate"])
 
 
+def is_least_rate(rate: float, peak: float) -> bool:
+    """Whether next to nothing is learnt at a learning rate."""
+    return rate < _LEAST_SHARE_OF_PEAK * peak
+
+
 def fine_tuning_schedule(
     config: TrainingConfig, schedule: float | _schedules.LearningRateSchedule, train_steps: int
 ) -> float | _schedules.LearningRateSchedule:
@@ -146,7 +151,7 @@ def check_fine_tuning_rate(
         "constant": peak,
         "step": peak * config.lr_decay ** len(config.lr_milestones.split(",")),
     }.get(schedule, config.final_learning_rate)
-    if last < _LEAST_SHARE_OF_PEAK * peak:
+    if is_least_rate(last, peak):
         raise ValueError(
             f"{what} at the last learning rate of training, but --lr_schedule={schedule} ends at "
             f"{last:g}, where next to nothing is learnt; give {flag}, such as {peak / 10:g} (a "

@@ -19,6 +19,7 @@ from tf_lottery.training.optimizers import (
 )
 from tf_lottery.training.schedule_lead import (
     config_without_lead,
+    hold_learning_rate,
     ignores_lead,
     schedule_lead,
     show_learning_rate,
@@ -125,7 +126,14 @@ class Network:
         set_optimizer_values(self.optimizer, state.optimizer)
         self._lead.assign(state.step - int(iteration_counter(self.optimizer).numpy()))
 
-    def rewind(self, state: NetworkState, mask: Mask, *, rewind_optimizer: bool = False) -> None:
+    def rewind(
+        self,
+        state: NetworkState,
+        mask: Mask,
+        *,
+        rewind_optimizer: bool = False,
+        learning_rate: float | None = None,
+    ) -> None:
         """Returns the survivors and everything that is not pruned to an early state.
 
         Args:
@@ -134,13 +142,16 @@ class Network:
           rewind_optimizer: return the optimizer to that state too, its slots and its step count.
             Otherwise it starts afresh, its step count included. The learning-rate schedule goes
             on from the rewind step either way.
+          learning_rate: that holds from here on, in place of the optimizer's own.
         """
         if rewind_optimizer:
+            hold_learning_rate(self.optimizer, learning_rate)
             self.restore(state, mask)
             return
         self.set_weights(state.weights, mask)
         reset_optimizer(self.optimizer, self.optimizer_config, self.model.trainable_variables)
         self._lead.assign(state.step)
+        hold_learning_rate(self.optimizer, learning_rate)
         show_learning_rate(self.optimizer)
 
 

@@ -5,47 +5,57 @@ slots do; only the learning-rate schedule goes on from the rewind step. Keras ha
 both, so the schedule is told by how much it leads.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.masking.keras_versions import keras_of_optimizer
 
+# At which a schedule is looked at for its peak.
+_POINTS = 33
+
 
 class _LeadingSchedule:
     """A schedule of either version of Keras that leads the step count of its optimizer."""
 
-    def __init__(self, schedule: Any, lead: tf.Variable | int):
+    def __init__(self, schedule: Any, lead: tf.Variable | int, held: float = math.nan):
         """Wraps a schedule.
 
         Args:
           schedule: from an iteration to the learning rate.
           lead: iterations that are over when the optimizer's own count is 0. A variable, so that
             training steps that are compiled see it change.
+          held: a rate that takes the place of the schedule's; NaN: none.
         """
         self.schedule = schedule
-        self.lead: tf.Variable = lead if isinstance(lead, tf.Variable) else _lead_variable(lead)
+        given = isinstance(lead, tf.Variable)
+        self.lead: tf.Variable = lead if given else _variable(lead, tf.int64)
+        self.held = _variable(held, tf.float32)
         self.was_read = False
 
     def __call__(self, step: Any) -> Any:
         """The learning rate when the optimizer has counted so many steps."""
         self.was_read = True
         step = tf.convert_to_tensor(step)
-        return self.schedule(step + tf.cast(self.lead, step.dtype))
+        rate = tf.convert_to_tensor(self.schedule(step + tf.cast(self.lead, step.dtype)))
+        return tf.where(tf.math.is_nan(self.held), rate, tf.cast(self.held, rate.dtype))
 
     def get_config(self) -> dict[str, Any]:
-        """With the lead: a model that is saved and loaded trains on at the same rate."""
-        schedule = self._schedules().serialize(self.schedule)
-        return {"schedule": schedule, "lead": int(self.lead.numpy())}
+        """With lead and rate: a model that is saved and loaded trains on at the same rate."""
+        config = {"schedule": self._schedules().serialize(self.schedule)}
+        config["lead"], held = int(self.lead.numpy()), float(self.held.numpy())
+        return config if math.isnan(held) else {**config, "held": held}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        return cls(cls._schedules().deserialize(config["schedule"]), config["lead"])
+        return cls(**{**config, "schedule": cls._schedules().deserialize(config["schedule"])})
 
     @staticmethod
     def _schedules() -> ModuleType:
@@ -87,7 +97,7 @@ def schedule_lead(optimizer: Any) -> tf.Variable:
     schedule = _schedule_of(inner)
     if isinstance(schedule, _LeadingSchedule):
         return schedule.lead
-    lead = _lead_variable(0)
+    lead = _variable(0, tf.int64)
     if schedule is not None:
         _set_schedule(inner, _class_in(keras_of_optimizer(inner))(schedule, lead))
     return lead
@@ -99,7 +109,41 @@ def show_learning_rate(optimizer: Any) -> None:
     shown, schedule = getattr(inner, "_current_learning_rate", None), _schedule_of(inner)
     # Keras 3 computes it when it is read.
     if shown is not None and isinstance(schedule, _LeadingSchedule):
-        shown.assign(schedule.schedule(inner.iterations + schedule.lead))
+        was_read = schedule.was_read
+        shown.assign(schedule(inner.iterations))
+        schedule.was_read = was_read
+
+
+def hold_learning_rate(optimizer: Any, rate: float | None) -> None:
+    """Lets an optimizer that has begun afresh train at another rate than its own.
+
+    Args:
+      optimizer: one that `schedule_lead` was given.
+      rate: that takes the place of its schedule's or of its number; None: its schedule's again.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    schedule = _schedule_of(inner)
+    if isinstance(schedule, _LeadingSchedule):
+        schedule.held.assign(math.nan if rate is None else rate)
+    elif rate is not None:
+        inner.learning_rate = rate
+
+
+def last_and_highest_rate(optimizer: Any, steps: int) -> tuple[float, float]:
+    """The learning rate of the last of a training's iterations, and the highest of some of them.
+
+    Args:
+      optimizer: one that `schedule_lead` was given.
+      steps: number of iterations.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    schedule = _schedule_of(inner)
+    if not isinstance(schedule, _LeadingSchedule):
+        rate = float(np.asarray(inner.learning_rate))
+        return rate, rate
+    points = np.unique(np.linspace(0, steps - 1, _POINTS).astype(np.int64))
+    rates = [float(np.asarray(schedule.schedule(tf.constant(point)))) for point in points]
+    return rates[-1], max(rates)
 
 
 def ignores_lead(optimizer: Any) -> bool:
@@ -143,10 +187,10 @@ def _set_schedule(optimizer: Any, schedule: Any) -> None:
         optimizer._learning_rate = schedule
 
 
-def _lead_variable(lead: int) -> tf.Variable:
+def _variable(value: float, dtype: tf.DType) -> tf.Variable:
     return tf.Variable(
-        lead,
-        dtype=tf.int64,
+        value,
+        dtype=dtype,
         trainable=False,
         name="schedule_lead",
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
