@@ -49,7 +49,7 @@ class Evidence(Protocol):
 
 
 Score = Callable[[Weights, Mask, Evidence], Scores]
-_Score = TypeVar("_Score", bound=Score)
+AnyScore = TypeVar("AnyScore", bound=Score)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ _METHODS: Registry[Method] = Registry("score", "--score", "tf_lottery.pruning.sc
 
 def register_score(
     *, rounds: int = 1, needs_data: bool = False, ranks_all_together: bool = False
-) -> Callable[[_Score], _Score]:
+) -> Callable[[AnyScore], AnyScore]:
     """Registers a function (weights, mask, evidence) -> scores under its name, for `--score`.
 
     ```python
@@ -92,7 +92,7 @@ def register_score(
       The decorator.
     """
 
-    def add(score: _Score) -> _Score:
+    def add(score: AnyScore) -> AnyScore:
         own = score if _is_ours(score) else _checking(score, "--score")
         method = Method(own, rounds, needs_data, ranks_all_together)
         _METHODS.add(score.__name__, method, score.__module__)
