@@ -19,6 +19,7 @@ test-all: lint
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
 format: .venv/installed

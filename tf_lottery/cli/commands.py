@@ -214,7 +214,7 @@ def _export(flag_values: flags.FlagValues) -> ExportTickets:
     return ExportTickets(
         _runs(flag_values),
         _chosen_replicates(flag_values),
-        levels and levels[0],
+        levels[0] if levels else None,
         _path(flag_values, "export_dir"),
         ExportConfig(**{name: flag_values[name].value for name in names_of(ExportConfig)}),
         *_here_and_expected(flag_values, set()),

@@ -6,7 +6,7 @@ The name of an argument is how a user writes it: `levels`, or `--levels` where i
 import numbers
 import os
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 # What TensorFlow and NumPy count with.
 LARGEST_WHOLE = 2**63 - 1
@@ -28,12 +28,12 @@ def refusal(argument: str, value: Any, right: str) -> ValueError:
     return ValueError(f"{argument}={text}: {right}.")
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
     """Whether it is a whole number, of Python or NumPy."""
     return isinstance(value, numbers.Integral) and not _is_truth(value)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a real number, of Python or NumPy."""
     return isinstance(value, numbers.Real) and not _is_truth(value)
 

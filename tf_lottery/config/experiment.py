@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from tf_lottery.config.arguments import check_mapping, is_number
 from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
@@ -81,7 +81,7 @@ class ExperimentConfig:
 
 def sections() -> dict[str, type]:
     """The sections of the configuration, by name."""
-    return {each.name: each.type for each in dataclasses.fields(ExperimentConfig)}
+    return get_type_hints(ExperimentConfig)
 
 
 def config_options() -> dict[str, dataclasses.Field]:
@@ -93,7 +93,8 @@ def _plain(value: Any) -> Any:
     """A value as JSON has it: without NumPy's numbers and pathlib's paths."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value.item() if is_number(value) and hasattr(value, "item") else value
+    as_of_python = getattr(value, "item", None)
+    return as_of_python() if is_number(value) and as_of_python is not None else value
 
 
 def config_from_values(values: dict[str, Any]) -> ExperimentConfig:

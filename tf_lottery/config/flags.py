@@ -24,7 +24,7 @@ class _WholeNumber(flags.IntegerParser):
 
     def convert(self, argument: str | int) -> int:
         try:
-            return super().convert(argument)
+            return int(super().convert(argument))
         except ValueError:
             raise ValueError("use a whole number, such as 5") from None
 

@@ -158,7 +158,7 @@ class PruningConfig:
 
         If it is chosen: the papers' rate, to which those of other layers are in proportion.
         """
-        if self.adaptive:
+        if self.pruning_rate == "auto":
             return 0.2
         if not self.pruning_rates:
             return self.pruning_rate

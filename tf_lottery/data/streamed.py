@@ -69,7 +69,8 @@ class StreamedDataset:
     @cached_property
     def _estimated_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         # Sums of uint8 pixels and of their squares are exact integers.
-        sums, squares, pixels = 0, 0, 0
+        sums = squares = np.zeros(self.input_shape[-1], np.int64)
+        pixels = 0
         sample = self.train.evaluation(_STATISTICS_EXAMPLES)
         try:
             for images, labels in sample.batches(_STATISTICS_BATCH).as_numpy_iterator():
@@ -119,14 +120,14 @@ def load_streamed(
     image_set.prepare(manual_dir)
     try:
         test = image_set.stored(image_set.labelled_test_split())
-        train, validation = image_set.stored("train"), None
+        train, held_out = image_set.stored("train"), None
         _check_files(train)
         _check_files(test)
     except reading_errors() as error:
         raise image_set.damage(error) from error
     if validation_examples:
         check_held_out(len(train), validation_examples, split_seed)
-        train, validation = train.hold_out(validation_examples, split_seed)
+        train, held_out = train.hold_out(validation_examples, split_seed)
     return StreamedDataset(
         name=image_set.name,
         classes=image_set.classes,
@@ -138,7 +139,7 @@ def load_streamed(
             smallest_crop=smallest_crop,
             random_flip=random_flip,
         ),
-        validation=validation and TfdsEvaluationStream(validation, images),
+        validation=None if held_out is None else TfdsEvaluationStream(held_out, images),
         test=TfdsEvaluationStream(test, images),
         identity=_identity(image_set, images, train, test),
     )
@@ -156,8 +157,8 @@ def _encoded_images(image_set: ImageSet, image_size: int | None) -> EncodedImage
             f"{flag} cannot be streamed: its images have shape {feature.shape} and type "
             f"{np.dtype(feature.np_dtype)}; 1 or 3 channels of type uint8 are needed."
         )
-    size = feature.shape[:2] if image_size is None else (image_size, image_size)
-    return EncodedImages(feature, tuple(size))
+    height, width = feature.shape[:2] if image_size is None else (image_size, image_size)
+    return EncodedImages(feature, (height, width))
 
 
 def _check_files(stored: StoredExamples) -> None:

@@ -35,6 +35,7 @@ class TrainingStream(Protocol):
 
     def __len__(self) -> int:
         """Returns the number of examples."""
+        ...
 
     def batches(
         self,
@@ -66,6 +67,7 @@ class TrainingStream(Protocol):
           ValueError: If the replicas cannot share the batch equally, if no batch can be filled,
             or if `first` or `pipeline` is out of its range.
         """
+        ...
 
 
 class EvaluationStream(Protocol):
@@ -79,6 +81,7 @@ class EvaluationStream(Protocol):
 
     def __len__(self) -> int:
         """Returns the number of examples."""
+        ...
 
     def batches(self, batch_size: int, *, pipeline: int = 0, pipelines: int = 1) -> tf.data.Dataset:
         """Opens a pipeline's part of the examples.
@@ -95,6 +98,7 @@ class EvaluationStream(Protocol):
         Raises:
           ValueError: If `batch_size` or `pipeline` is out of its range.
         """
+        ...
 
 
 class ArrayStream:

@@ -20,7 +20,7 @@ class _ByteCounter(io.RawIOBase):
         return len(data)
 
 
-def write_archive(source: Path, file: BinaryIO) -> None:
+def write_archive(source: Path, file: BinaryIO | io.RawIOBase) -> None:
     """Writes a .tar.gz, compressed as by `gzip -9`, without times, owners and permissions.
 
     Args:

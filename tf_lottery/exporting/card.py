@@ -45,7 +45,7 @@ def _network(report: ExportReport, network: PlainNetwork, provenance: Provenance
     remaining = sum(left for left, _ in report.layers.values())
     total = sum(size for _, size in report.layers.values())
     weights = f"{remaining:,} of its {total:,} prunable weights" if total else "no prunable weights"
-    trained = f" for the dataset {provenance.dataset}" if provenance else ""
+    trained = f" for the dataset {provenance.dataset}" if provenance and provenance.dataset else ""
     before, fate = network.parameters, "the others are 0"
     if report.compaction:
         before = report.compaction.parameters_before
@@ -94,29 +94,34 @@ def _accuracy(report: ExportReport) -> str:
 
 
 def _files(report: ExportReport) -> str:
-    results = report.formats
-    written = [result for result in results if result.file]
-    outputs = list(written[0].verification.accuracies) if written else []
+    written = [
+        (result, result.size, result.verification)
+        for result in report.formats
+        if result.file and result.size and result.verification
+    ]
+    outputs = list(written[0][2].accuracies) if written else []
     titles = [f"accuracy, {name}" for name in outputs] if len(outputs) > 1 else ["accuracy"]
     header = ("file", "format", "bytes", "compressed", *titles, "largest difference")
     rows = [
         (
             f"`{result.file}`",
             _about(result),
-            f"{result.size.bytes:,}",
-            f"{result.size.compressed_bytes:,}",
-            *[_percent(result.verification.accuracies[name]) for name in outputs or ()],
+            f"{size.bytes:,}",
+            f"{size.compressed_bytes:,}",
+            *[_percent(verification.accuracies[name]) for name in outputs],
             *([] if outputs else [_UNKNOWN]),
-            f"{result.verification.largest_difference:.2g}",
+            f"{verification.largest_difference:.2g}",
         )
-        for result in written
+        for result, size, verification in written
     ]
     compared = "in float32" if report.precision else "itself"
     text = (
         "## Files\n\nEach was run without tf_lottery. The difference is the largest to any output "
         f"of the network {compared}; `export.csv` has more.\n\n" + _table(header, rows)
     )
-    skipped = [f"- {result.format}: {result.skipped}" for result in results if result.skipped]
+    skipped = [
+        f"- {result.format}: {result.skipped}" for result in report.formats if result.skipped
+    ]
     return text + ("\n\nNot written:\n\n" + "\n".join(skipped) if skipped else "")
 
 

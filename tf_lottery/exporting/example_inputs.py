@@ -81,12 +81,13 @@ def _drawn(network: PlainNetwork) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(0)
     drawn = {}
     for tensor in network.inputs:
-        if None in tensor.shape or not np.issubdtype(tensor.dtype, np.floating):
+        shape = [size for size in tensor.shape if size is not None]
+        if len(shape) < len(tensor.shape) or not np.issubdtype(tensor.dtype, np.floating):
             raise ValueError(
                 f"test_data=None: {network.name} takes {tensor.name} {tensor}, for which no inputs "
                 "can be drawn; give test_data=(inputs, None) with a few examples."
             )
-        numbers = generator.standard_normal((_RANDOM_EXAMPLES, *tensor.shape))
+        numbers = generator.standard_normal((_RANDOM_EXAMPLES, *shape))
         drawn[tensor.name] = numbers.astype(tensor.dtype)
     return drawn
 

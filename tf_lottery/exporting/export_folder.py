@@ -66,7 +66,7 @@ class ExportFolder:
         if not names:
             self._check_place()
             return False
-        record = self._record() if SEAL in names else self._record_of_earlier_version(names)
+        record = self._record(names)
         if record.get("ticket") in tickets and self._is_whole():
             return True
         if not self._overwrite:
@@ -103,7 +103,7 @@ class ExportFolder:
         except tf.errors.OpError as error:
             raise ValueError(f"{self._argument} cannot be written: {error.message}") from error
 
-    def _record(self) -> dict[str, Any]:
+    def _record(self, names: Collection[str]) -> dict[str, Any]:
         """What the export there is of."""
         try:
             sealed = read_seal(self.path, SEAL)
@@ -112,6 +112,8 @@ class ExportFolder:
                 f"{self._argument} holds an export whose {SEAL} is damaged, so that nobody knows "
                 f"what else is there; {_ANOTHER}."
             ) from error
+        if sealed is None:
+            return self._record_of_earlier_version(names)
         self._refuse(_files_in(self.path) - {*sealed["files"], SEAL})
         return sealed["record"]
 

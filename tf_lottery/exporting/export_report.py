@@ -127,7 +127,7 @@ class Compaction:
     def write_csv(self, path: Path) -> None:
         """Writes a row per layer."""
         names = [field.name for field in fields(CompactedLayer)]
-        _write_csv(path, names, map(asdict, self.layers))
+        _write_csv(path, names, (asdict(layer) for layer in self.layers))
 
 
 @dataclass(frozen=True)
@@ -252,9 +252,10 @@ class ExportReport:
                 "dense network": [result.dense_size for result in sized],
             }.items()
         ):
-            if all(sizes):
+            known = [size.bytes / 1000 for size in sizes if size]
+            if len(known) == len(sized):
                 rows = [row + 0.4 * place for row in range(len(sized))]
-                axes.barh(rows, [size.bytes / 1000 for size in sizes], 0.4, label=label)
+                axes.barh(rows, known, 0.4, label=label)
         axes.set_yticks(range(len(sized)), [result.format for result in sized])
         axes.invert_yaxis()
         axes.set_xlabel("kB")
@@ -270,7 +271,7 @@ class ExportReport:
 
     def _shown(self) -> "pandas.DataFrame":
         frame = self.to_frame()
-        return frame[[column for column in _SHOWN if column in frame]]
+        return frame.filter(items=[column for column in _SHOWN if column in frame])
 
     def write_csv(self, path: Path) -> None:
         """Writes a row per format; several outputs with labels have an accuracy each."""
@@ -279,17 +280,13 @@ class ExportReport:
 
     def _table(self) -> tuple[list[str], list[dict[str, Any]]]:
         """The columns and a row per format."""
-        same = {"examples": self.examples}
+        same: dict[str, Any] = {"examples": self.examples}
         same |= _accuracy_cells("network_accuracy", self.accuracies)
         if self.precision:
             same["trained_policy"] = ", ".join(self.precision.policies)
             same |= _accuracy_cells("float32_accuracy", self.precision.accuracies)
         same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
         same |= _accuracy_cells("threshold", self.thresholds)
-        if self.precision:
-            same["trained_policy"] = ", ".join(self.precision.policies)
-            same |= _accuracy_cells("float32_accuracy", self.precision.accuracies)
-        same |= _accuracy_cells("dense_accuracy", self.dense_accuracies)
         same |= {f"threshold_{name}": number for name, number in self.thresholds.items()}
         if len(self.accuracies) == len(self.thresholds) == 1:
             same = {
@@ -311,7 +308,7 @@ class ExportReport:
         }
 
 
-def _accuracy_cells(column: str, accuracies: Mapping[str, float]) -> dict[str, float]:
+def _accuracy_cells(column: str, accuracies: Mapping[str, float]) -> dict[str, float | None]:
     """Cells of one number, or of that of each output."""
     if len(accuracies) < 2:
         return dict.fromkeys([column], only(accuracies))

@@ -43,8 +43,9 @@ def _network_of(model: Any, test_data: tuple[Any, Any] | None) -> PlainNetwork:
         raise ValueError(
             f"source={model.name} is not built; call it on an example, or model.build(input_shape)."
         )
-    is_pair = isinstance(test_data, tuple | list) and len(test_data) == 2
-    return TracedNetwork(model, test_data[0] if is_pair else None)
+    if isinstance(test_data, tuple | list) and len(test_data) == 2:
+        return TracedNetwork(model, test_data[0])
+    return TracedNetwork(model, None)
 
 
 def float32_network(network: PlainNetwork) -> PlainNetwork:

@@ -153,13 +153,12 @@ def _float32_layer(layer: Any) -> Any:
 
 def _with_float32(value: Any, key: Any = None, of_policy: bool = False) -> Any:
     """A part of a configuration, with float32 in place of the policies that are in it."""
-    of_policy = of_policy or key == "dtype"
+    of_policy, kind = of_policy or key == "dtype", type(value)
     if isinstance(value, Mapping):
-        return type(value)(
-            {key: _with_float32(part, key, of_policy) for key, part in value.items()}
-        )
-    if type(value) in (list, tuple):
-        return type(value)(_with_float32(part, None, of_policy) for part in value)
+        parts = {key: _with_float32(part, key, of_policy) for key, part in value.items()}
+        return kind(parts)
+    if kind in (list, tuple):
+        return kind(_with_float32(part, None, of_policy) for part in value)
     name = value if isinstance(value, str) else getattr(value, "compute_dtype", None)
     is_short = isinstance(name, str) and name.removeprefix("mixed_") in _SHORT_FLOATS
     return "float32" if of_policy and is_short else value

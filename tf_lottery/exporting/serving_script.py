@@ -215,7 +215,8 @@ def _medians(times: list[list[float]]) -> dict[str, float | None]:
 def main(request_path: str, answers_path: str) -> None:
     """Does the jobs of a request and writes their answers, errors among them."""
     # What a file still needs of these would be missing where it is used.
-    sys.modules["tf_lottery"] = sys.modules["tensorflow_model_optimization"] = None
+    for absent in ("tf_lottery", "tensorflow_model_optimization"):
+        sys.modules[absent] = None  # pyright: ignore[reportArgumentType] - forbids the import
     request = json.loads(Path(request_path).read_text(encoding="utf-8"))
     tf.config.threading.set_intra_op_parallelism_threads(request["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(request["threads"])

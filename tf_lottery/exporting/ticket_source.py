@@ -15,12 +15,12 @@ class Provenance:
     """How a network of a run folder was found.
 
     Attributes:
-      dataset: name of the data it was trained on.
+      dataset: name of the data it was trained on; None if the run does not say.
       level: number of prunings.
       flags: the flag file that replays its experiment.
     """
 
-    dataset: str
+    dataset: str | None
     level: int
     flags: str
 

@@ -73,15 +73,16 @@ def verify(
         ]
         results: dict[str, Verification | ServingError] = {}
         for kind, job, answer in zip(files, jobs, answers(jobs), strict=True):
-            results[kind.name] = answer
-            if not isinstance(answer, ServingError):
-                outputs = {name: np.load(path) for name, path in job["outputs"].items()}
-                difference = _difference(kind, files[kind], outputs, expected)
-                results[kind.name] = (
-                    difference
-                    if isinstance(difference, ServingError)
-                    else Verification(accuracies_of(outputs, labels, thresholds), difference)
-                )
+            if isinstance(answer, ServingError):
+                results[kind.name] = answer
+                continue
+            outputs = {name: np.load(path) for name, path in job["outputs"].items()}
+            difference = _difference(kind, files[kind], outputs, expected)
+            results[kind.name] = (
+                difference
+                if isinstance(difference, ServingError)
+                else Verification(accuracies_of(outputs, labels, thresholds), difference)
+            )
         return results
 
 

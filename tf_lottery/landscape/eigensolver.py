@@ -109,7 +109,7 @@ def _size(product: Product, start: np.ndarray) -> float:
     """About the largest absolute value of the eigenvalues, and not more than that."""
     image = product(start / np.linalg.norm(start))
     norm = np.linalg.norm(image)
-    return np.linalg.norm(product(image / norm)) if norm > 0 else 0.0
+    return float(np.linalg.norm(product(image / norm))) if norm > 0 else 0.0
 
 
 def _missing(

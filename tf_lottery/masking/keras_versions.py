@@ -13,20 +13,23 @@ import tf_keras
 
 def keras_of(thing: Any) -> ModuleType:
     """The Keras of a model or layer; that it is one of either is what `is_layer` says."""
-    return _keras_3() if is_keras_3(thing) else tf_keras
+    keras = _keras_3()
+    if keras is not None and isinstance(thing, keras.layers.Layer):
+        return keras
+    return tf_keras
 
 
 def is_keras_3(thing: Any) -> bool:
     """Whether this is a layer or model of Keras 3, which is not imported to find out."""
-    keras = _keras_3()
-    return keras is not None and isinstance(thing, keras.layers.Layer)
+    return keras_of(thing) is not tf_keras
 
 
 def keras_of_optimizer(optimizer: Any) -> ModuleType:
     """The Keras of an optimizer."""
     keras = _keras_3()
-    of_keras_3 = keras is not None and isinstance(optimizer, keras.optimizers.Optimizer)
-    return keras if of_keras_3 else tf_keras
+    if keras is not None and isinstance(optimizer, keras.optimizers.Optimizer):
+        return keras
+    return tf_keras
 
 
 def keras_name(thing: Any) -> str | None:
@@ -57,7 +60,8 @@ def has_graph(thing: Any) -> bool:
     if not is_model(thing):
         return False
     if is_keras_3(thing):
-        return isinstance(thing, _keras_3().Sequential | _keras_3().Function)
+        keras = keras_of(thing)
+        return isinstance(thing, keras.Sequential | keras.Function)
     return isinstance(thing, tf_keras.Sequential) or thing._is_graph_network
 
 
@@ -149,7 +153,7 @@ def graph_calls(model: Any) -> Iterator[GraphCall]:
       model: a built Sequential or functional model of either Keras.
     """
     # Keras 3 keeps the graph of a Sequential model in a functional one.
-    sequential = is_keras_3(model) and isinstance(model, _keras_3().Sequential)
+    sequential = is_keras_3(model) and isinstance(model, keras_of(model).Sequential)
     nodes = (model._functional if sequential else model)._nodes_by_depth
     for depth in sorted(nodes, reverse=True):
         yield from map(_graph_call, nodes[depth])

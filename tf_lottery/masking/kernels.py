@@ -154,7 +154,7 @@ def _goes_by_any(names: list[str], weight: str) -> bool:
 
 def _said_by_layer(layer: Any) -> list[Any] | None:
     say = getattr(layer, "get_prunable_weights", None)
-    return list(say()) if callable(say) else None
+    return list(layer.get_prunable_weights()) if callable(say) else None
 
 
 def _said_by_user(layer: Any, path: str, named: KernelNames, used: set) -> list[Any]:

@@ -19,7 +19,8 @@ class MaskConstraint(keras.constraints.Constraint):
     def __init__(self, original: Callable[[tf.Tensor], tf.Tensor] | None):
         """Wraps the constraint that the variable had, which gets to see masked weights."""
         self.original = original
-        self.mask: tf.Variable | None = None
+        # A variable, once there is one: `mask_constraint` gives no constraint without.
+        self.mask: Any = None
         self.pruning_rate: float | None = None
         # Of a model that was sparse from the start: number of weights that it had then.
         self.kept: int | None = None
@@ -36,12 +37,15 @@ class MaskConstraint(keras.constraints.Constraint):
         return tf.math.multiply_no_nan(weight, self.mask)
 
 
-def hold_mask(variable: Any, pruning_rate: float | None) -> None:
+def hold_mask(variable: Any, pruning_rate: float | None) -> MaskConstraint:
     """Gives a variable a mask of ones, held by its constraint.
 
     Args:
       variable: of a layer of either Keras. Call it in the strategy's scope that it was made in.
       pruning_rate: the weight's own rate; None follows the rate of the search.
+
+    Returns:
+      The constraint.
     """
     constraint = MaskConstraint(variable.constraint)
     inner = tensorflow_variable(variable)
@@ -53,6 +57,7 @@ def hold_mask(variable: Any, pruning_rate: float | None) -> None:
     )
     constraint.pruning_rate = pruning_rate
     _set_constraint(variable, constraint)
+    return constraint
 
 
 def release_mask(variable: Any) -> None:

@@ -27,13 +27,15 @@ class _SavesMasks:
     """Puts masks that constraints hold into the configuration, which Keras saves with a model."""
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), _MASKS: _saved_masks(self)}
+        config = super().get_config()  # pyright: ignore[reportAttributeAccessIssue] - of the model
+        return {**config, _MASKS: _saved_masks(self)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         config = dict(config)
         masks = config.pop(_MASKS)
-        model = super().from_config(config, custom_objects=custom_objects)
+        load = super().from_config  # pyright: ignore[reportAttributeAccessIssue] - of the model
+        model = load(config, custom_objects=custom_objects)
         _hold_saved_masks(model, masks)
         return model
 
@@ -117,8 +119,7 @@ def _hold_saved_masks(model: Any, masks: Mapping[str, Any]) -> None:
             "such weights."
         )
     for name, saved in masks.items():
-        hold_mask(variables[name], saved["pruning_rate"])
-        constraint = mask_constraint(variables[name])
+        constraint = hold_mask(variables[name], saved["pruning_rate"])
         constraint.kept = saved["kept"]
         constraint.mask.assign(_mask(name, saved, tensorflow_variable(variables[name])))
     save_masks_with(model)

@@ -126,7 +126,7 @@ class Mask(Mapping[str, np.ndarray]):
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz: `names`, and `<name>:bits` (np.packbits) and `<name>:shape` of each."""
-        members = {"names": np.array(list(self), np.str_)}
+        members: dict[str, np.ndarray] = {"names": np.array(list(self), np.str_)}
         for name, array in self.items():
             members[f"{name}:bits"] = np.packbits(array)
             members[f"{name}:shape"] = np.asarray(array.shape, np.int64)

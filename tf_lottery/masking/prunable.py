@@ -45,7 +45,6 @@ from tf_lottery.masking.prunable_checks import (
     check_something_is_left,
     check_unknown,
 )
-from tf_lottery.masking.schedule import IMPSchedule
 from tf_lottery.masking.wrapper import MaskedLayer
 
 
@@ -274,7 +273,7 @@ def _own_rate(name: str, rates: Mapping[str, float]) -> float | None:
     fitting = [given for given in rates if goes_by(given, name)]
     if not fitting:
         return None
-    return IMPSchedule(rates[max(fitting, key=len)]).pruning_rate
+    return float(rates[max(fitting, key=len)])
 
 
 def _warn_of_frozen(search: KernelSearch, trained: KernelSearch) -> None:

@@ -98,5 +98,5 @@ class IMPSchedule(PruningSchedule):
         rates = self.pruning_rate
         return {
             "class_name": type(self).__name__,
-            "config": {"pruning_rate": rates if isinstance(rates, float) else list(rates)},
+            "config": {"pruning_rate": list(rates) if isinstance(rates, tuple) else rates},
         }

@@ -14,7 +14,7 @@ DEFAULT_PRUNING_RATE = 0.2
 
 # Weight attribute -> constraint attribute, by layer class; the first class that fits counts, since
 # separable and depthwise convolutions are convolutions too.
-_PRUNABLE_KERNELS: tuple[tuple[type, dict[str, str]], ...] = (
+_PRUNABLE_KERNELS: tuple[tuple[tuple[type, ...], dict[str, str]], ...] = (
     (
         (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D),
         {

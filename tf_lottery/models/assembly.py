@@ -48,8 +48,8 @@ class Variant:
     """
 
     init_seed: int
-    initializer: str = "glorot_normal"
-    batch_norm: str = "per_replica"
+    initializer: Initializer = "glorot_normal"
+    batch_norm: BatchNorm = "per_replica"
     dtype_policy: str = "float32"
 
     def __post_init__(self):

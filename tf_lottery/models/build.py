@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.config.network import BatchNorm, Initializer
 from tf_lottery.models.assembly import Blueprint, Variant, assemble, draw
 from tf_lottery.models.images import UnsuitableInputError
 from tf_lottery.models.registry import find_family
@@ -23,8 +24,8 @@ def build_model(
     init_seed: int,
     normalization: tuple[Sequence[float], Sequence[float]],
     *,
-    initializer: str = "glorot_normal",
-    batch_norm: str = "per_replica",
+    initializer: Initializer = "glorot_normal",
+    batch_norm: BatchNorm = "per_replica",
     dtype_policy: str = "float32",
 ) -> keras.Model:
     """Builds a model that maps raw pixels to logits.

@@ -15,7 +15,7 @@ def prune_by_score(
     weights: Mapping[str, np.ndarray],
     mask: Mask,
     level: int,
-    evidence: Evidence | None,
+    evidence: Evidence,
 ) -> Mask:
     """Prunes to a level by the scores of a method.
 
@@ -28,7 +28,7 @@ def prune_by_score(
       weights: all weights of the network that is judged.
       mask: the mask pruned so far.
       level: the new level.
-      evidence: what the score may look at besides; None for one that looks at nothing.
+      evidence: what the score may look at besides.
 
     Returns:
       A mask with as many weights as the plan leaves at the level.

@@ -87,7 +87,7 @@ def planned_levels(
 
     Args:
       plan: of the network.
-      levels: number of prunings.
+      levels: number of prunings; None with a target density.
       target_density: in its place: the density at which pruning ends.
       together: as `ranks_together` says.
       flag: "--" where the arguments are flags.
@@ -96,17 +96,21 @@ def planned_levels(
       The plan and the number of levels.
 
     Raises:
-      ValueError: as `PruningPlan.ending_at` and `PruningPlan.check`.
+      ValueError: as `PruningPlan.ending_at` and `PruningPlan.check`, or if neither is given.
     """
     if target_density is not None:
-        plan, levels = plan.ending_at(target_density)
+        plan, last = plan.ending_at(target_density)
+    elif levels is not None:
+        last = levels
+    else:
+        raise ValueError(f"{flag}levels=None: give a number of levels, or a target density.")
     try:
-        plan.check(levels)
+        plan.check(last)
     except ValueError as error:
         if target_density is None:
             raise
         raise ValueError(f"{flag}target_density={target_density} takes {error}") from error
-    return (plan.together() if together else plan), levels
+    return (plan.together() if together else plan), last
 
 
 def _check_there_is_structure(structure: str, shapes: _Shapes, axes: _Axes) -> None:

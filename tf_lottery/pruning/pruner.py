@@ -30,18 +30,21 @@ class Pruner(Protocol):
 
     def check(self, weights: Mapping[str, np.ndarray], mask: Mask, evidence: Evidence) -> None:
         """Tries before training what needs data or derivatives; raises ValueError if it fails."""
+        ...
 
     def ends_at(self, mask: Mask) -> bool:
         """Whether a level with this mask is the last."""
+        ...
 
     def prune(
         self,
         weights: Mapping[str, np.ndarray],
         mask: Mask,
         level: int,
-        evidence: Evidence | None,
+        evidence: Evidence,
     ) -> Pruned:
         """Prunes the network that is judged to make a level."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class PlannedPruner:
         weights: Mapping[str, np.ndarray],
         mask: Mask,
         level: int,
-        evidence: Evidence | None,
+        evidence: Evidence,
     ) -> Pruned:
         """Prunes to the level; arguments and errors as of `prune_by_score`."""
         return Pruned(prune_by_score(self.method, self.plan, weights, mask, level, evidence))

@@ -89,7 +89,7 @@ def _score_of_key(key: int, dtype: type[np.floating]) -> np.floating:
     size = np.dtype(dtype).itemsize
     sign_bit = 8 * size - 1
     bits = key ^ (1 << sign_bit) if key >> sign_bit else key ^ ((1 << 8 * size) - 1)
-    return np.array(bits, f"u{size}").view(dtype)[()]
+    return np.array([bits], f"u{size}").view(dtype)[0]
 
 
 def _chunks(*sequences: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -25,24 +25,31 @@ class Evidence(Protocol):
     @property
     def rewind_weights(self) -> Weights:
         """All weights of the network at the rewind step."""
+        ...
 
     def random(self) -> np.random.Generator:
         """Random numbers that depend on the experiment and the level alone."""
+        ...
 
     def loss(self, weights: Weights, mask: Mask) -> float:
         """Mean loss of all scoring batches."""
+        ...
 
     def loss_gradients(self, weights: Weights, mask: Mask) -> Iterator[dict[str, np.ndarray]]:
         """Gradient of the mean loss of each scoring batch."""
+        ...
 
     def gradient_flow(self, weights: Weights, mask: Mask) -> dict[str, np.ndarray]:
         """Hessian of the loss times its gradient."""
+        ...
 
     def synaptic_flow(self, weights: Weights, mask: Mask) -> dict[str, np.ndarray]:
         """Gradient, by absolute weights, of what a linear network of them makes of ones."""
+        ...
 
 
 Score = Callable[[Weights, Mask, Evidence], Scores]
+AnyScore = TypeVar("AnyScore", bound=Score)
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ _METHODS: Registry[Method] = Registry("score", "--score", "tf_lottery.pruning.sc
 
 def register_score(
     *, rounds: int = 1, needs_data: bool = False, ranks_all_together: bool = False
-) -> Callable[[Score], Score]:
+) -> Callable[[AnyScore], AnyScore]:
     """Registers a function (weights, mask, evidence) -> scores under its name, for `--score`.
 
     ```python
@@ -85,7 +92,7 @@ def register_score(
       The decorator.
     """
 
-    def add(score: Score) -> Score:
+    def add(score: AnyScore) -> AnyScore:
         own = score if _is_ours(score) else _checking(score, "--score")
         method = Method(own, rounds, needs_data, ranks_all_together)
         _METHODS.add(score.__name__, method, score.__module__)

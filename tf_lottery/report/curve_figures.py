@@ -14,6 +14,7 @@ from tf_lottery.report.density_axes import clear_frame
 from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
 from tf_lottery.report.formats import format_density
 from tf_lottery.report.method_results import MethodResults
+from tf_lottery.report.run_records import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,7 @@ def _shades(count: int) -> np.ndarray:
     return colormaps["viridis"](np.linspace(_DARKEST, _LIGHTEST, count))
 
 
-def _thinned(curve: dict[int, float]) -> tuple[np.ndarray, np.ndarray]:
+def _thinned(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     """Returns iterations and percentages, of which the first and the last are always kept."""
     steps = np.array(list(curve))
     kept = np.linspace(0, len(steps) - 1, min(len(steps), _POINTS_OF_A_CURVE)).round().astype(int)
@@ -106,8 +107,7 @@ def _set_axes(axes: Axes) -> None:
     axes.margins(x=0.02)
     clear_frame(axes)
     # The first evaluations, at chance, would squeeze what differs between the levels.
-    best = [np.max(line.get_ydata()) for line in axes.lines]
-    last = [line.get_ydata()[-1] for line in axes.lines]
-    top, lowest = max(best), min(last)
+    heights = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    top, lowest = max(curve.max() for curve in heights), min(curve[-1] for curve in heights)
     room = max(0.5 * (top - lowest), 3.0)
     axes.set_ylim(max(lowest - room, 0.0), top + 0.1 * room)

@@ -29,10 +29,10 @@ def set_density_axis(axes: Axes, densities: np.ndarray) -> None:
     margin = np.exp(max(0.04 * span, 0.05))
     axes.set_xscale("log")
     axes.set_xlim(densities[0] * margin, densities[-1] / margin)
-    axis_inches = _AXIS_SHARE_OF_WIDTH * axes.figure.get_figwidth()
+    axis_inches = _AXIS_SHARE_OF_WIDTH * axes.figure.get_figure(root=True).get_figwidth()
     labelled = _uncrowded(densities, (span + 2 * np.log(margin)) / axis_inches)
     axes.set_xticks(labelled, [percentage_label(density) for density in labelled])
-    axes.xaxis.set_minor_locator(FixedLocator(densities))
+    axes.xaxis.set_minor_locator(FixedLocator(densities.tolist()))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("weights remaining (%)")
 

@@ -54,10 +54,10 @@ def format_bytes(count: int) -> str:
     return f"{size:.{decimals}f} {unit}"
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> list[dict[str, str]]:
     """Reads a table, with the size of each file as a fraction of the dense network's."""
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows: list[dict[str, str]] = list(csv.DictReader(file))
     for row in rows:
         for column in ("bytes", "compressed_bytes"):
             size, dense = row.get(column), row.get(f"dense_{column}")

@@ -60,7 +60,7 @@ def accuracy_figure(summaries: Sequence[LevelSummary], title: str) -> Figure:
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    if dense is not None:
+    if dense is not None and dense.test_accuracy is not None:
         draw_dense_line(axes, 100 * dense.test_accuracy, DENSE_LABEL)
     _draw_curves(axes, densities, at_end, at_early_stop)
     set_density_axis(axes, densities)

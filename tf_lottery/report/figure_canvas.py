@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ft2font import FT2Font
+    from matplotlib.typing import RcKeyType
 
 # Shown at 400 pixels, text of 9 points is then about 11 pixels high.
 WIDTH_INCHES = 4.6
@@ -23,7 +24,7 @@ _DOTS_PER_INCH = 200
 _LEGEND_FONT_POINTS = 9
 # Room for the text of a label in a legend of one column, and of two.
 _LABEL_POINTS, _NARROW_LABEL_POINTS = 262, 114
-_SETTINGS = {
+_SETTINGS: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.labelsize": 10,
@@ -59,7 +60,7 @@ class FigureFile:
         element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
         element = re.sub(r"<!--.*?-->\s*", "", element, flags=re.DOTALL)
         head, body = element.split(">", 1)
-        view = re.search(r'viewBox="[^"]*"', head)[0]
+        view = "".join(re.findall(r'viewBox="[^"]*"', head)[:1])
         body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", body)
         body = body.replace("xlink:href=", "href=")
         return f'<svg {view} aria-hidden="true" focusable="false">{body.rstrip()}'

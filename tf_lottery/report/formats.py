@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable
+from typing import TypeGuard
 
 import numpy as np
 
 MISSING = "-"
 
 
-def is_number(value: float | None) -> bool:
+def is_number(value: float | None) -> TypeGuard[float]:
     """Returns whether `value` is present: neither None nor NaN."""
     return value is not None and not math.isnan(value)
 

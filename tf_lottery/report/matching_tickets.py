@@ -43,7 +43,7 @@ class Ticket:
             return "the dense network (level 0) has no test accuracy yet"
         threshold = math.inf if self.level is None else self.level.density
         failing = ", ".join(
-            f"{format_density(level.density)} ({format_accuracy(level.accuracy.mean)})"
+            f"{format_density(level.density)} ({format_accuracy(level.known_accuracy.mean)})"
             for level in self.failing
             if level.density > threshold
         )
@@ -74,11 +74,12 @@ def _find_ticket(
         return Spread.of(dense_accuracies.get(replicate) for replicate in replicates)
 
     dense = {level.level: dense_of(method.accuracies(level.level)) for level in method.levels}
-    known = [level for level in method.levels if level.level > 0 and dense[level.level]]
-    matching = [
-        level for level in known if matches(level.accuracy.mean, dense[level.level].mean, tolerance)
-    ]
-    failing = [level for level in known if level not in matching]
+    matching, failing = [], []
+    for level in method.levels:
+        spread = dense[level.level]
+        if level.level > 0 and spread is not None:
+            does = matches(level.known_accuracy.mean, spread.mean, tolerance)
+            (matching if does else failing).append(level)
     matching.sort(key=lambda level: level.density)
     of_ticket = (
         dense[matching[0].level]

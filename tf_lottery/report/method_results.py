@@ -60,6 +60,13 @@ class LevelStatistics:
     layer_densities: Mapping[str, float]
     emptied: int = 0
 
+    @property
+    def known_accuracy(self) -> Spread:
+        """The test accuracy of a level that has one, such as one that matches or fails to."""
+        if self.accuracy is None:
+            raise ValueError(f"level {self.level} has no test accuracy")
+        return self.accuracy
+
 
 @dataclass(frozen=True)
 class MethodResults:
@@ -232,8 +239,10 @@ def _statistics(number: int, records: Sequence[LevelRecord]) -> LevelStatistics:
             layers[name].append(remaining / total)
     return LevelStatistics(
         level=number,
-        density=spread(lambda summary: summary.density).mean,
-        weights_remaining=round(spread(lambda summary: summary.weights_remaining).mean),
+        density=float(statistics.mean(record.summary.density for record in records)),
+        weights_remaining=round(
+            statistics.mean(record.summary.weights_remaining for record in records)
+        ),
         replicates=len(records),
         accuracy=spread(lambda summary: summary.test_accuracy),
         early_stop_accuracy=spread(lambda summary: summary.early_stop_test_accuracy),

@@ -71,7 +71,7 @@ def styles_of(names: Sequence[str], *, one_colour: bool = False) -> list[MethodS
     used: Counter = Counter()
     styles = []
     looks = [_look_of(name) for name in names]
-    lines_of_colour = Counter(dict.fromkeys(_PALETTE, 0))
+    lines_of_colour: Counter[str] = Counter(dict.fromkeys(_PALETTE, 0))
     lines_of_colour.update(colour for colour, _, _ in dict.fromkeys(looks))
     for look in looks:
         count = used[look]
@@ -79,7 +79,7 @@ def styles_of(names: Sequence[str], *, one_colour: bool = False) -> list[MethodS
         colour, marker, first_dash = look
         if count and not one_colour:
             # The first with the fewest lines.
-            colour = min(_PALETTE, key=lines_of_colour.get)
+            colour = min(_PALETTE, key=lambda colour: lines_of_colour[colour])
             lines_of_colour[colour] += 1
         # Where the colours begin anew, others of these are left.
         turns = range(count, count + 2 * len(_DASHES))

@@ -83,7 +83,7 @@ class ProgressReporter:
         self._clock = clock
         self._time_left = TimeLeft(total_steps_per_level, clock)
         self._training: _LevelInTraining | None = None
-        self._shown: _Evaluation | None = None
+        self._shown = _Evaluation(None, 0, {}, None, 0.0)
         self._complete_levels: list[int] = []
         self._latest_line = -float("inf")
         self._live: Live | None = None

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from tf_lottery.report.formats import format_numbers
 from tf_lottery.report.matching_tickets import Ticket
@@ -67,8 +68,8 @@ def tickets_csv(tickets: Sequence[Ticket]) -> str:
     return _text(_TICKET_COLUMNS, map(_ticket_row, tickets))
 
 
-def _ticket_row(ticket: Ticket) -> dict:
-    row = {**_of_method(ticket.results), "note": ticket.note()}
+def _ticket_row(ticket: Ticket) -> dict[str, Any]:
+    row: dict[str, Any] = {**_of_method(ticket.results), "note": ticket.note()}
     if ticket.dense is not None:
         row["dense_accuracy"] = ticket.dense.mean
         row["least_dense_accuracy"] = ticket.dense.minimum
@@ -80,10 +81,10 @@ def _ticket_row(ticket: Ticket) -> dict:
         row["level"] = ticket.level.level
         row["density"] = ticket.level.density
         row["weights_remaining"] = ticket.level.weights_remaining
-        row["mean_accuracy"] = ticket.level.accuracy.mean
-        row["least_accuracy"] = ticket.level.accuracy.minimum
-        row["largest_accuracy"] = ticket.level.accuracy.maximum
-        row["replicates"] = ticket.level.accuracy.count
+        row["mean_accuracy"] = ticket.level.known_accuracy.mean
+        row["least_accuracy"] = ticket.level.known_accuracy.minimum
+        row["largest_accuracy"] = ticket.level.known_accuracy.maximum
+        row["replicates"] = ticket.level.known_accuracy.count
     return row
 
 

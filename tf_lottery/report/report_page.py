@@ -155,7 +155,9 @@ def _ticket_row(ticket: Ticket, style: MethodStyle) -> dict[str, str]:
         "weights": MISSING if level is None else format_count(level.weights_remaining),
         "accuracy": _accuracy_text(None if level is None else level.accuracy),
         "range": _range_text(None if level is None else level.accuracy),
-        "replicates": MISSING if level is None else _of_all(level.accuracy.count, ticket.results),
+        "replicates": (
+            MISSING if level is None else _of_all(level.known_accuracy.count, ticket.results)
+        ),
         "note": ticket.note(),
     }
 

@@ -192,15 +192,15 @@ def _read_state(run: RunFolder, held: bool) -> RunState:
     steps = {level: _latest_step(run, level) for level in missing}
     begun = [level for level in missing if steps[level] is not None]
     in_training = begun[:1] or (missing[:1] if held or not complete else [])
-    level = (in_training or complete[-1:] or [None])[0]
+    trained = in_training[0] if in_training else None
     return RunState(
         path=run.path,
         state="running" if held else "stopped" if missing or not planned else "done",
         branch=run.identity.get("branch"),
-        level=level,
+        level=complete[-1] if trained is None and complete else trained,
         levels=max(planned, default=None),
-        epoch=_in_epochs(run, steps[level]) if in_training else None,
-        epochs=_in_epochs(run, _last_step(run, level)) if in_training else None,
+        epoch=None if trained is None else _in_epochs(run, steps[trained]),
+        epochs=None if trained is None else _in_epochs(run, _last_step(run, trained)),
         density=latest.get("density"),
         test_accuracy=latest.get("test_accuracy"),
         dense_accuracy=_dense_accuracy(run),

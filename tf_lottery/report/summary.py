@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from tf_lottery.config.matching import DEFAULT_TOLERANCE, matches
 from tf_lottery.report.formats import is_number
 from tf_lottery.store.schema import LevelSummary
 
 
-def early_stop(rows: Iterable[Mapping[str, float | None]]) -> tuple[int | None, float | None]:
+def early_stop(rows: Iterable[Mapping[str, Any]]) -> tuple[int | None, float | None]:
     """Finds the early-stopping iteration: the lowest validation loss, the earliest on ties.
 
     Args:

@@ -15,7 +15,7 @@ from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure,
 from tf_lottery.report.formats import format_density
 from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
 from tf_lottery.report.landscape.rewind_axis import uncrowded
-from tf_lottery.report.method_results import LevelStatistics, Spread
+from tf_lottery.report.method_results import LevelStatistics
 from tf_lottery.report.method_styles import MethodStyle
 from tf_lottery.report.swept_runs import Sweep
 
@@ -104,8 +104,7 @@ def _curve(level: int, points: dict[float, LevelStatistics], style: MethodStyle)
     elif densities[0] < 0.99 * densities[-1]:
         # The densities of a level are not the same for all values.
         label = f"level {level}, {format_density(densities[0])} to {label}"
-    spreads: dict[float, Spread] = {place: found.accuracy for place, found in points.items()}
-    curve = Curve.of(label, spreads)
+    curve = Curve.of(label, {place: found.known_accuracy for place, found in points.items()})
     return Curve(curve.label, curve.positions, curve.spreads, style)
 
 
@@ -148,13 +147,14 @@ def _set_axis(axes: Axes, sweep: Sweep, places: Sequence[float]) -> None:
     along = transform.transform(values)
     margin = 0.05 * max(along[-1] - along[0], 1e-9)
     ends = np.array([along[0] - margin, along[-1] + margin])
-    axes.set_xlim(transform.inverted().transform(ends))
+    left, right = transform.inverted().transform(ends)
+    axes.set_xlim(left, right)
     labels = [f"{value:,.10g}" for value in values] if is_numeric else [r.value for r in sweep.runs]
     labelled = uncrowded((along - ends[0]) / (ends[1] - ends[0]), labels)
     axes.set_xticks(values[labelled], [labels[tick] for tick in labelled])
     for label in axes.get_xticklabels():
         label.set_parse_math(False)
-    axes.xaxis.set_minor_locator(FixedLocator(values))
+    axes.xaxis.set_minor_locator(FixedLocator(values.tolist()))
     axes.xaxis.set_minor_formatter(NullFormatter())
     unit = f" ({sweep.unit})" if sweep.unit else ""
     axes.set_xlabel(f"{sweep.flag.replace('_', ' ')}{unit}")

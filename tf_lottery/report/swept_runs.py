@@ -75,34 +75,34 @@ def find_sweeps(methods: Sequence[MethodResults]) -> list[Sweep]:
 def _sweep(flag: str, group: Sequence[MethodResults], others: Sequence[str]) -> Sweep:
     values = [_identity(method)[flag] for method in group]
     numbers, unit = _numbers(flag, group, values)
-    runs = [
-        SweptRun(_text(value), number, method)
-        for value, number, method in zip(values, numbers, group, strict=True)
-    ]
-    if None not in numbers:
-        runs.sort(key=lambda run: run.number)
+    if numbers is None:
+        pairs = zip(values, group, strict=True)
+        runs = [SweptRun(_text(value), None, method) for value, method in pairs]
+    else:
+        ordered = sorted(zip(numbers, values, group, strict=True), key=lambda one: one[0])
+        runs = [SweptRun(_text(value), number, method) for number, value, method in ordered]
     setting = ", ".join(change_text(name, _identity(group[0])[name]) for name in others)
     return Sweep(flag, setting, unit, tuple(runs))
 
 
 def _numbers(
     flag: str, group: Sequence[MethodResults], values: Sequence[Any]
-) -> tuple[list[float | None], str]:
-    """The values as numbers, each once, with their unit; None for each where one is none."""
+) -> tuple[list[float] | None, str]:
+    """The values as numbers, each once, with their unit; None if one is none."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return [float(value) for value in values], ""
-    steps = [_STEPS.fullmatch(value) if isinstance(value, str) else None for value in values]
-    if all(steps):
-        # In several units: as iterations, which the run has recorded.
-        resolved = [method.records[0].details.get(flag) for method in group]
+    texts = [value for value in values if isinstance(value, str)]
+    steps = [step for step in map(_STEPS.fullmatch, texts) if step]
+    if len(steps) == len(values):
         units = {step[2] for step in steps}
         if len(units) == 1:
             return [float(step[1]) for step in steps], _UNITS[units.pop()]
-        if all(isinstance(number, int) for number in resolved) and len(set(resolved)) == len(
-            values
-        ):
-            return [float(number) for number in resolved], _UNITS["it"]
-    return [None] * len(values), ""
+        # In several units: as iterations, which the run has recorded.
+        recorded = [method.records[0].details.get(flag) for method in group]
+        iterations = [number for number in recorded if isinstance(number, int)]
+        if len(set(iterations)) == len(values):
+            return [float(number) for number in iterations], _UNITS["it"]
+    return None, ""
 
 
 def _folder(method: MethodResults) -> str:

@@ -111,7 +111,7 @@ def summary_sentences(
 
 
 def matching_sentences(
-    summaries: Sequence[LevelSummary], dense_accuracy: float, tolerance: float
+    summaries: Sequence[LevelSummary], dense_accuracy: float | None, tolerance: float
 ) -> list[str]:
     """Says which levels match the dense network, the sparsest of them, and the rule.
 

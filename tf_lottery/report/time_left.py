@@ -59,7 +59,7 @@ class TimeLeft:
 
     def seconds(self) -> float | None:
         """Returns the seconds left as of the latest report, or None if it is too early to say."""
-        if self._latest_report is None:
+        if self._first_report is None or self._latest_report is None:
             return None
         (start, steps_at_start), (now, steps_now) = self._first_report, self._latest_report
         if steps_now == steps_at_start or now - start < _SECONDS_FOR_AN_ESTIMATE:

@@ -62,12 +62,12 @@ def _run_verdict(ticket: Ticket) -> str:
             return f"The dense network's test accuracy is {dense}; no pruned level is complete."
         unfinished = _unfinished(ticket.results)
         return f"No pruned level matches the dense network ({dense}){unfinished}."
-    level = ticket.level
+    level, accuracy = ticket.level, ticket.level.known_accuracy
     return (
         f"Sparsest matching ticket: {format_density(level.density)} of the weights "
-        f"(level {level.level}), {format_accuracy(level.accuracy.mean)} test accuracy"
-        f"{_range(level.accuracy)} against {dense} of the dense network{_range(ticket.dense)}"
-        f"{_replicates(level.accuracy, ticket.dense)}"
+        f"(level {level.level}), {format_accuracy(accuracy.mean)} test accuracy"
+        f"{_range(accuracy)} against {dense} of the dense network{_range(ticket.dense)}"
+        f"{_replicates(accuracy, ticket.dense)}"
     )
 
 

@@ -5,13 +5,15 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tf_lottery.store.atomic import read_text, write_text
 from tf_lottery.store.errors import DamagedFileError
 
-Row = dict[str, int | float | str | None]
+# The column says what a cell is: an int, a float or a name, or None where it is empty.
+Row = dict[str, Any]
 
 # Columns of names; all others are of numbers.
 _NAMES = frozenset({"network"})

@@ -49,7 +49,7 @@ def bad_data(fit_arguments: Mapping[str, Any], batches: int | None) -> str | Non
       Such as "x has NaN in example 17"; None if nothing is found, or cannot be looked at again.
     """
     for argument in ("x", "y", "sample_weight", "validation_data"):
-        value = fit_arguments.get(argument)
+        value: Any = fit_arguments.get(argument)
         if isinstance(value, tf.data.Dataset):
             of_validation = argument == "validation_data"
             most = fit_arguments.get("validation_steps") if of_validation else batches

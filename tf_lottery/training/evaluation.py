@@ -1,6 +1,5 @@
 """Loss and accuracy of a network on a split of the data."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -114,7 +113,7 @@ class StreamedEvaluator:
         sums, examples = self._tally.read(), self._stream.examples
         return Evaluation(sums.loss / examples, sums.correct / examples)
 
-    def _run_batches(self, batches: Iterator, count: tf.Tensor) -> None:
+    def _run_batches(self, batches: tf.distribute.DistributedIterator, count: tf.Tensor) -> None:
         def add(images: tf.Tensor, labels: tf.Tensor) -> None:
             self._tally.add(*self._sums(images, labels))
 

@@ -135,7 +135,7 @@ def iteration_counter(optimizer: Any) -> Any:
 def _variables(optimizer: keras.optimizers.Optimizer) -> list[tf.Variable]:
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     variables = optimizer.variables
-    variables = list(variables() if callable(variables) else variables)
+    variables = list(optimizer.variables() if callable(variables) else variables)
     # Keras does not list the learning rate and other numbers that an optimizer keeps.
     known = {id(variable) for variable in variables}
     attributes = {**vars(optimizer), **getattr(optimizer, "_hyper", {})}

@@ -103,7 +103,7 @@ class Saliency:
         """
 
         def mean(function: Callable[..., Derivatives], *arguments: Any) -> dict[str, np.ndarray]:
-            sums = dict.fromkeys(mask, 0.0)
+            sums: dict[str, Any] = dict.fromkeys(mask, 0.0)
             for batch in self._batches:
                 added = self._at(
                     weights,
@@ -224,9 +224,14 @@ class NetworkEvidence:
     read_rewind_weights: Callable[[], Weights]
     seed: np.random.SeedSequence
 
-    @cached_property
+    @property
     def rewind_weights(self) -> Weights:
         """All weights of the network at the rewind step."""
+        return self._rewind_weights
+
+    @cached_property
+    def _rewind_weights(self) -> Weights:
+        # Apart, as type checkers take no cached property for the property of a protocol.
         return self.read_rewind_weights()
 
     def random(self) -> np.random.Generator:

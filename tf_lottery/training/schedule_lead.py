@@ -35,7 +35,8 @@ class _LeadingSchedule:
           held: a rate that takes the place of the schedule's; NaN: none.
         """
         self.schedule = schedule
-        self.lead = lead if isinstance(lead, tf.Variable) else _variable(lead, tf.int64)
+        given = isinstance(lead, tf.Variable)
+        self.lead: tf.Variable = lead if given else _variable(lead, tf.int64)
         self.held = _variable(held, tf.float32)
         self.was_read = False
 
@@ -55,6 +56,11 @@ class _LeadingSchedule:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         return cls(**{**config, "schedule": cls._schedules().deserialize(config["schedule"])})
+
+    @staticmethod
+    def _schedules() -> ModuleType:
+        """The schedules of its Keras."""
+        raise NotImplementedError
 
 
 @keras.utils.register_keras_serializable(package="tf_lottery")

@@ -1,7 +1,5 @@
 """Training on batches that the host reads while the devices train."""
 
-from collections.abc import Iterator
-
 import tensorflow as tf
 
 from tf_lottery.data import Epoch, TrainingStream
@@ -31,7 +29,7 @@ class StreamedProgram(TrainingProgram):
         if plan.compile_loop:
             self._execute = tf.function(self._execute, jit_compile=True, autograph=False)
         self._run = tf.function(self._run_steps, autograph=False)
-        self._batches: Iterator | None = None
+        self._batches: tf.distribute.DistributedIterator | None = None
         self._position: tuple[Epoch, int] | None = None
 
     def _train(self, epoch: Epoch, first: int, last: int) -> None:
@@ -40,7 +38,7 @@ class StreamedProgram(TrainingProgram):
         self._run(self._batches, tf.constant(last - first))
         self._position = (epoch, last)
 
-    def _open(self, epoch: Epoch, first: int) -> Iterator:
+    def _open(self, epoch: Epoch, first: int) -> tf.distribute.DistributedIterator:
         def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
             pipelines = context.num_input_pipelines
             return self._stream.batches(
@@ -54,7 +52,7 @@ class StreamedProgram(TrainingProgram):
 
         return iter(self._strategy.distribute_datasets_from_function(batches))
 
-    def _run_steps(self, batches: Iterator, count: tf.Tensor) -> None:
+    def _run_steps(self, batches: tf.distribute.DistributedIterator, count: tf.Tensor) -> None:
         def run_step(done: tf.Tensor) -> list[tf.Tensor]:
             self._strategy.run(self._execute, args=batches.get_next())
             return [done + 1]

@@ -86,7 +86,8 @@ def _tied_slots(graph: CallGraph, rules: Sequence[Rule | Fixed]) -> list[np.ndar
     for call, rule in zip(graph.calls, rules, strict=True):
         if isinstance(rule, Channelwise):
             for tensor, (sources, results) in zip(call.inputs, rule.ties(), strict=True):
-                pairs.append([starts[tensor] + sources, starts[call.outputs[0]] + results])
+                own = starts[tensor] + sources, starts[call.outputs[0]] + results
+                pairs.append(np.array(own))
     rows, columns = np.concatenate(pairs, axis=1)
     tied = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(ends[-1], ends[-1]))
     _, numbers = connected_components(tied, directed=False)

@@ -79,10 +79,19 @@ _JOINS_BY_MASK = ("Maximum", "Minimum", "Multiply")
 
 def rule_of(call: Call, graph: CallGraph) -> Rule | Fixed:
     """The rule of a call; `Fixed` for what is not known to keep channels apart."""
+    if call.is_input:
+        return Fixed("an input of the model")
+    known = _known_rule(call)
+    if known is None:
+        return Fixed(f"{type(call.layer).__name__} is not known to keep channels apart")
     if obstacle := _obstacle(call, graph):
         return Fixed(obstacle)
-    shapes = [graph.shapes[tensor] for tensor in call.inputs]
-    rule = _known_rule(call)(call.layer, shapes, graph.shapes[call.outputs[0]])
+    rule = known(
+        call.layer,
+        [graph.channels(tensor) for tensor in call.inputs],
+        graph.channels(call.outputs[0]),
+        [len(graph.shapes[tensor]) for tensor in call.inputs],
+    )
     return Fixed(rule.obstacle) if rule.obstacle else rule
 
 
@@ -94,10 +103,6 @@ def _known_rule(call: Call) -> type[Rule] | None:
 
 def _obstacle(call: Call, graph: CallGraph) -> str:
     layer = call.layer
-    if call.is_input:
-        return "an input of the model"
-    if _known_rule(call) is None:
-        return f"{type(layer).__name__} is not known to keep channels apart"
     if call.with_options:
         return "it is called with more than tensors"
     if call.shared and (call.parameters or type(layer).__name__ == "Reshape"):

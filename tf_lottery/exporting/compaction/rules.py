@@ -47,17 +47,12 @@ class Rule:
       ranks: numbers of axes of its inputs.
     """
 
-    def __init__(
-        self,
-        layer: Any,
-        input_shapes: Sequence[tuple[int | None, ...]],
-        output_shape: tuple[int | None, ...],
-    ):
-        """Takes a layer, and the shapes of one call of it."""
+    def __init__(self, layer: Any, sizes: Sequence[int], size: int, ranks: Sequence[int]):
+        """Takes a layer, and what is known of one call of it."""
         self.layer = layer
-        self.sizes = [shape[-1] for shape in input_shapes]
-        self.size = output_shape[-1]
-        self.ranks = [len(shape) for shape in input_shapes]
+        self.sizes = sizes
+        self.size = size
+        self.ranks = ranks
 
     @property
     def obstacle(self) -> str:

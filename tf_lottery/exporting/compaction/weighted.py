@@ -42,7 +42,8 @@ class Mixing(Rule):
             return np.full(self.size, np.nan)
         usable = self._usable(inputs[0])
         sums = self._response(np.where(usable, inputs[0], 0)) + _bias(self.layer, self.size)
-        return finite_constants(_activated(self.layer, sums), ~self.links[~usable].any(axis=0))
+        linked = np.any(self.links[~usable], axis=0)
+        return finite_constants(_activated(self.layer, sums), ~linked)
 
     def needs(self, inputs: Constants, kept_outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Input channels that the kept outputs cannot do without.

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import TypeVar
 
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.registry import Registry
@@ -54,10 +55,12 @@ class ExportFormat(ABC):
         """
 
 
+_Format = TypeVar("_Format", bound=ExportFormat)
+
 FORMATS: Registry[ExportFormat] = Registry("format", "--formats", "tf_lottery.exporting.formats")
 
 
-def register_export_format(kind: type[ExportFormat]) -> type[ExportFormat]:
+def register_export_format(kind: type[_Format]) -> type[_Format]:
     """Registers a format under its `name`; a decorator of its class."""
     FORMATS.add(kind.name, kind(), kind.__module__)
     return kind

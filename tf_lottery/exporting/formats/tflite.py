@@ -35,6 +35,7 @@ from tf_lottery.startup import silent_stderr
 
 _LARGEST_CALIBRATION = 300
 _ONE_BY_ONE = "takes one example at a time"
+_NEEDS_RANGES = "it needs representative=, inputs [examples, ...] as the network will see"
 
 
 @register_export_format
@@ -149,12 +150,14 @@ class IntegerTFLite(TFLite):
     def reason_unavailable(self, network: ExportedNetwork) -> str | None:
         """The ranges of activations must be known."""
         if network.representative is None:
-            return "it needs representative=, inputs [examples, ...] as the network will see"
+            return _NEEDS_RANGES
         return super().reason_unavailable(network)
 
     def configure(self, converter: "tf.lite.TFLiteConverter", network: ExportedNetwork) -> None:
         """Asks for integers in all operations, with ranges measured on the representative."""
         inputs = network.representative
+        if inputs is None:
+            raise ValueError(f"{self.name}: {_NEEDS_RANGES}")
         count = len(next(iter(inputs.values())))
         # Spread over all of them, which may be sorted by class.
         chosen = np.linspace(0, count - 1, min(count, _LARGEST_CALIBRATION))

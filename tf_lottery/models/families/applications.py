@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tf_lottery.models.images import UnsuitableInputError, check_images
 from tf_lottery.models.registry import register_model
@@ -57,7 +57,7 @@ def application(inputs: tf.Tensor, classes: int, name: str) -> tf.Tensor:
     constructor = getattr(
         keras.applications, _SHORT_NAMES.get(name, name.removeprefix("applications."))
     )
-    options = {"classifier_activation": None}
+    options: dict[str, Any] = {"classifier_activation": None}
     if "include_preprocessing" in inspect.signature(constructor).parameters:
         options["include_preprocessing"] = False
     try:

@@ -1,5 +1,7 @@
 """Scores by what the loss, or its gradient, would change without a weight."""
 
+from typing import Any
+
 import numpy as np
 
 from tf_lottery.masking.masks import Mask
@@ -12,7 +14,7 @@ def snip(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
 
     The paper divides it by its sum, which does not change the order.
     """
-    total = dict.fromkeys(mask, 0.0)
+    total: dict[str, Any] = dict.fromkeys(mask, 0.0)
     for gradients in evidence.loss_gradients(weights, mask):
         for name in mask:
             total[name] = total[name] + gradients[name]
@@ -37,7 +39,8 @@ def taylor(weights: Weights, mask: Mask, evidence: Evidence) -> Scores:
 
     The square of what the loss of a batch changes without the weight, to the first order.
     """
-    total, batches = dict.fromkeys(mask, 0.0), 0
+    total: dict[str, Any] = dict.fromkeys(mask, 0.0)
+    batches = 0
     for gradients in evidence.loss_gradients(weights, mask):
         batches += 1
         for name in mask:

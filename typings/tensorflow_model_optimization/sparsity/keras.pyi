@@ -1,0 +1,4 @@
+# It finds its modules in a way that type checkers do not follow.
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...
