@@ -14,11 +14,11 @@ _HEADERS = (
     "density",
     "loss",
     "largest\neigen-\nvalue",
-    "smallest:\npre-\ndicted",
-    "re-\ntrained",
+    "least:\npre-\ndicted",
+    "re-\ntrain-\ned",
     "not",
     "random:\npre-\ndicted",
-    "re-\ntrained",
+    "re-\ntrain-\ned",
     "not",
 )
 _RATIOS = tuple(ratio_column(ratio, order) for order in ORDERS for ratio in RATIOS)
@@ -50,7 +50,8 @@ def print_curvature(
         )
     console.print(table)
     text = (
-        "Weights that can be pruned at once while the training loss rises by at most "
+        "Weights, the least or random ones, that can be pruned at once while the training loss "
+        "rises by at most "
         f"{loss_rise:g}: predicted from the curvature, where the others may move; "
         + (
             f"measured by training them for up to {retrain_steps:,} iterations at the end of the "
