@@ -483,3 +483,24 @@ def test_runs_are_named_by_a_pattern(tmp_path):
         assert asked.runs == (tmp_path / "a_9it", tmp_path / "a_10it", Path("b"))
     with pytest.raises(ValueError, match=r"^--run=.*/c\* fits no run\. In .* are a_9it, a_10it\.$"):
         command("--experiment=report", f"--run={tmp_path}/c*")
+
+
+@pytest.mark.parametrize(
+    ("given", "note"),
+    [
+        (
+            ["--levels=3", "--target_density=0.5"],
+            "--levels=3 has no effect: --target_density=0.5 takes its place.",
+        ),
+        (
+            ["--pruning_rates=0.5,0.2", "--pruning_rate=0.3"],
+            "--pruning_rate=0.3 has no effect: --pruning_rates=0.5,0.2 takes its place.",
+        ),
+        (["--levels=3", "--pruning_rate=0.3"], None),
+        (["--target_density=0.5"], None),
+    ],
+)
+def test_a_flag_that_another_takes_the_place_of_is_named(given, note, capsys):
+    command(*given)
+    said = capsys.readouterr().out
+    assert said == ("" if note is None else f"Note: {note}\n")

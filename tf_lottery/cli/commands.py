@@ -12,7 +12,7 @@ from tf_lottery.cli.flag_uses import (
     refuse_other_names,
     refuse_replaced_flags,
     refuse_useless_flags,
-    tell_of_replaced_replicate,
+    tell_of_flags_taken_over,
     tell_of_useless_levels,
 )
 from tf_lottery.cli.sweeps import combinations
@@ -101,7 +101,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     refuse_replaced_flags(flag_values)
     refuse_useless_flags(kind, flag_values)
     refuse_other_names(kind, flag_values)
-    tell_of_replaced_replicate(flag_values)
+    tell_of_flags_taken_over(flag_values)
     tell_of_useless_levels(kind, flag_values)
     if kind == "branch":
         return _branches(flag_values)

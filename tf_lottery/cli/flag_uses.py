@@ -116,14 +116,20 @@ def refuse_other_names(experiment: str, flag_values: flags.FlagValues) -> None:
         )
 
 
-def tell_of_replaced_replicate(flag_values: flags.FlagValues) -> None:
-    """Says so if --replicates takes the place of --replicate, as a flag file may give it too."""
-    replicate, replicates = flag_values["replicate"], flag_values["replicates"].value
-    if replicates is not None and replicate.present and replicate.value != replicate.default:
-        tell(
-            f"Note: --replicate={replicate.value} has no effect: --replicates={replicates} takes "
-            "its place."
-        )
+# Flags that others take the place of.
+_TAKEN_OVER = {
+    "replicate": "replicates",
+    "levels": "target_density",
+    "pruning_rate": "pruning_rates",
+}
+
+
+def tell_of_flags_taken_over(flag_values: flags.FlagValues) -> None:
+    """Says so if a flag takes the place of another that is given too, as a flag file may do."""
+    for name, by in _TAKEN_OVER.items():
+        flag, other = flag_values[name], flag_values[by]
+        if other.present and other.value and flag.present and flag.value != flag.default:
+            tell(f"Note: {_as_given(flag)} has no effect: {_as_given(other)} takes its place.")
 
 
 def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> None:
