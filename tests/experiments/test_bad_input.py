@@ -16,7 +16,7 @@ _OF_A_PROCESS = {
     "--distribution=multi_worker": ("--distribution=multi_worker", "TF_CONFIG"),
     "--num_virtual_devices=7": ("--batch_size=60", "7 replicas", "such as 63"),
     "--no_such_flag=1": ("no_such_flag",),
-    "banana": ("unexpected arguments: banana",),
+    "banana": ("Error: banana: flags begin with --",),
 }
 _CASES = {
     "--pruning_rate=1": ("--pruning_rate=1.0", "between 0 and 1"),

@@ -68,7 +68,10 @@ def _print_whole(text: str) -> None:
 
 def _run(arguments: list[str]) -> int:
     if len(arguments) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(arguments[1:])}")
+        sys.exit(
+            f"Error: {' '.join(arguments[1:])}: flags begin with --, such as --levels=5; "
+            "main.py --help lists them."
+        )
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)
     try:
