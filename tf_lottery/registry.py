@@ -91,7 +91,9 @@ class Registry(Generic[T]):
           spelled: names that may have been meant, by how they are compared; by default the known.
         """
         spelled = spelled or {text.lower(): text for text in known}
-        close = difflib.get_close_matches(str(name).lower(), spelled)
+        given = str(name).lower()
+        begun = [text for text in spelled if given and text.startswith(given)]
+        close = begun[:3] or difflib.get_close_matches(given, spelled)
         meant = f" Did you mean {' or '.join(spelled[text] for text in close)}?" if close else ""
         return ValueError(
             f"{self._flag}={name} is not a known {self._kind}.{meant} "

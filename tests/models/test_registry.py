@@ -115,6 +115,8 @@ def test_an_unknown_model_is_answered_with_the_known_ones(name):
         ("resnet_110", "resnet110"),
         ("wide_resnet_28_10", "wideresnet_28_10"),
         ("VGG-19", "vgg19"),
+        ("lenet", "lenet_300_100"),
+        ("wideresnet", "wideresnet_16_8 or wideresnet_28_10"),
     ],
 )
 def test_a_close_name_is_suggested(name, meant):

@@ -1,0 +1,42 @@
+"""Registries: things of one kind by name."""
+
+import pytest
+
+from tf_lottery.registry import Registry
+
+
+@pytest.fixture
+def registry():
+    return Registry("branch", "--branch", "tf_lottery.data.sources")
+
+
+def test_things_are_found_by_name(registry):
+    registry.add("one", 1, "a")
+    registry.add("another", 2, "b")
+    assert dict(registry.all()) == {"another": 2, "one": 1}
+    assert (registry.find("one"), registry.module_of("another")) == (1, "b")
+
+
+def test_a_name_belongs_to_one_module_which_may_define_it_anew(registry):
+    registry.add("one", 1, "a")
+    registry.add("one", 2, "a")
+    assert registry.find("one") == 2
+    with pytest.raises(ValueError, match=r"^b: there is a branch 'one' already, in a\.$"):
+        registry.add("one", 3, "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("rewound", r"--branch=rewound is not a known branch\. Did you mean rewound_dense\?"),
+        ("RETRIAN", r"--branch=RETRIAN is not a known branch\. Did you mean retrain\?"),
+        ("x", r"--branch=x is not a known branch\. Known are: retrain, rewound_dense\.$"),
+        (None, r"--branch=None is not a known branch"),
+        ("", r"--branch= is not a known branch\. Known"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_what_there_is(registry, name, said):
+    for known in ("retrain", "rewound_dense"):
+        registry.add(known, 0, "a")
+    with pytest.raises(ValueError, match=f"^{said}"):
+        registry.find(name)
