@@ -180,9 +180,23 @@ def test_the_last_level_that_is_deleted_is_named_and_trained_anew(
     assert "Note" not in same_command()
 
 
-def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(copied_run, capsys):
+def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(
+    copied_run, capsys, tmp_path
+):
     arguments = (copied_run, "random_mask", [1, 2])
     tf_lottery.run_branch(*arguments)
+    last, aside = copied_run / "branches" / "random_mask" / "level_2", tmp_path / "aside"
+    assert not _verified(tmp_path)[0]
+    last.rename(aside)
+    broken, text = _verified(tmp_path)
+    assert broken
+    assert f"{last} is missing, but summary.csv has its results" in " ".join(text.split())
+    last.symlink_to("gone")
+    assert f"{last} is a link to nothing" in _verified(tmp_path)[1]
+    with pytest.raises(ValueError, match="level_2 is a link to nothing"):
+        tf_lottery.run_branch(*arguments)
+    last.unlink()
+    aside.rename(last)
     path = copied_run / "branches" / "random_mask" / "level_1"
     weights = (path / "weights.data-00000-of-00001").read_bytes()
     remove(path)
@@ -297,3 +311,23 @@ def test_what_verify_advises_brings_the_run_back(
     before, after = outcome_of(finished_run), outcome_of(whole_run)
     kept = [file for file in before if file.startswith(("level_", "rewind"))]
     assert {file: after[file] for file in kept} == {file: before[file] for file in kept}
+
+
+@pytest.mark.parametrize("name", ["level_1", "level_2", "level_5"])
+@pytest.mark.parametrize("how", [link_to_nowhere, empty])
+def test_what_is_in_the_place_of_a_level_is_named_before_anything_is_trained(
+    name, how, copied_run, run_tiny, tmp_path
+):
+    path = copied_run / name
+    if path.exists():
+        remove(path)
+    if how is empty:
+        path.write_bytes(b"")
+    else:
+        path.symlink_to(copied_run / "gone")
+    for broken, text in (_listed(tmp_path), _verified(tmp_path)):
+        assert broken
+        assert text.count(f"{path} ") == 1
+    with pytest.raises(ValueError, match=f"{name} is (a link to nothing|no folder)"):
+        run_tiny(tmp_path, levels=5)
+    assert not (copied_run / "level_3").exists()

@@ -70,6 +70,7 @@ def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
     findings, size = Findings(), None if wholly else _SMALL_BYTES
     complete = run.complete_levels()
     findings.damages += _damages_of_levels(run, complete, size)
+    findings.damages += _damages_of_level_places(run)
     findings.damages += _damages_of_seals(run)
     findings.damages += _damages_of_rewind(run, complete, size)
     if wholly and not is_held(run.path):
@@ -101,6 +102,7 @@ def inspect_search(search: SearchFolder) -> Findings:
     damages = [
         *_damages_of_complete_levels(search, complete, None),
         *_damages_of_gaps(search, complete),
+        *_damages_of_level_places(search),
         *_damages_of_rewind(search, complete, None),
     ]
     last = max(complete, default=0)
@@ -108,7 +110,9 @@ def inspect_search(search: SearchFolder) -> Findings:
         remedy = f"Restore it from a backup, or {anew}, which trains all levels anew."
         if damage.level:
             # What follows was found from it, and the data may come in another order now.
-            names = [f"level_{number}" for number in range(damage.level, last + 1)]
+            names = [
+                f"level_{number}" for number in range(damage.level, max(last, damage.level) + 1)
+            ]
             remedy = (
                 f"Restore it from a backup, or delete {', '.join(names)} in "
                 f"{search.path.absolute()} and start the same script again, which trains from "
@@ -125,6 +129,25 @@ def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) ->
         yield from _damages_of_gaps(run, complete)
         complete = list(range(max(complete, default=-1) + 1))  # Others before the last are told.
     yield from _damages_of_rows(run, complete)
+
+
+def _damages_of_level_places(run: RunFolder | SearchFolder) -> Iterator[Damage]:
+    """Finds what is in the place of a level's folder, where training it could not write."""
+    for path in sorted(run.path.glob("level_*")):
+        number = path.name.removeprefix("level_")
+        if number.isdecimal() and _is_blocked(path):
+            remedy = (
+                "Restore the folder from a backup, or delete what is in its place and start the "
+                "same command again, which trains the level."
+            )
+            problem = "is no folder" if path.exists() else "is a link to nothing"
+            error = DamagedFileError(path, problem, remedy)
+            yield Damage(error, f"level {number}, if it was trained", level=int(number))
+
+
+def _is_blocked(path: Path) -> bool:
+    """Whether something is there that is no folder and leads to none."""
+    return os.path.lexists(path) and not path.is_dir()
 
 
 def _damages_of_seals(run: RunFolder) -> Iterator[Damage]:
@@ -157,7 +180,8 @@ def _damages_of_complete_levels(
 
 def _damages_of_gaps(run: RunFolder | SearchFolder, complete: list[int]) -> Iterator[Damage]:
     for number in sorted(set(range(max(complete, default=0))) - set(complete)):
-        yield _lost_level(run, number, f"level {complete[-1]} is there")
+        if not _is_blocked(run.level(number).path):  # Told of as that.
+            yield _lost_level(run, number, f"level {complete[-1]} is there")
 
 
 def _damages_of_rows(run: RunFolder, known: list[int]) -> Iterator[Damage]:
@@ -165,8 +189,9 @@ def _damages_of_rows(run: RunFolder, known: list[int]) -> Iterator[Damage]:
     with suppress(DamagedFileError):  # Told of where the table is compared.
         numbers = [row.get("level") for row in read_table(run.summary_csv)]
         for number in sorted({number for number in numbers if isinstance(number, int)} - {*known}):
-            # Looked at again: it may have been completed meanwhile.
-            if not run.level(number).is_complete():
+            # Looked at again: it may have been completed meanwhile. What is in its place is told.
+            level = run.level(number)
+            if not (level.is_complete() or _is_blocked(level.path)):
                 yield _lost_level(run, number, f"{run.summary_csv.name} has its results")
 
 
@@ -262,7 +287,7 @@ def _damages_of_places(run: RunFolder) -> Iterator[Damage]:
     if branches.is_dir():
         places += sorted(path for path in branches.iterdir() if not is_leftover(path.name))
     for path in places:
-        if os.path.lexists(path) and not path.is_dir():
+        if _is_blocked(path):
             remedy = "Restore the folder from a backup, or delete what is in its place."
             error = DamagedFileError(path, "is no folder", remedy)
             yield Damage(error, f"what was in {path.name}", beside=True)
