@@ -331,3 +331,53 @@ def test_what_is_in_the_place_of_a_level_is_named_before_anything_is_trained(
     with pytest.raises(ValueError, match=f"{name} is (a link to nothing|no folder)"):
         run_tiny(tmp_path, levels=5)
     assert not (copied_run / "level_3").exists()
+
+
+def test_a_table_that_is_deleted_is_named_until_it_is_measured_anew(copied_run, command, capsys):
+    arguments = ("--experiment=magnitudes", f"--run={copied_run}")
+    workdir, table = copied_run.parents[1], copied_run / "landscape" / "magnitudes.csv"
+    command(*arguments, workdir=workdir)
+    before = table.read_bytes()
+    table.unlink()
+    broken, text = _verified(workdir)
+    assert broken
+    assert f"{table} is missing" in text
+    for notes in (1, 0):
+        capsys.readouterr()
+        command(*arguments, workdir=workdir)
+        shown = capsys.readouterr().out
+        assert shown.count(f"Note: {table} is missing. Restore it") == notes
+        assert table.read_bytes() == before
+    assert not _verified(workdir)[0]
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_of_a_table_that_is_a_folder_no_other_is_to_be_deleted(
+    sealed, whole_run, same_command, command, tmp_path
+):
+    table = whole_run / _TABLE
+    remove(table)
+    table.mkdir()
+    if not sealed:
+        (whole_run / f"{_TABLE}.sha256").unlink()
+    broken, text = _verified(tmp_path)
+    assert broken
+    advised = [text, same_command()]
+    with pytest.raises(ValueError, match="is a folder and no table") as refusal:
+        command("--experiment=magnitudes", f"--run={whole_run}", workdir=tmp_path)
+    for words in (*advised, str(refusal.value)):
+        assert f"{table} is a folder and no table" in words
+        assert f"delete the folder {table} and start" in " ".join(words.split())
+        assert f"{table.parent} " not in words
+    remove(table)
+    command("--experiment=magnitudes", f"--run={whole_run}", workdir=tmp_path)
+    assert not _verified(tmp_path)[0]
+
+
+def test_a_folder_in_the_place_of_the_chosen_rates_is_refused(whole_run, same_command):
+    table = whole_run / "landscape" / "adaptive_pruning.csv"
+    table.mkdir()
+    shown = same_command()
+    assert f"{table} is a folder and no table" in shown
+    assert f"delete the folder {table} and start" in shown
+    assert "Note" not in shown

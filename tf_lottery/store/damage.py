@@ -13,7 +13,7 @@ from tf_lottery.store.lock import is_held
 from tf_lottery.store.metrics import Row, read_table
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import damaged_files, read_seal, verify_seal
-from tf_lottery.store.sealed_table import check_table
+from tf_lottery.store.sealed_table import check_table, table_seal
 from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
 
 # Hashing files up to this size takes a run of twenty levels some milliseconds.
@@ -327,15 +327,19 @@ def _agree(row: Row, record: dict[str, Any]) -> bool:
 
 
 def _inspect_tables(run: RunFolder, findings: Findings) -> None:
-    for path in sorted(run.landscape.glob("**/*.csv")):
+    paths = {seal.with_suffix("") for seal in run.landscape.glob("**/*.csv.sha256")}
+    for path in sorted(paths.union(run.landscape.glob("**/*.csv"))):
         try:
             if not check_table(path):
                 findings.unsealed.append(path)
         except DamagedFileError as error:
             if path.name == "adaptive_pruning.csv":
-                error = DamagedFileError(error.path, error.problem, _WRITTEN_ANEW)
+                # What cannot be written in the place of a folder is refused before training.
+                repaired = not (path.is_dir() or table_seal(path).is_dir())
+                if repaired:
+                    error = DamagedFileError(error.path, error.problem, _WRITTEN_ANEW)
                 lost = "nothing: the levels' records have the same"
-                findings.damages.append(Damage(error, lost, repaired=True))
+                findings.damages.append(Damage(error, lost, repaired=repaired))
             else:
                 lost = "what an analysis has measured"
                 findings.damages.append(Damage(error, lost, beside=True))
