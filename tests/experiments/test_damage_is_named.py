@@ -180,9 +180,23 @@ def test_the_last_level_that_is_deleted_is_named_and_trained_anew(
     assert "Note" not in same_command()
 
 
-def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(copied_run, capsys):
+def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(
+    copied_run, capsys, tmp_path
+):
     arguments = (copied_run, "random_mask", [1, 2])
     tf_lottery.run_branch(*arguments)
+    last, aside = copied_run / "branches" / "random_mask" / "level_2", tmp_path / "aside"
+    assert not _verified(tmp_path)[0]
+    last.rename(aside)
+    broken, text = _verified(tmp_path)
+    assert broken
+    assert f"{last} is missing, but summary.csv has its results" in " ".join(text.split())
+    last.symlink_to("gone")
+    assert f"{last} is a link to nothing" in _verified(tmp_path)[1]
+    with pytest.raises(ValueError, match="level_2 is a link to nothing"):
+        tf_lottery.run_branch(*arguments)
+    last.unlink()
+    aside.rename(last)
     path = copied_run / "branches" / "random_mask" / "level_1"
     weights = (path / "weights.data-00000-of-00001").read_bytes()
     remove(path)
@@ -297,3 +311,73 @@ def test_what_verify_advises_brings_the_run_back(
     before, after = outcome_of(finished_run), outcome_of(whole_run)
     kept = [file for file in before if file.startswith(("level_", "rewind"))]
     assert {file: after[file] for file in kept} == {file: before[file] for file in kept}
+
+
+@pytest.mark.parametrize("name", ["level_1", "level_2", "level_5"])
+@pytest.mark.parametrize("how", [link_to_nowhere, empty])
+def test_what_is_in_the_place_of_a_level_is_named_before_anything_is_trained(
+    name, how, copied_run, run_tiny, tmp_path
+):
+    path = copied_run / name
+    if path.exists():
+        remove(path)
+    if how is empty:
+        path.write_bytes(b"")
+    else:
+        path.symlink_to(copied_run / "gone")
+    for broken, text in (_listed(tmp_path), _verified(tmp_path)):
+        assert broken
+        assert text.count(f"{path} ") == 1
+    with pytest.raises(ValueError, match=f"{name} is (a link to nothing|no folder)"):
+        run_tiny(tmp_path, levels=5)
+    assert not (copied_run / "level_3").exists()
+
+
+def test_a_table_that_is_deleted_is_named_until_it_is_measured_anew(copied_run, command, capsys):
+    arguments = ("--experiment=magnitudes", f"--run={copied_run}")
+    workdir, table = copied_run.parents[1], copied_run / "landscape" / "magnitudes.csv"
+    command(*arguments, workdir=workdir)
+    before = table.read_bytes()
+    table.unlink()
+    broken, text = _verified(workdir)
+    assert broken
+    assert f"{table} is missing" in text
+    for notes in (1, 0):
+        capsys.readouterr()
+        command(*arguments, workdir=workdir)
+        shown = capsys.readouterr().out
+        assert shown.count(f"Note: {table} is missing. Restore it") == notes
+        assert table.read_bytes() == before
+    assert not _verified(workdir)[0]
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_of_a_table_that_is_a_folder_no_other_is_to_be_deleted(
+    sealed, whole_run, same_command, command, tmp_path
+):
+    table = whole_run / _TABLE
+    remove(table)
+    table.mkdir()
+    if not sealed:
+        (whole_run / f"{_TABLE}.sha256").unlink()
+    broken, text = _verified(tmp_path)
+    assert broken
+    advised = [text, same_command()]
+    with pytest.raises(ValueError, match="is a folder and no table") as refusal:
+        command("--experiment=magnitudes", f"--run={whole_run}", workdir=tmp_path)
+    for words in (*advised, str(refusal.value)):
+        assert f"{table} is a folder and no table" in words
+        assert f"delete the folder {table} and start" in " ".join(words.split())
+        assert f"{table.parent} " not in words
+    remove(table)
+    command("--experiment=magnitudes", f"--run={whole_run}", workdir=tmp_path)
+    assert not _verified(tmp_path)[0]
+
+
+def test_a_folder_in_the_place_of_the_chosen_rates_is_refused(whole_run, same_command):
+    table = whole_run / "landscape" / "adaptive_pruning.csv"
+    table.mkdir()
+    shown = same_command()
+    assert f"{table} is a folder and no table" in shown
+    assert f"delete the folder {table} and start" in shown
+    assert "Note" not in shown

@@ -13,7 +13,7 @@ from tf_lottery.store.lock import is_held
 from tf_lottery.store.metrics import Row, read_table
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import damaged_files, read_seal, verify_seal
-from tf_lottery.store.sealed_table import check_table
+from tf_lottery.store.sealed_table import check_table, table_seal
 from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
 
 # Hashing files up to this size takes a run of twenty levels some milliseconds.
@@ -70,6 +70,7 @@ def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
     findings, size = Findings(), None if wholly else _SMALL_BYTES
     complete = run.complete_levels()
     findings.damages += _damages_of_levels(run, complete, size)
+    findings.damages += _damages_of_level_places(run)
     findings.damages += _damages_of_seals(run)
     findings.damages += _damages_of_rewind(run, complete, size)
     if wholly and not is_held(run.path):
@@ -101,6 +102,7 @@ def inspect_search(search: SearchFolder) -> Findings:
     damages = [
         *_damages_of_complete_levels(search, complete, None),
         *_damages_of_gaps(search, complete),
+        *_damages_of_level_places(search),
         *_damages_of_rewind(search, complete, None),
     ]
     last = max(complete, default=0)
@@ -108,7 +110,9 @@ def inspect_search(search: SearchFolder) -> Findings:
         remedy = f"Restore it from a backup, or {anew}, which trains all levels anew."
         if damage.level:
             # What follows was found from it, and the data may come in another order now.
-            names = [f"level_{number}" for number in range(damage.level, last + 1)]
+            names = [
+                f"level_{number}" for number in range(damage.level, max(last, damage.level) + 1)
+            ]
             remedy = (
                 f"Restore it from a backup, or delete {', '.join(names)} in "
                 f"{search.path.absolute()} and start the same script again, which trains from "
@@ -125,6 +129,25 @@ def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) ->
         yield from _damages_of_gaps(run, complete)
         complete = list(range(max(complete, default=-1) + 1))  # Others before the last are told.
     yield from _damages_of_rows(run, complete)
+
+
+def _damages_of_level_places(run: RunFolder | SearchFolder) -> Iterator[Damage]:
+    """Finds what is in the place of a level's folder, where training it could not write."""
+    for path in sorted(run.path.glob("level_*")):
+        number = path.name.removeprefix("level_")
+        if number.isdecimal() and _is_blocked(path):
+            remedy = (
+                "Restore the folder from a backup, or delete what is in its place and start the "
+                "same command again, which trains the level."
+            )
+            problem = "is no folder" if path.exists() else "is a link to nothing"
+            error = DamagedFileError(path, problem, remedy)
+            yield Damage(error, f"level {number}, if it was trained", level=int(number))
+
+
+def _is_blocked(path: Path) -> bool:
+    """Whether something is there that is no folder and leads to none."""
+    return os.path.lexists(path) and not path.is_dir()
 
 
 def _damages_of_seals(run: RunFolder) -> Iterator[Damage]:
@@ -157,7 +180,8 @@ def _damages_of_complete_levels(
 
 def _damages_of_gaps(run: RunFolder | SearchFolder, complete: list[int]) -> Iterator[Damage]:
     for number in sorted(set(range(max(complete, default=0))) - set(complete)):
-        yield _lost_level(run, number, f"level {complete[-1]} is there")
+        if not _is_blocked(run.level(number).path):  # Told of as that.
+            yield _lost_level(run, number, f"level {complete[-1]} is there")
 
 
 def _damages_of_rows(run: RunFolder, known: list[int]) -> Iterator[Damage]:
@@ -165,8 +189,9 @@ def _damages_of_rows(run: RunFolder, known: list[int]) -> Iterator[Damage]:
     with suppress(DamagedFileError):  # Told of where the table is compared.
         numbers = [row.get("level") for row in read_table(run.summary_csv)]
         for number in sorted({number for number in numbers if isinstance(number, int)} - {*known}):
-            # Looked at again: it may have been completed meanwhile.
-            if not run.level(number).is_complete():
+            # Looked at again: it may have been completed meanwhile. What is in its place is told.
+            level = run.level(number)
+            if not (level.is_complete() or _is_blocked(level.path)):
                 yield _lost_level(run, number, f"{run.summary_csv.name} has its results")
 
 
@@ -262,7 +287,7 @@ def _damages_of_places(run: RunFolder) -> Iterator[Damage]:
     if branches.is_dir():
         places += sorted(path for path in branches.iterdir() if not is_leftover(path.name))
     for path in places:
-        if os.path.lexists(path) and not path.is_dir():
+        if _is_blocked(path):
             remedy = "Restore the folder from a backup, or delete what is in its place."
             error = DamagedFileError(path, "is no folder", remedy)
             yield Damage(error, f"what was in {path.name}", beside=True)
@@ -302,15 +327,19 @@ def _agree(row: Row, record: dict[str, Any]) -> bool:
 
 
 def _inspect_tables(run: RunFolder, findings: Findings) -> None:
-    for path in sorted(run.landscape.glob("**/*.csv")):
+    paths = {seal.with_suffix("") for seal in run.landscape.glob("**/*.csv.sha256")}
+    for path in sorted(paths.union(run.landscape.glob("**/*.csv"))):
         try:
             if not check_table(path):
                 findings.unsealed.append(path)
         except DamagedFileError as error:
             if path.name == "adaptive_pruning.csv":
-                error = DamagedFileError(error.path, error.problem, _WRITTEN_ANEW)
+                # What cannot be written in the place of a folder is refused before training.
+                repaired = not (path.is_dir() or table_seal(path).is_dir())
+                if repaired:
+                    error = DamagedFileError(error.path, error.problem, _WRITTEN_ANEW)
                 lost = "nothing: the levels' records have the same"
-                findings.damages.append(Damage(error, lost, repaired=True))
+                findings.damages.append(Damage(error, lost, repaired=repaired))
             else:
                 lost = "what an analysis has measured"
                 findings.damages.append(Damage(error, lost, beside=True))

@@ -4,6 +4,7 @@ The seal is a line such as `sha256sum` writes and checks. Tables of earlier vers
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,8 @@ from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import csv_text
 from tf_lottery.store.seal import CHANGED, file_sha256
 
+# Of an empty file, which no table is: in a seal, it says that there need not be one yet.
+_NO_TABLE = hashlib.sha256().hexdigest()
 _LINE = re.compile(r"([0-9a-f]{64})  .+")
 
 
@@ -36,48 +39,66 @@ def write_sealed_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]
     """
     text = csv_text(columns, rows)
     new = hashlib.sha256(text.encode()).hexdigest()
-    before: list[str] = []
+    before = _NO_TABLE
     with suppress(DamagedFileError):
-        before = [file_sha256(path)]
+        before = file_sha256(path)
     # Both tables count until the new one is in place, at whatever moment the process is killed.
-    _write_seal(path, [*before, new])
+    _write_seal(path, [before, new])
     write_text(path, text)
-    if before:
-        _write_seal(path, [new])
+    _write_seal(path, [new])
 
 
 def check_table(path: Path) -> bool:
     """Checks that a table is as it was written.
 
     Args:
-      path: An existing file.
+      path: A file; it may be missing, if it has a seal.
 
     Returns:
       Whether it has a seal, without which nothing can be said.
 
     Raises:
-      DamagedFileError: It was edited, or its seal was.
+      DamagedFileError: It was edited or deleted, or its seal was edited, or it is a folder.
     """
     seal = table_seal(path)
-    if not seal.exists():
+    if path.is_dir():
+        remedy = (
+            f"Restore the table from a backup, or delete the folder {path.absolute()} and start "
+            "the same command again to measure anew."
+        )
+        raise DamagedFileError(path, "is a folder and no table", remedy)
+    if not os.path.lexists(seal):
         return False
-    lines = read_text(seal).splitlines()
+    try:
+        lines = read_text(seal).splitlines()
+    except DamagedFileError as error:
+        raise DamagedFileError(seal, error.problem, _remedy(path.name)) from error
     hashes = [found[1] for found in map(_LINE.fullmatch, lines) if found]
     if not lines or len(hashes) < len(lines):
-        raise DamagedFileError(
-            seal,
-            f"is damaged: it is not the SHA-256 of {path.name}",
-            f"Restore it from a backup, or delete it and {path.name}, and start the same command "
-            "again to measure anew.",
+        problem = f"is damaged: it is not the SHA-256 of {path.name}"
+        raise DamagedFileError(seal, problem, _remedy(path.name))
+    if not path.exists():
+        if _NO_TABLE in hashes:
+            return True  # The process was killed before it was first written.
+        remedy = (
+            "Restore it from a backup, or start the same command again, which measures anew; if "
+            f"it is not wanted, delete {seal.name} too."
         )
-    if file_sha256(path) not in hashes:
-        raise DamagedFileError(
-            path,
-            CHANGED,
-            f"Restore it from a backup, or delete it and {seal.name}, and start the same command "
-            "again to measure anew.",
-        )
+        raise DamagedFileError(path, "is missing", remedy)
+    try:
+        changed = file_sha256(path) not in hashes
+    except DamagedFileError as error:
+        raise DamagedFileError(path, error.problem, _remedy(seal.name)) from error
+    if changed:
+        raise DamagedFileError(path, CHANGED, _remedy(seal.name))
     return True
+
+
+def _remedy(other: str) -> str:
+    return (
+        f"Restore it from a backup, or delete it and {other}, and start the same command again to "
+        "measure anew."
+    )
 
 
 def _write_seal(path: Path, hashes: Sequence[str]) -> None:

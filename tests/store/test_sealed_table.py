@@ -1,0 +1,43 @@
+"""Tables with a seal beside them."""
+
+import pytest
+
+from tf_lottery.store import sealed_table
+from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.sealed_table import check_table, table_seal, write_sealed_csv
+
+
+def test_a_table_that_was_never_written_is_not_missing(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    with monkeypatch.context() as patch:
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        real = sealed_table.write_text
+        patch.setattr(
+            sealed_table,
+            "write_text",
+            lambda place, text: killed() if place == path else real(place, text),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            write_sealed_csv(path, ["a"], [{"a": 1}])
+    assert table_seal(path).exists()
+    assert check_table(path)
+    write_sealed_csv(path, ["a"], [{"a": 1}])
+    assert check_table(path)
+    path.unlink()
+    with pytest.raises(DamagedFileError, match=r"table\.csv is missing"):
+        check_table(path)
+    table_seal(path).unlink()
+    assert not check_table(path)
+
+
+def test_of_a_seal_that_is_a_folder_no_other_is_to_be_deleted(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a\n1\n")
+    table_seal(path).mkdir()
+    with pytest.raises(DamagedFileError) as error:
+        check_table(path)
+    assert error.value.path == table_seal(path)
+    assert "delete it and table.csv" in error.value.remedy
