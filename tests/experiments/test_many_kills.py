@@ -73,7 +73,9 @@ _JOBS = {
         completed_by=f"{_RUN}/export/level_2/export.json",
     ),
     "report": Job(("--experiment=report", "--run=PLACE/tiny", "--report_dir=PLACE/report")),
-    "search": Job(("tf_keras", "Adam", "PLACE/search", "-1"), from_template=False, script=_SEARCH),
+    "search": Job(
+        ("tf_keras", "Adam", "PLACE/search", "-1", "search"), from_template=False, script=_SEARCH
+    ),
 }
 
 Outcome = tuple[dict[str, Any], dict[str, str]]

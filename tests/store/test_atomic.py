@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -228,6 +229,28 @@ def test_killed_at_any_moment_the_old_or_the_new_folder_is_there(tmp_path, names
         assert killed.returncode == -signal.SIGKILL
     assert found == {"old", "new"}
     assert 8 < last < 99
+
+
+def test_what_a_killed_process_left_of_a_file_goes_when_the_file_is_written(tmp_path, names_in):
+    for name in ("a.csv.tmp-0123456789ab.csv", "b.csv.tmp-0123456789ab.csv", "a.csv.tmp-mine"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "a.csv.tmp-000000000000").mkdir()
+    (tmp_path / "a.csv.tmp-111111111111").symlink_to(tmp_path / "a.csv.tmp-mine")
+    os.mkfifo(tmp_path / "a.csv.tmp-222222222222")
+    write_text(tmp_path / "a.csv", "new")
+    others = [f"a.csv.tmp-{letter * 12}" for letter in "012"]
+    assert names_in(tmp_path) == ["a.csv", *others, "a.csv.tmp-mine", "b.csv.tmp-0123456789ab.csv"]
+
+
+def test_what_another_process_is_writing_stays(tmp_path, names_in):
+    path = tmp_path / "a.csv"
+    with atomic_path(path) as temporary:
+        temporary.write_text("slow")
+        write_text(path, "fast")
+        assert names_in(tmp_path) == ["a.csv", temporary.name]
+        assert path.read_text() == "fast"
+    assert names_in(tmp_path) == ["a.csv"]
+    assert path.read_text() == "slow"
 
 
 def test_what_a_running_process_writes_is_not_cleared(tmp_path, names_in):

@@ -5,13 +5,13 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tf_lottery.store.errors import DamagedFileError, as_storage_error
-from tf_lottery.store.swap import abandoned, exchange, make_held, turn_in
+from tf_lottery.store.swap import abandoned, exchange, make_held, make_held_file, turn_in
 
 _LEFTOVER = re.compile(r".+\.tmp-[0-9a-f]{12}(\..*)?")
 _RETIRED = ".old"
@@ -64,6 +64,9 @@ def remove_folder(folder: Path) -> None:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Writes a file through a temporary name, which takes the final one only when complete.
 
+    Killed at any moment, the process leaves the earlier file or the new one; what it leaves beside
+    it is removed when the same file is written the next time.
+
     Args:
       path: The final file; missing parent folders are made, an existing file is replaced.
 
@@ -75,18 +78,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     # Writers that choose the format or add a suffix by the name (np.savez, matplotlib) need
     # to see the final suffix.
-    temporary = temporary_sibling(path)
-    temporary = temporary.with_name(temporary.name + path.suffix)
+    temporary, held = _temporary_file(path), None
     try:
         with as_storage_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            while (held := make_held_file(temporary)) is None:
+                temporary = _temporary_file(path)
             yield temporary
             fsync_path(temporary)
             temporary.replace(path)
             fsync_path(path.parent)
+        _remove_abandoned(left for left in _leftovers_of(path) if left.is_file())
     except BaseException:
         remove(temporary)
         raise
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def _temporary_file(path: Path) -> Path:
+    temporary = temporary_sibling(path)
+    return temporary.with_name(temporary.name + path.suffix)
 
 
 @contextmanager
@@ -168,7 +181,11 @@ def remove_abandoned(folder: Path, *, and_of_others: bool = False) -> None:
       folder: The final folder; it need not exist.
       and_of_others: Also what was to become other folders in the same place.
     """
-    for path in _leftovers_of(folder, and_of_others):
+    _remove_abandoned(path for path in _leftovers_of(folder, and_of_others) if path.is_dir())
+
+
+def _remove_abandoned(leftovers: Iterable[Path]) -> None:
+    for path in leftovers:
         with abandoned(path) as nobody_there:
             if nobody_there:
                 remove(path)

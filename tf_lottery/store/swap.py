@@ -59,9 +59,25 @@ def make_held(folder: Path) -> int | None:
     """
     folder.mkdir(parents=True)
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        return _held(os.open(folder, os.O_RDONLY), folder)
     except FileNotFoundError:
         return None
+
+
+def make_held_file(path: Path) -> int | None:
+    """Makes an empty file as `make_held` does a folder.
+
+    Args:
+      path: Of a name that nobody else takes, in an existing folder.
+
+    Returns:
+      As `make_held`.
+    """
+    return _held(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), path)
+
+
+def _held(descriptor: int, path: Path) -> int | None:
+    """The descriptor of what was just made there, locked; None if another process has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -69,21 +85,22 @@ def make_held(folder: Path) -> int | None:
         return None
     except OSError:
         return descriptor  # The file system knows no locks: then nothing counts as abandoned.
-    if _is_at(descriptor, folder):
+    if _is_at(descriptor, path):
         return descriptor
     os.close(descriptor)
     return None
 
 
 @contextmanager
-def abandoned(folder: Path) -> Iterator[bool]:
-    """Says whether no process works in a folder of `make_held`, and keeps it so in the block.
+def abandoned(path: Path) -> Iterator[bool]:
+    """Says whether no process has what `make_held` or `make_held_file` made, also in the block.
 
     Args:
-      folder: Any folder, also one that an earlier version made.
+      path: Any folder or file, also one that an earlier version made.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        # Without waiting for somebody's pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         yield False
         return
@@ -93,7 +110,7 @@ def abandoned(folder: Path) -> Iterator[bool]:
         except OSError:
             yield False
         else:
-            yield _is_at(descriptor, folder)
+            yield _is_at(descriptor, path)
     finally:
         os.close(descriptor)
 
