@@ -129,6 +129,8 @@ def _verified(workdir: Path) -> tuple[bool, str]:
 
 
 def test_a_whole_run_has_no_damage(whole_run, same_command, tmp_path):
+    # What a process was writing when it was killed is none.
+    (whole_run / f"{_TABLE}.tmp-0123456789ab.csv").write_text("level,ke")
     assert _listed(tmp_path)[0] is False
     assert read_run(whole_run).problems == ()
     broken, text = _verified(tmp_path)

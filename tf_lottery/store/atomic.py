@@ -27,6 +27,11 @@ def is_leftover(name: str) -> bool:
     return _LEFTOVER.fullmatch(name) is not None
 
 
+def finished_files(folder: Path, pattern: str) -> list[Path]:
+    """Returns what a folder holds that a pattern of `glob` fits, without unfinished writes."""
+    return sorted(path for path in folder.glob(pattern) if not is_leftover(path.name))
+
+
 def fsync_path(path: Path) -> None:
     """Waits until a file's content, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

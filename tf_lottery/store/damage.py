@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.store.atomic import is_leftover
+from tf_lottery.store.atomic import finished_files, is_leftover
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.metrics import Row, read_table
@@ -328,7 +328,7 @@ def _agree(row: Row, record: dict[str, Any]) -> bool:
 
 def _inspect_tables(run: RunFolder, findings: Findings) -> None:
     paths = {seal.with_suffix("") for seal in run.landscape.glob("**/*.csv.sha256")}
-    for path in sorted(paths.union(run.landscape.glob("**/*.csv"))):
+    for path in sorted(paths.union(finished_files(run.landscape, "**/*.csv"))):
         try:
             if not check_table(path):
                 findings.unsealed.append(path)

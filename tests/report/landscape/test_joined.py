@@ -122,6 +122,12 @@ def test_files_without_rows_give_a_table_without_rows(runs):
     assert analyses.figures == analyses.problems == ()
 
 
+def test_what_a_killed_process_left_of_a_file_is_no_file(runs):
+    left = write_levels(runs[0], 0.02)
+    left.rename(left.with_name(f"{left.name}.tmp-0123456789ab.csv"))
+    assert join(runs) == JoinedAnalyses((), {}, ())
+
+
 def test_a_damaged_file_is_named_and_the_others_are_joined(runs):
     paths = [write_levels(run, 0.01) for run in runs]
     paths[1].write_text(paths[1].read_text()[:-4])

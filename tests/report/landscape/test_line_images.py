@@ -18,6 +18,8 @@ def test_figures_of_analyses_are_shown_with_their_names(tmp_path):
     lines = run / "landscape" / "lines"
     lines.mkdir(parents=True)
     (lines / '<b>"x".png').write_bytes(PIXEL)
+    # What a process was writing when it was killed.
+    (lines / "y.png.tmp-0123456789ab.png").write_bytes(PIXEL)
     text = write_report([run]).read_text()
     (source,) = re.findall(r'<img alt="[^"]*" src="data:image/png;base64,([^"]*)">', text)
     assert base64.b64decode(source) == PIXEL

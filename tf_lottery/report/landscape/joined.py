@@ -13,6 +13,7 @@ from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.adaptive_figure import adaptive_figures
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.method_results import MethodResults
+from tf_lottery.store.atomic import finished_files
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import read_table
 from tf_lottery.store.result_columns import with_network
@@ -116,7 +117,8 @@ def _draw_what_fits(
 def _result_files(folder: Path, drawn: Collection[str]) -> dict[str, Path]:
     """The CSV files of analyses by their name of today, which counts where both are there."""
     paths = sorted(
-        folder.glob("*.csv"), key=lambda path: (path.stem == current_stem(path.stem), path)
+        finished_files(folder, "*.csv"),
+        key=lambda path: (path.stem == current_stem(path.stem), path),
     )
     files = {current_stem(path.stem): path for path in paths}
     return {stem: files[stem] for stem in sorted(files) if analysis_of(stem) in drawn}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tf_lottery.report.landscape.solution_names import line_text
 from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.method_results import MethodResults
+from tf_lottery.store.atomic import finished_files
 from tf_lottery.store.result_names import analysis_of, settings_of
 
 # Figures of a run: more would make a page that nobody opens.
@@ -40,7 +41,7 @@ def line_images(methods: Sequence[MethodResults]) -> list[LineImage]:
     for method in methods:
         for run in method.records if method.branch is None else ():
             folder = run.path / "landscape" / "lines"
-            for path in sorted(folder.glob("*.png"))[:_MOST_OF_A_RUN]:
+            for path in finished_files(folder, "*.png")[:_MOST_OF_A_RUN]:
                 try:
                     content = base64.b64encode(path.read_bytes()).decode()
                 except OSError:
