@@ -124,6 +124,15 @@ class Registry(Generic[T]):
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
+# In order, each once.
+_PLUGINS: dict[str, None] = {}
+
+
+def imported_plugins() -> tuple[str, ...]:
+    """The plug-ins that were imported by name in this process."""
+    return tuple(_PLUGINS)
+
+
 def import_plugin(name: str) -> None:
     """Imports a module, which may lie in the current folder, that registers things.
 
@@ -142,6 +151,7 @@ def import_plugin(name: str) -> None:
         sys.path.append(here)
     try:
         importlib.import_module(name)
+        _PLUGINS[name] = None
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name in _parents(name)
         reason = (

@@ -82,6 +82,27 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         flag_values=flag_values,
     )
     flags.DEFINE_string(
+        "jobs",
+        "auto",
+        "How many trainings of replicates, sweeps, branches, controls and analyses run at once, "
+        "each in a process of its own; auto: as many as there are cores for, or GPUs. The results "
+        "are the same.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "controls",
+        "",
+        "Branches, separated by commas, that are run of each experiment as soon as the levels that "
+        "they start from are finished, such as random_mask,random_reinitialization.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "control_levels",
+        None,
+        "Levels that --controls start from, such as 3,6-8; unset: all.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
         "report_dir",
         None,
         "Folder of --experiment=report; unset: WORKDIR/NAME/report.",
@@ -133,11 +154,39 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
             "--overwrite is for exports: give --export_ticket or --export_dir as well, or leave it "
             "out."
         )
+    controls, levels = _controls(flag_values)
     return RunExperiments(
         configs,
+        controls,
+        levels,
         matching_tolerance=_matching_tolerance(flag_values),
         overwrite=overwrite,
+        jobs=_jobs(flag_values),
     )
+
+
+def _jobs(flag_values: flags.FlagValues) -> int | None:
+    text = flag_values["jobs"].value
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise ValueError(f"--jobs={text}: use auto, or how many trainings run at once, such as 4.")
+    return int(text)
+
+
+def _controls(flag_values: flags.FlagValues) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    text, levels = flag_values["controls"].value, flag_values["control_levels"].value
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(","))) if text.strip() else ()
+    for name in names:
+        branch = BRANCHES.find(name)
+        if branch.needs_other_run:
+            raise ValueError(
+                f"--controls={text}: {name} takes something of another run; run it by "
+                f"--experiment=branch --branch={name} --other_run=RUN."
+            )
+    if levels is not None and not names:
+        raise ValueError(f"--control_levels={levels} is for --controls; give both, or neither.")
+    return names, None if levels is None else tuple(parse_ranges(levels, "--control_levels"))
 
 
 def _matching_tolerance(flag_values: flags.FlagValues) -> float:
@@ -188,6 +237,7 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
         _chosen_levels(flag_values),
         {name: value for name, value in given_values(flag_values).items() if name not in asked},
         matching_tolerance=_matching_tolerance(flag_values),
+        jobs=_jobs(flag_values),
     )
 
 
@@ -201,6 +251,7 @@ def _analysis(flag_values: flags.FlagValues) -> Analyze:
         _chosen_levels(flag_values),
         analysis.checked(given),
         *_here_and_expected(flag_values, {"other_run"}),
+        jobs=_jobs(flag_values),
     )
 
 

@@ -67,6 +67,13 @@ class RunConfig:
         within=at_least(1),
     )
     tpu: str | None = option(None, "Address or name of the TPU; 'local' on a TPU machine.")
+    threads: int | None = option(
+        None,
+        "Threads that compute an operation on the CPU; unset: those that the run was begun with, "
+        "or one for each core that no training beside it uses. The last bits of sums may depend "
+        "on it.",
+        within=at_least(1),
+    )
     in_memory: AutoOnOff = option(
         "auto",
         "Keep the training images in the device's memory; auto: up to 2 GiB of them. Otherwise "

@@ -12,18 +12,25 @@ from tf_lottery.config.matching import DEFAULT_POINTS
 
 @dataclass(frozen=True)
 class RunExperiments:
-    """Runs experiments one after the other: replicates, and the values of a sweep.
+    """Runs experiments: replicates, and the values of a sweep.
 
     Attributes:
       configs: the experiments.
+      controls: branches to run of each, once the levels that they start from are finished.
+      control_levels: those levels; None: all.
       matching_tolerance: points that a level's test accuracy may be below the dense network's and
         still matches it.
       overwrite: whether the exported ticket may replace another export.
+      jobs: how many trainings run at once, each in a process of its own; None: as many as this
+        machine is good for; 1: one after the other in this process.
     """
 
     configs: tuple[ExperimentConfig, ...]
+    controls: tuple[str, ...] = ()
+    control_levels: tuple[int, ...] | None = None
     matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
     overwrite: bool = field(default=False, kw_only=True)
+    jobs: int | None = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class RunBranches:
       levels: those to start from; None: all that are finished.
       changes: flag values that were given.
       matching_tolerance: as of `RunExperiments`.
+      for_analysis: as of `run_branch`.
+      jobs: as of `RunExperiments`.
     """
 
     runs: tuple[Path, ...]
@@ -45,6 +54,8 @@ class RunBranches:
     levels: tuple[int, ...] | None
     changes: Mapping[str, Any]
     matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
+    for_analysis: bool = field(default=False, kw_only=True)
+    jobs: int | None = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,7 @@ class Analyze:
       options: of the analysis, by name; those that are missing are at their defaults.
       here: flag values that were given and say where the data are, and the run to compare with.
       expected: other flag values that were given: those that the runs should have been made with.
+      jobs: as of `RunExperiments`.
     """
 
     analysis: str
@@ -103,6 +115,7 @@ class Analyze:
     options: Mapping[str, Any]
     here: Mapping[str, Any]
     expected: Mapping[str, Any] = field(default_factory=dict)
+    jobs: int | None = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,19 @@ from tf_lottery.experiments.commands import (
 )
 from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
-from tf_lottery.experiments.finished_runs import is_finished, refuse_early, show_finished
+from tf_lottery.experiments.finished_runs import (
+    is_finished,
+    refuse_early,
+    show_finished,
+    takes_all_devices,
+)
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
+from tf_lottery.experiments.jobs.study import do_one_by_one, do_side_by_side, refuse_diverged
+from tf_lottery.experiments.jobs.units import (
+    units_of_analysis,
+    units_of_branches,
+    units_of_experiments,
+)
 from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder, replicate_folders
@@ -72,48 +84,37 @@ def run_command(command: Command) -> int:
 
 
 def _run_experiments(command: RunExperiments) -> None:
-    several = len(command.configs) > 1
     for config in command.configs:
         refuse_early(config)
-    finished = [config for config in command.configs if is_finished(config)]
-    if len(finished) == len(command.configs):
-        for number, config in enumerate(finished, 1):
-            if several:
-                tell(f"[{number} of {len(finished)}] {config.run_path}")
-            show_finished(config, command.matching_tolerance)
-        if several:
-            folders = (config.run_path.parent for config in finished)
-            _print_report_command("a report", folders, command.matching_tolerance)
+    units = units_of_experiments(command)
+    if len(units) == 1:
+        _run_experiment(command)
+        return
+    unfinished = [config for config in command.configs if not is_finished(config)]
+    # Replicates differ in nothing that can be wrong.
+    seeds = {"replicate": 1, "init_seed": None, "data_seed": None}
+    kinds = {replace(one, seeds=replace(one.seeds, **seeds)): None for one in unfinished}
+    where = command.configs[0].run
+    if command.jobs != 1 and unfinished and not takes_all_devices(where):
+        outcomes = do_side_by_side(units, command.jobs, where.threads, list(kinds))
+    else:
+        outcomes = do_one_by_one(units, run_command, where.threads, list(kinds))
+    folders = (config.run_path.parent for config in command.configs)
+    _print_report_command("a report", folders, command.matching_tolerance)
+    refuse_diverged(units, outcomes)
+
+
+def _run_experiment(command: RunExperiments) -> None:
+    (config,) = command.configs
+    if is_finished(config):
+        show_finished(config, command.matching_tolerance)
         return
     import_tensorflow_quietly()
-    from tf_lottery.experiments.lottery import check_experiment, run_experiment
+    from tf_lottery.experiments.lottery import run_experiment
 
-    if several:
-        # All of them before the first is trained; replicates differ in nothing that can be wrong.
-        seeds = {"replicate": 1, "init_seed": None, "data_seed": None}
-        for config in {replace(c, seeds=replace(c.seeds, **seeds)): None for c in command.configs}:
-            check_experiment(config)
-    diverged = []
-    for number, config in enumerate(command.configs, 1):
-        if several:
-            tell(f"[{number} of {len(command.configs)}] {config.run_path}")
-        try:
-            run_experiment(
-                config,
-                matching_tolerance=command.matching_tolerance,
-                overwrite=command.overwrite,
-            )
-        except ArithmeticError as error:
-            if not several:
-                raise
-            tell(f"Error: {error}\n")
-            diverged.append((config.run_path, error))
-    if several:
-        folders = (config.run_path.parent for config in command.configs)
-        _print_report_command("a report", folders, command.matching_tolerance)
-    if diverged:
-        paths = ", ".join(str(path) for path, _ in diverged)
-        raise type(diverged[0][1])(f"{paths} diverged; see above.")
+    run_experiment(
+        config, matching_tolerance=command.matching_tolerance, overwrite=command.overwrite
+    )
 
 
 def _run_branches(command: RunBranches) -> None:
@@ -129,6 +130,11 @@ def _run_branches(command: RunBranches) -> None:
         for plan, levels in zip(plans, finished, strict=True):
             show_finished_branch(plan, levels, command.matching_tolerance)
         return
+    where = plans[0].config.run
+    if len(wanted) > 1 and command.jobs != 1 and not takes_all_devices(where):
+        units = units_of_branches(command, runs)
+        refuse_diverged(units, do_side_by_side(units, command.jobs, where.threads))
+        return
     import_tensorflow_quietly()
     from tf_lottery.experiments.branching import run_branch
 
@@ -137,6 +143,7 @@ def _run_branches(command: RunBranches) -> None:
             run,
             branch,
             command.levels,
+            for_analysis=command.for_analysis,
             matching_tolerance=command.matching_tolerance,
             **changes,
         )
@@ -157,8 +164,14 @@ def _analyze(command: Analyze) -> None:
         run = RunFolder.read(folder)
         check_flags_of_run(run, command.expected)
         check_source(run, command.levels)
-    from tf_lottery.experiments.measuring.rows import run_analysis
+    from tf_lottery.experiments.measuring.rows import run_analysis, trainings_of_analysis
 
+    if command.jobs != 1:
+        units = units_of_analysis(command, folders, partial(trainings_of_analysis, command))
+        if len(units) > 1:
+            do_side_by_side(units, command.jobs)
+            _print_report_of_analysis(command, folders)
+            return
     for folder in folders:
         tell(f"{command.analysis} of {folder}")
         run_analysis(
@@ -169,6 +182,10 @@ def _analyze(command: Analyze) -> None:
             expected=command.expected,
             **command.options,
         )
+    _print_report_of_analysis(command, folders)
+
+
+def _print_report_of_analysis(command: Analyze, folders: Sequence[Path]) -> None:
     tolerance = command.options.get("matching_tolerance", DEFAULT_POINTS)
     if len(folders) > 1 and ANALYSES.find(command.analysis).figures(tolerance):
         _print_report_command("the figures of all", command.runs, tolerance)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import tolerance_of
+from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.results import print_results, show_results, title_of
 from tf_lottery.messages import tell
@@ -97,6 +98,12 @@ def levels_text(levels: Sequence[int]) -> str:
     if list(levels) == list(range(levels[0], levels[-1] + 1)):
         return f"levels {levels[0]} to {levels[-1]} are"
     return f"levels {format_numbers(levels)} are"
+
+
+def takes_all_devices(run: RunConfig) -> bool:
+    """Whether a training has all devices for itself, so that no two go on side by side."""
+    alone = run.distribution in ("auto", "one_device") and run.num_virtual_devices is None
+    return not alone or run.tpu is not None or "TF_CONFIG" in os.environ
 
 
 def of_several_workers(config: ExperimentConfig) -> bool:

@@ -73,8 +73,11 @@ def run_experiment(
     return carry_out(_Lottery(config, OwnExport(config, overwrite), tolerance), config, dataset)
 
 
-def check_experiment(config: ExperimentConfig) -> None:
+def check_experiment(config: ExperimentConfig) -> int:
     """Does what comes before training, and writes nothing.
+
+    Returns:
+      The bytes of memory that training takes, besides the data.
 
     Raises:
       ValueError: as in `run_experiment`, but for what the run folder holds.
@@ -83,6 +86,7 @@ def check_experiment(config: ExperimentConfig) -> None:
         experiment = prepare(config)
         check_fine_tuning(experiment)
         experiment.needs.check_disk(config.run_path, experiment.levels + 1)
+        return experiment.needs.memory
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tf_lottery.report.formats import (
     is_number,
 )
 from tf_lottery.report.time_left import TimeLeft
+from tf_lottery.report.watching import watcher
 from tf_lottery.store.schema import LevelSummary
 
 LIVE_LINES_PER_SECOND = 8
@@ -79,7 +80,10 @@ class ProgressReporter:
                 f"needs {levels + 1}, one for each of the levels 0 to {levels}"
             )
         self._levels, self._are_likely = levels, False
-        self._console = console or default_console()
+        self._console, self._watcher = console or default_console(), watcher()
+        self._interactive = (
+            self._console.is_interactive if self._watcher is None else self._watcher.interactive
+        )
         self._clock = clock
         self._time_left = TimeLeft(total_steps_per_level, clock)
         self._training: _LevelInTraining | None = None
@@ -127,12 +131,12 @@ class ProgressReporter:
         self._training = _LevelInTraining(level, density, last_step, steps_per_epoch)
         self._time_left.start_level(level, first_step, last_step)
         self._show(first_step, {})
-        if not self._console.is_interactive:
+        if not self._interactive:
             self._print(
                 f"{self._level_text(level, density)}{_GAP}training from step {first_step:,} to "
                 f"{last_step:,}"
             )
-        elif self._live is None:
+        elif self._live is None and self._watcher is None:
             self._start_live_line()
 
     def advance(self, step: int) -> None:
@@ -165,7 +169,7 @@ class ProgressReporter:
     def _report(self, step: int, metrics: Mapping[str, float | None]) -> None:
         self._show(step, metrics)
         due = self._latest_line + SECONDS_BETWEEN_LOG_LINES
-        if not self._console.is_interactive and self._shown.time >= due:
+        if not self._interactive and self._shown.time >= due:
             self._print(self._line(self._shown, with_step=True, with_density=True))
 
     def finish_level(self, summary: LevelSummary) -> None:
@@ -181,7 +185,7 @@ class ProgressReporter:
             results,
             format_duration(summary.seconds),
         ]
-        if not self._console.is_interactive and summary.level < self._levels:
+        if not self._interactive and summary.level < self._levels:
             parts += self._time_left_text(self._shown)
         self._print(_GAP.join(parts))
 
@@ -201,6 +205,10 @@ class ProgressReporter:
         self._shown = _Evaluation(
             self._training, step, dict(metrics), self._time_left.seconds(), self._clock()
         )
+        if self._watcher is not None:
+            left = self._shown.seconds_left
+            text = self._line(dataclasses.replace(self._shown, seconds_left=None), True, True)
+            self._watcher.live(text, left)
 
     def _start_live_line(self) -> None:
         self._live = Live(
@@ -261,7 +269,10 @@ class ProgressReporter:
 
     def _print(self, line: str) -> None:
         self._latest_line = self._clock()
-        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+        if self._watcher is not None:
+            self._watcher.line(line)
+        else:
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _metric_texts(metrics: Mapping[str, float | None]) -> list[str]:

@@ -19,12 +19,13 @@ from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.experiments.measuring.trained_copies import (
     NetworkKey,
     check_rewinds,
+    copies_to_train,
     network_key,
     network_keys,
     network_row,
     networks_to_train,
     solution_in,
-    train_copies,
+    train,
 )
 from tf_lottery.report.landscape.instability_figure import instability_figures
 from tf_lottery.report.landscape.instability_table import print_instability
@@ -74,6 +75,11 @@ def instability(
         partial(print_instability, stable_below=stable_below / 100, split=lines.splits[0]),
         (copies.copies, *lines.settings),
         key=network_key,
+        trainings=lambda missing: [
+            training
+            for networks in networks_to_train(missing)
+            for training in copies_to_train(run, copies.copies, networks)
+        ],
     )
 
 
@@ -84,7 +90,8 @@ def _measure(
     from tf_lottery.landscape.solutions import distance
 
     for networks in networks_to_train(missing):
-        trained = train_copies(analyzed, copies, networks)
+        trainings = copies_to_train(analyzed, copies, networks)
+        trained = [train(analyzed, training) for training in trainings]
         for key in networks.keys:
             level = key[0]
             ends = [solution_in(analyzed, copy, level) for copy in trained]

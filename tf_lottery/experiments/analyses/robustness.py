@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from math import inf, nan
@@ -26,8 +26,9 @@ from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.experiments.measuring.trained_copies import (
     check_rewinds,
     seed_of_copy,
-    train_branch,
+    train,
 )
+from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.landscape.solutions import Solution, distance
 from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
@@ -60,28 +61,22 @@ class _Move:
     direction: int
     data_seed: int | None
 
-    def trainings(self, levels: Sequence[int]) -> Iterator[_Training]:
+    def trainings(self, levels: Sequence[int]) -> Iterator[Training]:
         """The branches that train levels so."""
         noise = {} if self.data_seed is None else {"data_seed": self.data_seed}
         if self.factor:
             move = {"perturbation": self.factor, "branch_seed": self.direction}
-            yield _Training(_BRANCH, levels, {**move, **noise})
+            yield Training(_BRANCH, levels, {**move, **noise})
             return
         # Copies of the instability analysis, but for level 0: its rewind point has the optimizer's
         # slots wherever it is moved to, and in those copies it has none.
         if pruned := [level for level in levels if level]:
-            yield _Training("retrain", pruned, noise)
+            yield Training("retrain", pruned, noise)
         if 0 in levels:
-            yield _Training(_BRANCH, [0], {"perturbation": 0.0, **noise})
+            yield Training(_BRANCH, [0], {"perturbation": 0.0, **noise})
 
 
-@dataclass(frozen=True)
-class _Training:
-    """A branch, the levels that it trains, and its flags."""
-
-    branch: str
-    levels: Sequence[int]
-    changes: dict[str, Any]
+_Moves = Mapping[tuple[float, int], _Move]
 
 
 def _read_factors(flag: str, text: Any) -> tuple[float, ...]:
@@ -157,29 +152,33 @@ def robustness(
         partial(print_robustness, split=lines.splits[0]),
         (*lines.settings, *(["fresh"] if fresh else [])),
         key=itemgetter("level", "factor", "direction"),
+        trainings=lambda missing: [training for _, training in _trainings(moves, missing)],
     )
+
+
+def _trainings(moves: _Moves, missing: Sequence[_Key]) -> list[tuple[_Move, Training]]:
+    levels: dict[_Move, list[int]] = defaultdict(list)
+    for level, *lengths in missing:
+        levels[moves[tuple(lengths)]].append(level)
+    return [
+        (move, training)
+        for move in moves.values()
+        if move in levels
+        for training in move.trainings(levels[move])
+    ]
 
 
 def _measure(
     analyzed: AnalyzedRun,
     missing: Sequence[_Key],
-    moves: Mapping[tuple[float, int], _Move],
+    moves: _Moves,
     lines: Lines,
 ) -> Iterator[Row]:
     from tf_lottery.experiments.measuring.lines import measure_line
 
     # Before anything is trained: it refuses data that it cannot measure.
     evaluate = analyzed.evaluator(lines, lines.splits[:1])
-    levels: dict[_Move, list[int]] = defaultdict(list)
-    for level, *lengths in missing:
-        levels[moves[tuple(lengths)]].append(level)
-    trainings = [
-        (move, training)
-        for move in moves.values()
-        if move in levels
-        for training in move.trainings(levels[move])
-    ]
-    for move, training in trainings:
+    for move, training in _trainings(moves, missing):
         plan = plan_branch(analyzed.run.path, training.branch, training.changes)
         diverged = _train(analyzed, training, plan)
         measured = len(training.levels) - len(diverged)
@@ -203,14 +202,14 @@ def _measure(
                 yield row
 
 
-def _train(analyzed: AnalyzedRun, training: _Training, plan: BranchPlan) -> list[int]:
+def _train(analyzed: AnalyzedRun, training: Training, plan: BranchPlan) -> list[int]:
     """Trains levels; returns those that diverged."""
     from tf_lottery.training.divergence import TrainingDivergedError
 
     diverged = []
     while left := [level for level in training.levels if level not in diverged]:
         try:
-            train_branch(analyzed, training.branch, left, **training.changes)
+            train(analyzed, replace(training, levels=left))
             break
         except TrainingDivergedError as error:
             finished = RunFolder.read(plan.path).complete_levels()

@@ -17,14 +17,15 @@ from tf_lottery.experiments.measuring.trained_copies import (
     NetworkKey,
     Networks,
     check_rewinds,
+    copies_to_train,
     network_key,
     network_keys,
     network_row,
     networks_to_train,
     solution_in,
-    train_branch,
-    train_copies,
+    train,
 )
+from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.landscape.solutions import Distance, distance, layer_distances
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.counting import CountingProgress
@@ -32,7 +33,6 @@ from tf_lottery.report.landscape.stability_figure import stability_figures
 from tf_lottery.report.landscape.stability_table import print_layers, print_stability
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import STABILITY_COLUMNS, STABILITY_LAYER_COLUMNS
-from tf_lottery.store.run_folder import RunFolder
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
@@ -76,6 +76,7 @@ def stability(run: MeasuredRun, levels: Sequence[int] | None, *, copies: Copies)
         key=network_key,
         part_columns=STABILITY_LAYER_COLUMNS,
         show_parts=show_layers,
+        trainings=partial(_trainings, run, copies.copies),
     )
 
 
@@ -85,8 +86,10 @@ def _measure(
     """The row of each network, and those of its kernels."""
     dense = solution_in(analyzed, analyzed.run, 0)
     for networks in networks_to_train(missing):
-        same_order = _train_in_same_order(analyzed, networks)
-        trained = train_copies(analyzed, copies, networks)
+        in_order = _in_same_order(analyzed, networks)
+        same_order = analyzed.run if in_order is None else train(analyzed, in_order)
+        trainings = copies_to_train(analyzed, copies, networks)
+        trained = [train(analyzed, training) for training in trainings]
         with CountingProgress("networks compared", len(networks.levels)) as progress:
             for key in networks.keys:
                 level = key[0]
@@ -118,12 +121,21 @@ def _measure(
                 progress.advance()
 
 
-def _train_in_same_order(analyzed: AnalyzedRun, networks: Networks) -> RunFolder:
-    """The folder of networks trained in the data order of the dense network; of it, the run's."""
-    in_order = analyzed.config.training.same_data_order
+def _in_same_order(measured: MeasuredRun, networks: Networks) -> Training | None:
+    """Networks trained in the data order of the dense network; None if those of the run are."""
+    in_order = measured.config.training.same_data_order
     if networks.network == "dense" or (in_order and networks.network == "ticket"):
-        return analyzed.run
-    return train_branch(analyzed, networks.branch, networks.levels, same_data_order=True)
+        return None
+    return Training(networks.branch, networks.levels, {"same_data_order": True})
+
+
+def _trainings(
+    measured: MeasuredRun, copies: int, missing: Sequence[NetworkKey]
+) -> Iterator[Training]:
+    for networks in networks_to_train(missing):
+        in_order = _in_same_order(measured, networks)
+        yield from [in_order] if in_order else []
+        yield from copies_to_train(measured, copies, networks)
 
 
 def _columns(to_dense: Distance | None, between: Sequence[Distance]) -> Row:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_lottery.config.analyses import ANALYSES
+from tf_lottery.config.analyses import ANALYSES, Analysis
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
+from tf_lottery.experiments.branch_config import plan_branch
+from tf_lottery.experiments.branch_levels import is_complete
+from tf_lottery.experiments.commands import Analyze, RunBranches
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.results_file import ResultsFile
+from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.startup import import_tensorflow_quietly
@@ -46,6 +50,8 @@ class Rows:
       counted: what the rows are, for a bar; empty: the analysis has bars of its own.
       part_columns: of the second file.
       show_parts: prints a table of its rows.
+      trainings: of the keys that are missing, those that measuring them takes. They may have been
+        done before, side by side; `measure` does those that were not.
     """
 
     keys: Sequence[Any]
@@ -58,6 +64,7 @@ class Rows:
     counted: str = ""
     part_columns: Sequence[str] = ()
     show_parts: Show = _shows_nothing
+    trainings: Callable[[list[Any]], Iterable[Training]] = lambda missing: ()
 
 
 def run_analysis(
@@ -102,18 +109,9 @@ def run_analysis(
     if not isinstance(wanted, Rows):
         wanted(load())
         return
-    columns = wanted.columns, wanted.part_columns
-    files = [
-        ResultsFile(run, file.name, of_file, wanted.settings)
-        for file, of_file in zip(analysis.files, columns, strict=False)
-    ]
+    files = _files(run, analysis, wanted)
     tables = [_by_key(file.read(), wanted.key) for file in files]
-    missing = [
-        key
-        for key in wanted.keys
-        if not (all(key in table for table in tables) and wanted.holds(tables[0][key][0]))
-    ]
-    if missing:
+    if missing := _missing(wanted, tables):
         _measure(wanted, load(), missing, files, tables)
     shown = [[row for key in wanted.keys for row in table[key]] for table in tables]
     for show, rows in zip((wanted.show, wanted.show_parts), shown, strict=False):
@@ -123,6 +121,44 @@ def run_analysis(
         if about.name in figures:
             file.draw(rows, figures[about.name])
         tell(f"{about}: {file.path}")
+
+
+def trainings_of_analysis(command: Analyze, path: Path) -> Iterator[RunBranches]:
+    """What an analysis of a run folder is still to train, as `run_analysis` would.
+
+    Raises:
+      ValueError: as `run_analysis`.
+    """
+    analysis = ANALYSES.find(command.analysis)
+    run = MeasuredRun(path, command.here, expected=command.expected)
+    wanted = analysis.function(run, command.levels, **analysis.arguments(command.options))
+    if not isinstance(wanted, Rows):
+        return
+    tables = [_by_key(file.read(), wanted.key) for file in _files(run, analysis, wanted)]
+    where = run.config.run
+    here = {"data_dir": where.data_dir, "manual_dir": where.manual_dir}
+    for training in wanted.trainings(_missing(wanted, tables)):
+        changes = {**here, **training.changes}
+        levels = tuple(training.levels)
+        plan = plan_branch(path, training.branch, training.changes)
+        if not is_complete(plan, levels):
+            yield RunBranches((path,), None, (training.branch,), levels, changes, for_analysis=True)
+
+
+def _files(run: MeasuredRun, analysis: Analysis, wanted: Rows) -> list[ResultsFile]:
+    columns = wanted.columns, wanted.part_columns
+    return [
+        ResultsFile(run, file.name, of_file, wanted.settings)
+        for file, of_file in zip(analysis.files, columns, strict=False)
+    ]
+
+
+def _missing(wanted: Rows, tables: Sequence[Mapping[Any, list[Row]]]) -> list[Any]:
+    return [
+        key
+        for key in wanted.keys
+        if not (all(key in table for table in tables) and wanted.holds(tables[0][key][0]))
+    ]
 
 
 def _by_key(rows: Sequence[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tf_lottery.config.copies import Copies
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.experiments.outdated_runs import refuse_outdated_copies
 from tf_lottery.landscape.solutions import Solution
 from tf_lottery.store.metrics import Row
@@ -100,18 +101,13 @@ def networks_to_train(missing: Sequence[NetworkKey]) -> list[Networks]:
     ]
 
 
-def train_copies(analyzed: AnalyzedRun, count: int, networks: Networks) -> list[RunFolder]:
-    """Trains copies of networks from the rewind step, each in a data order of its own.
+def copies_to_train(measured: MeasuredRun, count: int, networks: Networks) -> list[Training]:
+    """Copies of networks, trained from the rewind step, each in a data order of its own.
 
-    They are branches of the run with a `--data_seed`; what is there is not trained again.
-
-    Returns:
-      The folders of the branches, whose levels are the copies.
+    They are branches of the run with a `--data_seed`, whose levels are the copies.
     """
     return [
-        train_branch(
-            analyzed, networks.branch, networks.levels, data_seed=seed_of_copy(analyzed, copy)
-        )
+        Training(networks.branch, networks.levels, {"data_seed": seed_of_copy(measured, copy)})
         for copy in range(count)
     ]
 
@@ -121,16 +117,8 @@ def seed_of_copy(measured: MeasuredRun, copy: int) -> int:
     return measured.config.data_seed + _FIRST_SEED + copy
 
 
-def train_branch(
-    analyzed: AnalyzedRun, branch: str, levels: Sequence[int], **changes: Any
-) -> RunFolder:
+def train(analyzed: AnalyzedRun, training: Training) -> RunFolder:
     """Trains a branch as a step of an analysis; what is there is not trained again.
-
-    Args:
-      analyzed: the run.
-      branch: its name.
-      levels: those to train.
-      **changes: flags that differ from the run's.
 
     Returns:
       The folder of the branch.
@@ -143,15 +131,15 @@ def train_branch(
     path, config = analyzed.run.path, analyzed.config.run
     run_branch(
         path,
-        branch,
-        levels,
+        training.branch,
+        training.levels,
         for_analysis=True,
         dataset=analyzed.experiment.dataset,
         data_dir=config.data_dir,
         manual_dir=config.manual_dir,
-        **changes,
+        **training.changes,
     )
-    return RunFolder.read(plan_branch(path, branch, changes).path)
+    return RunFolder.read(plan_branch(path, training.branch, training.changes).path)
 
 
 def solution_in(analyzed: AnalyzedRun, folder: RunFolder, level: int) -> Solution:

@@ -1,0 +1,1 @@
+"""Studies of many trainings, side by side in processes of their own."""

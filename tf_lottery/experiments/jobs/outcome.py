@@ -1,0 +1,32 @@
+"""How a unit has ended."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a unit has ended.
+
+    Attributes:
+      error: that ended it, if one did.
+      interrupted: whether it was told to stop.
+      text: what it has said, to be shown as a whole.
+      result: what it found.
+    """
+
+    error: Exception | None = None
+    interrupted: bool = False
+    text: str = ""
+    result: Any = None
+
+
+# Those that are told to users; of their subclasses the text alone is passed on.
+TOLD = (ConnectionError, OSError, MemoryError, ArithmeticError, ValueError)
+
+
+def portable(error: Exception) -> Exception:
+    """An error of one of the kinds that are told to users, as another process can be given it."""
+    if isinstance(error, OSError) and error.strerror:
+        return OSError(error.errno, error.strerror, error.filename)
+    return next(kind for kind in TOLD if isinstance(error, kind))(str(error))

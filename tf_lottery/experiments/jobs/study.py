@@ -1,0 +1,117 @@
+"""Does a study: units side by side, or one after the other, with the same results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.experiments.commands import Command
+from tf_lottery.experiments.jobs.cores import (
+    fitting_memory,
+    gpus,
+    jobs_at_once,
+    shared_threads,
+    threads_of,
+)
+from tf_lottery.experiments.jobs.outcome import Outcome
+from tf_lottery.experiments.jobs.scheduler import Processes, Scheduler
+from tf_lottery.experiments.jobs.units import Unit
+from tf_lottery.experiments.jobs.worker import check_unit
+from tf_lottery.messages import tell
+from tf_lottery.registry import imported_plugins
+from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.startup import import_tensorflow_quietly
+
+
+def do_side_by_side(
+    units: Sequence[Unit],
+    jobs: int | None,
+    threads: int | None = None,
+    checked: Sequence[ExperimentConfig] = (),
+) -> list[Outcome | None]:
+    """Does units in processes of their own.
+
+    Args:
+      units: in the order in which they are to begin.
+      jobs: how many at once; None: as many as this machine is good for.
+      threads: of each; None: as their runs were begun, or a share of the cores.
+      checked: experiments that are checked before any unit begins.
+
+    Returns:
+      How each has ended; None if it could not begin, as one that it needs has failed.
+
+    Raises:
+      Exception: the first that is not a divergence, once all that had begun have ended.
+      KeyboardInterrupt: on Ctrl-C, once all have stopped.
+    """
+    shared = shared_threads(units)
+    own = [threads_of(unit, threads, shared) for unit in units]
+    count = jobs_at_once(jobs, units, max(own))
+    with Processes(count, imported_plugins(), gpus()) as processes:
+        futures = [processes.submit(own[0], check_unit, config) for config in checked]
+        needed = 0
+        for future in futures:
+            outcome = future.result()
+            if outcome.text:
+                tell(outcome.text.rstrip("\n"))
+            if outcome.error:
+                raise outcome.error
+            needed = max(needed, outcome.result)
+        processes.count = fitting_memory(count, needed)
+        tell(f"{len(units)} to do, {processes.count} at a time")
+        with SideBySideProgress([unit.title for unit in units]) as progress:
+            outcomes = Scheduler(units, own, processes, progress).run()
+    for outcome in outcomes:
+        if outcome and outcome.error and not isinstance(outcome.error, ArithmeticError):
+            raise outcome.error
+    return outcomes
+
+
+def do_one_by_one(
+    units: Sequence[Unit],
+    do: Callable[[Command], int],
+    threads: int | None = None,
+    checked: Sequence[ExperimentConfig] = (),
+) -> list[Outcome | None]:
+    """Does units one after the other in this process; arguments and errors as `do_side_by_side`.
+
+    Args:
+      units: as of `do_side_by_side`.
+      do: does a command.
+      threads: as of `do_side_by_side`.
+      checked: as of `do_side_by_side`.
+    """
+    if checked:
+        import_tensorflow_quietly()
+        from tf_lottery.experiments.lottery import check_experiment
+        from tf_lottery.training.threads import use_threads
+
+        use_threads(threads_of(units[0], threads, shared_threads(units)))
+        for config in checked:
+            check_experiment(config)
+    outcomes: list[Outcome | None] = []
+    for number, unit in enumerate(units, 1):
+        tell(f"[{number} of {len(units)}] {unit.folder}")
+        try:
+            outcomes.append(Outcome(result=do(unit.command)))
+        except ArithmeticError as error:
+            tell(f"Error: {error}\n")
+            outcomes.append(Outcome(error))
+    return outcomes
+
+
+def refuse_diverged(units: Sequence[Unit], outcomes: Sequence[Outcome | None]) -> None:
+    """Raises an error if units have diverged, once all others are done.
+
+    Raises:
+      TrainingDivergedError: if some have; names their folders.
+    """
+    diverged = [
+        str(unit.folder)
+        for unit, outcome in zip(units, outcomes, strict=True)
+        if outcome and outcome.error
+    ]
+    if diverged:
+        from tf_lottery.training.divergence import TrainingDivergedError
+
+        raise TrainingDivergedError(f"{', '.join(diverged)} diverged; see above.")

@@ -1,0 +1,133 @@
+"""What a command is made of: units that can be done side by side, each by a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tf_lottery.experiments.branch_config import changes_taken, plan_branch
+from tf_lottery.experiments.commands import Analyze, Command, RunBranches, RunExperiments
+from tf_lottery.experiments.jobs.outcome import Outcome
+from tf_lottery.store.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A command that one process does; done once more, it changes nothing.
+
+    Attributes:
+      title: what it is, among the others.
+      command: of one run.
+      folder: that it writes to, which no two units do at once.
+      run: the run folder whose recorded way of computing it follows.
+      after: places of units that have to be done first, among all units.
+      levels: of `run`; it may begin as soon as they are finished, whether the units before it are
+        done or not. None: it waits for them.
+      helps: whether it is done for a unit after it, which meets its errors again.
+    """
+
+    title: str
+    command: Command
+    folder: Path
+    run: Path
+    after: tuple[int, ...] = ()
+    levels: tuple[int, ...] | None = None
+    helps: bool = False
+
+    def may_begin(self, outcomes: Sequence[Outcome | None]) -> bool:
+        """Whether what it needs is there, by the outcomes of all units so far."""
+        if all(outcomes[place] is not None for place in self.after):
+            return True
+        return self.levels is not None and set(self.levels) <= set(_finished(self.run))
+
+    def cannot(self, outcomes: Sequence[Outcome | None], units: Sequence[Unit]) -> bool:
+        """Whether a unit that it needs has failed."""
+        before = ((outcomes[place], units[place]) for place in self.after)
+        failed = any(outcome and outcome.error and not unit.helps for outcome, unit in before)
+        return failed and not (self.levels and set(self.levels) <= set(_finished(self.run)))
+
+
+def _finished(run: Path) -> list[int]:
+    return RunFolder.read(run).complete_levels() if (run / "config.json").exists() else []
+
+
+def units_of_experiments(command: RunExperiments) -> list[Unit]:
+    """A unit for each run, and one for each of its controls."""
+    names = {config.name for config in command.configs}
+    units: list[Unit] = []
+    for config in command.configs:
+        path, replicate = config.run_path, config.run_path.name
+        title = f"{config.name}/{replicate}" if len(names) > 1 else replicate
+        alone = replace(command, configs=(config,), controls=())
+        units.append(Unit(title, alone, path, path))
+    for place, config in enumerate(command.configs):
+        path = config.run_path
+        for control in command.controls:
+            branches = RunBranches(
+                (path,),
+                None,
+                (control,),
+                command.control_levels,
+                {},
+                matching_tolerance=command.matching_tolerance,
+            )
+            units.append(
+                Unit(
+                    f"{units[place].title} {control}",
+                    branches,
+                    path / "branches" / control,
+                    path,
+                    (place,),
+                    command.control_levels,
+                )
+            )
+    return units
+
+
+def units_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Unit]:
+    """A unit for each branch of each run."""
+    units = []
+    for run in runs:
+        for branch in command.branches:
+            changes = changes_taken(run, branch, command.changes)
+            alone = replace(
+                command, runs=(run,), replicates=None, branches=(branch,), changes=changes
+            )
+            plan = plan_branch(run, branch, changes)
+            units.append(Unit(f"{_title(run, runs)}{plan.label}", alone, plan.path, run))
+    return units
+
+
+def units_of_analysis(
+    command: Analyze,
+    runs: Sequence[Path],
+    trainings: Callable[[Path], Iterator[RunBranches]],
+) -> list[Unit]:
+    """Units for what an analysis trains of each run, and one that then measures it.
+
+    Args:
+      command: the analysis.
+      runs: its run folders.
+      trainings: gives the branches that are missing in a run.
+    """
+    units: list[Unit] = []
+    for run in runs:
+        own = []
+        for branches in trainings(run):
+            (branch,) = branches.branches
+            plan = plan_branch(run, branch, branches.changes)
+            own.append(len(units))
+            title = f"{_title(run, runs)}{plan.label}"
+            units.append(Unit(title, branches, plan.path, run, helps=True))
+        alone = replace(command, runs=(run,), replicates=None)
+        title = f"{_title(run, runs)}{command.analysis}"
+        units.append(Unit(title, alone, run / "landscape", run, tuple(own)))
+    return units
+
+
+def _title(run: Path, runs: Sequence[Path]) -> str:
+    if len(runs) == 1:
+        return ""
+    same = len({path.parent.absolute() for path in runs}) == 1
+    return f"{run.name if same else run.absolute().parent.name + '/' + run.name} "

@@ -1,0 +1,134 @@
+"""What a worker process does: one unit after the other, told by the process that started it."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from multiprocessing.queues import SimpleQueue
+from types import FrameType
+from typing import Any
+
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.experiments.commands import Command
+from tf_lottery.experiments.jobs.outcome import TOLD, Outcome, portable
+from tf_lottery.registry import import_plugin
+from tf_lottery.report.watching import Watcher, watched_by
+from tf_lottery.startup import import_tensorflow_quietly
+
+# To the process that started this one.
+_events: SimpleQueue | None = None
+# Whether a unit is being done.
+_working = False
+
+
+class Reporting:
+    """Tells the process that started this one what a unit has to say meanwhile."""
+
+    def __init__(self, place: int, interactive: bool):
+        """Tells which process does the unit.
+
+        Args:
+          place: of the unit.
+          interactive: whether what it says is seen on a terminal.
+        """
+        self._place, self.interactive = place, interactive
+        self._tell("begun", os.getpid())
+
+    def line(self, text: str) -> None:
+        """Says something that stays."""
+        self._tell("line", text)
+
+    def live(self, text: str, seconds_left: float | None) -> None:
+        """Says where the unit stands."""
+        self._tell("live", (text, seconds_left))
+
+    def _tell(self, kind: str, value: Any) -> None:
+        if _events is not None:
+            _events.put((kind, self._place, value))
+
+
+def start_worker(
+    events: SimpleQueue, plugins: Sequence[str], devices: SimpleQueue | None, threads: int
+) -> None:
+    """Prepares this process, before its first unit.
+
+    Args:
+      events: takes what units have to say: kind, place of the unit, value.
+      plugins: modules to import.
+      devices: queue of the numbers of GPUs, of which this process takes one; None without GPUs.
+      threads: that TensorFlow computes an operation with.
+    """
+    global _events
+    _events = events
+    # Ctrl-C reaches all processes of a terminal; what to do about it is told by the first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if devices is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(devices.get())
+    import_tensorflow_quietly()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    for name in plugins:
+        import_plugin(name)
+
+
+def do_unit(place: int, command: Command, interactive: bool) -> Outcome:
+    """Does a unit; everything that is told goes to the process that started this one.
+
+    Args:
+      place: of the unit.
+      command: what to do.
+      interactive: whether it is seen on a terminal.
+    """
+    from tf_lottery.experiments.dispatch import run_command
+
+    return _done(Reporting(place, interactive), lambda: run_command(command))
+
+
+def check_unit(config: ExperimentConfig) -> Outcome:
+    """Does what comes before training; the result is the memory that training takes, in bytes."""
+    from tf_lottery.experiments.lottery import check_experiment
+
+    return _done(None, lambda: check_experiment(config))
+
+
+def _done(watcher: Watcher | None, do: Callable[[], Any]) -> Outcome:
+    global _working
+    said, error, interrupted, result = io.StringIO(), None, False, None
+    with redirect_stdout(said), redirect_stderr(said):
+        try:
+            with watched_by(watcher):
+                _working = True
+                try:
+                    result = do()
+                finally:
+                    _working = False
+        except KeyboardInterrupt:
+            interrupted = True
+        except TOLD as found:
+            error = portable(found)
+    return Outcome(error, interrupted, said.getvalue(), result)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    if not _working:
+        sys.stdout.flush()
+        os._exit(0)
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed: nothing would use its results."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
