@@ -28,7 +28,8 @@ from tf_lottery.experiments.finished_runs import is_finished, refuse_early, show
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
-from tf_lottery.store.run_folder import RunFolder, replicate_folders
+from tf_lottery.store.replicates import replicate_folders
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.run_patterns import named_runs, naturally_sorted
 
 
