@@ -1,8 +1,10 @@
 """Registries: things of one kind by name."""
 
+import sys
+
 import pytest
 
-from tf_lottery.registry import Registry
+from tf_lottery.registry import Registry, import_installed_plugins
 
 
 @pytest.fixture
@@ -40,3 +42,43 @@ def test_an_unknown_name_is_answered_with_what_there_is(registry, name, said):
         registry.add(known, 0, "a")
     with pytest.raises(ValueError, match=f"^{said}"):
         registry.find(name)
+
+
+def test_files_that_could_not_be_imported_are_imported_the_next_time(tmp_path, monkeypatch):
+    package = tmp_path / "half_written"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "thing.py").write_text("raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = Registry("thing", "--thing", "half_written")
+    with pytest.raises(KeyboardInterrupt):
+        registry.all()
+    with pytest.raises(KeyboardInterrupt):
+        registry.all()
+    (package / "thing.py").write_text("")
+    assert not registry.all()
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs a package with two plug-ins, one of which cannot be imported."""
+    about = tmp_path / "own_plugins-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-plugins\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[tf_lottery.plugins]\nwell = own_plugin\nbroken = broken_own_plugin\n"
+    )
+    (tmp_path / "own_plugin.py").write_text("imported = True\n")
+    (tmp_path / "broken_own_plugin.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_installed_plugins.cache_clear()
+    yield
+    import_installed_plugins.cache_clear()
+    sys.modules.pop("own_plugin", None)
+
+
+def test_plugins_of_installed_packages_are_imported_and_a_broken_one_is_named(installed):
+    said = r"plug-in broken \(broken_own_plugin\) is left out: ZeroDivisionError: division by zero"
+    with pytest.warns(UserWarning, match=said):
+        Registry("thing", "--thing", "tf_lottery.data.sources").all()
+    assert sys.modules["own_plugin"].imported

@@ -110,10 +110,15 @@ class Registry(Generic[T]):
             return
         # Before the imports, some of which may look for what others have registered.
         self._loaded = True
-        package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self._package}.{module.name}")
-        import_installed_plugins()
+        try:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self._package}.{module.name}")
+            import_installed_plugins()
+        except BaseException:
+            # Such as Ctrl-C: half of them must not pass for all.
+            self._loaded = False
+            raise
 
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.datasets import DATASETS
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.exporting.formats import formats_named
 from tf_lottery.exporting.formats.export_format import FORMATS
 from tf_lottery.models import build
@@ -102,16 +104,19 @@ def test_a_format_of_ones_own(run, folder):
     assert (folder / "export" / "model_half.tflite").stat().st_size > 1000
 
 
-def test_who_lacks_a_plugin_is_told_which_the_run_was_made_with(run):
+def test_who_lacks_a_plugin_is_told_which_the_run_was_made_with(run, tmp_path):
+    moved = shutil.copytree(run, tmp_path / "moved" / "replicate_1")
     for name in ("my_network", "my_score"):
         forget(name)
     build._draw.cache_clear()
     try:
         right = r"is not a known model.* was made with --plugin=my_network,my_score: give that"
         with pytest.raises(ValueError, match=right):
-            tf_lottery.load_ticket(run, 1)
+            tf_lottery.load_ticket(moved, 1)
         with pytest.raises(ValueError, match=right):
-            tf_lottery.run_branch(run, "random_mask", [1])
+            tf_lottery.run_branch(moved, "random_mask", [1])
+        with pytest.raises(ValueError, match=right):
+            AnalyzedRun(moved)
     finally:
         for name in ("my_network", "my_score"):
             importlib.import_module(name)

@@ -94,9 +94,9 @@ def register_analysis(
     TensorFlow, which what measures may import.
 
     Args:
-      *files: as in `Analysis`, like all others.
-      takes_other_run: .
-      place: .
+      *files: as in `Analysis`.
+      takes_other_run: as in `Analysis`.
+      place: as in `Analysis`.
 
     Returns:
       The decorator.

@@ -79,13 +79,13 @@ def register_branch(
     Its keyword arguments are flags: `--branch=scaled --scale=3`.
 
     Args:
-      first_level: as in `Branch`, like all others.
-      last_level: .
-      structures: .
-      needs_other_run: .
-      needs_next_level: .
-      keeps_slots: .
-      look: .
+      first_level: as in `Branch`.
+      last_level: as in `Branch`.
+      structures: as in `Branch`.
+      needs_other_run: as in `Branch`.
+      needs_next_level: as in `Branch`.
+      keeps_slots: as in `Branch`.
+      look: as in `Branch`.
 
     Returns:
       The decorator.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,12 +93,8 @@ def parameters_of(function: Callable[..., Any]) -> type:
     """
     fields: list[tuple[str, Any, Any]] = []
     groups = {}
-    for name, argument in inspect.signature(function).parameters.items():
-        if argument.kind is not argument.KEYWORD_ONLY:
-            continue
-        annotation = argument.annotation
-        if isinstance(annotation, str):  # With `from __future__ import annotations`.
-            annotation = eval(annotation, function.__globals__)
+    for argument, annotation in _keyword_arguments(function):
+        name = argument.name
         if dataclasses.is_dataclass(annotation):
             groups[name] = annotation
             for each in options_of(groups[name]):
@@ -122,6 +118,18 @@ def parameters_of(function: Callable[..., Any]) -> type:
         frozen=True,
         namespace={"__post_init__": check_options, "groups": groups},
     )
+
+
+def _keyword_arguments(
+    function: Callable[..., Any],
+) -> Iterator[tuple[inspect.Parameter, Any]]:
+    """The keyword-only arguments with their annotations."""
+    signature = inspect.signature(function).parameters.values()
+    arguments = [each for each in signature if each.kind is each.KEYWORD_ONLY]
+    # Of these alone: the others may be of types that are imported for type checkers only.
+    annotated = type("", (), {"__annotations__": {one.name: one.annotation for one in arguments}})
+    kinds = typing.get_type_hints(annotated, function.__globals__, include_extras=True)
+    return ((argument, kinds[argument.name]) for argument in arguments)
 
 
 def shared_parameters(flag: str, things: Iterable[Parametrized]) -> dict[str, dataclasses.Field]:

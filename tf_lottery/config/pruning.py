@@ -22,6 +22,9 @@ PruneFrom = Literal["previous_level", "dense", "rewind_step"]
 PruningScope = Literal["global", "layerwise"]
 Retraining = Literal["rewind_weights", "rewind_learning_rate", "fine_tune"]
 
+# The papers' rate, to which the rates of single layers are in proportion where rates are chosen.
+NOMINAL_RATE = 0.2
+
 _RATES_OF_LAYERS = ("conv_pruning_rate", "first_layer_pruning_rate", "output_pruning_rate")
 
 
@@ -156,10 +159,10 @@ class PruningConfig:
     def rates(self) -> float | tuple[float, ...]:
         """The pruning rate of layers that have none of their own, or those of level 1, 2, ...
 
-        If it is chosen: the papers' rate, to which those of other layers are in proportion.
+        If it is chosen: `NOMINAL_RATE`.
         """
         if self.pruning_rate == "auto":
-            return 0.2
+            return NOMINAL_RATE
         if not self.pruning_rates:
             return self.pruning_rate
         return _read_rates("--pruning_rates", self.pruning_rates)

@@ -39,6 +39,7 @@ from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.score import Evidence
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.branches import Branch, find_branch
@@ -89,10 +90,12 @@ def run_branch(
         check_levels("levels", levels)
     check_data(dataset)
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
-    kind = find_branch(branch)
-    plan = plan_branch(Path(run), branch, changes)
-    check_structure(plan, kind)
-    return carry_out(_BranchWork(plan, kind, levels, for_analysis, tolerance), plan.config, dataset)
+    with plugins_named(Path(run)):
+        kind = find_branch(branch)
+        plan = plan_branch(Path(run), branch, changes)
+        check_structure(plan, kind)
+        work = _BranchWork(plan, kind, levels, for_analysis, tolerance)
+        return carry_out(work, plan.config, dataset)
 
 
 @dataclass

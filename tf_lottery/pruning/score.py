@@ -84,9 +84,9 @@ def register_score(
     ```
 
     Args:
-      rounds: as in `Method`, like all others.
-      needs_data: .
-      ranks_all_together: .
+      rounds: as in `Method`.
+      needs_data: as in `Method`.
+      ranks_all_together: as in `Method`.
 
     Returns:
       The decorator.

@@ -18,17 +18,14 @@ from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import IterationCallback
+from tf_lottery.tickets.fit_arguments import check_callbacks, check_one_optimizer
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import as_arrays, resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
 from tf_lottery.tickets.last_level import LastLevel
 from tf_lottery.tickets.level_end import check_rewind_step_reached, kept_epoch
-from tf_lottery.tickets.search_arguments import (
-    SearchArguments,
-    check_callbacks,
-    check_one_optimizer,
-)
+from tf_lottery.tickets.search_arguments import SearchArguments
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.divergence import TrainingDivergedError

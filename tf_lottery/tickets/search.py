@@ -14,6 +14,14 @@ from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.callbacks import LevelWatch
+from tf_lottery.tickets.fit_arguments import (
+    check_callbacks,
+    check_epoch,
+    check_fit,
+    check_run,
+    checked_metrics,
+    chosen_optimizer,
+)
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import (
     as_arrays,
@@ -31,15 +39,7 @@ from tf_lottery.tickets.level_end import check_resumed, check_rewind_step_reache
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
-from tf_lottery.tickets.search_arguments import (
-    SearchArguments,
-    check_callbacks,
-    check_epoch,
-    check_fit,
-    check_run,
-    checked_metrics,
-    chosen_optimizer,
-)
+from tf_lottery.tickets.search_arguments import SearchArguments
 from tf_lottery.tickets.texts import check_text
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step

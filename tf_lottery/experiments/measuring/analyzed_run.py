@@ -19,6 +19,7 @@ from tf_lottery.landscape.solutions import Solution, Weights, check_same_network
 from tf_lottery.landscape.statistics import StatisticsEstimator
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.tickets.run_journal import RunJournal
@@ -51,7 +52,7 @@ class AnalyzedRun(MeasuredRun):
           ValueError: if there is no such run, or the data or flags are not those it was made with.
         """
         super().__init__(path, here, expected=expected)
-        with tf.distribute.get_strategy().scope():
+        with plugins_named(self.run.path), tf.distribute.get_strategy().scope():
             self.experiment: Experiment = prepare(self.config, dataset)
         check_same_data(self.run, self.experiment)
 
