@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 import multiprocessing
 import random
 import runpy
@@ -19,9 +18,8 @@ import pytest
 from absl import flags
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.cli.commands import command_from_flags, define_flags
-from tf_lottery.store.config_file import FLAGS_SEAL, write_config
-from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -104,29 +102,15 @@ def copied_run(finished_run, tmp_path) -> Path:
     return copy
 
 
-@pytest.fixture(scope="session")
-def rewrite_config() -> Callable[..., None]:
-    """Returns a function that changes what a run folder says of how it was made.
+@pytest.fixture
+def made_with(copied_run) -> Callable[..., Path]:
+    """Returns a function that gives the copied run as if it were made with other flags.
 
-    For what is refused because of it: to train such a run takes longer.
+    For what is refused because of them: to train such a run takes longer.
     """
 
-    def change(path: Path, identity: dict[str, Any], details: dict[str, Any]) -> None:
-        run = RunFolder.read(path)
-        before = json.loads((path / "config.json").read_text())
-        write_config(
-            path, {**run.identity, **identity}, {**run.details, **details}, before[FLAGS_SEAL]
-        )
-
-    return change
-
-
-@pytest.fixture
-def made_with(copied_run, rewrite_config) -> Callable[..., Path]:
-    """Returns a function that gives the copied run as if it were made with other flags."""
-
     def change(**values: Any) -> Path:
-        rewrite_config(copied_run, values, {})
+        edit_config(copied_run, values)
         return copied_run
 
     return change

@@ -3,12 +3,12 @@
 In this process, up to where training would begin.
 """
 
-import json
 import re
 
 import pytest
 from absl import flags
 
+from tests.edited_config import edit_config
 from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.experiments.lottery import check_experiment
@@ -292,14 +292,6 @@ def test_a_flag_that_a_branch_does_not_take_is_said(finished_run, capsys):
     assert plan.changes == {"learning_rate": 0.1}
 
 
-def write_config(path, identity, details):
-    """Writes a config.json that is whole, with the flag file that there is."""
-    from tf_lottery.store.run_folder import FLAGS_SEAL, write_config
-
-    before = json.loads((path / "config.json").read_text())
-    write_config(path, identity, details, before[FLAGS_SEAL])
-
-
 @pytest.mark.parametrize(
     ("option", "value"),
     [("learning_rate", "fast"), ("levels", "two"), ("model", 7), ("score", None)],
@@ -307,8 +299,7 @@ def write_config(path, identity, details):
 def test_a_run_whose_config_has_another_type_is_refused(option, value, copied_run):
     from tf_lottery.experiments.branching import run_branch
 
-    run = read(copied_run)
-    write_config(copied_run, {**run.identity, option: value}, run.details)
+    edit_config(copied_run, {option: value})
     with pytest.raises(ValueError, match=f"--{option}="):
         run_branch(copied_run, "random_mask")
 
@@ -320,15 +311,10 @@ def test_a_run_whose_config_has_another_type_is_refused(option, value, copied_ru
 def test_a_run_whose_details_have_another_type_is_refused(detail, value, copied_run):
     import tf_lottery
 
-    run = read(copied_run)
-    write_config(copied_run, run.identity, {**run.details, detail: value})
+    edit_config(copied_run, details={detail: value})
     with pytest.raises(ValueError, match=rf"config\.json is damaged: {detail}"):
         tf_lottery.load_ticket(copied_run, 0)
-    write_config(
-        copied_run,
-        run.identity,
-        {name: kept for name, kept in run.details.items() if name != detail},
-    )
+    edit_config(copied_run, without=[detail])
     with pytest.raises(ValueError, match=rf"config\.json is damaged: it lacks '{detail}'"):
         # To load is quick, where a branch would be trained before what it lacks is missed.
         tf_lottery.load_ticket(copied_run, 0)
@@ -338,8 +324,7 @@ def test_a_run_whose_details_have_another_type_is_refused(detail, value, copied_
 def test_a_config_of_enormous_images_is_not_believed(copied_run):
     import tf_lottery
 
-    run = read(copied_run)
-    write_config(copied_run, run.identity, {**run.details, "input_shape": [100_000, 100_000, 1]})
+    edit_config(copied_run, details={"input_shape": [100_000, 100_000, 1]})
     with pytest.raises(ValueError, match=r"--model=lenet_20_10 has 200,000,000,\d+ weights"):
         tf_lottery.load_ticket(copied_run, 0)
 
@@ -357,9 +342,3 @@ def test_an_empty_record_of_a_level_is_damage(copied_run, run_tiny):
 def test_bytes_are_written_for_people():
     written = [machine.bytes_text(number) for number in (0, 1234, 5_600_000, 7.89e12)]
     assert written == ["1 kB", "1 kB", "5.6 MB", "7.89 TB"]
-
-
-def read(path):
-    from tf_lottery.store.run_folder import RunFolder
-
-    return RunFolder.read(path)

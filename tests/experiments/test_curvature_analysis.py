@@ -47,7 +47,7 @@ def loss_and_hessian(run: Path, level: int, data: Split) -> tuple[float, np.ndar
     }
     first, second, third = (weights[name] for name in KERNELS)
     pixels = data.images.reshape(len(data), -1).astype(np.float64)
-    x = (pixels - details["pixel_mean"]) / np.sqrt(details["pixel_variance"])
+    x = (pixels - details.pixel_mean) / np.sqrt(details.pixel_variance)
     h1 = np.maximum(x @ first + weights["dense_1/bias"], 0)
     h2 = np.maximum(h1 @ second + weights["dense_2/bias"], 0)
     logits = h2 @ third + weights["output/bias"]

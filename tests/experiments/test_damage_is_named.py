@@ -10,13 +10,12 @@ import pytest
 from rich.console import Console
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.report.listing import print_runs
 from tf_lottery.report.run_records import read_run
 from tf_lottery.report.verification import verify_runs
 from tf_lottery.store import damage as damage_module
-from tf_lottery.store import run_folder as run_folder_module
-from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum, seal
 from tf_lottery.store.sealed_table import write_sealed_csv
 
@@ -213,11 +212,7 @@ def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(
 def test_a_branch_whose_seal_leads_nowhere_is_not_called_whole(copied_run, tmp_path):
     branch = copied_run / "branches" / "random_mask"
     shutil.copytree(copied_run, branch, ignore=shutil.ignore_patterns("branches", "rewind"))
-    run = RunFolder.read(copied_run)
-    identity = {**run.identity, "branch": "random_mask"}
-    details = {**run.details, "branch_levels": [1, 2]}
-    seals = json.loads((branch / "config.json").read_text())["flags_sha256"]
-    run_folder_module.write_config(branch, identity, details, seals)
+    edit_config(branch, {"branch": "random_mask"}, {"branch_levels": [1, 2]})
     assert "random_mask: whole" in _verified(tmp_path)[1]
     link_to_nowhere(branch / "level_1" / "level.json")
     broken, text = _verified(tmp_path)

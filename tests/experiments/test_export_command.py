@@ -224,7 +224,7 @@ def test_runs_of_other_data_are_refused(run_tiny, tmp_path):
     data = tf_lottery.from_arrays((images, labels), (images, labels))
     short = {"levels": 1, "train_steps": "9it", "batch_size": 9, "validation_examples": 0}
     run = run_tiny(tmp_path, data, **short)
-    assert RunFolder.read(run).details["data_name"] == "arrays"
+    assert RunFolder.read(run).details.data_name == "arrays"
     with pytest.raises(ValueError, match=r"^--dataset=digits: the examples are not those"):
         export(run)
     assert not (run / "export").exists()

@@ -104,7 +104,7 @@ def test_copies_of_tickets_and_of_both_baselines_are_compared(request, fixture, 
     assert images == {f"instability__{SETTINGS}.png", f"instability_accuracy__{SETTINGS}.png"}
     folders = [RunFolder.read(path) for path in (run / "branches").iterdir()]
     assert len(folders) == len(networks) * len(SEEDS)
-    assert all(folder.details["for_analysis"] for folder in folders)
+    assert all(folder.details.for_analysis for folder in folders)
 
 
 def test_what_is_there_is_neither_trained_nor_measured_again(

@@ -79,7 +79,7 @@ def expected(run: Path, weights: Mapping[str, np.ndarray], data: Split) -> tuple
     """Loss and error of a tiny network in float64."""
     details = RunFolder.read(run).details
     pixels = data.images.reshape(len(data), -1).astype(np.float64)
-    features = (pixels - details["pixel_mean"]) / np.sqrt(details["pixel_variance"])
+    features = (pixels - details.pixel_mean) / np.sqrt(details.pixel_variance)
     for name in ("dense_1", "dense_2", "output"):
         features = features @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
         features = features if name == "output" else np.maximum(features, 0)

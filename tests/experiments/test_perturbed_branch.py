@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.experiments.branching import run_branch
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.seal import checksum
 from tf_lottery.store.tensors import load_tensors
 
 # Float32 weights do not feel it.
@@ -84,11 +84,7 @@ def test_branches_from_before_there_was_a_length_go_on(copied_run):
     short = {"train_steps": "10it", "evaluate_every": "5it"}
     run_branch(copied_run, "random_mask", [1], **short)
     (own,) = (copied_run / "branches").iterdir()
-    path = own / "config.json"
-    config = json.loads(path.read_text())
-    del config["identity"]["perturbation"]
-    config["sha256"] = checksum({name: config[name] for name in ("identity", "details")})
-    path.write_text(json.dumps(config))
+    edit_config(own, without=["perturbation"])
     assert [row.level for row in run_branch(copied_run, "random_mask", [1, 2], **short)] == [1, 2]
     assert [path.name for path in (copied_run / "branches").iterdir()] == [own.name]
 

@@ -1,6 +1,5 @@
 """After rewinding to k > 0 the program trains with a new optimizer whose schedule goes on."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.data import Epoch, epoch_order
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.trained_copies import check_rewinds
@@ -16,7 +16,6 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.report.report import write_report
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.seal import checksum
 from tf_lottery.store.tensors import load_tensors
 
 RATE, REWIND, STEPS = 0.01, 30, 100
@@ -101,7 +100,7 @@ def test_a_level_against_formulas_in_float64(run_tiny, tmp_path, jit_compile):
     experiment = prepare(config)
     train, details = experiment.dataset.train, experiment.details
     images = train.images.reshape(len(train), -1).astype(np.float64)
-    images = (images - details["pixel_mean"]) / np.sqrt(details["pixel_variance"])
+    images = (images - details.pixel_mean) / np.sqrt(details.pixel_variance)
     mask = Mask.load(run / "level_1" / "masks.npz")
     expected = replay(
         rewind_weights(run), mask, images, train.labels, config.training.batch_size, total
@@ -177,34 +176,25 @@ def test_branches_restart_too(late_run, branch):
     assert 0.5 * RATE < moved < 1.02 * RATE
 
 
-def make_old(run: Path) -> None:
-    """As a folder from before rules had numbers."""
-    path = run / "config.json"
-    config = json.loads(path.read_text())
-    del config["details"]["rules"]
-    content = {key: config[key] for key in ("identity", "details")}
-    path.write_text(json.dumps({**config, "sha256": checksum(content)}))
-
-
 class TestOlderRules:
     """A run whose levels were begun with the step count of the rewind step."""
 
     def test_it_is_not_continued(self, half_run, run_tiny, tmp_path, snapshot):
-        make_old(half_run)
+        edit_config(half_run, without=["rules"])
         before = snapshot(half_run)
         with pytest.raises(RunFolderMismatchError, match=r"older version.*step count of adam"):
             run_tiny(tmp_path)
         assert snapshot(half_run) == before
 
     def test_it_is_shown_with_a_note(self, copied_run, run_tiny, tmp_path, capsys):
-        make_old(copied_run)
+        edit_config(copied_run, without=["rules"])
         run_tiny(tmp_path)
         assert "begun by an older version of tf_lottery: the step count of adam" in (
             capsys.readouterr().out
         )
 
     def test_its_tickets_have_no_further_branches(self, copied_run):
-        make_old(copied_run)
+        edit_config(copied_run, without=["rules"])
         with pytest.raises(RunFolderMismatchError, match="would differ from them in that too"):
             tf_lottery.run_branch(copied_run, "random_mask", levels=[1])
         assert not (copied_run / "branches").exists()
@@ -218,7 +208,7 @@ class TestOlderRules:
         tf_lottery.run_branch(run, "rewound_dense", [0], for_analysis=True, data_seed=1001)
         (copy,) = (run / "branches").iterdir()
         check_rewinds(AnalyzedRun(run, {}), "instability")
-        make_old(copy)
+        edit_config(copy, without=["rules"])
         with pytest.raises(RunFolderMismatchError, match=f"branches/{copy.name}: the step count"):
             check_rewinds(AnalyzedRun(run, {}), "instability")
         page = write_report([run]).read_text()
@@ -226,10 +216,10 @@ class TestOlderRules:
 
     def test_it_goes_on_where_the_rule_made_no_difference(self, half_run, run_tiny, tmp_path):
         """Level 0 is the same by both rules."""
-        make_old(half_run)
+        edit_config(half_run, without=["rules"])
         (half_run / "level_1").rename(tmp_path / "elsewhere")
         run_tiny(tmp_path)
-        assert RunFolder.read(half_run).details["rules"] >= 2
+        assert RunFolder.read(half_run).details.rules >= 2
         assert RunFolder.read(half_run).finished_levels() == [0, 1, 2]
 
     @pytest.mark.parametrize(
@@ -242,6 +232,6 @@ class TestOlderRules:
     )
     def test_other_runs_go_on(self, run_tiny, tmp_path, flags):
         run = run_tiny(tmp_path, levels=1, train_steps="10it", **flags)
-        make_old(run)
+        edit_config(run, without=["rules"])
         run_tiny(tmp_path, levels=2, train_steps="10it", **flags)
         assert RunFolder.read(run).finished_levels() == [0, 1, 2]

@@ -64,7 +64,7 @@ def error_and_loss(run: Path, weights: dict[str, np.ndarray], data: Split) -> tu
     """Of the tiny network, in float64."""
     details = RunFolder.read(run).details
     pixels = data.images.reshape(len(data), -1).astype(np.float64)
-    values = (pixels - details["pixel_mean"]) / np.sqrt(details["pixel_variance"])
+    values = (pixels - details.pixel_mean) / np.sqrt(details.pixel_variance)
     for layer in LAYERS:
         values = values @ weights[f"{layer}/kernel"].astype(float) + weights[f"{layer}/bias"]
         logits, values = values, np.maximum(values, 0)

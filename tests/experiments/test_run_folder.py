@@ -236,7 +236,7 @@ def test_a_folder_that_could_not_be_written_to_at_the_start_is_not_kept_locked(
         else:
             tf_lottery.run_branch(copied_run, "retrain", [1])
 
-    def fail(run: RunFolder, **details) -> None:
+    def fail(run: RunFolder, details) -> None:
         raise StorageError(run.path, "the disk is full")
 
     with monkeypatch.context() as context, pytest.raises(StorageError) as error:

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from absl import flags
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.data import checked_dataset, load_dataset
 from tf_lottery.experiments.measuring.rows import run_analysis
@@ -59,7 +60,7 @@ def softmax(run: Path, level: Path) -> np.ndarray:
     details, weights = RunFolder.read(run).details, load_tensors(level / "weights")
     images = load_dataset("digits", validation_examples=200).test.images
     features = images.reshape(len(images), -1).astype(np.float64)
-    features = (features - details["pixel_mean"]) / np.sqrt(details["pixel_variance"])
+    features = (features - details.pixel_mean) / np.sqrt(details.pixel_variance)
     for name in ("dense_1", "dense_2", "output"):
         features = features @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
         features = features if name == "output" else np.maximum(features, 0)
@@ -206,14 +207,14 @@ def test_networks_that_never_err_have_no_errors_to_share(run_tiny, tmp_path):
 
 
 def test_runs_that_cannot_be_compared_are_refused_before_anything_is_measured(
-    run, run_tiny, rewrite_config, tmp_path
+    run, run_tiny, tmp_path
 ):
     half, split = (
         shutil.copytree(run.parent / "replicate_3", tmp_path / name / "replicate_4")
         for name in ("half", "split")
     )
-    rewrite_config(half, {}, {"data_seed": 1})
-    rewrite_config(split, {}, {"data_sha256": "0" * 64})
+    edit_config(half, details={"data_seed": 1})
+    edit_config(split, details={"data_sha256": "0" * 64})
     wide = run_tiny(
         tmp_path, name="wide", replicate=6, model="lenet_24_10", levels=1, train_steps="9it"
     )

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.report.runs_on_disk import write_rewind
+from tests.report import runs_on_disk
+from tests.report.runs_on_disk import details_of, write_rewind
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import write_csv
 from tf_lottery.store.run_folder import RunFolder
@@ -12,13 +13,7 @@ from tf_lottery.store.tensors import tensor_files
 
 WEIGHTS = 1000
 IDENTITY = {"dataset": "digits", "model": "lenet_300_100", "levels": 2, "learning_rate": 0.1}
-DETAILS = {
-    "steps_per_epoch": 10,
-    "train_steps": 40,
-    "rewind_step": 0,
-    "data_sha256": "a1b2",
-    "levels": 2,
-}
+DETAILS = runs_on_disk.DETAILS | {"steps_per_epoch": 10, "train_steps": 40, "levels": 2}
 
 
 def write_replicate(
@@ -52,7 +47,7 @@ def write_replicate(
     if not isinstance(accuracies, Mapping):
         accuracies = dict(enumerate(accuracies))
     identity = {**IDENTITY, **(identity or {})}
-    with RunFolder.open(path, identity, {**DETAILS, **(details or {})}, "") as run:
+    with RunFolder.open(path, identity, details_of({**DETAILS, **(details or {})}), "") as run:
         for level, accuracy in accuracies.items():
             write_rewind(run)
             curve = (curves or {}).get(level, [0.1, 0.5, accuracy])

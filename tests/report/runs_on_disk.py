@@ -6,12 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.store import details as store_details
+from tf_lottery.store.recorded import Recorded
+from tf_lottery.store.rules import RULES
+from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.store.seal import seal
 from tf_lottery.store.tensors import tensor_files
 
-DETAILS = {"steps_per_epoch": 100, "train_steps": 3000, "rewind_step": 0}
+DETAILS = store_details.DETAILS.to_json() | {
+    "rules": RULES,
+    "steps_per_epoch": 100,
+    "train_steps": 3000,
+}
 
 _HOLD = (
     "import sys; from pathlib import Path\n"
@@ -47,7 +55,9 @@ def write_run(
     if not isinstance(accuracies, Mapping):
         accuracies = dict(enumerate(accuracies))
     identity = {"levels": levels, "model": "lenet"} | dict(identity or {})
-    with RunFolder.open(path, identity, DETAILS | dict(details or {}), flags_text) as run:
+    with RunFolder.open(
+        path, identity, details_of(DETAILS | dict(details or {})), flags_text
+    ) as run:
         for level, accuracy in accuracies.items():
             _write_level(run, level, accuracy)
         for level, steps in (checkpoints or {}).items():
@@ -55,6 +65,11 @@ def write_run(
                 (run.level(level).path / "checkpoint" / f"step_{step}").mkdir(parents=True)
             run.level(level).metrics_path.write_text("step,loss\n0,1.5\n")
     return path
+
+
+def details_of(content: Mapping) -> RunDetails:
+    """What a run folder remembers, from its form on the disk."""
+    return RunDetails.from_json(Recorded(content, Path("config.json")))
 
 
 def write_branch(run: Path, label: str, accuracies: Mapping[int, float], **options) -> Path:

@@ -3,10 +3,10 @@ import sys
 
 import pytest
 
+from tests.edited_config import edit_config
 from tests.report.runs_on_disk import held, write_branch, write_run
 from tf_lottery.report.run_state import find_branches, find_runs, read_run_state
 from tf_lottery.store.lock import exclusive
-from tf_lottery.store.run_folder import RunFolder
 
 LEAVE_TENSORFLOW_ALONE = (
     "import sys\n"
@@ -160,8 +160,8 @@ def test_fine_tuning_goes_on_after_the_end_of_dense_training(make_run):
 
 
 def test_a_run_of_an_earlier_version_without_lengths_is_read(tmp_path):
-    run = tmp_path / "replicate_1"
-    RunFolder.open(run, {"model": "lenet"}, {}, "").close()
+    run = write_run(tmp_path / "replicate_1")
+    edit_config(run, without=["levels", "steps_per_epoch", "train_steps", "rewind_step"])
     state = read_run_state(run)
     assert (state.state, state.level, state.levels, state.epochs) == ("stopped", None, None, None)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.store.details import DETAILS
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import save_tensors
 
@@ -45,7 +46,7 @@ def open_run(tmp_path: Path) -> Callable[..., RunFolder]:
         return RunFolder.open(
             tmp_path / "run",
             identity,
-            details or {"version": "1"},
+            details or DETAILS,
             flags_text,
             defaults,
             open_ended,

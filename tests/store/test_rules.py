@@ -1,7 +1,10 @@
 """Which runs were made by rules that have changed since."""
 
+from dataclasses import replace
+
 import pytest
 
+from tests.store.details import DETAILS
 from tf_lottery.store.rules import RULES, outdated_rules
 
 IDENTITY = {
@@ -41,6 +44,6 @@ FROM_START = {"prune_from": "rewind_step", "score": "grasp"}
     ],
 )
 def test_only_what_would_be_trained_otherwise_is_outdated(changes, details, words):
-    found = outdated_rules({**IDENTITY, **changes}, details)
+    found = outdated_rules({**IDENTITY, **changes}, replace(DETAILS, **details))
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.edited_config import edit_config
+from tests.store.details import DETAILS
 from tf_lottery.store.errors import (
     DamagedFileError,
     RunFolderBusyError,
@@ -20,7 +23,7 @@ from tf_lottery.store.run_folder import RunFolder
 def test_a_new_folder_remembers_what_it_was_made_for(open_run):
     with open_run(flags_text="--levels=3\n") as run:
         assert run.identity == {"learning_rate": 0.1, "model": "lenet"}
-        assert run.details == {"version": "1"}
+        assert run.details == DETAILS
         assert (run.path / "flags.cfg").read_text() == "--levels=3\n"
         assert run.finished_levels() == []
     config = json.loads((run.path / "config.json").read_text())
@@ -30,8 +33,8 @@ def test_a_new_folder_remembers_what_it_was_made_for(open_run):
 
 def test_details_and_flags_are_kept_from_the_first_opening(open_run):
     open_run().close()
-    with open_run(details={"version": "2"}, flags_text="--levels=9\n") as run:
-        assert run.details == {"version": "1"}
+    with open_run(details=replace(DETAILS, classes=3), flags_text="--levels=9\n") as run:
+        assert run.details == DETAILS
         assert (run.path / "flags.cfg").read_text() == "--levels=3\n"
 
 
@@ -143,7 +146,7 @@ def test_a_folder_killed_before_its_config_was_written_is_taken_over(open_run, t
         (lambda text: text[:-9], DamagedFileError, "not valid JSON"),
         (lambda text: "", DamagedFileError, "not valid JSON"),
         (lambda text: text.replace("0.1", "0.2"), DamagedFileError, "was changed"),
-        (lambda text: text.replace('"version"', '"Version"'), DamagedFileError, "was changed"),
+        (lambda text: text.replace('"classes"', '"Classes"'), DamagedFileError, "was changed"),
         (lambda text: text.replace('"format": 1', '"format": 2'), RunFolderError, "format 2"),
         (lambda text: '{"hidden_size": 768}', RunFolderError, "format None"),
         (lambda text: text.replace('"identity"', '"Identity"'), RunFolderError, "no identity"),
@@ -164,7 +167,7 @@ def test_a_place_that_cannot_hold_a_run_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(StorageError) as caught:
-            RunFolder.open(path, {}, {}, "")
+            RunFolder.open(path, {}, DETAILS, "")
         assert str(path) in str(caught.value)
         assert "--workdir" in str(caught.value)
 
@@ -172,7 +175,7 @@ def test_a_place_that_cannot_hold_a_run_is_a_storage_error(tmp_path):
 def test_a_workdir_that_is_a_link_to_nothing_is_named(tmp_path):
     (tmp_path / "runs").symlink_to("gone")
     with pytest.raises(StorageError, match=r"/runs is a link to gone, which is not there"):
-        RunFolder.open(tmp_path / "runs" / "tiny" / "replicate_1", {}, {}, "")
+        RunFolder.open(tmp_path / "runs" / "tiny" / "replicate_1", {}, DETAILS, "")
 
 
 def test_a_full_disk_is_a_storage_error_before_anything_is_made(open_run, disk_with_room_for):
@@ -183,7 +186,7 @@ def test_a_full_disk_is_a_storage_error_before_anything_is_made(open_run, disk_w
 
 def test_a_path_that_cannot_hold_checkpoints_is_refused_before_it_is_made(tmp_path, names_in):
     with pytest.raises(RunFolderError, match="search pattern"):
-        RunFolder.open(tmp_path / "lr[0.1]", {}, {}, "")
+        RunFolder.open(tmp_path / "lr[0.1]", {}, DETAILS, "")
     assert names_in(tmp_path) == []
 
 
@@ -285,3 +288,29 @@ def test_the_layout(open_run):
         ]
         with pytest.raises(ValueError, match="level must be at least 0"):
             run.level(-1)
+
+
+def test_entries_of_later_versions_are_kept_when_others_are_replaced(open_run, tmp_path):
+    open_run().close()
+    edit_config(tmp_path / "run", details={"of_tomorrow": [1, 2]}, without=["levels"])
+    with open_run() as run:
+        assert run.details.levels == 0
+        run.remember(replace(run.details, branch_levels=(1, 3)))
+        assert run.details.branch_levels == (1, 3)
+    written = json.loads((tmp_path / "run" / "config.json").read_text())["details"]
+    assert (written["branch_levels"], written["of_tomorrow"]) == ([1, 3], [1, 2])
+    assert {"data_name", "changes", "for_analysis"}.isdisjoint(written)
+
+
+def test_a_folder_that_lacks_an_entry_is_read_until_it_is_asked_for(open_run, tmp_path):
+    open_run().close()
+    edit_config(tmp_path / "run", without=["classes"])
+    run = RunFolder.read(tmp_path / "run")
+    assert run.known_details is None
+    with pytest.raises(DamagedFileError, match="it lacks 'classes'"):
+        assert run.details
+
+
+def test_nothing_is_continued_that_is_not_there(open_run, tmp_path):
+    with pytest.raises(DamagedFileError, match=r"config\.json is missing"):
+        RunFolder.open(tmp_path / "run", {}, None, "")

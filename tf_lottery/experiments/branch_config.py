@@ -61,11 +61,10 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
       ValueError: if there is no such run, or a flag must not differ.
     """
     folder = RunFolder.read(run)
-    identity = folder.identity
-    if identity.get("branch") is not None:
+    if folder.kind_of_branch is not None:
         raise ValueError(f"--run={run} is a branch itself; name the run that it starts from.")
     where, own = {*names_of(RunConfig)}, {*names_of(BranchConfig), *branch_options()}
-    known = {**ExperimentConfig().identity(), **identity}
+    known = {**ExperimentConfig().identity(), **folder.identity}
     changes = {
         name: value
         for name, value in values.items()
@@ -98,8 +97,8 @@ def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str
       branch: name of a branch.
       values: flag values; those that say nothing, being unset or the run's own, are left out.
     """
-    kind, identity = BRANCHES.find(branch), RunFolder.read(run).identity
-    known = {**ExperimentConfig().identity(), **identity}
+    kind = BRANCHES.find(branch)
+    known = {**ExperimentConfig().identity(), **RunFolder.read(run).identity}
     fine_tunes = "fine_tune" in (branch, known["retraining"])
     takes = {"fine_tune_learning_rate": fine_tunes, "other_run": kind.needs_other_run}
     unset = {"fine_tune_learning_rate": known.get("fine_tune_learning_rate"), "other_run": None}

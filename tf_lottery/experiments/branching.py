@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,20 +169,23 @@ def _open_branch(
     if not is_complete(plan, levels):
         refuse_outdated_tickets(plan.run, levels)
         check_fine_tuning(experiment)
-    details = {"changes": plan.changes, "branch_levels": list(levels)}
-    if for_analysis:
-        details["for_analysis"] = True
     own = resources.enter_context(
         open_run(
             plan.path,
             experiment,
             branch_flags(plan, ",".join(map(str, levels))),
-            {**experiment.details, **details},
+            replace(
+                experiment.details,
+                changes=plan.changes,
+                branch_levels=tuple(levels),
+                for_analysis=for_analysis,
+            ),
             BRANCH_DEFAULTS,
         )
     )
-    check_rules(own, affected=own.details["branch_levels"], wanted=levels)
-    own.remember(branch_levels=sorted({*own.details["branch_levels"], *levels}))
+    asked = own.details.branch_levels or ()
+    check_rules(own, affected=asked, wanted=levels)
+    own.remember(replace(own.details, branch_levels=tuple(sorted({*asked, *levels}))))
     return own
 
 

@@ -40,7 +40,8 @@ from tf_lottery.experiments.jobs.units import (
 )
 from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
-from tf_lottery.store.run_folder import RunFolder, replicate_folders
+from tf_lottery.store.replicates import replicate_folders
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.run_patterns import named_runs, naturally_sorted
 
 

@@ -33,7 +33,7 @@ def build_program(experiment: Experiment) -> TrainingProgram:
     in_memory = isinstance(data, Split)
     augmentation = experiment.augmentation if in_memory else Augmentation()
     # What is shifted in or cut out has the mean colour: zero after standardization.
-    fill = experiment.details["pixel_mean"]
+    fill = experiment.details.pixel_mean
     step = TrainingStep(
         experiment.network,
         options,

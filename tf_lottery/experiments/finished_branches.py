@@ -47,7 +47,7 @@ def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int]
     if of_several_workers(plan.config) or not (plan.path / "config.json").exists():
         return None
     with suppress(OSError):
-        known = RunFolder.read(plan.path).details.get("branch_levels", [])
+        known = RunFolder.read(plan.path).details.branch_levels or ()
         if set(asked) <= set(known) and is_complete(plan, asked):
             return asked
     return None
@@ -72,8 +72,8 @@ def show_finished_branch(
     damages = check_own_damage(RunFolder.read(plan.path))
     repaired = any(damage.repaired for damage in damages)
     flags = branch_flags(plan, ",".join(map(str, levels)))
-    with RunFolder.open(plan.path, identity, {}, flags, BRANCH_DEFAULTS, ["levels"]) as own:
-        if sentence := made_by_older_version(own.path, own.identity, own.details):
+    with RunFolder.open(plan.path, identity, None, flags, BRANCH_DEFAULTS, ["levels"]) as own:
+        if sentence := made_by_older_version(own):
             tell(f"Note: {sentence}")
         tell(f"Branch {plan.label} of {plan.run.path}")
         tell(f"{levels_text(levels)} complete already")

@@ -73,9 +73,9 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
     damages = check_own_damage(RunFolder.read(path))
     repaired = [damage for damage in damages if damage.repaired]
     with RunFolder.open(
-        path, config.identity(), {}, flags_text(config), defaults, _OPEN_ENDED
+        path, config.identity(), None, flags_text(config), defaults, _OPEN_ENDED
     ) as run:
-        if sentence := made_by_older_version(run.path, run.identity, run.details):
+        if sentence := made_by_older_version(run):
             tell(f"Note: {sentence}")
         tell(f"{levels_text(run.complete_levels())} complete already")
         summaries = show_results(run, title_of(config), anew=bool(repaired))
@@ -87,7 +87,7 @@ def _last_level(config: ExperimentConfig, run: RunFolder) -> int | None:
     if config.run.experiment == "train":
         return 0
     if config.pruning.target_density is not None:
-        return run.details.get("levels") or None
+        return run.details.levels or None
     return config.pruning.levels
 
 

@@ -27,13 +27,13 @@ def _check_rewind_step(run: RunFolder, wanted: str) -> None:
     details = run.details
     step = parse_steps(
         wanted,
-        steps_per_epoch=details["steps_per_epoch"],
-        total_steps=details["train_steps"],
+        steps_per_epoch=details.steps_per_epoch,
+        total_steps=details.train_steps,
         argument="--rewind_step",
     )
-    if step != details["rewind_step"]:
+    if step != details.rewind_step:
         raise ValueError(
             f"--rewind_step={wanted}: {run.path} has saved the state at iteration "
-            f"{details['rewind_step']} alone; leave the flag out, or run the experiment with it. "
-            f"--sweep=rewind_step:{details['rewind_step']}it,{step}it makes a run for each."
+            f"{details.rewind_step} alone; leave the flag out, or run the experiment with it. "
+            f"--sweep=rewind_step:{details.rewind_step}it,{step}it makes a run for each."
         )

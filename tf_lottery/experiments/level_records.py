@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tf_lottery.experiments.setup import Lengths
+from tf_lottery.experiments.lengths import Lengths
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import early_stop

@@ -1,7 +1,7 @@
 """Runs an experiment: data and network, iterative magnitude pruning, table, figure, export."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import flags_text
@@ -125,12 +125,12 @@ class _Lottery:
         )
         if not experiment.ends_at_density:
             self.export.check(run, experiment.levels)
-        known = run.details.get("levels", 0)
+        known = run.details.levels
         levels = known if experiment.ends_at_density else experiment.levels
         check_rules(run, affected=range(1, levels + 1), wanted=range(levels + 1))
         # A run that was begun with --experiment=train may go on as a lottery.
         if not (known and experiment.ends_at_density):
-            run.remember(levels=max(known, experiment.levels))
+            run.remember(replace(run.details, levels=max(known, experiment.levels)))
         return run
 
     def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
@@ -163,7 +163,7 @@ class _Lottery:
                 level.record = train(level.number, level.save_rewind_state)
         if run is not None and experiment.ends_at_density:
             # Until now it was the most that there might be.
-            run.remember(levels=run.complete_levels()[-1])
+            run.remember(replace(run.details, levels=run.complete_levels()[-1]))
 
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
         summaries = write_results(run, title_of(self.config))

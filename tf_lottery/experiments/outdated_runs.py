@@ -41,7 +41,7 @@ def refuse_outdated_copies(run: RunFolder) -> None:
         # Others are told of where they are used.
         with suppress(RunFolderError):
             branch = RunFolder.read(path)
-            if branch.details.get("for_analysis"):
+            if branch.details.for_analysis:
                 for rule in outdated_rules(branch.identity, branch.details):
                     outdated.setdefault(rule, []).append(f"branches/{path.name}")
     if outdated:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tf_lottery.experiments.setup import Experiment
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.rules import RULES, made_by_older_version
+from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.tickets.random_layers import random_layers
@@ -50,7 +52,7 @@ def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
     Raises:
       ValueError: if they were not; says which differ from this one.
     """
-    content = {"identity": experiment.config.identity(), "details": experiment.details}
+    content = {"identity": experiment.config.identity(), "details": experiment.details.to_json()}
     number = int(checksum(content)[:15], 16)
     others = [index for index, own in enumerate(workers.all(number)) if own != number]
     if others:
@@ -64,7 +66,7 @@ def open_run(
     path: Path,
     experiment: Experiment,
     flags_text: str,
-    details: Mapping[str, Any],
+    details: RunDetails,
     defaults: Mapping[str, Any],
 ) -> RunFolder:
     """Makes or continues the run folder of an experiment and checks what the flags leave open.
@@ -85,7 +87,7 @@ def open_run(
     # Damage is told before the folder is opened, which repairs some of it.
     with suppress(OSError):
         RunFolder.refuse(path, identity, defaults, open_ended)
-        if (Path(path) / "config.json").exists():
+        if (path / "config.json").exists():
             check_own_damage(RunFolder.read(path))
     run = RunFolder.open(path, identity, details, flags_text, defaults, open_ended)
     warn_of_dropout(experiment)
@@ -106,20 +108,19 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
     """
     check_same_data(run, experiment)
     begun, now = run.details, experiment.details
-    precision = begun.get("precision", "float32")
-    if precision != now["precision"]:
-        flag = "off" if precision == "float32" else "on"
+    if begun.precision != now.precision:
+        flag = "off" if begun.precision == "float32" else "on"
         raise RunFolderMismatchError(
             f"--mixed_precision={experiment.config.training.mixed_precision} means "
-            f"{now['precision']} on these devices, but {Path(run.path)} was begun with "
-            f"{precision}; go on where it was begun, or give --mixed_precision={flag} and another "
-            "--name."
+            f"{now.precision} on these devices, but {run.path} was begun with "
+            f"{begun.precision}; go on where it was begun, or give --mixed_precision={flag} and "
+            "another --name."
         )
-    replicas = begun.get("replicas", 1)
-    if replicas != now["replicas"]:
+    if begun.replicas != now.replicas:
         tell(
-            f"The run was begun on {replicas} replicas and goes on with {now['replicas']}: its "
-            "results will differ in rounding, and with --batch_norm=per_replica in more than that."
+            f"The run was begun on {begun.replicas} replicas and goes on with {now.replicas}: "
+            "its results will differ in rounding, and with --batch_norm=per_replica in more than "
+            "that."
         )
 
 
@@ -145,11 +146,11 @@ def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) 
     Raises:
       RunFolderMismatchError: if the run would go on by other rules.
     """
-    begun = made_by_older_version(run.path, run.identity, run.details)
+    begun = made_by_older_version(run)
     if begun is None:
         return
     if not any(run.level(level).path.exists() for level in affected):
-        run.remember(rules=RULES)
+        run.remember(replace(run.details, rules=RULES))
         return
     if not all(run.level(level).is_complete() for level in wanted):
         raise RunFolderMismatchError(
@@ -165,15 +166,15 @@ def check_same_data(run: RunFolder, experiment: Experiment) -> None:
     Raises:
       RunFolderMismatchError: if they are not.
     """
-    if run.details["data_sha256"] != experiment.details["data_sha256"]:
+    if run.details.data_sha256 != experiment.details.data_sha256:
         raise RunFolderMismatchError(
-            f"{_data_text(experiment)}: the examples are not those that {Path(run.path)} was begun "
+            f"{_data_text(experiment)}: the examples are not those that {run.path} was begun "
             "with; check --data_dir, or choose another --name."
         )
 
 
 def _data_text(experiment: Experiment) -> str:
-    if name := experiment.details.get("data_name"):
+    if name := experiment.details.data_name:
         return f"dataset={name}"
     return f"--dataset={experiment.config.data.dataset}"
 

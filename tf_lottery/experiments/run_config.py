@@ -26,18 +26,16 @@ def config_of_run(
     Raises:
       ValueError: if its flag file is damaged, or a value is out of range.
     """
-    of_branch = run.identity.get("branch") is not None
-    home = run.path.absolute().parents[1] if of_branch else run.path
-    flag_file, where, kept = home / "flags.cfg", names_of(RunConfig), {}
+    flag_file, where, kept = run.home / "flags.cfg", names_of(RunConfig), {}
     if flag_file.exists():
-        RunFolder.read(home).check_flags()
+        RunFolder.read(run.home).check_flags()
         kept = read_flag_file(flag_file)
     return config_from_values(
         {
             **run.identity,
             **{name: value for name, value in kept.items() if name in where},
             # In iterations: changes of the batch or the length of training do not move it.
-            "rewind_step": f"{run.details['rewind_step']}it",
+            "rewind_step": f"{run.details.rewind_step}it",
             **_absolute(changes or {}),
             **_absolute(here),
             "export_dir": None,

@@ -1,8 +1,7 @@
 """Everything an experiment needs before it trains, with all the errors a user can cause."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,15 +9,8 @@ import tf_keras as keras
 
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.experiment import ExperimentConfig
-from tf_lottery.config.steps import parse_steps
-from tf_lottery.data import (
-    Augmentation,
-    Dataset,
-    Split,
-    StreamedDataset,
-    load_dataset,
-    steps_per_epoch,
-)
+from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
+from tf_lottery.experiments.lengths import Lengths, resolve_lengths
 from tf_lottery.experiments.needs import Needs, needs_of
 from tf_lottery.messages import tell
 from tf_lottery.models.registry import check_model_name
@@ -29,8 +21,9 @@ from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, find_method
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.rules import RULES
+from tf_lottery.store.run_details import RunDetails
 from tf_lottery.tickets.load import build_prunable_model
-from tf_lottery.tickets.variants import Variant, first_step, last_step
+from tf_lottery.tickets.variants import Variant, first_step
 from tf_lottery.training.execution import ExecutionPlan, choose_execution, has_convolutions
 from tf_lottery.training.learning_rate import fine_tuning_schedule, learning_rate_schedule
 from tf_lottery.training.network import Network
@@ -47,32 +40,29 @@ LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """Points in training, in iterations."""
-
-    steps_per_epoch: int
-    train_steps: int
-    rewind_step: int
-    evaluate_every: int
-    validate_every: int | None
-
-    def last(self, first: int) -> int:
-        """Iteration at which a level that starts at `first` ends."""
-        return last_step(first, self.train_steps, self.rewind_step)
-
-
-@dataclass(frozen=True)
 class Experiment:
     """A checked configuration with its data and lengths; builds the network when asked.
 
     To be used in the scope of the distribution strategy that it was prepared in.
+
+    Attributes:
+      config: the flags.
+      dataset: its data.
+      lengths: of its training.
+      needs: what it takes of the machine.
+      prepared: what is known of it before its network is built.
     """
 
     config: ExperimentConfig
     dataset: Dataset | StreamedDataset
     lengths: Lengths
     needs: Needs
-    details: dict[str, Any] = field(repr=False)
+    prepared: RunDetails = field(repr=False)
+
+    @cached_property
+    def details(self) -> RunDetails:
+        """What its run folder remembers of it."""
+        return replace(self.prepared, levels=self.levels)
 
     @property
     def levels(self) -> int:
@@ -89,9 +79,9 @@ class Experiment:
         """The network with its initial weights, and its optimizer."""
         model = build_prunable_model(
             self.config.identity(),
-            self.details,
+            self.prepared,
             self.config.init_seed,
-            dtype_policy=self.details["precision"],
+            dtype_policy=self.prepared.precision,
         )
         optimizer = build_optimizer(self.config.training, _learning_rate(self.config, self.lengths))
         exempt_from_weight_decay(optimizer, model.trainable_variables, all_kernels(model))
@@ -181,19 +171,20 @@ class Experiment:
         return Variant(pruning.prune_from, pruning.retraining, self.lengths.train_steps)
 
 
-def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experiment:
+def prepare(
+    config: ExperimentConfig, own_data: Dataset | StreamedDataset | None = None
+) -> Experiment:
     """Loads the data and checks that the flags fit it, the network and the devices.
 
     To be called in the scope of the distribution strategy, by all workers.
 
     Args:
       config: the experiment.
-      dataset: takes the place of the one that the flags name.
+      own_data: take the place of those that the flags name.
 
     Raises:
       ValueError: if something does not fit; names the flag.
     """
-    own_data = {} if dataset is None else {"data_name": dataset.name}
     # First what needs no data, which can take long to prepare.
     with plugins_named(config.run_path):
         check_model_name(config.model.model)
@@ -201,6 +192,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
     strategy = tf.distribute.get_strategy()
     check_batch_size(config.training.batch_size, strategy)
     precision = resolve_precision(config.training.mixed_precision)
+    dataset = own_data
     if dataset is None:
         # The chief first: the workers may share a folder, in which only one can prepare the data.
         chief_first = Workers(strategy).on_chief(lambda: _load_data(config))
@@ -210,35 +202,34 @@ def prepare(config: ExperimentConfig, dataset: Dataset | None = None) -> Experim
             f"--validate_every={config.training.validate_every} needs validation data; "
             "--validation_examples holds some out of the training data."
         )
-    lengths = _resolve_lengths(config, len(dataset.train))
+    lengths = resolve_lengths(config, len(dataset.train))
     _check_execution(config, lengths, dataset)
     needs = needs_of(config, dataset)
     needs.check_memory()
     mean, variance = dataset.pixel_statistics()
-    details = {
-        "input_shape": list(dataset.input_shape),
-        "classes": dataset.classes,
-        "pixel_mean": list(mean),
-        "pixel_variance": list(variance),
-        "train_examples": len(dataset.train),
-        "steps_per_epoch": lengths.steps_per_epoch,
-        "train_steps": lengths.train_steps,
-        "rewind_step": lengths.rewind_step,
-        "init_seed": config.init_seed,
-        "data_seed": config.data_seed,
-        "data_sha256": dataset.fingerprint(),
-        **own_data,
-        "replicas": strategy.num_replicas_in_sync,
-        "precision": precision,
-        "rules": RULES,
-        "tensorflow": tf.__version__,
-        "numpy": np.__version__,
-    }
+    details = RunDetails(
+        input_shape=tuple(dataset.input_shape),
+        classes=dataset.classes,
+        pixel_mean=tuple(mean),
+        pixel_variance=tuple(variance),
+        train_examples=len(dataset.train),
+        steps_per_epoch=lengths.steps_per_epoch,
+        train_steps=lengths.train_steps,
+        rewind_step=lengths.rewind_step,
+        init_seed=config.init_seed,
+        data_seed=config.data_seed,
+        data_sha256=dataset.fingerprint(),
+        data_name=None if own_data is None else own_data.name,
+        replicas=strategy.num_replicas_in_sync,
+        precision=precision,
+        rules=RULES,
+        tensorflow=tf.__version__,
+        numpy=np.__version__,
+    )
     experiment = Experiment(config, dataset, lengths, needs, details)
     _check_augmentation(experiment)
     # An unsuitable network, too many levels and so on, before anything is written.
     _ = experiment.plan, experiment.execution
-    details["levels"] = experiment.levels
     return experiment
 
 
@@ -300,42 +291,3 @@ def _learning_rate(config: ExperimentConfig, lengths: Lengths) -> LearningRate:
     if not config.fine_tunes:
         return rate
     return fine_tuning_schedule(config.training, rate, lengths.train_steps)
-
-
-def _resolve_lengths(config: ExperimentConfig, examples: int) -> Lengths:
-    training = config.training
-    epoch = steps_per_epoch(examples, training.batch_size)
-    total = parse_steps(training.train_steps, steps_per_epoch=epoch, argument="--train_steps")
-    rewind = parse_steps(
-        config.pruning.rewind_step,
-        steps_per_epoch=epoch,
-        total_steps=total,
-        argument="--rewind_step",
-    )
-    evaluate = parse_steps(
-        training.evaluate_every,
-        steps_per_epoch=epoch,
-        total_steps=total,
-        argument="--evaluate_every",
-    )
-    if total < 1:
-        raise ValueError(f"--train_steps={training.train_steps} is no training; use 1it or more.")
-    if rewind >= total:
-        raise ValueError(
-            f"--rewind_step={config.pruning.rewind_step} is iteration {rewind}, but training ends "
-            f"at {total} (--train_steps={training.train_steps}); rewind to an earlier one."
-        )
-    if evaluate < 1:
-        raise ValueError(f"--evaluate_every={training.evaluate_every}: use 1it or more.")
-    validate = training.validate_every and parse_steps(
-        training.validate_every,
-        steps_per_epoch=epoch,
-        total_steps=total,
-        argument="--validate_every",
-    )
-    if training.validate_every and not 1 <= validate <= evaluate:
-        raise ValueError(
-            f"--validate_every={training.validate_every} is {validate} iterations; use 1it or "
-            f"more, and at most --evaluate_every={training.evaluate_every}."
-        )
-    return Lengths(epoch, total, rewind, evaluate, validate or None)

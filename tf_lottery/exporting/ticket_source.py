@@ -71,9 +71,8 @@ def ticket_source(
             raise ValueError(f"source={source} has no finished level; finish the run first.")
         level = levels[-1]
     model = load_ticket(source, level)
-    # Branches are WORKDIR/NAME/replicate_R/branches/LABEL.
-    is_branch = folder.identity.get("branch") is not None
-    home = RunFolder.read(folder.path.absolute().parents[1]) if is_branch else folder
+    is_branch = folder.kind_of_branch is not None
+    home = RunFolder.read(folder.home) if is_branch else folder
     if dense is None and (level > 0 or is_branch) and home.level(0).is_complete():
         dense = load_ticket(home.path, 0)
     flags = read_text(folder.path / "flags.cfg")
@@ -86,5 +85,5 @@ def ticket_source(
 def ticket_name(run: RunFolder, level: int) -> str:
     """What a level of a run folder is called outside of it: NAME/replicate_R/level_N."""
     # Branches are NAME/replicate_R/branches/LABEL.
-    parts = 4 if run.identity.get("branch") is not None else 2
+    parts = 2 if run.kind_of_branch is None else 4
     return "/".join([*run.path.absolute().parts[-parts:], f"level_{level}"])

@@ -9,7 +9,6 @@ from typing import Any
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.store.rules import outdated_rules
-from tf_lottery.store.run_folder import data_name
 
 # These differ from replicate to replicate by design.
 _OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
@@ -40,9 +39,9 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
       Sentences; none if the data and the network are the same throughout.
     """
     runs = [method for method in methods if method.branch is None]
-    data_sets = _variants(runs, lambda record: data_name(record.identity, record.details))
+    data_sets = _variants(runs, lambda record: record.data_name)
     networks = _variants(runs, lambda record: record.identity.get("model"))
-    contents = _variants(runs, lambda record: record.details.get("data_sha256"))
+    contents = _variants(runs, lambda record: record.details and record.details.data_sha256)
     notices = []
     if len(data_sets) > 1:
         notices.append(f"Different data sets are compared here: {_listing(data_sets)}.")
@@ -70,18 +69,18 @@ def _rule_notices(methods: Sequence[MethodResults]) -> list[str]:
     by_rule: dict[str, list[str]] = {}
     for method in methods:
         branches = [branch for record in method.records for branch in record.branches.values()]
-        copies = [branch for branch in branches if branch.details.get("for_analysis")]
+        copies = [branch for branch in branches if branch.for_analysis]
         for label, records in (
             (method.label, method.records),
             (f"{method.label} (copies)", copies),
         ):
             # Level 0 of a run, unlike that of a branch, follows no rewinding.
-            trained = [
-                record
+            rules = [
+                outdated_rules(record.identity, record.details)
                 for record in records
-                if any(level or "branch" in record.identity for level in record.levels)
+                if record.details is not None
+                and any(level or "branch" in record.identity for level in record.levels)
             ]
-            rules = [outdated_rules(record.identity, record.details) for record in trained]
             for rule in dict.fromkeys(chain(*rules)):
                 by_rule.setdefault(rule, []).append(label)
     return [
@@ -100,7 +99,7 @@ def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:
       The table, without rows if all flags agree.
     """
     runs = {method.run: _flags(method) for method in methods if method.branch is None}
-    flags = {method.label: {**runs[method.run], **_changes(method)} for method in methods}
+    flags = {method.label: {**runs[method.run], **method.changes} for method in methods}
     flags = {label: values for label, values in flags.items() if values}
     rows = tuple(
         (flag, tuple(_text(values, flag) for values in flags.values()))
@@ -112,12 +111,6 @@ def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:
 
 def _flags(run: MethodResults) -> Mapping[str, Any]:
     return next((record.identity for record in run.records if record.identity), {})
-
-
-def _changes(method: MethodResults) -> Mapping[str, Any]:
-    """Returns the flags that a branch changes of its run's."""
-    changes = (record.details.get("changes") for record in method.records)
-    return next((given for given in changes if isinstance(given, dict)), {})
 
 
 def _flags_that_differ(values: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -88,6 +88,11 @@ class MethodResults:
     records: tuple[RunRecord, ...]
     levels: tuple[LevelStatistics, ...]
 
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """The flags that a branch changes of its run's."""
+        return next((record.changes for record in self.records if record.changes), {})
+
     def accuracies(self, level: int) -> dict[str, float]:
         """Returns the test accuracies at a level that are known, fractions by replicate."""
         accuracies = {
@@ -149,7 +154,7 @@ def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
                 label
                 for record in records
                 for label, branch in record.branches.items()
-                if not branch.details.get("for_analysis")
+                if not branch.for_analysis
             }
         )
         having_branch = {
@@ -202,7 +207,7 @@ def _branch_texts(branches: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]
     texts = {}
     for branch, records in branches.items():
         method = _method_name(records, branch)
-        changes = next((dict(record.details.get("changes", {})) for record in records), {})
+        changes = records[0].changes
         flags = [change_text(name, value) for name, value in sorted(changes.items())]
         is_plain = branch.split("-")[0] == method
         texts[branch] = ", ".join([method.replace("_", " "), *flags]) if is_plain else branch

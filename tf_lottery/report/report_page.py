@@ -29,7 +29,6 @@ from tf_lottery.report.missing_data import damaged_files, missing_data
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
 from tf_lottery.store.empty_layers import CONSEQUENCE
-from tf_lottery.store.run_folder import data_name
 
 
 @dataclass(frozen=True)
@@ -114,13 +113,13 @@ def _analysis_branches(runs: Sequence[MethodResults]) -> int:
     records = (
         branch for run in runs for record in run.records for branch in record.branches.values()
     )
-    return sum(bool(record.details.get("for_analysis")) for record in records)
+    return sum(record.for_analysis for record in records)
 
 
 def _facts(run: MethodResults, *, with_label: bool) -> str:
     known = next((record for record in run.records if record.identity), run.records[0])
     count = len(run.records)
-    names = data_name(known.identity, known.details), known.identity.get("model")
+    names = known.data_name, known.identity.get("model")
     facts = [str(name) for name in names if name is not None]
     if run.levels and run.levels[0].level == 0:
         facts.append(f"{format_count(run.levels[0].weights_remaining)} prunable weights")

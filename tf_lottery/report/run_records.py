@@ -1,7 +1,6 @@
 """What run folders hold, as a report needs it: damaged parts are told, the rest is read."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from tf_lottery.report.run_state import RunState, find_branches, find_runs, read
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
-from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.run_folder import RunFolder, data_name
 from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSummary
 
 _BRANCHES = "branches"
-_LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
 
 Curve = Mapping[int, float]
 
@@ -41,7 +40,7 @@ class RunRecord:
     Attributes:
       path: WORKDIR/NAME/replicate_R, or branches/LABEL below that.
       identity: flag values by name; empty if config.json cannot be read.
-      details: what else config.json holds.
+      details: what else is remembered of it; None if it is not known.
       state: whether it is done, running, stopped or broken.
       levels: the complete levels by number.
       curves: test accuracy by iteration, of each level that has evaluations.
@@ -51,7 +50,7 @@ class RunRecord:
 
     path: Path
     identity: Mapping[str, Any]
-    details: Mapping[str, Any]
+    details: RunDetails | None
     state: RunState
     levels: Mapping[int, LevelRecord]
     curves: Mapping[int, Curve]
@@ -63,6 +62,21 @@ class RunRecord:
         """Name of the replicate's folder, also of a branch's replicate."""
         parent = self.path.parent
         return parent.parent.name if parent.name == _BRANCHES else self.path.name
+
+    @property
+    def data_name(self) -> str | None:
+        """Name of the data that it was run on."""
+        return data_name(self.identity, self.details)
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """The flags that a branch changes of its run's."""
+        return (self.details.changes if self.details else None) or {}
+
+    @property
+    def for_analysis(self) -> bool:
+        """Whether it is a branch that is a step of an analysis."""
+        return self.details is not None and self.details.for_analysis
 
     @property
     def levels_in_training(self) -> list[int]:
@@ -118,24 +132,19 @@ def read_run(path: Path) -> RunRecord:
     try:
         run = RunFolder.read(path)
     except RunFolderError as error:
-        return RunRecord(path, {}, {}, state, {}, {}, (str(error),), branches)
+        return RunRecord(path, {}, None, state, {}, {}, (str(error),), branches)
     levels: dict[int, LevelRecord] = {}
     curves: dict[int, Curve] = {}
     problems: list[str] = []
-    for number in _level_numbers(path):
+    for number in run.level_numbers():
         try:
             _read_level(run.level(number), number, levels, curves)
         except RunFolderError as error:
             problems.append(str(error))
     problems += [problem for problem in state.problems if problem not in problems]
     return RunRecord(
-        path, run.identity, run.details, state, levels, curves, tuple(problems), branches
+        path, run.identity, run.known_details, state, levels, curves, tuple(problems), branches
     )
-
-
-def _level_numbers(path: Path) -> Iterator[int]:
-    names = (_LEVEL_NAME.fullmatch(entry.name) for entry in path.iterdir())
-    return iter(sorted(int(name[1]) for name in names if name))
 
 
 def _read_level(

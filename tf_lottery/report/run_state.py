@@ -196,7 +196,7 @@ def _read_state(run: RunFolder, held: bool) -> RunState:
     return RunState(
         path=run.path,
         state="running" if held else "stopped" if missing or not planned else "done",
-        branch=run.identity.get("branch"),
+        branch=run.kind_of_branch,
         level=complete[-1] if trained is None and complete else trained,
         levels=max(planned, default=None),
         epoch=None if trained is None else _in_epochs(run, steps[trained]),
@@ -209,13 +209,16 @@ def _read_state(run: RunFolder, held: bool) -> RunState:
 
 
 def _planned_levels(run: RunFolder, complete: list[int]) -> list[int]:
-    if "branch" in run.identity:
-        return list(run.details.get("branch_levels", complete))
+    details = run.known_details
+    if run.kind_of_branch is not None:
+        asked = None if details is None else details.branch_levels
+        return complete if asked is None else list(asked)
     # The details know what a target density takes, and say 0 after --experiment=train.
-    last = run.details.get("levels") or run.identity.get("levels")
+    known = 0 if details is None else details.levels
+    last = known or run.identity.get("levels")
     if last is None:
         return []
-    trains_only = not run.details.get("levels") and _trains_dense_network_only(run, complete)
+    trains_only = not known and _trains_dense_network_only(run, complete)
     return [0] if trains_only else list(range(last + 1))
 
 
@@ -239,23 +242,25 @@ def _latest_step(run: RunFolder, level: int) -> int | None:
 
 def _last_step(run: RunFolder, level: int) -> int | None:
     """Returns the iteration at which a level's training ends."""
-    end = run.details.get("train_steps")
-    fine_tunes = "fine_tune" in (run.identity.get("retraining"), run.identity.get("branch"))
-    if end is None or level == 0 or not fine_tunes:
+    details = run.known_details
+    if details is None:
+        return None
+    end = details.train_steps
+    if level == 0 or "fine_tune" not in (run.identity.get("retraining"), run.kind_of_branch):
         return end
     # It begins where dense training ended and is as long as training after a rewind.
-    return end + end - run.details.get("rewind_step", 0)
+    return end + end - details.rewind_step
 
 
 def _in_epochs(run: RunFolder, steps: int | None) -> float | None:
-    steps_per_epoch = run.details.get("steps_per_epoch")
-    return steps / steps_per_epoch if steps is not None and steps_per_epoch else None
+    details = run.known_details
+    per_epoch = None if details is None else details.steps_per_epoch
+    return steps / per_epoch if steps is not None and per_epoch else None
 
 
 def _dense_accuracy(run: RunFolder) -> float | None:
     with suppress(OSError, ValueError):
-        # A branch is WORKDIR/NAME/replicate_R/branches/LABEL.
-        home = RunFolder.read(run.path.parents[1]) if "branch" in run.identity else run
+        home = run if run.kind_of_branch is None else RunFolder.read(run.home)
         if home.level(0).is_complete():
             return home.level(0).record().get("test_accuracy")
     return None

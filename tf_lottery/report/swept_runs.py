@@ -98,7 +98,7 @@ def _numbers(
         if len(units) == 1:
             return [float(step[1]) for step in steps], _UNITS[units.pop()]
         # In several units: as iterations, which the run has recorded.
-        recorded = [method.records[0].details.get(flag) for method in group]
+        recorded = [getattr(method.records[0].details, flag, None) for method in group]
         iterations = [number for number in recorded if isinstance(number, int)]
         if len(set(iterations)) == len(values):
             return [float(number) for number in iterations], _UNITS["it"]

@@ -5,21 +5,44 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tf_lottery.store.atomic import read_json, read_text, write_json, write_text
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
 from tf_lottery.store.recorded import Recorded
+from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.seal import CHANGED, checksum, file_sha256
 
 _FORMAT = 1
-# In config.json: the SHA-256 of each flags.cfg that the folder has had.
-FLAGS_SEAL = "flags_sha256"
+_FLAGS_SEAL = "flags_sha256"
 _FLAG_LINE = re.compile(r"--?([A-Za-z][A-Za-z0-9_]*)(?:=(.*))?")
 _FLAGS_REMEDY = (
     "Restore it from a backup, or delete it and start the same command again, which writes it anew."
 )
+
+
+@dataclass(frozen=True)
+class StoredConfig:
+    """The content of a config.json.
+
+    Attributes:
+      identity: what makes the experiment this one: its flags, also those of plug-ins.
+      remembered: what else there is, as it stands in the file.
+      flags_seal: the SHA-256 of each flags.cfg that the folder has had; None in folders of earlier
+        versions.
+    """
+
+    identity: dict[str, Any]
+    remembered: Recorded
+    flags_seal: Sequence[str] | None
+
+    @cached_property
+    def details(self) -> RunDetails:
+        """What else there is; raises `DamagedFileError` if it lacks something."""
+        return RunDetails.from_json(self.remembered)
 
 
 def check_flags_file(
@@ -67,28 +90,29 @@ def write_config(
     content = {"identity": dict(identity), "details": dict(details)}
     content = {"format": _FORMAT, **content, "sha256": checksum(content)}
     if flags_seal is not None:
-        content[FLAGS_SEAL] = list(flags_seal)
+        content[_FLAGS_SEAL] = list(flags_seal)
     write_json(path / "config.json", content)
 
 
 def with_flags(
     path: Path,
-    config: dict[str, Any],
+    config: StoredConfig,
     identity: Mapping[str, Any],
     flags_text: str,
     open_ended: Collection[str],
-) -> dict[str, Any]:
+) -> StoredConfig:
     """Writes flags.cfg and config.json where they are missing or have grown; returns the latter."""
-    grown = _grown(config["identity"], identity, open_ended)
+    # Numbers that are greater than they were.
+    grown = {name: identity[name] for name in open_ended if identity[name] > config.identity[name]}
     missing = not os.path.lexists(path / "flags.cfg")
     if not grown and not missing:
         return config
     # The flag file that is still in place counts too: the process may be killed in between.
-    seals = [*(config.get(FLAGS_SEAL) or ()), text_sha256(flags_text)]
-    if config.get(FLAGS_SEAL) is None and not missing:
+    seals = [*(config.flags_seal or ()), text_sha256(flags_text)]
+    if config.flags_seal is None and not missing:
         seals.insert(0, file_sha256(path / "flags.cfg"))
-    stored = {**config["identity"], **grown}
-    write_config(path, stored, config["details"], list(dict.fromkeys(seals)))
+    stored = {**config.identity, **grown}
+    write_config(path, stored, config.remembered, list(dict.fromkeys(seals)))
     write_text(path / "flags.cfg", flags_text)
     return read_config(path)
 
@@ -114,7 +138,7 @@ def _check_unsealed_flags(path: Path, text: str, identity: Mapping[str, Any]) ->
         raise DamagedFileError(path, "is damaged: it ends in the middle of a line")
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> StoredConfig:
     """Reads the config.json of a run folder.
 
     Raises:
@@ -133,17 +157,11 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RunFolderError(f"{file.absolute()} has no identity or no details of an experiment")
     if config.get("sha256") != checksum(content):
         raise DamagedFileError(file, CHANGED)
-    if not isinstance(config.get(FLAGS_SEAL, []), list):
-        raise DamagedFileError(file, f"is damaged: {FLAGS_SEAL} is no list")
+    seals = config.get(_FLAGS_SEAL)
+    if not isinstance(seals, list | None):
+        raise DamagedFileError(file, f"is damaged: {_FLAGS_SEAL} is no list")
     identity = Recorded(config["identity"], file, typed=False)
-    return {**config, "identity": identity, "details": Recorded(config["details"], file)}
-
-
-def _grown(
-    stored: Mapping[str, Any], given: Mapping[str, Any], names: Collection[str]
-) -> dict[str, Any]:
-    """Those of the numbers that are greater than they were."""
-    return {name: given[name] for name in names if given[name] > stored[name]}
+    return StoredConfig(identity, Recorded(config["details"], file), seals)
 
 
 def refuse_other_experiment(

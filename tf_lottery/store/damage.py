@@ -9,6 +9,7 @@ from typing import Any
 
 from tf_lottery.store.atomic import finished_files, is_leftover
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
+from tf_lottery.store.levels import LevelsFolder
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.metrics import Row, read_table
 from tf_lottery.store.run_folder import RunFolder
@@ -125,13 +126,13 @@ def inspect_search(search: SearchFolder) -> Findings:
 
 def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) -> Iterator[Damage]:
     yield from _damages_of_complete_levels(run, complete, size)
-    if "branch" not in run.identity:  # Its levels need not be in a row.
+    if run.kind_of_branch is None:  # Its levels need not be in a row.
         yield from _damages_of_gaps(run, complete)
         complete = list(range(max(complete, default=-1) + 1))  # Others before the last are told.
     yield from _damages_of_rows(run, complete)
 
 
-def _damages_of_level_places(run: RunFolder | SearchFolder) -> Iterator[Damage]:
+def _damages_of_level_places(run: LevelsFolder) -> Iterator[Damage]:
     """Finds what is in the place of a level's folder, where training it could not write."""
     for path in sorted(run.path.glob("level_*")):
         number = path.name.removeprefix("level_")
@@ -160,7 +161,7 @@ def _damages_of_seals(run: RunFolder) -> Iterator[Damage]:
 
 
 def _damages_of_complete_levels(
-    run: RunFolder | SearchFolder, complete: list[int], size: int | None
+    run: LevelsFolder, complete: list[int], size: int | None
 ) -> Iterator[Damage]:
     for number in complete:
         folder = run.level(number)
@@ -178,7 +179,7 @@ def _damages_of_complete_levels(
             yield Damage(error, lost, level=number)
 
 
-def _damages_of_gaps(run: RunFolder | SearchFolder, complete: list[int]) -> Iterator[Damage]:
+def _damages_of_gaps(run: LevelsFolder, complete: list[int]) -> Iterator[Damage]:
     for number in sorted(set(range(max(complete, default=0))) - set(complete)):
         if not _is_blocked(run.level(number).path):  # Told of as that.
             yield _lost_level(run, number, f"level {complete[-1]} is there")
@@ -195,7 +196,7 @@ def _damages_of_rows(run: RunFolder, known: list[int]) -> Iterator[Damage]:
                 yield _lost_level(run, number, f"{run.summary_csv.name} has its results")
 
 
-def _lost_level(run: RunFolder | SearchFolder, number: int, otherwise: str) -> Damage:
+def _lost_level(run: LevelsFolder, number: int, otherwise: str) -> Damage:
     path = run.level(number).path
     error = DamagedFileError(
         path,
@@ -211,10 +212,10 @@ _KINDS = {".npz": "masks", ".csv": "metrics"} | dict.fromkeys(
 
 
 def _damages_of_rewind(
-    run: RunFolder | SearchFolder, complete: list[int], size: int | None
+    run: LevelsFolder, complete: list[int], size: int | None
 ) -> Iterator[Damage]:
     # A branch has none, and before level 0 is complete there need not be one.
-    of_a_branch = isinstance(run, RunFolder) and "branch" in run.identity
+    of_a_branch = isinstance(run, RunFolder) and run.kind_of_branch is not None
     if of_a_branch or not (run.rewind.exists() or 0 in complete):
         return
     folder, level_0 = run.rewind.path, run.level(0).path

@@ -1,8 +1,10 @@
 """Rules of training that have changed: what was begun by another one is not silently continued."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.run_folder import RunFolder
 
 # Raised with every change of what the same flags train. Folders from before there was a number
 # have none.
@@ -12,39 +14,37 @@ RULES = 3
 _WITHOUT_STEP_COUNT = frozenset({"sgd", "rmsprop", "adagrad", "adadelta", "ftrl", "lion"})
 
 
-def outdated_rules(identity: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
+def outdated_rules(identity: Mapping[str, Any], details: RunDetails) -> list[str]:
     """The rules by which a run or a branch was trained and would no longer be.
 
     Args:
       identity: its flag values.
-      details: what else its config.json holds.
+      details: what else it remembers.
 
     Returns:
       Sentences; none if the same flags train the same today.
     """
-    rules, outdated = details.get("rules", 1), []
-    if rules < 3 and _ranked_apart(identity):
+    outdated = []
+    if details.rules < 3 and _ranked_apart(identity):
         outdated.append(
             f"{identity['score']} ranked the weights of each layer, or of each pruning rate, "
             "apart; now it ranks all together, as its authors do"
         )
-    starts_late = details.get("rewind_step", 0) > 0 or "fine_tune" in (
+    starts_late = details.rewind_step > 0 or "fine_tune" in (
         identity.get("retraining"),
         identity.get("branch"),
     )
     if starts_late and not identity.get("rewind_optimizer"):
-        outdated += outdated_restart(str(identity.get("optimizer")), rules)
+        outdated += outdated_restart(str(identity.get("optimizer")), details.rules)
     return outdated
 
 
-def made_by_older_version(
-    path: Path, identity: Mapping[str, Any], details: Mapping[str, Any]
-) -> str | None:
+def made_by_older_version(run: RunFolder) -> str | None:
     """Says by which outdated rules a run or a branch was begun; None if there are none."""
-    outdated = outdated_rules(identity, details)
+    outdated = outdated_rules(run.identity, run.details)
     if not outdated:
         return None
-    return f"{path} was begun by an older version of tf_lottery: {'; '.join(outdated)}."
+    return f"{run.path} was begun by an older version of tf_lottery: {'; '.join(outdated)}."
 
 
 def _ranked_apart(identity: Mapping[str, Any]) -> bool:

@@ -14,11 +14,9 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.store.atomic import (
-    remove_leftovers,
-)
+from tf_lottery.store.atomic import remove_leftovers
 from tf_lottery.store.config_file import (
-    FLAGS_SEAL,
+    StoredConfig,
     check_flags_file,
     read_config,
     refuse_other_experiment,
@@ -26,27 +24,21 @@ from tf_lottery.store.config_file import (
     with_flags,
     write_config,
 )
-from tf_lottery.store.errors import (
-    DamagedFileError,
-    RunFolderError,
-    as_storage_error,
-)
-from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.errors import DamagedFileError, RunFolderError, as_storage_error
+from tf_lottery.store.levels import LEVEL_NAME, LevelsFolder
 from tf_lottery.store.lock import entries_of, exclusive, refuse_held
-from tf_lottery.store.sealed_tensors import SealedTensors
+from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.tensors import refuse_pattern_characters
 
-_LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
 _EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
-_REPLICATE_NAME = re.compile(r"replicate_([1-9]\d*)")
 _BRANCHES, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
 
 
-class RunFolder:
+class RunFolder(LevelsFolder):
     """A run folder, opened by `RunFolder.open` to work in it or by `RunFolder.read`."""
 
-    def __init__(self, path: Path, config: dict[str, Any], resources: ExitStack):
-        self._path = path
+    def __init__(self, path: Path, config: StoredConfig, resources: ExitStack):
+        super().__init__(path)
         self._config = config
         self._resources = resources
 
@@ -55,7 +47,7 @@ class RunFolder:
         cls,
         path: Path,
         identity: Mapping[str, Any],
-        details: Mapping[str, Any],
+        details: RunDetails | None,
         flags_text: str,
         defaults: Mapping[str, Any] | None = None,
         open_ended: Collection[str] = (),
@@ -65,7 +57,7 @@ class RunFolder:
         Args:
           path: The folder; it is made when missing, with its parents.
           identity: What makes the experiment this one: JSON values by flag name.
-          details: What else to remember, as JSON; kept from the first opening.
+          details: What else to remember; kept from the first opening. None to continue only.
           flags_text: The flag file that replays the experiment; kept from the first opening.
           defaults: The default of each flag. A flag that did not exist when the folder was made
             counts as having had its default.
@@ -79,7 +71,7 @@ class RunFolder:
           StorageError: The folder cannot be made or written to.
           RunFolderBusyError: Another process works in it.
           RunFolderMismatchError: It holds an experiment of another identity.
-          DamagedFileError: Its config.json is truncated or edited.
+          DamagedFileError: Its config.json is truncated or edited, or missing without details.
           RunFolderError: It is not a run folder, or one of another version of tf_lottery.
         """
         path = Path(path)
@@ -94,9 +86,11 @@ class RunFolder:
             remove_leftovers(path, except_below=(_BRANCHES, _LANDSCAPE, _EXPORT))
             # A link that leads nowhere is there, and is read in vain.
             if not os.path.lexists(path / "config.json"):
-                write_config(path, identity, details, [text_sha256(flags_text)])
+                if details is None:
+                    raise DamagedFileError(path / "config.json", "is missing")
+                write_config(path, identity, details.to_json(), [text_sha256(flags_text)])
             config = read_config(path)
-            refuse_other_experiment(path, config["identity"], identity, defaults, open_ended)
+            refuse_other_experiment(path, config.identity, identity, defaults, open_ended)
             config = with_flags(path, config, identity, flags_text, open_ended)
             run = cls(path, config, resources.pop_all())
         # A process killed while completing a level leaves that level's checkpoints behind.
@@ -131,7 +125,7 @@ class RunFolder:
         _refuse_foreign_folder(path)
         refuse_held(path)
         if os.path.lexists(path / "config.json"):
-            stored = read_config(path)["identity"]
+            stored = read_config(path).identity
             refuse_other_experiment(path, stored, identity, defaults, open_ended)
 
     @classmethod
@@ -150,7 +144,7 @@ class RunFolder:
         """
         path = Path(path)
         if not os.path.lexists(path / "config.json"):
-            if path.is_dir() and any(_LEVEL_NAME.fullmatch(name) for name in entries_of(path)):
+            if path.is_dir() and any(LEVEL_NAME.fullmatch(name) for name in entries_of(path)):
                 raise DamagedFileError(path / "config.json", "is missing")
             raise RunFolderError(
                 f"{path.absolute()} is not a run folder: it has no config.json. A run folder is "
@@ -169,35 +163,51 @@ class RunFolder:
         self._resources.close()
 
     @property
-    def path(self) -> Path:
-        """The folder."""
-        return self._path
-
-    @property
     def identity(self) -> dict[str, Any]:
         """What makes the experiment this one, as first written but for what has grown."""
-        return self._config["identity"]
+        return self._config.identity
 
     @property
-    def details(self) -> dict[str, Any]:
-        """What else was remembered, as first written."""
-        return self._config["details"]
+    def kind_of_branch(self) -> str | None:
+        """Which control it is, if it is the folder of a branch: --branch."""
+        return self.identity.get("branch")
 
-    def remember(self, **details: Any) -> None:
-        """Replaces some of the details; the folder must have been opened to work in it.
+    @property
+    def home(self) -> Path:
+        """The run folder; of the folder of a branch, RUN/branches/LABEL, that of its run."""
+        return self.path if self.kind_of_branch is None else self.path.absolute().parents[1]
+
+    @property
+    def details(self) -> RunDetails:
+        """What else was remembered, as first written.
+
+        Raises:
+          DamagedFileError: Its config.json lacks something.
+        """
+        return self._config.details
+
+    @property
+    def known_details(self) -> RunDetails | None:
+        """The same; None if its config.json lacks something."""
+        try:
+            return self.details
+        except DamagedFileError:
+            return None
+
+    def remember(self, details: RunDetails) -> None:
+        """Replaces the details; the folder must have been opened to work in it.
 
         Raises:
           StorageError: The disk is full, read-only, …
         """
-        if any(self.details.get(name) != value for name, value in details.items()):
-            changed = {**self.details, **details}
-            write_config(self._path, self.identity, changed, self._config.get(FLAGS_SEAL))
-            self._config = read_config(self._path)
+        if details != self.details:
+            write_config(self.path, self.identity, details.to_json(), self._config.flags_seal)
+            self._config = read_config(self.path)
 
     @property
     def flags_path(self) -> Path:
         """The flag file that replays the experiment."""
-        return self._path / "flags.cfg"
+        return self.path / "flags.cfg"
 
     def check_flags(self) -> bool:
         """Checks that flags.cfg is as it was written.
@@ -209,37 +219,26 @@ class RunFolder:
         Raises:
           DamagedFileError: It is missing, truncated or edited.
         """
-        return check_flags_file(self.flags_path, self._config.get(FLAGS_SEAL), self.identity)
-
-    @property
-    def rewind(self) -> SealedTensors:
-        """The state at the rewind step."""
-        return SealedTensors(self._path / "rewind")
+        return check_flags_file(self.flags_path, self._config.flags_seal, self.identity)
 
     @property
     def summary_csv(self) -> Path:
         """The table with a row per level."""
-        return self._path / "summary.csv"
+        return self.path / "summary.csv"
 
     @property
     def summary_png(self) -> Path:
         """The figure of the summary."""
-        return self._path / "summary.png"
-
-    def level(self, number: int) -> LevelFolder:
-        """Returns the folder of a level, which need not exist."""
-        if number < 0:
-            raise ValueError(f"level must be at least 0, not {number}")
-        return LevelFolder(self._path / f"level_{number}")
+        return self.path / "summary.png"
 
     @property
     def landscape(self) -> Path:
         """The folder for the results of analyses, which need not exist."""
-        return self._path / _LANDSCAPE
+        return self.path / _LANDSCAPE
 
     def exports(self) -> list[Path]:
         """Returns the folders of the exports that there are, by name."""
-        folder = self._path / _EXPORT
+        folder = self.path / _EXPORT
         if not folder.is_dir():
             return []
         return sorted(path for path in folder.iterdir() if _EXPORT_NAME.fullmatch(path.name))
@@ -251,72 +250,38 @@ class RunFolder:
     @property
     def export(self) -> Path:
         """The folder for tickets to ship, which need not exist."""
-        return self._path / _EXPORT
+        return self.path / _EXPORT
 
     def branch(self, label: str) -> Path:
         """Returns the run folder of a branch, which need not exist."""
-        return self._path / _BRANCHES / label
+        return self.path / _BRANCHES / label
 
     def branches(self) -> list[Path]:
         """Returns the folders of all branches, by name."""
-        folder = self._path / _BRANCHES
+        folder = self.path / _BRANCHES
         if not folder.is_dir():
             return []
         return sorted(path for path in folder.iterdir() if path.is_dir())
 
     def tensorboard(self, level: int) -> Path:
         """Returns the folder for a level's TensorBoard logs, which need not exist."""
-        return self._path / "tensorboard" / f"level_{level}"
+        return self.path / "tensorboard" / f"level_{level}"
 
     def finished_levels(self) -> list[int]:
         """Returns the complete levels from 0 up to the first that is not complete."""
         return list(takewhile(lambda number: self.level(number).is_complete(), count()))
 
-    def complete_levels(self) -> list[int]:
-        """Returns all complete levels; those of a branch need not be in a row."""
-        names = (_LEVEL_NAME.fullmatch(entry.name) for entry in self._path.iterdir())
-        numbers = sorted(int(name[1]) for name in names if name)
-        return [number for number in numbers if self.level(number).is_complete()]
 
-
-def data_name(identity: Mapping[str, Any], details: Mapping[str, Any]) -> str | None:
+def data_name(identity: Mapping[str, Any], details: RunDetails | None) -> str | None:
     """Returns the name of a run's data: that of --dataset, unless it was run on other data."""
-    return details.get("data_name", identity.get("dataset"))
-
-
-def replicate_folders(path: Path) -> list[Path]:
-    """The run folders that a path stands for.
-
-    Args:
-      path: A run folder, or the folder of an experiment that holds its replicates.
-
-    Returns:
-      The run folder alone, or those of all replicates in the order of their numbers.
-
-    Raises:
-      RunFolderError: It is neither.
-      DamagedFileError: It is a run folder without its config.json.
-    """
-    path = Path(path)
-    if os.path.lexists(path / "config.json"):
-        return [path]
-    names = [folder.name for folder in path.iterdir()] if path.is_dir() else []
-    numbers = filter(None, map(_REPLICATE_NAME.fullmatch, names))
-    found = [path / f"replicate_{number}" for number in sorted(int(n[1]) for n in numbers)]
-    if not found:
-        if any(map(_LEVEL_NAME.fullmatch, names)):
-            raise DamagedFileError(path / "config.json", "is missing")
-        raise RunFolderError(
-            f"{path.absolute()} is neither a run folder, WORKDIR/NAME/replicate_R, nor one that "
-            "holds run folders."
-        )
-    return found
+    own = None if details is None else details.data_name
+    return identity.get("dataset") if own is None else own
 
 
 def _refuse_foreign_folder(path: Path) -> None:
     foreign = entries_of(path)
     if foreign and "config.json" not in foreign:
-        if any(_LEVEL_NAME.fullmatch(name) for name in foreign):
+        if any(LEVEL_NAME.fullmatch(name) for name in foreign):
             raise DamagedFileError(path / "config.json", "is missing")
         listed = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
         raise RunFolderError(

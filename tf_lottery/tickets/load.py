@@ -1,5 +1,6 @@
 """Gives back the tickets of a run folder as models."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,14 +13,15 @@ from tf_lottery.masking.prunable import prunable
 from tf_lottery.models.build import build_model
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.needed_plugins import plugins_named
+from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import set_weights
 
 
 def build_prunable_model(
-    identity: dict[str, Any],
-    details: dict[str, Any],
+    identity: Mapping[str, Any],
+    details: RunDetails,
     init_seed: int,
     dtype_policy: str = "float32",
 ) -> keras.Model:
@@ -27,16 +29,16 @@ def build_prunable_model(
 
     Args:
       identity: flag values: the network and its pruning rates by kind of layer.
-      details: input_shape, classes, pixel_mean and pixel_variance of the data.
+      details: what is known of its data.
       init_seed: draws the weights.
       dtype_policy: Keras policy of the layers; tickets are loaded in float32.
     """
     model = build_model(
         identity["model"],
-        tuple(details["input_shape"]),
-        details["classes"],
+        details.input_shape,
+        details.classes,
         init_seed,
-        (details["pixel_mean"], details["pixel_variance"]),
+        (details.pixel_mean, details.pixel_variance),
         # Runs made before there was a choice have neither.
         initializer=identity.get("initializer", "glorot_normal"),
         batch_norm=identity.get("batch_norm", "per_replica"),

@@ -23,9 +23,10 @@ from tf_lottery.report.landscape.same_region_figure import same_region_figures
 from tf_lottery.report.landscape.same_region_table import print_same_region
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.result_columns import COMPARISONS, SAME_REGION_COLUMNS, barrier_columns
 from tf_lottery.store.result_names import LINE_SETTINGS
-from tf_lottery.store.run_folder import RunFolder, replicate_folders
+from tf_lottery.store.run_folder import RunFolder
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
@@ -86,7 +87,7 @@ def same_region(run: MeasuredRun, levels: Sequence[int] | None, *, lines: Lines)
         --other_run cannot be compared with, or test data are streamed.
     """
     path, given = run.run.path, run.config.branch.other_run
-    if run.run.identity.get("branch") is not None:
+    if run.run.kind_of_branch is not None:
         raise ValueError(f"--run={path} is a branch; name the run that it starts from.")
     if run.config.pruning.prune_from == "rewind_step":
         raise ValueError(
@@ -173,13 +174,13 @@ def _dependence(run: RunFolder, other: RunFolder) -> str | None:
                 f"--{name}={one} is that of {run.path} too; a run is independent if both its "
                 "--init_seed and its --data_seed are others"
             )
-    if run.details["data_sha256"] != other.details["data_sha256"]:
+    if run.details.data_sha256 != other.details.data_sha256:
         return f"it was made with other data than {run.path}"
     return None
 
 
 def _seeds(run: RunFolder) -> tuple[int, int]:
-    return run.details["init_seed"], run.details["data_seed"]
+    return run.details.init_seed, run.details.data_seed
 
 
 def _copies(run: RunFolder, level: int) -> list[RunFolder]:

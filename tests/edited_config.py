@@ -1,0 +1,33 @@
+"""What a run folder says of how it was made, changed, with a seal that fits."""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from tf_lottery.store.seal import checksum
+
+
+def edit_config(
+    run: Path,
+    identity: Mapping | None = None,
+    details: Mapping | None = None,
+    without: Collection[str] = (),
+) -> None:
+    """Changes the config.json of a run folder.
+
+    Args:
+      run: the folder.
+      identity: flags that are to be others.
+      details: what else is to be other.
+      without: entries of both that it is to lack.
+    """
+    path = run / "config.json"
+    config = json.loads(path.read_text())
+    content = {
+        "identity": config["identity"] | dict(identity or {}),
+        "details": config["details"] | dict(details or {}),
+    }
+    for part in content.values():
+        for name in without:
+            part.pop(name, None)
+    path.write_text(json.dumps({**config, **content, "sha256": checksum(content)}))

@@ -1,0 +1,90 @@
+"""What config.json remembers of a run besides the flags that make it this one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from tf_lottery.store.recorded import Recorded
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDetails:
+    """What is remembered of a run or a branch, in the order of config.json.
+
+    The defaults are those of folders that were made before there was an entry.
+
+    Attributes:
+      input_shape: of an example.
+      classes: number of classes.
+      pixel_mean: of the training data, by channel.
+      pixel_variance: of the same.
+      train_examples: number of training examples.
+      steps_per_epoch: iterations of an epoch.
+      train_steps: iterations of the training of the dense network.
+      rewind_step: iteration that pruned networks are rewound to.
+      init_seed: draws the initial weights.
+      data_seed: draws the data order.
+      data_sha256: of all examples.
+      data_name: of the user's own data; None of the set that --dataset names.
+      replicas: devices that share a batch.
+      precision: Keras policy of the layers in training.
+      rules: number of the rules of training (`store.rules`).
+      tensorflow: its version.
+      numpy: its version.
+      levels: the last level; the most there may be while rates are chosen to end at a density.
+      changes: flags that a branch changes of its run's; None of a run.
+      branch_levels: levels of a branch that were asked for; None of a run.
+      for_analysis: whether it is a branch that is a step of an analysis.
+      others: entries that this version does not know.
+    """
+
+    input_shape: tuple[int, ...]
+    classes: int
+    pixel_mean: tuple[float, ...]
+    pixel_variance: tuple[float, ...]
+    train_examples: int | None = None
+    steps_per_epoch: int
+    train_steps: int
+    rewind_step: int
+    init_seed: int
+    data_seed: int
+    data_sha256: str
+    data_name: str | None = None
+    replicas: int = 1
+    precision: str = "float32"
+    rules: int = 1
+    tensorflow: str | None = None
+    numpy: str | None = None
+    levels: int = 0
+    changes: Mapping[str, Any] | None = None
+    branch_levels: tuple[int, ...] | None = None
+    for_analysis: bool = False
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, content: Recorded) -> RunDetails:
+        """Reads what a folder remembers.
+
+        Raises:
+          DamagedFileError: it lacks an entry that every version has written.
+        """
+        names = [
+            each.name
+            for each in fields(cls)[:-1]
+            if each.name in content or each.default is MISSING
+        ]
+        values = {name: content[name] for name in names}
+        values |= {n: tuple(value) for n, value in values.items() if isinstance(value, list)}
+        return cls(**values, others={n: v for n, v in content.items() if n not in values})
+
+    def to_json(self) -> dict[str, Any]:
+        """What is written; entries that say nothing are left out."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)[:-1]}
+        known = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value is not None and value is not False
+        }
+        return {**known, **self.others}
