@@ -95,7 +95,7 @@ def run_branch(
         plan = plan_branch(Path(run), branch, changes)
         check_structure(plan, kind)
         work = _BranchWork(plan, kind, levels, for_analysis, tolerance)
-        return carry_out(work, plan.config, dataset)
+        return carry_out(work, plan.config, plan.run.path, dataset)
 
 
 @dataclass

@@ -34,11 +34,11 @@ class LevelTrainer:
           workers: those that train together.
         """
         self._experiment, self._records_of, self._workers = experiment, records_of, workers
-        self._program = build_program(experiment)
-        self._evaluators = build_evaluators(experiment)
-        self._watch = ValidationWatch(
-            experiment.network, self._evaluators, find_hardest_examples(experiment)
-        )
+        part = experiment.compiled.part
+        self._program = part("program", lambda: build_program(experiment))
+        self._evaluators = part("evaluators", lambda: build_evaluators(experiment))
+        hardest = part("hardest", lambda: find_hardest_examples(experiment))
+        self._watch = ValidationWatch(experiment.network, self._evaluators, hardest)
 
     def __call__(
         self, level: int, save_rewind_state: Callable[[NetworkState], None] | None = None

@@ -70,7 +70,8 @@ def run_experiment(
     """
     check_experiment_arguments(config, dataset, overwrite)
     tolerance = tolerance_of(matching_tolerance)
-    return carry_out(_Lottery(config, OwnExport(config, overwrite), tolerance), config, dataset)
+    work = _Lottery(config, OwnExport(config, overwrite), tolerance)
+    return carry_out(work, config, config.run_path, dataset)
 
 
 def check_experiment(config: ExperimentConfig) -> int:

@@ -52,7 +52,9 @@ def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
     Raises:
       ValueError: if they were not; says which differ from this one.
     """
-    content = {"identity": experiment.config.identity(), "details": experiment.details.to_json()}
+    # Workers may have other numbers of cores.
+    details = replace(experiment.details, threads=None)
+    content = {"identity": experiment.config.identity(), "details": details.to_json()}
     number = int(checksum(content)[:15], 16)
     others = [index for index, own in enumerate(workers.all(number)) if own != number]
     if others:
@@ -115,6 +117,13 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
             f"{now.precision} on these devices, but {run.path} was begun with "
             f"{begun.precision}; go on where it was begun, or give --mixed_precision={flag} and "
             "another --name."
+        )
+    # XLA's matrix products, all that other networks have, do not depend on it.
+    if begun.threads not in (None, now.threads) and experiment.is_convolutional:
+        tell(
+            f"Note: the run was begun with {begun.threads} threads and goes on with {now.threads}: "
+            f"the last bits of its results may differ. --threads={begun.threads} in a process of "
+            "its own keeps them."
         )
     if begun.replicas != now.replicas:
         tell(

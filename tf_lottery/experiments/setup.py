@@ -1,5 +1,6 @@
 """Everything an experiment needs before it trains, with all the errors a user can cause."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
@@ -10,6 +11,7 @@ import tf_keras as keras
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
+from tf_lottery.experiments.compiled_network import CompiledNetwork, take_compiled
 from tf_lottery.experiments.lengths import Lengths, resolve_lengths
 from tf_lottery.experiments.needs import Needs, needs_of
 from tf_lottery.messages import tell
@@ -31,6 +33,7 @@ from tf_lottery.training.optimizers import build_optimizer, exempt_from_weight_d
 from tf_lottery.training.precision import resolve_precision
 from tf_lottery.training.step import all_kernels
 from tf_lottery.training.strategy import check_batch_size
+from tf_lottery.training.threads import threads_in_use
 from tf_lottery.training.workers import Workers
 
 # Of one execution, where an epoch has fewer.
@@ -51,6 +54,7 @@ class Experiment:
       lengths: of its training.
       needs: what it takes of the machine.
       prepared: what is known of it before its network is built.
+      shares: whether it takes over what was compiled for the same network in this process.
     """
 
     config: ExperimentConfig
@@ -58,6 +62,7 @@ class Experiment:
     lengths: Lengths
     needs: Needs
     prepared: RunDetails = field(repr=False)
+    shares: bool = False
 
     @cached_property
     def details(self) -> RunDetails:
@@ -74,18 +79,42 @@ class Experiment:
         lengths, retraining = self.lengths, self.config.pruning.retraining
         return first_step(level, retraining, lengths.train_steps, lengths.rewind_step)
 
-    @cached_property
+    @property
     def network(self) -> Network:
         """The network with its initial weights, and its optimizer."""
+        return self.compiled.network
+
+    @cached_property
+    def compiled(self) -> CompiledNetwork:
+        """The network with what is compiled for it."""
         model = build_prunable_model(
             self.config.identity(),
             self.prepared,
             self.config.init_seed,
             dtype_policy=self.prepared.precision,
         )
+        kept = take_compiled(self._compiled_key) if self.shares else None
+        if kept is not None:
+            kept.begin_anew(model)
+            return kept
         optimizer = build_optimizer(self.config.training, _learning_rate(self.config, self.lengths))
         exempt_from_weight_decay(optimizer, model.trainable_variables, all_kernels(model))
-        return Network(model, optimizer)
+        return CompiledNetwork(self._compiled_key, Network(model, optimizer))
+
+    @property
+    def _compiled_key(self) -> Hashable:
+        """All that compiled functions depend on."""
+        config, lengths, details = self.config, self.lengths, self.prepared
+        pruning = config.pruning
+        return (
+            *(tf.distribute.get_strategy(), self.dataset, config.data, config.model),
+            replace(config.training, same_data_order=False),
+            *(config.fine_tunes, config.run.in_memory, config.run.steps_per_execution),
+            *(lengths.steps_per_epoch, lengths.train_steps, details.precision),
+            # What the layers that hold the masks are made with.
+            *(pruning.rates, pruning.conv_pruning_rate),
+            *(pruning.first_layer_pruning_rate, pruning.output_pruning_rate),
+        )
 
     @cached_property
     def execution(self) -> ExecutionPlan:
@@ -172,7 +201,10 @@ class Experiment:
 
 
 def prepare(
-    config: ExperimentConfig, own_data: Dataset | StreamedDataset | None = None
+    config: ExperimentConfig,
+    own_data: Dataset | StreamedDataset | None = None,
+    *,
+    shares: bool = False,
 ) -> Experiment:
     """Loads the data and checks that the flags fit it, the network and the devices.
 
@@ -181,6 +213,7 @@ def prepare(
     Args:
       config: the experiment.
       own_data: take the place of those that the flags name.
+      shares: as of `Experiment`: whoever trains it is to call `keep_compiled` at the end.
 
     Raises:
       ValueError: if something does not fit; names the flag.
@@ -223,10 +256,11 @@ def prepare(
         replicas=strategy.num_replicas_in_sync,
         precision=precision,
         rules=RULES,
+        threads=threads_in_use(),
         tensorflow=tf.__version__,
         numpy=np.__version__,
     )
-    experiment = Experiment(config, dataset, lengths, needs, details)
+    experiment = Experiment(config, dataset, lengths, needs, details, shares)
     _check_augmentation(experiment)
     # An unsuitable network, too many levels and so on, before anything is written.
     _ = experiment.plan, experiment.execution

@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from tf_lottery.config.experiment import ExperimentConfig
-from tf_lottery.data import Dataset
+from tf_lottery.data import Dataset, Split
+from tf_lottery.experiments.compiled_network import keep_compiled
 from tf_lottery.experiments.level_records import LevelRecords, records_of_levels
 from tf_lottery.experiments.run_checks import check_same_experiment
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
+from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.shared_journal import SharedJournal
 from tf_lottery.training.strategy import open_strategy
+from tf_lottery.training.threads import use_threads
 from tf_lottery.training.workers import Workers
 
 
@@ -48,24 +52,26 @@ class Work(Protocol):
 
 
 def carry_out(
-    work: Work, config: ExperimentConfig, dataset: Dataset | None = None
+    work: Work, config: ExperimentConfig, begun: Path, dataset: Dataset | None = None
 ) -> list[LevelSummary]:
     """Does a work from its devices to its results.
 
     Args:
       work: what is trained.
       config: of the experiment, or of the branch.
+      begun: the run folder, which need not exist, whose number of threads it goes on with.
       dataset: takes the place of the one that the configuration names.
 
     Returns:
       A summary of each level; nothing to workers that are not the chief.
     """
+    use_threads(config.run.threads or recorded_threads(begun))
     strategy = open_strategy(config.run)
     workers = Workers(strategy)
     with workers.together(), ExitStack() as resources:
         work.check(workers)
         with strategy.scope():
-            experiment = prepare(config, dataset)
+            experiment = prepare(config, dataset, shares=True)
         check_same_experiment(experiment, workers)
         run = work.open(experiment, workers, resources)
         try:
@@ -74,6 +80,9 @@ def carry_out(
         except BaseException:
             work.rescue(run)
             raise
+        if isinstance(experiment.dataset.train, Split):
+            # Streams may have read ahead.
+            keep_compiled(experiment.compiled)
         # Without the scope, in which workers can only build networks together.
         return workers.on_chief(lambda: work.finish(experiment, run)) or []
 

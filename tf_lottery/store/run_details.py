@@ -31,6 +31,7 @@ class RunDetails:
       replicas: devices that share a batch.
       precision: Keras policy of the layers in training.
       rules: number of the rules of training (`store.rules`).
+      threads: that compute an operation; None: one for each core.
       tensorflow: its version.
       numpy: its version.
       levels: the last level; the most there may be while rates are chosen to end at a density.
@@ -55,6 +56,7 @@ class RunDetails:
     replicas: int = 1
     precision: str = "float32"
     rules: int = 1
+    threads: int | None = None
     tensorflow: str | None = None
     numpy: str | None = None
     levels: int = 0

@@ -1,15 +1,14 @@
 """How many things are done at once, and with how many threads each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import joblib
 
 from tf_lottery.experiments.jobs.units import Unit
+from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.messages import tell
 from tf_lottery.store.machine import available_memory, bytes_text
-from tf_lottery.store.run_folder import RunFolder
 
 # Of a process that has imported TensorFlow.
 _BYTES_OF_TENSORFLOW = 600 * 2**20
@@ -39,14 +38,6 @@ def threads_of(unit: Unit, given: int | None, shared: int) -> int:
       shared: its share of the cores.
     """
     return given or recorded_threads(unit.run) or shared
-
-
-def recorded_threads(run: Path) -> int | None:
-    """Threads that a run was begun with; None if it is yet to begin, or does not say."""
-    if not (run / "config.json").exists():
-        return None
-    details: Mapping[str, Any] = RunFolder.read(run).details
-    return details.get("threads")
 
 
 def jobs_at_once(jobs: int | None, units: Sequence[Unit], threads: int) -> int:
