@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,7 +13,7 @@ from typing import Any
 
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.experiments.jobs.units import Unit
-from tf_lottery.experiments.jobs.worker import do_unit, start_worker
+from tf_lottery.experiments.jobs.worker import STOP, do_unit, start_worker
 from tf_lottery.report.side_by_side import SideBySideProgress
 
 # How often is looked whether a level is finished that a unit waits for.
@@ -99,7 +98,7 @@ class Scheduler:
 
         Raises:
           KeyboardInterrupt: on Ctrl-C, once all units have stopped.
-          ChildProcessError: if a process was killed.
+          ConnectionError: if a process was killed.
         """
         teller = threading.Thread(target=self._tell, daemon=True)
         teller.start()
@@ -113,7 +112,7 @@ class Scheduler:
             self._stop()
             raise
         except BrokenProcessPool as error:
-            raise ChildProcessError(
+            raise ConnectionError(
                 "one of the processes that train side by side was ended from outside, as the "
                 "system does when the memory is full. Finished levels are kept, and the same "
                 "command continues; --jobs=1 takes the least memory."
@@ -169,7 +168,7 @@ class Scheduler:
         for place in self._running.values():
             if place in self._process_of:
                 with suppress(ProcessLookupError):
-                    os.kill(self._process_of[place], signal.SIGTERM)
+                    os.kill(self._process_of[place], STOP)
         for future, place in self._running.items():
             with suppress(Exception, KeyboardInterrupt):
                 self._progress.finish(place, future.result().text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -22,10 +21,13 @@ from tf_lottery.registry import import_plugin
 from tf_lottery.report.watching import Watcher, watched_by
 from tf_lottery.startup import import_tensorflow_quietly
 
+# Has a worker stop what it does, as Ctrl-C does. SIGTERM ends it at once, where there is no other.
+STOP = getattr(signal, "SIGUSR1", signal.SIGTERM)
+
 # To the process that started this one.
 _events: SimpleQueue | None = None
-# Whether a unit is being done.
-_working = False
+# Whether a unit is being done, and is to be stopped.
+_working, _told_to_stop = False, False
 
 
 class Reporting:
@@ -47,6 +49,9 @@ class Reporting:
 
     def live(self, text: str, seconds_left: float | None) -> None:
         """Says where the unit stands."""
+        if _told_to_stop:
+            # What was raised then was ignored, as happens in callbacks of C++ code.
+            raise KeyboardInterrupt
         self._tell("live", (text, seconds_left))
 
     def _tell(self, kind: str, value: Any) -> None:
@@ -69,7 +74,7 @@ def start_worker(
     _events = events
     # Ctrl-C reaches all processes of a terminal; what to do about it is told by the first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(STOP, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(devices.get())
@@ -120,9 +125,10 @@ def _done(watcher: Watcher | None, do: Callable[[], Any]) -> Outcome:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    global _told_to_stop
     if not _working:
-        sys.stdout.flush()
         os._exit(0)
+    _told_to_stop = True
     raise KeyboardInterrupt
 
 
