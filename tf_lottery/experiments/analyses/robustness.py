@@ -171,8 +171,8 @@ def _measure(
     # Before anything is trained: it refuses data that it cannot measure.
     evaluate = analyzed.evaluator(lines, lines.splits[:1])
     levels: dict[_Move, list[int]] = defaultdict(list)
-    for level, *lengths in missing:
-        levels[moves[tuple(lengths)]].append(level)
+    for level, factor, direction in missing:
+        levels[moves[factor, direction]].append(level)
     trainings = [
         (move, training)
         for move in moves.values()
