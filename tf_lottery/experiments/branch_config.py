@@ -32,12 +32,14 @@ class BranchPlan:
 
     Attributes:
       run: the run folder that it starts from.
+      branch: its name.
       config: of the branch.
       changes: flags that differ from those of the run.
       label: name of the branch's folder.
     """
 
     run: RunFolder
+    branch: str
     config: ExperimentConfig
     changes: dict[str, Any]
     label: str
@@ -86,7 +88,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         {**here, "experiment": "branch"},
         {**of_branch, "branch": branch, **changes},
     )
-    return BranchPlan(folder, config, changes, _label(config, changes))
+    return BranchPlan(folder, branch, config, changes, _label(branch, config, changes))
 
 
 def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,15 +184,15 @@ def _check_rewinding(
         )
 
 
-def _label(config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
+def _label(branch: str, config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
     """Branch and changes as a folder name, the same whenever they are."""
     own = config.branch
-    parts = [own.branch] + [f"{name}_{changes[name]}" for name in sorted(changes)]
+    parts = [branch] + [f"{name}_{changes[name]}" for name in sorted(changes)]
     if own.other_run is not None:
         parts.append("_".join(Path(own.other_run).parts[-2:]))
     if own.branch_seed:
         parts.append(f"branch_seed_{own.branch_seed}")
-    defaults = BRANCHES.find(own.branch).defaults
+    defaults = BRANCHES.find(branch).defaults
     for name, value in own.parameters.items():
         if value != defaults[name]:
             text = f"{value:.12g}" if isinstance(value, float) else value

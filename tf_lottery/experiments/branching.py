@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_lottery.config.arguments import check_levels, check_path
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
-from tf_lottery.data import Dataset
+from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_branch
 from tf_lottery.experiments.branch_levels import (
     check_other_run_is_named,
@@ -55,7 +55,7 @@ def run_branch(
     branch: str,
     levels: Sequence[int] | None = None,
     *,
-    dataset: Dataset | None = None,
+    dataset: Dataset | StreamedDataset | None = None,
     for_analysis: bool = False,
     matching_tolerance: float = DEFAULT_POINTS,
     **changes: Any,
@@ -104,13 +104,14 @@ class _BranchWork:
 
     plan: BranchPlan
     branch: Branch
-    levels: Sequence[int] | None
+    asked: Sequence[int] | None
     for_analysis: bool
     tolerance: float | None
+    levels: Sequence[int] = ()
 
     def check(self, workers: Workers) -> None:
         def wanted() -> Message:
-            return Message(levels_of_branch(self.plan.run, self.branch, self.levels))
+            return Message(levels_of_branch(self.plan.run, self.branch, self.asked))
 
         self.levels = workers.from_chief(wanted).record
 
@@ -211,7 +212,9 @@ def _train_levels(
     finished = sorted(set(levels) - set(missing))
     title = f"Branch {plan.label} of {plan.run.path}"
     with reported(own, experiment, steps, finished, title) as reports:
-        train = LevelTrainer(experiment, reports.records_of, workers) if missing else None
+        if not missing:
+            return
+        train = LevelTrainer(experiment, reports.records_of, workers)
         for level in missing:
             origin = _origin(plan, experiment, level, initial_state, evidence)
             start = branch.function(origin, **plan.config.branch.parameters)
@@ -223,13 +226,13 @@ def _train_levels(
 
 
 def _origin(
-    plan: BranchPlan,
+    branch_plan: BranchPlan,
     experiment: Experiment,
     level: int,
     initial_state: NetworkState,
     evidence: Callable[[int], Evidence],
 ) -> Origin:
-    config, journal = experiment.config, RunJournal(plan.run)
+    config, journal = experiment.config, RunJournal(branch_plan.run)
     state = experiment.variant.start(journal, level) if level else initial_state
     mask, plan = journal.load(level)[1], experiment.plan
     if config.pruning.adaptive:

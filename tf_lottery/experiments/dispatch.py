@@ -126,9 +126,10 @@ def _run_branches(command: RunBranches) -> None:
         (run, branch, changes) for run in runs for branch, changes in _changes(run, command).items()
     ]
     plans = [plan_branch(run, branch, changes) for run, branch, changes in wanted]
-    finished = [finished_levels(plan, command.levels) for plan in plans]
-    if all(finished):
-        for plan, levels in zip(plans, finished, strict=True):
+    finished = [(plan, finished_levels(plan, command.levels)) for plan in plans]
+    to_show = [(plan, levels) for plan, levels in finished if levels]
+    if len(to_show) == len(plans):
+        for plan, levels in to_show:
             show_finished_branch(plan, levels, command.matching_tolerance)
         return
     where = plans[0].config.run

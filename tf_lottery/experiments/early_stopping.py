@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tf_lottery.store.schema import MetricsRow, measured
+from tf_lottery.store.schema import measured
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.evaluation import Evaluation
 from tf_lottery.training.hardest_examples import HardestExamples
@@ -36,9 +36,11 @@ class ValidationWatch:
 
     def begin(self, lowest: float) -> None:
         """Begins a level, or continues it: no validation loss was below `lowest` so far."""
-        self._lowest, self._rows, self._weights = lowest, [], None
+        self._lowest = lowest
+        self._rows: list[tuple[int, dict[str, float]]] = []
+        self._weights: Mapping[str, np.ndarray] | None = None
 
-    def look(self, step: int, training: Callable[[], MetricsRow]) -> None:
+    def look(self, step: int, training: Callable[[], dict[str, float]]) -> None:
         """Looks at the validation data between evaluations.
 
         Args:
@@ -56,27 +58,26 @@ class ValidationWatch:
             raise TrainingDivergedError(f"the validation loss is {loss} after step {step}")
         if loss < self._lowest:
             self._lowest, self._weights = loss, self._network.weights()
-            validation = measured("validation", loss, accuracy)
-            self._rows.append({"step": step, **training(), **validation})
+            self._rows.append((step, training() | measured("validation", loss, accuracy)))
 
-    def settle(self, validation_loss: float) -> list[MetricsRow]:
+    def settle(self, validation_loss: float) -> list[tuple[int, dict[str, float]]]:
         """Closes the time between two evaluations.
 
         Args:
           validation_loss: that of the evaluation that ends it.
 
         Returns:
-          The rows of the lowest losses in between, in order.
+          Steps and values of the lowest losses in between, in order.
         """
         rows, weights = self._rows, self._weights
-        if rows and self._lowest <= validation_loss:
-            rows[-1] |= self._test(weights)
+        if weights is not None and self._lowest <= validation_loss:
+            rows[-1][1].update(self._test(weights))
         if self._hardest is not None and (rows or validation_loss < self._lowest):
             self._hardest.choose()
         self.begin(min(self._lowest, validation_loss))
         return rows
 
-    def _test(self, weights: Mapping[str, np.ndarray]) -> MetricsRow:
+    def _test(self, weights: Mapping[str, np.ndarray]) -> dict[str, float]:
         now, mask = self._network.weights(), self._network.mask
         self._network.set_weights(weights, mask)
         loss, accuracy = self._evaluators["test"]()

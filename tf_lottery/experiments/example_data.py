@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tf_lottery.data import Dataset, EvaluationStream, Split, StreamedDataset
+from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.data.tfds_set import reading_errors
+from tf_lottery.data.tfds_streams import TfdsEvaluationStream
 
 _MOST_EXAMPLES = 10_000
 # As the floats that networks take: about 1,000 images of 224x224.
@@ -33,12 +34,11 @@ def representative_images(dataset: Dataset | StreamedDataset) -> np.ndarray:
       ValueError: if the prepared copy is damaged.
     """
     examples = min(_REPRESENTATIVE, len(dataset.train))
-    in_memory = isinstance(dataset.train, Split)
-    train = dataset.train if in_memory else dataset.train.evaluation(examples)
-    return _first(train, examples)[0]
+    train = dataset.train
+    return _first(train if isinstance(train, Split) else train.evaluation(examples), examples)[0]
 
 
-def _first(data: Split | EvaluationStream, examples: int) -> tuple[np.ndarray, np.ndarray]:
+def _first(data: Split | TfdsEvaluationStream, examples: int) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(data, Split):
         # Spread over all of them, which may be sorted by class.
         chosen = np.linspace(0, len(data) - 1, examples).round().astype(int)

@@ -4,13 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tf_lottery.data import (
-    ArrayEvaluationStream,
-    ArrayStream,
-    Augmentation,
-    Dataset,
-    Split,
-)
+from tf_lottery.data import ArrayEvaluationStream, ArrayStream, Augmentation, Split
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.training.evaluation import Evaluation, Evaluator, StreamedEvaluator
 from tf_lottery.training.hardest_examples import HardestExamples
@@ -72,10 +66,9 @@ def build_evaluators(
         are not are left out.
     """
     model, plan = experiment.network.model, experiment.execution
-    dataset: Dataset = experiment.dataset
     evaluators = {}
     for name in splits:
-        data = getattr(dataset, name)
+        data = getattr(experiment.dataset, name)
         if data is None or (name == "train" and not isinstance(data, Split)):
             continue
         if isinstance(data, Split) and plan.data_on_device:

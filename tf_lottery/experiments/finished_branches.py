@@ -14,7 +14,7 @@ from tf_lottery.experiments.branch_levels import (
     levels_of_branch,
 )
 from tf_lottery.experiments.damage_checks import check_own_damage
-from tf_lottery.experiments.finished_runs import levels_text, of_several_workers
+from tf_lottery.experiments.finished_runs import OPEN_ENDED, levels_text, of_several_workers
 from tf_lottery.experiments.results import show_results
 from tf_lottery.messages import tell
 from tf_lottery.report.branch_table import print_branch
@@ -40,7 +40,7 @@ def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int]
     Raises:
       ValueError: if a level is not finished, or not for the branch.
     """
-    function = find_branch(plan.config.branch.branch)
+    function = find_branch(plan.branch)
     check_structure(plan, function)
     check_other_run_is_named(plan, function)
     asked = levels_of_branch(plan.run, function, levels, verify=False)
@@ -67,12 +67,12 @@ def show_finished_branch(
       ValueError: as `run_branch`.
     """
     tolerance, identity = tolerance_of(matching_tolerance), plan.config.identity()
-    RunFolder.refuse(plan.path, identity, BRANCH_DEFAULTS, ["levels"])
+    RunFolder.refuse(plan.path, identity, BRANCH_DEFAULTS, OPEN_ENDED)
     # Before it is opened, which repairs some of it.
     damages = check_own_damage(RunFolder.read(plan.path))
     repaired = any(damage.repaired for damage in damages)
     flags = branch_flags(plan, ",".join(map(str, levels)))
-    with RunFolder.open(plan.path, identity, None, flags, BRANCH_DEFAULTS, ["levels"]) as own:
+    with RunFolder.open(plan.path, identity, None, flags, BRANCH_DEFAULTS, OPEN_ENDED) as own:
         if sentence := made_by_older_version(own):
             tell(f"Note: {sentence}")
         tell(f"Branch {plan.label} of {plan.run.path}")

@@ -18,8 +18,8 @@ from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.rules import made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
 
-# What may differ from before, as in `experiments.run_checks.open_run`.
-_OPEN_ENDED = ("levels",)
+# What may differ from before: earlier levels do not depend on how many there will be.
+OPEN_ENDED = ("levels",)
 
 
 def refuse_early(config: ExperimentConfig) -> None:
@@ -37,7 +37,7 @@ def refuse_early(config: ExperimentConfig) -> None:
     # What the system refuses is told where the folder is written to.
     with suppress(OSError):
         defaults = ExperimentConfig().identity()
-        RunFolder.refuse(config.run_path, config.identity(), defaults, _OPEN_ENDED)
+        RunFolder.refuse(config.run_path, config.identity(), defaults, OPEN_ENDED)
         if (config.run_path / "config.json").exists():
             check_own_damage(RunFolder.read(config.run_path), tell=False)
 
@@ -73,7 +73,7 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
     damages = check_own_damage(RunFolder.read(path))
     repaired = [damage for damage in damages if damage.repaired]
     with RunFolder.open(
-        path, config.identity(), None, flags_text(config), defaults, _OPEN_ENDED
+        path, config.identity(), None, flags_text(config), defaults, OPEN_ENDED
     ) as run:
         if sentence := made_by_older_version(run):
             tell(f"Note: {sentence}")

@@ -1,7 +1,7 @@
 """What a level that is being trained leaves in the run folder, and continues from."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tf_lottery.experiments.lengths import Lengths
@@ -33,8 +33,8 @@ class LevelRecords:
     def advance(self, step: int) -> None:
         """Training has come to a step, in iterations."""
 
-    def append(self, row: MetricsRow) -> None:
-        """An evaluation."""
+    def append(self, step: int, values: Mapping[str, float]) -> None:
+        """An evaluation after a step: the values of a row of metrics."""
 
     def checkpoint(self, state: Callable[[], NetworkState]) -> None:
         """A point from which training can continue; reads the state if it is saved."""
@@ -53,7 +53,9 @@ def records_of_levels(
     """Returns the function from a level to its records: written by the chief, who has `run`."""
 
     def records_of(level: int) -> LevelRecords:
-        return LevelRecords() if run is None else WrittenRecords(run, level, lengths, progress)
+        if run is None or progress is None:
+            return LevelRecords()
+        return WrittenRecords(run, level, lengths, progress)
 
     return records_of
 
@@ -112,11 +114,12 @@ class WrittenRecords(LevelRecords):
         """Tells the progress."""
         self._progress.advance(step)
 
-    def append(self, row: MetricsRow) -> None:
+    def append(self, step: int, values: Mapping[str, float]) -> None:
         """Keeps a row of metrics."""
+        row: MetricsRow = {"step": step, **values}
         self._log.append(row)
         self._events.append(row)
-        self._progress.update(row["step"], row)
+        self._progress.update(step, row)
 
     def checkpoint(self, state: Callable[[], NetworkState]) -> None:
         """Saves the state if that is cheap for the time that it would save."""

@@ -10,7 +10,7 @@ from tf_lottery.experiments.early_stopping import ValidationWatch
 from tf_lottery.experiments.feeding import build_evaluators, build_program, find_hardest_examples
 from tf_lottery.experiments.level_records import LevelRecords
 from tf_lottery.experiments.setup import Experiment
-from tf_lottery.store.schema import METRICS, MetricsRow, measured
+from tf_lottery.store.schema import METRICS, measured
 from tf_lottery.training.divergence import TrainingDivergedError, first_not_finite
 from tf_lottery.training.loop import StepCallback, train
 from tf_lottery.training.network import NetworkState
@@ -62,9 +62,9 @@ class LevelTrainer:
         self._finite_at = network.step
         records.start(mask, network.step, last)
         if not resumed:
-            first_row = {"step": network.step, **self._evaluations()}
-            records.append(first_row)
-            self._watch.begin(first_row.get("validation_loss", np.inf))
+            evaluations = self._evaluations()
+            records.append(network.step, evaluations)
+            self._watch.begin(evaluations.get("validation_loss", np.inf))
         try:
             train(
                 self._program,
@@ -136,31 +136,30 @@ class LevelTrainer:
         return callbacks
 
     def _evaluate(self, step: int, records: LevelRecords, last: int) -> None:
-        training, evaluations = self._training_metrics(), self._evaluations()
-        row = {"step": step, **training, **evaluations}
+        values = self._training_metrics() | self._evaluations()
         for metric in METRICS:
-            value = row.get(metric.column)
+            value = values.get(metric.column)
             if value is not None and not np.isfinite(value):
                 raise TrainingDivergedError(
                     f"the {metric.split} {metric.measure} is {value} after step {step}"
                 )
-        for lowest in self._watch.settle(evaluations.get("validation_loss", np.inf)):
-            records.append(lowest)
-        records.append(row)
+        for lowest in self._watch.settle(values.get("validation_loss", np.inf)):
+            records.append(*lowest)
+        records.append(step, values)
         if step < last:
             records.checkpoint(self._checked_state)
         else:
             self._checked_state()
 
-    def _training_metrics(self) -> MetricsRow:
+    def _training_metrics(self) -> dict[str, float]:
         return measured("train", *self._program.metrics())
 
-    def _evaluations(self) -> MetricsRow:
+    def _evaluations(self) -> dict[str, float]:
         self._experiment.network.unite_statistics()
-        row: MetricsRow = {}
+        values: dict[str, float] = {}
         for split, evaluate in self._evaluators.items():
-            row |= measured(split, *evaluate())
-        return row
+            values |= measured(split, *evaluate())
+        return values
 
     def _checked_state(self) -> NetworkState:
         state = self._experiment.network.state()

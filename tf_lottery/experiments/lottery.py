@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
-from tf_lottery.data import Dataset
+from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.evidence import build_evidence
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.own_export import OwnExport
@@ -39,7 +39,7 @@ from tf_lottery.training.workers import Workers
 
 def run_experiment(
     config: ExperimentConfig,
-    dataset: Dataset | None = None,
+    dataset: Dataset | StreamedDataset | None = None,
     *,
     matching_tolerance: float = DEFAULT_POINTS,
     overwrite: bool = False,
@@ -161,7 +161,9 @@ class _Lottery:
                 variant=experiment.variant,
                 rewind_optimizer=self.config.pruning.rewind_optimizer,
             ):
-                level.record = train(level.number, level.save_rewind_state)
+                level.record = train(
+                    level.number, None if level.number else level.save_rewind_state
+                )
         if run is not None and experiment.ends_at_density:
             # Until now it was the most that there might be.
             run.remember(replace(run.details, levels=run.complete_levels()[-1]))

@@ -47,13 +47,13 @@ class ReportedPruner:
             f"{record['loss_before_pruning']:.4f} to {record['loss_after_pruning']:.4f}"
         )
         if self._density is not None:
-            self._expect(*self._expected(level, mask.density, pruned.mask))
+            self._expect(*self._expected(self._density, level, mask.density, pruned.mask))
         return pruned
 
-    def _expected(self, level: int, before: float, mask: Mask) -> tuple[int, bool]:
+    def _expected(self, density: float, level: int, before: float, mask: Mask) -> tuple[int, bool]:
         if self._pruner.ends_at(mask):
             return level, True
-        further = math.log(self._density / mask.density) / math.log(mask.density / before)
+        further = math.log(density / mask.density) / math.log(mask.density / before)
         return min(level + max(1, math.ceil(further)), self._experiment.levels), False
 
     def _expect(self, levels: int, exact: bool) -> None:

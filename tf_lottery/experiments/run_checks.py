@@ -11,6 +11,7 @@ from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.options import options_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.damage_checks import check_own_damage
+from tf_lottery.experiments.finished_runs import OPEN_ENDED
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
@@ -84,14 +85,12 @@ def open_run(
       ValueError: as `RunFolder.open` and `check_details`.
     """
     identity = experiment.config.identity()
-    # Earlier levels do not depend on how many there will be.
-    open_ended = ["levels"]
     # Damage is told before the folder is opened, which repairs some of it.
     with suppress(OSError):
-        RunFolder.refuse(path, identity, defaults, open_ended)
+        RunFolder.refuse(path, identity, defaults, OPEN_ENDED)
         if (path / "config.json").exists():
             check_own_damage(RunFolder.read(path))
-    run = RunFolder.open(path, identity, details, flags_text, defaults, open_ended)
+    run = RunFolder.open(path, identity, details, flags_text, defaults, OPEN_ENDED)
     warn_of_dropout(experiment)
     tell_of_scope(experiment)
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tf_lottery.config.experiment import ExperimentConfig
-from tf_lottery.data import Dataset, Split
+from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.experiments.compiled_network import keep_compiled
 from tf_lottery.experiments.level_records import LevelRecords, records_of_levels
 from tf_lottery.experiments.run_checks import check_same_experiment
@@ -35,24 +35,32 @@ class Work(Protocol):
 
     def check(self, workers: Workers) -> None:
         """Checks what needs neither data nor network."""
+        ...
 
     def open(
         self, experiment: Experiment, workers: Workers, resources: ExitStack
     ) -> RunFolder | None:
         """Opens the run folder, which stays locked as long as the resources are held."""
+        ...
 
     def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
         """Trains the levels that are missing."""
+        ...
 
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
         """Writes and prints the results."""
+        ...
 
     def rescue(self, run: RunFolder | None) -> None:
         """Writes what was found before an error or Ctrl-C."""
+        ...
 
 
 def carry_out(
-    work: Work, config: ExperimentConfig, begun: Path, dataset: Dataset | None = None
+    work: Work,
+    config: ExperimentConfig,
+    begun: Path,
+    dataset: Dataset | StreamedDataset | None = None,
 ) -> list[LevelSummary]:
     """Does a work from its devices to its results.
 
@@ -84,13 +92,13 @@ def carry_out(
             # Streams may have read ahead.
             keep_compiled(experiment.compiled)
         # Without the scope, in which workers can only build networks together.
-        return workers.on_chief(lambda: work.finish(experiment, run)) or []
+        return workers.on_chief(lambda: work.finish(experiment, run) if run else []) or []
 
 
 def journal_of(run: RunFolder | None, workers: Workers) -> LevelJournal:
     """The journal of a run folder, which only the chief has."""
     own = None if run is None else SummarizingJournal(run)
-    return own if workers.count == 1 else SharedJournal(own, workers)
+    return SharedJournal(own, workers) if own is None or workers.count > 1 else own
 
 
 @dataclass(frozen=True)

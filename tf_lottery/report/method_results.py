@@ -12,6 +12,9 @@ from tf_lottery.report.run_records import Curve, LevelRecord, RunRecord
 
 LOTTERY = "lottery_ticket"
 
+# Flags that differ from replicate to replicate by design.
+OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
+
 _PRUNED_FROM = {"previous_level": None, "dense": "one_shot", "rewind_step": "before_training"}
 
 
@@ -87,6 +90,11 @@ class MethodResults:
     method: str
     records: tuple[RunRecord, ...]
     levels: tuple[LevelStatistics, ...]
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Its flags, as the first replicate has them whose config.json can be read."""
+        return next((record.identity for record in self.records if record.identity), {})
 
     @property
     def changes(self) -> Mapping[str, Any]:

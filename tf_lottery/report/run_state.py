@@ -12,12 +12,12 @@ from typing import Any, Literal
 from tf_lottery.store.atomic import is_leftover, read_text
 from tf_lottery.store.damage import inspect_run
 from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.levels import LEVEL_NAME
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.search_folder import SEARCH_SEAL, holds_a_search
 
 _RUN_NAME = re.compile(r"replicate_[0-9]+")
-_LEVEL_NAME = re.compile(r"level_[0-9]+")
 _SLOT_NAME = re.compile(r"step_([0-9]+)")
 _NUMBER = re.compile(r"([0-9]+)")
 
@@ -168,7 +168,7 @@ def _holds_a_run(path: Path) -> bool:
         return False  # A search may be kept in a folder of any name.
     try:
         return (path / "config.json").exists() or any(
-            _LEVEL_NAME.fullmatch(entry.name) and entry.is_dir() for entry in path.iterdir()
+            LEVEL_NAME.fullmatch(entry.name) and entry.is_dir() for entry in path.iterdir()
         )
     except OSError:
         return True  # Its user may not look into it, and should see that it is there.

@@ -53,7 +53,7 @@ RENAMED_METRICS = {
 }
 
 
-def measured(split: str, loss: float, accuracy: float) -> MetricsRow:
+def measured(split: str, loss: float, accuracy: float) -> dict[str, float]:
     """What a row of metrics has of one split."""
     values = {"loss": loss, "accuracy": accuracy}
     return {metric.column: values[metric.measure] for metric in METRICS if metric.split == split}

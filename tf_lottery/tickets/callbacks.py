@@ -21,7 +21,8 @@ class IterationCallback(keras.callbacks.Callback):
         """Starts counting at `first`."""
         super().__init__()
         self.iteration = self._epoch_start = first
-        self.steps_in_first_epoch: int | None = None
+        # 0 until it has ended.
+        self.steps_in_first_epoch = 0
         self._losses: list[tuple[int, Any]] = []
         self._first_bad_step: int | None = None
 
@@ -48,7 +49,7 @@ class IterationCallback(keras.callbacks.Callback):
         if not np.isfinite(np.asarray((logs or {}).get("loss", 0.0))).all():
             self.first_bad_step()
         self._losses.clear()
-        if self.steps_in_first_epoch is None:
+        if not self.steps_in_first_epoch:
             self.steps_in_first_epoch = self.iteration - self._epoch_start
 
     def on_train_end(self, logs: Any = None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.config.arguments import check_whole, is_whole, refusal, shown
+from tf_lottery.config.arguments import check_whole, is_number, is_whole, refusal, shown
 from tf_lottery.masking.keras_versions import keras_name
 from tf_lottery.tickets.callbacks import IterationCallback
 
@@ -80,7 +80,7 @@ def check_fit(
         if fit_arguments.get(argument) is not None:
             check_whole(argument, fit_arguments[argument], 1, example=32)
     split = fit_arguments.get("validation_split")
-    if split is not None and not (isinstance(split, numbers.Real) and 0 <= split < 1):
+    if split is not None and split is not False and not (is_number(split) and 0 <= split < 1):
         raise refusal("validation_split", split, "use a fraction in [0, 1), such as 0.2")
     weights = fit_arguments.get("class_weight")
     if weights is not None and not isinstance(weights, Mapping):

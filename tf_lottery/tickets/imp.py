@@ -18,13 +18,13 @@ class LevelToTrain:
 
     Attributes:
       number: that of the level.
-      save_rewind_state: takes the state that the network has at the rewind step; None after level
-        0, which alone comes past it.
+      save_rewind_state: takes the state that the network has at the rewind step, which level 0
+        alone comes past.
       record: what is to be recorded of the level; set it once the level is trained.
     """
 
     number: int
-    save_rewind_state: Callable[[NetworkState], None] | None = None
+    save_rewind_state: Callable[[NetworkState], None]
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -34,7 +34,7 @@ def iterative_magnitude_pruning(
     levels: int,
     journal: LevelJournal,
     *,
-    evidence: Callable[[int], Evidence | None] = lambda level: None,
+    evidence: Callable[[int], Evidence],
     variant: Variant = Variant(),  # noqa: B008, as it is frozen
     agree: Callable[[Mask], Mask] = lambda mask: mask,
     rewind_optimizer: bool = False,
@@ -42,7 +42,9 @@ def iterative_magnitude_pruning(
     """Finds a sparse subnetwork that is trainable from an early point of training.
 
     ```python
-    for level in iterative_magnitude_pruning(network, pruner, levels, journal):
+    for level in iterative_magnitude_pruning(
+        network, pruner, levels, journal, evidence=evidence
+    ):
         level.record = train(level)
     ```
 
@@ -73,10 +75,9 @@ def iterative_magnitude_pruning(
     for number in range(levels + 1):
         if journal.is_complete(number):
             continue
-        level = LevelToTrain(number)
+        # Of step 2 the first part: whoever trains level 0 keeps the state on the way.
+        level = LevelToTrain(number, journal.save_rewind_state)
         if number == 0:
-            # Step 2, the first part: whoever trains keeps the state on the way.
-            level.save_rewind_state = journal.save_rewind_state
             pruned = Pruned(network.mask)
         else:
             # Step 3.

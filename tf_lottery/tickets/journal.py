@@ -18,17 +18,22 @@ class LevelJournal(Protocol):
 
     def is_complete(self, level: int) -> bool:
         """Whether the level was saved."""
+        ...
 
     def load(self, level: int) -> tuple[Mapping[str, np.ndarray], Mask]:
         """Trained weights and mask of a complete level."""
+        ...
 
     def save(
         self, level: int, weights: Mapping[str, np.ndarray], mask: Mask, record: Mapping[str, Any]
     ) -> None:
         """Completes a level."""
+        ...
 
     def save_rewind_state(self, state: NetworkState) -> None:
         """Keeps the network at the rewind step, on the way through level 0."""
+        ...
 
     def rewind_state(self) -> NetworkState:
         """The network at the rewind step of level 0."""
+        ...

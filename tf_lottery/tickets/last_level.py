@@ -29,7 +29,7 @@ class LastLevel:
     def put_back_after_all(self) -> None:
         """Does so once more when the callbacks that come later have ended."""
         # Keras puts its own last.
-        history = getattr(self._network.model, "history", None)
+        history: Any = getattr(self._network.model, "history", None)
         if not hasattr(history, "on_train_end"):
             return
         end = history.on_train_end

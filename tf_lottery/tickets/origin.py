@@ -59,7 +59,7 @@ class Origin:
     journal: LevelJournal
     plan: PruningPlan
     method: Method
-    evidence: Callable[[int], Evidence | None]
+    evidence: Callable[[int], Evidence]
     variant: Variant
     draw_weights: Callable[[int], Weights]
     other_journal: LevelJournal | None = None

@@ -21,6 +21,7 @@ from tf_lottery.tickets.callbacks import IterationCallback
 from tf_lottery.tickets.fit_arguments import check_callbacks, check_one_optimizer
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import as_arrays, resolve_rewind_step, steps_per_execution
+from tf_lottery.tickets.folder_journal import FolderJournal
 from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
 from tf_lottery.tickets.last_level import LastLevel
@@ -137,7 +138,7 @@ class PruneAndRewind(IterationCallback):
         if folder is not None:
             check_path("folder", folder)
         self._level_callbacks, self._folder = level_callbacks, folder
-        self._epochs_per_level = epochs_per_level
+        self._levels, self._epochs_per_level = levels, epochs_per_level
         self._read_batches = self._reader_of(score_data)
         if self._arguments.needs_data and score_data is None:
             self._read_batches()
@@ -149,7 +150,7 @@ class PruneAndRewind(IterationCallback):
         """Epochs that `model.fit` needs for all levels."""
         check_whole("steps_per_epoch", steps_per_epoch, 1, example=100)
         rewind_step, last = self._resolve(steps_per_epoch, steps_per_execution=1)
-        return math.ceil((last + self._arguments.levels * (last - rewind_step)) / steps_per_epoch)
+        return math.ceil((last + self._levels * (last - rewind_step)) / steps_per_epoch)
 
     def set_model(self, model: Any) -> None:
         """Takes the model; Keras gives it to all callbacks before training begins for any."""
@@ -231,10 +232,10 @@ class PruneAndRewind(IterationCallback):
         # Keras then ends the epoch, and with it the level ends.
         self._stops_level |= self.model.stop_training and not stopped
         self._level_iteration += self.iteration - before
-        self._save_at_rewind_step()
+        self._save_at_rewind_step(self._level)
         at_epoch_end = batch + 1 == self.params["steps"]
         if self._level_iteration >= self._last and not at_epoch_end:
-            self._end_level(logs, within_epoch=True)
+            self._end_level(self._level, logs, within_epoch=True)
             self.model.reset_metrics()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -243,13 +244,13 @@ class PruneAndRewind(IterationCallback):
         if self._level is None or (self.model.stop_training and not self._stops_level):
             return
         if not self._stops_level:
-            self._check_length()
+            self._check_length(self._level)
         self._epochs[self._level_epoch] = (self._level_iteration, dict(logs or {}))
         self._running.on_epoch_end(self._level_epoch, logs)
         ended, self.model.stop_training = self.model.stop_training, False
         self._level_epoch += 1
         if ended or self._level_iteration >= self._last:
-            self._end_level(logs)
+            self._end_level(self._level, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Checks that all levels were trained, and that the model keeps the last one.
@@ -291,11 +292,11 @@ class PruneAndRewind(IterationCallback):
                 f"epochs of this length{start}; see PruneAndRewind.epochs."
             )
 
-    def _check_length(self) -> None:
+    def _check_length(self, level: LevelToTrain) -> None:
         steps, seen = self.params["steps"], self.iteration - self._epoch_start
         if seen < steps:
             raise ValueError(
-                f"an epoch of level {self._level.number} had {seen} of its {steps} iterations: "
+                f"an epoch of level {level.number} had {seen} of its {steps} iterations: "
                 "the data ran out. With steps_per_epoch, the data have to go on for "
                 "all epochs: dataset.repeat()."
             )
@@ -321,7 +322,7 @@ class PruneAndRewind(IterationCallback):
         lists = keras_of(self.model).callbacks.CallbackList
         self._running = lists(list(callbacks), model=self.model, **params)
         self._running.on_train_begin()
-        self._save_at_rewind_step()
+        self._save_at_rewind_step(self._level)
 
     def _resolve(self, steps_per_epoch: int, steps_per_execution: int) -> tuple[int, int]:
         rewind_step = resolve_rewind_step(
@@ -332,11 +333,11 @@ class PruneAndRewind(IterationCallback):
         )
         return rewind_step, self._epochs_per_level * steps_per_epoch
 
-    def _save_at_rewind_step(self) -> None:
-        if self._level.number == 0 and self._level_iteration == self._rewind_step:
-            self._level.save_rewind_state(self._search.state())
+    def _save_at_rewind_step(self, level: LevelToTrain) -> None:
+        if level.number == 0 and self._level_iteration == self._rewind_step:
+            level.save_rewind_state(self._search.state())
 
-    def _end_level(self, logs: Any, *, within_epoch: bool = False) -> None:
+    def _end_level(self, level: LevelToTrain, logs: Any, *, within_epoch: bool = False) -> None:
         self._running.on_train_end(logs)
         weights_at, metrics = self._level_iteration, logs or {}
         if not within_epoch:
@@ -351,9 +352,9 @@ class PruneAndRewind(IterationCallback):
             stopped=True,
         )
         try:
-            self._level.record = self._search.record(
-                self._level.number,
-                {name: np.asarray(value) for name, value in metrics.items()},
+            level.record = self._search.record(
+                level.number,
+                {name: float(np.asarray(value)) for name, value in metrics.items()},
                 self.first_bad_step,
                 iterations=self._level_iteration,
                 stopped_early=self._level_iteration < self._last,
@@ -384,13 +385,15 @@ class PruneAndRewind(IterationCallback):
 
     def _open(self) -> None:
         """Has the folder, if there is one, until the end of training."""
-        if self._folder is None:
+        journal = self._search.journal
+        if not isinstance(journal, FolderJournal):
             return
         self._close()
         held = ExitStack()
         held.enter_context(self._search.opened(self._epochs_per_level))
-        _HELD[self._search.journal.path] = held
+        _HELD[journal.path] = held
 
     def _close(self) -> None:
-        if self._folder is not None:
-            _HELD.pop(self._search.journal.path, ExitStack()).close()
+        journal = self._search.journal
+        if isinstance(journal, FolderJournal):
+            _HELD.pop(journal.path, ExitStack()).close()

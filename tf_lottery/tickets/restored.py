@@ -56,7 +56,7 @@ def restored(
     except ValueError as error:
         if into is None:
             raise
-        raise ValueError(f"into={model.name} is no model of this search: {error}") from error
+        raise ValueError(f"into={into.name} is no model of this search: {error}") from error
     return model
 
 

@@ -1,4 +1,4 @@
-"""Keeps the levels of a search in a run folder."""
+"""Keeps levels in the folder of a run or of a search."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
-from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.levels import LevelsFolder
 from tf_lottery.store.tensors import load_tensors, save_tensors
 from tf_lottery.training.network import NetworkState
 
@@ -16,7 +16,7 @@ from tf_lottery.training.network import NetworkState
 class RunJournal:
     """A `LevelJournal` that lasts."""
 
-    def __init__(self, run: RunFolder):
+    def __init__(self, run: LevelsFolder):
         """Reads and writes the levels of `run`."""
         self._run = run
 

@@ -211,6 +211,7 @@ class IterativeMagnitudePruning:
                 self._announce(level.number)
             first = first_step(level.number, arguments.retraining, train_steps, rewind_step)
             last = last_step(first, train_steps, rewind_step) if train_steps else None
+            ends_at = math.ceil(last / steps_per_epoch) if last and steps_per_epoch else epochs
             own = callbacks(level.number) if callable(callbacks) else callbacks
             check_callbacks("callbacks", own, model)
             save_at = None if level.number else rewind_step
@@ -227,7 +228,7 @@ class IterativeMagnitudePruning:
                 result = model.fit(
                     x,
                     y,
-                    epochs=math.ceil(last / steps_per_epoch) if steps_per_epoch else epochs,
+                    epochs=ends_at,
                     initial_epoch=first // steps_per_epoch if steps_per_epoch else 0,
                     callbacks=[watch, *own],
                     **fit_arguments,

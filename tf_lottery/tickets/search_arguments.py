@@ -27,7 +27,7 @@ from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
 from tf_lottery.tickets.fit_length import needs_length
-from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant
+from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant, first_step_after_pruning
 from tf_lottery.training.learning_rate import is_least_rate
 from tf_lottery.training.network import Network
 from tf_lottery.training.schedule_lead import last_and_highest_rate
@@ -73,13 +73,17 @@ class SearchArguments:
         """What judges the weights."""
         return find_method(self.score, "score")
 
-    @cached_property
+    @property
     def adaptive_rate(self) -> AdaptiveRate | None:
         """The pruning rate, if it is chosen at each level."""
-        rate = AdaptiveRate() if self.pruning_rate == "auto" else self.pruning_rate
-        if not isinstance(rate, AdaptiveRate):
-            return None
-        return rate if self.target_density is None else replace(rate, density=self.target_density)
+        return self._rate if isinstance(self._rate, AdaptiveRate) else None
+
+    @cached_property
+    def _rate(self) -> float | Sequence[float] | AdaptiveRate:
+        rate = AdaptiveRate() if isinstance(self.pruning_rate, str) else self.pruning_rate
+        if self.target_density is None or not isinstance(rate, AdaptiveRate):
+            return rate
+        return replace(rate, density=self.target_density)
 
     @property
     def needs_data(self) -> bool:
@@ -122,16 +126,16 @@ class SearchArguments:
         Raises:
           ValueError: if the model is not prunable, or no weight would remain.
         """
-        rate = self.adaptive_rate
-        if rate is not None:
+        rate = self._rate
+        if isinstance(rate, AdaptiveRate):
             plan = pruning_plan(model, NOMINAL_RATE, self.scope)
             if rate.density is not None:
                 # Whether it can be reached at all.
                 plan.ending_at(rate.density)
-            levels = rate.most_levels() if self.levels is None else self.levels
+            levels = next(n for n in (self.levels, rate.most_levels()) if n is not None)
             return AdaptivePruner(self.method, plan, rate), levels
         plan, levels = planned_levels(
-            pruning_plan(model, self.pruning_rate, self.scope, self.structure),
+            pruning_plan(model, rate, self.scope, self.structure),
             self.levels,
             self.target_density,
             together=ranks_together(self.method, self.prune_from, self.scope),
@@ -153,7 +157,9 @@ class SearchArguments:
             return variant
         if self.fine_tune_learning_rate is not None:
             return replace(variant, learning_rate=float(self.fine_tune_learning_rate))
-        last, highest = last_and_highest_rate(network.optimizer, train_steps)
+        last, highest = last_and_highest_rate(
+            network.optimizer, first_step_after_pruning(self.retraining, train_steps, 0)
+        )
         if self.levels != 0 and is_least_rate(last, highest):
             raise ValueError(
                 "retraining='fine_tune' goes on at the last learning rate of training, but the "
@@ -252,8 +258,7 @@ def check_point(argument: str, point: Any) -> None:
 
 
 def _described(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
-    if hasattr(value, "item"):
-        return value.item()
-    return getattr(value, "__qualname__", type(value).__name__)
+    item = getattr(value, "item", None)
+    return item() if item is not None else getattr(value, "__qualname__", type(value).__name__)

@@ -23,15 +23,21 @@ class SharedJournal:
         """
         self._journal, self._workers = journal, workers
 
+    @property
+    def _kept(self) -> RunJournal:
+        if self._journal is None:
+            raise RuntimeError("the chief alone has a journal")
+        return self._journal
+
     def is_complete(self, level: int) -> bool:
         """Whether the chief has the level."""
-        return self._workers.from_chief(lambda: Message(self._journal.is_complete(level))).record
+        return self._workers.from_chief(lambda: Message(self._kept.is_complete(level))).record
 
     def load(self, level: int) -> tuple[Mapping[str, np.ndarray], Mask]:
         """Trained weights and mask of a complete level; errors as in `RunJournal.load`."""
 
         def read() -> Message:
-            weights, mask = self._journal.load(level)
+            weights, mask = self._kept.load(level)
             masks = {f"mask/{name}": array for name, array in mask.items()}
             return Message(None, {f"weights/{name}": w for name, w in weights.items()} | masks)
 
@@ -42,13 +48,13 @@ class SharedJournal:
         self, level: int, weights: Mapping[str, np.ndarray], mask: Mask, record: Mapping[str, Any]
     ) -> None:
         """Lets the chief complete a level."""
-        self._workers.on_chief(lambda: self._journal.save(level, weights, mask, record))
+        self._workers.on_chief(lambda: self._kept.save(level, weights, mask, record))
 
     def rewind_state(self) -> NetworkState:
         """The network at the rewind step; errors as in `RunJournal.rewind_state`."""
 
         def read() -> Message:
-            state = self._journal.rewind_state()
+            state = self._kept.rewind_state()
             return Message(state.step, state.tensors())
 
         step, tensors = self._workers.from_chief(read)
@@ -56,7 +62,7 @@ class SharedJournal:
 
     def save_rewind_state(self, state: NetworkState) -> None:
         """Lets the chief keep the network at the rewind step."""
-        self._workers.on_chief(lambda: self._journal.save_rewind_state(state))
+        self._workers.on_chief(lambda: self._kept.save_rewind_state(state))
 
 
 def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

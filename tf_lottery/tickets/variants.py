@@ -23,9 +23,22 @@ def first_step(
     level: int, retraining: Retraining, train_steps: int | None, rewind_step: int
 ) -> int:
     """Iteration at which a level of iterative pruning starts."""
-    if level == 0:
-        return 0
-    return train_steps if retraining == "fine_tune" else rewind_step
+    return first_step_after_pruning(retraining, train_steps, rewind_step) if level else 0
+
+
+def first_step_after_pruning(
+    retraining: Retraining, train_steps: int | None, rewind_step: int
+) -> int:
+    """Iteration at which all levels after the first start.
+
+    Raises:
+      ValueError: if they are fine-tuned and the end of training, `train_steps`, is not known.
+    """
+    if retraining != "fine_tune":
+        return rewind_step
+    if train_steps is None:
+        raise ValueError("retraining='fine_tune' has to know how long training is.")
+    return train_steps
 
 
 def last_step(first: int, train_steps: int, rewind_step: int) -> int:
@@ -85,5 +98,5 @@ class Variant:
         state = journal.rewind_state()
         if self.retraining == "rewind_weights":
             return state
-        step = self.train_steps if self.retraining == "fine_tune" else state.step
+        step = first_step_after_pruning(self.retraining, self.train_steps, state.step)
         return replace(state, weights=self.judged(journal, level)[0], step=step)

@@ -13,14 +13,14 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.pruning_limit import (
     Order,
+    Retrain,
     measured_pruning_ratio,
     one_shot_mask,
     predicted_pruning_ratio,
     pruning_scores,
     sharpness,
 )
-from tf_lottery.landscape.solutions import Solution, Weights
-from tf_lottery.masking.masks import Mask
+from tf_lottery.landscape.solutions import Solution
 from tf_lottery.report.landscape.curvature_figure import curvature_figures
 from tf_lottery.report.landscape.curvature_table import print_curvature
 from tf_lottery.store.metrics import Row
@@ -172,29 +172,29 @@ def _measure_level(
         ),
     }
 
-    def retrain(start: Weights, kept: Mask, limit: float) -> bool:
-        return retraining(start, kept, lambda now: loss.loss(now) <= limit, level)
+    def ratio(order: Order, retrain: Retrain | None = None) -> float:
+        # The same random order with and without retraining.
+        random = options.random(level, 1)
+        return measured_pruning_ratio(
+            loss.loss, weights, mask, options.loss_rise, order, random, retrain=retrain
+        )
 
     vector = loss.coordinates.vector(weights)
     for order in ORDERS:
         row[ratio_column("predicted", order)] = predicted_pruning_ratio(
             spectrum, vector, options.loss_rise, order
         )
-        for name, trained in (("measured", None), ("retrained", retraining and retrain)):
-            row[ratio_column(name, order)] = (
-                measured_pruning_ratio(
-                    loss.loss,
-                    weights,
-                    mask,
-                    options.loss_rise,
-                    order,
-                    # The same random order for both.
-                    options.random(level, 1),
-                    retrain=trained,
-                )
-                if trained or name == "measured"
-                else np.nan
+        row[ratio_column("measured", order)] = ratio(order)
+        row[ratio_column("retrained", order)] = (
+            np.nan
+            if retraining is None
+            else ratio(
+                order,
+                lambda start, kept, limit: retraining(
+                    start, kept, lambda now: loss.loss(now) <= limit, level
+                ),
             )
+        )
     return row | {f"{EIGENVALUE}{rank}": value for rank, value in enumerate(top.values, 1)}
 
 

@@ -158,8 +158,8 @@ def robustness(
 
 def _trainings(moves: _Moves, missing: Sequence[_Key]) -> list[tuple[_Move, Training]]:
     levels: dict[_Move, list[int]] = defaultdict(list)
-    for level, *lengths in missing:
-        levels[moves[tuple(lengths)]].append(level)
+    for level, factor, direction in missing:
+        levels[moves[factor, direction]].append(level)
     return [
         (move, training)
         for move in moves.values()

@@ -189,7 +189,7 @@ def _copies(run: RunFolder, level: int) -> list[RunFolder]:
     seeds = {path: int(match[1]) for path, match in named.items() if match}
     copies = [
         RunFolder.read(path)
-        for path in sorted(seeds, key=seeds.get)
+        for path in sorted(seeds, key=lambda path: seeds[path])
         if (path / "config.json").exists()
     ]
     return [copy for copy in copies if copy.level(level).is_complete()]

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_lottery.config.lines import Lines
-from tf_lottery.data import Dataset, Split
+from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.experiments.feeding import build_evaluators
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.run_checks import check_same_data
@@ -36,7 +36,7 @@ class AnalyzedRun(MeasuredRun):
         self,
         path: Path,
         here: Mapping[str, Any] | None = None,
-        dataset: Dataset | None = None,
+        dataset: Dataset | StreamedDataset | None = None,
         *,
         expected: Mapping[str, Any] | None = None,
     ):

@@ -61,7 +61,7 @@ def measure_lines(analyzed: AnalyzedRun, lines: Lines, pairs: Sequence[Ends]) ->
     found = []
     with CountingProgress("points on lines", missing * lines.points) as progress:
         for pair, path in zip(pairs, paths, strict=True):
-            if not path.exists():
+            if evaluate is not None and not path.exists():
                 line = measure_line(evaluate, pair, lines, progress.advance)
                 write_sealed_csv(path, columns, line.rows())
             found.append(_read(path, columns, pair, lines.splits))
