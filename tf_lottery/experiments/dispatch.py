@@ -36,7 +36,7 @@ def run_command(command: Command) -> int:
     """Does what a command says; TensorFlow is imported only where it is needed.
 
     Returns:
-      The exit code: 1 if a run that was listed or verified is broken, else 0.
+      The exit code: 1 if a run that was listed, verified or reported is damaged, else 0.
 
     Raises:
       ValueError: if it is no command, or cannot be carried out; says why.
@@ -54,13 +54,8 @@ def run_command(command: Command) -> int:
 
         return int(verify_runs(command.workdir, command.runs))
     if isinstance(command, WriteReport):
-        from tf_lottery.report.report import write_report
-
-        page = write_report(
-            command.runs, command.folder, matching_tolerance=command.matching_tolerance
-        )
-        tell(f"Report: {page}")
-    elif isinstance(command, Analyze):
+        return int(_write_report(command))
+    if isinstance(command, Analyze):
         _analyze(command)
     elif isinstance(command, RunBranches):
         _run_branches(command)
@@ -69,6 +64,21 @@ def run_command(command: Command) -> int:
     else:
         _run_experiments(command)
     return 0
+
+
+def _write_report(command: WriteReport) -> bool:
+    """Returns whether something is damaged."""
+    from tf_lottery.report.report import compare_runs
+
+    report = compare_runs(
+        command.runs, command.folder, matching_tolerance=command.matching_tolerance
+    )
+    tell(f"Report: {report.page}")
+    if report.damaged:
+        tell("Damaged files, left out of this report:")
+        for problem in report.damaged:
+            tell(f"  {problem}")
+    return bool(report.damaged)
 
 
 def _run_experiments(command: RunExperiments) -> None:
