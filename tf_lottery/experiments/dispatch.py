@@ -85,7 +85,7 @@ def _run_experiments(command: RunExperiments) -> None:
     several = len(command.configs) > 1
     for config in command.configs:
         refuse_early(config)
-    finished = [config for config in command.configs if is_finished(config)]
+    finished = [config for config in command.configs if is_finished(config, command.overwrite)]
     if len(finished) == len(command.configs):
         for number, config in enumerate(finished, 1):
             if several:
