@@ -52,7 +52,7 @@ def test_of_a_damaged_export_the_file_and_the_choices_are_named(ticket, tmp_path
     tf_lottery.export_saved_model(ticket, folder)
     index = folder / "variables" / "variables.index"
     index.write_bytes(index.read_bytes()[:-1])
-    message = rf"^path={folder} holds an export of .*, of which {index} was changed after it was written\. "
+    message = rf"^path={folder} holds .*, of which {index} was changed after it was written\. "
     with pytest.raises(ValueError, match=message + r"Restore .*--overwrite.* another folder\.$"):
         tf_lottery.export_saved_model(ticket, folder)
     (folder / "export.json").write_text("{")

@@ -10,6 +10,7 @@ from typing import Any
 
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.arguments import refusal
+from tf_lottery.config.dataset_names import check_dataset
 from tf_lottery.config.matching import DEFAULT_POINTS
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
 from tf_lottery.experiments.commands import (
@@ -95,6 +96,8 @@ def _run_experiments(command: RunExperiments) -> None:
             folders = (config.run_path.parent for config in finished)
             _print_report_command("a report", folders, command.matching_tolerance)
         return
+    for config in command.configs:
+        check_dataset(config.data.dataset, config.run.data_dir)
     import_tensorflow_quietly()
     from tf_lottery.experiments.lottery import check_experiment, run_experiment
 
