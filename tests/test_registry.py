@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_lottery.registry import Registry
+from tf_lottery.registry import Registry, likely_names
 
 
 @pytest.fixture
@@ -40,3 +40,20 @@ def test_an_unknown_name_is_answered_with_what_there_is(registry, name, said):
         registry.add(known, 0, "a")
     with pytest.raises(ValueError, match=f"^{said}"):
         registry.find(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "likely"),
+    [
+        ("lenet", ["lenet_300_100"]),
+        ("lenet_0", ["lenet_300_100"]),
+        ("resnet_20", ["resnet20", "resnet50"]),
+        ("reset20", ["resnet20", "resnet50"]),
+        ("mobilenet", ["applications.mobilenetv2"]),
+        ("x", []),
+        ("", []),
+    ],
+)
+def test_likely_names_begin_with_the_same_word_or_differ_by_a_slip(given, likely):
+    known = ["applications.mobilenetv2", "lenet_300_100", "resnet20", "resnet50"]
+    assert likely_names(given, known) == likely

@@ -31,7 +31,8 @@ def test_values_find_their_sections():
 
 
 def test_unknown_values_are_refused():
-    with pytest.raises(ValueError, match="learning_rte, lvls"):
+    message = "learning_rte, lvls. Did you mean learning_rate .*or levels"
+    with pytest.raises(ValueError, match=message):
         config_from_values({"lvls": 3, "learning_rte": 0.1})
 
 

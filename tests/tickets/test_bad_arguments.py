@@ -197,6 +197,10 @@ def test_of_a_finished_search(build_model, batches):
             {"hidden/kernel": 1.0, "output/kernel": 1.0}, r"of shape \(\)", marks=pytest.mark.slow
         ),
         ({"hidden/kernel": np.full((6, 10), "a")}, "real numbers of shape"),
+        (
+            {"hidden/kernel": np.full((6, 10), np.nan)},
+            "returned NaN for 60 of the 60 remaining weights of hidden/kernel: return a number",
+        ),
     ],
 )
 def test_of_what_a_score_returns(returned, message, build_model, batches):
