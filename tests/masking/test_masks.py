@@ -1,6 +1,7 @@
 """Masks: immutable, exact on disk, loud about damage."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -215,3 +216,13 @@ def test_a_folder_is_no_file_of_a_mask(tmp_path):
         Mask.load(str(tmp_path))
     with pytest.raises(ValueError, match=r"^path=3: give the path of a f"):
         Mask.load(3)
+
+
+@pytest.mark.parametrize("other", [None, 0.5, [1], "masks.npz"], ids=str)
+def test_what_is_no_mapping_is_named(other):
+    mask = Mask.ones_like({"a": np.zeros(2)})
+    for argument, call in (("other", mask.overlap), ("weights", mask.apply)):
+        with pytest.raises(ValueError, match=rf"^{argument}={re.escape(repr(other))}: use a map"):
+            call(other)
+    with pytest.raises(ValueError, match=r"^weights="):
+        Mask.ones_like(other)

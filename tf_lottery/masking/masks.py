@@ -45,6 +45,7 @@ class Mask(Mapping[str, np.ndarray]):
     @classmethod
     def ones_like(cls, weights: Mapping[str, np.ndarray]) -> "Mask":
         """The mask of the dense network."""
+        check_mapping("weights", weights, '{"dense_1/kernel": kernel}')
         return cls({name: np.ones(np.shape(weight), bool) for name, weight in weights.items()})
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -105,6 +106,7 @@ class Mask(Mapping[str, np.ndarray]):
         Raises:
           ValueError: if the masks do not fit the same network.
         """
+        check_mapping("other", other, "another Mask")
         _check_shapes(self, other, "the other mask")
         _check_shapes(other, self, "this mask")
         both = sum(int(np.count_nonzero(self[name] & other[name])) for name in self)
@@ -120,6 +122,7 @@ class Mask(Mapping[str, np.ndarray]):
         Raises:
           ValueError: if a masked weight is missing or has another shape.
         """
+        check_mapping("weights", weights, '{"dense_1/kernel": kernel}')
         _check_shapes(self, weights, "the weights")
         return {
             name: np.where(self[name], array, np.zeros((), array.dtype)) if name in self else array

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import numbers
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from tf_lottery.config.arguments import (
     check_truth,
     check_whole,
     is_number,
+    is_several,
     is_whole,
     refusal,
     shown,
@@ -61,6 +62,8 @@ class SearchArguments:
         if self.levels is not None or self._density is None:
             check_whole("levels", self.levels, 0, MOST_LEVELS, example=5)
         check_pruning_rate(self.pruning_rate)
+        if isinstance(self.pruning_rate, np.ndarray):
+            object.__setattr__(self, "pruning_rate", self.pruning_rate.tolist())
         check_point("rewind_step", self.rewind_step)
         check_choice("scope", self.scope, SCOPES)
         check_truth("rewind_optimizer", self.rewind_optimizer)
@@ -318,8 +321,9 @@ def check_fit(
     Raises:
       ValueError: names the first one that is wrong, its value, and what is right.
     """
-    if x is None:
-        raise refusal("x", x, "give the data to train on, as to model.fit")
+    for argument, data in (("x", x), *fit_arguments.items()):
+        if argument in ("x", "y", "sample_weight") and _is_no_data(data, argument):
+            raise refusal(argument, data, "give the data to train on, as to model.fit")
     check_whole("epochs", epochs, 1, example=10)
     check_verbose(fit_arguments.get("verbose", "auto"))
     if "initial_epoch" in fit_arguments:
@@ -334,10 +338,18 @@ def check_fit(
     if weights is not None and not isinstance(weights, Mapping):
         raise refusal("class_weight", weights, "give a weight for each class, such as {0: 1.0}")
     data = fit_arguments.get("validation_data")
-    if isinstance(data, str | numbers.Number):
+    parts = data if isinstance(data, tuple) else (data,)
+    if any(_is_no_data(part, "validation_data") for part in parts):
         raise refusal("validation_data", data, "give data as to model.fit, such as (x, y)")
     if not callable(callbacks):
         check_callbacks("callbacks", callbacks, model)
+
+
+def _is_no_data(value: Any, argument: str) -> bool:
+    """Whether Keras would fail to find examples in it, in words of its own."""
+    if value is None:
+        return argument == "x"
+    return isinstance(value, str | bytes | numbers.Number) or getattr(value, "shape", None) == ()
 
 
 def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
@@ -351,7 +363,7 @@ def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
     Raises:
       ValueError: if it is none, or names the first that is no callback of the model's Keras.
     """
-    if not isinstance(callbacks, Collection) or isinstance(callbacks, str):
+    if not is_several(callbacks):
         raise refusal(
             argument, callbacks, "give a list of callbacks, or a function from level to one"
         )
