@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tf_lottery.registry import Registry, import_installed_plugins
+from tf_lottery.registry import Registry, import_installed_plugins, likely_names
 
 
 @pytest.fixture
@@ -82,3 +82,20 @@ def test_plugins_of_installed_packages_are_imported_and_a_broken_one_is_named(in
     with pytest.warns(UserWarning, match=said):
         Registry("thing", "--thing", "tf_lottery.data.sources").all()
     assert sys.modules["own_plugin"].imported
+
+
+@pytest.mark.parametrize(
+    ("given", "likely"),
+    [
+        ("lenet", ["lenet_300_100"]),
+        ("lenet_0", ["lenet_300_100"]),
+        ("resnet_20", ["resnet20", "resnet50"]),
+        ("reset20", ["resnet20", "resnet50"]),
+        ("mobilenet", ["applications.mobilenetv2"]),
+        ("x", []),
+        ("", []),
+    ],
+)
+def test_likely_names_begin_with_the_same_word_or_differ_by_a_slip(given, likely):
+    known = ["applications.mobilenetv2", "lenet_300_100", "resnet20", "resnet50"]
+    assert likely_names(given, known) == likely

@@ -14,7 +14,7 @@ import pkgutil
 import re
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -91,10 +91,8 @@ class Registry(Generic[T]):
           spelled: names that may have been meant, by how they are compared; by default the known.
         """
         spelled = spelled or {text.lower(): text for text in known}
-        given = str(name).lower()
-        begun = [text for text in spelled if given and text.startswith(given)]
-        close = begun[:3] or difflib.get_close_matches(given, spelled)
-        meant = f" Did you mean {' or '.join(spelled[text] for text in close)}?" if close else ""
+        close = [spelled[text] for text in likely_names(str(name).lower(), spelled)]
+        meant = f" Did you mean {' or '.join(close)}?" if close else ""
         return ValueError(
             f"{self._flag}={name} is not a known {self._kind}.{meant} "
             f"Known are: {', '.join(sorted(known))}."
@@ -119,6 +117,29 @@ class Registry(Generic[T]):
             # Such as Ctrl-C: half of them must not pass for all.
             self._loaded = False
             raise
+
+
+def likely_names(given: str, known: Iterable[str]) -> list[str]:
+    """What may have been meant by a name that is not known, the likeliest first.
+
+    Args:
+      given: the name.
+      known: the names that there are.
+
+    Returns:
+      At most three: those that begin with the same word, as "lenet_300_100" for "lenet_0"; else
+      those that have the name in them, and those with a slip of the finger.
+    """
+    names = list(dict.fromkeys(known))
+    begun = [name for name in names if given and name.startswith(given)]
+    word = re.match(r"[^\W\d_]{3,}", given)
+    if not begun and word:
+        alike = [name for name in names if name.startswith(word[0])]
+        begun = difflib.get_close_matches(given, alike, n=3, cutoff=0)
+    if begun:
+        return begun[:3]
+    within = [name for name in names if len(given) >= 3 and given in name]
+    return list(dict.fromkeys([*within, *difflib.get_close_matches(given, names)]))[:3]
 
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tf_lottery.config.branches import branch_options
@@ -31,7 +32,8 @@ def test_values_find_their_sections():
 
 
 def test_unknown_values_are_refused():
-    with pytest.raises(ValueError, match="learning_rte, lvls"):
+    message = "learning_rte, lvls. Did you mean learning_rate .*or levels"
+    with pytest.raises(ValueError, match=message):
         config_from_values({"lvls": 3, "learning_rte": 0.1})
 
 
@@ -66,6 +68,12 @@ def test_values_out_of_range_are_refused_by_flag_and_value(values: dict):
     with pytest.raises(ValueError, match=f"^--{flag}=") as error:
         config_from_values(values)
     assert str(value) in str(error.value)
+
+
+@pytest.mark.parametrize("flag", ["learning_rate", "weight_decay", "levels", "random_flip"])
+def test_arrays_are_refused_by_flag_and_value(flag: str):
+    with pytest.raises(ValueError, match=rf"^--{flag}=array\(\[1, 2\]\): use "):
+        config_from_values({flag: np.array([1, 2])})
 
 
 @pytest.mark.parametrize(

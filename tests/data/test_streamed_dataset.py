@@ -181,6 +181,7 @@ def test_archives_to_be_downloaded_by_hand_are_named(archives, problem, tmp_path
         manual_dir.mkdir()
         for archive in archives:
             (manual_dir / archive).touch()
+    (tmp_path / "data").mkdir()
     message = (
         f"--dataset=imagenet2012 is made of .*by hand, and .*{problem}.*--manual_dir.*two files: "
         "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar.*register on https://image-net.org"

@@ -167,8 +167,11 @@ def test_without_internet_the_missing_files_are_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", no_internet)
     message = r"--manual_dir: .*train-images-idx3-ubyte.gz .*--data_dir"
+    empty = tmp_path / "data"
+    empty.mkdir()
     with pytest.raises(ValueError, match=message):
-        load_dataset("fashion_mnist", data_dir=str(tmp_path), manual_dir=str(tmp_path))
+        load_dataset("fashion_mnist", data_dir=str(empty), manual_dir=str(tmp_path))
+    assert not list(empty.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,10 @@ def test_several_branches_of_all_replicates(start_main, copied_run, run_tiny, tm
         ({"pruning_rate": 0.5}, r"--pruning_rate=0\.5: a branch cannot .* has 0\.2.*learning_rate"),
         ({"model": "lenet_8"}, r"--model=lenet_8: a branch cannot .* has lenet_20_10"),
         ({"replicate": 2}, r"--replicate=2: a branch cannot"),
+        (
+            {"learnin_rate": 0.1},
+            r"^learnin_rate=0\.1: there is no argument and no flag .* Did you mean learning_rate\?",
+        ),
         ({"learning_rate": -1.0}, r"--learning_rate=-1\.0 is out of range"),
         ({"train_steps": "5it"}, r"--rewind_step=7it is iteration 7, but training ends at 5"),
         ({"branch": "mask_of_replicate"}, r"--branch=mask_of_replicate needs --other_run"),

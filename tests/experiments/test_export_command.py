@@ -164,9 +164,10 @@ def test_units_without_effect_are_removed_where_there_are_some(run_tiny, tmp_pat
         (("--levels=3",), r"^--levels: level 3 is not finished in .*; finished are 0, 1, 2\."),
         (
             ("--formats=onnx,keras",),
-            r"^--formats=onnx,keras: onnx cannot be written; choose from s",
+            r"^--formats=onnx,keras: onnx is no format; choose from s",
         ),
-        (("--formats=keras,",), r"^--formats=keras,: nothing cannot be written"),
+        (("--formats=keras,",), r"^--formats=keras,: leave out the empty name; choose from s"),
+        (("--formats=,",), r"^--formats=,: name at least one format; choose from s"),
         (("--learning_rate=0.5",), r"^--learning_rate=0.5: .*replicate_1 was made with"),
         (("--export_dir={run}",), r"^--export_dir=.* holds .*config\.json, .* no part of"),
         (("--export_dir={run}", "--overwrite"), r"^--export_dir=.* no part of an export"),

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tf_lottery
+from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.store.atomic import is_leftover
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import read_seal, verify_seal
@@ -47,6 +48,36 @@ def test_the_ticket_goes_into_the_run_folder_once(copied_run, run_tiny, snapshot
     run_tiny(copied_run.parents[1], export_ticket=True)
     assert snapshot(folder) == before, "written again"
     assert [path.name for path in (copied_run / "export").iterdir()] == [folder.name]
+
+
+def test_a_finished_run_that_is_shown_again_says_where_its_ticket_is(
+    copied_run, flags_of_tiny, tmp_path, capsys
+):
+    flags = {**flags_of_tiny, "workdir": str(tmp_path), "export_ticket": True}
+    config = tf_lottery.config_from_values(flags)
+    folder = copied_run / "export" / "level_2_saved_model"
+    for _ in range(2):
+        tf_lottery.run_command(RunExperiments((config,)))
+        assert capsys.readouterr().out.endswith(f"SavedModel: {folder}\n")
+    damaged = folder / "export.json"
+    damaged.write_text("{")
+    tf_lottery.run_command(RunExperiments((config,)))
+    shown = capsys.readouterr().out
+    assert f"Note: {damaged} is damaged" in shown
+    assert "SavedModel: " not in shown
+
+
+def test_a_damaged_ticket_is_written_anew_where_it_may_be(
+    copied_run, flags_of_tiny, tmp_path, capsys
+):
+    flags = {**flags_of_tiny, "workdir": str(tmp_path), "export_ticket": True}
+    config = tf_lottery.config_from_values(flags)
+    tf_lottery.run_command(RunExperiments((config,)))
+    folder = copied_run / "export" / "level_2_saved_model"
+    (folder / "saved_model.pb").write_bytes(b"")
+    tf_lottery.run_command(RunExperiments((config,), overwrite=True))
+    verify_seal(folder, name="export.json")
+    assert capsys.readouterr().out.endswith(f"SavedModel: {folder}\n")
 
 
 def test_levels_have_folders_of_their_own(copied_run, run_tiny):

@@ -272,7 +272,9 @@ def test_replaces_nothing_but_an_earlier_export(ticket, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"formats": ["onnx"]}, "formats: onnx cannot be written; choose from saved_model"),
+        ({"formats": ["onnx"]}, r"formats=\['onnx'\]: onnx is no format; choose from saved_model"),
+        ({"formats": [3]}, r"formats=\[3\]: use a list of names, such as"),
+        ({"dense": "path"}, "dense='path': give a model of Keras"),
         ({"level": 3}, "level=3 is of no use with a model"),
         ({"test_data": (PIXELS, LABELS[:-1])}, r"labels are int64 of shape \(39,\), .* \(40,\)"),
         ({"test_data": (PIXELS, LABELS + 1)}, "there is the label 5, but .* has 5 outputs"),
@@ -284,7 +286,7 @@ def test_replaces_nothing_but_an_earlier_export(ticket, tmp_path):
     ],
 )
 def test_arguments_that_do_not_fit(ticket, tmp_path, arguments, problem):
-    if "dense" in arguments:
+    if arguments == {"dense": "other"}:
         layers = [keras.Input((3,)), keras.layers.Dense(2)]
         arguments = {"dense": keras.Sequential(layers, name="other")}
     with pytest.raises(ValueError, match=problem):

@@ -47,6 +47,19 @@ def test_replaces_an_earlier_export_as_a_whole(ticket, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ticket"]
 
 
+def test_of_a_damaged_export_the_file_and_the_choices_are_named(ticket, tmp_path):
+    folder = tmp_path / "ticket"
+    tf_lottery.export_saved_model(ticket, folder)
+    index = folder / "variables" / "variables.index"
+    index.write_bytes(index.read_bytes()[:-1])
+    message = rf"^path={folder} holds .*, of which {index} was changed after it was written\. "
+    with pytest.raises(ValueError, match=message + r"Restore .*--overwrite.* another folder\.$"):
+        tf_lottery.export_saved_model(ticket, folder)
+    (folder / "export.json").write_text("{")
+    with pytest.raises(ValueError, match=rf"{folder}/export\.json is damaged.*delete the folder"):
+        tf_lottery.export_saved_model(ticket, folder)
+
+
 def test_into_an_empty_or_new_folder(ticket, tmp_path):
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "empty", tmp_path / "new" / "folder"):

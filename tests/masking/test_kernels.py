@@ -101,6 +101,39 @@ def test_wrong_names_of_kernels_are_refused(keras):
 
 
 @BOTH
+def test_of_layers_of_keras_nothing_but_their_kernels_is_pruned(keras):
+    def model():
+        return around(keras, keras.layers.Dense(6, name="hidden"))
+
+    message = r"kernels\[{}\]=\['bias'\]: hidden \(Dense\) is a layer of Keras, of which kernel "
+    for key, shown in (("hidden", "'hidden'"), (keras.layers.Dense, "'Dense'")):
+        for attributes in (["bias"], "bias"):
+            with pytest.raises(ValueError, match=message.format(shown)):
+                prunable(model(), kernels={key: attributes})
+    with pytest.raises(
+        ValueError, match=r"kernels\['hidden'\]=\[\]: name at least one weight; excl"
+    ):
+        prunable(model(), kernels={"hidden": []})
+    named = prunable(model(), kernels={"hidden": ["kernel"]})
+    assert list(get_mask(named)) == ["hidden/kernel", "output/kernel"]
+
+
+@BOTH
+def test_further_weights_of_layers_that_inherit_from_those_of_keras_are_masked(keras):
+    class Gated(keras.layers.Dense):
+        def build(self, input_shape):
+            super().build(input_shape)
+            self.gate = self.add_weight(name="gate", shape=(input_shape[-1], self.units))
+
+        def call(self, inputs):
+            return super().call(inputs) * tf.sigmoid(tf.matmul(inputs, self.gate))
+
+    model = around(keras, Gated(6, name="mine"))
+    mask = get_mask(prunable(model, kernels={"mine": ["gate"]}))
+    assert list(mask) == ["mine/kernel", "mine/gate", "output/kernel"]
+
+
+@BOTH
 def test_a_layer_that_says_its_weights_speaks_for_those_in_it_too(keras):
     class Block(keras.layers.Layer):
         def __init__(self, **options):

@@ -1,6 +1,7 @@
 """Masks: immutable, exact on disk, loud about damage."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,30 @@ def test_a_single_array_is_refused(tmp_path: Path):
 def test_a_missing_file_is_reported_as_such(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         Mask.load(tmp_path / "masks.npz")
+
+
+def test_a_mask_of_nothing_has_no_density():
+    with pytest.raises(ValueError, match=r"^the mask is of no weights, so it has no density"):
+        _ = Mask({}).density
+
+
+def test_a_folder_is_no_file_of_a_mask(tmp_path):
+    with pytest.raises(ValueError, match=rf"^path='{tmp_path}': it is a folder; give a file, such"):
+        Mask.load(tmp_path)
+    with pytest.raises(ValueError, match=rf"^path='{tmp_path}': it is a folder"):
+        Mask.ones_like({"a": np.zeros(2)}).save(tmp_path)
+    Mask.ones_like({"a": np.zeros(2)}).save(tmp_path / "masks.npz")
+    with pytest.raises(ValueError, match=rf"such as {tmp_path}/masks\.npz\.$"):
+        Mask.load(str(tmp_path))
+    with pytest.raises(ValueError, match=r"^path=3: give the path of a f"):
+        Mask.load(3)
+
+
+@pytest.mark.parametrize("other", [None, 0.5, [1], "masks.npz"], ids=str)
+def test_what_is_no_mapping_is_named(other):
+    mask = Mask.ones_like({"a": np.zeros(2)})
+    for argument, call in (("other", mask.overlap), ("weights", mask.apply)):
+        with pytest.raises(ValueError, match=rf"^{argument}={re.escape(repr(other))}: use a map"):
+            call(other)
+    with pytest.raises(ValueError, match=r"^weights="):
+        Mask.ones_like(other)

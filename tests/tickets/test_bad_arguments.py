@@ -26,6 +26,9 @@ _SEARCH = [
     ({"pruning_rate": [0.2, None]}, "pruning_rate=[0.2, None]"),
     ({"pruning_rate": [0.2, 0]}, "pruning_rate=[0.2, 0]"),
     ({"pruning_rate": 20}, "pruning_rate=20"),
+    ({"pruning_rate": np.array([0.2, 1.3])}, "pruning_rate=array([0.2, 1.3]): use a fraction"),
+    ({"pruning_rate": np.array(0.2)}, "pruning_rate=array(0.2): use a fraction"),
+    ({"pruning_rate": np.array(["auto"])}, "pruning_rate=array(['auto']"),
     ({"pruning_rate": {"hidden": 0.2}}, "pruning_rate={'hidden': 0.2}"),
     ({"pruning_rate": float("nan")}, "pruning_rate=nan"),
     ({"pruning_rate": 1e-9}, "pruning_rate=1e-09: it prunes none of the 90 weights"),
@@ -86,6 +89,12 @@ _FIT = [
     ({"callbacks": [keras_3.callbacks.History()]}, "it is of Keras 3, and the model is of tf_k"),
     ({"callbacks": lambda level: None}, "callbacks=None"),
     ({"callbacks": [PruneAndRewind(1, 1)]}, "it is a search of its own; give it to model.fit"),
+    ({"callbacks": np.array(0.2)}, "callbacks=array(0.2): give a list of callbacks"),
+    ({"x": 0.5}, "x=0.5: give the data to train on"),
+    ({"x": np.array(0.5)}, "x=array(0.5): give the data to train on"),
+    ({"y": "labels"}, "y='labels': give the data to train on"),
+    ({"sample_weight": 2.0}, "sample_weight=2.0: give the data to train on"),
+    ({"validation_data": (1, 2)}, "validation_data=(1, 2): give data as to model.fit"),
 ]
 
 
@@ -93,7 +102,7 @@ _FIT = [
 def test_of_fit(arguments, message, build_model, arrays):
     search = IterativeMagnitudePruning(build_model(), 1)
     with pytest.raises(ValueError, match=re.escape(message)):
-        search.fit(*arrays, **{"verbose": 0, **arguments})
+        search.fit(**{"x": arrays[0], "y": arrays[1], "verbose": 0, **arguments})
 
 
 def test_of_fit_without_data(build_model, arrays):
@@ -175,6 +184,12 @@ def test_of_the_callback(arguments, message):
         PruneAndRewind(**{"levels": 2, "epochs_per_level": 3, **arguments})
 
 
+def test_an_array_of_rates_is_a_list_of_them(build_model):
+    rates = np.array([0.5, 0.25])
+    search = IterativeMagnitudePruning(build_model(), 2, pruning_rate=rates)
+    assert search._arguments.pruning_rate == [0.5, 0.25]
+
+
 def test_of_a_finished_search(build_model, batches):
     search = IterativeMagnitudePruning(build_model(), 0)
     search.fit(batches, verbose=0)
@@ -197,6 +212,10 @@ def test_of_a_finished_search(build_model, batches):
             {"hidden/kernel": 1.0, "output/kernel": 1.0}, r"of shape \(\)", marks=pytest.mark.slow
         ),
         ({"hidden/kernel": np.full((6, 10), "a")}, "real numbers of shape"),
+        (
+            {"hidden/kernel": np.full((6, 10), np.nan)},
+            "returned NaN for 60 of the 60 remaining weights of hidden/kernel: return a number",
+        ),
     ],
 )
 def test_of_what_a_score_returns(returned, message, build_model, batches):

@@ -38,6 +38,13 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not _is_truth(value)
 
 
+def is_several(value: Any) -> TypeGuard[Collection[Any]]:
+    """Whether it is a list or the like; a text and an array of NumPy without dimensions are not."""
+    if isinstance(value, str | bytes) or getattr(value, "ndim", None) == 0:
+        return False
+    return isinstance(value, Collection)
+
+
 def check_whole(
     argument: str, value: Any, least: int = 0, most: int = LARGEST_WHOLE, example: int | None = None
 ) -> None:
@@ -121,8 +128,7 @@ def check_names(argument: str, value: Any, example: str) -> None:
     Raises:
       ValueError: if they are none; names the argument.
     """
-    several = isinstance(value, Collection) and not isinstance(value, str | bytes)
-    if not several or not all(isinstance(name, str) for name in value):
+    if not is_several(value) or not all(isinstance(name, str) for name in value):
         raise refusal(argument, value, f"use a list of names, such as {example}")
 
 
@@ -132,8 +138,8 @@ def check_levels(argument: str, value: Any) -> None:
     Raises:
       ValueError: if it is none; names the argument.
     """
-    several = isinstance(value, Collection) and not isinstance(value, str | bytes)
-    if not several or len(value) == 0 or not all(is_whole(level) and level >= 0 for level in value):
+    levels = value if is_several(value) else []
+    if len(levels) == 0 or not all(is_whole(level) and level >= 0 for level in levels):
         raise refusal(argument, value, "use a list of levels, such as [0, 5]")
 
 

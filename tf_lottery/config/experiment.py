@@ -1,7 +1,6 @@
 """The one description of an experiment: frozen dataclasses whose fields are the flags."""
 
 import dataclasses
-import difflib
 import os
 import re
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from tf_lottery.config.options import names_of, options_of, refuse_together
 from tf_lottery.config.pruning import PruningConfig
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
+from tf_lottery.registry import likely_names
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,10 @@ def config_from_values(values: dict[str, Any]) -> ExperimentConfig:
     if remaining:
         unknown = ", ".join(sorted(map(str, remaining)))
         known = [*config_options(), *branch_options()]
-        close = difflib.get_close_matches(str(next(iter(remaining))), known, n=1)
-        meant = f" Did you mean {close[0]}?" if close else ""
+        close = [
+            name for wrong in sorted(map(str, remaining)) for name in likely_names(wrong, known)
+        ]
+        meant = f" Did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
         raise ValueError(f"unknown configuration values: {unknown}.{meant}")
     found["branch"]["parameters"] = _of_branch(found["branch"].get("branch"), parameters)
     made = {name: section(**found[name]) for name, section in sections().items()}

@@ -190,7 +190,7 @@ def _check_type(flag: str, each: dataclasses.Field, value: Any) -> None:
         if abs(value) > LARGEST_WHOLE:
             raise refusal(flag, value, "use a whole number below 2**63")
     elif float in kinds:
-        if not is_number(value) and value not in kinds:
+        if not is_number(value) and not (isinstance(value, str) and value in kinds):
             texts = [kind for kind in kinds if isinstance(kind, str)]
             raise refusal(flag, value, " or ".join(["use a number", *texts]))
     elif not isinstance(value, str):

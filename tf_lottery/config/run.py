@@ -38,7 +38,9 @@ class RunConfig:
         "export formats: installed, or in the current folder.",
     )
     data_dir: str | None = option(
-        None, "Where tensorflow-datasets keeps prepared data sets.", path=True
+        None,
+        "Where tensorflow-datasets keeps prepared data sets; a folder that there is.",
+        path=True,
     )
     manual_dir: str | None = option(
         None, "Folder with downloaded archives, for machines without internet.", path=True

@@ -7,11 +7,13 @@ need it.
 from __future__ import annotations
 
 import contextlib
-import difflib
+import os
 import pathlib
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from tf_lottery.config.dataset_names import check_dataset
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -34,17 +36,16 @@ def find_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
       The builder; the set may still have to be prepared.
 
     Raises:
-      ValueError: If no such set, configuration or version exists, or if the description of its
-        prepared copy cannot be read.
+      ValueError: If no such set, configuration or version exists, if there is no such folder, or
+        if the description of its prepared copy cannot be read.
     """
     import tensorflow_datasets as tfds
 
+    check_dataset(name, data_dir)
     place = f"--data_dir={data_dir}" if data_dir else "the default --data_dir"
     try:
         return tfds.builder(name, data_dir=data_dir)
-    except tfds.core.registered.DatasetNotFoundError as error:
-        raise ValueError(_unknown_message(name)) from error
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, tfds.core.registered.DatasetNotFoundError) as error:
         raise ValueError(
             f"--dataset={name} cannot be found in tensorflow-datasets or {place}. "
             f"{_in_one_line(error)}"
@@ -84,7 +85,7 @@ def prepare(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None
         manual_dir=manual_dir, try_download_gcs=manual_dir is None
     )
     try:
-        with _few_download_retries():
+        with _few_download_retries(), _nothing_left_empty(pathlib.Path(builder.data_dir_root)):
             builder.download_and_prepare(download_config=config)
     except NonMatchingChecksumError as error:
         raise ValueError(
@@ -134,18 +135,6 @@ def _by_hand(builder: tfds.core.DatasetBuilder, flag: str, problem: str) -> str:
     )
 
 
-def _unknown_message(name: str) -> str:
-    import tensorflow_datasets as tfds
-
-    known = ["digits", *tfds.list_builders(with_community_datasets=False)]
-    close = difflib.get_close_matches(re.split("[/:]", name)[0], known, n=5)
-    meant = f" Did you mean {', '.join(close)}?" if close else ""
-    return (
-        f"--dataset={name} is not known.{meant} Choose digits or an image-classification set of "
-        "tensorflow-datasets (https://www.tensorflow.org/datasets/catalog/overview)."
-    )
-
-
 def _offline_advice(builder: tfds.core.DatasetBuilder) -> str:
     copy = (
         f"point --data_dir at a folder with a prepared copy ({builder.info.full_name}), which "
@@ -174,6 +163,24 @@ def _few_download_retries() -> Iterator[None]:
         yield
     finally:
         downloader.MAX_RETRIES = usual
+
+
+@contextlib.contextmanager
+def _nothing_left_empty(root: pathlib.Path) -> Iterator[None]:
+    """Removes the empty files and folders that a failed attempt has begun with in a folder."""
+    before = set(root.iterdir()) if root.is_dir() else set()
+    try:
+        yield
+    except Exception:
+        for begun in set(root.iterdir()) - before if root.is_dir() else ():
+            for place, _, names in os.walk(begun, topdown=False):
+                for path in (pathlib.Path(place, name) for name in names):
+                    with contextlib.suppress(OSError):
+                        if not path.stat().st_size:
+                            path.unlink()
+                with contextlib.suppress(OSError):
+                    pathlib.Path(place).rmdir()
+        raise
 
 
 def _in_folder(manual_dir: str | None, preposition: str = " in ") -> str:

@@ -9,13 +9,14 @@ from typing import Any, NoReturn
 
 from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
 from tf_lottery.config.controls import BranchConfig
-from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig, config_options
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
 from tf_lottery.pruning.score import find_method
+from tf_lottery.registry import likely_names
 from tf_lottery.store.run_folder import RunFolder
 
 _CHANGEABLE = frozenset(
@@ -67,6 +68,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         raise ValueError(f"--run={run} is a branch itself; name the run that it starts from.")
     where, own = {*names_of(RunConfig)}, {*names_of(BranchConfig), *branch_options()}
     known = {**ExperimentConfig().identity(), **folder.identity}
+    _refuse_unknown(values)
     changes = {
         name: value
         for name, value in values.items()
@@ -111,6 +113,18 @@ def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str
         for name, value in values.items()
         if takes.get(name, True) or value == unset[name]
     }
+
+
+def _refuse_unknown(values: Mapping[str, Any]) -> None:
+    known = [*config_options(), *branch_options()]
+    for name in values:
+        if name not in known:
+            close = [n for n in likely_names(name, known) if n not in names_of(RunConfig)]
+            meant = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise ValueError(
+                f"{name}={values[name]!r}: there is no argument and no flag of this name.{meant} "
+                f"A branch can change {', '.join(sorted(_CHANGEABLE))}."
+            )
 
 
 def refuse_change(name: str, value: Any, branches: str) -> NoReturn:

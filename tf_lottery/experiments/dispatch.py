@@ -11,6 +11,7 @@ from typing import Any
 
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.arguments import refusal
+from tf_lottery.config.dataset_names import check_dataset
 from tf_lottery.config.matching import DEFAULT_POINTS
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
 from tf_lottery.experiments.commands import (
@@ -34,6 +35,7 @@ from tf_lottery.experiments.finished_runs import (
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.jobs.study import do_one_by_one, do_side_by_side, refuse_diverged
 from tf_lottery.experiments.jobs.units import (
+    Unit,
     units_of_analysis,
     units_of_branches,
     units_of_experiments,
@@ -49,7 +51,7 @@ def run_command(command: Command) -> int:
     """Does what a command says; TensorFlow is imported only where it is needed.
 
     Returns:
-      The exit code: 1 if a run that was listed or verified is broken, else 0.
+      The exit code: 1 if a run that was listed, verified or reported is damaged, else 0.
 
     Raises:
       ValueError: if it is no command, or cannot be carried out; says why.
@@ -67,13 +69,8 @@ def run_command(command: Command) -> int:
 
         return int(verify_runs(command.workdir, command.runs))
     if isinstance(command, WriteReport):
-        from tf_lottery.report.report import write_report
-
-        page = write_report(
-            command.runs, command.folder, matching_tolerance=command.matching_tolerance
-        )
-        tell(f"Report: {page}")
-    elif isinstance(command, Analyze):
+        return int(_write_report(command))
+    if isinstance(command, Analyze):
         _analyze(command)
     elif isinstance(command, RunBranches):
         _run_branches(command)
@@ -84,6 +81,21 @@ def run_command(command: Command) -> int:
     return 0
 
 
+def _write_report(command: WriteReport) -> bool:
+    """Returns whether something is damaged."""
+    from tf_lottery.report.report import compare_runs
+
+    report = compare_runs(
+        command.runs, command.folder, matching_tolerance=command.matching_tolerance
+    )
+    tell(f"Report: {report.page}")
+    if report.damaged:
+        tell("Damaged files, left out of this report:")
+        for problem in report.damaged:
+            tell(f"  {problem}")
+    return bool(report.damaged)
+
+
 def _run_experiments(command: RunExperiments) -> None:
     for config in command.configs:
         refuse_early(config)
@@ -91,12 +103,15 @@ def _run_experiments(command: RunExperiments) -> None:
     if len(units) == 1:
         _run_experiment(command)
         return
-    unfinished = [config for config in command.configs if not is_finished(config)]
+    unfinished = [one for one in command.configs if not is_finished(one, command.overwrite)]
+    for config in unfinished:
+        check_dataset(config.data.dataset, config.run.data_dir)
     # Replicates differ in nothing that can be wrong.
     seeds = {"replicate": 1, "init_seed": None, "data_seed": None}
     kinds = {replace(one, seeds=replace(one.seeds, **seeds)): None for one in unfinished}
     where = command.configs[0].run
-    if command.jobs != 1 and unfinished and not takes_all_devices(where):
+    is_left = bool(unfinished) or not all(map(_is_finished_control, units[len(command.configs) :]))
+    if command.jobs != 1 and is_left and not takes_all_devices(where):
         outcomes = do_side_by_side(units, command.jobs, where.threads, list(kinds))
     else:
         outcomes = do_one_by_one(units, run_command, where.threads, list(kinds))
@@ -105,11 +120,20 @@ def _run_experiments(command: RunExperiments) -> None:
     refuse_diverged(units, outcomes)
 
 
+def _is_finished_control(unit: Unit) -> bool:
+    command = unit.command
+    if not isinstance(command, RunBranches):
+        return False
+    (run,), (branch,) = command.runs, command.branches
+    return finished_levels(plan_branch(run, branch, command.changes), command.levels) is not None
+
+
 def _run_experiment(command: RunExperiments) -> None:
     (config,) = command.configs
-    if is_finished(config):
+    if is_finished(config, command.overwrite):
         show_finished(config, command.matching_tolerance)
         return
+    check_dataset(config.data.dataset, config.run.data_dir)
     import_tensorflow_quietly()
     from tf_lottery.experiments.lottery import run_experiment
 

@@ -42,9 +42,14 @@ def refuse_early(config: ExperimentConfig) -> None:
             check_own_damage(RunFolder.read(config.run_path), tell=False)
 
 
-def is_finished(config: ExperimentConfig) -> bool:
-    """Whether nothing is left to do but to show the results; after `refuse_early`."""
-    if config.run.export_dir or of_several_workers(config):
+def is_finished(config: ExperimentConfig, overwrite: bool = False) -> bool:
+    """Whether nothing is left to do but to show the results; after `refuse_early`.
+
+    Args:
+      config: the experiment.
+      overwrite: whether a damaged export gives way, as of `run_experiment`.
+    """
+    if overwrite or config.run.export_dir or of_several_workers(config):
         return False
     with suppress(OSError):
         if not (config.run_path / "config.json").exists():
@@ -80,6 +85,12 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
         tell(f"{levels_text(run.complete_levels())} complete already")
         summaries = show_results(run, title_of(config), anew=bool(repaired))
         print_results(run, summaries, tolerance)
+        last = _last_level(config, run)
+        if config.run.export_ticket and last is not None:
+            ticket = run.saved_model(last)
+            # Of a damaged one is told already.
+            if not any(damage.error.path.is_relative_to(ticket.absolute()) for damage in damages):
+                tell(f"SavedModel: {ticket}")
 
 
 def _last_level(config: ExperimentConfig, run: RunFolder) -> int | None:

@@ -12,7 +12,7 @@ from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.exporting.export import export_into
 from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.export_report import ExportReport
-from tf_lottery.exporting.formats import known_formats
+from tf_lottery.exporting.formats import check_formats
 from tf_lottery.messages import tell
 from tf_lottery.report.export_progress import ExportProgressReporter
 from tf_lottery.report.export_table import print_export
@@ -73,12 +73,8 @@ def export_tickets(
 
 
 def _check_formats(options: ExportConfig) -> None:
-    unknown = set(options.format_names or ()) - set(known_formats())
-    if unknown:
-        raise ValueError(
-            f"--formats={options.formats}: {', '.join(sorted(unknown)) or 'nothing'} cannot be "
-            f"written; choose from {', '.join(known_formats())}."
-        )
+    if options.format_names is not None:
+        check_formats("--formats", options.formats, options.format_names)
 
 
 def _checked_ticket(path: Path, level: int | None, folder: Path | None, overwrite: bool) -> _Ticket:

@@ -1,6 +1,5 @@
 """Exports a network in several formats, verified and measured, into one folder."""
 
-import numbers
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +22,7 @@ from tf_lottery.exporting.randomness import check_is_not_random
 from tf_lottery.exporting.smaller import smaller_network
 from tf_lottery.exporting.ticket_source import ticket_source
 from tf_lottery.exporting.writing import FilesInTheMaking
+from tf_lottery.masking.keras_versions import is_model
 
 
 def export(
@@ -116,8 +116,8 @@ def export_into(
         check_truth("compact", compact)
     if progress is not None and not callable(progress):
         raise refusal("progress", progress, "give a function that takes what begins, or None")
-    if isinstance(dense, numbers.Number):
-        raise refusal("dense", dense, "give a model, or leave it out")
+    if dense is not None and not is_model(dense):
+        raise refusal("dense", dense, "give a model of Keras, or leave it out")
     kinds = list(known_formats().values()) if formats is None else formats_named(formats)
     target.holds()
     origin = ticket_source(source, level, dense)

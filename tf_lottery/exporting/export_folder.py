@@ -66,11 +66,17 @@ class ExportFolder:
         if not names:
             self._check_place()
             return False
-        record = self._record(names)
-        if record.get("ticket") in tickets and self._is_whole():
+        record, damage = self._record(names), self._damage(names)
+        if record.get("ticket") in tickets and damage is None:
             return True
         if not self._overwrite:
             what = f"an export of {record['of']}" if "of" in record else "an export"
+            if damage is not None:
+                raise ValueError(
+                    f"{self._argument} holds {what}, of which {damage.path} {damage.problem}. "
+                    "Restore that file from a backup, give overwrite=True (--overwrite), which "
+                    "writes the export anew, or choose another folder."
+                )
             raise ValueError(
                 f"{self._argument} holds {what}; give overwrite=True (--overwrite) to replace it, "
                 "or choose another folder."
@@ -109,8 +115,9 @@ class ExportFolder:
             sealed = read_seal(self.path, SEAL)
         except DamagedFileError as error:
             raise ValueError(
-                f"{self._argument} holds an export whose {SEAL} is damaged, so that nobody knows "
-                f"what else is there; {_ANOTHER}."
+                f"{self._argument} holds an export whose {error.path} {error.problem}, so that "
+                "nobody knows what else is there. Restore that file from a backup, delete the "
+                f"folder {self.path} if nothing in it is yours, or {_ANOTHER}."
             ) from error
         if sealed is None:
             return self._record_of_earlier_version(names)
@@ -135,12 +142,14 @@ class ExportFolder:
                 f"export; {_ANOTHER}."
             )
 
-    def _is_whole(self) -> bool:
+    def _damage(self, names: Collection[str]) -> DamagedFileError | None:
+        if SEAL not in names:
+            return None  # An earlier version listed no files.
         try:
             verify_seal(self.path, name=SEAL)
-        except DamagedFileError:
-            return False
-        return True
+        except DamagedFileError as error:
+            return error
+        return None
 
     def _tell_of_older_leftovers(self) -> None:
         """Names what killed exports of older versions left: an earlier export may be in it."""

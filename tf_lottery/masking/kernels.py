@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tf_lottery.config.arguments import shown
 from tf_lottery.masking.keras_versions import (
     is_keras_3,
     is_of_keras,
@@ -111,7 +112,9 @@ def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
         else:
             held = [getattr(inner, name, None) for name in kernel_attributes(inner)]
             chosen = [variable for variable in held if variable is not None]
-            chosen += _said_by_user(inner, path, named or {}, used)
+            known = {id(variable) for variable in chosen}
+            said = _said_by_user(inner, path, named or {}, used)
+            chosen += [variable for variable in said if id(variable) not in known]
             if not is_of_keras(inner):
                 for weight in _matrices(inner, chosen):
                     found.unknown[names[id(weight)]] = type(inner).__name__
@@ -140,12 +143,14 @@ def can_be_wrapped(model: Any, kernels: Iterable[Kernel]) -> bool:
     """
     if is_keras_3(model):
         return False
-    wrappable = {
-        id(layer)
+    wrappable = [
+        (layer, wrappable_kernels(layer))
         for _, layer in graph_layers(model)
-        if wrappable_kernels(layer) and _said_by_layer(layer) is None
-    }
-    return all(id(kernel.layer) in wrappable for kernel in kernels)
+        if _said_by_layer(layer) is None
+    ]
+    # Of further weights of such layers, which a class of the user's may have, it knows nothing.
+    known = {id(getattr(layer, name)) for layer, names in wrappable for name in names}
+    return all(id(kernel.variable) in known for kernel in kernels)
 
 
 def _goes_by_any(names: list[str], weight: str) -> bool:
@@ -173,6 +178,14 @@ def _said_by_user(layer: Any, path: str, named: KernelNames, used: set) -> list[
                 raise ValueError(
                     f"kernels: {layer.name} ({type(layer).__name__}) has no weight {attribute!r}; "
                     "name the attributes that hold its kernels."
+                )
+            own = kernel_attributes(layer)
+            if own and is_of_keras(layer) and attribute not in own:
+                raise ValueError(
+                    f"kernels[{getattr(key, '__name__', key)!r}]={shown(list(attributes))}: "
+                    f"{layer.name} ({type(layer).__name__}) is a layer of Keras, of which "
+                    f"{' and '.join(own)} is pruned without being named, and nothing else; "
+                    "kernels is for layers of your own."
                 )
             chosen.append(variable)
     return chosen

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tf_lottery.config.arguments import check_mapping, refusal
+from tf_lottery.config.arguments import check_mapping, check_path, refusal
 from tf_lottery.store.empty_layers import empty_layers
 
 _MOST_COMPRESSED = 50
@@ -45,6 +45,7 @@ class Mask(Mapping[str, np.ndarray]):
     @classmethod
     def ones_like(cls, weights: Mapping[str, np.ndarray]) -> "Mask":
         """The mask of the dense network."""
+        check_mapping("weights", weights, '{"dense_1/kernel": kernel}')
         return cls({name: np.ones(np.shape(weight), bool) for name, weight in weights.items()})
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -81,6 +82,8 @@ class Mask(Mapping[str, np.ndarray]):
     @property
     def density(self) -> float:
         """Fraction of the prunable weights that remain."""
+        if not self.total:
+            raise ValueError("the mask is of no weights, so it has no density.")
         return self.remaining / self.total
 
     def empty_layers(self) -> tuple[str, ...]:
@@ -103,6 +106,7 @@ class Mask(Mapping[str, np.ndarray]):
         Raises:
           ValueError: if the masks do not fit the same network.
         """
+        check_mapping("other", other, "another Mask")
         _check_shapes(self, other, "the other mask")
         _check_shapes(other, self, "this mask")
         both = sum(int(np.count_nonzero(self[name] & other[name])) for name in self)
@@ -118,6 +122,7 @@ class Mask(Mapping[str, np.ndarray]):
         Raises:
           ValueError: if a masked weight is missing or has another shape.
         """
+        check_mapping("weights", weights, '{"dense_1/kernel": kernel}')
         _check_shapes(self, weights, "the weights")
         return {
             name: np.where(self[name], array, np.zeros((), array.dtype)) if name in self else array
@@ -126,11 +131,12 @@ class Mask(Mapping[str, np.ndarray]):
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz: `names`, and `<name>:bits` (np.packbits) and `<name>:shape` of each."""
+        path = _file("path", path)
         members: dict[str, np.ndarray] = {"names": np.array(list(self), np.str_)}
         for name, array in self.items():
             members[f"{name}:bits"] = np.packbits(array)
             members[f"{name}:shape"] = np.asarray(array.shape, np.int64)
-        with Path(path).open("wb") as file:
+        with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **members)
 
     @classmethod
@@ -141,13 +147,24 @@ class Mask(Mapping[str, np.ndarray]):
           ValueError: if the file is damaged or is not a mask; names the file.
           FileNotFoundError: if there is no such file.
         """
-        with Path(path).open("rb") as file:
+        path = _file("path", path)
+        with path.open("rb") as file:
             try:
                 _refuse_bomb(file)
                 with np.load(file, allow_pickle=False) as members:
                     return cls(dict(_unpack(members)))
             except Exception as error:  # Damage makes zipfile and NumPy raise nearly anything.
                 raise ValueError(f"{path} is damaged or is not a mask file: {error}") from error
+
+
+def _file(argument: str, path: str | Path) -> Path:
+    """The path of a file, which need not exist, but is no folder."""
+    check_path(argument, path)
+    if Path(path).is_dir():
+        inside = Path(path) / "masks.npz"
+        example = inside if inside.is_file() else Path("mask.npz")
+        raise refusal(argument, str(path), f"it is a folder; give a file, such as {example}")
+    return Path(path)
 
 
 def _refuse_bomb(file: BinaryIO) -> None:

@@ -84,6 +84,9 @@ def check_options(
             of_layer = getattr(layer, "__name__", layer)
             if not isinstance(names, str):
                 arguments.check_names(f"kernels[{of_layer!r}]", names, '["w"]')
+                if not names:
+                    right = "name at least one weight; exclude= leaves a layer dense"
+                    raise arguments.refusal(f"kernels[{of_layer!r}]", names, right)
     arguments.check_truth("allow_unknown", allow_unknown)
     arguments.check_truth("keep_zeros", keep_zeros)
 

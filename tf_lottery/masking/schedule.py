@@ -27,6 +27,8 @@ def rates_of_levels(pruning_rate: Any, *, zero: bool = False) -> tuple[float, ..
     if is_number(pruning_rate):
         check_fraction("pruning_rate", pruning_rate, zero=zero, right=right)
         return (float(pruning_rate),)
+    if getattr(pruning_rate, "ndim", None) == 0:
+        raise refusal("pruning_rate", pruning_rate, right)
     several = isinstance(pruning_rate, Iterable) and not isinstance(pruning_rate, str | Mapping)
     rates = tuple(pruning_rate) if several else ()
     for rate in rates or [None]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_lottery.config.arguments import shown
 from tf_lottery.masking.masks import Mask
-from tf_lottery.registry import Registry
+from tf_lottery.registry import Registry, likely_names
 
 Weights = Mapping[str, np.ndarray]
 Scores = dict[str, np.ndarray]
@@ -128,8 +128,10 @@ def find_method(score: str | Score, argument: str = "--score") -> Method:
         return Method(_checking(score, argument))
     known = known_methods()
     if not isinstance(score, str) or score not in known:
+        close = likely_names(str(score).lower(), known)
+        meant = f" Did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(
-            f"{argument}={score} is not a known score: use {', '.join(known)}"
+            f"{argument}={score} is not a known score.{meant} Use {', '.join(known)}"
             + ("." if argument.startswith("--") else ", or a function of yours.")
         )
     return known[score]
@@ -165,6 +167,19 @@ def _checking(score: Score, argument: str) -> Score:
                     f"{argument}={name} returned scores of {weight} of shape {own.shape} and type "
                     f"{own.dtype}: return real numbers of shape {array.shape}."
                 )
+            _refuse_nan(f"{argument}={name}", weight, own, array, weights)
         return found
 
     return checked
+
+
+def _refuse_nan(
+    score: str, weight: str, own: np.ndarray, mask: np.ndarray, weights: Weights
+) -> None:
+    """Refuses NaN of weights that remain, unless the network itself has diverged."""
+    count = int(np.count_nonzero(np.isnan(own) & mask))
+    if count and all(np.isfinite(array).all() for array in weights.values()):
+        raise ValueError(
+            f"{score} returned NaN for {count} of the {int(np.count_nonzero(mask))} remaining "
+            f"weights of {weight}: return a number for each, such as 0 for those to prune first."
+        )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
@@ -14,6 +14,7 @@ from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.matching_tickets import Ticket, find_tickets
 from tf_lottery.report.method_results import MethodResults, collect_methods
 from tf_lottery.report.method_styles import MethodStyle, method_styles
+from tf_lottery.report.missing_data import damaged_files
 from tf_lottery.report.report_csv import levels_csv, tickets_csv
 from tf_lottery.report.report_folder import check_folder, default_folder, write_files
 from tf_lottery.report.report_page import ReportFigures, report_page
@@ -25,12 +26,35 @@ _MAIN_FIGURE = "accuracy_at_end"
 _LABEL_IN_FILE_NAME = 40
 
 
+@dataclass(frozen=True)
+class Report:
+    """A report that was written.
+
+    Attributes:
+      page: index.html in the folder of the report.
+      damaged: what could not be read, and is left out, in sentences with the files' paths.
+    """
+
+    page: Path
+    damaged: tuple[str, ...]
+
+
 def write_report(
     runs: Sequence[Path],
     folder: Path | None = None,
     *,
     matching_tolerance: float = DEFAULT_POINTS,
 ) -> Path:
+    """Writes a report as `compare_runs` does, and returns its page."""
+    return compare_runs(runs, folder, matching_tolerance=matching_tolerance).page
+
+
+def compare_runs(
+    runs: Sequence[Path],
+    folder: Path | None = None,
+    *,
+    matching_tolerance: float = DEFAULT_POINTS,
+) -> Report:
     """Writes a page that compares runs, with its figures as PNG and SVG, and two CSV files.
 
     Runs may still be going; what is damaged or missing is named on the page. The same run folders
@@ -44,7 +68,7 @@ def write_report(
         the dense networks and still matches it.
 
     Returns:
-      The page, index.html in the folder; beside it are report.csv, tickets.csv, a CSV file for
+      The page, and what was damaged; beside the page are report.csv, tickets.csv, a CSV file for
       each sweep and each analysis that was made of the runs, and the figures.
 
     Raises:
@@ -59,6 +83,7 @@ def write_report(
     tickets = find_tickets(methods, tolerance)
     styles = method_styles(methods)
     analyses = join_analyses(methods, tolerance)
+    damaged = tuple(dict.fromkeys([*damaged_files(methods), *analyses.problems]))
     sweeps = sweep_files(find_sweeps(methods))
     figures = replace(
         _draw(methods, styles, tickets),
@@ -70,14 +95,14 @@ def write_report(
         "tickets.csv": tickets_csv(tickets),
         **{f"{figure.name}.csv": text for figure, text in sweeps},
         **analyses.tables,
-        "index.html": report_page(methods, styles, tickets, figures, analyses),
+        "index.html": report_page(methods, styles, tickets, figures, analyses, damaged),
     }
     drawings = {f"{figure.name}.png": figure.png for figure in figures.all()}
     drawings |= {f"{figure.name}.svg": figure.svg.encode() for figure in figures.all()}
     # Names of folders need not be valid UTF-8.
     contents = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
     write_files(folder, drawings | contents)
-    return folder / "index.html"
+    return Report(folder / "index.html", damaged)
 
 
 def _draw(

@@ -25,7 +25,7 @@ from tf_lottery.report.many_runs import left_out_sentence
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
 from tf_lottery.report.method_styles import MethodStyle
-from tf_lottery.report.missing_data import damaged_files, missing_data
+from tf_lottery.report.missing_data import missing_data
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
 from tf_lottery.store.empty_layers import CONSEQUENCE
@@ -61,6 +61,7 @@ def report_page(
     tickets: Sequence[Ticket],
     figures: ReportFigures,
     analyses: JoinedAnalyses,
+    damaged: Sequence[str],
 ) -> str:
     """Fills the page.
 
@@ -70,6 +71,7 @@ def report_page(
       tickets: the outcome of each.
       figures: drawn from the same.
       analyses: of the runs.
+      damaged: what could not be read, in sentences.
 
     Returns:
       HTML. All text from run folders is escaped.
@@ -90,7 +92,7 @@ def report_page(
         notices=comparability_notices(methods),
         emptied=emptied_notices(methods),
         consequence=CONSEQUENCE,
-        damaged=list(dict.fromkeys([*damaged_files(methods), *analyses.problems])),
+        damaged=list(damaged),
         analyses=list(analyses.tables),
         verdicts=verdicts(tickets),
         branch_verdicts=branch_verdicts(tickets),

@@ -1,7 +1,7 @@
 """The arguments of training, as in `model.fit` or a loop of the user's: whether they are right."""
 
 import numbers
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -70,8 +70,9 @@ def check_fit(
     Raises:
       ValueError: names the first one that is wrong, its value, and what is right.
     """
-    if x is None:
-        raise refusal("x", x, "give the data to train on, as to model.fit")
+    for argument, data in (("x", x), *fit_arguments.items()):
+        if argument in ("x", "y", "sample_weight") and _is_no_data(data, argument):
+            raise refusal(argument, data, "give the data to train on, as to model.fit")
     check_whole("epochs", epochs, 1, example=10)
     check_verbose(fit_arguments.get("verbose", "auto"))
     if "initial_epoch" in fit_arguments:
@@ -86,10 +87,18 @@ def check_fit(
     if weights is not None and not isinstance(weights, Mapping):
         raise refusal("class_weight", weights, "give a weight for each class, such as {0: 1.0}")
     data = fit_arguments.get("validation_data")
-    if isinstance(data, str | numbers.Number):
+    parts = data if isinstance(data, tuple) else (data,)
+    if any(_is_no_data(part, "validation_data") for part in parts):
         raise refusal("validation_data", data, "give data as to model.fit, such as (x, y)")
     if not callable(callbacks):
         check_callbacks("callbacks", callbacks, model)
+
+
+def _is_no_data(value: Any, argument: str) -> bool:
+    """Whether Keras would fail to find examples in it, in words of its own."""
+    if value is None:
+        return argument == "x"
+    return isinstance(value, str | bytes | numbers.Number) or getattr(value, "shape", None) == ()
 
 
 def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
@@ -103,7 +112,7 @@ def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
     Raises:
       ValueError: if it is none, or names the first that is no callback of the model's Keras.
     """
-    if not isinstance(callbacks, Collection) or isinstance(callbacks, str):
+    if not is_several(callbacks):
         raise refusal(
             argument, callbacks, "give a list of callbacks, or a function from level to one"
         )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import tf_keras
 
+from tf_lottery.config.arguments import check_choice
 from tf_lottery.masking.keras_versions import is_model
 from tf_lottery.masking.prunable import prunable_copy
 from tf_lottery.tickets.folder_journal import FolderJournal
@@ -35,8 +36,7 @@ def restored(
     Raises:
       ValueError: as in `IterativeMagnitudePruning.restore`.
     """
-    if weights not in ("trained", "rewind"):
-        raise ValueError(f"weights={weights!r}: use 'trained' or 'rewind'.")
+    check_choice("weights", weights, ("trained", "rewind"))
     if into is not None and not is_model(into):
         raise ValueError(f"into={into!r} is no Keras model; give one that `prunable` made.")
     trained, mask = journal.load(level)

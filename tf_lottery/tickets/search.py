@@ -188,7 +188,7 @@ class IterativeMagnitudePruning:
         search, arguments = self._search, self._arguments
         verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
-        check_fit(model, x, epochs, callbacks, fit_arguments)
+        check_fit(model, x, epochs, callbacks, {"y": y, **fit_arguments})
         check_text(model, x)
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)

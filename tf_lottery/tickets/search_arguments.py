@@ -53,6 +53,8 @@ class SearchArguments:
         if self.levels is not None or self._density is None:
             check_whole("levels", self.levels, 0, MOST_LEVELS, example=5)
         check_pruning_rate(self.pruning_rate)
+        if isinstance(self.pruning_rate, np.ndarray):
+            object.__setattr__(self, "pruning_rate", self.pruning_rate.tolist())
         check_point("rewind_step", self.rewind_step)
         check_choice("scope", self.scope, SCOPES)
         check_truth("rewind_optimizer", self.rewind_optimizer)

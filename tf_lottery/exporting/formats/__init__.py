@@ -1,7 +1,9 @@
 """The formats that a network can be exported in: one file per runtime; each registers itself."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
+from tf_lottery.config.arguments import check_names, refusal
 from tf_lottery.exporting.formats.export_format import (
     FORMATS,
     ExportFormat,
@@ -14,20 +16,47 @@ def known_formats() -> Mapping[str, ExportFormat]:
     return dict(sorted(FORMATS.all().items(), key=lambda item: (item[1].place, item[0])))
 
 
+def check_formats(argument: str, value: Any, names: Collection[str]) -> None:
+    """Checks that there are formats of some names.
+
+    Args:
+      argument: what the user calls them.
+      value: as they were given.
+      names: the names in it.
+
+    Raises:
+      ValueError: if there is no format of a name, or no name.
+    """
+    known = known_formats()
+    choices = f"choose from {', '.join(known)}"
+    if not names or "" in names:
+        least = "name at least one format" if not any(names) else "leave out the empty name"
+        raise refusal(argument, value, f"{least}; {choices}")
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        are = "is no format" if len(unknown) == 1 else "are no formats"
+        raise refusal(argument, value, f"{', '.join(unknown)} {are}; {choices}")
+
+
 def formats_named(names: Iterable[str]) -> list[ExportFormat]:
     """The formats of these names, without repetitions, in the order in which they are written.
 
     Raises:
       ValueError: if there is no format of a name, or no name.
     """
-    chosen, known = {names} if isinstance(names, str) else set(names), known_formats()
-    unknown = sorted(chosen - set(known))
-    if unknown or not chosen:
-        raise ValueError(
-            f"formats: {', '.join(unknown) or 'nothing'} cannot be written; choose from "
-            f"{', '.join(known)}."
-        )
+    known = known_formats()
+    named = [names] if isinstance(names, str) else names
+    named = list(named) if isinstance(named, Iterator) else named
+    check_names("formats", named, '["tflite"]')
+    chosen = set(named)
+    check_formats("formats", names, chosen)
     return [kind for name, kind in known.items() if name in chosen]
 
 
-__all__ = ["ExportFormat", "formats_named", "known_formats", "register_export_format"]
+__all__ = [
+    "ExportFormat",
+    "check_formats",
+    "formats_named",
+    "known_formats",
+    "register_export_format",
+]

@@ -1,0 +1,88 @@
+"""Names of data sets and the folder they are in: what is wrong is told without TensorFlow."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+from tf_lottery.config.datasets import DATASETS
+
+_NAME = re.compile(
+    r"([\w-]+:)?[A-Za-z_]\w*(/[\w+.-]+)?(:(\d+|\*)\.(\d+|\*)\.(\d+|\*))?(/(\w+=[^,]+,?)+)?"
+)
+_MOST_SUGGESTED = 5
+_USUAL = ("mnist", "fashion_mnist", "cifar10")
+
+
+def check_dataset(name: str, data_dir: str | None) -> None:
+    """Refuses a data set that is known nowhere, and a folder of data that is not there.
+
+    Args:
+      name: as given to `--dataset`.
+      data_dir: as given to `--data_dir`.
+
+    Raises:
+      ValueError: names the flag and what may have been meant.
+    """
+    if name in DATASETS.all():
+        return
+    if not name:
+        raise _unknown(name, [])
+    # Slow to import, and other data does not need it.
+    import tensorflow_datasets as tfds
+
+    known = tfds.list_builders(with_community_datasets=False)
+    if not _NAME.fullmatch(name):
+        raise _unknown(name, known)
+    _check_folder(data_dir, _set_name(name))
+    if not _may_be_found(name, known, data_dir):
+        raise _unknown(name, known)
+
+
+def _set_name(name: str) -> str:
+    return re.split("[/:]", name)[0]
+
+
+def _may_be_found(name: str, known: list[str], data_dir: str | None) -> bool:
+    """Whether tensorflow-datasets may know it, or have a prepared copy without its code."""
+    from tensorflow_datasets.core import naming
+    from tensorflow_datasets.core.utils import file_utils
+
+    of_a_community = name.count(":") and not re.fullmatch(r"[^:]*:[\d*.]+(/.*)?", name)
+    own = _set_name(name)
+    if of_a_community or naming.camelcase_to_snakecase(own) in known:
+        return True
+    folders = [str(folder) for folder in file_utils.list_data_dirs(given_data_dir=data_dir)]
+    return any("://" in folder or Path(folder, own).is_dir() for folder in folders)
+
+
+def _check_folder(data_dir: str | None, set_name: str) -> None:
+    """Refuses what is no folder, in whose place tensorflow-datasets would make one."""
+    if data_dir is None or "://" in data_dir:
+        return
+    folder = Path(data_dir).expanduser()
+    right = "name the folder in which tensorflow-datasets keeps prepared data sets"
+    if not folder.is_dir():
+        raise ValueError(
+            f"--data_dir={data_dir} is no folder: {right}, or make it first, if a data set is to "
+            "be downloaded into it."
+        )
+    if folder.name == set_name and any(folder.glob("**/dataset_info.json")):
+        raise ValueError(
+            f"--data_dir={data_dir} is the folder of the data set itself: {right}, here "
+            f"--data_dir={Path(data_dir).parent}."
+        )
+
+
+def _unknown(name: str, known: list[str]) -> ValueError:
+    own = re.sub(r"\W", "_", _set_name(name).lower())
+    names = [*DATASETS.all(), *known]
+    begun = [other for other in names if own and other.startswith(own)]
+    close = list(dict.fromkeys([*begun, *difflib.get_close_matches(own, names, n=_MOST_SUGGESTED)]))
+    meant = f" Did you mean {' or '.join(close[:_MOST_SUGGESTED])}?" if close else ""
+    return ValueError(
+        f"--dataset={name} is not known.{meant} Choose {', '.join(DATASETS.all())} or an "
+        f"image-classification set of tensorflow-datasets, such as {', '.join(_USUAL)} "
+        "(https://www.tensorflow.org/datasets/catalog/overview)."
+    )
