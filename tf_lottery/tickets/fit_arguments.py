@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.config.arguments import check_whole, is_number, is_whole, refusal, shown
+from tf_lottery.config.arguments import (
+    check_whole,
+    is_number,
+    is_several,
+    is_whole,
+    refusal,
+    shown,
+)
 from tf_lottery.masking.keras_versions import keras_name
 from tf_lottery.tickets.callbacks import IterationCallback
 

@@ -26,7 +26,7 @@ from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
 from tf_lottery.tickets.last_level import LastLevel
 from tf_lottery.tickets.level_end import check_rewind_step_reached, kept_epoch
-from tf_lottery.tickets.search_arguments import SearchArguments
+from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.divergence import TrainingDivergedError
@@ -122,7 +122,7 @@ class PruneAndRewind(IterationCallback):
         check_whole("levels", levels)
         self._arguments = SearchArguments(
             levels=levels,
-            pruning_rate=pruning_rate,
+            pruning_rate=plain_rates(pruning_rate),
             rewind_step=rewind_step,
             scope=scope,
             score=score,

@@ -39,7 +39,7 @@ from tf_lottery.tickets.level_end import check_resumed, check_rewind_step_reache
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
-from tf_lottery.tickets.search_arguments import SearchArguments
+from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.texts import check_text
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
@@ -132,7 +132,7 @@ class IterativeMagnitudePruning:
         check_is_model(model, "make it prunable with tf_lottery.prunable(model)")
         arguments = SearchArguments(
             levels=levels,
-            pruning_rate=pruning_rate,
+            pruning_rate=plain_rates(pruning_rate),
             rewind_step=rewind_step,
             scope=scope,
             score=score,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from tf_lottery.config.arguments import (
     MOST_LEVELS,
     check_choice,
@@ -53,8 +55,6 @@ class SearchArguments:
         if self.levels is not None or self._density is None:
             check_whole("levels", self.levels, 0, MOST_LEVELS, example=5)
         check_pruning_rate(self.pruning_rate)
-        if isinstance(self.pruning_rate, np.ndarray):
-            object.__setattr__(self, "pruning_rate", self.pruning_rate.tolist())
         check_point("rewind_step", self.rewind_step)
         check_choice("scope", self.scope, SCOPES)
         check_truth("rewind_optimizer", self.rewind_optimizer)
@@ -233,6 +233,11 @@ class SearchArguments:
     def _refuse_unless(self, argument: str, right: Any, advice: str) -> None:
         if getattr(self, argument) != right:
             raise ValueError(f"{argument}={getattr(self, argument)!r} {advice} {right!r}.")
+
+
+def plain_rates(pruning_rate: Any) -> Any:
+    """Rates of an array as a list of Python's numbers; everything else as it is."""
+    return pruning_rate.tolist() if isinstance(pruning_rate, np.ndarray) else pruning_rate
 
 
 def check_pruning_rate(pruning_rate: Any) -> None:

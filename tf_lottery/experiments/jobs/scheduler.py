@@ -88,7 +88,7 @@ class Scheduler:
         self._running: dict[Future[Outcome], int] = {}
         self._process_of: dict[int, int] = {}
 
-    def run(self) -> list[Outcome]:
+    def run(self) -> list[Outcome | None]:
         """Does all units.
 
         An error that is not a divergence lets no further unit begin.
