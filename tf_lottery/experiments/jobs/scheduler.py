@@ -36,7 +36,7 @@ class Processes:
         self.count, self._plugins = count, tuple(plugins)
         self._context = multiprocessing.get_context("spawn")
         self.events: Any = self._context.SimpleQueue()
-        self._devices = self._context.SimpleQueue() if devices else None
+        self._devices: Any = self._context.SimpleQueue() if devices else None
         for number in range(devices):
             self._devices.put(number)
         self._executors: dict[int, ProcessPoolExecutor] = {}
