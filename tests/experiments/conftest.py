@@ -82,7 +82,7 @@ def command() -> Callable[..., None]:
     def run(*arguments: str, workdir: Path) -> None:
         values = flags.FlagValues()
         define_flags(values)
-        values(["main.py", *_tiny_flags(workdir), *arguments])
+        values(["main.py", *_tiny_flags(workdir), "--jobs=1", *arguments])
         tf_lottery.run_command(command_from_flags(values))
 
     return run

@@ -59,7 +59,7 @@ def units_of_experiments(command: RunExperiments) -> list[Unit]:
     for config in command.configs:
         path, replicate = config.run_path, config.run_path.name
         title = f"{config.name}/{replicate}" if len(names) > 1 else replicate
-        alone = replace(command, configs=(config,), controls=())
+        alone = replace(command, configs=(config,), controls=(), control_levels=None, jobs=1)
         units.append(Unit(title, alone, path, path))
     for place, config in enumerate(command.configs):
         path = config.run_path
@@ -92,7 +92,7 @@ def units_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Unit]:
         for branch in command.branches:
             changes = changes_taken(run, branch, command.changes)
             alone = replace(
-                command, runs=(run,), replicates=None, branches=(branch,), changes=changes
+                command, runs=(run,), replicates=None, branches=(branch,), changes=changes, jobs=1
             )
             plan = plan_branch(run, branch, changes)
             units.append(Unit(f"{_title(run, runs)}{plan.label}", alone, plan.path, run))
@@ -120,7 +120,7 @@ def units_of_analysis(
             own.append(len(units))
             title = f"{_title(run, runs)}{plan.label}"
             units.append(Unit(title, branches, plan.path, run, helps=True))
-        alone = replace(command, runs=(run,), replicates=None)
+        alone = replace(command, runs=(run,), replicates=None, jobs=1)
         title = f"{_title(run, runs)}{command.analysis}"
         units.append(Unit(title, alone, run / "landscape", run, tuple(own)))
     return units

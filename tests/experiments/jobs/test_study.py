@@ -1,0 +1,131 @@
+"""Studies in processes of their own: the same bits, however many there are and who is killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[3]
+_TRAININGS = ("--replicates=1-2", "--controls=random_mask,random_reinitialization")
+
+
+def arguments(workdir, flags_of_tiny, jobs, *more):
+    flags = {**flags_of_tiny, "levels": 1, "workdir": workdir, "jobs": jobs}
+    given = [f"--{name}={value}" for name, value in flags.items()]
+    return [sys.executable, str(_ROOT / "main.py"), *given, *(more or _TRAININGS)]
+
+
+def do(*given, **options):
+    return subprocess.run(
+        arguments(*given), check=True, capture_output=True, text=True, timeout=280, **options
+    ).stdout
+
+
+def runs_in(workdir, outcome_of):
+    return {path.name: outcome_of(path) for path in sorted((workdir / "tiny").iterdir())}
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory, flags_of_tiny, outcome_of):
+    workdir = tmp_path_factory.mktemp("one_by_one")
+    said = do(workdir, flags_of_tiny, 1)
+    assert said.count("[6 of 6]") == 1
+    return runs_in(workdir, outcome_of)
+
+
+def test_side_by_side_they_have_the_bits_that_they_have_one_by_one(
+    one_by_one, tmp_path, flags_of_tiny, outcome_of
+):
+    said = do(tmp_path, flags_of_tiny, 2)
+    assert "6 to do, 2 at a time" in said and said.count(" of 6] replicate_") == 6
+    assert "replicate_2 random_mask" in said and "--experiment=report" in said
+    assert runs_in(tmp_path, outcome_of) == one_by_one
+    again = do(tmp_path, flags_of_tiny, 2)
+    assert "at a time" not in again and again.count("complete already") == 6
+
+
+@pytest.mark.slow
+def test_a_diverged_replicate_is_named_when_the_others_are_done(tmp_path, flags_of_tiny):
+    flags = (*_TRAININGS, "--learning_rate=1e30")
+    given = arguments(tmp_path, flags_of_tiny, 2, *flags)
+    done = subprocess.run(given, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 1
+    assert "replicate_1, " in done.stderr and "replicate_2 diverged; see above." in done.stderr
+    assert "random_mask" not in done.stdout.split("at a time")[1]
+
+
+@pytest.mark.slow
+def test_copies_of_an_analysis_are_trained_side_by_side(tmp_path, flags_of_tiny, snapshot):
+    for jobs in (1, 2):
+        workdir = tmp_path / str(jobs)
+        do(workdir, flags_of_tiny, 1, "--replicates=1-2")
+        runs = f"--run={workdir}/tiny"
+        said = subprocess.run(
+            [
+                *(sys.executable, str(_ROOT / "main.py"), "--experiment=instability", runs),
+                *(f"--jobs={jobs}", "--levels=0,1", "--points=3"),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=280,
+        ).stdout
+        assert ("at a time" in said) == (jobs == 2)
+    one, two = (
+        {
+            path.relative_to(tmp_path / str(jobs)): path.read_text()
+            for path in (tmp_path / str(jobs)).rglob("landscape/*.csv")
+        }
+        for jobs in (1, 2)
+    )
+    assert one == two and len(one) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("who", ["worker", "parent", "ctrl_c", "interrupt"])
+def test_whoever_is_killed_the_same_command_ends_with_the_same_bits(
+    who, one_by_one, tmp_path, flags_of_tiny, outcome_of
+):
+    chance = random.Random(who)
+    for attempt in range(int(os.environ.get("TF_LOTTERY_KILLS", "3"))):
+        workdir = tmp_path / str(attempt)
+        with (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(
+                arguments(workdir, flags_of_tiny, 2),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            time.sleep(chance.uniform(1, 20))
+            kill(who, process.pid)
+            code = process.wait(120)
+        said = (tmp_path / "log").read_text()
+        if code == 0:
+            continue  # It was done before.
+        if who in ("ctrl_c", "interrupt"):
+            assert "The same command continues" in said, said
+        if who == "worker":
+            assert "the same command continues" in said, said
+        do(workdir, flags_of_tiny, 2)
+        assert runs_in(workdir, outcome_of) == one_by_one
+
+
+def kill(who, pid):
+    if who == "worker":
+        children = subprocess.run(
+            ["pgrep", "-P", str(pid), "-f", "spawn_main"], capture_output=True, text=True
+        ).stdout.split()
+        for child in children[-1:]:
+            os.kill(int(child), signal.SIGKILL)
+    elif who == "parent":
+        os.kill(pid, signal.SIGKILL)
+    elif who == "ctrl_c":
+        os.killpg(pid, signal.SIGINT)
+    else:
+        os.kill(pid, signal.SIGINT)
