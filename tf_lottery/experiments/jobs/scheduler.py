@@ -36,9 +36,10 @@ class Processes:
         self.count, self._plugins = count, tuple(plugins)
         self._context = multiprocessing.get_context("spawn")
         self.events: Any = self._context.SimpleQueue()
-        self._devices = self._context.SimpleQueue() if devices else None
+        numbers = self._context.SimpleQueue()
         for number in range(devices):
-            self._devices.put(number)
+            numbers.put(number)
+        self._devices = numbers if devices else None
         self._executors: dict[int, ProcessPoolExecutor] = {}
 
     def __enter__(self) -> Processes:
