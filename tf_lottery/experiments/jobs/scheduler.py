@@ -36,10 +36,9 @@ class Processes:
         self.count, self._plugins = count, tuple(plugins)
         self._context = multiprocessing.get_context("spawn")
         self.events: Any = self._context.SimpleQueue()
-        numbers = self._context.SimpleQueue()
+        self._devices: Any = self._context.SimpleQueue() if devices else None
         for number in range(devices):
-            numbers.put(number)
-        self._devices = numbers if devices else None
+            self._devices.put(number)
         self._executors: dict[int, ProcessPoolExecutor] = {}
 
     def __enter__(self) -> Processes:
