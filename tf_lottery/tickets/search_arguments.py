@@ -236,8 +236,15 @@ class SearchArguments:
 
 
 def plain_rates(pruning_rate: Any) -> Any:
-    """Rates of an array as a list of Python's numbers; everything else as it is."""
-    return pruning_rate.tolist() if isinstance(pruning_rate, np.ndarray) else pruning_rate
+    """Rates of an array as a list of Python's numbers; everything else as it is.
+
+    Raises:
+      ValueError: if the array has others than rates.
+    """
+    if not isinstance(pruning_rate, np.ndarray):
+        return pruning_rate
+    check_pruning_rate(pruning_rate)
+    return pruning_rate.tolist()
 
 
 def check_pruning_rate(pruning_rate: Any) -> None:
