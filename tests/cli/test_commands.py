@@ -166,7 +166,7 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
         (["--replicates=0-2"], r"^--replicates=0-2: replicates are numbered from 1"),
         (["--replicates=two"], r"^--replicates=two: 'two' is neither a number nor a range"),
         (["--replicates="], r"^--replicates=: '' is neither"),
-        (["--replicates=3-1"], r"^--replicates=3-1: '3-1' is neither"),
+        (["--replicates=3-1"], r"^--replicates=3-1: the range '3-1' ends before"),
         (["--levels=0-3"], r"^--levels=0-3 names several levels, for --experiment=branch"),
         (["--pruning_rate=2"], r"^--pruning_rate=2\.0 is out of range"),
         (["--export_dir=x", "--replicates=1-2"], r"^--export_dir=x takes one ticket, .* 2 runs"),

@@ -59,8 +59,13 @@ class _NumberOrRanges(flags.ArgumentParser):
         try:
             return int(text)
         except ValueError:
+            pass
+        try:
             parse_ranges(text, "--levels")
-            return text
+        except ValueError as error:
+            # The flag and its value are named by absl.
+            raise ValueError(str(error).removeprefix(f"--levels={text}: ")) from None
+        return text
 
 
 class _NumberOrAuto(flags.ArgumentParser):
