@@ -93,6 +93,10 @@ def _reason(path: Path, error: OSError) -> str:
     """The operating system's words; what is in the way, where they do not say it."""
     if isinstance(error, IsADirectoryError) and error.filename:
         return f"{os.fspath(error.filename2 or error.filename)} is a folder"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        for part in path.absolute().parents:
+            if part.exists() and not part.is_dir():
+                return f"{part} is a file, where a folder has to be"
     if isinstance(error, FileExistsError | FileNotFoundError):
         for part in (path.absolute(), *path.absolute().parents):
             if part.is_symlink() and not part.exists():
