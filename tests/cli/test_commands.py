@@ -143,7 +143,7 @@ def test_a_sweep_of_a_run_without_a_name_begins_with_its_data_and_network():
         (["levels:1,many"], r"--sweep=levels:1,many: flag --levels=many: "),
         (["levels:0-5,8"], r"--sweep=levels:0-5,8: 0-5 is not a number of prunings"),
         (["pruning_rate:0.2,fast"], r"--sweep=pruning_rate:0.2,fast: flag --pruning_rate=fast"),
-        (["optimizer:adam,lion"], r"--sweep=optimizer:adam,lion: .*lion: .*sgd\|adam\|adamw"),
+        (["optimizer:adam,lion"], r"--sweep=optimizer:adam,lion: .*lion: .*sgd, adam, adamw"),
         (["rewind_optimizer:maybe"], r"--sweep=rewind_optimizer:maybe: .*rewind_optimizer=maybe"),
         (["pruning_rate:0.2,2"], r"--pruning_rate=2\.0 is out of range: use a fraction"),
         (["target_density:0.5,0"], r"--target_density=0\.0 is out of range"),

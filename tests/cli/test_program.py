@@ -34,6 +34,7 @@ def test_a_binary_flag_file_is_refused(monkeypatch, tmp_path):
         ("--levels=3-1", "flag --levels=3-1: the range '3-1' ends before it begins; write '1-3'."),
         ("--levels=two", "flag --levels=two: 'two' is neither a number nor a range; write "),
         ("--pruning_rate=20%", "flag --pruning_rate=20%: use a number, such as 0.2, or auto"),
+        ("--experiment=reprot", "flag --experiment=reprot: use one of lottery, train, branch, rep"),
         ("--levls=3", "Unknown command line flag 'levls'. Did you mean: levels ?"),
     ],
 )

@@ -17,6 +17,7 @@ from tf_lottery.config.experiment import (
 )
 from tf_lottery.config.number_ranges import parse_ranges
 from tf_lottery.config.options import choices_of, kinds_of, options_of
+from tf_lottery.registry import likely_names
 
 
 class _WholeNumber(flags.IntegerParser):
@@ -47,6 +48,18 @@ class _YesOrNo(flags.BooleanParser):
             return super().parse(argument)
         except ValueError:
             raise ValueError("use true or false") from None
+
+
+class _Choice(flags.EnumParser):
+    """Reads one of some texts, and says which may have been meant."""
+
+    def parse(self, argument: str) -> str:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            close = likely_names(str(argument).lower(), self.enum_values)
+            meant = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise ValueError(f"use one of {', '.join(self.enum_values)}.{meant}") from None
 
 
 class _NumberOrRanges(flags.ArgumentParser):
@@ -128,6 +141,7 @@ def define_options(
             flags.DEFINE(_PARSERS[option.name](), option.name, serializer=serializer, **arguments)
         elif choices:
             flags.DEFINE_enum(option.name, enum_values=choices, **arguments)
+            flag_values[option.name].parser = _Choice(choices)
         elif kind is bool:
             flags.DEFINE_bool(option.name, **arguments)
             flag_values[option.name].parser = _YesOrNo()
