@@ -29,6 +29,27 @@ def test_a_binary_flag_file_is_refused(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--levels=3-1", "flag --levels=3-1: the range '3-1' ends before it begins; write '1-3'."),
+        ("--levels=two", "flag --levels=two: 'two' is neither a number nor a range; write "),
+        ("--pruning_rate=20%", "flag --pruning_rate=20%: use a number, such as 0.2, or auto"),
+        ("--experiment=reprot", "flag --experiment=reprot: use one of lottery, train, branch, rep"),
+        ("--levls=3", "Unknown command line flag 'levls'. Did you mean: levels ?"),
+    ],
+)
+def test_a_flag_that_cannot_be_read_is_named_once_in_plain_words(given, said):
+    process = subprocess.run(
+        [sys.executable, _MAIN, given], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 1
+    assert process.stderr.startswith(f"Error: {said}")
+    assert process.stderr.endswith("\nmain.py --help lists the flags.\n")
+    assert process.stderr.count(given) <= 1
+    assert process.stdout == ""
+
+
+@pytest.mark.parametrize(
     ("error", "message"),
     [
         (PermissionError(13, "Permission denied", "runs/a"), "runs/a cannot be used: Permission"),

@@ -85,6 +85,7 @@ _FLAGS = {
     "--warmup_steps=-1it": "'500it'",
     "--pruning_rate=1e-12": "prunes none of the 1580 weights",
     "--pruning_rate=0.999999999": "lower pruning rate",
+    "--first_layer_pruning_rate=0 --output_pruning_rate=0 --model=lenet_30": "layers' own rates, ",
     "--pruning_rate=20%": "pruning_rate",
     "--pruning_rate=inf": "between 0 and 1",
     "--pruning_rates=1e-9": "prunes none",
@@ -135,6 +136,13 @@ def test_a_bad_flag_is_named_before_anything_is_built(given, tmp_path):
     assert any(name.removesuffix("s") in message for name in names)
     assert "{{" not in message and len(message) < 900
     assert list(tmp_path.iterdir()) == []
+
+
+def test_levels_that_leave_nothing_are_named_as_a_flag(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"^--levels=2: none of the .* at their --pruning_rate of 0\.999"
+    ):
+        check(f"--workdir={tmp_path}", "--pruning_rate=0.9999", "--levels=2")
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(
     for notes in (1, 0):
         capsys.readouterr()
         tf_lottery.run_branch(*arguments)
-        note = f"Note: {path} is missing, but summary.csv has its results. Restore it from a backup"
+        note = f"Note: {path} is missing, but summary.csv has its results. It is made anew."
         assert capsys.readouterr().out.count(note) == notes
         assert (path / "weights.data-00000-of-00001").read_bytes() == weights
 
@@ -225,8 +225,11 @@ def test_a_folder_in_the_place_of_the_figure_is_named(whole_run, same_command, t
     (whole_run / "summary.png").mkdir()
     broken, text = _verified(tmp_path)
     assert broken
-    assert f"{whole_run / 'summary.png'} is no file" in text
-    assert "summary.png is no file. Delete it and start the same command" in same_command()
+    assert f"{whole_run / 'summary.png'} is a folder" in text
+    assert (
+        "summary.png is a folder and no figure. Delete it and start the same command"
+        in same_command()
+    )
 
 
 @pytest.mark.parametrize("place", ["branches", "branches/one", "landscape", "export"])

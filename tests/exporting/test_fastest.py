@@ -57,11 +57,11 @@ def test_fastest_of_floats_and_of_all_by_setting_beside_the_fastest_dense_file()
     assert report.fastest[0].ratio == pytest.approx(0.2)
     assert sentences(report) == [
         "Fastest with 32-bit floats: tflite_sparse, 0.009 ms for one example on one thread, 0.41 "
-        "of the dense network's tflite_sparse.",
+        "of the dense network's time as tflite_sparse.",
         "Fastest with 32-bit floats: keras, 0.5 ms for 32 examples on all threads, 0.41 of the "
-        "dense network's keras.",
+        "dense network's time as keras.",
         "Fastest of all files: tflite_int8, 0.0045 ms for one example on one thread, 0.20 of the "
-        "dense network's tflite_sparse.",
+        "dense network's time as tflite_sparse.",
     ]
 
 
@@ -79,11 +79,12 @@ def test_no_file_is_faster():
     )
     assert sentences(report) == [
         "No file with 32-bit floats is faster than the dense network's by more than 5%: at best "
-        "tflite, 1.23 ms for one example on one thread, 1.24 of the dense network's tflite.",
+        "tflite, 1.23 ms for one example on one thread, 1.24 of the dense network's time as "
+        "tflite.",
         "No file with 32-bit floats is faster than the dense network's by more than 5%: at best "
-        "tflite, 3 ms for 32 examples on all threads, 3.01 of the dense network's tflite.",
+        "tflite, 3 ms for 32 examples on all threads, 3.01 of the dense network's time as tflite.",
         "No file is faster than the dense network's by more than 5%: at best tflite_int8, 1 ms "
-        "for one example on one thread, 1.00 of the dense network's tflite.",
+        "for one example on one thread, 1.00 of the dense network's time as tflite.",
     ]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
 import tf_lottery
 
@@ -132,3 +133,20 @@ def test_a_link_to_a_folder_stays_one(ticket, tmp_path):
     tf_lottery.export_saved_model(ticket, tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "disk" / "saved_model.pb").exists()
+
+
+def test_of_a_call_without_self_it_is_said_what_to_rename(tmp_path):
+    class Short(keras.Model):
+        def __init__(this):
+            super().__init__()
+            this.output_layer = keras.layers.Dense(3)
+
+        def call(this, x, training=False):
+            return this.output_layer(x)
+
+    model = Short()
+    model(PIXELS[:, 0, 0])
+    message = r"first argument self, but it is Short\.call\(this, x, training\): rename it"
+    with pytest.raises(ValueError, match=message):
+        tf_lottery.export_saved_model(tf_lottery.prunable(model), tmp_path / "ticket")
+    assert not list(tmp_path.iterdir())

@@ -257,6 +257,13 @@ def test_a_run_that_is_going_is_reported_as_far_as_it_is(tmp_path):
     assert len(rows(tmp_path / "m/report/report.csv")) == 2
 
 
+def test_of_a_finished_branch_the_levels_are_listed(tmp_path):
+    run = write_replicate(tmp_path / "m/replicate_1", [0.9, 0.8, 0.8, 0.8], early=EARLY)
+    write_branch(run, "random_mask", {1: 0.7, 3: 0.6}, early=EARLY)
+    text = " ".join(Page(write_report([run])).text.split())
+    assert "random mask replicate_1 done 1, 3 - " in text
+
+
 def test_a_run_that_has_just_begun_has_a_page(tmp_path):
     text = Page(write_report([write_replicate(tmp_path / "m/replicate_1")])).text
     assert "not known yet" in text

@@ -291,3 +291,13 @@ def test_what_comes_in_between_is_not_replaced(tmp_path, names_in):
         (folder / "theirs").write_text("y")
     assert names_in(folder) == ["theirs"]
     assert names_in(tmp_path) == ["ticket"]
+
+
+def test_of_finished_levels_is_said_only_where_there_are_some(tmp_path):
+    path = tmp_path / "replicate_1" / "level_1" / "masks.npz"
+    assert "levels are kept" not in str(StorageError(path, "disk full"))
+    level = tmp_path / "replicate_1" / "level_0"
+    level.mkdir(parents=True)
+    (level / "level.json").write_text("{}")
+    assert "Finished levels are kept" in str(StorageError(path, "disk full"))
+    assert "Finished levels are kept" in str(StorageError(path.parent / "a" / "b", "disk full"))

@@ -1,10 +1,17 @@
 """Tables with a seal beside them."""
 
+import hashlib
+
 import pytest
 
 from tf_lottery.store import sealed_table
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.sealed_table import check_table, table_seal, write_sealed_csv
+from tf_lottery.store.sealed_table import (
+    check_table,
+    read_sealed_table,
+    table_seal,
+    write_sealed_csv,
+)
 
 
 def test_a_table_that_was_never_written_is_not_missing(tmp_path, monkeypatch):
@@ -41,3 +48,19 @@ def test_of_a_seal_that_is_a_folder_no_other_is_to_be_deleted(tmp_path):
         check_table(path)
     assert error.value.path == table_seal(path)
     assert "delete it and table.csv" in error.value.remedy
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_of_what_is_no_table_nothing_but_it_is_to_be_deleted(tmp_path, sealed):
+    path = tmp_path / "table.csv"
+    write_sealed_csv(path, ["a", "b"], [{"a": 1, "b": 2}])
+    path.write_text("a,b\n1\n")
+    if sealed:
+        table_seal(path).write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  table.csv\n")
+    else:
+        table_seal(path).unlink()
+    with pytest.raises(DamagedFileError, match=rf"^{path} is damaged") as error:
+        read_sealed_table(path)
+    seal = "table.csv.sha256, and " if sealed else ""
+    assert f"or delete it and {seal}start the same command" in str(error.value)
+    assert f"folder {tmp_path}" not in str(error.value)

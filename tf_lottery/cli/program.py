@@ -13,7 +13,7 @@ from tf_lottery.registry import import_plugin
 
 _LESS_MEMORY = (
     "Use a smaller network, smaller images or a smaller --batch_size, or keep the data in the "
-    "host's memory (--in_memory=off). Finished levels are kept."
+    "host's memory (--in_memory=off). Levels that are finished are kept."
 )
 
 
@@ -49,7 +49,9 @@ def main() -> None:
 
 def _parse(arguments: list[str]) -> list[str]:
     try:
-        return app.parse_flags_with_usage(arguments)
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        sys.exit(f"Error: {str(error).removeprefix('ERROR:: ')}\nmain.py --help lists the flags.")
     except UnicodeDecodeError as error:
         given = [argument for argument in arguments if argument.startswith(("--flagf", "-flagf"))]
         sys.exit(

@@ -17,6 +17,7 @@ from tf_lottery.config.experiment import (
 )
 from tf_lottery.config.number_ranges import parse_ranges
 from tf_lottery.config.options import choices_of, kinds_of, options_of
+from tf_lottery.registry import likely_names
 
 
 class _WholeNumber(flags.IntegerParser):
@@ -49,6 +50,18 @@ class _YesOrNo(flags.BooleanParser):
             raise ValueError("use true or false") from None
 
 
+class _Choice(flags.EnumParser):
+    """Reads one of some texts, and says which may have been meant."""
+
+    def parse(self, argument: str) -> str:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            close = likely_names(str(argument).lower(), self.enum_values)
+            meant = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise ValueError(f"use one of {', '.join(self.enum_values)}.{meant}") from None
+
+
 class _NumberOrRanges(flags.ArgumentParser):
     """Reads "10" as a number and leaves "0-5,8" as it is."""
 
@@ -59,8 +72,13 @@ class _NumberOrRanges(flags.ArgumentParser):
         try:
             return int(text)
         except ValueError:
+            pass
+        try:
             parse_ranges(text, "--levels")
-            return text
+        except ValueError as error:
+            # The flag and its value are named by absl.
+            raise ValueError(str(error).removeprefix(f"--levels={text}: ")) from None
+        return text
 
 
 class _NumberOrAuto(flags.ArgumentParser):
@@ -123,6 +141,7 @@ def define_options(
             flags.DEFINE(_PARSERS[option.name](), option.name, serializer=serializer, **arguments)
         elif choices:
             flags.DEFINE_enum(option.name, enum_values=choices, **arguments)
+            flag_values[option.name].parser = _Choice(choices)
         elif kind is bool:
             flags.DEFINE_bool(option.name, **arguments)
             flag_values[option.name].parser = _YesOrNo()

@@ -24,7 +24,12 @@ def parse_ranges(text: str, argument: str) -> list[int]:
     for part in text.split(","):
         match = _PART.fullmatch(part.strip())
         first, last = (match[1], match[2] or match[1]) if match else ("1", "0")
-        if int(first) > int(last):
+        if match and int(first) > int(last):
+            raise ValueError(
+                f"{argument}={text}: the range {part.strip()!r} ends before it begins; write "
+                f"'{last}-{first}'."
+            )
+        if not match:
             raise ValueError(
                 f"{argument}={text}: {part.strip()!r} is neither a number nor a range; write "
                 "'0-5,8' for 0, 1, 2, 3, 4, 5 and 8."

@@ -27,7 +27,7 @@ def check_own_damage(run: RunFolder, *, tell: bool = True) -> list[Damage]:
     if in_the_way:
         raise _with_count(run, in_the_way)
     if tell:
-        _tell(damages)
+        _tell(damages, of_this_command=True)
     return damages
 
 
@@ -63,6 +63,9 @@ def _with_count(run: RunFolder, damages: list[Damage]) -> DamagedFileError:
     return DamagedFileError(first.path, first.problem, remedy)
 
 
-def _tell(damages: list[Damage]) -> None:
+def _tell(damages: list[Damage], *, of_this_command: bool = False) -> None:
     for damage in damages:
-        tell(f"Note: {damage.error}")
+        if damage.repaired and of_this_command:
+            tell(f"Note: {damage.error.path} {damage.error.problem}. It is made anew.")
+        else:
+            tell(f"Note: {damage.error}")

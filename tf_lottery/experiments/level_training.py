@@ -76,8 +76,9 @@ class LevelTrainer:
                 records.advance,
             )
         except TrainingDivergedError as error:
+            kept = "Finished levels are kept; try" if level else "Try"
             raise TrainingDivergedError(
-                f"{error} of level {level}. Finished levels are kept; try a lower --learning_rate."
+                f"{error} of level {level}. {kept} a lower --learning_rate."
             ) from error
         return records.finish(mask)
 

@@ -78,7 +78,7 @@ class Needs:
             )
         return (
             f"Needs about {bytes_text(self.memory)} of memory and {bytes_text(needed)} of disk "
-            f"for {levels} levels of {self.weights:,} weights."
+            f"for {levels} level{'s' if levels != 1 else ''} of {self.weights:,} weights."
         )
 
 

@@ -61,7 +61,7 @@ class FastestFile:
         )
         file = f"{self.format}, {digits} ms for {calls}"
         if self.ratio is not None:
-            file += f", {self.ratio:.2f} of the dense network's {self.dense_format}"
+            file += f", {self.ratio:.2f} of the dense network's time as {self.dense_format}"
         if self.is_faster_than_dense is False:
             files = "file with 32-bit floats" if self.among_floats else "file"
             return (

@@ -1,5 +1,6 @@
 """Exports tickets as plain TensorFlow."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -63,4 +64,22 @@ def _save(model: Any, path: Path) -> None:
         if is_keras_3(model):
             model.export(path, verbose=False)
         else:
-            save_for_export(model, path, save_format="tf", include_optimizer=False)
+            try:
+                save_for_export(model, path, save_format="tf", include_optimizer=False)
+            except TypeError as error:
+                _refuse_other_names_of_self(model, error)
+                raise
+
+
+def _refuse_other_names_of_self(model: Any, error: TypeError) -> None:
+    """Says what the user can change if Keras cannot tell apart the arguments of a `call`."""
+    layers = {type(layer): None for layer in (model, *model.submodules) if hasattr(layer, "call")}
+    for kind in layers:
+        parameters = inspect.signature(kind.call).parameters
+        if next(iter(parameters), "self") != "self":
+            raise ValueError(
+                f"model={model.name}: Keras writes a SavedModel only of layers and models whose "
+                f"call names its first argument self, but it is {kind.__name__}.call("
+                f"{', '.join(parameters)}): rename it; or give tf_lottery.export some test_data, "
+                "which does without."
+            ) from error

@@ -105,7 +105,7 @@ def planned_levels(
     else:
         raise ValueError(f"{flag}levels=None: give a number of levels, or a target density.")
     try:
-        plan.check(last)
+        plan.check(last, flag if target_density is None else "")
     except ValueError as error:
         if target_density is None:
             raise

@@ -254,20 +254,31 @@ class PruningPlan:
             for size in [self._remaining_of(group, mask)]
         )
 
-    def check(self, levels: int) -> None:
+    def check(self, levels: int, flag: str = "") -> None:
         """Checks that enough is left of every group after `levels` prunings.
+
+        Args:
+          levels: number of prunings.
+          flag: "--" where the arguments are flags.
 
         Raises:
           ValueError: if no level would prune any weight, or if one would leave no weight in a
             group, or fewer than a unit or block of each array; says how many are possible.
         """
         piece = "block" if self.structure == "1x4" else "unit"
-        check_whole("levels", levels, 0, MOST_LEVELS)
+        check_whole(f"{flag}levels", levels, 0, MOST_LEVELS)
         size = sum(group.size for group in self.groups)
         if levels and self.remaining(levels) >= size:
-            rates = dict.fromkeys(str(group.schedule.pruning_rate) for group in self.groups)
+            rates = dict.fromkeys(group.schedule.pruning_rate for group in self.groups)
+            given = " and ".join(str(rate) for rate in rates if rate)
+            if not given:
+                raise ValueError(
+                    f"{flag}levels={levels}: nothing would be pruned, as the layers' own rates, "
+                    f"which take the place of {flag}pruning_rate, are all 0; give one of them a "
+                    "higher rate, such as 0.2, or none."
+                )
             raise ValueError(
-                f"pruning_rate={' and '.join(rates)}: it prunes none of the {size} weights "
+                f"{flag}pruning_rate={given}: it prunes none of the {size} weights "
                 f"in {levels} levels; use a higher rate, such as 0.2."
             )
         for group in self.groups:
@@ -282,9 +293,10 @@ class PruningPlan:
                 kept = "none" if group.floor == 1 else f"only {left(level)}"
                 least = "" if group.floor == 1 else f", but a {piece} of each has {group.floor}"
                 raise ValueError(
-                    f"levels={levels}: {kept} of the {group.size} weights of {names} would remain "
-                    f"at level {level} with pruning_rate={group.schedule.pruning_rate}{least}; use "
-                    f"at most {level - 1} levels or a lower pruning rate."
+                    f"{flag}levels={levels}: {kept} of the {group.size} weights of {names} would "
+                    f"remain at level {level} at their {flag}pruning_rate of "
+                    f"{group.schedule.pruning_rate}{least}; use {_at_most(level - 1)}a lower "
+                    "pruning rate."
                 )
 
     def prune(
@@ -346,6 +358,10 @@ class PruningPlan:
         # Groups of four are halved at once, in the last round of a level.
         halved = count <= group.schedule.remaining(group.size, 1) < group.size
         return keep_n_of_m(scores, masks, axes) if halved else masks
+
+
+def _at_most(levels: int) -> str:
+    return f"at most {levels} level{'' if levels == 1 else 's'} or " if levels else ""
 
 
 def _rounded(numbers: np.ndarray, total: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from tf_lottery.report.formats import (
     format_accuracy,
     format_count,
     format_density,
+    format_numbers,
     format_range,
 )
 from tf_lottery.report.landscape.joined import JoinedAnalyses
@@ -199,6 +200,8 @@ def _level_text(run: RunRecord) -> str:
     state = run.state
     if state.level is None:
         return MISSING
+    if state.branch is not None and state.state == "done":
+        return format_numbers(state.complete_levels)  # They need not be in a row.
     return str(state.level) + ("" if state.levels is None else f" of {state.levels}")
 
 

@@ -277,7 +277,7 @@ def _damages_of_figure(run: RunFolder) -> Iterator[Damage]:
     path = run.summary_png
     if path.exists() and not path.is_file():
         remedy = "Delete it and start the same command again, which draws it anew."
-        error = DamagedFileError(path, "is no file", remedy)
+        error = DamagedFileError(path, "is a folder and no figure", remedy)
         yield Damage(error, "the figure of the levels", beside=True)
 
 

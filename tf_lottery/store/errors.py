@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -51,11 +51,19 @@ class StorageError(RunFolderError):
 
     def __init__(self, path: Path, reason: str):
         self.reason = reason
+        kept = " Finished levels are kept: the same command continues after them."
         super().__init__(
             f"cannot write {Path(path).absolute()}: {reason}. Make room there, or choose a "
-            "writable folder with --workdir (in the library: workdir, or folder of a search). "
-            "Finished levels are kept: the same command continues after them."
+            "writable folder with --workdir (in the library: workdir, or folder of a search)."
+            + (kept if _beside_finished_levels(Path(path).absolute()) else "")
         )
+
+
+def _beside_finished_levels(path: Path) -> bool:
+    """Whether a file or folder of a run is one of several, of which some levels are finished."""
+    with suppress(OSError):
+        return any(next(place.glob("level_*/level.json"), None) for place in [*path.parents][:4])
+    return False
 
 
 @contextmanager
@@ -85,6 +93,10 @@ def _reason(path: Path, error: OSError) -> str:
     """The operating system's words; what is in the way, where they do not say it."""
     if isinstance(error, IsADirectoryError) and error.filename:
         return f"{os.fspath(error.filename2 or error.filename)} is a folder"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        for part in path.absolute().parents:
+            if part.exists() and not part.is_dir():
+                return f"{part} is a file, where a folder has to be"
     if isinstance(error, FileExistsError | FileNotFoundError):
         for part in (path.absolute(), *path.absolute().parents):
             if part.is_symlink() and not part.exists():

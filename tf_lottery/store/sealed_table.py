@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tf_lottery.store.atomic import read_text, write_text
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.metrics import csv_text
+from tf_lottery.store.metrics import Row, csv_text, read_table
 from tf_lottery.store.seal import CHANGED, file_sha256
 
 # Of an empty file, which no table is: in a seal, it says that there need not be one yet.
@@ -94,10 +94,33 @@ def check_table(path: Path) -> bool:
     return True
 
 
-def _remedy(other: str) -> str:
+def read_sealed_table(path: Path) -> list[Row]:
+    """Reads a table that is as it was written.
+
+    Args:
+      path: The file.
+
+    Raises:
+      DamagedFileError: As `check_table`, or it is no table.
+    """
+    check_table(path)
+    try:
+        return read_table(path)
+    except DamagedFileError as error:
+        raise DamagedFileError(path, error.problem, remedy_of_table(path)) from error
+
+
+def remedy_of_table(path: Path) -> str:
+    """How to get a table back: nothing but it, and its seal, need be deleted."""
+    seal = table_seal(path)
+    return _remedy(seal.name if os.path.lexists(seal) else "")
+
+
+def _remedy(other: str = "") -> str:
+    more = f" and {other}, and" if other else " and"
     return (
-        f"Restore it from a backup, or delete it and {other}, and start the same command again to "
-        "measure anew."
+        f"Restore it from a backup, or delete it{more} start the same command again to measure "
+        "anew."
     )
 
 

@@ -7,10 +7,10 @@ from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.metrics import Row, read_table
+from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import result_path, result_stem
-from tf_lottery.store.sealed_table import check_table, write_sealed_csv
+from tf_lottery.store.sealed_table import read_sealed_table, remedy_of_table, write_sealed_csv
 
 
 class ResultsFile:
@@ -45,14 +45,14 @@ class ResultsFile:
         """
         if not self.path.exists():
             return []
-        check_table(self.path)
-        rows = [with_network(row) for row in read_table(self.path)]
-        for row in rows[:1]:
-            if tuple(row) != self._columns:
-                found, expected = ",".join(row), ",".join(self._columns)
-                raise DamagedFileError(
-                    self.path, f"is damaged: its columns are {found}, not {expected}"
-                )
+        rows = [with_network(row) for row in read_sealed_table(self.path)]
+        if rows and tuple(rows[0]) != self._columns:
+            found, expected = ",".join(rows[0]), ",".join(self._columns)
+            raise DamagedFileError(
+                self.path,
+                f"is damaged: its columns are {found}, not {expected}",
+                remedy_of_table(self.path),
+            )
         return rows
 
     def write(self, rows: Iterable[Row]) -> None:

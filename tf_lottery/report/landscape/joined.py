@@ -15,10 +15,9 @@ from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.atomic import finished_files
 from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.metrics import read_table
 from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import analysis_of, current_stem, settings_of
-from tf_lottery.store.sealed_table import check_table
+from tf_lottery.store.sealed_table import read_sealed_table
 
 DrawFigures = Callable[..., list[FigureFile]]
 
@@ -54,8 +53,7 @@ def join_analyses(
         for record in method.records if method.branch is None else ():
             for stem, path in _result_files(record.path / "landscape", drawing).items():
                 try:
-                    check_table(path)
-                    rows = tuple(with_network(row) for row in read_table(path))
+                    rows = tuple(with_network(row) for row in read_sealed_table(path))
                 except RunFolderError as error:
                     problems.append(str(error))
                     continue
