@@ -1,18 +1,15 @@
 """Whether the runs of a report can be compared: their data, their networks and their flags."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from tf_lottery.report.method_results import MethodResults
+from tf_lottery.report.method_results import OF_A_REPLICATE, MethodResults, flag_text
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.store.rules import outdated_rules
 from tf_lottery.store.run_folder import data_name
 
-# These differ from replicate to replicate by design.
-_OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
 _OF_A_BRANCH = frozenset({"branch", "branch_seed", "other_run", "perturbation"})
 _ABSENT = "not recorded"
 
@@ -56,7 +53,7 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
         notices.append(f"Different networks are compared here: {_listing(networks)}.")
     for method in methods:
         mixed = _flags_that_differ([record.identity for record in method.records])
-        mixed = [flag for flag in mixed if flag not in _OF_A_REPLICATE | _OF_A_BRANCH]
+        mixed = [flag for flag in mixed if flag not in OF_A_REPLICATE | _OF_A_BRANCH]
         if mixed:
             flags = ", ".join(f"--{flag}" for flag in mixed)
             notices.append(
@@ -99,7 +96,7 @@ def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:
     Returns:
       The table, without rows if all flags agree.
     """
-    runs = {method.run: _flags(method) for method in methods if method.branch is None}
+    runs = {method.run: method.identity for method in methods if method.branch is None}
     flags = {method.label: {**runs[method.run], **_changes(method)} for method in methods}
     flags = {label: values for label, values in flags.items() if values}
     rows = tuple(
@@ -108,10 +105,6 @@ def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:
         if flag != "replicate"
     )
     return FlagTable(tuple(flags), rows)
-
-
-def _flags(run: MethodResults) -> Mapping[str, Any]:
-    return next((record.identity for record in run.records if record.identity), {})
 
 
 def _changes(method: MethodResults) -> Mapping[str, Any]:
@@ -127,10 +120,7 @@ def _flags_that_differ(values: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _text(flags: Mapping[str, Any], name: str) -> str:
-    if name not in flags:
-        return _ABSENT
-    value = flags[name]
-    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return flag_text(flags[name]) if name in flags else _ABSENT
 
 
 def _variants(

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tf_lottery.report.console import default_console
+from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.formats import (
     epochs_text,
     format_accuracy,
@@ -261,7 +261,7 @@ class ProgressReporter:
 
     def _print(self, line: str) -> None:
         self._latest_line = self._clock()
-        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(line, self._console)
 
 
 def _metric_texts(metrics: Mapping[str, float | None]) -> list[str]:

@@ -8,9 +8,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tf_lottery.config.matching import tolerance_text
+from tf_lottery.report.canvas import FigureFile
 from tf_lottery.report.comparability import comparability_notices, flag_differences
 from tf_lottery.report.emptied_levels import emptied_notices, marked_level
-from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.formats import (
     MISSING,
     epochs_text,
@@ -18,14 +18,15 @@ from tf_lottery.report.formats import (
     format_count,
     format_density,
     format_range,
+    format_yes,
 )
 from tf_lottery.report.landscape.joined import JoinedAnalyses
 from tf_lottery.report.landscape.line_images import line_images
 from tf_lottery.report.many_runs import left_out_sentence
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
-from tf_lottery.report.method_styles import MethodStyle
 from tf_lottery.report.missing_data import damaged_files, missing_data
+from tf_lottery.report.palette import LineStyle
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
 from tf_lottery.store.empty_layers import CONSEQUENCE
@@ -58,7 +59,7 @@ class ReportFigures:
 
 def report_page(
     methods: Sequence[MethodResults],
-    styles: Sequence[MethodStyle],
+    styles: Sequence[LineStyle],
     tickets: Sequence[Ticket],
     figures: ReportFigures,
     analyses: JoinedAnalyses,
@@ -143,26 +144,29 @@ def _progress(methods: Sequence[MethodResults]) -> list[str]:
     return sentences
 
 
-def _ticket_row(ticket: Ticket, style: MethodStyle) -> dict[str, str]:
-    level = ticket.level
-    return {
-        "label": ticket.results.label,
+def _ticket_row(ticket: Ticket, style: LineStyle) -> dict[str, str]:
+    level, method = ticket.level, ticket.results
+    row = dict.fromkeys(("density", "level", "weights", "replicates"), MISSING)
+    if level is not None:
+        row = {
+            "density": format_density(level.density),
+            "level": str(level.level),
+            "weights": format_count(level.weights_remaining),
+            "replicates": _of_all(level.known_accuracy.count, method),
+        }
+    accuracy = None if level is None else level.accuracy
+    return row | {
+        "label": method.label,
         "colour": style.colour,
         "dense": _accuracy_text(ticket.dense),
         "dense_range": _range_text(ticket.dense),
-        "density": MISSING if level is None else format_density(level.density),
-        "level": MISSING if level is None else str(level.level),
-        "weights": MISSING if level is None else format_count(level.weights_remaining),
-        "accuracy": _accuracy_text(None if level is None else level.accuracy),
-        "range": _range_text(None if level is None else level.accuracy),
-        "replicates": (
-            MISSING if level is None else _of_all(level.known_accuracy.count, ticket.results)
-        ),
+        "accuracy": _accuracy_text(accuracy),
+        "range": _range_text(accuracy),
         "note": ticket.note(),
     }
 
 
-def _result_rows(ticket: Ticket, style: MethodStyle) -> dict[str, Any]:
+def _result_rows(ticket: Ticket, style: LineStyle) -> dict[str, Any]:
     method = ticket.results
     rows = [_level_row(level, ticket) for level in method.levels]
     return {"label": method.label, "colour": style.colour, "rows": rows}
@@ -176,7 +180,7 @@ def _level_row(level: LevelStatistics, ticket: Ticket) -> tuple[str, ...]:
         format_count(level.weights_remaining),
         _accuracy_text(level.accuracy),
         _range_text(level.accuracy),
-        {True: "yes", False: "no", None: MISSING}[ticket.matches(level)],
+        format_yes(ticket.matches(level)),
         _accuracy_text(level.early_stop_accuracy),
         _range_text(level.early_stop_accuracy),
         MISSING if step is None else format_count(round(step.mean)),

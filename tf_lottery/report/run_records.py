@@ -17,7 +17,8 @@ from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSumma
 _BRANCHES = "branches"
 _LEVEL_NAME = re.compile(r"level_(0|[1-9]\d*)")
 
-Curve = Mapping[int, float]
+# Test accuracies, fractions, by iteration.
+LearningCurve = Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class RunRecord:
     details: Mapping[str, Any]
     state: RunState
     levels: Mapping[int, LevelRecord]
-    curves: Mapping[int, Curve]
+    curves: Mapping[int, LearningCurve]
     problems: tuple[str, ...]
     branches: Mapping[str, "RunRecord"]
 
@@ -120,7 +121,7 @@ def read_run(path: Path) -> RunRecord:
     except RunFolderError as error:
         return RunRecord(path, {}, {}, state, {}, {}, (str(error),), branches)
     levels: dict[int, LevelRecord] = {}
-    curves: dict[int, Curve] = {}
+    curves: dict[int, LearningCurve] = {}
     problems: list[str] = []
     for number in _level_numbers(path):
         try:
@@ -139,7 +140,10 @@ def _level_numbers(path: Path) -> Iterator[int]:
 
 
 def _read_level(
-    folder: LevelFolder, number: int, levels: dict[int, LevelRecord], curves: dict[int, Curve]
+    folder: LevelFolder,
+    number: int,
+    levels: dict[int, LevelRecord],
+    curves: dict[int, LearningCurve],
 ) -> None:
     if folder.is_complete():
         levels[number] = _level_record(folder)

@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tf_lottery.report.method_results import MethodResults, change_text
+from tf_lottery.report.method_results import (
+    OF_A_REPLICATE,
+    MethodResults,
+    change_text,
+    flag_text,
+)
 
-_OF_A_REPLICATE = {"replicate", "init_seed", "data_seed"}
 _STEPS = re.compile(r"(\d+(?:\.\d+)?)(it|ep|%)")
 _UNITS = {"it": "iterations", "ep": "epochs", "%": "% of training"}
 
@@ -55,33 +59,33 @@ def find_sweeps(methods: Sequence[MethodResults]) -> list[Sweep]:
     Returns:
       A sweep for each flag and each combination of the others.
     """
-    runs = [method for method in methods if method.branch is None and _identity(method)]
-    flags = sorted({flag for method in runs for flag in _identity(method)} - _OF_A_REPLICATE)
+    runs = [method for method in methods if method.branch is None and method.identity]
+    flags = sorted({flag for method in runs for flag in method.identity} - OF_A_REPLICATE)
     groups: dict[tuple[str, ...], list[MethodResults]] = defaultdict(list)
     for flag in flags:
         for method in runs:
             before, named, _ = _folder(method).partition(f"_{flag}_")
             if named:
-                groups[flag, before, _without(_identity(method), flag)].append(method)
+                groups[flag, before, _without(method.identity, flag)].append(method)
     found = [
         (flag, group)
         for (flag, _, _), group in groups.items()
-        if len({json.dumps(_identity(method)[flag]) for method in group}) == len(group) > 1
+        if len({json.dumps(method.identity[flag]) for method in group}) == len(group) > 1
     ]
     sweeps = {flag for flag, _ in found}
     return [_sweep(flag, group, sorted(sweeps - {flag})) for flag, group in found]
 
 
 def _sweep(flag: str, group: Sequence[MethodResults], others: Sequence[str]) -> Sweep:
-    values = [_identity(method)[flag] for method in group]
+    values = [method.identity[flag] for method in group]
     numbers, unit = _numbers(flag, group, values)
     if numbers is None:
         pairs = zip(values, group, strict=True)
-        runs = [SweptRun(_text(value), None, method) for value, method in pairs]
+        runs = [SweptRun(flag_text(value), None, method) for value, method in pairs]
     else:
         ordered = sorted(zip(numbers, values, group, strict=True), key=lambda one: one[0])
-        runs = [SweptRun(_text(value), number, method) for number, value, method in ordered]
-    setting = ", ".join(change_text(name, _identity(group[0])[name]) for name in others)
+        runs = [SweptRun(flag_text(value), number, method) for number, value, method in ordered]
+    setting = ", ".join(change_text(name, group[0].identity[name]) for name in others)
     return Sweep(flag, setting, unit, tuple(runs))
 
 
@@ -109,15 +113,7 @@ def _folder(method: MethodResults) -> str:
     return method.records[0].path.parent.name
 
 
-def _identity(method: MethodResults) -> Mapping[str, Any]:
-    return next((record.identity for record in method.records if record.identity), {})
-
-
 def _without(identity: Mapping[str, Any], flag: str) -> str:
-    ignored = {*_OF_A_REPLICATE, flag}
+    ignored = {*OF_A_REPLICATE, flag}
     kept = {name: value for name, value in identity.items() if name not in ignored}
     return json.dumps(kept, sort_keys=True)
-
-
-def _text(value: Any) -> str:
-    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)
