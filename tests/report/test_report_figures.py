@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
+from tf_lottery.report import method_styles
 from tf_lottery.report.layer_figure import layer_figure, shares_layers
 from tf_lottery.report.learning_curves import learning_curves, levels_to_show
 from tf_lottery.report.level_figures import level_figures
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, collect_methods
-from tf_lottery.report.method_styles import method_styles
 from tf_lottery.report.run_records import read_run
 
 
@@ -25,6 +25,10 @@ def methods(tmp_path):
         return collect_methods([read_run(path) for path in paths])
 
     return collect
+
+
+def styles_of(methods):
+    return method_styles.styles_of([method.method for method in methods])
 
 
 def lines(figure):
@@ -45,7 +49,7 @@ def method_with_levels(*levels):
 
 def test_lines_are_means_and_bands_reach_from_least_to_largest(methods):
     found = methods()
-    (figure_file,) = level_figures(found, method_styles(found))
+    (figure_file,) = level_figures(found, styles_of(found))
     figure = figure_file.figure
     run, branch, dense = lines(figure)
     np.testing.assert_allclose(run.get_xdata(), [100, 80, 64])
@@ -63,7 +67,7 @@ def test_lines_are_means_and_bands_reach_from_least_to_largest(methods):
 
 def test_early_stopping_has_its_figures_where_there_is_validation_data(methods):
     found = methods(early={0: (30, 0.5), 1: (20, 0.4)})
-    files = level_figures(found, method_styles(found))
+    files = level_figures(found, styles_of(found))
     assert [file.name for file in files] == [
         "accuracy_at_end",
         "accuracy_at_early_stop",
@@ -78,7 +82,7 @@ def test_early_stopping_has_its_figures_where_there_is_validation_data(methods):
 
 def test_styles_are_those_of_the_methods(methods):
     found = methods()
-    styles = method_styles(found)
+    styles = styles_of(found)
     (file,) = level_figures(found, styles)
     for line, style in zip(lines(file.figure)[:2], styles, strict=True):
         assert (line.get_color(), line.get_marker()) == (style.colour, style.marker)
@@ -86,7 +90,7 @@ def test_styles_are_those_of_the_methods(methods):
 
 def test_without_any_number_there_is_no_figure():
     empty = method_with_levels()
-    assert level_figures([empty], method_styles([empty])) == []
+    assert level_figures([empty], styles_of([empty])) == []
     assert learning_curves(empty, "name", None) is None
     assert layer_figure(empty, "name") is None
 
@@ -94,7 +98,7 @@ def test_without_any_number_there_is_no_figure():
 @pytest.mark.usefixtures("pictures")
 def test_drawings_in_a_page_have_names_of_their_own_and_load_nothing(methods):
     found = methods(early={0: (30, 0.5)})
-    files = level_figures(found, method_styles(found))
+    files = level_figures(found, styles_of(found))
     names = [
         {element.get("id") for element in ElementTree.fromstring(file.inline_svg).iter()} - {None}
         for file in files
@@ -117,7 +121,7 @@ def test_drawings_in_a_page_have_names_of_their_own_and_load_nothing(methods):
 @pytest.mark.usefixtures("pictures")
 def test_the_same_numbers_give_the_same_bytes(methods):
     found = methods(early={0: (30, 0.5)})
-    styles = method_styles(found)
+    styles = styles_of(found)
     first, second = level_figures(found, styles), level_figures(found, styles)
     assert [(file.png, file.svg) for file in first] == [(file.png, file.svg) for file in second]
     assert b"Matplotlib" not in first[0].png

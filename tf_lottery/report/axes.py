@@ -13,6 +13,8 @@ from tf_lottery.report.palette import GREY
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+DENSE_LABEL = "dense"
+
 # Sizes of text of 10 points: a digit of a tick label, and the space between two labels.
 _DIGIT_INCHES, _LABEL_SPACE_INCHES = 0.088, 0.11
 _AXIS_SHARE_OF_WIDTH = 0.86
@@ -105,10 +107,10 @@ def draw_threshold(axes: Axes, height: float) -> None:
     axes.axhline(height, color=GREY, linewidth=0.8, zorder=1)
 
 
-def draw_dense_line(axes: Axes, accuracy: float, label: str) -> None:
+def draw_dense_line(axes: Axes, accuracy: float) -> None:
     """Draws the dense network's test accuracy, a percentage, across all densities."""
-    axes.axhline(accuracy, color=GREY, linewidth=0.8, zorder=1, label=label)
-    _label_at_right(axes, f"{label}\n{accuracy:.1f}%", accuracy, "data")
+    axes.axhline(accuracy, color=GREY, linewidth=0.8, zorder=1, label=DENSE_LABEL)
+    _label_at_right(axes, f"{DENSE_LABEL}\n{accuracy:.1f}%", accuracy, "data")
 
 
 def percentage_label(percentage: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -87,6 +87,11 @@ class FigureFile:
         with mpl.rc_context(_SETTINGS):
             self.figure.savefig(file, **options)
         return file.getvalue()
+
+
+def drawn(figures: Iterable[FigureFile | None]) -> list[FigureFile]:
+    """Those figures for which there was something to draw."""
+    return [figure for figure in figures if figure is not None]
 
 
 class Canvas:

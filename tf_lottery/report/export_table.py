@@ -81,19 +81,23 @@ def _read(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+def _ratio(name: str) -> _Number:
+    return _Number(name, "times\ndense", lambda text: f"{float(text):.2f}")
+
+
 def _of_files(rows: Sequence[_Row]) -> list[_Number]:
     outputs = [name for name in rows[0] if name.startswith(f"{_ACCURACY}_")]
     accuracies = [
         _Number(name, f"test acc.\n{name[len(_ACCURACY) + 1 :]}", _percent) for name in outputs
     ]
     return [
-        _Number("bytes", "size", _bytes),
-        _Number("bytes_ratio", "times\ndense", _ratio),
-        _Number("compressed_bytes", "gzip -9", _bytes),
-        _Number("compressed_bytes_ratio", "times\ndense", _ratio),
+        _Number("bytes", "size", lambda text: format_bytes(int(text))),
+        _ratio("bytes_ratio"),
+        _Number("compressed_bytes", "gzip -9", lambda text: format_bytes(int(text))),
+        _ratio("compressed_bytes_ratio"),
         *(accuracies or [_Number(_ACCURACY, "test\nacc.", _percent)]),
         _Number("largest_difference", "largest\ndiff.", lambda text: f"{float(text):.1g}"),
-        _Number("peak_memory_bytes", "peak\nmemory", _bytes),
+        _Number("peak_memory_bytes", "peak\nmemory", lambda text: format_bytes(int(text))),
     ]
 
 
@@ -107,7 +111,7 @@ def _of_times(threads: str, shown: str) -> list[_Number]:
                 f"ms,\nof {batch_size},\n{shown}",
                 _milliseconds,
             ),
-            _Number(f"ratio_batch_{batch_size}_{threads}", "times\ndense", _ratio),
+            _ratio(f"ratio_batch_{batch_size}_{threads}"),
         )
     ]
 
@@ -173,17 +177,9 @@ def _peculiarities(rows: Sequence[_Row]) -> list[str]:
     return sentences
 
 
-def _bytes(text: str) -> str:
-    return format_bytes(int(text))
-
-
 def _percent(text: str) -> str:
     return format_accuracy(float(text))
 
 
 def _milliseconds(text: str) -> str:
     return np.format_float_positional(float(text), 3, unique=False, fractional=False, trim="-")
-
-
-def _ratio(text: str) -> str:
-    return f"{float(text):.2f}"

@@ -9,17 +9,7 @@ import numpy as np
 from tf_lottery.report.axes import clear_frame, percentage_label, set_density_axis
 from tf_lottery.report.canvas import Canvas, FigureFile, drawable
 from tf_lottery.report.method_results import LevelStatistics, MethodResults
-from tf_lottery.report.palette import (
-    BLACK,
-    BLUE,
-    DASHES,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    VERMILION,
-    LineStyle,
-)
+from tf_lottery.report.palette import BLACK, DASHES, GREY, LINE_COLOURS, LineStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,12 +18,8 @@ if TYPE_CHECKING:
 _LAYER_NAMES_SHOWN = 18
 _NAME_COLUMNS = 22
 # With more layers than these there is a map.
-_STYLES = tuple(
-    LineStyle(colour, marker, "-")
-    for colour, marker in zip(
-        (BLUE, ORANGE, GREEN, VERMILION, PURPLE, BLACK), "os^DvX", strict=True
-    )
-)
+_COLOURS = (*LINE_COLOURS[:5], BLACK)
+_STYLES = tuple(map(LineStyle, _COLOURS, "os^DvX", "------"))
 
 
 def layer_figure(method: MethodResults, name: str) -> FigureFile | None:

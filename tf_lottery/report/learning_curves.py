@@ -87,8 +87,7 @@ def levels_to_show(levels: Sequence[int], ticket_level: int | None) -> list[int]
 
 
 def _set_axes(axes: Axes) -> None:
-    axes.set_xlabel("iteration")
-    axes.set_ylabel("test accuracy (%)")
+    axes.set(xlabel="iteration", ylabel="test accuracy (%)")
     axes.margins(x=0.02)
     clear_frame(axes)
     # The first evaluations, at chance, would squeeze what differs between the levels.

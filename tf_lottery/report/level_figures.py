@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tf_lottery.report.axes import clear_frame, draw_dense_line, set_density_axis
-from tf_lottery.report.canvas import FigureFile
+from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.curves import Curve, canvas_of, fit_accuracy_axis
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
 from tf_lottery.report.palette import LineStyle
@@ -64,8 +64,7 @@ def level_figures(
     Returns:
       Those of the three figures for which there is any number, in this order.
     """
-    figures = (_level_figure(methods, styles, quantity) for quantity in _QUANTITIES)
-    return [figure for figure in figures if figure is not None]
+    return drawn(_level_figure(methods, styles, quantity) for quantity in _QUANTITIES)
 
 
 def _level_figure(
@@ -85,7 +84,7 @@ def _level_figure(
             canvas.note("Arrows: levels below the axis.")
         dense = [found[method.label] for method in methods if _is_dense(method, quantity)]
         if len(dense) == 1:
-            draw_dense_line(canvas.axes, 100 * dense[0].spreads[0].mean, "dense")
+            draw_dense_line(canvas.axes, 100 * dense[0].spreads[0].mean)
     else:
         largest = max(spread.maximum for curve in curves for spread in curve.spreads)
         canvas.axes.set_ylabel("early-stopping iteration")

@@ -81,7 +81,7 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
     for state in states:
         for problem in state.problems:
             print_line(f"\n{_relative(state.path, folder)} is broken: {problem}", console)
-    return any(state.problem is not None for state in states)
+    return any(state.problems for state in states)
 
 
 def _of_total(part: int | str | None, total: int | str | None) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tf_lottery.config.branches import BRANCHES, Look
-from tf_lottery.report.method_results import LOTTERY, MethodResults
+from tf_lottery.report.method_results import LOTTERY
 from tf_lottery.report.palette import (
     BLACK,
     COLOURS,
@@ -22,29 +22,20 @@ _OTHER_COLOURS = (BLACK, VERMILION, SKY)
 _OTHER_MARKERS = ("v", "s", "^", "<", ">", "p")
 
 
-def method_styles(methods: Sequence[MethodResults]) -> list[LineStyle]:
+def styles_of(methods: Sequence[str], *, one_colour: bool = False) -> list[LineStyle]:
     """Chooses the style of each line.
 
     Args:
-      methods: runs and branches. Those of the same method share the marker, and differ in colour,
-        as long as there are colours, in dash, and in the marker's filling.
+      methods: names of the methods. Lines of the same share the marker, and differ in colour, as
+        long as there are colours, in dash, and in the marker's filling.
+      one_colour: whether all lines of a method have its colour, and differ in dash and filling.
 
     Returns:
-      A style per method, in the same order.
-    """
-    return styles_of([method.method for method in methods])
-
-
-def styles_of(names: Sequence[str], *, one_colour: bool = False) -> list[LineStyle]:
-    """Chooses styles as `method_styles` does, by the names of the methods.
-
-    Args:
-      names: of the methods.
-      one_colour: whether all lines of a method have its colour, and differ in dash and filling.
+      A style per line, in the same order.
     """
     used: Counter = Counter()
     styles = []
-    looks = [_look_of(name) for name in names]
+    looks = [_look_of(name) for name in methods]
     lines_of_colour: Counter[str] = Counter(dict.fromkeys(LINE_COLOURS, 0))
     lines_of_colour.update(colour for colour, _, _ in dict.fromkeys(looks))
     for look in looks:

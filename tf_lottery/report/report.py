@@ -13,7 +13,7 @@ from tf_lottery.report.level_figures import level_figures
 from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.matching_tickets import Ticket, find_tickets
 from tf_lottery.report.method_results import MethodResults, collect_methods
-from tf_lottery.report.method_styles import method_styles
+from tf_lottery.report.method_styles import styles_of
 from tf_lottery.report.palette import LineStyle
 from tf_lottery.report.report_csv import levels_csv, tickets_csv
 from tf_lottery.report.report_folder import check_folder, default_folder, write_files
@@ -58,7 +58,7 @@ def write_report(
     check_folder(folder)
     methods = collect_methods(records)
     tickets = find_tickets(methods, tolerance)
-    styles = method_styles(methods)
+    styles = styles_of([method.method for method in methods])
     analyses = join_analyses(methods, tolerance)
     sweeps = sweep_files(find_sweeps(methods))
     figures = replace(

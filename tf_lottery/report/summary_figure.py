@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 END_LABEL = "at the end of training"
 EARLY_STOP_LABEL = "at early stopping"
-DENSE_LABEL = "dense"
 
 _SIZE_INCHES = (6.4, 4.0)
 _DOTS_PER_INCH = 300
@@ -55,7 +54,7 @@ def summary_figure(summaries: Sequence[LevelSummary], title: str) -> FigureFile:
     axes = canvas.axes
     axes.tick_params(labelsize=10)
     if dense is not None and dense.test_accuracy is not None:
-        draw_dense_line(axes, 100 * dense.test_accuracy, DENSE_LABEL)
+        draw_dense_line(axes, 100 * dense.test_accuracy)
     _draw_curves(axes, densities, at_end, at_early_stop)
     set_density_axis(axes, densities)
     set_accuracy_axis(axes, np.tile(densities, 2), np.concatenate([at_end, at_early_stop]))

@@ -28,9 +28,7 @@ def adaptive_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     canvas = canvas_of(curves, factor=100, with_legend=len(curves) > 1)
     axes = canvas.axes
     axes.set_xticks(sorted({level for curve in curves for level in curve.positions}))
-    axes.set_ylim(0, 100)
-    axes.set_xlabel("level")
-    axes.set_ylabel("pruned of the weights\nthat remained (%)")
+    axes.set(ylim=(0, 100), xlabel="level", ylabel="pruned of the weights\nthat remained (%)")
     clear_frame(axes)
     caption = "How much --pruning_rate=auto pruned at each level, as the training loss allowed."
     return [canvas.figure("adaptive_pruning", "Adaptive pruning rates", caption)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from tf_lottery.report.axes import clear_frame
-from tf_lottery.report.canvas import FigureFile
+from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.curves import Curve, canvas_of
 from tf_lottery.report.formats import format_density
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, number, share
@@ -58,16 +58,13 @@ def curvature_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
             for order, columns in _RATIO_LABELS.items()
         ]
     else:
-        together = {
-            name: label for columns in _RATIO_LABELS.values() for name, label in columns.items()
-        }
+        together = {**_RATIO_LABELS[ORDERS[0]], **_RATIO_LABELS[ORDERS[1]]}
         ratios = [_ratios(measurements, together, "pruning_ratio")]
     spectra = (
         _spectrum(of_run, f"eigenvalues{ending}")
         for ending, of_run in runs_apart(measurements).items()
     )
-    figures = [*ratios, _curvature(measurements), *spectra]
-    return [figure for figure in figures if figure is not None]
+    return drawn([*ratios, _curvature(measurements), *spectra])
 
 
 def _ratios(
@@ -127,8 +124,7 @@ def _spectrum(measurements: Sequence[Measurement], name: str) -> FigureFile | No
         return None
     canvas = canvas_of(curves, logarithmic=True)
     canvas.axes.locator_params(axis="x", integer=True)
-    canvas.axes.set_xlabel("rank")
-    canvas.axes.set_ylabel("eigenvalue of the Hessian")
+    canvas.axes.set(xlabel="rank", ylabel="eigenvalue of the Hessian")
     clear_frame(canvas.axes)
     caption = f"The largest eigenvalues at the solutions of {measurements[0].run}."
     return canvas.figure(name, "Largest eigenvalues", caption)

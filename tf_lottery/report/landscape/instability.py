@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tf_lottery.report.axes import draw_threshold
-from tf_lottery.report.canvas import FigureFile
+from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.curves import Curve, fit_accuracy_axis
 from tf_lottery.report.formats import format_yes
 from tf_lottery.report.landscape.columns import OF_NETWORKS, RowColumn, number, points
@@ -64,7 +64,7 @@ def instability_figures(measurements: Sequence[Measurement]) -> list[FigureFile]
             factor=100,
         ),
     ]
-    return [figure for figure in figures if figure is not None]
+    return drawn(figures)
 
 
 def _finish_barriers(split: str, axes: Axes, curves: Sequence[Curve]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from tf_lottery.report.axes import clear_frame
-from tf_lottery.report.canvas import Canvas, FigureFile
+from tf_lottery.report.canvas import Canvas, FigureFile, drawn
 from tf_lottery.report.formats import format_density
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, number, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
@@ -47,7 +47,7 @@ def magnitudes_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
         factor=100,
         level=25,
     )
-    return [] if figure is None else [figure]
+    return drawn([figure])
 
 
 def magnitude_histogram_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
@@ -59,12 +59,11 @@ def magnitude_histogram_figures(measurements: Sequence[Measurement]) -> list[Fig
     Returns:
       "magnitudes_of_level_1", ...
     """
-    figures = [
+    return drawn(
         _histogram(of_run, level, f"magnitudes_of_level_{level}{ending}")
         for ending, of_run in runs_apart(measurements).items()
         for level in first_middle_last(of_run)
-    ]
-    return [figure for figure in figures if figure is not None]
+    )
 
 
 def _histogram(measurements: Sequence[Measurement], level: int, name: str) -> FigureFile | None:
@@ -97,8 +96,7 @@ def _histogram(measurements: Sequence[Measurement], level: int, name: str) -> Fi
     axes.set_xscale("log")
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("magnitude")
-    axes.set_ylabel("weights (%)")
+    axes.set(xlabel="magnitude", ylabel="weights (%)")
     clear_frame(axes)
     canvas.legend(handles)
     return canvas.figure(name, f"Magnitudes, level {level}", caption)

@@ -50,11 +50,11 @@ def robustness_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
         return []
     lines = {(found.run, row["level"]) for found in measurements for row in found.rows}
     if len(labels) == 1 or len(lines) <= _MOST_CURVES:
-        return [_barriers(measurements), _accuracies(measurements)]
+        return _figures(measurements)
     figures = []
     for place, label in enumerate(labels, 1):
         of_run = [found for found in measurements if found.run == label]
-        for figure in (_barriers(of_run), _accuracies(of_run)):
+        for figure in _figures(of_run):
             caption = f"{label}: {figure.caption}"
             figures.append(replace(figure, name=f"{figure.name}_of_run_{place}", caption=caption))
     return figures
@@ -65,42 +65,33 @@ def is_fresh_noise(rows: Sequence[Row]) -> bool:
     return any("data_seed" in row for row in rows)
 
 
-def _barriers(measurements: Sequence[Measurement]) -> FigureFile:
+def _figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     fresh = is_fresh_noise(measurements[0].rows)
+    noise = "fresh SGD noise" if fresh else "same data order"
+    notes = _notes(measurements)
     factors, zero = _positions(measurements)
-    canvas = canvas_of(_curves(_placed(measurements, zero), "error_barrier"), factor=100)
-    _set_factor_axis(canvas.axes, np.array([zero, *factors]) if fresh else factors, factors)
+    with_zero = np.array([zero, *factors])
+    placed = _placed(measurements, zero)
+    canvas = canvas_of(_curves(placed, "error_barrier"), factor=100)
+    _set_factor_axis(canvas.axes, with_zero if fresh else factors, factors)
     draw_threshold(canvas.axes, 0)
     canvas.axes.set_ylabel("error barrier to the level\nas it was trained (points)")
     clear_frame(canvas.axes)
-    return canvas.figure(
+    barriers = canvas.figure(
         "robustness_barrier",
-        f"Barriers after moving the rewind point, {_noise_text(fresh)}",
+        f"Barriers after moving the rewind point, {noise}",
         "Error barrier between the solution from the moved rewind point and that of the level. A "
         "length of 1 is the distance between the level's rewind point and the next level's.",
-        *_notes(measurements),
+        *notes,
     )
-
-
-def _accuracies(measurements: Sequence[Measurement]) -> FigureFile:
-    fresh = is_fresh_noise(measurements[0].rows)
-    factors, zero = _positions(measurements)
-    shown = _placed(measurements, zero)
     if not fresh:
-        shown = [replace(of, rows=(*_unperturbed(of.rows, zero), *of.rows)) for of in measurements]
-    curves = _curves(shown, "test_accuracy")
+        placed = [replace(of, rows=(*_unperturbed(of.rows, zero), *of.rows)) for of in placed]
+    curves = _curves(placed, "test_accuracy")
     canvas = canvas_of(curves, factor=100)
-    _set_factor_axis(canvas.axes, np.array([zero, *factors]), factors)
+    _set_factor_axis(canvas.axes, with_zero, factors)
     fit_accuracy_axis(canvas.axes, curves)
-    return canvas.figure(
-        "robustness_accuracy",
-        f"Accuracy after moving the rewind point, {_noise_text(fresh)}",
-        *_notes(measurements),
-    )
-
-
-def _noise_text(fresh: bool) -> str:
-    return "fresh SGD noise" if fresh else "same data order"
+    title = f"Accuracy after moving the rewind point, {noise}"
+    return [barriers, canvas.figure("robustness_accuracy", title, *notes)]
 
 
 def _positions(measurements: Sequence[Measurement]) -> tuple[np.ndarray, float]:

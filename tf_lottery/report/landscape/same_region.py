@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
-from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import Curve
+from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.formats import format_number
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, RowColumn, number, points, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
@@ -40,7 +39,7 @@ class _Quantity:
     title: str
     axis: str
     caption: str
-    shows_zero: bool
+    shows_zero: bool = True
 
 
 def same_region_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
@@ -60,14 +59,13 @@ def same_region_figures(measurements: Sequence[Measurement]) -> list[FigureFile]
         for name in COMPARISONS
         if any(row[name] and not (name == "dense" and row["pruned_from"]) for row in rows)
     ]
-    labels = run_labels(measurements)
-    figures = []
-    for quantity in _quantities(measured_split(measurements) or "test"):
-        if len(labels) == 1:
-            figures.append(_of_one_run(measurements, quantity, shown))
-        else:
-            figures += [_of_runs(measurements, quantity, name) for name in shown]
-    return [figure for figure in figures if figure is not None]
+    apart = len(run_labels(measurements)) > 1
+    groups = {f"_{name}": [name] for name in shown} if apart else {"": shown}
+    return drawn(
+        _figure(measurements, quantity, ending, names)
+        for quantity in _quantities(measured_split(measurements) or "test")
+        for ending, names in groups.items()
+    )
 
 
 def _quantities(split: str) -> tuple[_Quantity, ...]:
@@ -78,7 +76,6 @@ def _quantities(split: str) -> tuple[_Quantity, ...]:
             "Barriers to other solutions",
             f"{split} error barrier (points)",
             "Error barrier between the solution of each level and another.",
-            shows_zero=True,
         ),
         _Quantity(
             "agreement",
@@ -95,31 +92,7 @@ def _quantities(split: str) -> tuple[_Quantity, ...]:
             "gain of averaging outputs\n(points of test accuracy)",
             "Accuracy of the averaged outputs of the solution of each level and another, above the "
             "mean of their accuracies.",
-            shows_zero=True,
         ),
-    )
-
-
-def _of_one_run(
-    measurements: Sequence[Measurement], quantity: _Quantity, shown: Sequence[str]
-) -> FigureFile | None:
-    curves = [
-        curve
-        for name in shown
-        for curve in curves_by_density(
-            _compared(measurements, name), {quantity.column: COMPARISON_TEXTS[name]}
-        )
-    ]
-    return _drawn(curves, quantity, f"same_region_{quantity.name}", quantity.title, shown)
-
-
-def _of_runs(
-    measurements: Sequence[Measurement], quantity: _Quantity, comparison: str
-) -> FigureFile | None:
-    curves = curves_by_density(_compared(measurements, comparison), {quantity.column: ""})
-    name = f"same_region_{quantity.name}_{comparison}"
-    return _drawn(
-        curves, quantity, name, f"{quantity.title}: {COMPARISON_TEXTS[comparison]}", [comparison]
     )
 
 
@@ -131,15 +104,24 @@ def _compared(measurements: Sequence[Measurement], comparison: str) -> list[Meas
     ]
 
 
-def _drawn(
-    curves: Sequence[Curve], quantity: _Quantity, name: str, title: str, shown: Sequence[str]
+def _figure(
+    measurements: Sequence[Measurement], quantity: _Quantity, ending: str, shown: Sequence[str]
 ) -> FigureFile | None:
-    others = [f"{COMPARISON_TEXTS[name].capitalize()}: {_DESCRIPTIONS[name]}." for name in shown]
+    """Draws all comparisons of one run, or with an ending of its name one comparison of several."""
+    texts = {name: COMPARISON_TEXTS[name] for name in shown}
+    curves = [
+        curve
+        for name, text in texts.items()
+        for curve in curves_by_density(
+            _compared(measurements, name), {quantity.column: "" if ending else text}
+        )
+    ]
+    others = [f"{text.capitalize()}: {_DESCRIPTIONS[name]}." for name, text in texts.items()]
     return density_figure(
         curves,
         quantity.axis,
-        name,
-        title,
+        f"same_region_{quantity.name}{ending}",
+        ": ".join([quantity.title, *(texts.values() if ending else ())]),
         " ".join([quantity.caption, *others]),
         factor=100,
         level=0 if quantity.shows_zero else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tf_lottery.report.canvas import FigureFile
+from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.curves import Curve
 from tf_lottery.report.formats import format_number
@@ -66,7 +66,7 @@ def stability_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
       "stability_pruning_l2", "stability_pruning_cosine", and the two of "data_order": against the
       rewind step if there are several, else against the weights that remain.
     """
-    figures = [
+    return drawn(
         network_figure(
             measurements,
             f"{column}_{measure}",
@@ -77,8 +77,7 @@ def stability_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
         )
         for column, change in _CHANGES.items()
         for measure, text in _MEASURES.items()
-    ]
-    return [figure for figure in figures if figure is not None]
+    )
 
 
 def _finish(label: str, axes: Axes, curves: Sequence[Curve]) -> None:

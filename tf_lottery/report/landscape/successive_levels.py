@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tf_lottery.config.matching import DEFAULT_TOLERANCE, matches, matching_rule
 from tf_lottery.report.axes import clear_frame
-from tf_lottery.report.canvas import Canvas, FigureFile
+from tf_lottery.report.canvas import Canvas, FigureFile, drawn
 from tf_lottery.report.console import default_console
 from tf_lottery.report.curves import CROSSES, draw_crosses
 from tf_lottery.report.formats import MISSING, format_yes, is_number
@@ -60,12 +60,8 @@ def levels_figures(
         _matrix(of_run, split, f"level_matrix{ending}")
         for ending, of_run in runs_apart(measurements).items()
     )
-    figures = [
-        _barriers_by_density(measurements, split),
-        _barriers_by_accuracy(measurements, split, tolerance),
-        *matrices,
-    ]
-    return [figure for figure in figures if figure is not None]
+    by_density = _barriers_by_density(measurements, split)
+    return drawn([by_density, _barriers_by_accuracy(measurements, split, tolerance), *matrices])
 
 
 def _of_neighbours(measurement: Measurement) -> list[Row]:
@@ -163,8 +159,7 @@ def _matrix(measurements: Sequence[Measurement], split: str, name: str) -> Figur
     canvas.axes.plot(*infinite.T, "x", color=GREY, markersize=5)
     canvas.axes.set_xticks(range(0, len(levels), step), levels[::step])
     canvas.axes.set_yticks(range(0, len(levels), step), levels[::step])
-    canvas.axes.set_xlabel("level")
-    canvas.axes.set_ylabel("level")
+    canvas.axes.set(xlabel="level", ylabel="level")
     canvas.colour_bar(image, f"{split} error barrier (points)")
     return canvas.figure(
         name,
