@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,29 +24,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True)
-class _Change:
-    """What networks that are compared differ in.
-
-    Attributes:
-      text: names it.
-      compared: the networks.
-      between: the same for the y axis.
-    """
-
-    text: str
-    compared: str
-    between: str
-
-
+# What networks that are compared differ in: its name, the networks, and the same for the y axis.
 _CHANGES = {
-    "pruning": _Change(
+    "pruning": (
         "pruning",
         "the subnetwork and the dense network, trained in the same data order, on the weights that "
         "remain in the subnetwork",
         "to the dense network",
     ),
-    "data_order": _Change(
+    "data_order": (
         "the data order",
         "copies of a network that differ in the data order from the rewind step on",
         "between copies",
@@ -71,11 +56,11 @@ def stability_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
             measurements,
             f"{column}_{measure}",
             name=f"stability_{column}_{measure}",
-            title=f"Stability to {change.text}, {measure.replace('l2', 'L2')}",
-            caption=f"{text[0].upper()}{text[1:]} between {change.compared}.",
-            finish=partial(_finish, f"{text}\n{change.between}"),
+            title=f"Stability to {change}, {measure.replace('l2', 'L2')}",
+            caption=f"{text[0].upper()}{text[1:]} between {compared}.",
+            finish=partial(_finish, f"{text}\n{between}"),
         )
-        for column, change in _CHANGES.items()
+        for column, (change, compared, between) in _CHANGES.items()
         for measure, text in _MEASURES.items()
     )
 
