@@ -17,6 +17,7 @@ from typing import Any
 from tf_lottery.startup import import_quietly
 
 _MODULES = {
+    "Column": "tf_lottery.report.table",
     "Dataset": "tf_lottery.data",
     "Evidence": "tf_lottery.pruning.score",
     "ExportFormat": "tf_lottery.exporting.formats.export_format",
@@ -35,13 +36,13 @@ _MODULES = {
     "curves_by_density": "tf_lottery.report.landscape.density_figure",
     "density_figure": "tf_lottery.report.landscape.density_figure",
     "from_arrays": "tf_lottery.data",
+    "print_table": "tf_lottery.report.table",
     "register_analysis": "tf_lottery.config.analyses",
     "register_branch": "tf_lottery.config.branches",
     "register_dataset": "tf_lottery.config.datasets",
     "register_export_format": "tf_lottery.exporting.formats.export_format",
     "register_model": "tf_lottery.models.registry",
     "register_score": "tf_lottery.pruning.score",
-    "table_of_numbers": "tf_lottery.report.table",
 }
 
 __all__ = sorted(_MODULES)

@@ -2,13 +2,13 @@ import dataclasses
 
 import pytest
 
-from tf_lottery.report.method_results import LOTTERY, MethodResults
-from tf_lottery.report.method_styles import method_styles
+from tf_lottery.report import method_styles
+from tf_lottery.report.method_results import LOTTERY
 from tf_lottery.tickets.branches import known_branches
 
 
 def styles_of(*methods):
-    return method_styles([MethodResults(name, "run", None, name, (), ()) for name in methods])
+    return method_styles.styles_of(methods)
 
 
 def test_all_known_methods_look_different():

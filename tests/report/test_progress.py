@@ -28,14 +28,14 @@ def clock():
     return Clock()
 
 
-def log_reporter(clock, levels=2, steps=(100, 80, 80)):
+def log_reporter(clock, steps=(100, 80, 80)):
     file = io.StringIO()
-    return ProgressReporter(levels, steps, Console(file=file, width=40), clock), file
+    return ProgressReporter(steps, Console(file=file, width=40), clock), file
 
 
 def test_training_of_less_than_a_tenth_of_an_epoch_is_told_in_steps(clock):
     file = io.StringIO()
-    reporter = ProgressReporter(1, [4, 4], Console(file=file, width=200), clock)
+    reporter = ProgressReporter([4, 4], Console(file=file, width=200), clock)
     reporter.start_level(0, 1.0, 0, 4, steps_per_epoch=100)
     clock.pass_seconds(20)
     reporter.update(0, {})
@@ -45,7 +45,7 @@ def test_training_of_less_than_a_tenth_of_an_epoch_is_told_in_steps(clock):
 
 def test_training_of_half_an_epoch_is_told_in_tenths(clock):
     file = io.StringIO()
-    reporter = ProgressReporter(1, [50, 50], Console(file=file, width=200), clock)
+    reporter = ProgressReporter([50, 50], Console(file=file, width=200), clock)
     reporter.start_level(0, 1.0, 0, 50, steps_per_epoch=100)
     clock.pass_seconds(20)
     reporter.update(0, {})
@@ -204,24 +204,10 @@ def test_levels_found_complete_share_a_line_before_what_follows(clock):
     ]
 
 
-def test_steps_may_be_a_function_of_the_level(clock):
-    reporter, file = log_reporter(clock, steps=lambda level: 100 if level == 0 else 50)
-    reporter.start_level(0, 1.0, 0, 100, 10)
-    reporter.advance(0)
-    clock.pass_seconds(10)
-    reporter.advance(10)
-    assert lines(file)[-1].endswith("  3 min 10 s left")
-
-
-def test_wrong_number_of_steps_is_an_error(clock):
-    with pytest.raises(ValueError, match=r"has 2 numbers; levels=2 needs 3"):
-        log_reporter(clock, steps=[100, 100])
-
-
 def terminal_reporter(width=80):
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=True, force_interactive=True)
-    return ProgressReporter(2, [100_000] * 3, console), file
+    return ProgressReporter([100_000] * 3, console), file
 
 
 def test_live_line_is_throttled():

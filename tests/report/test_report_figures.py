@@ -6,37 +6,12 @@ import numpy as np
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
-from tf_lottery.report import figure_canvas
-from tf_lottery.report.curve_figures import curve_figure, levels_to_show
-from tf_lottery.report.figure_canvas import WIDTH_INCHES, add_legend, save_figure, small_figure
+from tf_lottery.report import method_styles
 from tf_lottery.report.layer_figure import layer_figure, shares_layers
+from tf_lottery.report.learning_curves import learning_curves, levels_to_show
 from tf_lottery.report.level_figures import level_figures
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, collect_methods
-from tf_lottery.report.method_styles import method_styles
 from tf_lottery.report.run_records import read_run
-
-STRANGE_LABELS = [
-    "_hidden",
-    "<b>&amp;</b>",
-    "$\\alpha$ $",
-    '"quoted" \'',
-    "漢字\x1b",
-    "--><script>",
-]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Collects the matplotlib figures that are saved."""
-    figures = []
-
-    def save(figure, *texts):
-        figures.append(figure)
-        return save_figure(figure, *texts)
-
-    for module in ("level_figures", "curve_figures", "layer_figure"):
-        monkeypatch.setattr(f"tf_lottery.report.{module}.save_figure", save)
-    return figures
 
 
 @pytest.fixture
@@ -50,6 +25,10 @@ def methods(tmp_path):
         return collect_methods([read_run(path) for path in paths])
 
     return collect
+
+
+def styles_of(methods):
+    return method_styles.styles_of([method.method for method in methods])
 
 
 def lines(figure):
@@ -68,10 +47,10 @@ def method_with_levels(*levels):
     return MethodResults("lottery ticket", "m", None, "lottery_ticket", (), levels)
 
 
-def test_lines_are_means_and_bands_reach_from_least_to_largest(methods, drawn):
+def test_lines_are_means_and_bands_reach_from_least_to_largest(methods):
     found = methods()
-    (figure_file,) = level_figures(found, method_styles(found))
-    (figure,) = drawn
+    (figure_file,) = level_figures(found, styles_of(found))
+    figure = figure_file.figure
     run, branch, dense = lines(figure)
     np.testing.assert_allclose(run.get_xdata(), [100, 80, 64])
     np.testing.assert_allclose(run.get_ydata(), [85, 75, 65])
@@ -86,80 +65,40 @@ def test_lines_are_means_and_bands_reach_from_least_to_largest(methods, drawn):
     assert "bands" in figure_file.caption
 
 
-def test_early_stopping_has_its_figures_where_there_is_validation_data(methods, drawn):
+def test_early_stopping_has_its_figures_where_there_is_validation_data(methods):
     found = methods(early={0: (30, 0.5), 1: (20, 0.4)})
-    files = level_figures(found, method_styles(found))
+    files = level_figures(found, styles_of(found))
     assert [file.name for file in files] == [
         "accuracy_at_end",
         "accuracy_at_early_stop",
         "early_stop_iteration",
     ]
-    np.testing.assert_allclose(lines(drawn[1])[0].get_ydata(), [50, 40])
-    np.testing.assert_allclose(lines(drawn[2])[0].get_ydata(), [30, 20])
-    assert drawn[2].axes[0].get_ylim()[0] == 0
+    np.testing.assert_allclose(lines(files[1].figure)[0].get_ydata(), [50, 40])
+    np.testing.assert_allclose(lines(files[2].figure)[0].get_ydata(), [30, 20])
+    assert files[2].figure.axes[0].get_ylim()[0] == 0
     # The branch has level 2 only, which has no early stopping.
-    assert legend_texts(drawn[2]) == ["lottery ticket"]
+    assert legend_texts(files[2].figure) == ["lottery ticket"]
 
 
-def test_styles_are_those_of_the_methods(methods, drawn):
+def test_styles_are_those_of_the_methods(methods):
     found = methods()
-    styles = method_styles(found)
-    level_figures(found, styles)
-    for line, style in zip(lines(drawn[0])[:2], styles, strict=True):
+    styles = styles_of(found)
+    (file,) = level_figures(found, styles)
+    for line, style in zip(lines(file.figure)[:2], styles, strict=True):
         assert (line.get_color(), line.get_marker()) == (style.colour, style.marker)
 
 
 def test_without_any_number_there_is_no_figure():
     empty = method_with_levels()
-    assert level_figures([empty], method_styles([empty])) == []
-    assert curve_figure(empty, "name", None) is None
+    assert level_figures([empty], styles_of([empty])) == []
+    assert learning_curves(empty, "name", None) is None
     assert layer_figure(empty, "name") is None
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [["a", "b", "c"], ["a long label " * 4, "b"], ["x" * 300, "y"], ["W" * 90], ["W" * 20] * 4],
-)
-def test_the_legend_covers_no_data_and_lies_within_the_figure(labels):
-    with small_figure(labels) as (figure, axes):
-        handles = [axes.plot([0, 1], [0, 1])[0] for _ in labels]
-        axes.set_xlabel("x")
-        add_legend(figure, handles, labels)
-        figure.draw_without_rendering()
-        legend = figure.legends[0].get_window_extent()
-        assert legend.y1 <= axes.get_tightbbox().y0 + 1
-        assert legend.x0 >= 0
-        assert legend.x1 <= figure.bbox.width
-        assert legend.y0 >= -1
-        assert axes.bbox.height > 0.5 * 3 * figure.dpi
-
-
-def test_figures_are_narrow_enough_for_a_telephone(methods, drawn):
-    found = methods()
-    level_figures(found, method_styles(found))
-    assert WIDTH_INCHES <= 4.8
-    assert drawn[0].get_figwidth() == WIDTH_INCHES
-    assert drawn[0].axes[0].xaxis.label.get_fontsize() >= 9
-    assert min(text.get_fontsize() for text in drawn[0].legends[0].get_texts()) >= 9
-
-
-@pytest.mark.usefixtures("pictures")
-def test_any_label_can_be_drawn_and_stays_text():
-    with small_figure(STRANGE_LABELS) as (figure, axes):
-        handles = [axes.plot([0, 1])[0] for _ in STRANGE_LABELS]
-        add_legend(figure, handles, STRANGE_LABELS)
-        assert legend_texts(figure)[:3] == STRANGE_LABELS[:3]
-        assert legend_texts(figure)[4] == "???"
-        file = save_figure(figure, "name", "title", "caption")
-    root = ElementTree.fromstring(file.svg)
-    assert not [element for element in root.iter() if str(element.tag).endswith(("}b", "}script"))]
-    assert "<script" not in file.inline_svg
 
 
 @pytest.mark.usefixtures("pictures")
 def test_drawings_in_a_page_have_names_of_their_own_and_load_nothing(methods):
     found = methods(early={0: (30, 0.5)})
-    files = level_figures(found, method_styles(found))
+    files = level_figures(found, styles_of(found))
     names = [
         {element.get("id") for element in ElementTree.fromstring(file.inline_svg).iter()} - {None}
         for file in files
@@ -182,35 +121,35 @@ def test_drawings_in_a_page_have_names_of_their_own_and_load_nothing(methods):
 @pytest.mark.usefixtures("pictures")
 def test_the_same_numbers_give_the_same_bytes(methods):
     found = methods(early={0: (30, 0.5)})
-    styles = method_styles(found)
+    styles = styles_of(found)
     first, second = level_figures(found, styles), level_figures(found, styles)
     assert [(file.png, file.svg) for file in first] == [(file.png, file.svg) for file in second]
     assert b"Matplotlib" not in first[0].png
     assert "<dc:date>" not in first[0].svg
 
 
-def test_learning_curves_are_means_of_percentages(methods, drawn):
+def test_learning_curves_are_means_of_percentages(methods):
     found = methods()
-    file = curve_figure(found[0], "curves", None)
-    assert [line.get_ydata()[-1] for line in lines(drawn[0])] == pytest.approx([85, 75, 65])
-    assert legend_texts(drawn[0]) == ["100%", "80.0%", "64.0%"]
+    file = learning_curves(found[0], "curves", None)
+    assert [line.get_ydata()[-1] for line in lines(file.figure)] == pytest.approx([85, 75, 65])
+    assert legend_texts(file.figure) == ["100%", "80.0%", "64.0%"]
     assert "All levels of 3" in file.caption
 
 
-def test_a_level_in_training_has_a_dotted_curve(tmp_path, drawn):
+def test_a_level_in_training_has_a_dotted_curve(tmp_path):
     run = write_replicate(tmp_path / "replicate_1", [0.9], in_training={1: [0.1, 0.3]})
     (method,) = collect_methods([read_run(run)])
-    curve_figure(method, "curves", None)
-    assert legend_texts(drawn[0]) == ["100%", "level 1, in training"]
-    assert [line.get_linestyle() for line in lines(drawn[0])] == ["-", ":"]
+    file = learning_curves(method, "curves", None)
+    assert legend_texts(file.figure) == ["100%", "level 1, in training"]
+    assert [line.get_linestyle() for line in lines(file.figure)] == ["-", ":"]
 
 
-def test_long_curves_are_thinned_to_their_ends(tmp_path, drawn):
+def test_long_curves_are_thinned_to_their_ends(tmp_path):
     curve = [0.001 * at for at in range(900)]
     run = write_replicate(tmp_path / "replicate_1", [0.9], curves={0: curve})
     (method,) = collect_methods([read_run(run)])
-    curve_figure(method, "curves", None)
-    (line,) = lines(drawn[0])
+    file = learning_curves(method, "curves", None)
+    (line,) = lines(file.figure)
     assert len(line.get_xdata()) == 300
     assert (line.get_xdata()[0], line.get_xdata()[-1]) == (0, 8990)
 
@@ -223,20 +162,19 @@ def test_few_levels_are_all_shown_and_many_are_spread_evenly():
     assert levels_to_show(range(16), 14) == [0, 3, 6, 9, 14, 15]
 
 
-def test_few_layers_are_lines_and_a_layer_without_weights_is_a_gap(drawn):
+def test_few_layers_are_lines_and_a_layer_without_weights_is_a_gap():
     levels = [level(0, {"a": 1.0, "b": 1.0}), level(1, {"a": 0.75, "b": 0.0})]
-    layer_figure(method_with_levels(*levels), "layers")
-    _, first, second = lines(drawn[0])
+    file = layer_figure(method_with_levels(*levels), "layers")
+    _, first, second = lines(file.figure)
     np.testing.assert_allclose(first.get_ydata(), [100, 75])
     np.testing.assert_allclose(second.get_ydata(), [100, np.nan])
-    assert legend_texts(drawn[0]) == ["a", "b"]
+    assert legend_texts(file.figure) == ["a", "b"]
 
 
-def test_many_layers_are_a_map_from_the_first_at_the_top(drawn):
+def test_many_layers_are_a_map_from_the_first_at_the_top():
     names = [f"layer_{number}/kernel" for number in range(54)]
     levels = [level(n, dict.fromkeys(names, 0.8**n)) for n in range(17)]
-    layer_figure(method_with_levels(*levels), "layers")
-    figure = drawn[0]
+    figure = layer_figure(method_with_levels(*levels), "layers").figure
     axes = figure.axes[0]
     assert axes.collections[0].get_array().shape == (54, 17)
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
@@ -249,9 +187,10 @@ def test_many_layers_are_a_map_from_the_first_at_the_top(drawn):
 
 
 @pytest.mark.usefixtures("pictures")
-def test_a_map_of_layers_that_nothing_was_pruned_from_can_be_drawn(drawn):
+def test_a_map_of_layers_that_nothing_was_pruned_from_can_be_drawn():
     names = [f"layer_{number}" for number in range(9)]
-    assert layer_figure(method_with_levels(level(0, dict.fromkeys(names, 1.0))), "layers")
+    figure = layer_figure(method_with_levels(level(0, dict.fromkeys(names, 1.0))), "layers")
+    assert figure.png.startswith(b"\x89PNG")
 
 
 def test_a_branch_shares_the_layers_of_its_run_or_not(methods):
@@ -262,7 +201,3 @@ def test_a_branch_shares_the_layers_of_its_run_or_not(methods):
     level_2 = dataclasses.replace(record.levels[2], layers=layers)
     other = dataclasses.replace(record, levels={2: level_2})
     assert not shares_layers(dataclasses.replace(branch, records=(other,)), run)
-
-
-def test_characters_that_the_font_lacks_become_question_marks():
-    assert figure_canvas.drawable("aé漢\n\ud800") == "aé???"

@@ -29,7 +29,7 @@ def snapshot(folder):
 
 def test_a_finished_run_is_done(make_run):
     state = read_run_state(make_run(accuracies=[0.97, 0.98, 0.96], levels=2))
-    assert (state.state, state.problem) == ("done", None)
+    assert (state.state, state.problems) == ("done", ())
     assert (state.level, state.levels, state.complete_levels) == (2, 2, (0, 1, 2))
     assert (state.epoch, state.epochs) == (None, None)
     assert state.density == pytest.approx(0.64)
@@ -204,7 +204,7 @@ def test_a_damaged_file_is_named(make_run, name, content):
     state = read_run_state(run)
     assert state.state == "broken"
     assert state.path == run
-    assert str(run / name) in state.problem
+    assert str(run / name) in state.problems[0]
 
 
 @pytest.mark.parametrize("name", ["config.json", "level_0/level.json"])
@@ -214,14 +214,14 @@ def test_an_edited_file_is_named(make_run, name):
     (run / name).write_text(text.replace("0.97", "0.99").replace('"levels": 1', '"levels": 2'))
     state = read_run_state(run)
     assert state.state == "broken"
-    assert f"{run / name} was changed" in state.problem
+    assert f"{run / name} was changed" in state.problems[0]
 
 
 def test_a_folder_in_place_of_a_file_is_named(make_run):
     run = make_run(levels=1)
     (run / "config.json").unlink()
     (run / "config.json").mkdir()
-    assert str(run / "config.json") in read_run_state(run).problem
+    assert str(run / "config.json") in read_run_state(run).problems[0]
 
 
 def test_a_missing_config_is_named(make_run):
@@ -229,7 +229,7 @@ def test_a_missing_config_is_named(make_run):
     (run / "config.json").unlink()
     state = read_run_state(run)
     assert state.state == "broken"
-    assert f"{run / 'config.json'} is missing" in state.problem
+    assert f"{run / 'config.json'} is missing" in state.problems[0]
 
 
 def test_a_file_in_place_of_checkpoints_is_no_checkpoint(make_run):

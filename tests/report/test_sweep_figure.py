@@ -1,7 +1,6 @@
 """The figure of a sweep: which runs it is of, what it draws, and its numbers."""
 
 import csv
-import importlib
 import io
 
 import pytest
@@ -12,20 +11,6 @@ from tf_lottery.report.report import write_report
 from tf_lottery.report.run_records import read_run
 from tf_lottery.report.sweep_figure import sweep_files
 from tf_lottery.report.swept_runs import find_sweeps
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Collects the matplotlib figures of sweeps, by name."""
-    module = importlib.import_module("tf_lottery.report.sweep_figure")
-    figures, save = {}, module.save_figure
-
-    def keep(figure, name, *texts):
-        figures[name] = figure
-        return save(figure, name, *texts)
-
-    monkeypatch.setattr(module, "save_figure", keep)
-    return figures
 
 
 def write_sweep(folder, flag, values, accuracies=(0.9, 0.8, 0.7), replicates=1, **identity):
@@ -45,24 +30,25 @@ def methods_of(runs):
     return collect_methods([read_run(run) for run in runs])
 
 
-def axes_of(figures, name):
-    return figures[name].axes[0]
+def axes_of(runs):
+    ((figure, _),) = sweep_files(find_sweeps(methods_of(runs)))
+    return figure.figure.axes[0]
 
 
 def legend(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_a_line_for_each_level_and_the_dense_network_against_the_values(tmp_path, drawn):
+def test_a_line_for_each_level_and_the_dense_network_against_the_values(tmp_path):
     runs = write_sweep(tmp_path, "rewind_step", ["0it", "500it", "10it"], replicates=2)
     ((figure, _),) = sweep_files(find_sweeps(methods_of(runs)))
     assert (figure.name, figure.title) == ("sweep_of_rewind_step", "Sweep of the rewind step")
-    assert legend(drawn["sweep_of_rewind_step"]) == [
+    assert legend(figure.figure) == [
         "dense network",
         "80.0% of the weights",
         "64.0% of the weights",
     ]
-    axes = axes_of(drawn, "sweep_of_rewind_step")
+    (axes,) = figure.figure.axes
     lines = [line for line in axes.lines if len(line.get_xdata()) == 3]
     assert [line.get_xdata().tolist() for line in lines] == [[0, 10, 500]] * 3
     assert [line.get_ydata()[0] for line in lines] == pytest.approx([90.5, 80.5, 70.5])
@@ -88,22 +74,19 @@ def test_the_table_has_mean_and_range_of_each_value_and_level(tmp_path):
     assert (rows[1]["mean_accuracy"], rows[1]["replicates"]) == ("", "0")
 
 
-def test_values_that_are_no_numbers_stand_side_by_side(tmp_path, drawn):
-    runs = write_sweep(tmp_path, "optimizer", ["sgd", "adam", "lion"])
-    sweep_files(find_sweeps(methods_of(runs)))
-    axes = axes_of(drawn, "sweep_of_optimizer")
+def test_values_that_are_no_numbers_stand_side_by_side(tmp_path):
+    axes = axes_of(write_sweep(tmp_path, "optimizer", ["sgd", "adam", "lion"]))
     assert axes.get_xscale() == "linear"
     assert [text.get_text() for text in axes.get_xticklabels()] == ["sgd", "adam", "lion"]
 
 
-def test_positive_numbers_over_decades_have_a_logarithmic_axis(tmp_path, drawn):
-    sweep_files(find_sweeps(methods_of(write_sweep(tmp_path, "learning_rate", [0.001, 0.1, 0.01]))))
-    axes = axes_of(drawn, "sweep_of_learning_rate")
+def test_positive_numbers_over_decades_have_a_logarithmic_axis(tmp_path):
+    axes = axes_of(write_sweep(tmp_path, "learning_rate", [0.001, 0.1, 0.01]))
     assert axes.get_xscale() == "log"
     assert axes.lines[0].get_xdata().tolist() == [0.001, 0.01, 0.1]
 
 
-def test_steps_in_several_units_are_compared_as_iterations(tmp_path, drawn):
+def test_steps_in_several_units_are_compared_as_iterations(tmp_path):
     runs = [
         write_replicate(
             tmp_path / f"study_rewind_step_{value}" / "replicate_1",
@@ -113,8 +96,7 @@ def test_steps_in_several_units_are_compared_as_iterations(tmp_path, drawn):
         )
         for value, step in (("2ep", 20), ("5it", 5))
     ]
-    sweep_files(find_sweeps(methods_of(runs)))
-    axes = axes_of(drawn, "sweep_of_rewind_step")
+    axes = axes_of(runs)
     assert axes.lines[0].get_xdata().tolist() == [5, 20]
     assert axes.get_xlabel() == "rewind step (iterations)"
 

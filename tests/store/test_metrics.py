@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.metrics import MetricsLog, read_csv, read_table, write_csv
+from tf_lottery.store.metrics import MetricsLog, read_csv, read_table, table_text, write_csv
 
 COLUMNS = ("step", "loss", "accuracy")
 
@@ -185,3 +185,10 @@ def test_the_rows_cannot_be_changed_from_outside(path):
 def test_the_first_column_is_the_step(path):
     with pytest.raises(ValueError, match='"step"'):
         MetricsLog(path, ("level", "step"))
+
+
+def test_any_table_is_text_with_all_digits_and_empty_cells():
+    rows = [{"a": 1 / 3, "b": 'x, "y"'}, {"b": None}, {"a": float("inf")}]
+    assert table_text(("a", "b"), rows) == 'a,b\n0.3333333333333333,"x, ""y"""\n,\ninf,\n'
+    with pytest.raises(ValueError, match="c"):
+        table_text(("a",), [{"c": 1}])

@@ -15,7 +15,7 @@ class Look:
     """How a branch is drawn in all figures.
 
     Attributes:
-      colour: a key of `report.method_styles.COLOURS`.
+      colour: a key of `report.palette.COLOURS`.
       marker: matplotlib's letter.
       dash: number of the line style, from 0.
     """

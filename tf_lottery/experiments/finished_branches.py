@@ -17,7 +17,7 @@ from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import OPEN_ENDED, levels_text, of_several_workers
 from tf_lottery.experiments.results import show_results
 from tf_lottery.messages import tell
-from tf_lottery.report.branch_table import print_branch
+from tf_lottery.report.summary_table import print_branch
 from tf_lottery.store.rules import made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary

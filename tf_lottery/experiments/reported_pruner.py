@@ -59,4 +59,4 @@ class ReportedPruner:
     def _expect(self, levels: int, exact: bool) -> None:
         firsts = [self._experiment.first_step(level) for level in range(levels + 1)]
         steps = [self._experiment.lengths.last(first) - first for first in firsts]
-        self._progress.expect_levels(levels, steps, exact=exact)
+        self._progress.expect_levels(steps, exact=exact)

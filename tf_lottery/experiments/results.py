@@ -6,8 +6,8 @@ from typing import Any
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.messages import tell
-from tf_lottery.report.figure import save_summary_figure
-from tf_lottery.report.table import print_summary
+from tf_lottery.report.summary_figure import summary_figure
+from tf_lottery.report.summary_table import print_summary
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import csv_text, write_csv
@@ -67,7 +67,7 @@ def write_results(run: RunFolder, title: str) -> list[LevelSummary]:
     summaries = write_summary(run)
     if summaries:
         with atomic_path(run.summary_png) as path:
-            save_summary_figure(path, summaries, title)
+            path.write_bytes(summary_figure(summaries, title).png)
     return summaries
 
 

@@ -131,7 +131,7 @@ def reported(
       finished: levels that are there already.
       title: is written first.
     """
-    with ProgressReporter(len(steps) - 1, steps) if run else nullcontext() as progress:
+    with ProgressReporter(steps) if run else nullcontext() as progress:
         if progress is not None:
             if title is not None:
                 progress.note(title)

@@ -1,7 +1,6 @@
 """What an export wrote and found out: plain data, and its tables as CSV."""
 
-import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from tf_lottery.exporting.measure import (
 )
 from tf_lottery.exporting.stored_kernels import StoredKernel, kernels_in_words
 from tf_lottery.exporting.verify import Verification, only
+from tf_lottery.store.metrics import table_text
 
 if TYPE_CHECKING:
     import pandas
@@ -127,7 +127,7 @@ class Compaction:
     def write_csv(self, path: Path) -> None:
         """Writes a row per layer."""
         names = [field.name for field in fields(CompactedLayer)]
-        _write_csv(path, names, (asdict(layer) for layer in self.layers))
+        _write(path, table_text(names, (asdict(layer) for layer in self.layers)))
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ class ExportReport:
     def write_csv(self, path: Path) -> None:
         """Writes a row per format; several outputs with labels have an accuracy each."""
         columns, rows = self._table()
-        _write_csv(path, columns, rows)
+        _write(path, table_text(columns, rows))
 
     def _table(self) -> tuple[list[str], list[dict[str, Any]]]:
         """The columns and a row per format."""
@@ -315,8 +315,5 @@ def _accuracy_cells(column: str, accuracies: Mapping[str, float]) -> dict[str, f
     return {f"{column}_{name}": accuracy for name, accuracy in accuracies.items()}
 
 
-def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

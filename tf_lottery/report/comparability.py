@@ -1,12 +1,11 @@
 """Whether the runs of a report can be compared: their data, their networks and their flags."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from tf_lottery.report.method_results import OF_A_REPLICATE, MethodResults
+from tf_lottery.report.method_results import OF_A_REPLICATE, MethodResults, flag_text
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.store.rules import outdated_rules
 
@@ -114,10 +113,7 @@ def _flags_that_differ(values: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _text(flags: Mapping[str, Any], name: str) -> str:
-    if name not in flags:
-        return _ABSENT
-    value = flags[name]
-    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return flag_text(flags[name]) if name in flags else _ABSENT
 
 
 def _variants(

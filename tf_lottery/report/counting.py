@@ -6,7 +6,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tf_lottery.report.console import default_console
+from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.progress import SECONDS_BETWEEN_LOG_LINES
 
 
@@ -56,9 +56,4 @@ class CountingProgress:
         due = self._clock() - self._latest_line >= SECONDS_BETWEEN_LOG_LINES
         if due and not self._console.is_interactive:
             self._latest_line = self._clock()
-            self._console.print(
-                f"{self._what}: {self._done} of {self._total}",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
-            )
+            print_line(f"{self._what}: {self._done} of {self._total}", self._console)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tf_lottery.report.console import default_console
+from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.formats import format_duration
 
 _GAP = "  "
@@ -45,4 +45,4 @@ class ExportProgressReporter:
         if action == "measuring" and number > 1 and self._first and self._first[0] == action:
             each = (now - self._first[1]) / (number - 1)
             parts.append(f"{format_duration(each * (total - number + 1))} left")
-        self._console.print(_GAP.join(parts), soft_wrap=True, highlight=False, markup=False)
+        print_line(_GAP.join(parts), self._console)

@@ -2,24 +2,36 @@
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import MISSING, format_accuracy, format_count
-from tf_lottery.report.table import table_of_numbers
+from tf_lottery.report.table import Column, natural_width, print_sentences, table_of
 
-Row = Mapping[str, str]
-# Column of the CSV file, header, and how its numbers are written.
-_Column = tuple[str, str, Callable[[str], str]]
+_Row = Mapping[str, str]
 
-_OF_TIMES = "Times are medians of calls with 1 and with 32 examples, on 1 thread and on all."
+_ABOUT_TIMES = "Times are medians of calls with 1 and with 32 examples, on 1 thread and on all."
 _MORE = "More is in export.csv; how to load the files is in README.md."
 _ACCURACY = "accuracy"
-_UNLIMITED = 100_000
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A column of the CSV file, its header, and how its numbers are written."""
+
+    name: str
+    header: str
+    write: Callable[[str], str]
+
+    def column(self) -> Column[_Row]:
+        return Column(
+            self.header,
+            lambda row: self.write(row[self.name]) if row.get(self.name) else MISSING,
+        )
 
 
 def print_export(folder: Path, console: Console | None = None) -> None:
@@ -32,12 +44,16 @@ def print_export(folder: Path, console: Console | None = None) -> None:
     console = console or default_console()
     rows = _read(folder / "export.csv")
     written = [row for row in rows if row["file"]]
-    _print_table(console, written, _file_columns(rows))
-    _print_times(console, written)
+    _print_numbers(console, written, _of_files(rows))
+    one, on_all = _of_times("one_thread", "1 thr."), _of_times("all_threads", "all th.")
+    together = table_of(_known(written, one + on_all), written)
+    fits = natural_width(together, console) <= console.width
+    for numbers in [one + on_all] if fits else [one, on_all]:
+        _print_numbers(console, written, numbers)
     measured = any(row.get("ms_batch_1_one_thread") for row in written)
-    notes = [_OF_TIMES, _MORE] if measured else [_MORE]
-    for sentence in [*_findings(folder, rows), *_fastest(rows), *_peculiarities(rows), *notes]:
-        console.print(sentence, highlight=False, markup=False)
+    notes = [_ABOUT_TIMES, _MORE] if measured else [_MORE]
+    sentences = [*_findings(folder, rows), *_fastest(rows), *_peculiarities(rows), *notes]
+    print_sentences(sentences, console)
 
 
 def format_bytes(count: int) -> str:
@@ -65,61 +81,56 @@ def _read(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _file_columns(rows: Sequence[Row]) -> list[_Column]:
+def _ratio(name: str) -> _Number:
+    return _Number(name, "times\ndense", lambda text: f"{float(text):.2f}")
+
+
+def _of_files(rows: Sequence[_Row]) -> list[_Number]:
     outputs = [name for name in rows[0] if name.startswith(f"{_ACCURACY}_")]
-    accuracies = [(name, f"test acc.\n{name[len(_ACCURACY) + 1 :]}", _percent) for name in outputs]
+    accuracies = [
+        _Number(name, f"test acc.\n{name[len(_ACCURACY) + 1 :]}", _percent) for name in outputs
+    ]
     return [
-        ("bytes", "size", _bytes),
-        ("bytes_ratio", "times\ndense", _ratio),
-        ("compressed_bytes", "gzip -9", _bytes),
-        ("compressed_bytes_ratio", "times\ndense", _ratio),
-        *([] if accuracies else [(_ACCURACY, "test\nacc.", _percent)]),
-        *accuracies,
-        ("largest_difference", "largest\ndiff.", _difference),
-        ("peak_memory_bytes", "peak\nmemory", _bytes),
+        _Number("bytes", "size", lambda text: format_bytes(int(text))),
+        _ratio("bytes_ratio"),
+        _Number("compressed_bytes", "gzip -9", lambda text: format_bytes(int(text))),
+        _ratio("compressed_bytes_ratio"),
+        *(accuracies or [_Number(_ACCURACY, "test\nacc.", _percent)]),
+        _Number("largest_difference", "largest\ndiff.", lambda text: f"{float(text):.1g}"),
+        _Number("peak_memory_bytes", "peak\nmemory", lambda text: format_bytes(int(text))),
     ]
 
 
-def _time_columns(threads: str, shown: str) -> list[_Column]:
-    columns = []
-    for batch_size in (1, 32):
-        where = f"batch_{batch_size}_{threads}"
-        columns.append((f"ms_{where}", f"ms,\nof {batch_size},\n{shown}", _milliseconds))
-        columns.append((f"ratio_{where}", "times\ndense", _ratio))
-    return columns
+def _of_times(threads: str, shown: str) -> list[_Number]:
+    return [
+        number
+        for batch_size in (1, 32)
+        for number in (
+            _Number(
+                f"ms_batch_{batch_size}_{threads}",
+                f"ms,\nof {batch_size},\n{shown}",
+                _milliseconds,
+            ),
+            _ratio(f"ratio_batch_{batch_size}_{threads}"),
+        )
+    ]
 
 
-def _print_times(console: Console, rows: Sequence[Row]) -> None:
-    one, all_of_them = (
-        _time_columns(*threads)
-        for threads in (("one_thread", "1 thr."), ("all_threads", "all th."))
-    )
-    unlimited = console.options.update(max_width=_UNLIMITED)
-    together = _table(rows, one + all_of_them)
-    fits = console.measure(together, options=unlimited).maximum <= console.width
-    for columns in [one + all_of_them] if fits else [one, all_of_them]:
-        _print_table(console, rows, columns)
+def _known(rows: Sequence[_Row], numbers: Sequence[_Number]) -> list[Column[_Row]]:
+    """The format, and the columns in which there is anything."""
+    known = [number for number in numbers if any(row.get(number.name) for row in rows)]
+    formats = Column[_Row]("format", lambda row: row["format"], holds_names=True)
+    return [formats, *(number.column() for number in known)]
 
 
-def _print_table(console: Console, rows: Sequence[Row], columns: Sequence[_Column]) -> None:
-    table = _table(rows, columns)
-    if len(table.columns) > 1:
-        console.print(table)
+def _print_numbers(console: Console, rows: Sequence[_Row], numbers: Sequence[_Number]) -> None:
+    columns = _known(rows, numbers)
+    if len(columns) > 1:
+        console.print(table_of(columns, rows))
         console.print()
 
 
-def _table(rows: Sequence[Row], columns: Sequence[_Column]) -> Table:
-    """The columns in which there is anything."""
-    known = [column for column in columns if any(row.get(column[0]) for row in rows)]
-    table = table_of_numbers(["format", *(header for _, header, _ in known)])
-    table.columns[0].justify = "left"
-    for row in rows:
-        cells = [write(row[name]) if row.get(name) else MISSING for name, _, write in known]
-        table.add_row(row["format"], *cells)
-    return table
-
-
-def _findings(folder: Path, rows: Sequence[Row]) -> list[str]:
+def _findings(folder: Path, rows: Sequence[_Row]) -> list[str]:
     found = []
     row = rows[0]
     examples = f"{format_count(int(row['examples']))} test examples" if row.get("examples") else ""
@@ -142,43 +153,33 @@ def _findings(folder: Path, rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def _fastest(rows: Sequence[Row]) -> list[str]:
+def _fastest(rows: Sequence[_Row]) -> list[str]:
     """Sentences about the files that are fastest, by batch size and threads."""
     columns = [name for name in rows[0] if name.startswith("fastest_")]
     return [row[column] for column in columns for row in rows if row[column]]
 
 
-def _peculiarities(rows: Sequence[Row]) -> list[str]:
+def _peculiarities(rows: Sequence[_Row]) -> list[str]:
     """Sentences about what is particular to files, and why others are missing."""
     sentences = []
     for column, one, several in (
-        ("remark", ": ", ": "),
-        ("skipped", " was not written: ", " were not written: "),
+        ("remark", "", ""),
+        ("skipped", " was not written", " were not written"),
     ):
         formats: dict[str, list[str]] = {}
         for row in rows:
             if row.get(column):
                 formats.setdefault(row[column], []).append(row["format"])
-        for text, names in formats.items():
-            sentences.append(f"{', '.join(names)}{one if len(names) == 1 else several}{text}.")
+        sentences += [
+            f"{', '.join(names)}{one if len(names) == 1 else several}: {text}."
+            for text, names in formats.items()
+        ]
     return sentences
-
-
-def _bytes(text: str) -> str:
-    return format_bytes(int(text))
 
 
 def _percent(text: str) -> str:
     return format_accuracy(float(text))
 
 
-def _difference(text: str) -> str:
-    return f"{float(text):.1g}"
-
-
 def _milliseconds(text: str) -> str:
     return np.format_float_positional(float(text), 3, unique=False, fractional=False, trim="-")
-
-
-def _ratio(text: str) -> str:
-    return f"{float(text):.2f}"

@@ -34,9 +34,19 @@ def format_accuracy(accuracy: float | None, decimals: int = 2) -> str:
     return f"{100 * accuracy:.{decimals}f}%" if is_number(accuracy) else MISSING
 
 
+def format_number(number: float | None, form: str) -> str:
+    """Writes a number in a form such as ".2f"; a missing one as "-"."""
+    return format(number, form) if is_number(number) else MISSING
+
+
 def format_count(count: int | None) -> str:
     """Writes a count with thousands separators; a missing one as "-"."""
     return MISSING if count is None else f"{count:,}"
+
+
+def format_yes(value: bool | None) -> str:
+    """Writes whether something is so; "-" if that is not known."""
+    return MISSING if value is None else "yes" if value else "no"
 
 
 def format_range(least: float, largest: float) -> str:

@@ -6,30 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_lottery.report.density_axes import (
-    GREY,
-    clear_frame,
-    percentage_label,
-    set_density_axis,
-)
-from tf_lottery.report.figure_canvas import (
-    FigureFile,
-    add_legend,
-    drawable,
-    save_figure,
-    small_figure,
-)
+from tf_lottery.report.axes import clear_frame, percentage_label, set_density_axis
+from tf_lottery.report.canvas import Canvas, FigureFile, drawable
 from tf_lottery.report.method_results import LevelStatistics, MethodResults
+from tf_lottery.report.palette import BLACK, DASHES, GREY, LINE_COLOURS, LineStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-_LAYERS_AS_LINES = 6
 _LAYER_NAMES_SHOWN = 18
 _NAME_COLUMNS = 22
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000")
-_MARKERS = "os^DvX"
+# With more layers than these there is a map.
+_COLOURS = (*LINE_COLOURS[:5], BLACK)
+_STYLES = tuple(map(LineStyle, _COLOURS, "os^DvX", "------"))
 
 
 def layer_figure(method: MethodResults, name: str) -> FigureFile | None:
@@ -47,7 +37,7 @@ def layer_figure(method: MethodResults, name: str) -> FigureFile | None:
         return None
     layers = list(levels[0].layer_densities)
     title = f"Density by layer: {method.label}"
-    if len(layers) <= _LAYERS_AS_LINES:
+    if len(layers) <= len(_STYLES):
         return _line_figure(levels, layers, name, title)
     return _map_figure(levels, layers, name, title)
 
@@ -67,29 +57,23 @@ def _line_figure(
 ) -> FigureFile:
     densities = np.array([100 * level.density for level in levels])
     names = [layer.removesuffix("/kernel") for layer in layers]
-    with small_figure(names) as (figure, axes):
-        lines = []
-        axes.plot(densities, densities, color=GREY, linewidth=0.8, linestyle=(0, (1.2, 1.2)))
-        for index, layer in enumerate(layers):
-            lines += axes.plot(
-                densities,
-                _percentages(levels, layer),
-                color=_COLOURS[index],
-                marker=_MARKERS[index],
-                markersize=4.5,
-                linewidth=1.4,
-            )
-        set_density_axis(axes, densities)
-        axes.set_yscale("log")
-        _set_log_ticks(axes.yaxis)
-        axes.set_ylabel("remaining in the layer (%)")
-        clear_frame(axes)
-        add_legend(figure, lines, names)
-        caption = (
-            "Weights that remain in each layer against those of the whole network (both log "
-            "scale). Dotted: all layers alike. A layer without weights has no point."
-        )
-        return save_figure(figure, name, title, caption)
+    canvas, lines = Canvas(names), []
+    axes = canvas.axes
+    axes.plot(densities, densities, color=GREY, linewidth=0.8, linestyle=DASHES[2])
+    for layer, style in zip(layers, _STYLES, strict=False):
+        percentages = _percentages(levels, layer)
+        lines += axes.plot(densities, percentages, markersize=4.5, linewidth=1.4, **style.options())
+    set_density_axis(axes, densities)
+    axes.set_yscale("log")
+    _set_log_ticks(axes.yaxis)
+    axes.set_ylabel("remaining in the layer (%)")
+    clear_frame(axes)
+    canvas.legend(lines)
+    caption = (
+        "Weights that remain in each layer against those of the whole network (both log scale). "
+        "Dotted: all layers alike. A layer without weights has no point."
+    )
+    return canvas.figure(name, title, caption)
 
 
 def _map_figure(
@@ -100,25 +84,23 @@ def _map_figure(
     percentages = np.array([_percentages(levels, layer) for layer in layers])
     known = percentages[np.isfinite(percentages)]
     lowest = min(known.min(), 99.0) if known.size else 1.0
-    with small_figure() as (figure, axes):
-        colours = axes.pcolormesh(
-            np.arange(len(levels)),
-            np.arange(len(layers)),
-            np.ma.masked_invalid(percentages),
-            norm=LogNorm(lowest, 100),
-            cmap="cividis",
-            shading="nearest",
-        )
-        axes.set_facecolor("white")
-        _set_map_axes(axes, levels, layers)
-        bar = figure.colorbar(colours, pad=0.02)
-        _set_log_ticks(bar.ax.yaxis)
-        bar.set_label("remaining in the layer (%)")
-        caption = (
-            "Weights that remain in each layer (first layer at the top), level by level. White: "
-            "none."
-        )
-        return save_figure(figure, name, title, caption)
+    canvas = Canvas()
+    colours = canvas.axes.pcolormesh(
+        np.arange(len(levels)),
+        np.arange(len(layers)),
+        np.ma.masked_invalid(percentages),
+        norm=LogNorm(lowest, 100),
+        cmap="cividis",
+        shading="nearest",
+    )
+    canvas.axes.set_facecolor("white")
+    _set_map_axes(canvas.axes, levels, layers)
+    bar = canvas.colour_bar(colours, "remaining in the layer (%)", pad=0.02)
+    _set_log_ticks(bar.ax.yaxis)
+    caption = (
+        "Weights that remain in each layer (first layer at the top), level by level. White: none."
+    )
+    return canvas.figure(name, title, caption)
 
 
 def _set_log_ticks(axis: Axis) -> None:

@@ -7,35 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_lottery.report.density_axes import (
-    clear_frame,
-    draw_dense_line,
-    set_accuracy_axis,
-    set_density_axis,
-)
-from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
+from tf_lottery.report.axes import clear_frame, draw_dense_line, set_density_axis
+from tf_lottery.report.canvas import FigureFile, drawn
+from tf_lottery.report.curves import Curve, canvas_of, fit_accuracy_axis
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
-from tf_lottery.report.method_styles import MethodStyle
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
+from tf_lottery.report.palette import LineStyle
 
 
 @dataclass(frozen=True)
 class _Quantity:
-    """What a figure shows of each level; `factor` turns it into the unit of the axis."""
+    """What a figure shows of each level: an accuracy, or an iteration."""
 
     name: str
     title: str
     caption: str
     of: Callable[[LevelStatistics], Spread | None]
-    factor: float
-    is_accuracy: bool
+    is_accuracy: bool = True
 
 
 _QUANTITIES = (
@@ -45,30 +35,25 @@ _QUANTITIES = (
         "Test accuracy at the end of training against the weights that remain (log scale, dense "
         "at the left).",
         lambda level: level.accuracy,
-        factor=100,
-        is_accuracy=True,
     ),
     _Quantity(
         "accuracy_at_early_stop",
         "Test accuracy at early stopping",
         "Test accuracy at the iteration of the lowest validation loss.",
         lambda level: level.early_stop_accuracy,
-        factor=100,
-        is_accuracy=True,
     ),
     _Quantity(
         "early_stop_iteration",
         "Iterations to early stopping",
         "Iteration of the lowest validation loss: the lower, the faster the network learns.",
         lambda level: level.early_stop_step,
-        factor=1,
         is_accuracy=False,
     ),
 )
 
 
 def level_figures(
-    methods: Sequence[MethodResults], styles: Sequence[MethodStyle]
+    methods: Sequence[MethodResults], styles: Sequence[LineStyle]
 ) -> list[FigureFile]:
     """Draws accuracy at the end, accuracy at early stopping, and the iteration of the latter.
 
@@ -79,79 +64,52 @@ def level_figures(
     Returns:
       Those of the three figures for which there is any number, in this order.
     """
-    figures = (_level_figure(methods, styles, quantity) for quantity in _QUANTITIES)
-    return [figure for figure in figures if figure is not None]
+    return drawn(_level_figure(methods, styles, quantity) for quantity in _QUANTITIES)
 
 
 def _level_figure(
-    methods: Sequence[MethodResults], styles: Sequence[MethodStyle], quantity: _Quantity
+    methods: Sequence[MethodResults], styles: Sequence[LineStyle], quantity: _Quantity
 ) -> FigureFile | None:
-    all_points = [_points(method, quantity) for method in methods]
-    shown = [index for index, points in enumerate(all_points) if points.size]
-    if not shown:
+    found = {
+        method.label: _curve(method, style, quantity)
+        for method, style in zip(methods, styles, strict=True)
+    }
+    curves = [curve for curve in found.values() if curve.positions]
+    if not curves:
         return None
-    labels = [methods[index].label for index in shown]
-    together = np.concatenate([all_points[index] for index in shown], axis=1)
-    dense = [all_points[index][1, 0] for index in shown if _is_dense(methods[index], quantity)]
-    with small_figure(labels) as (figure, axes):
-        lines = [_draw(axes, styles[index], all_points[index]) for index in shown]
-        set_density_axis(axes, _distinct(together[0]))
-        if quantity.is_accuracy:
-            set_accuracy_axis(axes, np.tile(together[0], 3), together[1:].ravel())
-            if len(dense) == 1:
-                draw_dense_line(axes, dense[0], "dense")
-        else:
-            axes.set_ylabel("early-stopping iteration")
-            axes.set_ylim(0, max(1.05 * together[3].max(), 1))
-            clear_frame(axes)
-        add_legend(figure, lines, labels)
-        caption = f"{quantity.caption} {_caption_of_lines(axes, together)}".strip()
-        return save_figure(figure, quantity.name, quantity.title, caption)
+    canvas = canvas_of(curves, factor=100 if quantity.is_accuracy else 1)
+    set_density_axis(canvas.axes, _distinct([x for curve in curves for x in curve.positions]))
+    if quantity.is_accuracy:
+        if fit_accuracy_axis(canvas.axes, curves):
+            canvas.note("Arrows: levels below the axis.")
+        dense = [found[method.label] for method in methods if _is_dense(method, quantity)]
+        if len(dense) == 1:
+            draw_dense_line(canvas.axes, 100 * dense[0].spreads[0].mean)
+    else:
+        largest = max(spread.maximum for curve in curves for spread in curve.spreads)
+        canvas.axes.set_ylabel("early-stopping iteration")
+        canvas.axes.set_ylim(0, max(1.05 * largest, 1))
+        clear_frame(canvas.axes)
+    return canvas.figure(quantity.name, quantity.title, quantity.caption)
 
 
-def _points(method: MethodResults, quantity: _Quantity) -> np.ndarray:
-    """Returns an array [4, levels], from dense to sparse: density, mean, least, largest."""
-    spreads = [(100 * level.density, quantity.of(level)) for level in method.levels]
-    columns = [
-        (density, *(quantity.factor * np.array([spread.mean, spread.minimum, spread.maximum])))
-        for density, spread in spreads
-        if spread is not None
-    ]
-    return np.array(sorted(columns, key=lambda column: -column[0])).T
+def _curve(method: MethodResults, style: LineStyle, quantity: _Quantity) -> Curve:
+    """A line over percentages of weights, from dense to sparse."""
+    points = [(100 * level.density, quantity.of(level)) for level in method.levels]
+    known = [(density, spread) for density, spread in points if spread is not None]
+    known.sort(key=lambda point: -point[0])
+    densities, spreads = [density for density, _ in known], [spread for _, spread in known]
+    return Curve(method.label, densities, spreads, style)
 
 
 def _is_dense(method: MethodResults, quantity: _Quantity) -> bool:
-    first = method.levels[0]
-    return method.branch is None and first.level == 0 and quantity.of(first) is not None
+    if method.branch is not None or not method.levels:
+        return False
+    return method.levels[0].level == 0 and quantity.of(method.levels[0]) is not None
 
 
-def _draw(axes: Axes, style: MethodStyle, points: np.ndarray) -> Line2D:
-    densities, means, least, largest = points
-    axes.fill_between(densities, least, largest, color=style.colour, alpha=0.15, linewidth=0)
-    (line,) = axes.plot(
-        densities,
-        means,
-        color=style.colour,
-        linestyle=style.dash,
-        linewidth=1.4,
-        marker=style.marker,
-        markersize=4.5,
-        markerfacecolor=style.colour if style.filled else "white",
-    )
-    return line
-
-
-def _distinct(densities: np.ndarray) -> np.ndarray:
+def _distinct(densities: Sequence[float]) -> np.ndarray:
     """Returns the densities from dense to sparse; those that differ by rounding only once."""
     ordered = np.sort(densities)[::-1]
     apart = np.diff(np.log(ordered)) < -1e-3
     return ordered[np.concatenate([[True], apart])]
-
-
-def _caption_of_lines(axes: Axes, points: np.ndarray) -> str:
-    sentences = []
-    if (points[2] < points[3]).any():
-        sentences.append("Lines: means over replicates; bands: from the least to the largest.")
-    if any(line.get_label() == "_below the axis" for line in axes.lines):
-        sentences.append("Arrows: levels below the axis.")
-    return " ".join(sentences)

@@ -3,19 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from tf_lottery.report.console import default_console
+from tf_lottery.report.console import default_console, print_line, printable
 from tf_lottery.report.formats import MISSING, format_accuracy, format_density, format_points
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
+from tf_lottery.report.table import Column, natural_width, table_of
 
-_TEXT_HEADERS = ("run", "state")
-_NUMBER_HEADERS = ("level", "epoch", "density", "test\naccuracy", "vs.\ndense\n(points)")
-# In a file, unlike on a terminal, lines may be as long as they need to be.
-_WIDTH_IN_FILES = 100_000
+_Column = Column[RunState]
 
 
 def runs_table(states: Sequence[RunState], workdir: str | Path) -> Table:
@@ -28,17 +24,25 @@ def runs_table(states: Sequence[RunState], workdir: str | Path) -> Table:
     Returns:
       The table: 80 columns wide at most with paths of up to 28 characters.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
-    for header in (*_TEXT_HEADERS, *_NUMBER_HEADERS):
-        justify = "left" if header in _TEXT_HEADERS else "right"
-        # "fold" breaks a text that is too wide where the default would cut it short.
-        table.add_column(header, justify=justify, vertical="bottom", overflow="fold")
     paths = {state.path for state in states}
-    for state in states:
-        branch = state.path.parent.parent in paths
-        label = f"  {state.path.name}" if branch else _relative(state.path, workdir)
-        table.add_row(Text(_printable(label)), state.state, *_cells(state))
-    return table
+
+    def label(state: RunState) -> str:
+        is_branch = state.path.parent.parent in paths
+        return f"  {state.path.name}" if is_branch else _relative(state.path, workdir)
+
+    columns = [
+        _Column("run", lambda state: printable(label(state)), holds_names=True),
+        _Column("state", lambda state: state.state, holds_names=True),
+        _Column("level", lambda state: _of_total(state.level, state.levels)),
+        _Column("epoch", _epoch),
+        _Column(
+            "density",
+            lambda state: MISSING if state.density is None else format_density(state.density),
+        ),
+        _Column("test\naccuracy", lambda state: format_accuracy(state.test_accuracy)),
+        _Column("vs.\ndense\n(points)", _points_to_dense),
+    ]
+    return table_of(columns, states, gap=0)
 
 
 def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
@@ -67,35 +71,28 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
         read_run_state(path) for run in find_runs(folder) for path in (run, *find_branches(run))
     ]
     if not states:
-        print_line(console, f"There are no runs in --workdir={workdir}.")
+        print_line(f"There are no runs in --workdir={workdir}.", console)
         return False
     table = runs_table(states, folder)
     if not console.is_terminal:
-        options = console.options.update(max_width=_WIDTH_IN_FILES)
-        table.width = console.measure(table, options=options).maximum
+        # In a file, unlike on a terminal, lines may be as long as they need to be.
+        table.width = natural_width(table, console)
     console.print(table, crop=False)
     for state in states:
         for problem in state.problems:
-            print_line(console, f"\n{_relative(state.path, folder)} is broken: {problem}")
-    return any(state.problem is not None for state in states)
-
-
-def _cells(state: RunState) -> tuple[str, ...]:
-    return (
-        _of_total(state.level, state.levels),
-        MISSING if state.epoch is None else _of_total(f"{state.epoch:.1f}", _short(state.epochs)),
-        MISSING if state.density is None else format_density(state.density),
-        format_accuracy(state.test_accuracy),
-        _points_to_dense(state),
-    )
+            print_line(f"\n{_relative(state.path, folder)} is broken: {problem}", console)
+    return any(state.problems for state in states)
 
 
 def _of_total(part: int | str | None, total: int | str | None) -> str:
     return MISSING if part is None else f"{part}/{'?' if total is None else total}"
 
 
-def _short(epochs: float | None) -> str | None:
-    return None if epochs is None else f"{epochs:.1f}".removesuffix(".0")
+def _epoch(state: RunState) -> str:
+    if state.epoch is None:
+        return MISSING
+    epochs = None if state.epochs is None else f"{state.epochs:.1f}".removesuffix(".0")
+    return _of_total(f"{state.epoch:.1f}", epochs)
 
 
 def _points_to_dense(state: RunState) -> str:
@@ -107,17 +104,3 @@ def _points_to_dense(state: RunState) -> str:
 def _relative(path: Path, workdir: str | Path) -> str:
     folder = Path(workdir).expanduser()
     return path.name if path == folder else str(path.relative_to(folder))
-
-
-def print_line(console: Console, text: str) -> None:
-    """Prints a text, in which names may be any bytes, without breaking its lines."""
-    lines = map(_printable, text.splitlines())
-    console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-def _printable(text: str) -> str:
-    """Returns a text, in which names may be any bytes, as one line that any stream takes."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )

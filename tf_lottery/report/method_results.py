@@ -1,5 +1,6 @@
 """Replicates of a run, or of one of its branches, as one method with means and extremes."""
 
+import json
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.report.formats import is_number
-from tf_lottery.report.run_records import Curve, LevelRecord, RunRecord
+from tf_lottery.report.run_records import LearningCurve, LevelRecord, RunRecord
 
 LOTTERY = "lottery_ticket"
+# Flags that differ from replicate to replicate by design.
+OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
 
 # Flags that differ from replicate to replicate by design.
 OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
@@ -110,7 +113,7 @@ class MethodResults:
         }
         return {name: value for name, value in accuracies.items() if is_number(value)}
 
-    def mean_curve(self, level: int) -> Curve:
+    def mean_curve(self, level: int) -> LearningCurve:
         """Returns the mean test accuracy at the iterations that all replicates evaluated.
 
         Args:
@@ -194,7 +197,7 @@ def run_labels(folders: Sequence[Path]) -> dict[Path, str]:
 
 def run_method(replicates: Sequence[RunRecord]) -> str:
     """Names what a run does by its flags: `LOTTERY` with their defaults, else "one_shot", ..."""
-    flags = next((record.identity for record in replicates if record.identity), {})
+    flags = _identity(replicates)
     variations = (
         (flags.get("score", "magnitude"), {"magnitude": None}),
         (flags.get("prune_from", "previous_level"), _PRUNED_FROM),
@@ -203,6 +206,10 @@ def run_method(replicates: Sequence[RunRecord]) -> str:
     names = [names.get(value, value) for value, names in variations]
     names += ["adaptive_rate" if flags.get("pruning_rate") == "auto" else None]
     return "_".join(str(name) for name in names if name) or LOTTERY
+
+
+def _identity(records: Sequence[RunRecord]) -> Mapping[str, Any]:
+    return next((record.identity for record in records if record.identity), {})
 
 
 def _method_name(records: Sequence[RunRecord], branch: str) -> str:
@@ -229,6 +236,11 @@ def change_text(flag: str, value: Any) -> str:
     if isinstance(value, bool):
         return words if value else f"no {words}"
     return f"{words} {'unset' if value is None else value}"
+
+
+def flag_text(value: Any) -> str:
+    """Writes the value of a flag."""
+    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def _method(

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tf_lottery.report.console import default_console
+from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.formats import (
     epochs_text,
     format_accuracy,
@@ -55,37 +55,24 @@ class ProgressReporter:
 
     def __init__(
         self,
-        levels: int,
-        total_steps_per_level: Sequence[int] | Callable[[int], int],
+        steps_per_level: Sequence[int],
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         """Prepares to report; shows nothing yet.
 
         Args:
-          levels: number of prunings, so that the levels are 0 (dense) to `levels`.
-          total_steps_per_level: training iterations of each level: a sequence of `levels + 1`
-            numbers or a function of the level.
+          steps_per_level: training iterations of each level, of level 0 (dense) first.
           console: where to print; standard output by default.
           clock: returns the time in seconds.
-
-        Raises:
-          ValueError: the sequence does not have `levels + 1` numbers.
         """
-        if callable(total_steps_per_level):
-            total_steps_per_level = [total_steps_per_level(level) for level in range(levels + 1)]
-        if len(total_steps_per_level) != levels + 1:
-            raise ValueError(
-                f"total_steps_per_level has {len(total_steps_per_level)} numbers; levels={levels} "
-                f"needs {levels + 1}, one for each of the levels 0 to {levels}"
-            )
-        self._levels, self._are_likely = levels, False
+        self._levels, self._are_likely = len(steps_per_level) - 1, False
         self._console, self._watcher = console or default_console(), watcher()
         self._interactive = (
             self._console.is_interactive if self._watcher is None else self._watcher.interactive
         )
         self._clock = clock
-        self._time_left = TimeLeft(total_steps_per_level, clock)
+        self._time_left = TimeLeft(steps_per_level, clock)
         self._training: _LevelInTraining | None = None
         self._shown = _Evaluation(None, 0, {}, None, 0.0)
         self._complete_levels: list[int] = []
@@ -99,15 +86,14 @@ class ProgressReporter:
     def __exit__(self, *exception) -> None:
         self.close()
 
-    def expect_levels(self, levels: int, steps_per_level: Sequence[int], *, exact: bool) -> None:
+    def expect_levels(self, steps_per_level: Sequence[int], *, exact: bool) -> None:
         """Takes back how many levels there will be, where that shows only on the way.
 
         Args:
-          levels: number of prunings.
           steps_per_level: as at the beginning.
           exact: whether it is known by now, and not only likely.
         """
-        self._levels, self._are_likely = levels, not exact
+        self._levels, self._are_likely = len(steps_per_level) - 1, not exact
         self._time_left.replace_steps(steps_per_level)
 
     def skip_level(self, level: int) -> None:
@@ -272,7 +258,7 @@ class ProgressReporter:
         if self._watcher is not None:
             self._watcher.line(line)
         else:
-            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+            print_line(line, self._console)
 
 
 def _metric_texts(metrics: Mapping[str, float | None]) -> list[str]:

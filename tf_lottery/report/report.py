@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
-from tf_lottery.report.curve_figures import curve_figure
 from tf_lottery.report.landscape.joined import join_analyses
 from tf_lottery.report.layer_figure import layer_figure, shares_layers
+from tf_lottery.report.learning_curves import learning_curves
 from tf_lottery.report.level_figures import level_figures
 from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.matching_tickets import Ticket, find_tickets
 from tf_lottery.report.method_results import MethodResults, collect_methods
-from tf_lottery.report.method_styles import MethodStyle, method_styles
+from tf_lottery.report.method_styles import styles_of
 from tf_lottery.report.missing_data import damaged_files
+from tf_lottery.report.palette import LineStyle
 from tf_lottery.report.report_csv import levels_csv, tickets_csv
 from tf_lottery.report.report_folder import check_folder, default_folder, write_files
 from tf_lottery.report.report_page import ReportFigures, report_page
@@ -81,7 +82,7 @@ def compare_runs(
     check_folder(folder)
     methods = collect_methods(records)
     tickets = find_tickets(methods, tolerance)
-    styles = method_styles(methods)
+    styles = styles_of([method.method for method in methods])
     analyses = join_analyses(methods, tolerance)
     damaged = tuple(dict.fromkeys([*damaged_files(methods), *analyses.problems]))
     sweeps = sweep_files(find_sweeps(methods))
@@ -106,7 +107,7 @@ def compare_runs(
 
 
 def _draw(
-    methods: Sequence[MethodResults], styles: Sequence[MethodStyle], tickets: Sequence[Ticket]
+    methods: Sequence[MethodResults], styles: Sequence[LineStyle], tickets: Sequence[Ticket]
 ) -> ReportFigures:
     together = level_figures(methods, styles)
     main = next((figure for figure in together if figure.name == _MAIN_FIGURE), None)
@@ -118,7 +119,7 @@ def _draw(
         place = runs if method.branch is None else branches
         name = f"{index + 1}_{_as_file_name(method.label)}".rstrip("_")
         level = None if ticket.level is None else ticket.level.level
-        place.append(curve_figure(method, f"learning_curves_{name}", level))
+        place.append(learning_curves(method, f"learning_curves_{name}", level))
         if method.branch is None or not shares_layers(method, run_of[method.run]):
             place.append(layer_figure(method, f"layers_{name}"))
     others = [figure for figure in (*together, *runs) if figure not in (main, None)]

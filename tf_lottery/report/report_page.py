@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tf_lottery.config.matching import tolerance_text
+from tf_lottery.report.canvas import FigureFile
 from tf_lottery.report.comparability import comparability_notices, flag_differences
 from tf_lottery.report.emptied_levels import emptied_notices, marked_level
-from tf_lottery.report.figure_canvas import FigureFile
 from tf_lottery.report.formats import (
     MISSING,
     epochs_text,
@@ -19,14 +18,15 @@ from tf_lottery.report.formats import (
     format_density,
     format_numbers,
     format_range,
+    format_yes,
 )
 from tf_lottery.report.landscape.joined import JoinedAnalyses
 from tf_lottery.report.landscape.line_images import line_images
 from tf_lottery.report.many_runs import left_out_sentence
 from tf_lottery.report.matching_tickets import Ticket
-from tf_lottery.report.method_results import LevelStatistics, MethodResults, Spread
-from tf_lottery.report.method_styles import MethodStyle
+from tf_lottery.report.method_results import MethodResults, Spread
 from tf_lottery.report.missing_data import missing_data
+from tf_lottery.report.palette import LineStyle
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
 from tf_lottery.store.empty_layers import CONSEQUENCE
@@ -58,7 +58,7 @@ class ReportFigures:
 
 def report_page(
     methods: Sequence[MethodResults],
-    styles: Sequence[MethodStyle],
+    styles: Sequence[LineStyle],
     tickets: Sequence[Ticket],
     figures: ReportFigures,
     analyses: JoinedAnalyses,
@@ -84,7 +84,18 @@ def report_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["inline"] = lambda figure: Markup(figure.inline_svg)
+    environment.filters |= {
+        "inline": lambda figure: Markup(figure.inline_svg),
+        "density": format_density,
+        "count": format_count,
+        "yes": format_yes,
+        "level": lambda level: marked_level(level.level, emptied=level.emptied > 0),
+        "mean": _mean,
+        "range": _range,
+        "replicates": _replicates,
+        "level_of_run": _level_text,
+        "epoch_of_run": _epoch_text,
+    }
     runs = [method for method in methods if method.branch is None]
     return environment.get_template("page.html.j2").render(
         title="Lottery tickets: " + ", ".join(run.run for run in runs),
@@ -101,11 +112,10 @@ def report_page(
         figures=figures,
         left_out=left_out_sentence(len(runs)),
         lines=line_images(methods),
-        tickets=[_ticket_row(*pair) for pair in zip(tickets, styles, strict=True)],
-        results=[_result_rows(*pair) for pair in zip(tickets, styles, strict=True)],
+        tickets=[(ticket, style.colour) for ticket, style in zip(tickets, styles, strict=True)],
         tolerance=tolerance_text(tickets[0].tolerance),
         missing=missing_data(methods),
-        states=[_state_row(method, run) for method in methods for run in method.records],
+        methods=methods,
         flags=flag_differences(methods),
         analysis_branches=_analysis_branches(runs),
     )
@@ -145,57 +155,6 @@ def _progress(methods: Sequence[MethodResults]) -> list[str]:
     return sentences
 
 
-def _ticket_row(ticket: Ticket, style: MethodStyle) -> dict[str, str]:
-    level = ticket.level
-    return {
-        "label": ticket.results.label,
-        "colour": style.colour,
-        "dense": _accuracy_text(ticket.dense),
-        "dense_range": _range_text(ticket.dense),
-        "density": MISSING if level is None else format_density(level.density),
-        "level": MISSING if level is None else str(level.level),
-        "weights": MISSING if level is None else format_count(level.weights_remaining),
-        "accuracy": _accuracy_text(None if level is None else level.accuracy),
-        "range": _range_text(None if level is None else level.accuracy),
-        "replicates": (
-            MISSING if level is None else _of_all(level.known_accuracy.count, ticket.results)
-        ),
-        "note": ticket.note(),
-    }
-
-
-def _result_rows(ticket: Ticket, style: MethodStyle) -> dict[str, Any]:
-    method = ticket.results
-    rows = [_level_row(level, ticket) for level in method.levels]
-    return {"label": method.label, "colour": style.colour, "rows": rows}
-
-
-def _level_row(level: LevelStatistics, ticket: Ticket) -> tuple[str, ...]:
-    step = level.early_stop_step
-    return (
-        marked_level(level.level, emptied=level.emptied > 0),
-        format_density(level.density),
-        format_count(level.weights_remaining),
-        _accuracy_text(level.accuracy),
-        _range_text(level.accuracy),
-        {True: "yes", False: "no", None: MISSING}[ticket.matches(level)],
-        _accuracy_text(level.early_stop_accuracy),
-        _range_text(level.early_stop_accuracy),
-        MISSING if step is None else format_count(round(step.mean)),
-        _of_all(level.replicates, ticket.results),
-    )
-
-
-def _state_row(method: MethodResults, run: RunRecord) -> tuple[str, ...]:
-    return (
-        run.replicate,
-        method.label,
-        run.state.state,
-        _level_text(run),
-        _epoch_text(run),
-    )
-
-
 def _level_text(run: RunRecord) -> str:
     state = run.state
     if state.level is None:
@@ -214,15 +173,15 @@ def _epoch_text(run: RunRecord) -> str:
     return epochs_text(state.epoch, state.epochs, separator=" of ") or MISSING
 
 
-def _accuracy_text(spread: Spread | None) -> str:
+def _mean(spread: Spread | None) -> str:
     return MISSING if spread is None else format_accuracy(spread.mean)
 
 
-def _range_text(spread: Spread | None) -> str:
+def _range(spread: Spread | None) -> str:
     if spread is None or spread.count == 1:
         return MISSING
     return format_range(spread.minimum, spread.maximum)
 
 
-def _of_all(count: int, method: MethodResults) -> str:
+def _replicates(count: int, method: MethodResults) -> str:
     return str(count) if count == len(method.records) else f"{count} of {len(method.records)}"

@@ -16,7 +16,8 @@ from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSumma
 
 _BRANCHES = "branches"
 
-Curve = Mapping[int, float]
+# Test accuracies, fractions, by iteration.
+LearningCurve = Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class RunRecord:
     details: RunDetails | None
     state: RunState
     levels: Mapping[int, LevelRecord]
-    curves: Mapping[int, Curve]
+    curves: Mapping[int, LearningCurve]
     problems: tuple[str, ...]
     branches: Mapping[str, "RunRecord"]
 
@@ -134,7 +135,7 @@ def read_run(path: Path) -> RunRecord:
     except RunFolderError as error:
         return RunRecord(path, {}, None, state, {}, {}, (str(error),), branches)
     levels: dict[int, LevelRecord] = {}
-    curves: dict[int, Curve] = {}
+    curves: dict[int, LearningCurve] = {}
     problems: list[str] = []
     for number in run.level_numbers():
         try:
@@ -148,7 +149,10 @@ def read_run(path: Path) -> RunRecord:
 
 
 def _read_level(
-    folder: LevelFolder, number: int, levels: dict[int, LevelRecord], curves: dict[int, Curve]
+    folder: LevelFolder,
+    number: int,
+    levels: dict[int, LevelRecord],
+    curves: dict[int, LearningCurve],
 ) -> None:
     if folder.is_complete():
         levels[number] = _level_record(folder)

@@ -31,7 +31,7 @@ class RunState:
       state: "running" while a process works in it; else "done" with every level complete,
         "stopped" before that, and "broken" if a file is missing, cannot be read or is not as it
         was written.
-      problem: what is broken; names the file.
+      problems: what is broken; each names its file.
       branch: name of the control, for a branch.
       level: the level in training, or else the last complete one.
       levels: the last level that is to be trained.
@@ -41,12 +41,11 @@ class RunState:
       test_accuracy: fraction, of the last complete level.
       dense_accuracy: test accuracy of the run's level 0; of a branch, that of its run.
       complete_levels: in order.
-      further_problems: what else is broken.
     """
 
     path: Path
     state: Literal["done", "running", "stopped", "broken"]
-    problem: str | None = None
+    problems: tuple[str, ...] = ()
     branch: str | None = None
     level: int | None = None
     levels: int | None = None
@@ -56,12 +55,6 @@ class RunState:
     test_accuracy: float | None = None
     dense_accuracy: float | None = None
     complete_levels: tuple[int, ...] = ()
-    further_problems: tuple[str, ...] = ()
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """All that is broken."""
-        return () if self.problem is None else (self.problem, *self.further_problems)
 
 
 def read_run_state(path: Path) -> RunState:
@@ -88,16 +81,13 @@ def read_run_state(path: Path) -> RunState:
                 state = RunState(path, "broken")
                 damages = list(dict.fromkeys([str(error), *damages]))
             if damages:
-                problem, *further = damages
-                state = replace(
-                    state, state="broken", problem=problem, further_problems=tuple(further)
-                )
+                state = replace(state, state="broken", problems=tuple(damages))
             return state
         if held:
             return RunState(path, "running")
         raise DamagedFileError(path / "config.json", "is missing")
     except (OSError, ValueError) as error:
-        return RunState(path, "broken", problem=str(error))
+        return RunState(path, "broken", (str(error),))
 
 
 def find_runs(folder: Path) -> list[Path]:

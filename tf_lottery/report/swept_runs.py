@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tf_lottery.report.method_results import OF_A_REPLICATE, MethodResults, change_text
+from tf_lottery.report.method_results import (
+    OF_A_REPLICATE,
+    MethodResults,
+    change_text,
+    flag_text,
+)
 
 _STEPS = re.compile(r"(\d+(?:\.\d+)?)(it|ep|%)")
 _UNITS = {"it": "iterations", "ep": "epochs", "%": "% of training"}
@@ -76,10 +81,10 @@ def _sweep(flag: str, group: Sequence[MethodResults], others: Sequence[str]) -> 
     numbers, unit = _numbers(flag, group, values)
     if numbers is None:
         pairs = zip(values, group, strict=True)
-        runs = [SweptRun(_text(value), None, method) for value, method in pairs]
+        runs = [SweptRun(flag_text(value), None, method) for value, method in pairs]
     else:
         ordered = sorted(zip(numbers, values, group, strict=True), key=lambda one: one[0])
-        runs = [SweptRun(_text(value), number, method) for number, value, method in ordered]
+        runs = [SweptRun(flag_text(value), number, method) for number, value, method in ordered]
     setting = ", ".join(change_text(name, group[0].identity[name]) for name in others)
     return Sweep(flag, setting, unit, tuple(runs))
 
@@ -112,7 +117,3 @@ def _without(identity: Mapping[str, Any], flag: str) -> str:
     ignored = {*OF_A_REPLICATE, flag}
     kept = {name: value for name, value in identity.items() if name not in ignored}
     return json.dumps(kept, sort_keys=True)
-
-
-def _text(value: Any) -> str:
-    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tf_lottery.report.console import default_console
-from tf_lottery.report.listing import print_line
+from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.run_records import run_paths
 from tf_lottery.report.run_state import find_branches, find_runs, find_searches
 from tf_lottery.store.damage import Damage, Findings, inspect_run, inspect_search
@@ -35,7 +34,7 @@ def verify_runs(workdir: Path, runs: Sequence[Path] = (), console: Console | Non
         raise ValueError(f"--workdir={workdir} is no folder; give the folder that holds the runs.")
     found, searches = _runs_and_searches(workdir, runs)
     if not found and not searches:
-        print_line(console, f"There are no runs in --workdir={workdir}.")
+        print_line(f"There are no runs in --workdir={workdir}.", console)
         return False
     paths = [path for run in found for path in (run, *find_branches(run))]
     damaged = [path for path in paths if _verify(path, _findings(path), console)]
@@ -43,9 +42,9 @@ def verify_runs(workdir: Path, runs: Sequence[Path] = (), console: Console | Non
     count = _count_text(len(paths), len(searches))
     if damaged:
         which = ", ".join(map(str, damaged))
-        print_line(console, f"\n{len(damaged)} of {count}: damaged, see above: {which}")
+        print_line(f"\n{len(damaged)} of {count}: damaged, see above: {which}", console)
     else:
-        print_line(console, f"\n{count}: no damage.")
+        print_line(f"\n{count}: no damage.", console)
     return bool(damaged)
 
 
@@ -70,13 +69,13 @@ def _count_text(runs: int, searches: int) -> str:
 def _verify(path: Path, findings: Findings, console: Console) -> bool:
     remark = ", while a process works in it" if is_held(path) else ""
     if not findings.damages:
-        print_line(console, f"{path}: whole{remark}{_unsealed(path, findings)}")
+        print_line(f"{path}: whole{remark}{_unsealed(path, findings)}", console)
         return False
-    print_line(console, f"{path}: DAMAGED{remark}{_unsealed(path, findings)}")
+    print_line(f"{path}: DAMAGED{remark}{_unsealed(path, findings)}", console)
     for damage in findings.damages:
-        print_line(console, f"  {damage.error.path} {damage.error.problem}.")
-        print_line(console, f"    Lost: {damage.lost}.")
-        print_line(console, f"    To get it back: {damage.error.remedy}")
+        print_line(f"  {damage.error.path} {damage.error.problem}.", console)
+        print_line(f"    Lost: {damage.lost}.", console)
+        print_line(f"    To get it back: {damage.error.remedy}", console)
     return True
 
 

@@ -39,12 +39,24 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]) -> No
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping]) -> str:
     """The text that `write_csv` writes, of the same arguments."""
+    return table_text(columns, (_normalized(row, columns) for row in rows))
+
+
+def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Any table as CSV text, texts among its cells.
+
+    Args:
+      columns: The names of the columns, in order.
+      rows: Cells by column name; numbers keep all digits; None or a missing column is an empty
+        cell.
+
+    Raises:
+      ValueError: A row has an unknown column.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        values = _normalized(row, columns).values()
-        writer.writerow([_cell(value) for value in values])
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 
@@ -180,12 +192,6 @@ def _as_value(column: str, value) -> int | float | str | None:
     if isinstance(value, float | np.floating):
         return float(value)
     raise ValueError(f"column {column!r}: {value!r} is not a number")
-
-
-def _cell(value: int | float | str | None) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else repr(value)
 
 
 def _lines(

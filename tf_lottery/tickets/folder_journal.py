@@ -1,7 +1,5 @@
 """Keeps a search of the library in a folder, so that another process can go on with it."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.errors import as_storage_error
 from tf_lottery.store.lock import entries_of, exclusive
+from tf_lottery.store.metrics import table_text
 from tf_lottery.store.rules import RULES, outdated_restart
 from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
@@ -111,9 +110,8 @@ class FolderJournal(RunJournal):
     ) -> None:
         """Completes a level."""
         counts = {"density": mask.density, "weights_remaining": mask.remaining}
-        metrics = io.StringIO()
-        csv.writer(metrics).writerows(zip(*record["metrics"].items(), strict=True))
-        write_text(self._run.level(level).metrics_path, metrics.getvalue())
+        metrics = record["metrics"]
+        write_text(self._run.level(level).metrics_path, table_text(list(metrics), [metrics]))
         super().save(level, weights, mask, {**record, **counts})
 
     def has_rewind_state(self) -> bool:

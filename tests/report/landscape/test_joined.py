@@ -61,14 +61,15 @@ def names(analyses: JoinedAnalyses) -> list[str]:
     return [figure.name for figure in analyses.figures]
 
 
-def test_replicates_are_joined_under_the_label_of_their_run(runs, drawn):
+def test_replicates_are_joined_under_the_label_of_their_run(runs):
     for run, barrier in zip(runs, (0.01, 0.03, 0.07), strict=True):
         write_levels(run, barrier)
     analyses = join(runs)
     assert names(analyses) == ["successive_levels", "barrier_and_accuracy"]
-    lines = drawn["successive_levels"].axes[0].lines
+    figure = analyses.figures[0].figure
+    lines = figure.axes[0].lines
     assert [line.get_ydata().tolist() for line in lines] == [[pytest.approx(2)], [pytest.approx(7)]]
-    texts = drawn["successive_levels"].legends[0].get_texts()
+    texts = figure.legends[0].get_texts()
     assert [text.get_text() for text in texts] == ["one", "two"]
     source = (
         "Measured with 30 points on a line, weights of either solution, batch statistics estimated "

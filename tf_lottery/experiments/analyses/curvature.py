@@ -21,8 +21,7 @@ from tf_lottery.landscape.pruning_limit import (
     sharpness,
 )
 from tf_lottery.landscape.solutions import Solution
-from tf_lottery.report.landscape.curvature_figure import curvature_figures
-from tf_lottery.report.landscape.curvature_table import print_curvature
+from tf_lottery.report.landscape.curvature import curvature_figures, print_curvature
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import CURVATURE_COLUMNS, EIGENVALUE, ORDERS, ratio_column
 

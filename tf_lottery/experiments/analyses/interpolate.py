@@ -12,8 +12,7 @@ from tf_lottery.config.lines import Lines
 from tf_lottery.config.parameters import Parameter
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.messages import tell
-from tf_lottery.report.landscape.line_figure import LineCurves, line_figure
-from tf_lottery.report.landscape.line_table import LineRow, print_lines
+from tf_lottery.report.landscape.lines import LineCurves, LineRow, line_figure, print_lines
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.result_names import result_stem
 

@@ -14,11 +14,11 @@ from tf_lottery.landscape.magnitudes import (
     magnitude_change,
     magnitude_histograms,
 )
-from tf_lottery.report.landscape.magnitudes_figure import (
+from tf_lottery.report.landscape.magnitudes import (
     magnitude_histogram_figures,
     magnitudes_figures,
+    print_magnitudes,
 )
-from tf_lottery.report.landscape.magnitudes_table import print_magnitudes
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import (
     HISTOGRAM_COLUMNS,

@@ -32,8 +32,7 @@ from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.landscape.solutions import Solution, distance
 from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.landscape.robustness_figure import robustness_figures
-from tf_lottery.report.landscape.robustness_table import print_robustness
+from tf_lottery.report.landscape.robustness import print_robustness, robustness_figures
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS
 from tf_lottery.store.result_names import LINE_SETTINGS

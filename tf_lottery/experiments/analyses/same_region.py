@@ -19,8 +19,7 @@ from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
-from tf_lottery.report.landscape.same_region_figure import same_region_figures
-from tf_lottery.report.landscape.same_region_table import print_same_region
+from tf_lottery.report.landscape.same_region import print_same_region, same_region_figures
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.replicates import replicate_folders

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.report.figure_canvas import FigureFile
+from tf_lottery.report.canvas import FigureFile
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import DamagedFileError

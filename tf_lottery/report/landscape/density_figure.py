@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tf_lottery.report.density_axes import GREY, clear_frame, set_density_axis
-from tf_lottery.report.figure_canvas import FigureFile, add_legend, save_figure, small_figure
-from tf_lottery.report.landscape.curves import Curve, caption_of_curves, draw_curves
+from tf_lottery.report.axes import clear_frame, draw_threshold, set_density_axis
+from tf_lottery.report.canvas import FigureFile
+from tf_lottery.report.curves import Curve, canvas_of
 from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
 
 
@@ -66,18 +66,11 @@ def density_figure(
     """
     if not curves:
         return None
-    labels = [curve.label for curve in curves if curve.label]
+    canvas = canvas_of(curves, factor, logarithmic=logarithmic)
+    if level is not None:
+        draw_threshold(canvas.axes, level)
     densities = np.array(sorted({x for curve in curves for x in curve.positions}, reverse=True))
-    with small_figure(labels) as (figure, axes):
-        if logarithmic:
-            axes.set_yscale("log")
-        handles = draw_curves(axes, curves, factor)
-        if level is not None:
-            axes.axhline(level, color=GREY, linewidth=0.8, zorder=1)
-        set_density_axis(axes, densities)
-        axes.set_ylabel(ylabel)
-        clear_frame(axes)
-        if labels:
-            add_legend(figure, handles, labels)
-        caption = f"{caption} {caption_of_curves(curves, logarithmic=logarithmic)}".strip()
-        return save_figure(figure, name, title, caption)
+    set_density_axis(canvas.axes, densities)
+    canvas.axes.set_ylabel(ylabel)
+    clear_frame(canvas.axes)
+    return canvas.figure(name, title, caption)

@@ -1,7 +1,5 @@
 """Results of analyses in run folders, joined over replicates and runs for a report."""
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +7,13 @@ from pathlib import Path
 
 from tf_lottery.config.analyses import analyses
 from tf_lottery.config.matching import DEFAULT_TOLERANCE
-from tf_lottery.report.figure_canvas import FigureFile
-from tf_lottery.report.landscape.adaptive_figure import adaptive_figures
+from tf_lottery.report.canvas import FigureFile
+from tf_lottery.report.landscape.adaptive import adaptive_figures
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.atomic import finished_files
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.metrics import table_text
 from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import analysis_of, current_stem, settings_of
 from tf_lottery.store.sealed_table import read_sealed_table
@@ -140,8 +139,4 @@ def _joined_table(measurements: Sequence[Measurement]) -> str:
         for row in measurement.rows
     ]
     columns = dict.fromkeys(["run", "replicate", *(column for row in rows for column in row)])
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return table_text(list(columns), rows)

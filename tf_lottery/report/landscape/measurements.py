@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.method_results import Spread
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import barrier_column
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ def runs_apart(measurements: Sequence[Measurement]) -> dict[str, list[Measuremen
         ]
         for number, label in enumerate(labels, 1)
     }
+
+
+def measured_split(measurements: Iterable[Measurement]) -> str | None:
+    """The data of whose error there are barriers: test data, or else training data."""
+    columns = {column for found in measurements for row in found.rows[:1] for column in row}
+    if not columns:
+        return None
+    return next((name for name in ("test", "train") if barrier_column(name) in columns), "test")
 
 
 def first_middle_last(measurements: Iterable[Measurement]) -> list[int]:

@@ -1,0 +1,221 @@
+"""Barriers between levels: figures of neighbours and of all, and a table with what matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from rich.console import Console
+
+from tf_lottery.config.matching import DEFAULT_TOLERANCE, matches, matching_rule
+from tf_lottery.report.axes import clear_frame
+from tf_lottery.report.canvas import Canvas, FigureFile, drawn
+from tf_lottery.report.console import default_console
+from tf_lottery.report.curves import CROSSES, draw_crosses
+from tf_lottery.report.formats import MISSING, format_yes, is_number
+from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
+from tf_lottery.report.landscape.measurements import (
+    Measurement,
+    measured_split,
+    run_labels,
+    runs_apart,
+    spreads,
+)
+from tf_lottery.report.palette import GREY, style_of_line
+from tf_lottery.report.summary_table import (
+    DENSITY,
+    LEVEL,
+    TEST_ACCURACY,
+    points_to_dense,
+    print_footnotes,
+)
+from tf_lottery.report.table import Column, print_sentences, print_table
+from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import barrier_column
+from tf_lottery.store.schema import LevelSummary
+
+_MOST_TICKS = 10
+_PAIR = ("first_level", "second_level")
+
+
+def levels_figures(
+    measurements: Sequence[Measurement], tolerance: float = DEFAULT_TOLERANCE
+) -> list[FigureFile]:
+    """Draws the barriers between levels (arXiv 2210.03044, section 3.1).
+
+    Args:
+      measurements: rows of `LEVELS_COLUMNS` and barriers, one for each pair of levels.
+      tolerance: as of `matching.matches`.
+
+    Returns:
+      "successive_levels", the barriers against the weights that remain; "barrier_and_accuracy",
+      the same against the accuracy, for runs that have the dense network; and for each run
+      "level_matrix", the barriers between all levels, if more than those of neighbours are there.
+    """
+    split = measured_split(measurements)
+    if split is None:
+        return []
+    matrices = (
+        _matrix(of_run, split, f"level_matrix{ending}")
+        for ending, of_run in runs_apart(measurements).items()
+    )
+    by_density = _barriers_by_density(measurements, split)
+    return drawn([by_density, _barriers_by_accuracy(measurements, split, tolerance), *matrices])
+
+
+def _of_neighbours(measurement: Measurement) -> list[Row]:
+    """The rows of levels that follow one another among those measured."""
+    levels = sorted({row[name] for row in measurement.rows for name in _PAIR})
+    neighbours = set(pairwise(levels))
+    return [row for row in measurement.rows if tuple(row[name] for name in _PAIR) in neighbours]
+
+
+def _barriers_by_density(measurements: Sequence[Measurement], split: str) -> FigureFile | None:
+    neighbours = [
+        Measurement(measurement.run, measurement.replicate, tuple(_of_neighbours(measurement)))
+        for measurement in measurements
+    ]
+    return density_figure(
+        curves_by_density(neighbours, {barrier_column(split): ""}, "second_density"),
+        _label_of_barriers(split),
+        "successive_levels",
+        "Barriers between levels",
+        "Error barrier between the solution of each level and of the level before.",
+        factor=100,
+    )
+
+
+def _barriers_by_accuracy(
+    measurements: Sequence[Measurement], split: str, tolerance: float
+) -> FigureFile | None:
+    found = {label: _points(measurements, label, split) for label in run_labels(measurements)}
+    found = {label: points for label, points in found.items() if len(points)}
+    if not found:
+        return None
+    canvas = Canvas(list(found) if len(run_labels(measurements)) > 1 else ())
+    axes, handles = canvas.axes, []
+    for index, points in enumerate(found.values()):
+        style, finite = style_of_line(index), np.isfinite(points[:, 1])
+        options = {"color": style.colour, "markersize": 4.5, "alpha": 0.7}
+        handles += axes.plot(*points[finite].T, style.marker, **options)
+        if not finite.all():
+            draw_crosses(axes, points[~finite, 0], style.colour)
+    if not all(np.isfinite(points).all() for points in found.values()):
+        canvas.note(CROSSES)
+    axes.axvline(-100 * tolerance, color=GREY, linewidth=0.8, zorder=1)
+    axes.set_xlabel("test accuracy minus that of the dense network (points)")
+    axes.set_ylabel(_label_of_barriers(split))
+    clear_frame(axes)
+    canvas.legend(handles)
+    return canvas.figure(
+        "barrier_and_accuracy",
+        "Connected and matching",
+        "A point for each level of each replicate, right of the vertical line if it matches.",
+        matching_rule(tolerance),
+        "If levels are connected to the one before exactly where they match, barriers rise left of "
+        "the line.",
+    )
+
+
+def _label_of_barriers(split: str) -> str:
+    return f"{split} error barrier\nto the level before (points)"
+
+
+def _points(measurements: Sequence[Measurement], run: str, split: str) -> np.ndarray:
+    """Accuracy minus the dense network's, and barrier, of each level in points: `[levels, 2]`."""
+    points = []
+    for measurement in measurements:
+        dense = next((row for row in measurement.rows if row["first_level"] == 0), None)
+        if measurement.run != run or dense is None:
+            continue
+        for row in _of_neighbours(measurement):
+            numbers = (
+                row["second_test_accuracy"],
+                dense["first_test_accuracy"],
+                row[barrier_column(split)],
+            )
+            if all(is_number(number) for number in numbers):
+                accuracy, accuracy_of_dense, barrier = numbers
+                points.append((100 * (accuracy - accuracy_of_dense), 100 * barrier))
+    return np.array(points, float)
+
+
+def _matrix(measurements: Sequence[Measurement], split: str, name: str) -> FigureFile | None:
+    found = spreads(measurements, _PAIR, barrier_column(split))
+    levels = sorted({level for _, *pair in found for level in pair})
+    if {tuple(pair) for _, *pair in found} <= set(pairwise(levels)):
+        return None
+    barriers = np.full((len(levels), len(levels)), np.nan)
+    np.fill_diagonal(barriers, 0)
+    for (_, *pair), spread in found.items():
+        one, other = map(levels.index, pair)
+        barriers[one, other] = barriers[other, one] = 100 * spread.mean
+    infinite = np.argwhere(np.isinf(barriers))
+    step = -(-len(levels) // _MOST_TICKS)
+    canvas = Canvas()
+    largest = barriers[np.isfinite(barriers)].max()
+    image = canvas.axes.imshow(barriers, cmap="cividis", vmin=0, vmax=max(largest, 1e-9))
+    canvas.axes.plot(*infinite.T, "x", color=GREY, markersize=5)
+    canvas.axes.set_xticks(range(0, len(levels), step), levels[::step])
+    canvas.axes.set_yticks(range(0, len(levels), step), levels[::step])
+    canvas.axes.set(xlabel="level", ylabel="level")
+    canvas.colour_bar(image, f"{split} error barrier (points)")
+    return canvas.figure(
+        name,
+        "Barriers between all levels",
+        f"Error barrier between the solutions of every two levels of {measurements[0].run}.",
+        "Means over replicates." if len(measurements) > 1 else "",
+        "Crosses: not finite." if len(infinite) else "",
+        "Blank: not measured." if np.isnan(barriers).any() else "",
+    )
+
+
+def print_successive_levels(
+    pairs: Sequence[Row],
+    summaries: Sequence[LevelSummary],
+    dense: LevelSummary | None,
+    tolerance: float,
+    split: str,
+    console: Console | None = None,
+) -> None:
+    """Prints a row per level, with the barrier to the one before.
+
+    Args:
+      pairs: of successive levels, and maybe others, as in successive_levels.csv.
+      summaries: the levels, in order.
+      dense: level 0; None if it is not there.
+      tolerance: as of `matching.matches`.
+      split: the data on which the lines were measured.
+      console: where to print; standard output by default.
+    """
+    console = console or default_console()
+    of_pair = {tuple(row[name] for name in _PAIR): row for row in pairs}
+    neighbours = pairwise([None, *(summary.level for summary in summaries)])
+    before = {level: of_pair.get((first, level)) for first, level in neighbours}
+    accuracy = dense.test_accuracy if dense else None
+
+    def to_level_before(header: str, column: str, factor: float = 1) -> Column[LevelSummary]:
+        def cell(summary: LevelSummary) -> str:
+            pair = before[summary.level]
+            return f"{factor * pair[column]:.2f}" if pair else MISSING
+
+        return Column(header, cell)
+
+    columns = [
+        *(LEVEL, DENSITY, TEST_ACCURACY, points_to_dense(dense)),
+        Column[LevelSummary]("matches", lambda row: format_yes(_matches(row, accuracy, tolerance))),
+        to_level_before("barrier to\nlevel before\n(points)", barrier_column(split), factor=100),
+        to_level_before("L2 to\nlevel before", "l2"),
+    ]
+    print_table(columns, summaries, console)
+    print_footnotes(summaries, console)
+    console.print()
+    print_sentences([f"Barriers of the {split} error.", matching_rule(tolerance)], console)
+
+
+def _matches(summary: LevelSummary, dense: float | None, tolerance: float) -> bool | None:
+    """Whether a level matches; None of the dense network, and where an accuracy is unknown."""
+    if not (is_number(summary.test_accuracy) and is_number(dense)) or summary.level == 0:
+        return None
+    return matches(summary.test_accuracy, dense, tolerance)
