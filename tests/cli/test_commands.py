@@ -1,5 +1,7 @@
 """What main.py is asked to do: from flags to commands."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,12 @@ def command(*arguments: str) -> Command:
     return command_from_flags(values)
 
 
+def command_alone(*arguments: str) -> Command:
+    """What is asked for, whatever number of jobs it is done with."""
+    asked = command(*arguments)
+    return replace(asked, jobs=1) if hasattr(asked, "jobs") else asked
+
+
 def experiments(*arguments: str) -> tuple[ExperimentConfig, ...]:
     asked = command(*arguments)
     assert isinstance(asked, RunExperiments)
@@ -42,7 +50,7 @@ def names(*arguments: str) -> list[str]:
 
 
 def test_without_flags_the_default_experiment_is_run():
-    assert command() == RunExperiments((ExperimentConfig(),))
+    assert command_alone() == RunExperiments((ExperimentConfig(),))
 
 
 @pytest.mark.parametrize("kind", ["lottery", "train"])
@@ -310,7 +318,7 @@ def test_the_flag_file_of_a_run_replays_it_and_may_be_changed(tmp_path: Path):
     )  # fmt: skip
     path = tmp_path / "flags.cfg"
     path.write_text(flags_text(config))
-    assert command(f"--flagfile={path}") == RunExperiments((config,))
+    assert command_alone(f"--flagfile={path}") == RunExperiments((config,))
     changed = experiments(f"--flagfile={path}", "--sweep=score:random", "--replicates=3")
     values = {"score": "random", "name": f"{config.name}_score_random", "replicate": 3}
     given = {name: value for name, value in config.identity().items() if name not in values}
@@ -325,7 +333,7 @@ def test_the_flag_file_of_rates_of_levels_replays_them(tmp_path: Path):
 
 
 def test_branches_take_runs_levels_and_replicates():
-    asked = command(
+    asked = command_alone(
         *("--experiment=branch", "--run=~/a", "--run=b/replicate_1", "--levels=4,0-2"),
         *("--branch=retrain, one_shot", "--replicates=3,1", "--train_steps=5it", "--branch_seed=2"),
     )
@@ -340,8 +348,8 @@ def test_branches_take_runs_levels_and_replicates():
 
 def test_branches_take_all_levels_and_replicates_unless_told():
     needed = ("--experiment=branch", "--run=a", "--branch=retrain")
-    assert command(*needed) == RunBranches((Path("a"),), None, ("retrain",), None, {})
-    one = command(*needed, "--levels=3", "--replicate=2")
+    assert command_alone(*needed) == RunBranches((Path("a"),), None, ("retrain",), None, {})
+    one = command_alone(*needed, "--levels=3", "--replicate=2")
     assert one == RunBranches((Path("a"),), (2,), ("retrain",), (3,), {})
 
 
@@ -392,10 +400,10 @@ def test_analyses_take_all_levels_and_replicates_of_their_runs_unless_told(analy
     needed = (f"--experiment={analysis}", "--run=~/a", "--run=b/replicate_1")
     runs = (Path.home() / "a", Path("b/replicate_1"))
     options = ANALYSES.find(analysis).defaults
-    assert command(*needed) == Analyze(analysis, runs, None, None, options, {})
-    chosen = command(*needed, "--levels=4,0-2", "--replicates=3,1")
+    assert command_alone(*needed) == Analyze(analysis, runs, None, None, options, {})
+    chosen = command_alone(*needed, "--levels=4,0-2", "--replicates=3,1")
     assert chosen == Analyze(analysis, runs, (1, 3), (0, 1, 2, 4), options, {})
-    one = command(*needed, "--levels=3", "--replicate=2")
+    one = command_alone(*needed, "--levels=3", "--replicate=2")
     assert one == Analyze(analysis, runs, (2,), (3,), options, {})
 
 
@@ -416,7 +424,7 @@ def test_analyses_take_all_levels_and_replicates_of_their_runs_unless_told(analy
 )
 def test_options_of_analyses_are_flags(analysis: str, options: dict):
     given = [f"--{name}={value}" for name, value in options.items()]
-    asked = command(f"--experiment={analysis}", "--run=a", *given)
+    asked = command_alone(f"--experiment={analysis}", "--run=a", *given)
     defaults = ANALYSES.find(analysis).defaults
     assert asked == Analyze(analysis, (Path("a"),), None, None, {**defaults, **options}, {})
     assert asked.options != defaults
@@ -504,3 +512,40 @@ def test_a_flag_that_another_takes_the_place_of_is_named(given, note, capsys):
     command(*given)
     said = capsys.readouterr().out
     assert said == ("" if note is None else f"Note: {note}\n")
+
+
+@pytest.mark.parametrize(("text", "jobs"), [("auto", None), ("1", 1), ("12", 12)])
+def test_jobs_are_a_number_or_as_many_as_the_machine_is_good_for(text, jobs):
+    for needed in (
+        ("--replicates=1-3",),
+        ("--experiment=branch", "--branch=retrain", "--run=a"),
+        ("--experiment=instability", "--run=a"),
+    ):
+        assert command(f"--jobs={text}", *needed).jobs == jobs
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", ""])
+def test_other_jobs_are_refused(text):
+    with pytest.raises(ValueError, match=f"^--jobs={text}: use auto, or how many trainings run"):
+        command(f"--jobs={text}")
+
+
+def test_controls_of_an_experiment():
+    asked = command("--controls=random_mask, retrain", "--control_levels=1,3-4")
+    assert (asked.controls, asked.control_levels) == (("random_mask", "retrain"), (1, 3, 4))
+    assert (command().controls, command().control_levels) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("flags_given", "said"),
+    [
+        (("--controls=random",), "is not a known branch. Did you mean random_mask"),
+        (("--controls=mask_of_replicate",), "run it by --experiment=branch --branch=mask_of"),
+        (("--control_levels=3",), "--control_levels=3 is for --controls; give both, or neither"),
+        (("--controls=retrain", "--experiment=train"), "--controls=retrain is for --experiment="),
+        (("--jobs=2", "--experiment=list"), "--jobs=2 is for --experiment="),
+    ],
+)
+def test_controls_and_jobs_that_are_refused(flags_given, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        command(*flags_given)

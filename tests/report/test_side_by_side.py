@@ -66,7 +66,7 @@ class Watching:
 def test_a_watcher_is_told_of_progress_in_place_of_the_console():
     for interactive in (False, True):
         one, file = Watching(interactive), io.StringIO()
-        with watched_by(one), ProgressReporter(1, [10, 10], Console(file=file)) as reporter:
+        with watched_by(one), ProgressReporter([10, 10], Console(file=file)) as reporter:
             reporter.start_level(0, 1.0, 0, 10, 5)
             reporter.update(5, {"validation_accuracy": 0.5})
             reporter.note("a note")

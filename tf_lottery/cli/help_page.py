@@ -113,10 +113,10 @@ def _groups() -> dict[str, tuple[str, ...]]:
         "Training": names_of(TrainingConfig),
         "Pruning and rewinding": names_of(PruningConfig),
         "Seeds": names_of(SeedConfig),
-        "Controls": (*names_of(BranchConfig), *branch_options()),
+        "Controls": ("controls", "control_levels", *names_of(BranchConfig), *branch_options()),
         "Analyses": (*analysis_options(), *_MATCHING),
         "Export": ("export_dir", *names_of(ExportConfig)),
-        "Machine": names_of(RunConfig),
+        "Machine": ("jobs", *names_of(RunConfig)),
     }
 
 
