@@ -8,7 +8,7 @@ pretrains a small MobileNet on scikit-learn's digits 0 to 4 and finds a ticket i
     python examples/transfer.py --network=MobileNetV2 --alpha=1 --weights=mobilenet_v2.h5 \\
         --images=flowers/ --image_size=160 --learning_rate=1e-4 --folder=flowers_ticket
 
-After each pruning the weights that remain return to the pretrained ones, as in arXiv:2012.06908. If
+After each pruning the weights that remain return to the pretrained ones, as in arXiv 2012.06908. If
 it is interrupted, the same command goes on after the last finished level.
 """
 

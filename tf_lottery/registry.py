@@ -4,8 +4,6 @@ A plug-in is a module of the user's, named by `--plugin`, or that of an installe
 an entry point in the group "tf_lottery.plugins".
 """
 
-from __future__ import annotations
-
 import difflib
 import functools
 import importlib

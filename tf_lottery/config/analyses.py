@@ -1,7 +1,5 @@
 """What an analysis of run folders says of itself: its flags, its files, and their figures."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

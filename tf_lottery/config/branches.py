@@ -1,7 +1,5 @@
 """What a branch says of itself: from which levels it starts, its flags, and how it is drawn."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Names of data sets and the folder they are in: what is wrong is told without TensorFlow."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Data sets by name, besides those of tensorflow-datasets."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

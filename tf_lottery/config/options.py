@@ -1,7 +1,5 @@
 """Options: fields of a configuration that are flags too, and what their values may be."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import types

@@ -4,8 +4,6 @@ Flags that belong together and that several functions share are a dataclass of o
 argument of that type stands for all of them.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import typing

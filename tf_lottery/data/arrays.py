@@ -1,7 +1,5 @@
 """Data sets made of a user's own NumPy arrays."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tf_lottery.config.arguments import check_text, check_whole, refusal
@@ -20,20 +18,20 @@ def from_arrays(
     """Makes a data set of arrays.
 
     Args:
-      train: Images and labels to train on. Images are raw pixels, `[examples, height, width,
+      train: images and labels to train on. Images are raw pixels, `[examples, height, width,
         channels]`, `[examples, height, width]` or flat `[examples, features]`; labels are
         integers, `[examples]` or `[examples, 1]`.
-      test: Images and labels that are only reported.
-      validation_examples: How many training examples to hold out for validation.
-      split_seed: Draws which ones, at least 0.
-      classes: Number of classes; without it, one more than the largest training label.
-      name: The name of the set, for messages and records.
+      test: images and labels that are only reported.
+      validation_examples: how many training examples to hold out for validation.
+      split_seed: draws which ones, at least 0.
+      classes: number of classes; without it, one more than the largest training label.
+      name: the name of the set, for messages and records.
 
     Returns:
       The checked data set.
 
     Raises:
-      ValueError: If the arrays are not a classification task (see `checked_dataset`), or if the
+      ValueError: if the arrays are not a classification task (see `checked_dataset`), or if the
         held-out examples leave none to train on.
     """
     for argument, pair in (("train", train), ("test", test)):

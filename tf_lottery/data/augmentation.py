@@ -1,7 +1,5 @@
 """Shifted crops, mirroring and Cutout of training images, drawn on the host, applied in batches."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,14 +17,14 @@ class Augmentation:
     in the epoch, so that a resumed epoch goes on with the same ones.
 
     Attributes:
-      shift: Images are shifted by up to so many pixels each way: padded on all sides and cut out
-        at a random place (He et al., arXiv:1512.03385, section 4.2, shift 4).
-      flip: Whether half of the images are mirrored left to right.
-      cutout: Side of a square, in pixels, that is blanked out around a random pixel and may reach
-        over the border (DeVries and Taylor, arXiv:1708.04552, section 3).
+      shift: images are shifted by up to so many pixels each way: padded on all sides and cut out
+        at a random place (He et al., arXiv 1512.03385, section 4.2, shift 4).
+      flip: whether half of the images are mirrored left to right.
+      cutout: side of a square, in pixels, that is blanked out around a random pixel and may reach
+        over the border (DeVries and Taylor, arXiv 1708.04552, section 3).
 
     Raises:
-      ValueError: If `shift` or `cutout` is negative.
+      ValueError: if `shift` or `cutout` is negative.
     """
 
     shift: int = 0
@@ -50,7 +48,7 @@ class Augmentation:
           image_shape: `(height, width, channels)`; `(features,)` only where nothing is changed.
 
         Raises:
-          ValueError: If the data are flat, or if a shift or cutout is larger than the images.
+          ValueError: if the data are flat, or if a shift or cutout is larger than the images.
         """
         for flag, value in (
             ("shift_crop", self.shift),
@@ -74,8 +72,8 @@ class Augmentation:
         """Draws what is done to each example of an epoch.
 
         Args:
-          epoch: The epoch.
-          examples: Number of training examples.
+          epoch: the epoch.
+          examples: number of training examples.
           image_shape: `(height, width, channels)` of the images.
 
         Returns:
@@ -83,7 +81,7 @@ class Augmentation:
           order, and depends on the epoch, p and the image shape alone.
 
         Raises:
-          ValueError: If images of this shape cannot be changed so.
+          ValueError: if images of this shape cannot be changed so.
         """
         self.check(image_shape)
         bounds = []
@@ -104,8 +102,8 @@ class Augmentation:
 
         Args:
           images: `[batch, height, width, channels]`, uint8 or float32, of static shape.
-          draws: Rows of `draw`, `[batch, columns]`.
-          fill: The value of pixels that come from outside the image or are blanked out,
+          draws: rows of `draw`, `[batch, columns]`.
+          fill: the value of pixels that come from outside the image or are blanked out,
             `[channels]`; rounded for uint8 images.
 
         Returns:

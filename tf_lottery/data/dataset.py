@@ -1,7 +1,5 @@
 """Image-classification data held in memory, and the checks it passes before any training."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
@@ -16,9 +14,9 @@ class Split:
     """Examples that belong together: all training, validation or test examples.
 
     Attributes:
-      images: Raw pixels, uint8 or float32, `[examples, height, width, channels]`, or flat
+      images: raw pixels, uint8 or float32, `[examples, height, width, channels]`, or flat
         `[examples, features]`.
-      labels: Class numbers, int32, `[examples]`.
+      labels: class numbers, int32, `[examples]`.
     """
 
     images: np.ndarray
@@ -34,11 +32,11 @@ class Dataset:
     """A checked image-classification set; `checked_dataset` makes it.
 
     Attributes:
-      name: The name it was loaded by.
-      classes: Number of classes; every label is in `[0, classes)`.
-      train: Examples to train on.
-      validation: Examples held out of the training examples, or None where none are.
-      test: Examples that are only reported.
+      name: the name it was loaded by.
+      classes: number of classes; every label is in `[0, classes)`.
+      train: examples to train on.
+      validation: examples held out of the training examples, or None where none are.
+      test: examples that are only reported.
     """
 
     name: str
@@ -92,16 +90,16 @@ def checked_dataset(
     become float32.
 
     Args:
-      name: The name of the set.
-      classes: Number of classes, at least 2.
-      train: Images and labels to train on.
-      test: Images and labels that are only reported.
+      name: the name of the set.
+      classes: number of classes, at least 2.
+      train: images and labels to train on.
+      test: images and labels that are only reported.
 
     Returns:
       The data set; its `validation` is None.
 
     Raises:
-      ValueError: If there is a split without examples, images and labels of different length,
+      ValueError: if there is a split without examples, images and labels of different length,
         images of another shape or type in another split, a pixel that is not finite, or a
         label that is not an integer in `[0, classes)`.
     """
@@ -125,14 +123,14 @@ def checked_labels(split_name: str, labels: np.ndarray) -> np.ndarray:
     """Returns labels as an integer vector.
 
     Args:
-      split_name: The split they belong to, for the message.
-      labels: Class numbers, `[examples]` or `[examples, 1]`.
+      split_name: the split they belong to, for the message.
+      labels: class numbers, `[examples]` or `[examples, 1]`.
 
     Returns:
       The labels, `[examples]`, in the integer type that they came in.
 
     Raises:
-      ValueError: If they are of another shape or not integers.
+      ValueError: if they are of another shape or not integers.
     """
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:

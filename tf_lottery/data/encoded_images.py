@@ -22,8 +22,8 @@ class EncodedImages:
     """Turns the encoded images of a set into crops of one size.
 
     Attributes:
-      feature: The set's description of its images, which have a known number of channels.
-      size: Height and width of the crops, in pixels.
+      feature: the set's description of its images, which have a known number of channels.
+      size: height and width of the crops, in pixels.
     """
 
     feature: tfds.features.Image
@@ -40,7 +40,7 @@ class EncodedImages:
         Images that are all stored in the crops' size are taken whole.
 
         Args:
-          encoded: The encoded image, a scalar string.
+          encoded: the encoded image, a scalar string.
 
         Returns:
           The crop, resized bilinearly, uint8 `[height, width, channels]`.
@@ -51,9 +51,9 @@ class EncodedImages:
         """Crops for training: of random area and aspect ratio (Szegedy et al., 1409.4842, 6).
 
         Args:
-          encoded: The encoded image, a scalar string.
-          seed: Integers that draw the crop, `[2]`.
-          smallest: Smallest area of the crop, as a fraction of the image; its sides are in a
+          encoded: the encoded image, a scalar string.
+          seed: integers that draw the crop, `[2]`.
+          smallest: smallest area of the crop, as a fraction of the image; its sides are in a
             ratio of 3/4 to 4/3. 1 is the crop for evaluation.
 
         Returns:
@@ -112,9 +112,9 @@ def decode_jpeg_window(
     """Decodes a part of a JPEG to exactly the pixels that it has in the whole image.
 
     Args:
-      encoded: The JPEG, a scalar string.
+      encoded: the JPEG, a scalar string.
       window: `[top, left, height, width]`, inside the image.
-      image_width: Width of the whole image, in pixels.
+      image_width: width of the whole image, in pixels.
       channels: 1 or 3.
 
     Returns:

@@ -1,7 +1,5 @@
 """Images in memory, padded to the size that the network sees."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 
@@ -16,12 +14,12 @@ def check_padding(dataset: str, image_shape: Sequence[int], image_size: int) -> 
     """Checks that images can be padded to a size.
 
     Args:
-      dataset: The name of the set, for the message.
+      dataset: the name of the set, for the message.
       image_shape: `(height, width, channels)` of the images.
-      image_size: Side of the padded images, in pixels.
+      image_size: side of the padded images, in pixels.
 
     Raises:
-      ValueError: If the data are flat, or if the images are larger.
+      ValueError: if the data are flat, or if the images are larger.
     """
     if len(image_shape) != 3:
         raise ValueError(
@@ -42,7 +40,7 @@ def pad_images(images: np.ndarray, image_size: int) -> np.ndarray:
 
     Args:
       images: `[examples, height, width, channels]`, at most of the new size.
-      image_size: Side of the padded images, in pixels.
+      image_size: side of the padded images, in pixels.
 
     Returns:
       Images `[examples, image_size, image_size, channels]`.
@@ -56,14 +54,14 @@ def padded(dataset: Dataset, image_size: int | None) -> Dataset:
     """Pads the training and test images of a set.
 
     Args:
-      dataset: A data set without validation examples.
-      image_size: Side of the padded images, in pixels; None leaves them as they are.
+      dataset: a data set without validation examples.
+      image_size: side of the padded images, in pixels; None leaves them as they are.
 
     Returns:
       The padded data set.
 
     Raises:
-      ValueError: If the data are flat, or if the images are larger.
+      ValueError: if the data are flat, or if the images are larger.
     """
     if image_size is None:
         return dataset

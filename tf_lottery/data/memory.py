@@ -1,7 +1,5 @@
 """How much memory a data set may take."""
 
-from __future__ import annotations
-
 _LARGEST_FRACTION = 0.7
 
 
@@ -9,13 +7,13 @@ def check_fits_memory(dataset: str, data_bytes: int, available_bytes: int, cause
     """Refuses data that would crowd out the training.
 
     Args:
-      dataset: The name of the set, for the message.
-      data_bytes: Size of its decoded examples.
-      available_bytes: Memory that can be had, from `machine.available_memory`.
-      cause: The flag that makes the data so large, if one does.
+      dataset: the name of the set, for the message.
+      data_bytes: size of its decoded examples.
+      available_bytes: memory that can be had, from `machine.available_memory`.
+      cause: the flag that makes the data so large, if one does.
 
     Raises:
-      ValueError: If the data would take more than 70 % of the available memory.
+      ValueError: if the data would take more than 70 % of the available memory.
     """
     if data_bytes > _LARGEST_FRACTION * available_bytes:
         raise ValueError(

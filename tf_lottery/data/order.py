@@ -1,7 +1,5 @@
 """The SGD noise of an epoch: the order of its examples, and the seeds of all else that is drawn."""
 
-from __future__ import annotations
-
 import enum
 from typing import NamedTuple
 
@@ -12,9 +10,9 @@ class Epoch(NamedTuple):
     """Names the SGD noise of one epoch: equal epochs have the same noise, others their own.
 
     Attributes:
-      data_seed: Seed of the SGD noise, at least 0.
-      level: Number of prunings so far, at least 0.
-      number: Number of epochs before this one in the level, at least 0.
+      data_seed: seed of the SGD noise, at least 0.
+      level: number of prunings so far, at least 0.
+      number: number of epochs before this one in the level, at least 0.
     """
 
     data_seed: int
@@ -35,14 +33,14 @@ def noise_seed(epoch: Epoch, noise: Noise | None = None) -> np.random.SeedSequen
     """Returns the seed of one kind of noise in one epoch, independent of all others.
 
     Args:
-      epoch: The epoch.
-      noise: What is drawn; None for the order of the examples.
+      epoch: the epoch.
+      noise: what is drawn; None for the order of the examples.
 
     Returns:
       The seed.
 
     Raises:
-      ValueError: If a seed, level or number is negative.
+      ValueError: if a seed, level or number is negative.
     """
     for argument, value in zip(("--data_seed", "level", "epoch"), epoch, strict=True):
         if value < 0:
@@ -59,14 +57,14 @@ def epoch_order(epoch: Epoch, examples: int) -> np.ndarray:
     level, being trained anew, draws its own.
 
     Args:
-      epoch: The epoch.
-      examples: Number of training examples, at least 1.
+      epoch: the epoch.
+      examples: number of training examples, at least 1.
 
     Returns:
       A permutation of `0 … examples - 1`, int32, `[examples]`.
 
     Raises:
-      ValueError: If a seed, level or epoch is negative, or if there are no examples.
+      ValueError: if a seed, level or epoch is negative, or if there are no examples.
     """
     if examples < 1:
         raise ValueError(f"examples={examples} must be at least 1.")
@@ -81,14 +79,14 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     the epoch's order, so they differ from epoch to epoch.
 
     Args:
-      examples: Number of training examples.
-      batch_size: Examples per iteration.
+      examples: number of training examples.
+      batch_size: examples per iteration.
 
     Returns:
       Iterations per epoch.
 
     Raises:
-      ValueError: If not even one batch can be filled, or if `batch_size` is less than 1.
+      ValueError: if not even one batch can be filled, or if `batch_size` is less than 1.
     """
     if not 1 <= batch_size <= examples:
         raise ValueError(

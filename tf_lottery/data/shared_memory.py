@@ -1,7 +1,5 @@
 """Arrays whose memory NumPy and TensorFlow share, so that a data set is held once."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -16,8 +14,8 @@ def shareable_empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     """Makes an array that `shared_tensor` need not copy; its values are arbitrary.
 
     Args:
-      shape: The shape.
-      dtype: The type of the values.
+      shape: the shape.
+      dtype: the type of the values.
 
     Returns:
       The array.
@@ -32,8 +30,8 @@ def shareable_rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Takes rows of an array into one that `shared_tensor` need not copy.
 
     Args:
-      array: The array, `[rows, ...]`.
-      rows: The numbers of the rows, all of them valid.
+      array: the array, `[rows, ...]`.
+      rows: the numbers of the rows, all of them valid.
 
     Returns:
       The rows, in the order of `rows`.
@@ -47,7 +45,7 @@ def shared_tensor(array: np.ndarray) -> tf.Tensor:
     """Returns an array as a tensor in the host's memory.
 
     Args:
-      array: Numbers, which must not be changed while the tensor is used.
+      array: numbers, which must not be changed while the tensor is used.
 
     Returns:
       The tensor. It is a copy if the array does not begin where TensorFlow needs it to (see

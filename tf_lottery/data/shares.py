@@ -1,7 +1,5 @@
 """How the examples of a step, or of a set, are shared by the pipelines of a distributed run."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from tf_lottery.data.order import steps_per_epoch
@@ -15,15 +13,15 @@ class StepShares:
     pipelines; those of a pipeline's replicas lie together.
 
     Attributes:
-      examples: Number of training examples.
-      batch_size: Examples of a step, over all pipelines and replicas.
-      first: Step of the epoch that comes first.
-      pipeline: Number of this pipeline, from 0.
-      pipelines: How many pipelines there are.
-      replicas: Replicas that each pipeline feeds.
+      examples: number of training examples.
+      batch_size: examples of a step, over all pipelines and replicas.
+      first: step of the epoch that comes first.
+      pipeline: number of this pipeline, from 0.
+      pipelines: how many pipelines there are.
+      replicas: replicas that each pipeline feeds.
 
     Raises:
-      ValueError: If the batch cannot be shared equally, or if a number is out of its range.
+      ValueError: if the batch cannot be shared equally, or if a number is out of its range.
     """
 
     examples: int
@@ -64,11 +62,11 @@ def check_pipeline(pipeline: int, pipelines: int) -> None:
     """Checks the number of a pipeline.
 
     Args:
-      pipeline: Number of the pipeline.
-      pipelines: How many there are.
+      pipeline: number of the pipeline.
+      pipelines: how many there are.
 
     Raises:
-      ValueError: If there is no such pipeline.
+      ValueError: if there is no such pipeline.
     """
     if not 0 <= pipeline < pipelines:
         raise ValueError(f"pipeline={pipeline} must be between 0 and {pipelines - 1}.")
@@ -78,9 +76,9 @@ def pipeline_range(examples: int, pipeline: int, pipelines: int) -> tuple[int, i
     """Divides examples among pipelines, as evenly as can be.
 
     Args:
-      examples: How many there are.
-      pipeline: Number of the pipeline, from 0.
-      pipelines: How many pipelines there are.
+      examples: how many there are.
+      pipeline: number of the pipeline, from 0.
+      pipelines: how many pipelines there are.
 
     Returns:
       The first of the pipeline's examples, and the first after them.
@@ -92,15 +90,15 @@ def evaluation_batches(examples: int, batch_size: int, pipelines: int) -> int:
     """Counts the batches that every pipeline yields in an evaluation.
 
     Args:
-      examples: Number of examples of all pipelines.
-      batch_size: Examples of one batch of one pipeline.
-      pipelines: How many pipelines there are.
+      examples: number of examples of all pipelines.
+      batch_size: examples of one batch of one pipeline.
+      pipelines: how many pipelines there are.
 
     Returns:
       As many batches as the pipeline with the most examples fills.
 
     Raises:
-      ValueError: If `batch_size` is less than 1.
+      ValueError: if `batch_size` is less than 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1.")

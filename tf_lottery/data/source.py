@@ -1,7 +1,5 @@
 """Data sets by name."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 from tf_lottery.config.data import Streaming
@@ -32,17 +30,17 @@ def load_dataset(
     Args:
       name: "digits" (embedded in scikit-learn), or a set of tensorflow-datasets: "mnist",
         "mnist_corrupted/fog", "cifar10:3.0.2".
-      data_dir: Where tensorflow-datasets keeps prepared sets; its own default without it.
-      manual_dir: A folder with the set's downloaded archives, for machines without internet.
-      validation_examples: How many training examples to hold out for validation.
-      split_seed: Draws which ones, at least 0.
-      image_size: Side of the images, in pixels: smaller images in memory are surrounded with
+      data_dir: where tensorflow-datasets keeps prepared sets; its own default without it.
+      manual_dir: a folder with the set's downloaded archives, for machines without internet.
+      validation_examples: how many training examples to hold out for validation.
+      split_seed: draws which ones, at least 0.
+      image_size: side of the images, in pixels: smaller images in memory are surrounded with
         zeros, streamed ones are cropped and resized. None: as stored.
       streaming: "on", "off", or "auto": where images differ in size.
-      shuffle_buffer: Streamed training examples among which the next is drawn.
-      smallest_crop: Smallest area of the training crops of streamed images, as a fraction of the
+      shuffle_buffer: streamed training examples among which the next is drawn.
+      smallest_crop: smallest area of the training crops of streamed images, as a fraction of the
         image; 1: the crop for evaluation.
-      random_flip: Whether half of the streamed training images are mirrored left to right.
+      random_flip: whether half of the streamed training images are mirrored left to right.
         Those in memory are mirrored by `Augmentation`.
 
     Returns:
@@ -50,7 +48,7 @@ def load_dataset(
       test set.
 
     Raises:
-      ValueError: If the set is unknown, cannot be downloaded or prepared, is damaged, is not an
+      ValueError: if the set is unknown, cannot be downloaded or prepared, is damaged, is not an
         image-classification set, does not fit the memory, has too few examples for the held-out
         ones, or if its images do not fit `image_size` and `streaming`.
     """

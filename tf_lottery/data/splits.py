@@ -1,7 +1,5 @@
 """Holding validation examples out of the training examples."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -14,12 +12,12 @@ def check_held_out(training_examples: int, examples: int, seed: int) -> None:
     """Checks that so many examples can be held out.
 
     Args:
-      training_examples: How many there are to divide.
-      examples: How many of them to hold out.
-      seed: Draws which ones.
+      training_examples: how many there are to divide.
+      examples: how many of them to hold out.
+      seed: draws which ones.
 
     Raises:
-      ValueError: If `examples` or `seed` is negative, or if no example would remain.
+      ValueError: if `examples` or `seed` is negative, or if no example would remain.
     """
     largest = training_examples - 1
     if not 0 <= examples <= largest:
@@ -35,15 +33,15 @@ def hold_out(split: Split, examples: int, seed: int) -> tuple[Split, Split]:
     """Divides a split at random, by seed.
 
     Args:
-      split: The examples to divide.
-      examples: How many of them to hold out; at least one must remain.
-      seed: Draws which ones, at least 0.
+      split: the examples to divide.
+      examples: how many of them to hold out; at least one must remain.
+      seed: draws which ones, at least 0.
 
     Returns:
       The remaining and the held-out examples, each in the order they had in `split`.
 
     Raises:
-      ValueError: If `examples` or `seed` is negative, or if no example would remain.
+      ValueError: if `examples` or `seed` is negative, or if no example would remain.
     """
     check_held_out(len(split), examples, seed)
     order = np.random.Generator(np.random.Philox(seed)).permutation(len(split))
@@ -58,15 +56,15 @@ def with_validation(dataset: Dataset, examples: int, seed: int) -> Dataset:
     """Returns the data set with a validation split held out of its training split.
 
     Args:
-      dataset: A data set without validation examples.
-      examples: How many training examples to hold out; 0 holds out none.
-      seed: Draws which ones, at least 0.
+      dataset: a data set without validation examples.
+      examples: how many training examples to hold out; 0 holds out none.
+      seed: draws which ones, at least 0.
 
     Returns:
       The divided data set, or `dataset` itself for 0 examples.
 
     Raises:
-      ValueError: If `examples` or `seed` is negative, or if no training example would remain.
+      ValueError: if `examples` or `seed` is negative, or if no training example would remain.
     """
     if examples == 0:
         return dataset

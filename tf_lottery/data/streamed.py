@@ -1,7 +1,5 @@
 """Data sets that are read from the disk while training."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -31,13 +29,13 @@ class StreamedDataset:
     """An image-classification set on the disk; `load_streamed` makes it.
 
     Attributes:
-      name: The name it was loaded by.
-      classes: Number of classes.
+      name: the name it was loaded by.
+      classes: number of classes.
       input_shape: `(height, width, channels)` of the crops.
-      train: Examples to train on.
-      validation: Examples held out of the training examples, or None where none are.
-      test: Examples that are only reported.
-      identity: What tells the set from others.
+      train: examples to train on.
+      validation: examples held out of the training examples, or None where none are.
+      test: examples that are only reported.
+      identity: what tells the set from others.
     """
 
     name: str
@@ -57,7 +55,7 @@ class StreamedDataset:
           examples.
 
         Raises:
-          ValueError: If the prepared copy is damaged.
+          ValueError: if the prepared copy is damaged.
         """
         known = _KNOWN_STATISTICS.get(self.identity["set"])
         return known or self._estimated_statistics
@@ -98,21 +96,21 @@ def load_streamed(
     """Prepares a set and opens it for streaming; reads next to nothing.
 
     Args:
-      image_set: The set.
-      manual_dir: A folder with the set's downloaded archives, or None.
-      validation_examples: How many training examples to hold out, in one piece of their stored
+      image_set: the set.
+      manual_dir: a folder with the set's downloaded archives, or None.
+      validation_examples: how many training examples to hold out, in one piece of their stored
         order, which is random.
-      split_seed: Draws which ones.
-      image_size: Side of the crops; None: as stored, for a set of one image size.
-      shuffle_buffer: Encoded examples among which the next is drawn.
-      smallest_crop: Smallest area of a training crop, as a fraction of the image.
-      random_flip: Whether half of the training crops are mirrored.
+      split_seed: draws which ones.
+      image_size: side of the crops; None: as stored, for a set of one image size.
+      shuffle_buffer: encoded examples among which the next is drawn.
+      smallest_crop: smallest area of a training crop, as a fraction of the image.
+      random_flip: whether half of the training crops are mirrored.
 
     Returns:
       The data set.
 
     Raises:
-      ValueError: If the set's images cannot be streamed, if it cannot be prepared, has no training
+      ValueError: if the set's images cannot be streamed, if it cannot be prepared, has no training
         or test split or too few examples for the held-out ones, or if its prepared copy is
         damaged.
     """

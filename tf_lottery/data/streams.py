@@ -1,7 +1,5 @@
 """Streams of batches for training and evaluation, and those over arrays in the host's memory."""
 
-from __future__ import annotations
-
 import os
 from typing import Protocol
 
@@ -28,7 +26,7 @@ class TrainingStream(Protocol):
     """Training examples, in the order of an epoch that depends on nothing but its name.
 
     Attributes:
-      examples: How many there are; so says `len()`.
+      examples: how many there are; so says `len()`.
     """
 
     examples: int
@@ -50,12 +48,12 @@ class TrainingStream(Protocol):
         """Opens an epoch at a step; equal arguments give equal bits.
 
         Args:
-          epoch: The epoch.
-          first: Steps of the epoch that are left out because they are done.
-          batch_size: Examples of a step, over all pipelines and replicas.
-          pipeline: Number of this pipeline, from 0.
-          pipelines: How many pipelines there are.
-          replicas: Replicas that each pipeline feeds.
+          epoch: the epoch.
+          first: steps of the epoch that are left out because they are done.
+          batch_size: examples of a step, over all pipelines and replicas.
+          pipeline: number of this pipeline, from 0.
+          pipelines: how many pipelines there are.
+          replicas: replicas that each pipeline feeds.
 
         Returns:
           For each step up to the epoch's last full batch, and for each replica of the pipeline in
@@ -64,7 +62,7 @@ class TrainingStream(Protocol):
           `share = batch_size / (pipelines * replicas)`.
 
         Raises:
-          ValueError: If the replicas cannot share the batch equally, if no batch can be filled,
+          ValueError: if the replicas cannot share the batch equally, if no batch can be filled,
             or if `first` or `pipeline` is out of its range.
         """
         ...
@@ -74,7 +72,7 @@ class EvaluationStream(Protocol):
     """Examples to evaluate on, each exactly once.
 
     Attributes:
-      examples: How many there are; so says `len()`.
+      examples: how many there are; so says `len()`.
     """
 
     examples: int
@@ -87,16 +85,16 @@ class EvaluationStream(Protocol):
         """Opens a pipeline's part of the examples.
 
         Args:
-          batch_size: Examples of one batch of this pipeline.
-          pipeline: Number of this pipeline, from 0.
-          pipelines: How many pipelines there are.
+          batch_size: examples of one batch of this pipeline.
+          pipeline: number of this pipeline, from 0.
+          pipelines: how many pipelines there are.
 
         Returns:
           Images `[batch_size, height, width, channels]` and labels int32 `[batch_size]`. Every
           pipeline yields the same number of batches; what its examples do not fill has label -1.
 
         Raises:
-          ValueError: If `batch_size` or `pipeline` is out of its range.
+          ValueError: if `batch_size` or `pipeline` is out of its range.
         """
         ...
 
@@ -111,11 +109,11 @@ class ArrayStream:
         """Checks that the augmentation fits the images.
 
         Args:
-          split: The examples.
-          augmentation: What is drawn for them.
+          split: the examples.
+          augmentation: what is drawn for them.
 
         Raises:
-          ValueError: If images of this shape cannot be changed so.
+          ValueError: if images of this shape cannot be changed so.
         """
         augmentation.check(split.images.shape[1:])
         self._tensors = shared_tensor(split.images), shared_tensor(split.labels)
@@ -156,7 +154,7 @@ class ArrayEvaluationStream:
         """Takes the examples.
 
         Args:
-          split: The examples.
+          split: the examples.
         """
         self._tensors = shared_tensor(split.images), shared_tensor(split.labels)
         self.examples = len(split)
@@ -189,8 +187,8 @@ def opened(batches: tf.data.Dataset, prefetched: int) -> tf.data.Dataset:
     """Gives a stream of batches what all streams have.
 
     Args:
-      batches: The stream.
-      prefetched: How many batches are made in advance.
+      batches: the stream.
+      prefetched: how many batches are made in advance.
 
     Returns:
       The same batches in the same order, made in the background.

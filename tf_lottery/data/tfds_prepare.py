@@ -30,13 +30,13 @@ def find_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
 
     Args:
       name: "NAME", "NAME/CONFIG", "NAME:VERSION" or "NAME/CONFIG:VERSION".
-      data_dir: Where tensorflow-datasets keeps prepared sets; its own default without it.
+      data_dir: where tensorflow-datasets keeps prepared sets; its own default without it.
 
     Returns:
       The builder; the set may still have to be prepared.
 
     Raises:
-      ValueError: If no such set, configuration or version exists, if there is no such folder, or
+      ValueError: if no such set, configuration or version exists, if there is no such folder, or
         if the description of its prepared copy cannot be read.
     """
     import tensorflow_datasets as tfds
@@ -62,12 +62,12 @@ def prepare(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None
     """Downloads and prepares a set, unless a prepared copy exists.
 
     Args:
-      builder: The set's builder.
-      flag: The set as the user named it, such as "--dataset=mnist".
-      manual_dir: A folder with the downloaded archives, or None.
+      builder: the set's builder.
+      flag: the set as the user named it, such as "--dataset=mnist".
+      manual_dir: a folder with the downloaded archives, or None.
 
     Raises:
-      ValueError: If `manual_dir` does not exist, if the archives are neither there nor can be
+      ValueError: if `manual_dir` does not exist, if the archives are neither there nor can be
         downloaded, if one has a wrong checksum, or if the set cannot be prepared. For a set that
         must be downloaded by hand, it says which files are needed.
     """

@@ -20,10 +20,10 @@ class ImageSet:
     """A set with one image and one label per example; `find_image_set` makes it.
 
     Attributes:
-      name: The name the user gave it.
-      builder: Its builder.
-      image_key: The feature that holds the image.
-      label_key: The feature that holds the class.
+      name: the name the user gave it.
+      builder: its builder.
+      image_key: the feature that holds the image.
+      label_key: the feature that holds the class.
     """
 
     name: str
@@ -55,10 +55,10 @@ class ImageSet:
         """Downloads and prepares the set, unless a prepared copy exists.
 
         Args:
-          manual_dir: A folder with the set's downloaded archives, or None.
+          manual_dir: a folder with the set's downloaded archives, or None.
 
         Raises:
-          ValueError: If that is not possible; see `tfds_prepare.prepare`.
+          ValueError: if that is not possible; see `tfds_prepare.prepare`.
         """
         prepare(self.builder, self.flag, manual_dir)
 
@@ -66,7 +66,7 @@ class ImageSet:
         """Names the split to test on: "test" or, in a set without one, "validation".
 
         Raises:
-          ValueError: If the set has neither, or no training split.
+          ValueError: if the set has neither, or no training split.
         """
         splits = self._splits()
         if "train" in splits:
@@ -82,7 +82,7 @@ class ImageSet:
         """Names the split of the prepared set to test on: one whose labels are published.
 
         Raises:
-          ValueError: If the set has none, or no training split.
+          ValueError: if the set has none, or no training split.
         """
         split = self.test_split()
         if "validation" in self._splits() and split == "test":
@@ -94,7 +94,7 @@ class ImageSet:
         """Returns all examples of a split of the prepared set.
 
         Args:
-          split: The name of the split.
+          split: the name of the split.
         """
         whole = StoredExamples(self, split, ())
         examples = int(self.builder.as_dataset(split=split, decoders=whole.decoding).cardinality())
@@ -104,7 +104,7 @@ class ImageSet:
         """Makes the error to raise for a prepared copy that cannot be read.
 
         Args:
-          error: What was raised in reading it.
+          error: what was raised in reading it.
         """
         return ValueError(
             f"{self.flag}: the prepared copy {self.builder.data_dir} is damaged "
@@ -121,9 +121,9 @@ class StoredExamples:
     """Encoded examples of a prepared set, in ranges of one split's stored order.
 
     Attributes:
-      image_set: The set.
-      split: The split's name.
-      ranges: The first example of each range, and the first after it.
+      image_set: the set.
+      split: the split's name.
+      ranges: the first example of each range, and the first after it.
     """
 
     image_set: ImageSet
@@ -148,8 +148,8 @@ class StoredExamples:
         """Takes a part of the examples.
 
         Args:
-          first: Position of the first one, among those of all ranges.
-          last: Position after the last one.
+          first: position of the first one, among those of all ranges.
+          last: position after the last one.
 
         Returns:
           The examples from `first` to `last`.
@@ -166,8 +166,8 @@ class StoredExamples:
         """Takes the part of one of several pipelines, no two of which share an example.
 
         Args:
-          pipeline: Number of the pipeline, from 0.
-          pipelines: How many pipelines there are.
+          pipeline: number of the pipeline, from 0.
+          pipelines: how many pipelines there are.
         """
         return self.slice(*pipeline_range(len(self), pipeline, pipelines))
 
@@ -175,8 +175,8 @@ class StoredExamples:
         """Divides the examples, which are stored in random order, into two.
 
         Args:
-          examples: How many to hold out, in one piece.
-          seed: Draws where.
+          examples: how many to hold out, in one piece.
+          seed: draws where.
 
         Returns:
           The remaining and the held-out examples.
@@ -192,7 +192,7 @@ class StoredExamples:
         """Reads the examples, several files at a time, in an order that is always the same.
 
         Args:
-          file_order: Draws the order of the files; without it, as stored.
+          file_order: draws the order of the files; without it, as stored.
 
         Returns:
           Dictionaries with the encoded image and the label, under the set's keys.
@@ -225,13 +225,13 @@ def find_image_set(name: str, data_dir: str | None) -> ImageSet:
 
     Args:
       name: "NAME", "NAME/CONFIG", "NAME:VERSION" or "NAME/CONFIG:VERSION".
-      data_dir: Where tensorflow-datasets keeps prepared sets; its own default without it.
+      data_dir: where tensorflow-datasets keeps prepared sets; its own default without it.
 
     Returns:
       The set, which may still have to be prepared.
 
     Raises:
-      ValueError: If there is no such set, or if it is not an image-classification set.
+      ValueError: if there is no such set, or if it is not an image-classification set.
     """
     import tensorflow_datasets as tfds
 

@@ -30,15 +30,15 @@ def load_into_memory(
     unlabelled one, "validation"; other splits are not used.
 
     Args:
-      image_set: The set; its images have one size.
-      manual_dir: A folder with the set's downloaded archives, for machines without internet.
-      image_size: Side of the images; smaller ones are surrounded with zeros. None: as stored.
+      image_set: the set; its images have one size.
+      manual_dir: a folder with the set's downloaded archives, for machines without internet.
+      image_size: side of the images; smaller ones are surrounded with zeros. None: as stored.
 
     Returns:
       The checked data set, without validation examples.
 
     Raises:
-      ValueError: If the set has no training or test split, has larger images, cannot be prepared,
+      ValueError: if the set has no training or test split, has larger images, cannot be prepared,
         does not fit the memory, or if its prepared copy is damaged.
     """
     if image_size is not None:

@@ -24,8 +24,8 @@ class TfdsTrainingStream:
     replica.
 
     Attributes:
-      stored: The examples.
-      examples: How many there are.
+      stored: the examples.
+      examples: how many there are.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class TfdsTrainingStream:
         """Takes the examples.
 
         Args:
-          stored: The examples.
-          images: Crops their images.
-          shuffle_buffer: Encoded examples among which the next is drawn.
-          smallest_crop: Smallest area of a crop, as a fraction of the image; 1: the crop for
+          stored: the examples.
+          images: crops their images.
+          shuffle_buffer: encoded examples among which the next is drawn.
+          smallest_crop: smallest area of a crop, as a fraction of the image; 1: the crop for
             evaluation.
-          random_flip: Whether half of the crops are mirrored left to right.
+          random_flip: whether half of the crops are mirrored left to right.
         """
         self.stored, self._images = stored, images
         self._shuffle_buffer = shuffle_buffer
@@ -91,7 +91,7 @@ class TfdsTrainingStream:
         """Returns the first stored training examples as they are cropped for evaluation.
 
         Args:
-          examples: How many, at most.
+          examples: how many, at most.
         """
         return TfdsEvaluationStream(self.stored.slice(0, examples), self._images)
 
@@ -123,16 +123,16 @@ class TfdsEvaluationStream:
     PREFETCHED_STEPS + 1 batches.
 
     Attributes:
-      stored: The examples.
-      examples: How many there are.
+      stored: the examples.
+      examples: how many there are.
     """
 
     def __init__(self, stored: StoredExamples, images: EncodedImages):
         """Takes the examples.
 
         Args:
-          stored: The examples.
-          images: Crops their images.
+          stored: the examples.
+          images: crops their images.
         """
         self.stored, self._images = stored, images
         self.examples = len(stored)

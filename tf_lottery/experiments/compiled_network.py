@@ -4,8 +4,6 @@ Replicates, branches and copies of one network differ in what a compiled step is
 masks, data order. They take over what the one before them has compiled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 

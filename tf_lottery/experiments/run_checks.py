@@ -75,11 +75,11 @@ def open_run(
     """Makes or continues the run folder of an experiment and checks what the flags leave open.
 
     Args:
-      path: The folder.
-      experiment: What is run in it.
-      flags_text: The flag file that replays it.
-      details: What else is kept of it.
-      defaults: Of the flags that the folder may have been made without.
+      path: the folder.
+      experiment: what is run in it.
+      flags_text: the flag file that replays it.
+      details: what else is kept of it.
+      defaults: of the flags that the folder may have been made without.
 
     Raises:
       ValueError: as `RunFolder.open` and `check_details`.

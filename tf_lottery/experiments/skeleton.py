@@ -4,8 +4,6 @@ Strategy and workers, data and network, the folder, levels with their records an
 results that are written however it ends.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass

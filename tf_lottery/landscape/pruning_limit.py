@@ -29,7 +29,7 @@ def angular_dimension(spectrum: Spectrum, loss_rise: float, distance: float) -> 
     Args:
       spectrum: of the Hessian at the minimum.
       loss_rise: eps, positive.
-      distance: R, the norm of the step away from the minimum.
+      distance: r, the norm of the step away from the minimum.
 
     Returns:
       Number of dimensions, from 0 to `spectrum.dimension`; NaN if the spectrum is not finite.

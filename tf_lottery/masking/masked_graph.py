@@ -70,7 +70,7 @@ def masked_class(kind: type) -> type:
     """The class of models that are of a class of Keras, and save masks with themselves.
 
     Args:
-      kind: Sequential, or that of functional models, of either Keras.
+      kind: sequential, or that of functional models, of either Keras.
     """
     members = {"__module__": __name__, "unmasked_class": kind}
     masked = type(f"Masked{kind.__name__}", (_SavesMasks, kind), members)

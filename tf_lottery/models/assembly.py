@@ -1,7 +1,5 @@
 """Makes the network of an experiment from an architecture written in plain Keras."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import itertools
@@ -40,10 +38,10 @@ class Variant:
     """What an experiment chooses about any network.
 
     Attributes:
-      init_seed: Seed of the initial weights, at least 0.
-      initializer: Distribution of the initial kernels: "glorot_normal" or "glorot_uniform"
-        (Glorot and Bengio, 2010), "he_normal" or "he_uniform" (arXiv:1502.01852).
-      batch_norm: Statistics of batch normalization in training: "per_replica" or "synchronized".
+      init_seed: seed of the initial weights, at least 0.
+      initializer: distribution of the initial kernels: "glorot_normal" or "glorot_uniform"
+        (Glorot and Bengio, 2010), "he_normal" or "he_uniform" (arXiv 1502.01852).
+      batch_norm: statistics of batch normalization in training: "per_replica" or "synchronized".
       dtype_policy: Keras's name of the layers' dtypes; variables and logits are float32.
     """
 
@@ -71,9 +69,9 @@ class Blueprint:
 
     Attributes:
       config: Keras's configuration of the network behind its pixels.
-      layer_classes: The classes of its layers, which Keras need not know.
-      weights: Number of its weights.
-      activations: Number of values that it computes of one example.
+      layer_classes: the classes of its layers, which Keras need not know.
+      weights: number of its weights.
+      activations: number of values that it computes of one example.
     """
 
     config: dict[str, Any]
@@ -96,11 +94,11 @@ def assemble(
     pixels are left out.
 
     Args:
-      name: Name of the model.
-      blueprint: The network.
-      input_shape: Shape of one example.
-      standardise: Layer that takes the raw pixels, not built.
-      variant: What is not the architecture's to choose.
+      name: name of the model.
+      blueprint: the network.
+      input_shape: shape of one example.
+      standardise: layer that takes the raw pixels, not built.
+      variant: what is not the architecture's to choose.
 
     Returns:
       A functional model that maps float32 `[batch, *input_shape]` to the logits.
@@ -128,8 +126,8 @@ def draw(architecture: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int,
     """Draws a network and counts its weights.
 
     Args:
-      architecture: Connects the input to the logits.
-      input_shape: Shape of one example.
+      architecture: connects the input to the logits.
+      input_shape: shape of one example.
     """
 
     def connect() -> Blueprint:

@@ -1,7 +1,5 @@
 """Builds models by name."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Sequence
@@ -35,16 +33,16 @@ def build_model(
     strategy.
 
     Args:
-      name: A registered name, such as "lenet_300_100" or "resnet20"; also the model's Keras name.
-      input_shape: Shape of one example, `(height, width, channels)` or `(features,)`.
-      classes: Number of logits, at least 2.
-      init_seed: Seed of the initial weights, at least 0.
-      normalization: Mean and variance of the pixels, one value for all or one per channel.
-      initializer: Distribution of the kernels: "glorot_normal", "glorot_uniform" (Glorot and
-        Bengio, 2010), "he_normal" or "he_uniform" (arXiv:1502.01852).
-      batch_norm: In training, normalize with the statistics of each replica's batch,
+      name: a registered name, such as "lenet_300_100" or "resnet20"; also the model's Keras name.
+      input_shape: shape of one example, `(height, width, channels)` or `(features,)`.
+      classes: number of logits, at least 2.
+      init_seed: seed of the initial weights, at least 0.
+      normalization: mean and variance of the pixels, one value for all or one per channel.
+      initializer: distribution of the kernels: "glorot_normal", "glorot_uniform" (Glorot and
+        Bengio, 2010), "he_normal" or "he_uniform" (arXiv 1502.01852).
+      batch_norm: in training, normalize with the statistics of each replica's batch,
         "per_replica", or of all replicas' batches, "synchronized".
-      dtype_policy: In which dtypes the network computes: "float32", "mixed_bfloat16" or
+      dtype_policy: in which dtypes the network computes: "float32", "mixed_bfloat16" or
         "mixed_float16". Weights, standardised pixels and logits are float32 with each.
 
     Returns:
@@ -52,7 +50,7 @@ def build_model(
       `[batch, classes]`.
 
     Raises:
-      ValueError: If the name is unknown, or if an argument does not fit the model.
+      ValueError: if the name is unknown, or if an argument does not fit the model.
     """
     blueprint = draw_model(name, input_shape, classes)
     check_weights_fit(name, tuple(input_shape), blueprint.weights)
@@ -68,12 +66,12 @@ def draw_model(name: str, input_shape: tuple[int, ...], classes: int) -> Bluepri
     """Draws a model without building it, so that its size can be judged.
 
     Args:
-      name: A name as given to `--model`.
-      input_shape: Shape of one example.
-      classes: Number of logits.
+      name: a name as given to `--model`.
+      input_shape: shape of one example.
+      classes: number of logits.
 
     Raises:
-      ValueError: If the name is unknown, or if an argument does not fit the model.
+      ValueError: if the name is unknown, or if an argument does not fit the model.
     """
     _check_arguments(input_shape, classes)
     return _draw(name, tuple(input_shape), classes)
@@ -101,12 +99,12 @@ def check_weights_fit(name: str, input_shape: tuple[int, ...], weights: int) -> 
     """Refuses a network of which the weights and their masks alone would fill the memory.
 
     Args:
-      name: Of the model.
-      input_shape: Shape of one example.
-      weights: Number of its weights.
+      name: of the model.
+      input_shape: shape of one example.
+      weights: number of its weights.
 
     Raises:
-      ValueError: If they do not fit; names the network.
+      ValueError: if they do not fit; names the network.
     """
     needed, available = 2 * 4 * weights, available_memory()
     if needed > available:

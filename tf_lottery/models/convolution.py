@@ -20,10 +20,10 @@ def convolution(
 
     Args:
       features: `[batch, height, width, channels]`.
-      filters: Channels of the output.
-      size: Height and width of the kernel.
-      stride: Divides height and width, rounding up.
-      name: Name of the layer.
+      filters: channels of the output.
+      size: height and width of the kernel.
+      stride: divides height and width, rounding up.
+      name: name of the layer.
 
     Returns:
       Features, `[batch, height / stride, width / stride, filters]`.
@@ -34,7 +34,7 @@ def convolution(
 
 
 def batch_norm(features: tf.Tensor, *, name: str) -> tf.Tensor:
-    """Connects a batch normalization, arXiv:1502.03167; `name` is the layer's."""
+    """Connects a batch normalization, arXiv 1502.03167; `name` is the layer's."""
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(features)
 
 
@@ -56,7 +56,7 @@ def average_and_classify(features: tf.Tensor, classes: int) -> tf.Tensor:
 
     Args:
       features: `[batch, height, width, channels]`.
-      classes: Number of logits.
+      classes: number of logits.
 
     Returns:
       Logits, `[batch, classes]`.

@@ -16,11 +16,11 @@ def check_images(inputs: tf.Tensor, halvings: int = 0) -> None:
     """Checks that inputs are images large enough to be halved.
 
     Args:
-      inputs: What an architecture got.
-      halvings: How often the network halves height and width, rounding down.
+      inputs: what an architecture got.
+      halvings: how often the network halves height and width, rounding down.
 
     Raises:
-      UnsuitableInputError: If the inputs are flat or too small.
+      UnsuitableInputError: if the inputs are flat or too small.
     """
     if len(inputs.shape) != 4:
         raise UnsuitableInputError("it needs (height, width, channels), not flat features.")

@@ -60,11 +60,11 @@ def register_model(
     `UnsuitableInputError` for inputs of a shape that it cannot take.
 
     Args:
-      pattern: The name, or a regular expression for the names of a whole family.
-      examples: Names of the family that can be built, the cheapest first; for a plain name, the
+      pattern: the name, or a regular expression for the names of a whole family.
+      examples: names of the family that can be built, the cheapest first; for a plain name, the
         name itself.
-      shown: What lists of models show; by default the examples.
-      spelled: Names that are suggested in place of a similar unknown one; by default the examples.
+      shown: what lists of models show; by default the examples.
+      spelled: names that are suggested in place of a similar unknown one; by default the examples.
 
     Returns:
       The decorator.
@@ -100,10 +100,10 @@ def check_model_name(name: str) -> None:
     """Checks that `build_model` knows a name.
 
     Args:
-      name: A name as given to `--model`.
+      name: a name as given to `--model`.
 
     Raises:
-      ValueError: If the name is unknown; says which are known.
+      ValueError: if the name is unknown; says which are known.
     """
     find_family(name)
 
@@ -112,13 +112,13 @@ def find_family(name: str) -> tuple[Family, tuple[str | None, ...]]:
     """Finds the architecture of a name.
 
     Args:
-      name: As given to `--model`.
+      name: as given to `--model`.
 
     Returns:
       The family, and the texts that its pattern's groups matched.
 
     Raises:
-      ValueError: If the name is unknown; says which are known, and which may have been meant.
+      ValueError: if the name is unknown; says which are known, and which may have been meant.
     """
     families = _FAMILIES.all().values()
     for family in families:

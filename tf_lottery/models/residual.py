@@ -1,4 +1,4 @@
-"""The residual blocks of arXiv:1512.03385, figure 5, and the stages made of them."""
+"""The residual blocks of arXiv 1512.03385, figure 5, and the stages made of them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def basic_block(features: tf.Tensor, filters: int, stride: int, name: str) -> tf
 
     Args:
       features: `[batch, height, width, channels]`.
-      filters: Channels of the output.
-      stride: Stride of the first convolution.
-      name: Prefix of the layers' names.
+      filters: channels of the output.
+      stride: stride of the first convolution.
+      name: prefix of the layers' names.
 
     Returns:
       Features, `[batch, height / stride, width / stride, filters]`.
@@ -41,9 +41,9 @@ def bottleneck_block(features: tf.Tensor, filters: int, stride: int, name: str) 
 
     Args:
       features: `[batch, height, width, channels]`.
-      filters: Channels of the 3x3 convolution; the output has four times as many.
-      stride: Stride of the 3x3 convolution.
-      name: Prefix of the layers' names.
+      filters: channels of the 3x3 convolution; the output has four times as many.
+      stride: stride of the 3x3 convolution.
+      name: prefix of the layers' names.
 
     Returns:
       Features, `[batch, height / stride, width / stride, 4 * filters]`.
@@ -66,9 +66,9 @@ def residual_stages(
 
     Args:
       features: `[batch, height, width, channels]`.
-      block: Connects one block: features, filters, stride, name.
-      filters_of_stages: Filters of every stage's blocks.
-      blocks_of_stages: Number of every stage's blocks.
+      block: connects one block: features, filters, stride, name.
+      filters_of_stages: filters of every stage's blocks.
+      blocks_of_stages: number of every stage's blocks.
 
     Returns:
       The features of the last block.

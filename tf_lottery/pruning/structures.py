@@ -23,7 +23,7 @@ def keep_highest_units(
 
     A unit's value is the root mean square of its surviving scores; a negative score, which not
     every method excludes, lowers it. Among filters of one size that is the order of their L2 norms
-    (Li et al. 2017, arXiv:1608.08710, section 3.1, rank filters by L1 norms in each layer). A norm
+    (Li et al. 2017, arXiv 1608.08710, section 3.1, rank filters by L1 norms in each layer). A norm
     grows with a filter's size, though, and so does what its removal saves: with the mean, units of
     different layers are ranked by what is lost per weight saved, as single weights are in a global
     ranking (a unit of one weight is ranked by its score).
@@ -119,7 +119,7 @@ def keep_n_of_m(
     """Keeps the `n` highest scores of every `m` consecutive inputs of a unit, as tfmot does.
 
     Groups run along the input axis, the second to last, where GPUs and TFLite want them (Mishra et
-    al. 2021, arXiv:2104.08378, section 3). The last group of an input axis that `m` does not divide
+    al. 2021, arXiv 2104.08378, section 3). The last group of an input axis that `m` does not divide
     is smaller and keeps `n` all the same, so an axis of at most `n` inputs keeps everything. Among
     equal scores those that come first remain.
 

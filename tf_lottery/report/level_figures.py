@@ -3,8 +3,6 @@
 After Frankle & Carbin (2019), figures 1, 3 and 4: means, with the range of the replicates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The colours, markers and dashes of all figures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the rows of a run's levels say: early stopping, the dense network, levels that match it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tables on the terminal, of columns that say how to write a cell of any row."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar

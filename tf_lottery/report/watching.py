@@ -1,7 +1,5 @@
 """Who else is told of progress: in a worker process, the one that shows that of all."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

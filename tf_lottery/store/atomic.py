@@ -54,10 +54,10 @@ def remove_folder(folder: Path) -> None:
     """Removes a folder in one step: killed in the middle, it leaves no half folder behind.
 
     Args:
-      folder: The folder; it may be absent.
+      folder: the folder; it may be absent.
 
     Raises:
-      StorageError: The system does not allow it.
+      StorageError: the system does not allow it.
     """
     doomed = temporary_sibling(folder)
     with as_storage_error(folder), suppress(FileNotFoundError):
@@ -73,13 +73,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     it is removed when the same file is written the next time.
 
     Args:
-      path: The final file; missing parent folders are made, an existing file is replaced.
+      path: the final file; missing parent folders are made, an existing file is replaced.
 
     Yields:
       The temporary path to write to, in the same folder and with the same suffix.
 
     Raises:
-      StorageError: The disk is full, read-only, …; a file of this name is as it was before.
+      StorageError: the disk is full, read-only, …; a file of this name is as it was before.
     """
     # Writers that choose the format or add a suffix by the name (np.savez, matplotlib) need
     # to see the final suffix.
@@ -118,15 +118,15 @@ def atomic_folder(
     with neither, after which `put_back` returns the earlier one.
 
     Args:
-      folder: The final folder; missing parent folders are made.
-      replace: Whether a folder of that name gives way.
-      confirm: Is called at the last moment before that, and may raise to prevent it.
+      folder: the final folder; missing parent folders are made.
+      replace: whether a folder of that name gives way.
+      confirm: is called at the last moment before that, and may raise to prevent it.
 
     Yields:
       The temporary folder, empty.
 
     Raises:
-      StorageError: The disk is full, read-only, or `folder` exists and may not be replaced.
+      StorageError: the disk is full, read-only, or `folder` exists and may not be replaced.
     """
     temporary, held = temporary_sibling(folder), None
     try:
@@ -183,8 +183,8 @@ def remove_abandoned(folder: Path, *, and_of_others: bool = False) -> None:
     That of a process that is still running stays.
 
     Args:
-      folder: The final folder; it need not exist.
-      and_of_others: Also what was to become other folders in the same place.
+      folder: the final folder; it need not exist.
+      and_of_others: also what was to become other folders in the same place.
     """
     _remove_abandoned(path for path in _leftovers_of(folder, and_of_others) if path.is_dir())
 
@@ -208,8 +208,8 @@ def remove_leftovers(folder: Path, *, except_below: Collection[str] = ()) -> Non
     """Removes what killed processes left unfinished, in a folder and all folders below it.
 
     Args:
-      folder: A folder that no other process writes to now.
-      except_below: Names of folders in it that other processes may write to, and that are left
+      folder: a folder that no other process writes to now.
+      except_below: names of folders in it that other processes may write to, and that are left
         as they are.
     """
     for place, folder_names, file_names in os.walk(folder):
@@ -223,11 +223,11 @@ def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file atomically.
 
     Args:
-      path: The file; missing parent folders are made.
-      text: Its content.
+      path: the file; missing parent folders are made.
+      text: its content.
 
     Raises:
-      StorageError: The disk is full, read-only, …
+      StorageError: the disk is full, read-only, …
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -237,11 +237,11 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     """Writes a JSON object atomically; floats, NaN among them, keep their exact value.
 
     Args:
-      path: The file; missing parent folders are made.
-      value: The object.
+      path: the file; missing parent folders are made.
+      value: the object.
 
     Raises:
-      StorageError: The disk is full, read-only, …
+      StorageError: the disk is full, read-only, …
     """
     write_text(path, json.dumps(value, indent=2) + "\n")
 
@@ -250,13 +250,13 @@ def read_text(path: Path) -> str:
     """Reads a UTF-8 text file.
 
     Args:
-      path: The file.
+      path: the file.
 
     Returns:
       Its content.
 
     Raises:
-      DamagedFileError: It is missing, unreadable or not text.
+      DamagedFileError: it is missing, unreadable or not text.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -272,13 +272,13 @@ def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object.
 
     Args:
-      path: The file.
+      path: the file.
 
     Returns:
       The object.
 
     Raises:
-      DamagedFileError: It is missing, not JSON, or not an object.
+      DamagedFileError: it is missing, not JSON, or not an object.
     """
     text = read_text(path)
     try:

@@ -17,9 +17,9 @@ class Checkpoint(NamedTuple):
     """A saved state.
 
     Attributes:
-      step: Iterations done.
-      tensors: Arrays by name.
-      record: What else training needs to continue, as JSON.
+      step: iterations done.
+      tensors: arrays by name.
+      record: what else training needs to continue, as JSON.
     """
 
     step: int
@@ -31,7 +31,7 @@ class CheckpointFolder:
     """Keeps the latest state of one training, as `step_<step>/`.
 
     Args:
-      folder: Where; it need not exist.
+      folder: where; it need not exist.
     """
 
     def __init__(self, folder: Path):
@@ -41,12 +41,12 @@ class CheckpointFolder:
         """Saves a state, and only then removes all others.
 
         Args:
-          step: Iterations done.
-          tensors: At least one array, by name.
+          step: iterations done.
+          tensors: at least one array, by name.
           record: JSON; floats and NaN keep their exact value.
 
         Raises:
-          StorageError: The disk is full, read-only, …; the previous state is still there.
+          StorageError: the disk is full, read-only, …; the previous state is still there.
         """
         self._slot(step).save(tensors, record, replace=True)
         for other in self._steps():
@@ -60,7 +60,7 @@ class CheckpointFolder:
           The state, or None when none was saved.
 
         Raises:
-          DamagedFileError: A file of it is missing, truncated or edited.
+          DamagedFileError: a file of it is missing, truncated or edited.
         """
         step = max(self._steps(), default=None)
         return None if step is None else Checkpoint(step, *self._slot(step).load())
@@ -69,7 +69,7 @@ class CheckpointFolder:
         """Removes all states, and the folder.
 
         Raises:
-          StorageError: The system does not allow it.
+          StorageError: the system does not allow it.
         """
         remove_folder(self._folder)
 

@@ -62,8 +62,8 @@ def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
     ones.
 
     Args:
-      run: The folder.
-      wholly: Whether large files are read too, and the checkpoints of levels in training.
+      run: the folder.
+      wholly: whether large files are read too, and the checkpoints of levels in training.
 
     Returns:
       What was found; without the run's branches, which have folders of their own.
@@ -89,7 +89,7 @@ def inspect_search(search: SearchFolder) -> Findings:
     """Looks for damage in the folder of a search of the library; reads all files.
 
     Args:
-      search: The folder.
+      search: the folder.
     """
     complete, findings = search.complete_levels(), Findings()
     anew = f"delete the folder {search.path.absolute()} and start the same script again"

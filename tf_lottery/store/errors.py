@@ -22,14 +22,14 @@ class DamagedFileError(RunFolderError):
     """A file of a run folder is missing, truncated or edited.
 
     Args:
-      path: The damaged file.
-      problem: What is wrong, to be read after the path ("is missing").
-      remedy: How to get it back, in sentences; by default, how to compute its folder anew.
+      path: the damaged file.
+      problem: what is wrong, to be read after the path ("is missing").
+      remedy: how to get it back, in sentences; by default, how to compute its folder anew.
 
     Attributes:
-      path: As given, absolute.
-      problem: As given.
-      remedy: Sentences.
+      path: as given, absolute.
+      problem: as given.
+      remedy: sentences.
     """
 
     def __init__(self, path: Path, problem: str, remedy: str | None = None):
@@ -45,8 +45,8 @@ class StorageError(RunFolderError):
     """The operating system refused to write: disk full, read-only, not a folder, …
 
     Args:
-      path: What should have been written.
-      reason: The operating system's words.
+      path: what should have been written.
+      reason: the operating system's words.
     """
 
     def __init__(self, path: Path, reason: str):
@@ -73,13 +73,13 @@ def as_storage_error(path: Path) -> Iterator[None]:
     A StorageError about a part of `path`, a temporary file perhaps, becomes one about `path`.
 
     Args:
-      path: What the block writes.
+      path: what the block writes.
 
     Yields:
       Nothing.
 
     Raises:
-      StorageError: The block raised an OSError or a StorageError.
+      StorageError: the block raised an OSError or a StorageError.
     """
     try:
         yield

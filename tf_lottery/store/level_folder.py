@@ -17,7 +17,7 @@ class LevelFolder:
     """Where a level's files are, and whether the level is complete.
 
     Args:
-      path: The folder; it need not exist.
+      path: the folder; it need not exist.
     """
 
     def __init__(self, path: Path):
@@ -56,12 +56,12 @@ class LevelFolder:
         """Seals the masks, weights and metrics into level.json; drops the checkpoints.
 
         Args:
-          record: What the level found, as JSON; floats and NaN keep their exact value.
+          record: what the level found, as JSON; floats and NaN keep their exact value.
 
         Raises:
-          RunFolderError: The level is complete already.
-          DamagedFileError: The masks, the weights or the metrics are missing.
-          StorageError: The disk is full, read-only, …
+          RunFolderError: the level is complete already.
+          DamagedFileError: the masks, the weights or the metrics are missing.
+          StorageError: the disk is full, read-only, …
         """
         if self.is_complete():
             raise RunFolderError(f"{self._path.absolute()} is complete already")
@@ -77,7 +77,7 @@ class LevelFolder:
         """Returns the record of a complete level, without reading the level's other files.
 
         Raises:
-          RunFolderError: The level is not complete.
+          RunFolderError: the level is not complete.
           DamagedFileError: level.json is truncated or edited.
         """
         return Recorded(self.seal()["record"], self._path / _SEAL_NAME)
@@ -86,7 +86,7 @@ class LevelFolder:
         """Returns a checksum of the masks and trained weights of a complete level.
 
         Raises:
-          RunFolderError: The level is not complete.
+          RunFolderError: the level is not complete.
           DamagedFileError: level.json is truncated or edited.
         """
         files = self.seal()["files"]
@@ -96,7 +96,7 @@ class LevelFolder:
         """Returns level.json, as `read_seal` does.
 
         Raises:
-          RunFolderError: The level is not complete.
+          RunFolderError: the level is not complete.
           DamagedFileError: level.json is truncated or edited.
         """
         content = read_seal(self._path, _SEAL_NAME)
@@ -108,9 +108,9 @@ class LevelFolder:
         """Checks the files of a complete level.
 
         Args:
-          file_names: The files to check; all of them when left out.
+          file_names: the files to check; all of them when left out.
 
         Raises:
-          DamagedFileError: A file is missing, truncated or edited.
+          DamagedFileError: a file is missing, truncated or edited.
         """
         verify_seal(self._path, file_names, name=_SEAL_NAME)

@@ -23,14 +23,14 @@ def exclusive(folder: Path) -> Iterator[None]:
     """Holds a folder for this block alone; the system frees it when the process dies.
 
     Args:
-      folder: An existing folder.
+      folder: an existing folder.
 
     Yields:
       Nothing.
 
     Raises:
-      RunFolderBusyError: Another process, or another block of this one, holds the folder.
-      StorageError: The folder cannot be written to, or its file system knows no locks.
+      RunFolderBusyError: another process, or another block of this one, holds the folder.
+      StorageError: the folder cannot be written to, or its file system knows no locks.
     """
     # A soft lock (a mere file) would outlive a killed process, so there is no falling back.
     lock = filelock.FileLock(
@@ -64,7 +64,7 @@ def is_held(folder: Path) -> bool:
     """Returns whether a process holds a folder; needs no right to write to it, and changes nothing.
 
     Args:
-      folder: Any folder, which need not exist.
+      folder: any folder, which need not exist.
     """
     try:
         # Unlike filelock, which makes the file and needs to write to it.

@@ -1,7 +1,5 @@
 """What the machine has left: memory and disk."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import shutil

@@ -25,14 +25,14 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]) -> No
     """Writes a table atomically, its header first.
 
     Args:
-      path: The file; missing parent folders are made.
-      columns: The names of the columns, in order.
-      rows: Numbers by column name, in the column "network" a name; None or a missing column is
+      path: the file; missing parent folders are made.
+      columns: the names of the columns, in order.
+      rows: numbers by column name, in the column "network" a name; None or a missing column is
         an empty cell.
 
     Raises:
-      ValueError: A row has an unknown column, or a value that is not what its column holds.
-      StorageError: The disk is full, read-only, …
+      ValueError: a row has an unknown column, or a value that is not what its column holds.
+      StorageError: the disk is full, read-only, …
     """
     write_text(path, csv_text(columns, rows))
 
@@ -46,12 +46,12 @@ def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str
     """Any table as CSV text, texts among its cells.
 
     Args:
-      columns: The names of the columns, in order.
-      rows: Cells by column name; numbers keep all digits; None or a missing column is an empty
+      columns: the names of the columns, in order.
+      rows: cells by column name; numbers keep all digits; None or a missing column is an empty
         cell.
 
     Raises:
-      ValueError: A row has an unknown column.
+      ValueError: a row has an unknown column.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
@@ -66,15 +66,15 @@ def read_csv(
     """Reads a table that `write_csv` wrote.
 
     Args:
-      path: The file.
-      columns: The columns that it must have, in order.
-      renamed: Names that some of them had in older versions, each with its name of today.
+      path: the file.
+      columns: the columns that it must have, in order.
+      renamed: names that some of them had in older versions, each with its name of today.
 
     Returns:
       The rows: ints, floats, names, and None for empty cells.
 
     Raises:
-      DamagedFileError: It is missing, or its header or a row (named by line) is malformed.
+      DamagedFileError: it is missing, or its header or a row (named by line) is malformed.
     """
     return [_parse(path, line, cells, columns) for line, cells in _lines(path, columns, renamed)]
 
@@ -98,8 +98,8 @@ class MetricsLog:
     """The evaluations of one training, a row for each, kept in memory and in a CSV file.
 
     Args:
-      path: The CSV file; written by `write`.
-      columns: The names of the columns, of which the first is "step".
+      path: the CSV file; written by `write`.
+      columns: the names of the columns, of which the first is "step".
     """
 
     def __init__(self, path: Path, columns: Sequence[str]):
@@ -120,18 +120,18 @@ class MetricsLog:
         """Continues the log of an earlier process.
 
         Args:
-          path: The CSV file.
-          columns: The columns that it must have, in order.
-          up_to_step: The step, in iterations, of the checkpoint that training continues
+          path: the CSV file.
+          columns: the columns that it must have, in order.
+          up_to_step: the step, in iterations, of the checkpoint that training continues
             from: later rows are dropped, unread. None keeps all rows.
-          renamed: As of `read_csv`.
+          renamed: as of `read_csv`.
 
         Returns:
           The log. It is empty when there is no file, unless `up_to_step` says that training
           has been going on.
 
         Raises:
-          DamagedFileError: The header or a kept row (named by line) is malformed, or the file
+          DamagedFileError: the header or a kept row (named by line) is malformed, or the file
             is missing although training had passed step 0.
         """
         log = cls(path, columns)
@@ -155,10 +155,10 @@ class MetricsLog:
         """Adds a row, in memory only.
 
         Args:
-          row: Numbers by column name; "step" is an int, other columns may be missing or None.
+          row: numbers by column name; "step" is an int, other columns may be missing or None.
 
         Raises:
-          ValueError: The step is not an int, a column is unknown, or a value not a number.
+          ValueError: the step is not an int, a column is unknown, or a value not a number.
         """
         normalized = _normalized(row, self._columns)
         if not isinstance(normalized["step"], int):
@@ -169,7 +169,7 @@ class MetricsLog:
         """Writes the whole table to the file, atomically.
 
         Raises:
-          StorageError: The disk is full, read-only, …
+          StorageError: the disk is full, read-only, …
         """
         write_csv(self._path, self._columns, self._rows)
 

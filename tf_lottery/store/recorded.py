@@ -29,12 +29,12 @@ class Recorded(dict):
         """Takes the content and the file that it is from.
 
         Args:
-          content: The object.
-          file: The file.
-          typed: Whether to look at the types; those of flags are looked at as flags.
+          content: the object.
+          file: the file.
+          typed: whether to look at the types; those of flags are looked at as flags.
 
         Raises:
-          DamagedFileError: A value is not of the type that those of its name have.
+          DamagedFileError: a value is not of the type that those of its name have.
         """
         super().__init__(content)
         self._file = file

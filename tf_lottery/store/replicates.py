@@ -14,14 +14,14 @@ def replicate_folders(path: Path) -> list[Path]:
     """The run folders that a path stands for.
 
     Args:
-      path: A run folder, or the folder of an experiment that holds its replicates.
+      path: a run folder, or the folder of an experiment that holds its replicates.
 
     Returns:
       The run folder alone, or those of all replicates in the order of their numbers.
 
     Raises:
-      RunFolderError: It is neither.
-      DamagedFileError: It is a run folder without its config.json.
+      RunFolderError: it is neither.
+      DamagedFileError: it is a run folder without its config.json.
     """
     path = Path(path)
     if os.path.lexists(path / "config.json"):

@@ -55,24 +55,24 @@ class RunFolder(LevelsFolder):
         """Makes or continues a run folder and locks it until the `with` block ends.
 
         Args:
-          path: The folder; it is made when missing, with its parents.
-          identity: What makes the experiment this one: JSON values by flag name.
-          details: What else to remember; kept from the first opening. None to continue only.
-          flags_text: The flag file that replays the experiment; kept from the first opening.
-          defaults: The default of each flag. A flag that did not exist when the folder was made
+          path: the folder; it is made when missing, with its parents.
+          identity: what makes the experiment this one: JSON values by flag name.
+          details: what else to remember; kept from the first opening. None to continue only.
+          flags_text: the flag file that replays the experiment; kept from the first opening.
+          defaults: the default of each flag. A flag that did not exist when the folder was made
             counts as having had its default.
-          open_ended: Flags with numbers that say how far an experiment goes. They may differ from
+          open_ended: flags with numbers that say how far an experiment goes. They may differ from
             before; the greatest is remembered.
 
         Returns:
           The run folder.
 
         Raises:
-          StorageError: The folder cannot be made or written to.
-          RunFolderBusyError: Another process works in it.
-          RunFolderMismatchError: It holds an experiment of another identity.
-          DamagedFileError: Its config.json is truncated or edited, or missing without details.
-          RunFolderError: It is not a run folder, or one of another version of tf_lottery.
+          StorageError: the folder cannot be made or written to.
+          RunFolderBusyError: another process works in it.
+          RunFolderMismatchError: it holds an experiment of another identity.
+          DamagedFileError: its config.json is truncated or edited, or missing without details.
+          RunFolderError: it is not a run folder, or one of another version of tf_lottery.
         """
         path = Path(path)
         refuse_pattern_characters(path)
@@ -108,16 +108,16 @@ class RunFolder(LevelsFolder):
         """Raises what `open` would, as far as that can be told without changing anything.
 
         Args:
-          path: As of `open`; it need not exist.
-          identity: As of `open`.
-          defaults: As of `open`.
-          open_ended: As of `open`.
+          path: as of `open`; it need not exist.
+          identity: as of `open`.
+          defaults: as of `open`.
+          open_ended: as of `open`.
 
         Raises:
-          RunFolderBusyError: Another process works in it.
-          RunFolderMismatchError: It holds an experiment of another identity.
-          DamagedFileError: Its config.json is missing, truncated or edited.
-          RunFolderError: It is not a run folder, or one of another version of tf_lottery.
+          RunFolderBusyError: another process works in it.
+          RunFolderMismatchError: it holds an experiment of another identity.
+          DamagedFileError: its config.json is missing, truncated or edited.
+          RunFolderError: it is not a run folder, or one of another version of tf_lottery.
         """
         refuse_pattern_characters(path)
         if not path.is_dir():
@@ -133,14 +133,14 @@ class RunFolder(LevelsFolder):
         """Opens an existing run folder to read it, without locking it.
 
         Args:
-          path: The folder.
+          path: the folder.
 
         Returns:
           The run folder.
 
         Raises:
-          RunFolderError: It is not a run folder, or one of another version of tf_lottery.
-          DamagedFileError: Its config.json is truncated or edited.
+          RunFolderError: it is not a run folder, or one of another version of tf_lottery.
+          DamagedFileError: its config.json is truncated or edited.
         """
         path = Path(path)
         if not os.path.lexists(path / "config.json"):
@@ -182,7 +182,7 @@ class RunFolder(LevelsFolder):
         """What else was remembered, as first written.
 
         Raises:
-          DamagedFileError: Its config.json lacks something.
+          DamagedFileError: its config.json lacks something.
         """
         return self._config.details
 
@@ -198,7 +198,7 @@ class RunFolder(LevelsFolder):
         """Replaces the details; the folder must have been opened to work in it.
 
         Raises:
-          StorageError: The disk is full, read-only, …
+          StorageError: the disk is full, read-only, …
         """
         if details != self.details:
             write_config(self.path, self.identity, details.to_json(), self._config.flags_seal)
@@ -217,7 +217,7 @@ class RunFolder(LevelsFolder):
           of it, and of their flags those of the experiment alone are compared.
 
         Raises:
-          DamagedFileError: It is missing, truncated or edited.
+          DamagedFileError: it is missing, truncated or edited.
         """
         return check_flags_file(self.flags_path, self._config.flags_seal, self.identity)
 

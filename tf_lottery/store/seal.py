@@ -26,14 +26,14 @@ def seal(
     """Declares a folder complete: waits for its files to be on the disk, then writes the seal.
 
     Args:
-      folder: The folder.
-      file_names: The files in it that the seal covers.
-      record: What else to remember, as JSON; floats and NaN keep their exact value.
-      name: The seal's file name.
+      folder: the folder.
+      file_names: the files in it that the seal covers.
+      record: what else to remember, as JSON; floats and NaN keep their exact value.
+      name: the seal's file name.
 
     Raises:
-      DamagedFileError: One of the files is missing.
-      StorageError: The disk is full, read-only, …
+      DamagedFileError: one of the files is missing.
+      StorageError: the disk is full, read-only, …
     """
     files = {}
     for file_name in file_names:
@@ -47,15 +47,15 @@ def read_seal(folder: Path, name: str = "seal.json") -> dict[str, Any] | None:
     """Reads a seal without looking at the files that it covers.
 
     Args:
-      folder: The folder.
-      name: The seal's file name.
+      folder: the folder.
+      name: the seal's file name.
 
     Returns:
       {"record": {...}, "files": {file name: {"bytes": ..., "sha256": ...}}, "sha256": ...},
       or None when the folder has no seal.
 
     Raises:
-      DamagedFileError: The seal itself is truncated or edited.
+      DamagedFileError: the seal itself is truncated or edited.
     """
     path = folder / name
     if not path.exists():
@@ -75,15 +75,15 @@ def verify_seal(
     """Checks that the sealed files are as they were when the folder was sealed.
 
     Args:
-      folder: The folder.
-      file_names: The files to check; all that the seal covers when left out.
-      name: The seal's file name.
+      folder: the folder.
+      file_names: the files to check; all that the seal covers when left out.
+      name: the seal's file name.
 
     Returns:
       The seal's record.
 
     Raises:
-      DamagedFileError: The seal or a file is missing, truncated or edited.
+      DamagedFileError: the seal or a file is missing, truncated or edited.
     """
     content = read_seal(folder, name)
     if content is None:
@@ -103,9 +103,9 @@ def damaged_files(
     """Compares the files that a seal covers with it, all of them.
 
     Args:
-      folder: The folder.
-      content: Of its seal, as `read_seal` returns it.
-      largest_hashed: Bytes; of larger files only the size is looked at. None: all are hashed.
+      folder: the folder.
+      content: of its seal, as `read_seal` returns it.
+      largest_hashed: bytes; of larger files only the size is looked at. None: all are hashed.
 
     Yields:
       An error for each file that is missing, truncated or edited.
@@ -128,7 +128,7 @@ def file_sha256(path: Path) -> str:
     """Returns the SHA-256 of a file.
 
     Raises:
-      DamagedFileError: It is missing or cannot be read.
+      DamagedFileError: it is missing or cannot be read.
     """
     return _describe(path)["sha256"]
 

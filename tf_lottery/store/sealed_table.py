@@ -29,13 +29,13 @@ def write_sealed_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]
     """Writes a table as `write_csv` does, and its seal.
 
     Args:
-      path: The file; missing parent folders are made.
-      columns: As of `write_csv`.
-      rows: As of `write_csv`.
+      path: the file; missing parent folders are made.
+      columns: as of `write_csv`.
+      rows: as of `write_csv`.
 
     Raises:
-      ValueError: As `write_csv`.
-      StorageError: The disk is full, read-only, …
+      ValueError: as `write_csv`.
+      StorageError: the disk is full, read-only, …
     """
     text = csv_text(columns, rows)
     new = hashlib.sha256(text.encode()).hexdigest()
@@ -52,13 +52,13 @@ def check_table(path: Path) -> bool:
     """Checks that a table is as it was written.
 
     Args:
-      path: A file; it may be missing, if it has a seal.
+      path: a file; it may be missing, if it has a seal.
 
     Returns:
       Whether it has a seal, without which nothing can be said.
 
     Raises:
-      DamagedFileError: It was edited or deleted, or its seal was edited, or it is a folder.
+      DamagedFileError: it was edited or deleted, or its seal was edited, or it is a folder.
     """
     seal = table_seal(path)
     if path.is_dir():
@@ -98,10 +98,10 @@ def read_sealed_table(path: Path) -> list[Row]:
     """Reads a table that is as it was written.
 
     Args:
-      path: The file.
+      path: the file.
 
     Raises:
-      DamagedFileError: As `check_table`, or it is no table.
+      DamagedFileError: as `check_table`, or it is no table.
     """
     check_table(path)
     try:

@@ -16,7 +16,7 @@ class SealedTensors:
     """Arrays and a record, written once and verified at every reading.
 
     Args:
-      folder: Where they are: `tensors.*` (a TensorFlow checkpoint) and `seal.json`.
+      folder: where they are: `tensors.*` (a TensorFlow checkpoint) and `seal.json`.
     """
 
     def __init__(self, folder: Path):
@@ -41,13 +41,13 @@ class SealedTensors:
         """Saves arrays and a record.
 
         Args:
-          tensors: At least one array, by name.
+          tensors: at least one array, by name.
           record: JSON; floats and NaN keep their exact value.
-          replace: Whether to replace what was saved before.
+          replace: whether to replace what was saved before.
 
         Raises:
-          RunFolderError: Something has been saved, and `replace` is false.
-          StorageError: The disk is full, read-only, …
+          RunFolderError: something has been saved, and `replace` is false.
+          StorageError: the disk is full, read-only, …
         """
         if self.exists() and not replace:
             raise RunFolderError(f"{self._folder.absolute()} exists already and is never replaced")
@@ -62,7 +62,7 @@ class SealedTensors:
           The arrays by name, and the record.
 
         Raises:
-          DamagedFileError: A file is missing, truncated or edited.
+          DamagedFileError: a file is missing, truncated or edited.
         """
         record = verify_seal(self._folder)
         return load_tensors(self._folder / "tensors"), record

@@ -22,14 +22,14 @@ def exchange(one: Path, other: Path) -> bool:
     """Exchanges two folders in one step, so that there is no moment without either.
 
     Args:
-      one: A folder.
-      other: Another on the same file system.
+      one: a folder.
+      other: another on the same file system.
 
     Returns:
       Whether it was done: some systems, and some file systems, do not know how.
 
     Raises:
-      OSError: The system does not allow it.
+      OSError: the system does not allow it.
     """
     paths = os.fsencode(one), os.fsencode(other)
     system = ctypes.CDLL(None, use_errno=True)
@@ -52,7 +52,7 @@ def make_held(folder: Path) -> int | None:
     """Makes a folder that `is_abandoned` leaves alone until the process ends, or closes it.
 
     Args:
-      folder: Of a name that nobody else takes; its parents are made too.
+      folder: of a name that nobody else takes; its parents are made too.
 
     Returns:
       A descriptor, to be closed; None if another process has taken the folder for abandoned.
@@ -68,7 +68,7 @@ def make_held_file(path: Path) -> int | None:
     """Makes an empty file as `make_held` does a folder.
 
     Args:
-      path: Of a name that nobody else takes, in an existing folder.
+      path: of a name that nobody else takes, in an existing folder.
 
     Returns:
       As `make_held`.
@@ -96,7 +96,7 @@ def abandoned(path: Path) -> Iterator[bool]:
     """Says whether no process has what `make_held` or `make_held_file` made, also in the block.
 
     Args:
-      path: Any folder or file, also one that an earlier version made.
+      path: any folder or file, also one that an earlier version made.
     """
     try:
         # Without waiting for somebody's pipe.
@@ -120,7 +120,7 @@ def turn_in(folder: Path) -> Iterator[None]:
     """Waits until no other process is in such a block of the same folder.
 
     Args:
-      folder: An existing folder. Where its file system knows no locks, nothing is waited for.
+      folder: an existing folder. Where its file system knows no locks, nothing is waited for.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     deadline = time.monotonic() + _SECONDS_OF_PATIENCE

@@ -30,10 +30,10 @@ def refuse_pattern_characters(path: Path) -> None:
     """Checks that TensorFlow will take a path for a name, not for a search pattern.
 
     Args:
-      path: A file or folder.
+      path: a file or folder.
 
     Raises:
-      RunFolderError: The path has a character that cannot be read back.
+      RunFolderError: the path has a character that cannot be read back.
     """
     if found := set(str(path.absolute())) & set("*?[\\"):
         raise RunFolderError(
@@ -48,16 +48,16 @@ def save_tensors(prefix: Path, tensors: Mapping[str, np.ndarray]) -> list[Path]:
     The index file comes last: without it there is no checkpoint.
 
     Args:
-      prefix: The path without the checkpoint's suffixes; missing parent folders are made.
-      tensors: At least one array, of numbers or booleans and any shape, by name.
+      prefix: the path without the checkpoint's suffixes; missing parent folders are made.
+      tensors: at least one array, of numbers or booleans and any shape, by name.
 
     Returns:
       The files written.
 
     Raises:
-      ValueError: There is no tensor, or one is not of numbers.
+      ValueError: there is no tensor, or one is not of numbers.
       RunFolderError: TensorFlow could not read the path back.
-      StorageError: The disk is full, read-only, …
+      StorageError: the disk is full, read-only, …
     """
     refuse_pattern_characters(prefix)
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
@@ -90,13 +90,13 @@ def load_tensors(prefix: Path) -> dict[str, np.ndarray]:
     """Loads the arrays that `save_tensors` saved.
 
     Args:
-      prefix: The path without the checkpoint's suffixes.
+      prefix: the path without the checkpoint's suffixes.
 
     Returns:
       The arrays by name, in the order of the names.
 
     Raises:
-      DamagedFileError: A file is missing, truncated or edited.
+      DamagedFileError: a file is missing, truncated or edited.
       RunFolderError: TensorFlow cannot read such a path.
     """
     refuse_pattern_characters(prefix)

@@ -1,7 +1,5 @@
 """scikit-learn's embedded handwritten digits: data that needs neither a download nor a folder."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tf_lottery.config.datasets import register_dataset

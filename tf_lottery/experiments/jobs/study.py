@@ -1,7 +1,5 @@
 """Does a study: units side by side, or one after the other, with the same results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from tf_lottery.config.experiment import ExperimentConfig

@@ -1,7 +1,5 @@
 """What a worker process does: one unit after the other, told by the process that started it."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

@@ -42,16 +42,16 @@ def application(inputs: tf.Tensor, classes: int, name: str) -> tf.Tensor:
     """Connects a network of `tf_keras.applications`.
 
     Args:
-      inputs: Standardised pixels, `[batch, height, width, channels]`.
-      classes: Number of logits.
-      name: "inception_v3" (arXiv:1512.00567), "mobilenet_v2" (arXiv:1801.04381) or
+      inputs: standardised pixels, `[batch, height, width, channels]`.
+      classes: number of logits.
+      name: "inception_v3" (arXiv 1512.00567), "mobilenet_v2" (arXiv 1801.04381) or
         "applications.NAME".
 
     Returns:
       Logits, `[batch, classes]`.
 
     Raises:
-      UnsuitableInputError: If the inputs are flat or too small for the network.
+      UnsuitableInputError: if the inputs are flat or too small for the network.
     """
     check_images(inputs)
     constructor = getattr(

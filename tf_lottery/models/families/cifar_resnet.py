@@ -1,4 +1,4 @@
-"""The residual networks for CIFAR-10 of arXiv:1512.03385, section 4.2."""
+"""The residual networks for CIFAR-10 of arXiv 1512.03385, section 4.2."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None)
     and 10 classes ResNet-20 has 272,474 weights to train.
 
     Args:
-      inputs: Standardised pixels, `[batch, height, width, channels]`.
-      classes: Number of logits.
-      depth: Number of layers with weights, shortcuts not counted, 6n + 2 for n blocks a stage.
-      width: Factor of the filters; None is 1.
+      inputs: standardised pixels, `[batch, height, width, channels]`.
+      classes: number of logits.
+      depth: number of layers with weights, shortcuts not counted, 6n + 2 for n blocks a stage.
+      width: factor of the filters; None is 1.
 
     Returns:
       Logits, `[batch, classes]`.
 
     Raises:
-      UnsuitableInputError: If the inputs are flat.
+      UnsuitableInputError: if the inputs are flat.
     """
     check_images(inputs)
     filters, blocks = 16 * int(width or 1), (int(depth) - 2) // 6

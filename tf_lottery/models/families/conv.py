@@ -1,4 +1,4 @@
-"""The scaled-down VGG networks Conv-2, Conv-4 and Conv-6 of arXiv:1803.03635, figure 2."""
+"""The scaled-down VGG networks Conv-2, Conv-4 and Conv-6 of arXiv 1803.03635, figure 2."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def conv(inputs: tf.Tensor, classes: int, convolutions: str) -> tf.Tensor:
     1.7 M for Conv-6, which the layers it lists do not give.
 
     Args:
-      inputs: Standardised pixels, `[batch, height, width, channels]`.
-      classes: Number of logits.
-      convolutions: How many: "2", "4" or "6".
+      inputs: standardised pixels, `[batch, height, width, channels]`.
+      classes: number of logits.
+      convolutions: how many: "2", "4" or "6".
 
     Returns:
       Logits, `[batch, classes]`.
 
     Raises:
-      UnsuitableInputError: If the inputs are flat or too small for the poolings.
+      UnsuitableInputError: if the inputs are flat or too small for the poolings.
     """
     filters_of_pairs = _FILTERS_OF_PAIRS[convolutions]
     check_images(inputs, halvings=len(filters_of_pairs))

@@ -1,4 +1,4 @@
-"""The residual networks for ImageNet of arXiv:1512.03385, table 1."""
+"""The residual networks for ImageNet of arXiv 1512.03385, table 1."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def imagenet_resnet(inputs: tf.Tensor, classes: int, depth: str) -> tf.Tensor:
     With 1000 classes ResNet-50 has 25.6 M weights.
 
     Args:
-      inputs: Standardised pixels, `[batch, height, width, channels]`; in the paper 224x224x3.
-      classes: Number of logits.
-      depth: Number of layers with weights, shortcuts not counted.
+      inputs: standardised pixels, `[batch, height, width, channels]`; in the paper 224x224x3.
+      classes: number of logits.
+      depth: number of layers with weights, shortcuts not counted.
 
     Returns:
       Logits, `[batch, classes]`.
 
     Raises:
-      UnsuitableInputError: If the inputs are flat.
+      UnsuitableInputError: if the inputs are flat.
     """
     check_images(inputs)
     block, blocks_of_stages = _BLOCKS[depth]

@@ -20,12 +20,12 @@ else:
     shown=("lenet_300_100", "lenet_N_M_…"),
 )
 def lenet(inputs: tf.Tensor, classes: int, widths: str) -> tf.Tensor:
-    """Connects a fully connected network; "300_100" is the one of arXiv:1803.03635, section 2.
+    """Connects a fully connected network; "300_100" is the one of arXiv 1803.03635, section 2.
 
     Args:
-      inputs: Standardised pixels, `[batch, height, width, channels]` or `[batch, features]`.
-      classes: Number of logits.
-      widths: Units of each hidden layer, joined by underscores.
+      inputs: standardised pixels, `[batch, height, width, channels]` or `[batch, features]`.
+      classes: number of logits.
+      widths: units of each hidden layer, joined by underscores.
 
     Returns:
       Logits, `[batch, classes]`.

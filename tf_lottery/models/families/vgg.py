@@ -1,4 +1,4 @@
-"""The networks of arXiv:1409.1556, table 1, as papers on lottery tickets train them on CIFAR."""
+"""The networks of arXiv 1409.1556, table 1, as papers on lottery tickets train them on CIFAR."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def vgg(inputs: tf.Tensor, classes: int, depth: str) -> tf.Tensor:
     the place of the paper's three. With 10 classes VGG-16 has 14.7 M weights, VGG-19 20.0 M.
 
     Args:
-      inputs: Standardised pixels, `[batch, height, width, channels]`.
-      classes: Number of logits.
-      depth: Number of the paper's layers with weights: "11", "13", "16" or "19".
+      inputs: standardised pixels, `[batch, height, width, channels]`.
+      classes: number of logits.
+      depth: number of the paper's layers with weights: "11", "13", "16" or "19".
 
     Returns:
       Logits, `[batch, classes]`.
 
     Raises:
-      UnsuitableInputError: If the inputs are flat or too small for the poolings.
+      UnsuitableInputError: if the inputs are flat or too small for the poolings.
     """
     check_images(inputs, halvings=len(_FILTERS_OF_STAGES) - 1)
     features = inputs

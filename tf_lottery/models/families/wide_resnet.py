@@ -1,4 +1,4 @@
-"""The wide residual networks of arXiv:1605.07146, table 1."""
+"""The wide residual networks of arXiv 1605.07146, table 1."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _DEPTHS = "|".join(str(6 * blocks + 4) for blocks in range(1, 34))
 def wide_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str) -> tf.Tensor:
     """Connects three stages of blocks with 16, 32 and 64 filters times the width.
 
-    Normalization and rectifier come before the convolutions, as in arXiv:1603.05027. On 32x32x3
+    Normalization and rectifier come before the convolutions, as in arXiv 1603.05027. On 32x32x3
     images and 10 classes WRN-16-8 has 11.0 M weights, WRN-28-10 36.5 M.
 
     Args:
-      inputs: Standardised pixels, `[batch, height, width, channels]`.
-      classes: Number of logits.
-      depth: Number of convolutions, 6n + 4 for n blocks a stage.
-      width: Factor of the filters.
+      inputs: standardised pixels, `[batch, height, width, channels]`.
+      classes: number of logits.
+      depth: number of convolutions, 6n + 4 for n blocks a stage.
+      width: factor of the filters.
 
     Returns:
       Logits, `[batch, classes]`.
 
     Raises:
-      UnsuitableInputError: If the inputs are flat.
+      UnsuitableInputError: if the inputs are flat.
     """
     check_images(inputs)
     filters, blocks = 16 * int(width), (int(depth) - 4) // 6

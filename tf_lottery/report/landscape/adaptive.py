@@ -1,7 +1,5 @@
 """The figure of adaptive pruning: the rates that were chosen, level by level."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tf_lottery.report.axes import clear_frame

@@ -1,7 +1,5 @@
 """Figures and table of curvature: how flat each level is, and how much can be pruned at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Figures of what was measured at each level, against the weights that remain."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The figure and the table of lines between solutions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Magnitudes before pruning and after retraining: figures, histograms of some levels, a table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

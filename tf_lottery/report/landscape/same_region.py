@@ -1,7 +1,5 @@
 """Where tickets' solutions lie: barriers to others, agreement, and gain of averaging."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

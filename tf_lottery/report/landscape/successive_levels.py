@@ -1,7 +1,5 @@
 """Barriers between levels: figures of neighbours and of all, and a table with what matches."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 
