@@ -34,7 +34,7 @@ _CASES = {
     "--batch_size=0": ("--batch_size=0", "1 or more"),
     "--learning_rate=-1": ("--learning_rate=-1.0", "positive"),
     "--momentum=0.9": ("--momentum=0.9", "--optimizer=sgd"),
-    "--optimizer=rmsprop": ("--optimizer=rmsprop", "sgd|adam"),
+    "--optimizer=rmsprop": ("--optimizer=rmsprop", "sgd, adam"),
     "--validation_examples=1437": ("--validation_examples=1437", "between 0 and 1436"),
     "--init_seed=-3": ("--init_seed=-3", "0 or more"),
     "--name=../other": ("--name=../other", "letters, digits"),
