@@ -133,7 +133,7 @@ def test_a_pruning_that_removes_nothing_changes_nothing(
 ):
     # So small a rate is rounded away, which is refused elsewhere; sgd has no slots that would start
     # fresh.
-    monkeypatch.setattr(PruningPlan, "check", lambda plan, levels: None)
+    monkeypatch.setattr(PruningPlan, "check", lambda plan, levels, prefix: None)
     nothing = {"pruning_rate": 1e-6, "levels": 1, "optimizer": "sgd", "learning_rate": 0.1}
     run = run_tiny(tmp_path, same_data_order=same_data_order, **nothing)
     dense = read_table(run / "summary.csv")[0]

@@ -221,7 +221,7 @@ def test_a_rewound_optimizer_has_slots_and_count_of_the_rewind_step(
     keras: ModuleType, name: str, run_eagerly: bool, monkeypatch: pytest.MonkeyPatch
 ):
     """With a mask of ones, which is refused otherwise, the level is the rest of level 0 again."""
-    monkeypatch.setattr(PruningPlan, "check", lambda plan, levels: None)
+    monkeypatch.setattr(PruningPlan, "check", lambda plan, levels, prefix: None)
     optimizer = getattr(keras.optimizers, name)(schedule_of(keras))
     model = build(keras, optimizer, run_eagerly=run_eagerly)
     found = search(model, rewind_optimizer=True, pruning_rate=1e-9)
