@@ -10,6 +10,8 @@ from absl import flags
 
 import tf_lottery
 from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.report.verification import verify_runs
+from tf_lottery.training.program import TrainingProgram
 
 TINY = (
     *("--name=tiny", "--model=lenet_20_10", "--levels=2", "--pruning_rate=0.2"),
@@ -25,7 +27,7 @@ def run(tmp_path: Path) -> Callable[..., None]:
     def command(*arguments: str) -> None:
         values = flags.FlagValues()
         define_flags(values)
-        values(["main.py", *TINY, f"--workdir={tmp_path}", *arguments])
+        values(["main.py", *TINY, f"--workdir={tmp_path}", "--jobs=1", *arguments])
         tf_lottery.run_command(command_from_flags(values))
 
     return command
@@ -121,3 +123,81 @@ def test_a_run_that_diverges_does_not_keep_the_others_from_running(run, tmp_path
     assert "Traceback" not in output
     assert tf_lottery.load_ticket(good, 1) is not None
     assert not (bad / "level_0" / "level.json").exists()
+
+
+def steps_of(monkeypatch) -> list[int]:
+    """Counts the training steps that are run."""
+    steps, original = [0], TrainingProgram.run
+
+    def counted(self, epoch, first, last):
+        steps[0] += last - first
+        original(self, epoch, first, last)
+
+    monkeypatch.setattr(TrainingProgram, "run", counted)
+    return steps
+
+
+def without_states(outcome: dict) -> dict:
+    return {name: found for name, found in outcome.items() if not name.startswith("states/")}
+
+
+def test_runs_that_differ_in_pruning_alone_train_the_dense_network_once(
+    run, run_tiny, outcome_of, tmp_path, monkeypatch
+):
+    short = {"levels": 1, "train_steps": "12it", "evaluate_every": "5it"}
+    alone = {
+        (step, rate): outcome_of(
+            run_tiny(
+                tmp_path / "alone" / f"{step}_{rate}", **short, rewind_step=step, pruning_rate=rate
+            )
+        )
+        for step, rate in (("0it", 0.2), ("3it", 0.2), ("3it", 0.5), ("10it", 0.2))
+    }
+    shutil.rmtree(tmp_path / "alone")
+    steps = steps_of(monkeypatch)
+    given = [f"--{name}={value}" for name, value in short.items()]
+    run(*given, "--sweep=rewind_step:3it,0it,10it", "--sweep=pruning_rate:0.2,0.5")
+    # The dense network, and level 1 from each of three points with each of two rates.
+    assert steps[0] == 12 + 2 * (9 + 12 + 2)
+    for (step, rate), outcome in alone.items():
+        found = tmp_path / f"tiny_rewind_step_{step}_pruning_rate_{rate}" / "replicate_1"
+        assert without_states(outcome_of(found)) == outcome
+        assert not verify_runs(tmp_path, [found])
+
+
+def test_who_takes_a_dense_network_differs_in_pruning_alone(run, tmp_path):
+    short = ("--levels=1", "--train_steps=12it")
+    run(*short, "--name=one", "--keep_states=3it", "--rewind_step=0it")
+    one = tmp_path / "one" / "replicate_1"
+    for change, said in (
+        ("--learning_rate=0.5", "--learning_rate=[0-9.]+, and this run has --learning_rate=0.5"),
+        ("--replicate=2", "--replicate=1, and this run has --replicate=2"),
+    ):
+        with pytest.raises(ValueError, match=f"^--dense_from={one}: it was made with.*{said}"):
+            run(*short, "--name=two", f"--dense_from={one}", change)
+    assert (one / "states" / "step_3").is_dir()
+    # It has not kept this one.
+    run(*short, "--name=two", f"--dense_from={one}", "--rewind_step=4it")
+    run(*short, "--name=three", "--rewind_step=4it")
+    run(*short, "--name=four", f"--dense_from={one}", "--rewind_step=3it")
+    (one / "states" / "step_3" / "tensors.index").write_bytes(b"")
+    assert verify_runs(tmp_path, [one])
+    with pytest.raises(ValueError, match="step_3"):
+        run(*short, "--name=five", f"--dense_from={one}", "--rewind_step=3it")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--keep_states=3", None),
+        ("--keep_states=x", "--keep_states: 'x' is not a point in training"),
+        ("--keep_states=0it,45it", "45it is iteration 45, but training ends at 45"),
+    ],
+)
+def test_states_to_keep_are_points_in_training(given, said, tmp_path, run):
+    if said is None:
+        command = [*DENSE, given]
+        run(*command)
+        return
+    with pytest.raises(ValueError, match=said):
+        run("--train_steps=45it", given)

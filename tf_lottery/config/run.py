@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tf_lottery.config.options import at_least, check_options, option, refuse_together, require
-from tf_lottery.config.training import AutoOnOff
+from tf_lottery.config.training import AutoOnOff, read_point
 
 Experiment = Literal["lottery", "train", "branch"]
 Distribution = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
@@ -19,6 +19,14 @@ def _check_name(flag: str, name: Any) -> None:
     right = f"use up to {_LONGEST_NAME} letters, digits, '.', '_' and '-', not beginning with '.'"
     holds = _NAME.fullmatch(name) is not None and len(name) <= _LONGEST_NAME
     require(holds, flag.removeprefix("--"), name, right)
+
+
+def _read_points(flag: str, text: Any) -> tuple[str, ...]:
+    """The points that a text names, as they are written."""
+    points = tuple(point.strip() for point in text.split(",")) if text else ()
+    for point in points:
+        read_point(flag, point)
+    return points
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,18 @@ class RunConfig:
         within=at_least(1),
     )
     tpu: str | None = option(None, "Address or name of the TPU; 'local' on a TPU machine.")
+    dense_from: str | None = option(
+        None,
+        "Another run folder, which differs in pruning alone: its dense network (level 0) is taken, "
+        "rather than trained again, if it has kept the state at the rewind step.",
+        path=True,
+    )
+    keep_states: str = option(
+        "",
+        "Points in the training of the dense network, such as 0it,500it,2ep, whose states are kept "
+        "for other runs to rewind to; a sweep of the rewind step sets it.",
+        reads=_read_points,
+    )
     threads: int | None = option(
         None,
         "Threads that compute an operation on the CPU; unset: those that the run was begun with, "
@@ -94,3 +114,8 @@ class RunConfig:
             *("tpu", self.tpu, "distribution", self.distribution),
             "it does not use a TPU; use auto or tpu",
         )
+
+    @property
+    def points_kept(self) -> tuple[str, ...]:
+        """The points that `keep_states` names."""
+        return _read_points("--keep_states", self.keep_states)

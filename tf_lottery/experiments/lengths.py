@@ -17,6 +17,7 @@ class Lengths:
     rewind_step: int
     evaluate_every: int
     validate_every: int | None
+    keep_states: tuple[int, ...] = ()
 
     def last(self, first: int) -> int:
         """Iteration at which a level that starts at `first` ends."""
@@ -51,12 +52,20 @@ def resolve_lengths(config: ExperimentConfig, examples: int) -> Lengths:
         )
     if evaluate < 1:
         raise ValueError(f"--evaluate_every={training.evaluate_every}: use 1it or more.")
+    kept = {point: in_steps("keep_states", point) for point in config.run.points_kept}
+    for point, step in kept.items():
+        if step >= total:
+            raise ValueError(
+                f"--keep_states={config.run.keep_states}: {point} is iteration {step}, but "
+                f"training ends at {total} (--train_steps={training.train_steps})."
+            )
+    states = tuple(sorted(set(kept.values()) - {rewind}))
     if not training.validate_every:
-        return Lengths(epoch, total, rewind, evaluate, None)
+        return Lengths(epoch, total, rewind, evaluate, None, states)
     validate = in_steps("validate_every", training.validate_every)
     if not 1 <= validate <= evaluate:
         raise ValueError(
             f"--validate_every={training.validate_every} is {validate} iterations; use 1it or "
             f"more, and at most --evaluate_every={training.evaluate_every}."
         )
-    return Lengths(epoch, total, rewind, evaluate, validate)
+    return Lengths(epoch, total, rewind, evaluate, validate, states)

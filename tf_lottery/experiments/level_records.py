@@ -39,6 +39,9 @@ class LevelRecords:
     def checkpoint(self, state: Callable[[], NetworkState]) -> None:
         """A point from which training can continue; reads the state if it is saved."""
 
+    def keep(self, state: NetworkState) -> None:
+        """A state that other runs may rewind to."""
+
     def lowest_loss(self) -> float | None:
         """The lowest validation loss so far; None if there was no evaluation."""
 
@@ -136,6 +139,12 @@ class WrittenRecords(LevelRecords):
         )
         self._last_checkpoint = time.perf_counter()
         self._checkpoint_cost = self._last_checkpoint - started
+
+    def keep(self, state: NetworkState) -> None:
+        """Writes the state, unless an interrupted process did so already."""
+        kept = self._run.kept_state(state.step)
+        if not kept.exists():
+            kept.save(state.tensors(), {"step": state.step})
 
     def lowest_loss(self) -> float | None:
         """The lowest validation loss of all rows."""

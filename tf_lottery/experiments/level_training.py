@@ -1,6 +1,7 @@
 """Trains one level of an experiment, from where it was left."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,11 @@ class LevelTrainer:
                 lengths.steps_per_epoch,
                 network.step,
                 last,
-                self._callbacks(records, last, save_rewind_state),
+                [
+                    # Before the evaluation, whose checkpoint would skip them on resuming.
+                    *self._savers(level, records, save_rewind_state),
+                    *self._callbacks(records, last),
+                ],
                 records.advance,
             )
         except TrainingDivergedError as error:
@@ -108,9 +113,8 @@ class LevelTrainer:
         self,
         records: LevelRecords,
         last: int,
-        save_rewind_state: Callable[[NetworkState], None] | None,
     ) -> list[StepCallback]:
-        lengths, network = self._experiment.lengths, self._experiment.network
+        lengths = self._experiment.lengths
         callbacks = [
             StepCallback(lengths.evaluate_every, lambda step: self._evaluate(step, records, last))
         ]
@@ -121,20 +125,34 @@ class LevelTrainer:
                     self._watch.look(step, self._training_metrics)
 
             callbacks.insert(0, StepCallback(lengths.validate_every, look, final=False))
-        if save_rewind_state is None:
-            return callbacks
-        if network.step < lengths.rewind_step:
-
-            def save(step: int) -> None:
-                if step == lengths.rewind_step:
-                    network.unite_statistics()
-                    save_rewind_state(self._checked_state())
-
-            # Before the evaluation, whose checkpoint would skip it on resuming.
-            callbacks.insert(0, StepCallback(lengths.rewind_step, save, final=False))
-        elif lengths.rewind_step == 0 and network.step == 0:
-            save_rewind_state(network.state())
         return callbacks
+
+    def _savers(
+        self,
+        level: int,
+        records: LevelRecords,
+        save_rewind_state: Callable[[NetworkState], None] | None,
+    ) -> list[StepCallback]:
+        """What saves states on the way: that of the rewind step, and of level 0 others."""
+        lengths, network = self._experiment.lengths, self._experiment.network
+        wanted: dict[int, Callable[[NetworkState], None]] = {}
+        if level == 0:
+            wanted |= dict.fromkeys(lengths.keep_states, records.keep)
+        if save_rewind_state is not None:
+            wanted[lengths.rewind_step] = save_rewind_state
+        callbacks = []
+        for step, save in wanted.items():
+            if network.step < step:
+                callbacks.append(
+                    StepCallback(step, partial(self._save, save), final=False, repeats=False)
+                )
+            elif step == network.step == 0:
+                save(network.state())
+        return callbacks
+
+    def _save(self, save: Callable[[NetworkState], None], step: int) -> None:
+        self._experiment.network.unite_statistics()
+        save(self._checked_state())
 
     def _evaluate(self, step: int, records: LevelRecords, last: int) -> None:
         values = self._training_metrics() | self._evaluations()

@@ -2,11 +2,13 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
+from tf_lottery.experiments.dense_training import check_dense_source, take_dense_training
 from tf_lottery.experiments.evidence import build_evidence
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.own_export import OwnExport
@@ -98,6 +100,11 @@ class _Lottery:
     export: OwnExport
     tolerance: float
 
+    @property
+    def _dense_source(self) -> Path | None:
+        source = self.config.run.dense_from
+        return None if source is None else Path(source).expanduser()
+
     def check(self, workers: Workers) -> None:
         workers.on_chief(self.export.check_explicit)
 
@@ -108,6 +115,8 @@ class _Lottery:
 
     def _open(self, experiment: Experiment, resources: ExitStack) -> RunFolder:
         config = self.config
+        if self._dense_source is not None:
+            check_dense_source(experiment, self._dense_source)
         last = LevelFolder(config.run_path / f"level_{experiment.levels}")
         if not last.is_complete():
             check_fine_tuning(experiment)
@@ -137,6 +146,8 @@ class _Lottery:
     def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
         lengths, network = experiment.lengths, experiment.network
         journal, pruner = journal_of(run, workers), experiment.pruner
+        if run is not None and self._dense_source is not None:
+            take_dense_training(run, experiment, self._dense_source)
         levels = range(_last_level(experiment, journal, pruner) + 1)
         firsts = [experiment.first_step(level) for level in levels]
         steps = [lengths.last(first) - first for first in firsts]

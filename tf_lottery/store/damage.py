@@ -74,6 +74,7 @@ def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
     findings.damages += _damages_of_level_places(run)
     findings.damages += _damages_of_seals(run)
     findings.damages += _damages_of_rewind(run, complete, size)
+    findings.damages += _damages_of_kept_states(run, size)
     if wholly and not is_held(run.path):
         findings.damages += _damages_of_checkpoints(run, complete)
     _inspect_flags(run, complete, findings)
@@ -225,17 +226,34 @@ def _damages_of_rewind(
         f"{level_0.absolute()} and start the same command again: training level 0 again makes "
         "both anew."
     )
+    for error in _errors_in(folder, size):
+        yield Damage(DamagedFileError(error.path, error.problem, remedy), lost)
+
+
+def _damages_of_kept_states(run: RunFolder, size: int | None) -> Iterator[Damage]:
+    for folder in sorted(run.path.glob("states/step_*")):
+        if is_leftover(folder.name):
+            continue
+        for error in _errors_in(folder, size):
+            remedy = (
+                f"Restore it from a backup, or delete the folder {folder.absolute()}: runs that "
+                "would take it train the dense network themselves."
+            )
+            error = DamagedFileError(error.path, error.problem, remedy)
+            yield Damage(error, "a state of the dense network that other runs rewind to")
+
+
+def _errors_in(folder: Path, size: int | None) -> list[DamagedFileError]:
+    """What is wrong with the files of a folder that has a seal."""
     try:
         content = read_seal(folder)
         if content is None:
             raise DamagedFileError(
                 folder / "seal.json" if folder.exists() else folder, "is missing"
             )
-        errors = list(damaged_files(folder, content, largest_hashed=size))
+        return list(damaged_files(folder, content, largest_hashed=size))
     except DamagedFileError as error:
-        errors = [error]
-    for error in errors:
-        yield Damage(DamagedFileError(error.path, error.problem, remedy), lost)
+        return [error]
 
 
 def _damages_of_checkpoints(run: RunFolder, complete: list[int]) -> Iterator[Damage]:
@@ -243,18 +261,11 @@ def _damages_of_checkpoints(run: RunFolder, complete: list[int]) -> Iterator[Dam
         number = folder.parents[1].name.removeprefix("level_")
         if is_leftover(folder.name) or number in map(str, complete):
             continue
-        try:
-            content = read_seal(folder)
-            if content is None:
-                raise DamagedFileError(folder / "seal.json", "is missing")
-            errors = list(damaged_files(folder, content))
-        except DamagedFileError as error:
-            errors = [error]
         remedy = (
             f"Restore it from a backup, or delete the folder {folder.parents[1].absolute()} and "
             "start the same command again, which trains the level from its beginning."
         )
-        for error in errors:
+        for error in _errors_in(folder, None):
             error = DamagedFileError(error.path, error.problem, remedy)
             yield Damage(error, f"the point in training that level {number} continues from")
 

@@ -28,6 +28,7 @@ from tf_lottery.store.errors import DamagedFileError, RunFolderError, as_storage
 from tf_lottery.store.levels import LEVEL_NAME, LevelsFolder
 from tf_lottery.store.lock import entries_of, exclusive, refuse_held
 from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
 
 _EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
@@ -230,6 +231,10 @@ class RunFolder(LevelsFolder):
     def summary_png(self) -> Path:
         """The figure of the summary."""
         return self.path / "summary.png"
+
+    def kept_state(self, step: int) -> SealedTensors:
+        """The network at a step of level 0 that is kept for other runs, which need not exist."""
+        return SealedTensors(self.path / "states" / f"step_{step}")
 
     @property
     def landscape(self) -> Path:

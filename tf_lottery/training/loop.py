@@ -19,15 +19,19 @@ class StepCallback:
     Attributes:
       interval: due at multiples of it.
       final: due at the last step as well.
+      repeats: due at further multiples than the first.
       act: called with the step.
     """
 
     interval: int
     act: Callable[[int], None]
     final: bool = True
+    repeats: bool = True
 
     def next_due(self, step: int, last: int) -> int:
         """The first step after `step` at which it is due; beyond `last` if there is none."""
+        if step >= self.interval and not self.repeats:
+            return last if self.final else last + 1
         due = (step // self.interval + 1) * self.interval
         return min(due, last) if self.final else due
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch
 from tf_lottery.experiments.commands import Analyze, Command, RunBranches, RunExperiments
+from tf_lottery.experiments.dense_identity import dense_training_of
+from tf_lottery.experiments.finished_runs import takes_all_devices
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.seal import checksum
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,8 @@ class Unit:
       folder: that it writes to, which no two units do at once.
       run: the run folder whose recorded way of computing it follows.
       after: places of units that have to be done first, among all units.
-      levels: of `run`; it may begin as soon as they are finished, whether the units before it are
-        done or not. None: it waits for them.
+      levels: of a run folder; it may begin as soon as they are finished, whether the units before
+        it are done or not. None: it waits for them.
       helps: whether it is done for a unit after it, which meets its errors again.
     """
 
@@ -32,20 +37,27 @@ class Unit:
     folder: Path
     run: Path
     after: tuple[int, ...] = ()
-    levels: tuple[int, ...] | None = None
+    levels: tuple[Path, tuple[int, ...]] | None = None
     helps: bool = False
 
     def may_begin(self, outcomes: Sequence[Outcome | None]) -> bool:
         """Whether what it needs is there, by the outcomes of all units so far."""
         if all(outcomes[place] is not None for place in self.after):
             return True
-        return self.levels is not None and set(self.levels) <= set(_finished(self.run))
+        return self._has_levels
 
     def cannot(self, outcomes: Sequence[Outcome | None], units: Sequence[Unit]) -> bool:
         """Whether a unit that it needs has failed."""
         before = ((outcomes[place], units[place]) for place in self.after)
         failed = any(outcome and outcome.error and not unit.helps for outcome, unit in before)
-        return failed and not (self.levels and set(self.levels) <= set(_finished(self.run)))
+        return failed and not self._has_levels
+
+    @property
+    def _has_levels(self) -> bool:
+        if self.levels is None:
+            return False
+        run, levels = self.levels
+        return set(levels) <= set(_finished(run))
 
 
 def _finished(run: Path) -> list[int]:
@@ -56,11 +68,15 @@ def units_of_experiments(command: RunExperiments) -> list[Unit]:
     """A unit for each run, and one for each of its controls."""
     names = {config.name for config in command.configs}
     units: list[Unit] = []
-    for config in command.configs:
+    for config, source in _with_one_dense_training(command.configs):
         path, replicate = config.run_path, config.run_path.name
         title = f"{config.name}/{replicate}" if len(names) > 1 else replicate
         alone = replace(command, configs=(config,), controls=(), control_levels=None, jobs=1)
-        units.append(Unit(title, alone, path, path))
+        if source is None:
+            units.append(Unit(title, alone, path, path))
+        else:
+            levels = units[source].folder, (0,)
+            units.append(Unit(title, alone, path, path, (source,), levels))
     for place, config in enumerate(command.configs):
         path = config.run_path
         for control in command.controls:
@@ -79,10 +95,35 @@ def units_of_experiments(command: RunExperiments) -> list[Unit]:
                     path / "branches" / control,
                     path,
                     (place,),
-                    command.control_levels,
+                    (path, command.control_levels) if command.control_levels else None,
                 )
             )
     return units
+
+
+def _with_one_dense_training(
+    configs: Sequence[ExperimentConfig],
+) -> list[tuple[ExperimentConfig, int | None]]:
+    """Has runs that differ in pruning alone take level 0 from the first of them.
+
+    Returns:
+      The configurations, each with the place of that which it takes level 0 from.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, config in enumerate(configs):
+        places[checksum(dense_training_of(config))].append(place)
+    found: list[tuple[ExperimentConfig, int | None]] = [(config, None) for config in configs]
+    for first, *others in places.values():
+        config = configs[first]
+        if not others or takes_all_devices(config.run):
+            continue
+        wanted = [*config.run.points_kept, *(configs[one].pruning.rewind_step for one in others)]
+        kept = ",".join(dict.fromkeys(wanted))
+        found[first] = replace(config, run=replace(config.run, keep_states=kept)), None
+        for place in others:
+            run = replace(configs[place].run, dense_from=str(config.run_path))
+            found[place] = replace(configs[place], run=run), first
+    return found
 
 
 def units_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Unit]:

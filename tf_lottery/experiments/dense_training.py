@@ -1,0 +1,101 @@
+"""Takes the dense network from another run that has trained the very same one.
+
+Runs of a sweep over the rewind step, or over anything else that matters only once the dense network
+is trained, have level 0 in common.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.experiments.dense_identity import dense_training_of
+from tf_lottery.experiments.setup import Experiment
+from tf_lottery.messages import tell
+from tf_lottery.store.atomic import atomic_path
+from tf_lottery.store.metrics import MetricsLog
+from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import METRICS_COLUMNS
+from tf_lottery.tickets.run_journal import RunJournal
+from tf_lottery.training.event_log import EventLog
+from tf_lottery.training.network import NetworkState
+
+
+def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) -> None:
+    """Copies level 0 and the state at the rewind step, if another run has them; says so.
+
+    Args:
+      run: the run folder, opened to work in it.
+      experiment: what is run in it; its network is as initialized.
+      source: the other run folder.
+
+    Raises:
+      DamagedFileError: if a file of the other run is not as it was written.
+    """
+    if run.level(0).is_complete() or not (source / "config.json").exists():
+        return
+    other = RunFolder.read(source)
+    if not other.level(0).is_complete():
+        return
+    state = _state_at(other, experiment)
+    if state is None:
+        return
+    journal, level = RunJournal(other), run.level(0)
+    weights, mask = journal.load(0)
+    metrics = other.level(0).metrics_path
+    level.path.mkdir(exist_ok=True)
+    with atomic_path(level.metrics_path) as path:
+        path.write_bytes(metrics.read_bytes())
+    EventLog(run.tensorboard(0), MetricsLog.load(metrics, METRICS_COLUMNS).rows).close()
+    own = RunJournal(run)
+    own.save_rewind_state(state)
+    own.save(0, weights, mask, other.level(0).record())
+    tell(f"Level 0 is taken from {other.path}, which has trained the same dense network.")
+
+
+def check_dense_source(experiment: Experiment, source: Path) -> None:
+    """Checks that another run, if it is there, has the same dense network.
+
+    Args:
+      experiment: that is to take it.
+      source: the other run folder.
+
+    Raises:
+      ValueError: if its dense network is trained in another way; says what differs.
+    """
+    if not (source / "config.json").exists():
+        return
+    other = RunFolder.read(source)
+    wanted = dense_training_of(experiment.config)
+    known = {**dense_training_of(ExperimentConfig()), **other.identity}
+    for name, value in wanted.items():
+        if known[name] != value:
+            raise ValueError(
+                f"--dense_from={other.path}: it was made with --{name}={known[name]}, and this run "
+                f"has --{name}={value}; name a run that differs in pruning alone."
+            )
+    begun, now = (_of_training(details) for details in (other.details, experiment.details))
+    if begun != now:
+        raise ValueError(
+            f"--dense_from={other.path}: its dense network was trained on other data, devices, "
+            "threads or versions; name another run, or leave the flag out."
+        )
+
+
+def _of_training(details: RunDetails) -> RunDetails:
+    """What is remembered of a run, but for what comes after level 0."""
+    return replace(details, rewind_step=0, levels=0, others={})
+
+
+def _state_at(other: RunFolder, experiment: Experiment) -> NetworkState | None:
+    """The network at the rewind step; None if the other run has not kept it."""
+    step = experiment.lengths.rewind_step
+    if step == 0:
+        return experiment.network.state()
+    if other.details.rewind_step == step:
+        return RunJournal(other).rewind_state()
+    kept = other.kept_state(step)
+    if not kept.exists():
+        return None
+    tensors, record = kept.load()
+    return NetworkState.from_tensors(record["step"], tensors)
