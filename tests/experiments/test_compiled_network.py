@@ -25,9 +25,19 @@ def steps_built(monkeypatch):
     return built
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    ("optimizer", "branches"),
+    [
+        ("sgd", ["random_reinitialization"]),
+        pytest.param(
+            "adam",
+            ["random_mask", "random_reinitialization", "rewound_dense"],
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
 def test_replicates_and_branches_share_it_and_have_the_bits_of_a_process_of_their_own(
-    optimizer, run_tiny, tmp_path, outcome_of, steps_built
+    optimizer, branches, run_tiny, tmp_path, outcome_of, steps_built
 ):
     def train(workdir, forget):
         found = []
@@ -35,16 +45,16 @@ def test_replicates_and_branches_share_it_and_have_the_bits_of_a_process_of_thei
             flags = {**_SHORT, "optimizer": optimizer, "learning_rate": 0.01}
             run = run_tiny(workdir, **flags, replicate=replicate)
             _ = _KEPT.clear() if forget else None
-            for branch in ("random_mask", "random_reinitialization", "rewound_dense"):
+            for branch in branches:
                 run_branch(run, branch, [0 if branch == "rewound_dense" else 1], data_seed=9)
                 _ = _KEPT.clear() if forget else None
             found.append(outcome_of(run))
         return found
 
     alone = train(tmp_path / "alone", forget=True)
-    assert len(steps_built) == 8
+    assert len(steps_built) == 2 + 2 * len(branches)
     assert train(tmp_path / "shared", forget=False) == alone
-    assert len(steps_built) == 9
+    assert len(steps_built) == 3 + 2 * len(branches)
 
 
 def test_another_network_learning_rate_or_length_is_compiled_anew(run_tiny, tmp_path, steps_built):

@@ -38,6 +38,16 @@ def one_by_one(tmp_path_factory, flags_of_tiny, outcome_of):
     return runs_in(workdir, outcome_of)
 
 
+def test_replicates_are_trained_side_by_side(tmp_path, flags_of_tiny):
+    short = ("--replicates=1-2", "--experiment=train", "--train_steps=8it")
+    said = do(tmp_path, flags_of_tiny, 2, *short)
+    assert "2 to do, 2 at a time" in said and "[2 of 2] replicate_" in said
+    assert len(list((tmp_path / "tiny").glob("replicate_*/level_0/level.json"))) == 2
+    again = do(tmp_path, flags_of_tiny, 2, *short)
+    assert "at a time" not in again and again.count("complete already") == 2
+
+
+@pytest.mark.slow
 def test_side_by_side_they_have_the_bits_that_they_have_one_by_one(
     one_by_one, tmp_path, flags_of_tiny, outcome_of
 ):
