@@ -44,16 +44,18 @@ def test_runs_of_a_sweep_are_told_apart(tmp_path):
 
 
 def test_a_branch_may_begin_when_its_levels_are_there(finished_run):
-    unit = Unit("control", None, finished_run / "b", finished_run, (0,), (1, 2))
+    unit = Unit("control", None, finished_run / "b", finished_run, (0,), (finished_run, (1, 2)))
     assert unit.may_begin([None])
-    later = Unit("control", None, finished_run / "b", finished_run, (0,), (1, 3))
+    later = Unit("control", None, finished_run / "b", finished_run, (0,), (finished_run, (1, 3)))
     assert not later.may_begin([None]) and later.may_begin([Outcome()])
     failed, runs = (
         [Outcome(ArithmeticError("diverged"))],
         [Unit("run", None, finished_run, finished_run)],
     )
     assert later.cannot(failed, runs) and not unit.cannot(failed, runs)
-    assert not Unit("x", None, Path("x"), Path("nowhere"), (0,), (1,)).may_begin([None])
+    assert not Unit("x", None, Path("x"), Path("nowhere"), (0,), (Path("nowhere"), (1,))).may_begin(
+        [None]
+    )
 
 
 def test_branches_of_several_runs(finished_run):

@@ -47,6 +47,9 @@ def do_side_by_side(
     count = jobs_at_once(jobs, units, max(own))
     with Processes(count, imported_plugins(), gpus()) as processes:
         futures = [processes.submit(own[0], check_unit, config) for config in checked]
+        # The others import TensorFlow and read the data meanwhile.
+        for _ in range(len(futures), count):
+            processes.submit(own[0], check_unit, *checked[:1])
         needed = 0
         for future in futures:
             outcome = future.result()

@@ -97,11 +97,11 @@ def do_unit(place: int, command: Command, interactive: bool) -> Outcome:
     return _done(Reporting(place, interactive), lambda: run_command(command))
 
 
-def check_unit(config: ExperimentConfig) -> Outcome:
+def check_unit(config: ExperimentConfig | None = None) -> Outcome:
     """Does what comes before training; the result is the memory that training takes, in bytes."""
     from tf_lottery.experiments.lottery import check_experiment
 
-    return _done(None, lambda: check_experiment(config))
+    return _done(None, lambda: None if config is None else check_experiment(config))
 
 
 def _done(watcher: Watcher | None, do: Callable[[], Any]) -> Outcome:
