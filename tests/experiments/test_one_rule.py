@@ -36,7 +36,8 @@ def output_of(capsys) -> Callable[..., str]:
     def output(*arguments: str) -> str:
         values = flags.FlagValues()
         define_flags(values)
-        values(["main.py", *arguments])
+        jobs = ("--jobs=1",) if "--replicates=1-2" in arguments else ()
+        values(["main.py", *arguments, *jobs])
         capsys.readouterr()
         tf_lottery.run_command(command_from_flags(values))
         return capsys.readouterr().out

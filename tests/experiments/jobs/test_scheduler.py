@@ -33,7 +33,13 @@ class InThreads:
         self.begun.append(name)
         self.threads[name] = threads
         outcome = Outcome(self._errors.get(name), text=f"{name} is done\n")
-        threading.Timer(0.02 * len(self.begun), lambda: future.set_result(outcome)).start()
+
+        def end():
+            future.set_result(outcome)
+            self.events.put(("line", place, f"{name} ends"))
+            self.events.put(("ended", place, None))
+
+        threading.Timer(0.02 * len(self.begun), end).start()
         return future
 
 
@@ -50,6 +56,8 @@ def test_all_are_done_in_order_at_most_so_many_at_once(capsys):
     assert processes.threads == {"a": 1, "b": 2, "c": 3, "d": 4}
     said = capsys.readouterr().out
     assert "[4 of 4] d" in said and "c is done" in said
+    # What a unit says comes before its end, whenever it arrives.
+    assert said.index("d ends") < said.index("[4 of 4] d")
 
 
 def test_two_in_one_folder_are_not_done_at_once():

@@ -18,6 +18,7 @@ from tf_lottery.report.side_by_side import SideBySideProgress
 
 # How often is looked whether a level is finished that a unit waits for.
 _SECONDS_BETWEEN_LOOKS = 1.0
+_PATIENCE_SECONDS = 5.0
 # A process that has trained so often is replaced: TensorFlow does not give all memory back.
 _UNITS_PER_WORKER = 50
 
@@ -44,10 +45,18 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         for executor in self._executors.values():
             executor.shutdown(cancel_futures=True)
         self.events.put(None)
+        if isinstance(error, BrokenProcessPool):
+            raise ConnectionError(
+                "one of the processes that train side by side was ended from outside, as the "
+                "system does when the memory is full. Finished levels are kept, and the same "
+                "command continues; --jobs=1 takes the least memory."
+            ) from error
 
     def submit(self, threads: int, do: Callable[..., Outcome], *arguments: Any) -> Future[Outcome]:
         """Has a process do something with a number of threads."""
@@ -87,6 +96,7 @@ class Scheduler:
         self._outcomes: list[Outcome | None] = [None] * len(units)
         self._running: dict[Future[Outcome], int] = {}
         self._process_of: dict[int, int] = {}
+        self._told = [threading.Event() for _ in units]
 
     def run(self) -> list[Outcome | None]:
         """Does all units.
@@ -98,7 +108,7 @@ class Scheduler:
 
         Raises:
           KeyboardInterrupt: on Ctrl-C, once all units have stopped.
-          ConnectionError: if a process was killed.
+          BrokenProcessPool: if a process was killed.
         """
         teller = threading.Thread(target=self._tell, daemon=True)
         teller.start()
@@ -111,12 +121,6 @@ class Scheduler:
         except KeyboardInterrupt:
             self._stop()
             raise
-        except BrokenProcessPool as error:
-            raise ConnectionError(
-                "one of the processes that train side by side was ended from outside, as the "
-                "system does when the memory is full. Finished levels are kept, and the same "
-                "command continues; --jobs=1 takes the least memory."
-            ) from error
         return self._outcomes
 
     @property
@@ -155,6 +159,8 @@ class Scheduler:
     def _end(self, future: Future[Outcome]) -> None:
         place = self._running.pop(future)
         outcome = future.result()
+        # What it has said meanwhile may be yet to be told.
+        self._told[place].wait(_PATIENCE_SECONDS)
         self._outcomes[place] = outcome
         said = outcome.text
         if outcome.error and not self._units[place].helps:
@@ -178,6 +184,8 @@ class Scheduler:
             kind, place, value = event
             if kind == "begun":
                 self._process_of[place] = value
+            elif kind == "ended":
+                self._told[place].set()
             elif kind == "line":
                 self._progress.line(place, value)
             else:

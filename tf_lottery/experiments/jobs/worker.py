@@ -41,6 +41,10 @@ class Reporting:
         self._place, self.interactive = place, interactive
         self._tell("begun", os.getpid())
 
+    def end(self) -> None:
+        """Says that nothing more will be said."""
+        self._tell("ended", None)
+
     def line(self, text: str) -> None:
         """Says something that stays."""
         self._tell("line", text)
@@ -94,7 +98,11 @@ def do_unit(place: int, command: Command, interactive: bool) -> Outcome:
     """
     from tf_lottery.experiments.dispatch import run_command
 
-    return _done(Reporting(place, interactive), lambda: run_command(command))
+    reporting = Reporting(place, interactive)
+    try:
+        return _done(reporting, lambda: run_command(command))
+    finally:
+        reporting.end()
 
 
 def check_unit(config: ExperimentConfig | None = None) -> Outcome:
