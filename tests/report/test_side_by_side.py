@@ -41,7 +41,7 @@ def test_a_terminal_shows_what_runs_and_how_long_it_takes():
     now[0] = 5.0
     lines = [str(line) for line in progress._lines().renderables]
     assert lines == [
-        "one      level 1/2  step 5/9  1 min 10 s left",
+        "one      1 min 10 s left  level 1/2  step 5/9",
         "another  starting",
         "0 done, 2 running, 1 waiting",
     ]
@@ -73,4 +73,4 @@ def test_a_watcher_is_told_of_progress_in_place_of_the_console():
         assert not file.getvalue() and watcher() is None
         assert one.said[-1] == "a note"
         assert any("training from step 0" in line for line in one.said) != interactive
-        assert one.shown[-1][0].startswith("level 0/1  density 100%  epoch 1.0/2  step 5/10")
+        assert one.shown[-1][0].startswith("level 0/1  density 100%  epoch 1.0/2  val 50.00%")

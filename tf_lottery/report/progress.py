@@ -193,7 +193,7 @@ class ProgressReporter:
         )
         if self._watcher is not None:
             left = self._shown.seconds_left
-            text = self._line(dataclasses.replace(self._shown, seconds_left=None), True, True)
+            text = self._line(dataclasses.replace(self._shown, seconds_left=None), False, True)
             self._watcher.live(text, left)
 
     def _start_live_line(self) -> None:

@@ -100,8 +100,9 @@ class SideBySideProgress:
         now, running = self._clock(), dict(sorted(self._running.items()))
         lines = []
         for place, (text, seconds, when) in running.items():
-            left = "" if seconds is None else f"{_GAP}{format_duration(seconds - now + when)} left"
-            lines.append(f"{self._titles[place]:<{self._width}}{_GAP}{text}{left}")
+            # Before the text, whose end a narrow terminal cuts.
+            left = "" if seconds is None else f"{format_duration(seconds - now + when)} left{_GAP}"
+            lines.append(f"{self._titles[place]:<{self._width}}{_GAP}{left}{text}")
         waiting = len(self._titles) - len(self._seconds) - len(running)
         lines.append(f"{len(self._seconds)} done, {len(running)} running, {waiting} waiting")
         return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
