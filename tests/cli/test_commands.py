@@ -539,7 +539,10 @@ def test_controls_of_an_experiment():
 @pytest.mark.parametrize(
     ("flags_given", "said"),
     [
-        (("--controls=random",), "is not a known branch. Did you mean random_mask"),
+        (
+            ("--controls=random",),
+            "--controls=random is not a known branch. Did you mean",
+        ),
         (("--controls=mask_of_replicate",), "run it by --experiment=branch --branch=mask_of"),
         (("--control_levels=3",), "--control_levels=3 is for --controls; give both, or neither"),
         (("--controls=retrain", "--experiment=train"), "--controls=retrain is for --experiment="),

@@ -1,6 +1,7 @@
 """Replicates and sweeps: several experiments by one command."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from absl import flags
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.report.verification import verify_runs
 from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.threads import threads_in_use
 
 TINY = (
     *("--name=tiny", "--model=lenet_20_10", "--levels=2", "--pruning_rate=0.2"),
@@ -176,6 +179,12 @@ def test_who_takes_a_dense_network_differs_in_pruning_alone(run, tmp_path):
         with pytest.raises(ValueError, match=f"^--dense_from={one}: it was made with.*{said}"):
             run(*short, "--name=two", f"--dense_from={one}", change)
     assert (one / "states" / "step_3").is_dir()
+    with pytest.raises(ValueError, match="is not a run folder, WORKDIR/NAME/replicate_R; name one"):
+        run(*short, "--name=two", f"--dense_from={tmp_path / 'one'}")
+    edit_config(one, details={"threads": 77})
+    with pytest.raises(ValueError, match=r"with threads=77, .* give --threads=77, name another"):
+        run(*short, "--name=two", f"--dense_from={one}")
+    edit_config(one, details={"threads": threads_in_use()})
     # It has not kept this one.
     run(*short, "--name=two", f"--dense_from={one}", "--rewind_step=4it")
     run(*short, "--name=three", "--rewind_step=4it")
@@ -201,3 +210,19 @@ def test_states_to_keep_are_points_in_training(given, said, tmp_path, run):
         return
     with pytest.raises(ValueError, match=said):
         run("--train_steps=45it", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--controls=random_mask", "--control_levels=3"), "--control_levels=3: --controls=random"),
+        (("--controls=perturbed", "--control_levels=2"), "levels 0 to 1 of a run with --levels=2"),
+        (("--controls=one_shot", "--control_levels=0"), "starts from levels 1 to 2 of a run"),
+        (("--controls=random_mask_erk", "--structure=units"), "--controls=random_mask_erk moves"),
+        (("--threads=100000",), "--threads=100000 is out of range: use 1 to 1024."),
+    ],
+)
+def test_controls_that_cannot_be_run_are_told_before_training(given, said, run, tmp_path):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        run(*given, "--levels=2", "--replicates=1-2")
+    assert not list(tmp_path.iterdir())

@@ -71,7 +71,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string(
         "replicates",
         None,
-        "In place of --replicate: several, one after the other, such as 1-5.",
+        "In place of --replicate: several, such as 1-5.",
         flag_values=flag_values,
     )
     flags.DEFINE_multi_string(
@@ -170,7 +170,7 @@ def _jobs(flag_values: flags.FlagValues) -> int | None:
     if text == "auto":
         return None
     if not re.fullmatch(r"[1-9]\d{0,3}", text):
-        raise ValueError(f"--jobs={text}: use auto, or how many trainings run at once, such as 4.")
+        raise ValueError(f"--jobs={text}: use auto, or how many trainings run at once, 1 to 9999.")
     return int(text)
 
 
@@ -178,6 +178,10 @@ def _controls(flag_values: flags.FlagValues) -> tuple[tuple[str, ...], tuple[int
     text, levels = flag_values["controls"].value, flag_values["control_levels"].value
     names = tuple(dict.fromkeys(name.strip() for name in text.split(","))) if text.strip() else ()
     for name in names:
+        if name not in BRANCHES.all():
+            raise ValueError(
+                str(BRANCHES.unknown(name, list(BRANCHES.all()))).replace("--branch", "--controls")
+            )
         branch = BRANCHES.find(name)
         if branch.needs_other_run:
             raise ValueError(

@@ -4,7 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tf_lottery.config.options import at_least, check_options, option, refuse_together, require
+from tf_lottery.config.options import (
+    at_least,
+    between,
+    check_options,
+    option,
+    refuse_together,
+    require,
+)
 from tf_lottery.config.training import AutoOnOff, read_point
 
 Experiment = Literal["lottery", "train", "branch"]
@@ -94,7 +101,7 @@ class RunConfig:
         "Threads that compute an operation on the CPU; unset: those that the run was begun with, "
         "or one for each core that no training beside it uses. The last bits of sums may depend "
         "on it.",
-        within=at_least(1),
+        within=between(1, 1024),
     )
     in_memory: AutoOnOff = option(
         "auto",

@@ -6,6 +6,7 @@ is trained, have level 0 in common.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.experiments.dense_identity import dense_training_of
@@ -54,17 +55,20 @@ def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) ->
 
 
 def check_dense_source(experiment: Experiment, source: Path) -> None:
-    """Checks that another run, if it is there, has the same dense network.
+    """Checks that another run has the same dense network.
 
     Args:
       experiment: that is to take it.
       source: the other run folder.
 
     Raises:
-      ValueError: if its dense network is trained in another way; says what differs.
+      ValueError: if there is none, or its dense network is trained in another way; says how.
     """
     if not (source / "config.json").exists():
-        return
+        raise ValueError(
+            f"--dense_from={source} is not a run folder, WORKDIR/NAME/replicate_R; name one, or "
+            "leave the flag out."
+        )
     other = RunFolder.read(source)
     wanted = dense_training_of(experiment.config)
     known = {**dense_training_of(ExperimentConfig()), **other.identity}
@@ -75,16 +79,19 @@ def check_dense_source(experiment: Experiment, source: Path) -> None:
                 f"has --{name}={value}; name a run that differs in pruning alone."
             )
     begun, now = (_of_training(details) for details in (other.details, experiment.details))
-    if begun != now:
-        raise ValueError(
-            f"--dense_from={other.path}: its dense network was trained on other data, devices, "
-            "threads or versions; name another run, or leave the flag out."
-        )
+    for name, value in begun.items():
+        if value != now[name]:
+            right = f"give --threads={value}, " if name == "threads" and value else ""
+            raise ValueError(
+                f"--dense_from={other.path}: its dense network was trained with {name}={value}, "
+                f"and this one would be with {name}={now[name]}; {right}name another run, or leave "
+                "the flag out."
+            )
 
 
-def _of_training(details: RunDetails) -> RunDetails:
+def _of_training(details: RunDetails) -> dict[str, Any]:
     """What is remembered of a run, but for what comes after level 0."""
-    return replace(details, rewind_step=0, levels=0, others={})
+    return vars(replace(details, rewind_step=0, levels=0, others={}))
 
 
 def _state_at(other: RunFolder, experiment: Experiment) -> NetworkState | None:

@@ -33,6 +33,7 @@ from tf_lottery.experiments.finished_runs import (
     takes_all_devices,
 )
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
+from tf_lottery.experiments.jobs.controls import check_controls
 from tf_lottery.experiments.jobs.study import do_one_by_one, do_side_by_side, refuse_diverged
 from tf_lottery.experiments.jobs.units import (
     Unit,
@@ -99,6 +100,7 @@ def _write_report(command: WriteReport) -> bool:
 def _run_experiments(command: RunExperiments) -> None:
     for config in command.configs:
         refuse_early(config)
+    check_controls(command)
     units = units_of_experiments(command)
     if len(units) == 1:
         _run_experiment(command)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tf_lottery.experiments.jobs.outcome import Outcome
@@ -70,7 +71,21 @@ class Processes:
                 # Who has a GPU keeps it.
                 max_tasks_per_child=None if self._devices else _UNITS_PER_WORKER,
             )
-        return executor.submit(do, *arguments)
+        with _ctrl_c_ignored():
+            return executor.submit(do, *arguments)
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Has processes that are started within begin without answering to Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Scheduler:

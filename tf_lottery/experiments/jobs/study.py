@@ -107,12 +107,16 @@ def refuse_diverged(units: Sequence[Unit], outcomes: Sequence[Outcome | None]) -
     Raises:
       TrainingDivergedError: if some have; names their folders.
     """
+    left = [unit.title for unit, outcome in zip(units, outcomes, strict=True) if outcome is None]
+    if left:
+        tell(f"Not begun, as what they need has failed: {', '.join(left)}")
     diverged = [
         str(unit.folder)
         for unit, outcome in zip(units, outcomes, strict=True)
         if outcome and outcome.error
     ]
     if diverged:
+        import_tensorflow_quietly()
         from tf_lottery.training.divergence import TrainingDivergedError
 
         raise TrainingDivergedError(f"{', '.join(diverged)} diverged; see above.")
