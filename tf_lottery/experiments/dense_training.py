@@ -6,7 +6,6 @@ is trained, have level 0 in common.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.experiments.dense_identity import dense_training_of
@@ -38,6 +37,9 @@ def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) ->
     other = RunFolder.read(source)
     if not other.level(0).is_complete():
         return
+    if difference := _difference(other.details, experiment.details):
+        tell(f"Note: level 0 is not taken from {other.path}, which was {difference}.")
+        return
     state = _state_at(other, experiment)
     if state is None:
         return
@@ -55,7 +57,7 @@ def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) ->
 
 
 def check_dense_source(experiment: Experiment, source: Path) -> None:
-    """Checks that another run has the same dense network.
+    """Checks that another run was made with flags that give the same dense network.
 
     Args:
       experiment: that is to take it.
@@ -78,20 +80,14 @@ def check_dense_source(experiment: Experiment, source: Path) -> None:
                 f"--dense_from={other.path}: it was made with --{name}={known[name]}, and this run "
                 f"has --{name}={value}; name a run that differs in pruning alone."
             )
-    begun, now = (_of_training(details) for details in (other.details, experiment.details))
-    for name, value in begun.items():
-        if value != now[name]:
-            right = f"give --threads={value}, " if name == "threads" and value else ""
-            raise ValueError(
-                f"--dense_from={other.path}: its dense network was trained with {name}={value}, "
-                f"and this one would be with {name}={now[name]}; {right}name another run, or leave "
-                "the flag out."
-            )
 
 
-def _of_training(details: RunDetails) -> dict[str, Any]:
-    """What is remembered of a run, but for what comes after level 0."""
-    return vars(replace(details, rewind_step=0, levels=0, others={}))
+def _difference(begun: RunDetails, now: RunDetails) -> str:
+    """Says in what the training of two dense networks differs, if it does."""
+    later = {"rewind_step": 0, "levels": 0, "others": {}}
+    one, other = vars(replace(begun, **later)), vars(replace(now, **later))
+    names = (name for name in one if one[name] != other[name])
+    return next((f"trained with {n}={one[n]}, and not {n}={other[n]}" for n in names), "")
 
 
 def _state_at(other: RunFolder, experiment: Experiment) -> NetworkState | None:

@@ -192,13 +192,18 @@ def _analyze(command: Analyze) -> None:
         run = RunFolder.read(folder)
         check_flags_of_run(run, command.expected)
         check_source(run, command.levels)
-    from tf_lottery.experiments.measuring.rows import run_analysis, trainings_of_analysis
+    from tf_lottery.experiments.measuring.rows import (
+        is_measured,
+        run_analysis,
+        trainings_of_analysis,
+    )
 
-    if command.jobs != 1:
+    if command.jobs != 1 and not all(is_measured(command, folder) for folder in folders):
         units = units_of_analysis(command, folders, partial(trainings_of_analysis, command))
         if len(units) > 1:
-            do_side_by_side(units, command.jobs)
+            outcomes = do_side_by_side(units, command.jobs)
             _print_report_of_analysis(command, folders)
+            refuse_diverged(units, outcomes)
             return
     for folder in folders:
         tell(f"{command.analysis} of {folder}")

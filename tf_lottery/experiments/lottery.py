@@ -115,7 +115,8 @@ class _Lottery:
 
     def _open(self, experiment: Experiment, resources: ExitStack) -> RunFolder:
         config = self.config
-        if self._dense_source is not None:
+        begun = LevelFolder(config.run_path / "level_0").is_complete()
+        if self._dense_source is not None and not begun:
             check_dense_source(experiment, self._dense_source)
         last = LevelFolder(config.run_path / f"level_{experiment.levels}")
         if not last.is_complete():

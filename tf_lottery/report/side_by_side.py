@@ -81,13 +81,13 @@ class SideBySideProgress:
         for line in text.strip("\n").splitlines():
             self._print(f"{self._titles[place]:<{self._width}}{_GAP}{line}")
 
-    def finish(self, place: int, text: str) -> None:
-        """Says that one of them is done, with all that it had to say."""
+    def finish(self, place: int, text: str, *, stopped: bool = False) -> None:
+        """Says that one of them is done, or was stopped, with all that it had to say."""
         begun = self._begun.pop(place, None)
         if begun is not None:
             self._seconds.append(self._clock() - begun)
         self._running = {key: value for key, value in self._running.items() if key != place}
-        done = f"[{len(self._seconds)} of {len(self._titles)}]"
+        done = "Stopped:" if stopped else f"[{len(self._seconds)} of {len(self._titles)}]"
         self._print(f"{done} {self._titles[place]}")
         if text.strip():
             self._console.print(Text.from_ansi(text.strip("\n")), soft_wrap=True, highlight=False)

@@ -86,6 +86,16 @@ def test_copies_of_an_analysis_are_trained_side_by_side(tmp_path, flags_of_tiny,
             timeout=280,
         ).stdout
         assert ("at a time" in said) == (jobs == 2)
+    # What is measured is shown again without processes.
+    again = ("--experiment=instability", runs, "--levels=0,1", "--points=3")
+    said = subprocess.run(
+        [sys.executable, str(_ROOT / "main.py"), *again],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    ).stdout
+    assert "at a time" not in said and said.count("instability of") == 2
     one, two = (
         {
             path.relative_to(tmp_path / str(jobs)): path.read_text()

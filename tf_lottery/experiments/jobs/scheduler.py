@@ -192,7 +192,8 @@ class Scheduler:
                     os.kill(self._process_of[place], STOP)
         for future, place in self._running.items():
             with suppress(Exception, KeyboardInterrupt):
-                self._progress.finish(place, future.result().text)
+                outcome = future.result()
+                self._progress.finish(place, outcome.text, stopped=outcome.interrupted)
 
     def _tell(self) -> None:
         while (event := self._processes.events.get()) is not None:

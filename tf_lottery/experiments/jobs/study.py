@@ -113,7 +113,7 @@ def refuse_diverged(units: Sequence[Unit], outcomes: Sequence[Outcome | None]) -
     diverged = [
         str(unit.folder)
         for unit, outcome in zip(units, outcomes, strict=True)
-        if outcome and outcome.error
+        if outcome and outcome.error and not unit.helps
     ]
     if diverged:
         import_tensorflow_quietly()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,7 +143,7 @@ def units_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Unit]:
 def units_of_analysis(
     command: Analyze,
     runs: Sequence[Path],
-    trainings: Callable[[Path], Iterator[RunBranches]],
+    trainings: Callable[[Path], Sequence[RunBranches]],
 ) -> list[Unit]:
     """Units for what an analysis trains of each run, and one that then measures it.
 

@@ -123,26 +123,42 @@ def run_analysis(
         tell(f"{about}: {file.path}")
 
 
-def trainings_of_analysis(command: Analyze, path: Path) -> Iterator[RunBranches]:
+def is_measured(command: Analyze, path: Path) -> bool:
+    """Whether nothing is left but to show what an analysis has found; errors as `run_analysis`."""
+    _, wanted, missing = _asked(command, path)
+    return wanted is not None and not missing
+
+
+def trainings_of_analysis(command: Analyze, path: Path) -> list[RunBranches]:
     """What an analysis of a run folder is still to train, as `run_analysis` would.
 
     Raises:
       ValueError: as `run_analysis`.
     """
+    run, wanted, missing = _asked(command, path)
+    if wanted is None:
+        return []
+    where, found = run.config.run, []
+    here = {"data_dir": where.data_dir, "manual_dir": where.manual_dir}
+    for training in wanted.trainings(missing):
+        levels, changes = tuple(training.levels), {**here, **training.changes}
+        plan = plan_branch(path, training.branch, training.changes)
+        if not is_complete(plan, levels):
+            found.append(
+                RunBranches((path,), None, (training.branch,), levels, changes, for_analysis=True)
+            )
+    return found
+
+
+def _asked(command: Analyze, path: Path) -> tuple[MeasuredRun, Rows | None, list[Any]]:
+    """The run, what is to be shown if that is rows, and the keys of those that are missing."""
     analysis = ANALYSES.find(command.analysis)
     run = MeasuredRun(path, command.here, expected=command.expected)
     wanted = analysis.function(run, command.levels, **analysis.arguments(command.options))
     if not isinstance(wanted, Rows):
-        return
+        return run, None, []
     tables = [_by_key(file.read(), wanted.key) for file in _files(run, analysis, wanted)]
-    where = run.config.run
-    here = {"data_dir": where.data_dir, "manual_dir": where.manual_dir}
-    for training in wanted.trainings(_missing(wanted, tables)):
-        changes = {**here, **training.changes}
-        levels = tuple(training.levels)
-        plan = plan_branch(path, training.branch, training.changes)
-        if not is_complete(plan, levels):
-            yield RunBranches((path,), None, (training.branch,), levels, changes, for_analysis=True)
+    return run, wanted, _missing(wanted, tables)
 
 
 def _files(run: MeasuredRun, analysis: Analysis, wanted: Rows) -> list[ResultsFile]:
