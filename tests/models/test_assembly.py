@@ -120,6 +120,34 @@ def test_distribution_of_the_kernels(build, kernels, name, initializer, fan, sca
         assert kernel.size < 2000 or largest > (1.7 if uniform else 2.1)
 
 
+def test_gaussian_kernels_have_the_deviation_that_is_asked_for(build, kernels):
+    drawn = kernels(build("lenet_300_100", initializer="normal", init_stddev=0.05))
+    for kernel in drawn.values():
+        tolerance = 4 / np.sqrt(kernel.size)
+        assert kernel.std() == pytest.approx(0.05, rel=tolerance)
+        # It is not cut off.
+        assert kernel.size < 10_000 or abs(kernel).max() > 3 * 0.05
+
+
+def test_scales_of_normalizations_are_drawn_and_kernels_stay_as_they_are(build, kernels):
+    plain, drawn = (build("resnet8", batch_norm_init=how) for how in ("ones", "uniform"))
+    for (name, kernel), same in zip(kernels(plain).items(), kernels(drawn).values(), strict=True):
+        np.testing.assert_array_equal(kernel, same, err_msg=name)
+    names = [layer.name for layer in plain.layers if hasattr(layer, "gamma")]
+    ones, scales = (
+        np.concatenate([model.get_layer(name).gamma.numpy() for name in names])
+        for model in (plain, drawn)
+    )
+    assert np.all(ones == 1)
+    assert 0 <= scales.min() < 0.05
+    assert 0.95 < scales.max() <= 1
+    assert scales.mean() == pytest.approx(0.5, abs=4 / np.sqrt(12 * scales.size))
+    first, second = (drawn.get_layer(name).gamma.numpy() for name in names[:2])
+    assert not np.array_equal(first, second)
+    again = build("resnet8", batch_norm_init="uniform")
+    np.testing.assert_array_equal(again.get_layer(names[0]).gamma.numpy(), first)
+
+
 def test_an_architecture_does_not_choose_its_kernels(kernels):
     for index, (name, kernel) in enumerate(kernels(assembled(initializer="he_normal")).items()):
         expected = keras.initializers.HeNormal(seed=seed_of(3, index))(kernel.shape)

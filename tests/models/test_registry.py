@@ -23,7 +23,7 @@ def smallest_images(name):
 
 
 # Other tests train, or take apart, networks of these families.
-LARGE = {"mobilenet_v2", "resnet18", "resnet20", "vgg11"}
+LARGE = {"mobilenet_v2", "resnet18", "resnet8", "squeezenet", "vgg11"}
 EXAMPLES = [
     pytest.param(name, marks=() if name in set(cheapest_models()) - LARGE else pytest.mark.slow)
     for name in example_models()

@@ -26,6 +26,8 @@ def layer_names(model, part):
 @pytest.mark.parametrize(
     ("name", "weights", "in_kernels"),
     [
+        ("resnet8", 78_042, 77_360),
+        pytest.param("cifar_resnet18", 11_173_962, 11_164_352, marks=pytest.mark.slow),
         ("resnet20", 272_474, 270_896),
         pytest.param("resnet32", 466_906, 464_432, marks=pytest.mark.slow),
         pytest.param("resnet44", 661_338, 657_968, marks=pytest.mark.slow),
@@ -46,6 +48,7 @@ def test_weights_of_the_networks_for_cifar(build, kernels, name, weights, in_ker
 @pytest.mark.parametrize(
     ("name", "weights", "in_kernels"),
     [
+        pytest.param("squeezenet", 1_248_424, 1_244_448, marks=pytest.mark.slow),
         pytest.param("resnet18", 11_689_512, 11_678_912, marks=pytest.mark.slow),
         pytest.param("resnet34", 21_797_672, 21_779_648, marks=pytest.mark.slow),
         pytest.param("resnet50", 25_557_032, 25_502_912, marks=pytest.mark.slow),
@@ -56,7 +59,15 @@ def test_weights_of_the_networks_for_imagenet(build, kernels, name, weights, in_
     model = build(name, (224, 224, 3), classes=1000)
     assert trainable(model) == weights
     assert sum(kernel.size for kernel in kernels(model).values()) == in_kernels
-    assert model.get_layer("pool").input_shape[1:3] == (7, 7)
+    if name != "squeezenet":
+        assert model.get_layer("pool").input_shape[1:3] == (7, 7)
+
+
+def test_filters_of_narrow_networks_are_whole(build):
+    widths = {layer.filters for layer in build("resnet14_w0.5").layers if hasattr(layer, "filters")}
+    assert widths == {8, 16, 32}
+    widths = {layer.filters for layer in build("resnet8_w0.1").layers if hasattr(layer, "filters")}
+    assert widths == {2, 4, 8}
 
 
 def test_blocks_of_resnet20(build):

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tf_lottery.config.options import check_options, option
+from tf_lottery.config.options import check_options, option, positive
 
-Initializer = Literal["glorot_normal", "glorot_uniform", "he_normal", "he_uniform"]
+Initializer = Literal["glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "normal"]
 BatchNorm = Literal["per_replica", "synchronized"]
+BatchNormInit = Literal["ones", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,28 @@ class ModelConfig:
         "lenet_300_100",
         "The network; resnet20_w2 is twice as wide as resnet20.",
     )
-    initializer: Initializer = option("glorot_normal", "Distribution of the initial kernels.")
+    initializer: Initializer = option(
+        "glorot_normal",
+        "Distribution of the initial kernels; normal: Gaussian, of deviation --init_stddev.",
+    )
+    init_stddev: float | None = option(
+        None, "Standard deviation of --initializer=normal, such as 0.05.", within=positive()
+    )
     batch_norm: BatchNorm = option(
         "per_replica",
         "Statistics of batch normalization in training: each replica's own, or of all of them.",
     )
+    batch_norm_init: BatchNormInit = option(
+        "ones",
+        "Initial scales of batch normalization; uniform: drawn between 0 and 1, as the reference "
+        "implementation of the papers does.",
+    )
 
     def __post_init__(self):
         check_options(self)
+        if (self.initializer == "normal") != (self.init_stddev is not None):
+            raise ValueError(
+                f"--initializer={self.initializer} and --init_stddev={self.init_stddev} do not go "
+                "together: --initializer=normal needs a deviation, such as --init_stddev=0.05, and "
+                "no other distribution takes one."
+            )

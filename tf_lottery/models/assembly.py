@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -15,13 +15,14 @@ import tf_keras as keras
 # TensorFlow has no public name for a variable without a value.
 from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
-from tf_lottery.config.network import BatchNorm, Initializer
+from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer
 
 _INITIALIZERS: dict[Initializer, type] = {
     "glorot_normal": keras.initializers.GlorotNormal,
     "glorot_uniform": keras.initializers.GlorotUniform,
     "he_normal": keras.initializers.HeNormal,
     "he_uniform": keras.initializers.HeUniform,
+    "normal": keras.initializers.RandomNormal,
 }
 _NORMALIZATIONS: dict[BatchNorm, type] = {
     "per_replica": keras.layers.BatchNormalization,
@@ -40,14 +41,19 @@ class Variant:
     Attributes:
       init_seed: seed of the initial weights, at least 0.
       initializer: distribution of the initial kernels: "glorot_normal" or "glorot_uniform"
-        (Glorot and Bengio, 2010), "he_normal" or "he_uniform" (arXiv 1502.01852).
+        (Glorot and Bengio, 2010), "he_normal" or "he_uniform" (arXiv 1502.01852), or "normal".
+      init_stddev: standard deviation of "normal"; None of others.
       batch_norm: statistics of batch normalization in training: "per_replica" or "synchronized".
+      batch_norm_init: initial scales of batch normalization: "ones", or "uniform" for draws between
+        0 and 1.
       dtype_policy: Keras's name of the layers' dtypes; variables and logits are float32.
     """
 
     init_seed: int
     initializer: Initializer = "glorot_normal"
+    init_stddev: float | None = None
     batch_norm: BatchNorm = "per_replica"
+    batch_norm_init: BatchNormInit = "ones"
     dtype_policy: str = "float32"
 
     def __post_init__(self):
@@ -56,6 +62,7 @@ class Variant:
         for argument, choices in (
             ("--initializer", tuple(_INITIALIZERS)),
             ("--batch_norm", tuple(_NORMALIZATIONS)),
+            ("--batch_norm_init", get_args(BatchNormInit)),
             ("dtype_policy", _DTYPE_POLICIES),
         ):
             value = getattr(self, argument.removeprefix("--"))
@@ -78,6 +85,14 @@ class Blueprint:
     layer_classes: dict[str, type]
     weights: int
     activations: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draws:
+    """Initializers for one layer after the other."""
+
+    kernels: Iterator[dict[str, Any]]
+    scales: Iterator[dict[str, Any]]
 
 
 def assemble(
@@ -107,7 +122,8 @@ def assemble(
     layers = config["layers"]
     entrance = list(itertools.takewhile(lambda layer: layer["class_name"] in _INPUT_LAYERS, layers))
     network = layers[len(entrance) :]
-    _apply(variant, network, _seeded_kernels(variant), keep_float32=config["output_layers"][0][0])
+    draws = _Draws(_seeded_kernels(variant), _seeded_scales(variant))
+    _apply(variant, network, draws, keep_float32=config["output_layers"][0][0])
     images = keras.layers.InputLayer(input_shape, dtype="float32", name="images")
     config["layers"] = [
         _layer_config(images, key="images", inbound_nodes=[]),
@@ -167,7 +183,7 @@ def _layer_config(layer: keras.layers.Layer, key: str, inbound_nodes: list) -> d
 def _apply(
     variant: Variant,
     layers: list[dict[str, Any]],
-    kernels: Iterator[dict[str, Any]],
+    draws: _Draws,
     keep_float32: str = "",
 ) -> None:
     """Changes the configurations of layers and of the models among them."""
@@ -176,11 +192,13 @@ def _apply(
         # Else Keras builds the layer before it is called, and its weights lack its name.
         layer.pop("build_config", None)
         if "layers" in config:
-            _apply(variant, config["layers"], kernels)
+            _apply(variant, config["layers"], draws)
             continue
         for initializer in _kernel_initializers(config):
-            config[initializer] = next(kernels)
+            config[initializer] = next(draws.kernels)
         if layer["class_name"] == keras.layers.BatchNormalization.__name__:
+            if variant.batch_norm_init == "uniform":
+                config["gamma_initializer"] = next(draws.scales)
             chosen = _NORMALIZATIONS[variant.batch_norm].from_config(config)
             layer.update(keras.layers.serialize(chosen))
         layer["config"]["dtype"] = _dtype(variant, layer, keep_float32)
@@ -203,8 +221,20 @@ def _kernel_initializers(config: dict[str, Any]) -> list[str]:
 
 def _seeded_kernels(variant: Variant) -> Iterator[dict[str, Any]]:
     """Yields each kernel's initializer, seeded from `(init_seed, kernel index)`."""
+    stddev = {} if variant.init_stddev is None else {"stddev": variant.init_stddev}
     for index in itertools.count():
-        state = np.random.SeedSequence([variant.init_seed, index]).generate_state(1)
-        # TensorFlow takes seeds as signed 32-bit numbers.
-        initializer = _INITIALIZERS[variant.initializer](seed=int(state[0]) >> 1)
+        seed = _seed(variant.init_seed, index)
+        initializer = _INITIALIZERS[variant.initializer](**stddev, seed=seed)
         yield keras.initializers.serialize(initializer)
+
+
+def _seeded_scales(variant: Variant) -> Iterator[dict[str, Any]]:
+    """Yields the initializer of each normalization's scales; kernels have other seeds."""
+    for index in itertools.count():
+        seed = _seed(variant.init_seed, index, 1)
+        yield keras.initializers.serialize(keras.initializers.RandomUniform(0.0, 1.0, seed=seed))
+
+
+def _seed(*numbers: int) -> int:
+    # TensorFlow takes seeds as signed 32-bit numbers.
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0]) >> 1

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.config.network import BatchNorm, Initializer
+from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer
 from tf_lottery.models.assembly import Blueprint, Variant, assemble, draw
 from tf_lottery.models.images import UnsuitableInputError
 from tf_lottery.models.registry import find_family
@@ -23,7 +23,9 @@ def build_model(
     normalization: tuple[Sequence[float], Sequence[float]],
     *,
     initializer: Initializer = "glorot_normal",
+    init_stddev: float | None = None,
     batch_norm: BatchNorm = "per_replica",
+    batch_norm_init: BatchNormInit = "ones",
     dtype_policy: str = "float32",
 ) -> keras.Model:
     """Builds a model that maps raw pixels to logits.
@@ -39,9 +41,12 @@ def build_model(
       init_seed: seed of the initial weights, at least 0.
       normalization: mean and variance of the pixels, one value for all or one per channel.
       initializer: distribution of the kernels: "glorot_normal", "glorot_uniform" (Glorot and
-        Bengio, 2010), "he_normal" or "he_uniform" (arXiv 1502.01852).
+        Bengio, 2010), "he_normal" or "he_uniform" (arXiv 1502.01852), or "normal".
+      init_stddev: standard deviation of "normal".
       batch_norm: in training, normalize with the statistics of each replica's batch,
         "per_replica", or of all replicas' batches, "synchronized".
+      batch_norm_init: initial scales of batch normalization: "ones", or "uniform" for draws between
+        0 and 1.
       dtype_policy: in which dtypes the network computes: "float32", "mixed_bfloat16" or
         "mixed_float16". Weights, standardised pixels and logits are float32 with each.
 
@@ -54,7 +59,9 @@ def build_model(
     """
     blueprint = draw_model(name, input_shape, classes)
     check_weights_fit(name, tuple(input_shape), blueprint.weights)
-    variant = Variant(init_seed, initializer, batch_norm, dtype_policy)
+    variant = Variant(
+        init_seed, initializer, init_stddev, batch_norm, batch_norm_init, dtype_policy
+    )
     mean, variance = _checked_normalization(normalization, input_shape[-1])
     standardise = keras.layers.Normalization(
         axis=-1, mean=mean, variance=variance, dtype="float32", name="normalization"

@@ -39,9 +39,11 @@ def build_prunable_model(
         details.classes,
         init_seed,
         (details.pixel_mean, details.pixel_variance),
-        # Runs made before there was a choice have neither.
+        # Runs made before there was a choice have none.
         initializer=identity.get("initializer", "glorot_normal"),
+        init_stddev=identity.get("init_stddev"),
         batch_norm=identity.get("batch_norm", "per_replica"),
+        batch_norm_init=identity.get("batch_norm_init", "ones"),
         dtype_policy=dtype_policy,
     )
     rates = {}

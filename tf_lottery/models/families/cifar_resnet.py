@@ -12,12 +12,14 @@ from tf_lottery.models.residual import basic_block, residual_stages
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_PLAIN_NAMES = tuple(f"resnet{depth}" for depth in (20, 32, 44, 56, 110))
+_PLAIN_NAMES = tuple(f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110))
+# To 1202, the paper's deepest; two of these names are networks for ImageNet.
+_DEPTHS = "|".join(str(depth) for depth in range(8, 1203, 6) if depth not in (50, 152))
 
 
 @register_model(
-    r"resnet(20|32|44|56|110)(?:_w([1-9]\d*))?",
-    examples=("resnet20", "resnet20_w2"),
+    rf"resnet({_DEPTHS})(?:_w([1-9]\d*|\d+\.\d+))?",
+    examples=("resnet8", "resnet20", "resnet14_w0.5"),
     shown=(*_PLAIN_NAMES, "resnet20_wFACTOR"),
     spelled=_PLAIN_NAMES,
 )
@@ -31,7 +33,7 @@ def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None)
       inputs: standardised pixels, `[batch, height, width, channels]`.
       classes: number of logits.
       depth: number of layers with weights, shortcuts not counted, 6n + 2 for n blocks a stage.
-      width: factor of the filters; None is 1.
+      width: factor of the filters, rounded to whole ones; None is 1.
 
     Returns:
       Logits, `[batch, classes]`.
@@ -40,7 +42,7 @@ def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None)
       UnsuitableInputError: if the inputs are flat.
     """
     check_images(inputs)
-    filters, blocks = 16 * int(width or 1), (int(depth) - 2) // 6
+    filters, blocks = max(1, round(16 * float(width or 1))), (int(depth) - 2) // 6
     features = relu(convolution_and_norm(inputs, filters, 3, name="stem"), name="stem_relu")
     features = residual_stages(
         features, basic_block, (filters, 2 * filters, 4 * filters), (blocks, blocks, blocks)
