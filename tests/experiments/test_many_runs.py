@@ -20,6 +20,7 @@ TINY = (
     *("--name=tiny", "--model=lenet_20_10", "--levels=2", "--pruning_rate=0.2"),
     *("--train_steps=45it", "--evaluate_every=10it", "--rewind_step=7it", "--jit_compile=off"),
 )
+COSINE = ("--optimizer=sgd", "--learning_rate=0.1", "--lr_schedule=cosine")
 DENSE = ("--experiment=train", "--train_steps=12it")
 
 
@@ -223,6 +224,24 @@ def test_states_to_keep_are_points_in_training(given, said, tmp_path, run):
         (("--controls=perturbed", "--control_levels=2"), "levels 0 to 1 of a run with --levels=2"),
         (("--controls=one_shot", "--control_levels=0"), "starts from levels 1 to 2 of a run"),
         (("--controls=random_mask_erk", "--structure=units"), "--controls=random_mask_erk moves"),
+        (
+            ("--controls=fine_tune", *COSINE),
+            "--lr_schedule=cosine ends at 0, where next to nothing",
+        ),
+        (
+            ("--controls=fine_tune", *COSINE),
+            "--branch=fine_tune with --fine_tune_learning_rate, such as 0.01",
+        ),
+        (
+            ("--controls=random_mask,fine_tune", *COSINE, "--sweep=final_learning_rate:1e-3,1e-7"),
+            "--lr_schedule=cosine ends at 1e-07",
+        ),
+        (
+            ("--controls=perturbed", "--retraining=rewind_learning_rate"),
+            "--controls=perturbed moves the rewind point",
+        ),
+        (("--controls=one_shot", "--sweep=levels:2,0"), "--controls=one_shot needs --levels=1 or"),
+        (("--controls=perturbed", "--sweep=levels:0"), "--controls=perturbed needs --levels=1 or"),
         (("--threads=100000",), "--threads=100000 is out of range: use 1 to 1024."),
     ],
 )

@@ -312,7 +312,7 @@ def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
     replicates = _wanted_replicates(flag_values)
     names = set()
     base = config_from_flags(flag_values)
-    for changes in combinations(flag_values["sweep"].value):
+    for changes in combinations(flag_values["sweep"].value, list(flag_values)):
         name = "_".join([base.name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
         name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
         if name in names:
