@@ -77,8 +77,9 @@ def show_finished_branch(
             tell(f"Note: {sentence}")
         tell(f"Branch {plan.label} of {plan.run.path}")
         tell(f"{levels_text(levels)} complete already")
-        summaries = show_results(own, title_of_branch(plan), anew=repaired)
-        print_results_of_branch(plan, own, summaries, tolerance)
+        results = show_results(own, title_of_branch(plan), anew=repaired)
+        print_results_of_branch(plan, own, results.summaries, tolerance)
+        results.refuse_failure()
 
 
 def title_of_branch(plan: BranchPlan) -> str:
@@ -88,7 +89,7 @@ def title_of_branch(plan: BranchPlan) -> str:
 
 def print_results_of_branch(
     plan: BranchPlan, own: RunFolder, summaries: list[LevelSummary], tolerance: float | None
-) -> list[LevelSummary]:
+) -> None:
     """Prints the table that ends a branch, and where the branch is.
 
     Args:
@@ -96,9 +97,6 @@ def print_results_of_branch(
       own: its folder.
       summaries: of its levels.
       tolerance: as of `print_branch`.
-
-    Returns:
-      The summaries.
     """
     tickets = [
         LevelSummary.from_record(plan.run.level(level).record())
@@ -107,4 +105,3 @@ def print_results_of_branch(
     ]
     print_branch(plan.label, summaries, tickets, tolerance)
     tell(f"Branch folder: {own.path}")
-    return summaries

@@ -83,14 +83,15 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
         if sentence := made_by_older_version(run):
             tell(f"Note: {sentence}")
         tell(f"{levels_text(run.complete_levels())} complete already")
-        summaries = show_results(run, title_of(config), anew=bool(repaired))
-        print_results(run, summaries, tolerance)
+        results = show_results(run, title_of(config), anew=bool(repaired))
+        print_results(run, results.summaries, tolerance)
         last = _last_level(config, run)
         if config.run.export_ticket and last is not None:
             ticket = run.saved_model(last)
             # Of a damaged one is told already.
             if not any(damage.error.path.is_relative_to(ticket.absolute()) for damage in damages):
                 tell(f"SavedModel: {ticket}")
+        results.refuse_failure()
 
 
 def _last_level(config: ExperimentConfig, run: RunFolder) -> int | None:

@@ -181,10 +181,10 @@ class _Lottery:
             run.remember(replace(run.details, levels=run.complete_levels()[-1]))
 
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
-        summaries = write_results(run, title_of(self.config))
-        print_results(run, summaries, self.tolerance)
-        self.export.write(run, min(experiment.levels, summaries[-1].level))
-        return summaries
+        results = write_results(run, title_of(self.config))
+        print_results(run, results.summaries, self.tolerance)
+        self.export.write(run, min(experiment.levels, results.summaries[-1].level))
+        return results.refuse_failure()
 
     def rescue(self, run: RunFolder | None) -> None:
         if run is not None:
