@@ -14,6 +14,7 @@ from tf_lottery.cli.flag_uses import (
     refuse_useless_flags,
     tell_of_flags_taken_over,
     tell_of_useless_levels,
+    tell_of_useless_states,
 )
 from tf_lottery.cli.sweeps import combinations
 from tf_lottery.config.analyses import ANALYSES, analysis_names, analysis_options
@@ -124,6 +125,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     refuse_other_names(kind, flag_values)
     tell_of_flags_taken_over(flag_values)
     tell_of_useless_levels(kind, flag_values)
+    tell_of_useless_states(kind, flag_values)
     if kind == "branch":
         return _branches(flag_values)
     if kind == "report":

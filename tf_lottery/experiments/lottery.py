@@ -10,6 +10,7 @@ from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.dense_training import check_dense_source, take_dense_training
 from tf_lottery.experiments.evidence import build_evidence
+from tf_lottery.experiments.late_flags import tell_of_late_flags
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.own_export import OwnExport
 from tf_lottery.experiments.reported_pruner import ReportedPruner
@@ -139,6 +140,7 @@ class _Lottery:
         known = run.details.levels
         levels = known if experiment.ends_at_density else experiment.levels
         check_rules(run, affected=range(1, levels + 1), wanted=range(levels + 1))
+        tell_of_late_flags(config, run)
         # A run that was begun with --experiment=train may go on as a lottery.
         if not (known and experiment.ends_at_density):
             run.remember(replace(run.details, levels=max(known, experiment.levels)))
