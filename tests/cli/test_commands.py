@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from absl import flags
 
+from tests.command_line import command_of as command
 from tf_lottery.cli.commands import (
     Analyze,
     Command,
@@ -15,22 +16,12 @@ from tf_lottery.cli.commands import (
     RunBranches,
     RunExperiments,
     WriteReport,
-    command_from_flags,
-    define_flags,
 )
 from tf_lottery.config.analyses import ANALYSES, analysis_names
 from tf_lottery.config.copies import Copies
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import flags_text
-
-
-def command(*arguments: str) -> Command:
-    values = flags.FlagValues()
-    define_flags(values)
-    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
-    values(["main.py", *arguments])
-    return command_from_flags(values)
 
 
 def command_alone(*arguments: str) -> Command:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import tf_lottery
-from tests.edited_config import edit_config
+from tests.edited_config import edit_config, edit_json
 from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.report.listing import print_runs
 from tf_lottery.report.run_records import read_run
@@ -59,14 +59,6 @@ def add_a_row(path: Path) -> None:
 
 def set_seed(path: Path) -> None:
     path.write_text(path.read_text().replace("--split_seed=0", "--split_seed=7"))
-
-
-def edit_json(path: Path) -> None:
-    content = json.loads(path.read_text())
-    part = content.get("record", content.get("identity"))
-    key = next(key for key, value in part.items() if isinstance(value, int | float))
-    part[key] += 1
-    path.write_text(json.dumps(content))
 
 
 _DAMAGES = [

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from absl import flags
 
 import tf_lottery
+from tests.command_line import run_command_of
 from tests.edited_config import edit_config
-from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.report.verification import verify_runs
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.threads import threads_in_use
@@ -29,10 +28,7 @@ def run(tmp_path: Path) -> Callable[..., None]:
     """Returns a function that does what flags say, in this process and in `tmp_path`."""
 
     def command(*arguments: str) -> None:
-        values = flags.FlagValues()
-        define_flags(values)
-        values(["main.py", *TINY, f"--workdir={tmp_path}", "--jobs=1", *arguments])
-        tf_lottery.run_command(command_from_flags(values))
+        run_command_of(*TINY, f"--workdir={tmp_path}", "--jobs=1", *arguments)
 
     return command
 
