@@ -31,3 +31,12 @@ def edit_config(
         for name in without:
             part.pop(name, None)
     path.write_text(json.dumps({**config, **content, "sha256": checksum(content)}))
+
+
+def edit_json(path: Path) -> None:
+    """Changes a number in a JSON file with a record or flags; its seal does not fit any more."""
+    content = json.loads(path.read_text())
+    part = content.get("record", content.get("identity"))
+    key = next(key for key, value in part.items() if isinstance(value, int | float))
+    part[key] += 1
+    path.write_text(json.dumps(content))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from absl import flags
 
+from tests.command_line import command_of as command
 from tf_lottery.cli.commands import (
     Analyze,
     Command,
@@ -15,22 +16,12 @@ from tf_lottery.cli.commands import (
     RunBranches,
     RunExperiments,
     WriteReport,
-    command_from_flags,
-    define_flags,
 )
 from tf_lottery.config.analyses import ANALYSES, analysis_names
 from tf_lottery.config.copies import Copies
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import flags_text
-
-
-def command(*arguments: str) -> Command:
-    values = flags.FlagValues()
-    define_flags(values)
-    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
-    values(["main.py", *arguments])
-    return command_from_flags(values)
 
 
 def command_alone(*arguments: str) -> Command:
@@ -141,12 +132,19 @@ def test_a_sweep_of_a_run_without_a_name_begins_with_its_data_and_network():
         (["levels:"], r"--sweep=levels:: write FLAG"),
         (["levels: "], r"--sweep=levels: : write FLAG"),
         ([""], r"--sweep=: write FLAG"),
-        (["learning_rat:1"], r"--sweep=learning_rat:1: .*that the results depend on"),
-        (["workdir:a,b"], r"--sweep=workdir:a,b: .*that the results depend on"),
-        (["name:a,b"], r"--sweep=name:a,b: .*that the results depend on"),
-        (["replicate:1,2"], r"--sweep=replicate:1,2: .*that the results depend on"),
-        (["branch_seed:1,2"], r"--sweep=branch_seed:1,2: .*that the results depend on"),
-        (["tolerance:1,2"], r"--sweep=tolerance:1,2: .*that the results depend on"),
+        (["learning_rat:1"], r"there is no flag --learning_rat. Did you mean .*--learning_rate"),
+        (["xyzzy:1"], r"--sweep=xyzzy:1: there is no flag --xyzzy. What may be swept is .*score"),
+        (["workdir:a,b"], r"--sweep=workdir:a,b: .*would be copies .*give --workdir=a for all"),
+        (["threads:1,2"], r"--sweep=threads:1,2: --threads says where and how .*--threads=1 for"),
+        (["in_memory:on,off"], r"--in_memory says .*What may be swept is .*rewind_step"),
+        (["distribution:mirrored"], r"--distribution says where .*--distribution=mirrored for all"),
+        (["name:a,b"], r"--sweep=name:a,b: .*are named after their values; give one --name"),
+        (["replicate:1,2"], r"--sweep=replicate:1,2: .*give --replicates=1,2\. What may be"),
+        (["replicates:1,2"], r"--sweep=replicates:1,2: .*give --replicates=1,2"),
+        (["branch_seed:1,2"], r"--branch_seed is not for the training of runs; give --branch_seed"),
+        (["formats:keras"], r"--sweep=formats:keras: --formats is not for the training of runs"),
+        (["tolerance:1,2"], r"--sweep=tolerance:1,2: --tolerance is for the whole command"),
+        (["jobs:1,2"], r"--sweep=jobs:1,2: --jobs is for the whole command, .*--jobs=1 once"),
         (["levels:1,,2"], r"--sweep=levels:1,,2: flag --levels=: "),
         (["levels:1,many"], r"--sweep=levels:1,many: flag --levels=many: "),
         (["levels:0-5,8"], r"--sweep=levels:0-5,8: 0-5 is not a number of prunings"),

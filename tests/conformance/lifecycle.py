@@ -36,6 +36,7 @@ SLOW = {
     "inception_v3": (75, 75, 3),
     "mobilenet_v2": (32, 32, 3),
     "applications.MobileNetV3Small": (32, 32, 3),
+    "applications.EfficientNetV2B0": (32, 32, 3),
 }
 SHAPES = FAST | SLOW
 

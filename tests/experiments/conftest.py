@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from absl import flags
 
 import tf_lottery
+from tests.command_line import run_command_of
 from tests.edited_config import edit_config
-from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.store.tensors import load_tensors
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -80,10 +79,7 @@ def command() -> Callable[..., None]:
     """Returns a function that does in this process what main.py does with some flags."""
 
     def run(*arguments: str, workdir: Path) -> None:
-        values = flags.FlagValues()
-        define_flags(values)
-        values(["main.py", *_tiny_flags(workdir), "--jobs=1", *arguments])
-        tf_lottery.run_command(command_from_flags(values))
+        run_command_of(*_tiny_flags(workdir), "--jobs=1", *arguments)
 
     return run
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
-from absl import flags
 
 import tf_lottery
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tests.command_line import run_command_of as command
 from tf_lottery.data import load_dataset
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.rows import run_analysis
@@ -25,14 +24,6 @@ COMMANDS = {
     "curvature": ("--curvature_examples=20", "--eigenvalues=1"),
     "magnitudes": (),
 }
-
-
-def command(*arguments: str) -> None:
-    """Does what flags say, in this process."""
-    values = flags.FlagValues()
-    define_flags(values)
-    values(["main.py", *arguments])
-    tf_lottery.run_command(command_from_flags(values))
 
 
 def analyze(run: Path, analysis: str, *more: str) -> None:

@@ -8,8 +8,8 @@ import re
 import pytest
 from absl import flags
 
+from tests.command_line import command_of as command
 from tests.edited_config import edit_config
-from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.experiments.lottery import check_experiment
 from tf_lottery.models import build
@@ -24,14 +24,6 @@ _TINY = (
     "--rewind_step=7it",
     "--jit_compile=off",
 )
-
-
-def command(*arguments: str):
-    values = flags.FlagValues()
-    define_flags(values)
-    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
-    values(["main.py", *arguments])
-    return command_from_flags(values)
 
 
 def check(*arguments: str) -> None:

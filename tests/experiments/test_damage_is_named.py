@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import tf_lottery
-from tests.edited_config import edit_config
+from tests.edited_config import edit_config, edit_json
 from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.report.listing import print_runs
 from tf_lottery.report.run_records import read_run
@@ -59,14 +59,6 @@ def add_a_row(path: Path) -> None:
 
 def set_seed(path: Path) -> None:
     path.write_text(path.read_text().replace("--split_seed=0", "--split_seed=7"))
-
-
-def edit_json(path: Path) -> None:
-    content = json.loads(path.read_text())
-    part = content.get("record", content.get("identity"))
-    key = next(key for key, value in part.items() if isinstance(value, int | float))
-    part[key] += 1
-    path.write_text(json.dumps(content))
 
 
 _DAMAGES = [
@@ -220,16 +212,30 @@ def test_a_branch_whose_seal_leads_nowhere_is_not_called_whole(copied_run, tmp_p
     assert f"{branch / 'level_1' / 'level.json'} is a link to nothing" in text
 
 
-def test_a_folder_in_the_place_of_the_figure_is_named(whole_run, same_command, tmp_path):
-    remove(whole_run / "summary.png")
-    (whole_run / "summary.png").mkdir()
-    broken, text = _verified(tmp_path)
-    assert broken
-    assert f"{whole_run / 'summary.png'} is a folder" in text
-    assert (
-        "summary.png is a folder and no figure. Delete it and start the same command"
-        in same_command()
-    )
+@pytest.mark.parametrize(("name", "what"), [("summary.png", "figure"), ("summary.csv", "table")])
+def test_a_folder_in_the_place_of_a_result_is_named(name, what, whole_run, same_command, tmp_path):
+    result = whole_run / name
+    remove(result)
+    result.mkdir()
+    (result / "mine").touch()
+    for broken, text in (_listed(tmp_path), _verified(tmp_path)):
+        assert broken
+        assert f"{result} is a folder and no {what}" in " ".join(text.split())
+    refusal = same_command()
+    assert refusal.startswith(f"{result} is a folder and no {what}. Move it away, or delete it")
+    result.rename(tmp_path / "mine")
+    assert (tmp_path / "mine" / "mine").exists()
+    assert f"Run folder: {whole_run}" in same_command()
+    assert result.is_file()
+
+
+def test_a_folder_in_the_place_of_a_result_is_told_before_anything_is_trained(
+    half_run, same_command, snapshot
+):
+    (half_run / "summary.png").mkdir()
+    before = snapshot(half_run)
+    assert f"{half_run / 'summary.png'} is a folder and no figure. Move it" in same_command()
+    assert snapshot(half_run) == before
 
 
 @pytest.mark.parametrize("place", ["branches", "branches/one", "landscape", "export"])

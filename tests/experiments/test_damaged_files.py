@@ -1,12 +1,12 @@
 """Files of a run folder that someone damaged are named, and neither trained on nor replaced."""
 
-import json
 import shutil
 import signal
 
 import numpy as np
 import pytest
 
+from tests.edited_config import edit_json
 from tf_lottery.store.errors import DamagedFileError
 
 
@@ -26,14 +26,6 @@ def flip_a_mask(path):
     name = next(name for name in arrays if name.endswith(":bits"))
     arrays[name][0] ^= 1
     np.savez(path, **arrays)
-
-
-def edit_json(path):
-    content = json.loads(path.read_text())
-    part = content.get("record", content.get("identity"))
-    key = next(key for key, value in part.items() if isinstance(value, int | float))
-    part[key] += 1
-    path.write_text(json.dumps(content))
 
 
 def remove(path):

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 import tf_keras as keras
-from absl import flags
 
 import tf_lottery
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tests.command_line import run_command_of as command
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.data import load_dataset
 from tf_lottery.experiments import example_data
@@ -21,14 +20,6 @@ from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.run_folder import RunFolder
 
 FAST = ("--formats=keras", "--nomeasure")
-
-
-def command(*arguments: str) -> None:
-    """Does what flags say, in this process."""
-    values = flags.FlagValues()
-    define_flags(values)
-    values(["main.py", *arguments])
-    tf_lottery.run_command(command_from_flags(values))
 
 
 def export(run: Path, *more: str) -> None:

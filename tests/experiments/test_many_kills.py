@@ -58,6 +58,8 @@ _JOBS = {
         (
             *("--experiment=branch", _OF_RUN, "--branch=random_reinitialization,one_shot"),
             "--levels=1-2",
+            # In this process, whose file operations are counted; `jobs/test_study.py` kills others.
+            "--jobs=1",
             *_LONG,
         ),
         checkpoints=True,

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from absl import flags
 
 import tf_lottery
+from tests.command_line import run_command_of
 from tests.edited_config import edit_config
-from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.report.verification import verify_runs
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.threads import threads_in_use
@@ -20,6 +19,7 @@ TINY = (
     *("--name=tiny", "--model=lenet_20_10", "--levels=2", "--pruning_rate=0.2"),
     *("--train_steps=45it", "--evaluate_every=10it", "--rewind_step=7it", "--jit_compile=off"),
 )
+COSINE = ("--optimizer=sgd", "--learning_rate=0.1", "--lr_schedule=cosine")
 DENSE = ("--experiment=train", "--train_steps=12it")
 
 
@@ -28,10 +28,7 @@ def run(tmp_path: Path) -> Callable[..., None]:
     """Returns a function that does what flags say, in this process and in `tmp_path`."""
 
     def command(*arguments: str) -> None:
-        values = flags.FlagValues()
-        define_flags(values)
-        values(["main.py", *TINY, f"--workdir={tmp_path}", "--jobs=1", *arguments])
-        tf_lottery.run_command(command_from_flags(values))
+        run_command_of(*TINY, f"--workdir={tmp_path}", "--jobs=1", *arguments)
 
     return command
 
@@ -223,6 +220,24 @@ def test_states_to_keep_are_points_in_training(given, said, tmp_path, run):
         (("--controls=perturbed", "--control_levels=2"), "levels 0 to 1 of a run with --levels=2"),
         (("--controls=one_shot", "--control_levels=0"), "starts from levels 1 to 2 of a run"),
         (("--controls=random_mask_erk", "--structure=units"), "--controls=random_mask_erk moves"),
+        (
+            ("--controls=fine_tune", *COSINE),
+            "--lr_schedule=cosine ends at 0, where next to nothing",
+        ),
+        (
+            ("--controls=fine_tune", *COSINE),
+            "--branch=fine_tune with --fine_tune_learning_rate, such as 0.01",
+        ),
+        (
+            ("--controls=random_mask,fine_tune", *COSINE, "--sweep=final_learning_rate:1e-3,1e-7"),
+            "--lr_schedule=cosine ends at 1e-07",
+        ),
+        (
+            ("--controls=perturbed", "--retraining=rewind_learning_rate"),
+            "--controls=perturbed moves the rewind point",
+        ),
+        (("--controls=one_shot", "--sweep=levels:2,0"), "--controls=one_shot needs --levels=1 or"),
+        (("--controls=perturbed", "--sweep=levels:0"), "--controls=perturbed needs --levels=1 or"),
         (("--threads=100000",), "--threads=100000 is out of range: use 1 to 1024."),
     ],
 )

@@ -11,6 +11,7 @@ from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, masked_variables, prunable, set_mask
 from tf_lottery.models.build import build_model
+from tf_lottery.training.network import weights_of
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(30, 4, 4, 1)).astype(np.float32), RNG.integers(0, 3, 30)
@@ -32,10 +33,6 @@ def convolutional(dtype: str = "float64") -> keras.Model:
         values = np.random.default_rng(len(name)).normal(0, 0.5, variable.shape)
         variable.assign(np.abs(values) + 0.5 if name.endswith("moving_variance") else values)
     return model
-
-
-def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
 def half_mask(model: keras.Model) -> Mask:

@@ -5,17 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
+from tests.report.clocks import Clock
 from tf_lottery.report.counting import CountingProgress
-
-
-class Clock:
-    """A clock that goes on when it is told to."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def count_into(console: Console, total: int, seconds: float, what: str = "points") -> None:

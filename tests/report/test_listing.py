@@ -58,8 +58,25 @@ def test_branches_are_indented_below_their_run_and_compared_with_its_dense_netwo
         "  mask 10",
         "a/replicate_2",
     ]
-    assert lines[5].split()[2:] == ["done", "0/0", "-", "100%", "90.00%", "+0.00"]
-    assert lines[6].split()[2:] == ["done", "2/2", "-", "64.0%", "85.00%", "-5.00"]
+    assert lines[5].split()[2:] == ["done", "1", "of", "1", "-", "100%", "90.00%", "+0.00"]
+    assert lines[6].split()[2:] == ["done", "1", "of", "1", "-", "64.0%", "85.00%", "-5.00"]
+
+
+def test_of_a_branch_as_many_levels_are_done_as_were_asked_for(tmp_path):
+    run = write_run(tmp_path / "a" / "replicate_1", [0.9] * 12, levels=11)
+    asked = {"branch_levels": [3, 7, 11]}
+    write_branch(run, "all", {3: 0.9, 7: 0.8, 11: 0.7}, details=asked)
+    write_branch(run, "last", {11: 0.7}, details=asked, checkpoints={3: [150]})
+    write_branch(run, "none", {}, details=asked)
+    write_branch(run, "old", {7: 0.8, 11: 0.7})
+    with held(run / "branches" / "none"):
+        found = {line.split()[0]: line.split()[1:6] for line in printed(tmp_path).splitlines()[5:]}
+    assert found == {
+        "all": ["done", "3", "of", "3", "-"],
+        "last": ["stopped", "1", "of", "3", "1.5/30"],
+        "none": ["running", "0", "of", "3", "-"],
+        "old": ["done", "2", "of", "?", "-"],
+    }
 
 
 def test_what_is_wrong_with_broken_runs_stands_below_the_table_on_one_line(tmp_path):

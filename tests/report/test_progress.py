@@ -6,21 +6,9 @@ import time
 import pytest
 from rich.console import Console
 
+from tests.report.clocks import Clock
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.time_left import TimeLeft
-
-
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-    def pass_seconds(self, seconds):
-        self.now += seconds
 
 
 @pytest.fixture

@@ -64,3 +64,19 @@ def test_of_what_is_no_table_nothing_but_it_is_to_be_deleted(tmp_path, sealed):
     seal = "table.csv.sha256, and " if sealed else ""
     assert f"or delete it and {seal}start the same command" in str(error.value)
     assert f"folder {tmp_path}" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [("a,a", "1,2"), ("a,b", "1,2,3"), ("", "")],
+)
+def test_columns_that_no_table_has_are_damage_that_only_the_table_is_deleted_for(
+    tmp_path, header, line
+):
+    path = tmp_path / "table.csv"
+    path.write_text(f"{header}\n{line}\n")
+    table_seal(path).write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  table.csv\n")
+    with pytest.raises(DamagedFileError, match=rf"^{path} is damaged") as error:
+        read_sealed_table(path)
+    assert error.value.path == path
+    assert "or delete it and table.csv.sha256, and start the same" in error.value.remedy

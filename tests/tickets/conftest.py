@@ -71,15 +71,3 @@ class Counter(keras.callbacks.Callback):
 def make_counter() -> type[Counter]:
     """The callback that counts batches."""
     return Counter
-
-
-@pytest.fixture
-def assert_same_weights() -> Callable[[dict, dict], None]:
-    """Returns a function that compares weights by name, bit for bit."""
-
-    def check(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None:
-        assert list(one) == list(two)
-        for name, value in one.items():
-            assert value.tobytes() == two[name].tobytes(), name
-
-    return check

@@ -5,25 +5,21 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tests.same_weights import assert_same_weights
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable, set_mask
 from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError
-
-
-def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
+from tf_lottery.training.network import weights_of
 
 
 @pytest.mark.parametrize(
     ("rewind_step", "rewind_optimizer"),
     [pytest.param("0it", False, marks=pytest.mark.slow), ("1ep", True)],
 )
-def test_it_equals_a_search_bit_for_bit(
-    build_model, batches, assert_same_weights, rewind_step, rewind_optimizer
-):
+def test_it_equals_a_search_bit_for_bit(build_model, batches, rewind_step, rewind_optimizer):
     arguments = {"rewind_step": rewind_step, "rewind_optimizer": rewind_optimizer}
     search = IterativeMagnitudePruning(build_model(metrics=["accuracy"]), 2, **arguments)
     expected = search.fit(batches, epochs=3, verbose=0, validation_data=batches)
@@ -199,9 +195,7 @@ def build_recurrent() -> keras.Model:
 
 @pytest.mark.parametrize("place", ["before", "after"])
 @pytest.mark.parametrize("holds", ["wrapper", pytest.param("constraint", marks=pytest.mark.slow)])
-def test_a_callback_that_gives_earlier_weights_back_is_told(
-    build_model, batches, assert_same_weights, holds, place
-):
+def test_a_callback_that_gives_earlier_weights_back_is_told(build_model, batches, holds, place):
     """The wrapper's masks are among the weights that it gives back."""
 
     def fitted(*others: keras.callbacks.Callback) -> tuple[keras.Model, keras.callbacks.History]:

@@ -3,56 +3,29 @@
 from types import ModuleType
 from typing import Any
 
-import keras as keras_3
-import numpy as np
 import pytest
-import tensorflow as tf
 import tf_keras
 
 import tf_lottery
-from tf_lottery.masking.layers import model_variables
-
-STEPS = 4
-RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(size=(16, 8)).astype(np.float32)
-Y = RANDOM.integers(0, 3, 16)
-BATCHES = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+from tests.same_weights import assert_same_weights
+from tests.tickets import small_searches
+from tests.tickets.small_searches import BATCHES, BOTH, STEPS, X, Y
+from tf_lottery.training.network import weights_of
 
 SLOW = pytest.mark.slow
-BOTH = pytest.mark.parametrize(
-    "keras", [tf_keras, pytest.param(keras_3, marks=SLOW)], ids=["tf_keras", "keras"]
-)
 
 
 def network(keras: ModuleType, rate: Any = 0.1) -> Any:
-    """Always the same, prunable and compiled; the output has a rate of its own."""
-    layers = [
-        keras.layers.Dense(12, "relu", name="hidden"),
-        keras.layers.Dense(8, "relu", name="middle"),
-        keras.layers.Dense(3, name="output"),
-    ]
-    model = tf_lottery.prunable(keras.Sequential([keras.Input((8,)), *layers]))
-    random = np.random.default_rng(1)
-    for variable in model_variables(model).values():
-        variable.assign(random.uniform(-0.6, 0.6, tuple(variable.shape)))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss)
-    return model
+    """With two layers before the output."""
+    return small_searches.network(keras, rate, ("hidden", "middle"))
 
 
 def decaying(keras: ModuleType, end: float = 0.01) -> Any:
     return keras.optimizers.schedules.PolynomialDecay(0.1, 3 * STEPS, end)
 
 
-def weights_of(model: Any) -> dict[str, np.ndarray]:
-    return {name: np.asarray(value) for name, value in model_variables(model).items()}
-
-
-def assert_same(one: Any, two: Any) -> None:
-    one, two = weights_of(one), weights_of(two)
-    assert list(one) == list(two)
-    for name, value in one.items():
-        assert value.tobytes() == two[name].tobytes(), name
+def assert_same_models(one: Any, two: Any) -> None:
+    assert_same_weights(weights_of(one), weights_of(two))
 
 
 ADAPTIVE = tf_lottery.AdaptiveRate(loss_rise=0.02, least=0.1, density=0.3)
@@ -87,7 +60,7 @@ def test_the_callback_equals_the_search(keras: ModuleType, way: str):
     model.fit(BATCHES, epochs=imp.epochs(STEPS), callbacks=[imp], verbose=0)
     assert imp.history.levels == search.history.levels
     assert tf_lottery.get_mask(model) == search.mask(last)
-    assert_same(model, search.restore(last, into=search._network.model))
+    assert_same_models(model, search.restore(last, into=search._network.model))
     if way == "adaptive":
         assert 1 < last < 9
         assert search.mask(last).remaining == round(0.3 * search.mask(0).total)
@@ -144,14 +117,14 @@ class TestFolder:
         assert counts.epochs == (7 if after == 6 else 2)
         assert imp.history.levels == whole.history.levels
         assert tf_lottery.get_mask(model) == tf_lottery.get_mask(straight)
-        assert_same(model, straight)
+        assert_same_models(model, straight)
 
     @BOTH
     def test_what_is_finished_is_given_again(self, keras, tmp_path):
         model, imp = self.fit(keras, tmp_path / "search")
         files = {path: path.read_bytes() for path in (tmp_path / "search").rglob("*.*")}
         again, found = self.fit(keras, tmp_path / "search")
-        assert_same(again, model)
+        assert_same_models(again, model)
         assert found.history.levels == imp.history.levels
         assert {path: path.read_bytes() for path in (tmp_path / "search").rglob("*.*")} == files
 
@@ -168,9 +141,9 @@ class TestFolder:
         self.fit(tf_keras, tmp_path / "search", levels=1)
         search(2)
         model, imp = self.fit(tf_keras, tmp_path / "search", levels=3)
-        assert_same(model, straight)
+        assert_same_models(model, straight)
         assert imp.history.levels == whole.history.levels
-        assert_same(search(3).restore(3), straight)
+        assert_same_models(search(3).restore(3), straight)
 
     def test_what_does_not_fit_is_refused_before_training(self, tmp_path):
         self.fit(tf_keras, tmp_path / "search", levels=0)
@@ -197,4 +170,4 @@ def test_averages_of_weights_are_not_what_a_finished_folder_gives(tmp_path):
         imp = tf_lottery.PruneAndRewind(1, 1, 0.5, folder=tmp_path / "search")
         model.fit(BATCHES, epochs=2, callbacks=[imp], verbose=0)
     kept = tf_lottery.IterativeMagnitudePruning(averaging(), 1, 0.5, folder=tmp_path / "search")
-    assert_same(model, kept.restore(1))
+    assert_same_models(model, kept.restore(1))

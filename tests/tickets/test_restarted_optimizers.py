@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from tests.same_weights import assert_same_weights
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.pruning.plan import PruningPlan
@@ -96,12 +97,6 @@ def train_anew(model: Any, weights: Any, mask: Mask, first: int, steps: int) -> 
     return weights_of(model)
 
 
-def assert_same(one: Any, two: Any) -> None:
-    assert list(one) == list(two)
-    for name, value in one.items():
-        assert value.tobytes() == two[name].tobytes(), name
-
-
 @pytest.mark.parametrize(("keras", "name"), OPTIMIZERS)
 def test_a_level_is_what_a_new_optimizer_makes_of_it(keras: ModuleType, name: str):
     """Bit for bit, so for every optimizer, however its update depends on its step count."""
@@ -111,7 +106,7 @@ def test_a_level_is_what_a_new_optimizer_makes_of_it(keras: ModuleType, name: st
     trained = weights_of(found.restore(1))
     rewound = weights_of(found.restore(1, "rewind"))
     new = train_anew(build(keras, make(RATE)), rewound, found.mask(1), REWIND, 3 * STEPS - REWIND)
-    assert_same(trained, new)
+    assert_same_weights(trained, new)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +223,7 @@ def test_a_rewound_optimizer_has_slots_and_count_of_the_rewind_step(
     fit(found)
     assert found.mask(1).density == 1
     trained = [weights_of(found.restore(level)) for level in (0, 1)]
-    assert_same(*trained)
+    assert_same_weights(*trained)
 
 
 @TF_KERAS_FAST
@@ -253,7 +248,7 @@ def test_a_level_that_is_done_again_ends_with_the_same_bits(
     with pytest.raises(KeyboardInterrupt):
         fit(broken, [Interrupt()], epochs=2)
     fit(broken, epochs=2)
-    assert_same(weights_of(broken.restore(1)), weights_of(straight.restore(1)))
+    assert_same_weights(weights_of(broken.restore(1)), weights_of(straight.restore(1)))
 
 
 @KERAS_3_FAST
@@ -272,7 +267,7 @@ def test_a_search_in_a_folder_goes_on_with_the_same_bits(
     for levels in (1, 2):
         found = make(tmp_path / "search", levels)
         fit(found)
-    assert_same(weights_of(found.restore(2)), weights_of(straight.restore(2)))
+    assert_same_weights(weights_of(found.restore(2)), weights_of(straight.restore(2)))
 
 
 def compiled_update(model: Any, optimizer: Any) -> Callable[[np.ndarray, np.ndarray], None]:
@@ -338,7 +333,7 @@ def test_a_model_that_was_fitted_before_follows_the_schedule_too(keras: ModuleTy
         found = search(each, rewind_step="4it")
         fit(found)
         trained.append(weights_of(found.restore(1)))
-    assert_same(*trained)
+    assert_same_weights(*trained)
 
 
 @pytest.fixture(scope="module")
@@ -354,7 +349,7 @@ def test_the_callback_restarts_too(by_adam: Any):
     imp = PruneAndRewind(1, epochs_per_level=3, rewind_step="1ep")
     data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
     model.fit(data, epochs=imp.epochs(STEPS), verbose=0, callbacks=[imp])
-    assert_same(weights_of(model), by_adam)
+    assert_same_weights(weights_of(model), by_adam)
 
 
 @TF_KERAS_FAST

@@ -7,16 +7,14 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tests.same_weights import assert_same_weights
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, set_mask
 from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.training.network import weights_of
 
 TOTAL = 6 * 10 + 10 * 3
-
-
-def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
 def assert_zeros(model: keras.Model, mask: Mask) -> None:
@@ -57,7 +55,7 @@ def reference_search(
     return results
 
 
-def test_against_the_algorithm_spelled_out(build_model, batches, assert_same_weights):
+def test_against_the_algorithm_spelled_out(build_model, batches):
     search = IterativeMagnitudePruning(build_model(), levels=2, rewind_step="1ep")
     search.fit(batches, epochs=3, verbose=0)
     expected = reference_search(build_model(), batches, levels=2, epochs=3, rewind_epochs=1)
@@ -103,7 +101,7 @@ def test_levels_and_history(build_model, batches):
     ],
 )
 def test_every_level_ends_at_the_same_iteration(
-    build_model, batches, make_counter, assert_same_weights, rewind_step, iteration, known
+    build_model, batches, make_counter, rewind_step, iteration, known
 ):
     if not known:
         batches = batches.filter(lambda image, label: True)

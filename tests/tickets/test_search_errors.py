@@ -20,10 +20,6 @@ def assert_zeros(model: keras.Model, mask: Mask) -> None:
         assert not variables[name].numpy()[~array].view(np.uint32).any()
 
 
-def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
-
-
 def test_a_level_that_diverges_leaves_the_earlier_ones(build_model, batches):
     """A huge step size from the second level on."""
     model = build_model()

@@ -8,17 +8,14 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tf_lottery.masking.layers import model_variables
+from tests.same_weights import assert_same_weights
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.report.verification import verify_runs
 from tf_lottery.store.errors import DamagedFileError, RunFolderBusyError
 from tf_lottery.store.lock import exclusive
 from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.tickets.search import IterativeMagnitudePruning
-
-
-def weights_of(model) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
+from tf_lottery.training.network import weights_of
 
 
 def by_value(weights, mask, evidence):
@@ -61,7 +58,7 @@ def finished(finished_search, tmp_path) -> Path:
     [(2, False), *(pytest.param(level, True, marks=pytest.mark.slow) for level in (0, 2))],
 )
 def test_another_object_goes_on_where_one_was_interrupted(
-    search_in, batches, make_counter, assert_same_weights, tmp_path, level, known
+    search_in, batches, make_counter, tmp_path, level, known
 ):
     if not known:
         batches = batches.filter(lambda image, label: True)

@@ -1,15 +1,11 @@
 """A search that is interrupted and goes on ends as one that never was."""
 
-import numpy as np
 import pytest
 import tf_keras as keras
 
-from tf_lottery.masking.layers import model_variables
+from tests.same_weights import assert_same_weights
 from tf_lottery.tickets.search import IterativeMagnitudePruning
-
-
-def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
+from tf_lottery.training.network import weights_of
 
 
 @pytest.mark.parametrize(
@@ -23,9 +19,7 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
         ),
     ],
 )
-def test_interrupted_anywhere(
-    build_model, batches, make_counter, assert_same_weights, level, batches_done, known
-):
+def test_interrupted_anywhere(build_model, batches, make_counter, level, batches_done, known):
     if not known:
         batches = batches.filter(lambda image, label: True)
     straight = IterativeMagnitudePruning(build_model(), levels=3, rewind_step="3it")

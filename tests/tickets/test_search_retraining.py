@@ -10,37 +10,12 @@ import tensorflow as tf
 import tf_keras
 
 import tf_lottery
+from tests.same_weights import assert_same_weights
+from tests.tickets.small_searches import BATCHES, BOTH, STEPS, X, Y, network
 from tf_lottery.masking.layers import model_variables
+from tf_lottery.training.network import weights_of
 
-STEPS, EPOCHS = 4, 3
-RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(size=(16, 8)).astype(np.float32)
-Y = RANDOM.integers(0, 3, 16)
-BATCHES = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
-BOTH = pytest.mark.parametrize(
-    "keras", [tf_keras, pytest.param(keras_3, marks=pytest.mark.slow)], ids=["tf_keras", "keras"]
-)
-
-
-def network(keras: ModuleType, rate: Any) -> Any:
-    layers = [keras.layers.Dense(12, "relu", name="hidden"), keras.layers.Dense(3, name="output")]
-    model = tf_lottery.prunable(keras.Sequential([keras.Input((8,)), *layers]))
-    random = np.random.default_rng(1)
-    for variable in model_variables(model).values():
-        variable.assign(random.uniform(-0.6, 0.6, tuple(variable.shape)))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss)
-    return model
-
-
-def weights_of(model: Any) -> dict[str, np.ndarray]:
-    return {name: np.array(value) for name, value in model_variables(model).items()}
-
-
-def assert_same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None:
-    assert list(one) == list(two)
-    for name, value in one.items():
-        assert value.tobytes() == two[name].tobytes(), name
+EPOCHS = 3
 
 
 def searching(keras: ModuleType = tf_keras, rate: Any = 0.1, levels: Any = 2, **arguments: Any):
@@ -102,7 +77,7 @@ def test_each_retraining_is_what_one_would_do_by_hand(keras, retraining, own_rat
     assert [level.iterations for level in history.levels] == [12, end, end]
     model = search._network.model
     for level, expected in enumerate(by_hand(keras, schedule, retraining, own_rate)):
-        assert_same(weights_of(search.restore(level, into=model)), expected)
+        assert_same_weights(weights_of(search.restore(level, into=model)), expected)
 
 
 @BOTH

@@ -12,14 +12,11 @@ from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.training.network import weights_of
 
 SIZES = {"hidden/kernel": 60, "output/kernel": 30}
 PLAN = PruningPlan.build(SIZES, dict.fromkeys(SIZES, 0.5), "global")
 Arrays = dict[str, np.ndarray]
-
-
-def weights_of(model: keras.Model) -> Arrays:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
 def gradients_by_keras(model: keras.Model, weights: Arrays, batches) -> list[Arrays]:

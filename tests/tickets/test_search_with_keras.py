@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from tests.same_weights import assert_same_weights
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask
 from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.training.network import weights_of
 
 TOTAL = 6 * 10 + 10 * 3
 
@@ -17,10 +19,6 @@ def assert_zeros(model: keras.Model, mask: Mask) -> None:
     variables = model_variables(model)
     for name, array in mask.items():
         assert not variables[name].numpy()[~array].view(np.uint32).any()
-
-
-def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
 def test_the_schedule_of_the_learning_rate_continues_from_the_rewind_step(build_model, batches):
@@ -156,7 +154,7 @@ def test_two_replicas(build_model, batches, mirrored, make_counter):
         np.testing.assert_array_equal(one, two)
 
 
-def test_steps_per_execution(build_model, batches, assert_same_weights):
+def test_steps_per_execution(build_model, batches):
     searches = []
     for steps in (1, 2):
         model = build_model(steps_per_execution=steps)

@@ -5,11 +5,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable, set_mask
 from tf_lottery.pruning.score import find_method
-from tf_lottery.training.network import Network
+from tf_lottery.training.network import Network, weights_of
 from tf_lottery.training.plain_copies import copy_for_gradients
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
@@ -28,10 +27,6 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def evidence_of(model: keras.Model, batches=BATCHES) -> NetworkEvidence:
     saliency = Saliency(model, cross_entropy, lambda: batches)
     return NetworkEvidence(saliency, lambda: weights_of(model), np.random.SeedSequence(4))
-
-
-def weights_of(model: keras.Model) -> Arrays:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
 def half_mask(model: keras.Model) -> Mask:

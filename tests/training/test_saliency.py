@@ -11,6 +11,7 @@ from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.pruning.score import find_method
+from tf_lottery.training.network import weights_of
 from tf_lottery.training.saliency import GRASP_TEMPERATURE, NetworkEvidence, Saliency
 
 Arrays = dict[str, np.ndarray]
@@ -27,10 +28,6 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def evidence_of(model: keras.Model, batches=BATCHES) -> NetworkEvidence:
     saliency = Saliency(model, cross_entropy, lambda: batches)
     return NetworkEvidence(saliency, lambda: weights_of(model), np.random.SeedSequence(4))
-
-
-def weights_of(model: keras.Model) -> Arrays:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
 def three_layers() -> keras.Model:

@@ -11,16 +11,13 @@ from tf_lottery.models.build import build_model
 from tf_lottery.pruning.judging import prune_by_score
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.score import find_method
+from tf_lottery.training.network import weights_of
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
 
 def evidence_of(model: keras.Model) -> NetworkEvidence:
     saliency = Saliency(model, keras.losses.sparse_categorical_crossentropy, list)
     return NetworkEvidence(saliency, dict, np.random.SeedSequence(4))
-
-
-def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in model_variables(model).items()}
 
 
 def three_layers() -> keras.Model:

@@ -14,6 +14,7 @@ from tf_lottery.cli.flag_uses import (
     refuse_useless_flags,
     tell_of_flags_taken_over,
     tell_of_useless_levels,
+    tell_of_useless_states,
 )
 from tf_lottery.cli.sweeps import combinations
 from tf_lottery.config.analyses import ANALYSES, analysis_names, analysis_options
@@ -124,6 +125,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     refuse_other_names(kind, flag_values)
     tell_of_flags_taken_over(flag_values)
     tell_of_useless_levels(kind, flag_values)
+    tell_of_useless_states(kind, flag_values)
     if kind == "branch":
         return _branches(flag_values)
     if kind == "report":
@@ -312,7 +314,7 @@ def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
     replicates = _wanted_replicates(flag_values)
     names = set()
     base = config_from_flags(flag_values)
-    for changes in combinations(flag_values["sweep"].value):
+    for changes in combinations(flag_values["sweep"].value, list(flag_values)):
         name = "_".join([base.name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
         name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
         if name in names:

@@ -145,6 +145,20 @@ def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> No
         )
 
 
+def tell_of_useless_states(experiment: str, flag_values: flags.FlagValues) -> None:
+    """Says so if flags about the dense network are given where none is trained.
+
+    The flag file of a run, which may be given with --run, may have them too.
+    """
+    for name in () if experiment in ("lottery", "train") else ("keep_states", "dense_from"):
+        flag = flag_values[name]
+        if flag.present and flag.value:
+            tell(
+                f"Note: {_as_given(flag)} has no effect: --experiment={experiment} trains no dense "
+                "network."
+            )
+
+
 def _as_given(flag: flags.Flag) -> str:
     if flag.boolean:
         return f"--{flag.name}" if flag.value else f"--no{flag.name}"

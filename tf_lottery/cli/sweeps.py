@@ -1,24 +1,35 @@
 """Sweeps: the combinations of several values of some flags."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import flags
 
+from tf_lottery.cli.flag_uses import is_of_use
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import define_config_flags
+from tf_lottery.config.options import names_of
+from tf_lottery.config.run import RunConfig
+from tf_lottery.registry import likely_names
 
 # What results depend on; replicates have a flag of their own.
 _SWEEPABLE = set(ExperimentConfig().identity()) - {"replicate"}
+_WHAT_MAY_BE = (
+    "What may be swept is what the results depend on, such as rewind_step, pruning_rate, score, "
+    "model, learning_rate or init_seed."
+)
 
 
-def combinations(sweeps: list[str]) -> Iterator[dict[str, tuple[str, Any]]]:
+def combinations(
+    sweeps: list[str], known: Iterable[str] = ()
+) -> Iterator[dict[str, tuple[str, Any]]]:
     """All combinations of the values of sweeps.
 
     Args:
       sweeps: such as "rewind_step:0it,500it".
+      known: names of all flags.
 
     Yields:
       Flag to the text of its value, and the value; nothing but an empty one without sweeps.
@@ -30,11 +41,12 @@ def combinations(sweeps: list[str]) -> Iterator[dict[str, tuple[str, Any]]]:
     for sweep in sweeps:
         name, _, texts = sweep.partition(":")
         name = name.strip().removeprefix("--")
-        if name not in _SWEEPABLE or not texts.strip():
+        if not (name and texts.strip()):
             raise ValueError(
-                f"--sweep={sweep}: write FLAG:VALUE,VALUE,..., such as rewind_step:0it,500it, with "
-                "a flag that the results depend on."
+                f"--sweep={sweep}: write FLAG:VALUE,VALUE,..., such as rewind_step:0it,500it."
             )
+        if name not in _SWEEPABLE:
+            _refuse(sweep, name, _split(texts, sweep), known)
         if name in choices:
             raise ValueError(
                 f"--sweep={sweep}: another --sweep has --{name}; give all values in one."
@@ -42,6 +54,30 @@ def combinations(sweeps: list[str]) -> Iterator[dict[str, tuple[str, Any]]]:
         choices[name] = [(text, _parsed(name, text, sweep)) for text in _split(texts, sweep)]
     for values in product(*choices.values()):
         yield dict(zip(choices, values, strict=True))
+
+
+def _refuse(sweep: str, name: str, values: list[str], known: Iterable[str]) -> NoReturn:
+    """Refuses a flag that cannot be swept, with what to do in its place."""
+    if name not in known:
+        close = [f"--{other}" for other in likely_names(name, _SWEEPABLE)]
+        meant = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(f"--sweep={sweep}: there is no flag --{name}.{meant} {_WHAT_MAY_BE}")
+    one = f"--{name}={values[0]}"
+    if name in ("replicate", "replicates"):
+        why = f"replicates have a flag of their own; give --replicates={','.join(values)}"
+    elif name == "name":
+        why = "runs of a sweep are named after their values; give one --name, which they begin with"
+    elif name in names_of(RunConfig):
+        why = (
+            f"--{name} says where and how runs are computed, not what they find, so that its runs "
+            f"would be copies of each other; give {one} for all of them, or use several commands "
+            "with a --name each"
+        )
+    elif not is_of_use(name, "lottery"):
+        why = f"--{name} is not for the training of runs; give {one} where it is used"
+    else:
+        why = f"--{name} is for the whole command, not for each of its runs; give {one} once"
+    raise ValueError(f"--sweep={sweep}: {why}. {_WHAT_MAY_BE}")
 
 
 def _split(texts: str, sweep: str) -> list[str]:

@@ -130,8 +130,9 @@ class _BranchWork:
         _train_levels(self.plan, experiment, self.branch, self.levels, run, workers)
 
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
-        summaries = write_results(run, title_of_branch(self.plan))
-        return print_results_of_branch(self.plan, run, summaries, self.tolerance)
+        results = write_results(run, title_of_branch(self.plan))
+        print_results_of_branch(self.plan, run, results.summaries, self.tolerance)
+        return results.refuse_failure()
 
     def rescue(self, run: RunFolder | None) -> None:
         write_results_if_possible(run, title_of_branch(self.plan))

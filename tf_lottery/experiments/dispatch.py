@@ -41,11 +41,17 @@ from tf_lottery.experiments.jobs.units import (
     units_of_branches,
     units_of_experiments,
 )
+from tf_lottery.experiments.late_flags import tell_of_useless_jobs
 from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.run_patterns import named_runs, naturally_sorted
+
+# Why --jobs has no effect.
+_NOTHING_LEFT = "nothing is left to train"
+_ONE_ALONE = "there is one training alone"
+_ALL_DEVICES = "each training takes all devices, one after the other"
 
 
 def run_command(command: Command) -> int:
@@ -103,6 +109,8 @@ def _run_experiments(command: RunExperiments) -> None:
     check_controls(command)
     units = units_of_experiments(command)
     if len(units) == 1:
+        is_left = not is_finished(command.configs[0], command.overwrite)
+        tell_of_useless_jobs(command.jobs, _ONE_ALONE if is_left else _NOTHING_LEFT)
         _run_experiment(command)
         return
     unfinished = [one for one in command.configs if not is_finished(one, command.overwrite)]
@@ -116,6 +124,7 @@ def _run_experiments(command: RunExperiments) -> None:
     if command.jobs != 1 and is_left and not takes_all_devices(where):
         outcomes = do_side_by_side(units, command.jobs, where.threads, list(kinds))
     else:
+        tell_of_useless_jobs(command.jobs, _ALL_DEVICES if is_left else _NOTHING_LEFT)
         outcomes = do_one_by_one(units, run_command, where.threads, list(kinds))
     folders = (config.run_path.parent for config in command.configs)
     _print_report_command("a report", folders, command.matching_tolerance)
@@ -155,11 +164,14 @@ def _run_branches(command: RunBranches) -> None:
     finished = [(plan, finished_levels(plan, command.levels)) for plan in plans]
     to_show = [(plan, levels) for plan, levels in finished if levels]
     if len(to_show) == len(plans):
+        tell_of_useless_jobs(command.jobs, _NOTHING_LEFT)
         for plan, levels in to_show:
-            show_finished_branch(plan, levels, command.matching_tolerance)
+            show_finished_branch(plan, levels, command.matching_tolerance, command.changes)
         return
     where = plans[0].config.run
-    if len(wanted) > 1 and command.jobs != 1 and not takes_all_devices(where):
+    if len(wanted) == 1 or takes_all_devices(where):
+        tell_of_useless_jobs(command.jobs, _ONE_ALONE if len(wanted) == 1 else _ALL_DEVICES)
+    elif command.jobs != 1:
         units = units_of_branches(command, runs)
         refuse_diverged(units, do_side_by_side(units, command.jobs, where.threads))
         return
@@ -198,13 +210,22 @@ def _analyze(command: Analyze) -> None:
         trainings_of_analysis,
     )
 
-    if command.jobs != 1 and not all(is_measured(command, folder) for folder in folders):
-        units = units_of_analysis(command, folders, partial(trainings_of_analysis, command))
+    if command.jobs != 1:
+        is_left = not all(is_measured(command, folder) for folder in folders)
+        units = (
+            units_of_analysis(command, folders, partial(trainings_of_analysis, command))
+            if is_left
+            else []
+        )
         if len(units) > 1:
             outcomes = do_side_by_side(units, command.jobs)
             _print_report_of_analysis(command, folders)
             refuse_diverged(units, outcomes)
             return
+        tell_of_useless_jobs(
+            command.jobs,
+            "there is one thing alone to measure" if is_left else "all is measured already",
+        )
     for folder in folders:
         tell(f"{command.analysis} of {folder}")
         run_analysis(

@@ -1,7 +1,8 @@
 """What can be shown of a branch from its folder alone, without TensorFlow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import ExperimentConfig
@@ -15,6 +16,7 @@ from tf_lottery.experiments.branch_levels import (
 )
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import OPEN_ENDED, levels_text, of_several_workers
+from tf_lottery.experiments.late_flags import tell_of_idle_flags
 from tf_lottery.experiments.results import show_results
 from tf_lottery.messages import tell
 from tf_lottery.report.summary_table import print_branch
@@ -54,7 +56,10 @@ def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int]
 
 
 def show_finished_branch(
-    plan: BranchPlan, levels: Sequence[int], matching_tolerance: float
+    plan: BranchPlan,
+    levels: Sequence[int],
+    matching_tolerance: float,
+    given: Mapping[str, Any],
 ) -> None:
     """Shows the results of a finished branch, as `run_branch` does.
 
@@ -62,6 +67,7 @@ def show_finished_branch(
       plan: the branch.
       levels: those that were asked for.
       matching_tolerance: as of `run_branch`.
+      given: flag values that were given.
 
     Raises:
       ValueError: as `run_branch`.
@@ -76,9 +82,11 @@ def show_finished_branch(
         if sentence := made_by_older_version(own):
             tell(f"Note: {sentence}")
         tell(f"Branch {plan.label} of {plan.run.path}")
+        tell_of_idle_flags(given, own)
         tell(f"{levels_text(levels)} complete already")
-        summaries = show_results(own, title_of_branch(plan), anew=repaired)
-        print_results_of_branch(plan, own, summaries, tolerance)
+        results = show_results(own, title_of_branch(plan), anew=repaired)
+        print_results_of_branch(plan, own, results.summaries, tolerance)
+        results.refuse_failure()
 
 
 def title_of_branch(plan: BranchPlan) -> str:
@@ -88,7 +96,7 @@ def title_of_branch(plan: BranchPlan) -> str:
 
 def print_results_of_branch(
     plan: BranchPlan, own: RunFolder, summaries: list[LevelSummary], tolerance: float | None
-) -> list[LevelSummary]:
+) -> None:
     """Prints the table that ends a branch, and where the branch is.
 
     Args:
@@ -96,9 +104,6 @@ def print_results_of_branch(
       own: its folder.
       summaries: of its levels.
       tolerance: as of `print_branch`.
-
-    Returns:
-      The summaries.
     """
     tickets = [
         LevelSummary.from_record(plan.run.level(level).record())
@@ -107,4 +112,3 @@ def print_results_of_branch(
     ]
     print_branch(plan.label, summaries, tickets, tolerance)
     tell(f"Branch folder: {own.path}")
-    return summaries

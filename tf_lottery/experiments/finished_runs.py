@@ -9,6 +9,7 @@ from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.damage_checks import check_own_damage
+from tf_lottery.experiments.late_flags import tell_of_idle_flags, tell_of_late_flags
 from tf_lottery.experiments.results import print_results, show_results, title_of
 from tf_lottery.messages import tell
 from tf_lottery.models.registry import check_model_name
@@ -82,15 +83,18 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
     ) as run:
         if sentence := made_by_older_version(run):
             tell(f"Note: {sentence}")
+        tell_of_late_flags(config, run)
+        tell_of_idle_flags(config.run, run)
         tell(f"{levels_text(run.complete_levels())} complete already")
-        summaries = show_results(run, title_of(config), anew=bool(repaired))
-        print_results(run, summaries, tolerance)
+        results = show_results(run, title_of(config), anew=bool(repaired))
+        print_results(run, results.summaries, tolerance)
         last = _last_level(config, run)
         if config.run.export_ticket and last is not None:
             ticket = run.saved_model(last)
             # Of a damaged one is told already.
             if not any(damage.error.path.is_relative_to(ticket.absolute()) for damage in damages):
                 tell(f"SavedModel: {ticket}")
+        results.refuse_failure()
 
 
 def _last_level(config: ExperimentConfig, run: RunFolder) -> int | None:

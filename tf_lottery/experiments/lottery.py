@@ -10,6 +10,7 @@ from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.dense_training import check_dense_source, take_dense_training
 from tf_lottery.experiments.evidence import build_evidence
+from tf_lottery.experiments.late_flags import tell_of_late_flags
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.own_export import OwnExport
 from tf_lottery.experiments.reported_pruner import ReportedPruner
@@ -139,6 +140,7 @@ class _Lottery:
         known = run.details.levels
         levels = known if experiment.ends_at_density else experiment.levels
         check_rules(run, affected=range(1, levels + 1), wanted=range(levels + 1))
+        tell_of_late_flags(config, run)
         # A run that was begun with --experiment=train may go on as a lottery.
         if not (known and experiment.ends_at_density):
             run.remember(replace(run.details, levels=max(known, experiment.levels)))
@@ -181,10 +183,10 @@ class _Lottery:
             run.remember(replace(run.details, levels=run.complete_levels()[-1]))
 
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
-        summaries = write_results(run, title_of(self.config))
-        print_results(run, summaries, self.tolerance)
-        self.export.write(run, min(experiment.levels, summaries[-1].level))
-        return summaries
+        results = write_results(run, title_of(self.config))
+        print_results(run, results.summaries, self.tolerance)
+        self.export.write(run, min(experiment.levels, results.summaries[-1].level))
+        return results.refuse_failure()
 
     def rescue(self, run: RunFolder | None) -> None:
         if run is not None:

@@ -1,6 +1,7 @@
 """What a run folder shows of its levels: a table in CSV, a figure, and a table on the terminal."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,35 @@ from tf_lottery.messages import tell
 from tf_lottery.report.summary_figure import summary_figure
 from tf_lottery.report.summary_table import print_summary
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.errors import RunFolderError, StorageError
 from tf_lottery.store.metrics import csv_text, write_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import ADAPTIVE_COLUMNS, SUMMARY_COLUMNS, LevelSummary, is_adaptive
 from tf_lottery.store.sealed_table import write_sealed_csv
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is shown of a run.
+
+    Attributes:
+      summaries: a row for each complete level.
+      failure: why one of the files could not be written; it is raised once all else is done, so
+        that nothing is lost by it.
+    """
+
+    summaries: list[LevelSummary]
+    failure: StorageError | None = None
+
+    def refuse_failure(self) -> list[LevelSummary]:
+        """Returns the rows.
+
+        Raises:
+          StorageError: if a file could not be written.
+        """
+        if self.failure is not None:
+            raise self.failure
+        return self.summaries
 
 
 def write_summary(run: RunFolder) -> list[LevelSummary]:
@@ -30,7 +55,7 @@ def write_summary(run: RunFolder) -> list[LevelSummary]:
     return summaries
 
 
-def show_results(run: RunFolder, title: str, *, anew: bool) -> list[LevelSummary]:
+def show_results(run: RunFolder, title: str, *, anew: bool) -> Results:
     """Returns the rows of a finished run; writes and draws them if that has not been done.
 
     Args:
@@ -43,10 +68,10 @@ def show_results(run: RunFolder, title: str, *, anew: bool) -> list[LevelSummary
     text = csv_text(SUMMARY_COLUMNS, [row.numbers() for row in summaries])
     table, figure = run.summary_csv, run.summary_png
     with suppress(OSError, UnicodeDecodeError):
-        drawn = figure.stat().st_mtime_ns >= table.stat().st_mtime_ns
-        adaptive = not _adaptive(records) or _adaptive_csv(run).exists()
+        drawn = figure.is_file() and figure.stat().st_mtime_ns >= table.stat().st_mtime_ns
+        adaptive = not _adaptive(records) or _adaptive_csv(run).is_file()
         if drawn and adaptive and not anew and table.read_text(encoding="utf-8") == text:
-            return summaries
+            return Results(summaries)
     return write_results(run, title)
 
 
@@ -62,13 +87,21 @@ def _adaptive_csv(run: RunFolder) -> Path:
     return run.landscape / "adaptive_pruning.csv"
 
 
-def write_results(run: RunFolder, title: str) -> list[LevelSummary]:
-    """Writes summary.csv and summary.png, and returns the rows."""
-    summaries = write_summary(run)
+def write_results(run: RunFolder, title: str) -> Results:
+    """Writes summary.csv and summary.png, the one also where the other cannot be written."""
+    failures = []
+    try:
+        summaries = write_summary(run)
+    except StorageError as error:
+        failures.append(error)
+        summaries = [LevelSummary.from_record(record) for record in _records(run)]
     if summaries:
-        with atomic_path(run.summary_png) as path:
-            path.write_bytes(summary_figure(summaries, title).png)
-    return summaries
+        try:
+            with atomic_path(run.summary_png) as path:
+                path.write_bytes(summary_figure(summaries, title).png)
+        except StorageError as error:
+            failures.append(error)
+    return Results(summaries, failures[0] if failures else None)
 
 
 def write_results_if_possible(run: RunFolder | None, title: str) -> list[LevelSummary]:
@@ -78,7 +111,7 @@ def write_results_if_possible(run: RunFolder | None, title: str) -> list[LevelSu
     """
     with suppress(RunFolderError):
         if run is not None:
-            return write_results(run, title)
+            return write_results(run, title).summaries
     return []
 
 

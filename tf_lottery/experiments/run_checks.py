@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_lottery.config.arguments import check_truth, refusal
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.config.options import options_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.damage_checks import check_own_damage
@@ -20,7 +21,6 @@ from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.tickets.random_layers import random_layers
-from tf_lottery.training.learning_rate import check_fine_tuning_rate
 from tf_lottery.training.workers import Workers
 
 

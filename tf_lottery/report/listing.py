@@ -22,7 +22,9 @@ def runs_table(states: Sequence[RunState], workdir: str | Path) -> Table:
       workdir: the folder that the runs' paths are shown relative to.
 
     Returns:
-      The table: 80 columns wide at most with paths of up to 28 characters.
+      The table: 80 columns wide at most with paths of up to 28 characters. In the column of levels
+      runs have the level that they are at and the last one, as "2/11"; branches have how many of
+      the levels that were asked for are finished, as "1 of 3".
     """
     paths = {state.path for state in states}
 
@@ -33,7 +35,7 @@ def runs_table(states: Sequence[RunState], workdir: str | Path) -> Table:
     columns = [
         _Column("run", lambda state: printable(label(state)), holds_names=True),
         _Column("state", lambda state: state.state, holds_names=True),
-        _Column("level", lambda state: _of_total(state.level, state.levels)),
+        _Column("level", _level),
         _Column("epoch", _epoch),
         _Column(
             "density",
@@ -86,6 +88,15 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
 
 def _of_total(part: int | str | None, total: int | str | None) -> str:
     return MISSING if part is None else f"{part}/{'?' if total is None else total}"
+
+
+def _level(state: RunState) -> str:
+    """The level of the last; of a branch, which may start from any, how many of those asked for."""
+    if state.branch is None:
+        return _of_total(state.level, state.levels)
+    asked = state.asked_levels
+    done = [level for level in state.complete_levels if asked is None or level in asked]
+    return f"{len(done)} of {'?' if asked is None else len(asked)}"
 
 
 def _epoch(state: RunState) -> str:

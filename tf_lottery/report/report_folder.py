@@ -80,7 +80,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
             with atomic_path(folder / name) as temporary:
                 temporary.write_bytes(content)
         for name in sorted(earlier - files.keys()):
-            remove(folder / name)
+            if not (folder / name).is_dir():  # What took the place of a file is somebody else's.
+                remove(folder / name)
         _write_contents(folder, files.keys())
     except StorageError as error:
         raise ValueError(

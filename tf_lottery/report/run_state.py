@@ -41,6 +41,8 @@ class RunState:
       test_accuracy: fraction, of the last complete level.
       dense_accuracy: test accuracy of the run's level 0; of a branch, that of its run.
       complete_levels: in order.
+      asked_levels: those that are to be trained, in order; None of a branch that an earlier version
+        has made without noting them.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class RunState:
     test_accuracy: float | None = None
     dense_accuracy: float | None = None
     complete_levels: tuple[int, ...] = ()
+    asked_levels: tuple[int, ...] | None = None
 
 
 def read_run_state(path: Path) -> RunState:
@@ -177,7 +180,8 @@ def _read_state(run: RunFolder, held: bool) -> RunState:
     complete = run.complete_levels()
     records = [run.level(level).record() for level in complete]
     latest = records[-1] if records else {}
-    planned = _planned_levels(run, complete)
+    asked = _asked_levels(run, complete)
+    planned = complete if asked is None else asked
     missing = [level for level in planned if level not in complete]
     steps = {level: _latest_step(run, level) for level in missing}
     begun = [level for level in missing if steps[level] is not None]
@@ -195,14 +199,15 @@ def _read_state(run: RunFolder, held: bool) -> RunState:
         test_accuracy=latest.get("test_accuracy"),
         dense_accuracy=_dense_accuracy(run),
         complete_levels=tuple(complete),
+        asked_levels=None if asked is None else tuple(asked),
     )
 
 
-def _planned_levels(run: RunFolder, complete: list[int]) -> list[int]:
+def _asked_levels(run: RunFolder, complete: list[int]) -> list[int] | None:
     details = run.known_details
     if run.kind_of_branch is not None:
         asked = None if details is None else details.branch_levels
-        return complete if asked is None else list(asked)
+        return None if asked is None else sorted(asked)
     # The details know what a target density takes, and say 0 after --experiment=train.
     known = 0 if details is None else details.levels
     last = known or run.identity.get("levels")

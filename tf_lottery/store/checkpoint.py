@@ -53,6 +53,10 @@ class CheckpointFolder:
             if other != step:
                 remove_folder(self._slot(other).path)
 
+    def latest_step(self) -> int | None:
+        """The iterations of the latest state; None when none was saved."""
+        return max(self._steps(), default=None)
+
     def latest(self) -> Checkpoint | None:
         """Loads the state with the most iterations.
 

@@ -20,6 +20,7 @@ from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
 # Hashing files up to this size takes a run of twenty levels some milliseconds.
 _SMALL_BYTES = 128 * 1024
 _EXPORT_SEAL = "export.json"
+_IN_THE_WAY = "Move it away, or delete it, and start the same command again, which makes it anew."
 _WRITTEN_ANEW = "The same command, started again, writes it anew."
 
 
@@ -287,9 +288,8 @@ def _inspect_flags(run: RunFolder, complete: list[int], findings: Findings) -> N
 def _damages_of_figure(run: RunFolder) -> Iterator[Damage]:
     path = run.summary_png
     if path.exists() and not path.is_file():
-        remedy = "Delete it and start the same command again, which draws it anew."
-        error = DamagedFileError(path, "is a folder and no figure", remedy)
-        yield Damage(error, "the figure of the levels", beside=True)
+        error = DamagedFileError(path, "is a folder and no figure", _IN_THE_WAY)
+        yield Damage(error, "the figure of the levels")
 
 
 def _damages_of_places(run: RunFolder) -> Iterator[Damage]:
@@ -311,6 +311,9 @@ def _damages_of_summary(run: RunFolder, complete: list[int], *, wholly: bool) ->
     if not path.exists():
         if wholly and complete:
             yield Damage(DamagedFileError(path, "is missing", _WRITTEN_ANEW), lost, repaired=True)
+        return
+    if path.is_dir():
+        yield Damage(DamagedFileError(path, "is a folder and no table", _IN_THE_WAY), lost)
         return
     try:
         rows = {row.get("level"): row for row in read_table(path)}

@@ -52,8 +52,9 @@ class StorageError(RunFolderError):
     def __init__(self, path: Path, reason: str):
         self.reason = reason
         kept = " Finished levels are kept: the same command continues after them."
+        remedy = "Move it away" if Path(path).is_dir() else "Make room there"
         super().__init__(
-            f"cannot write {Path(path).absolute()}: {reason}. Make room there, or choose a "
+            f"cannot write {Path(path).absolute()}: {reason}. {remedy}, or choose a "
             "writable folder with --workdir (in the library: workdir, or folder of a search)."
             + (kept if _beside_finished_levels(Path(path).absolute()) else "")
         )

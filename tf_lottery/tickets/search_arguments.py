@@ -19,6 +19,7 @@ from tf_lottery.config.arguments import (
     refusal,
     shown,
 )
+from tf_lottery.config.fine_tuning import is_least_rate
 from tf_lottery.config.pruning import NOMINAL_RATE
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.layers import model_variables
@@ -30,7 +31,6 @@ from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
 from tf_lottery.tickets.fit_length import needs_length
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant, first_step_after_pruning
-from tf_lottery.training.learning_rate import is_least_rate
 from tf_lottery.training.network import Network
 from tf_lottery.training.schedule_lead import last_and_highest_rate
 

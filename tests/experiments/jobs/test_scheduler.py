@@ -1,6 +1,8 @@
 """Which unit begins when, and what happens when one fails."""
 
 import queue
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -109,3 +111,20 @@ def test_errors_are_passed_on_by_what_they_say(error, kind, text):
 def test_a_file_is_still_named_by_an_error():
     passed = portable(PermissionError(13, "Permission denied", "runs/x"))
     assert (passed.filename, passed.strerror) == ("runs/x", "Permission denied")
+
+
+def test_that_it_was_killed_is_not_called_a_leak():
+    """What it leaves behind is cleaned up by Python's resource tracker, which does so quietly."""
+    waiting = (
+        "import time\n"
+        "from tf_lottery.experiments.jobs.scheduler import Processes\n"
+        "processes = Processes(1, (), 1)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(100)\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", waiting], stdout=pipe, stderr=pipe) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.kill()
+        # Until the tracker has ended too.
+        assert process.stderr.read() == b""

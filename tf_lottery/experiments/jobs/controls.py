@@ -2,6 +2,7 @@
 
 from tf_lottery.config.branches import BRANCHES, Branch
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.experiments.commands import RunExperiments
 
 
@@ -15,6 +16,9 @@ def check_controls(command: RunExperiments) -> None:
         branch = BRANCHES.find(name)
         for config in command.configs:
             _check_structure(branch, config)
+            _check_training(branch, config)
+            if command.control_levels is None:
+                _check_any_level(branch, config)
             for level in command.control_levels or ():
                 _check_level(branch, config, level)
 
@@ -28,13 +32,42 @@ def _check_structure(branch: Branch, config: ExperimentConfig) -> None:
         )
 
 
+def _check_training(branch: Branch, config: ExperimentConfig) -> None:
+    retraining = config.pruning.retraining
+    if branch.keeps_slots and retraining != "rewind_weights":
+        raise ValueError(
+            f"--controls={branch.name} moves the rewind point, which nothing is trained from with "
+            f"--retraining={retraining}; leave it out, or take --retraining=rewind_weights."
+        )
+    if branch.name == "fine_tune":
+        check_fine_tuning_rate(
+            config.training,
+            "--controls=fine_tune goes on",
+            "it afterwards as --experiment=branch --branch=fine_tune with "
+            "--fine_tune_learning_rate",
+        )
+
+
+def _check_any_level(branch: Branch, config: ExperimentConfig) -> None:
+    levels = config.pruning.levels
+    if config.pruning.target_density is None and _last_level(branch, levels) < branch.first_level:
+        least = branch.first_level + branch.needs_next_level
+        raise ValueError(
+            f"--controls={branch.name} needs --levels={least} or more, and {config.name} has "
+            f"--levels={levels}."
+        )
+
+
+def _last_level(branch: Branch, levels: int) -> int:
+    last = levels - branch.needs_next_level
+    return last if branch.last_level is None else min(last, branch.last_level)
+
+
 def _check_level(branch: Branch, config: ExperimentConfig, level: int) -> None:
     pruning = config.pruning
     if pruning.target_density is not None:
         return  # How many levels there will be is seen later.
-    last = pruning.levels - branch.needs_next_level
-    if branch.last_level is not None:
-        last = min(last, branch.last_level)
+    last = _last_level(branch, pruning.levels)
     if not branch.first_level <= level <= last:
         raise ValueError(
             f"--control_levels={level}: --controls={branch.name} starts from levels "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any
 
 from tf_lottery.experiments.jobs.outcome import Outcome
@@ -35,6 +37,7 @@ class Processes:
           plugins: modules to import in each.
           devices: GPUs, each of which one process has for itself; 0: without GPUs.
         """
+        _start_quiet_tracker()
         self.count, self._plugins = count, tuple(plugins)
         self._context = multiprocessing.get_context("spawn")
         self.events: Any = self._context.SimpleQueue()
@@ -73,6 +76,20 @@ class Processes:
             )
         with _ctrl_c_ignored():
             return executor.submit(do, *arguments)
+
+
+def _start_quiet_tracker() -> None:
+    """Starts the process that cleans up after this one, if this one is killed.
+
+    Python's own would warn of that on the terminal, as if it were a mistake of the user's.
+    """
+    before = list(sys.warnoptions)
+    # It gets the options of this process.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions[:] = before
 
 
 @contextmanager

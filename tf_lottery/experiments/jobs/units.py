@@ -13,6 +13,7 @@ from tf_lottery.experiments.commands import Analyze, Command, RunBranches, RunEx
 from tf_lottery.experiments.dense_identity import dense_training_of
 from tf_lottery.experiments.finished_runs import takes_all_devices
 from tf_lottery.experiments.jobs.outcome import Outcome
+from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 
@@ -115,15 +116,22 @@ def _with_one_dense_training(
     found: list[tuple[ExperimentConfig, int | None]] = [(config, None) for config in configs]
     for first, *others in places.values():
         config = configs[first]
+        # Those that are there take nothing.
+        others = [place for place in others if not _has_dense_network(configs[place])]
         if not others or takes_all_devices(config.run):
             continue
         wanted = [*config.run.points_kept, *(configs[one].pruning.rewind_step for one in others)]
         kept = ",".join(dict.fromkeys(wanted))
-        found[first] = replace(config, run=replace(config.run, keep_states=kept)), None
+        if not _has_dense_network(config):
+            found[first] = replace(config, run=replace(config.run, keep_states=kept)), None
         for place in others:
             run = replace(configs[place].run, dense_from=str(config.run_path))
             found[place] = replace(configs[place], run=run), first
     return found
+
+
+def _has_dense_network(config: ExperimentConfig) -> bool:
+    return LevelFolder(config.run_path / "level_0").is_complete()
 
 
 def units_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Unit]:

@@ -6,7 +6,7 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.report.canvas import FigureFile
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import result_path, result_stem
@@ -62,12 +62,22 @@ class ResultsFile:
     def draw(
         self, rows: Iterable[Row], figures: Callable[[Sequence[Measurement]], list[FigureFile]]
     ) -> None:
-        """Draws figures of these rows beside the CSV file."""
+        """Draws figures of these rows beside the CSV file.
+
+        Raises:
+          StorageError: one cannot be written; the others are.
+        """
         run = self._analyzed.run.path.absolute()
         # With an empty cell for what a row lacks, as in the file.
         complete = ({column: row.get(column) for column in self._columns} for row in rows)
         measured = Measurement(run.parent.name, run.name, tuple(complete))
+        failures = []
         for figure in figures([measured]):
             path = self._analyzed.folder / f"{figure.name}{self._ending}.png"
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(figure.png)
+            try:
+                with atomic_path(path) as temporary:
+                    temporary.write_bytes(figure.png)
+            except StorageError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]

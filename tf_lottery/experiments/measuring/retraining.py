@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_program
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.masking.masks import Mask
 from tf_lottery.training.divergence import TrainingDivergedError
-from tf_lottery.training.learning_rate import check_fine_tuning_rate
 from tf_lottery.training.loop import train
 from tf_lottery.training.network import NetworkState
 

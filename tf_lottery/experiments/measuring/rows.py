@@ -20,6 +20,7 @@ from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.startup import import_tensorflow_quietly
+from tf_lottery.store.errors import StorageError
 from tf_lottery.store.metrics import Row
 
 if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
@@ -117,10 +118,16 @@ def run_analysis(
     for show, rows in zip((wanted.show, wanted.show_parts), shown, strict=False):
         show(rows)
     figures = analysis.figures(tolerance_of(options.get("matching_tolerance", DEFAULT_POINTS)))
+    failures = []
     for about, file, rows in zip(analysis.files, files, shown, strict=True):
-        if about.name in figures:
-            file.draw(rows, figures[about.name])
+        try:
+            if about.name in figures:
+                file.draw(rows, figures[about.name])
+        except StorageError as error:
+            failures.append(error)
         tell(f"{about}: {file.path}")
+    if failures:
+        raise failures[0]
 
 
 def is_measured(command: Analyze, path: Path) -> bool:
