@@ -1,6 +1,5 @@
 """Which weights compete with each other, and how many of them remain at each level."""
 
-from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
@@ -12,6 +11,7 @@ from tf_lottery.config.arguments import MOST_LEVELS, check_choice, check_whole
 from tf_lottery.config.pruning import PruningScope, Structure
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.schedule import IMPSchedule
+from tf_lottery.pruning.groups import Group, OnePruning, Together
 from tf_lottery.pruning.ranking import keep_highest
 from tf_lottery.pruning.structures import (
     keep_highest_blocks,
@@ -21,50 +21,6 @@ from tf_lottery.pruning.structures import (
 )
 
 SCOPES, STRUCTURES = get_args(PruningScope), get_args(Structure)
-
-
-@dataclass(frozen=True)
-class _OnePruning:
-    """In place of a schedule: the number of weights that one pruning leaves."""
-
-    count: int
-    pruning_rate: float
-
-    def remaining(self, total: int, level: int) -> int:
-        return self.count
-
-
-@dataclass(frozen=True)
-class _Together:
-    """In place of a schedule: as many weights as some groups have at a level."""
-
-    groups: tuple["Group", ...]
-
-    @property
-    def pruning_rate(self) -> float:
-        """Fraction of the weights removed at level 1."""
-        size = sum(group.size for group in self.groups)
-        return 1 - self.remaining(size, 1) / size
-
-    def remaining(self, total: int, level: int) -> int:
-        return sum(group.schedule.remaining(group.size, level) for group in self.groups)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Weights that are ranked together.
-
-    Attributes:
-      names: weight names, in the order of the network.
-      size: number of weights in all of them.
-      schedule: gives the number that remains at each level.
-      floor: the fewest that can remain.
-    """
-
-    names: tuple[str, ...]
-    size: int
-    schedule: IMPSchedule | _OnePruning | _Together
-    floor: int = 1
 
 
 @dataclass(frozen=True)
@@ -216,7 +172,7 @@ class PruningPlan:
         stride = scipy.optimize.brentq(lambda n: kept(n).sum() - count, 0, longest)
         counts = _rounded(kept(stride), count)
         groups = [
-            replace(group, schedule=_OnePruning(int(number), group.schedule.pruning_rate))
+            replace(group, schedule=OnePruning(int(number), group.schedule.pruning_rate))
             for group, number in zip(self.groups, counts, strict=True)
         ]
         return replace(self, groups=tuple(groups))
@@ -232,7 +188,7 @@ class PruningPlan:
         one = Group(
             tuple(name for group in pruned for name in group.names),
             sum(group.size for group in pruned),
-            _Together(pruned),
+            Together(pruned),
             sum(group.floor for group in pruned) if self.structure != "weights" else 1,
         )
         others = tuple(group for group in self.groups if group not in pruned)
@@ -241,7 +197,7 @@ class PruningPlan:
     def with_layers_of(self, mask: Mask) -> "PruningPlan":
         """Plans one pruning that leaves as many weights of each array as a mask does."""
         groups = (
-            Group((name,), array.size, _OnePruning(int(np.count_nonzero(array)), 0.5))
+            Group((name,), array.size, OnePruning(int(np.count_nonzero(array)), 0.5))
             for name, array in mask.items()
         )
         return replace(self, groups=tuple(groups))
@@ -265,7 +221,6 @@ class PruningPlan:
           ValueError: if no level would prune any weight, or if one would leave no weight in a
             group, or fewer than a unit or block of each array; says how many are possible.
         """
-        piece = "block" if self.structure == "1x4" else "unit"
         check_whole(f"{flag}levels", levels, 0, MOST_LEVELS)
         size = sum(group.size for group in self.groups)
         if levels and self.remaining(levels) >= size:
@@ -282,22 +237,7 @@ class PruningPlan:
                 f"in {levels} levels; use a higher rate, such as 0.2."
             )
         for group in self.groups:
-
-            def left(level: int, group: Group = group) -> int:
-                return group.schedule.remaining(group.size, level)
-
-            # Fewer and fewer remain.
-            level = bisect(range(levels + 1), -group.floor, key=lambda level: -left(level))
-            if level <= levels:
-                names = ", ".join(group.names)
-                kept = "none" if group.floor == 1 else f"only {left(level)}"
-                least = "" if group.floor == 1 else f", but a {piece} of each has {group.floor}"
-                raise ValueError(
-                    f"{flag}levels={levels}: {kept} of the {group.size} weights of {names} would "
-                    f"remain at level {level} at their {flag}pruning_rate of "
-                    f"{group.schedule.pruning_rate}{least}; use {_at_most(level - 1)}a lower "
-                    "pruning rate."
-                )
+            group.check(levels, "block" if self.structure == "1x4" else "unit", flag)
 
     def prune(
         self, scores: Mapping[str, np.ndarray], mask: Mask, level: int, progress: float = 1.0
@@ -358,10 +298,6 @@ class PruningPlan:
         # Groups of four are halved at once, in the last round of a level.
         halved = count <= group.schedule.remaining(group.size, 1) < group.size
         return keep_n_of_m(scores, masks, axes) if halved else masks
-
-
-def _at_most(levels: int) -> str:
-    return f"at most {levels} level{'' if levels == 1 else 's'} or " if levels else ""
 
 
 def _rounded(numbers: np.ndarray, total: int) -> np.ndarray:

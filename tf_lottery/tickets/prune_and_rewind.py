@@ -13,7 +13,6 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.config.arguments import check_path, check_whole, refusal
-from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
@@ -23,9 +22,9 @@ from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import as_arrays, resolve_rewind_step, steps_per_execution
 from tf_lottery.tickets.folder_journal import FolderJournal
 from tf_lottery.tickets.history import SearchHistory
-from tf_lottery.tickets.imp import LevelToTrain
 from tf_lottery.tickets.last_level import LastLevel
-from tf_lottery.tickets.level_end import check_rewind_step_reached, kept_epoch
+from tf_lottery.tickets.level_end import check_rewind_step_reached
+from tf_lottery.tickets.level_in_fit import LevelInFit
 from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
@@ -142,6 +141,7 @@ class PruneAndRewind(IterationCallback):
         self._read_batches = self._reader_of(score_data)
         if self._arguments.needs_data and score_data is None:
             self._read_batches()
+        self._running: LevelInFit | None = None
         self._last_level: LastLevel | None = None
         self._token, self._running_fit = object(), False
         self.history = SearchHistory()
@@ -211,46 +211,41 @@ class PruneAndRewind(IterationCallback):
             self._first_epoch = epoch
             self._check_epochs(epoch)
         super().on_epoch_begin(epoch, logs)
-        if self._level is not None:
-            self._running.on_epoch_begin(self._level_epoch, logs)
+        if self._running is not None:
+            self._running.begin_epoch(logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Tells the callbacks of the level."""
-        if self._level is not None:
-            self._running.on_train_batch_begin(batch, logs)
+        if self._running is not None:
+            self._running.begin_batch(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves the state at the rewind step; ends a level that ends within an epoch."""
-        if self._level is None:
+        if self._running is None:
             # All levels were finished before; only now does Keras ask whether to stop.
             self._search.set_last()
             self.model.stop_training = True
             return
-        before, stopped = self.iteration, self.model.stop_training
+        before = self.iteration
         super().on_train_batch_end(batch, logs)
-        self._running.on_train_batch_end(batch, logs)
-        # Keras then ends the epoch, and with it the level ends.
-        self._stops_level |= self.model.stop_training and not stopped
-        self._level_iteration += self.iteration - before
-        self._save_at_rewind_step(self._level)
+        self._running.end_batch(batch, logs, self.iteration - before)
+        self._save_at_rewind_step(self._running)
         at_epoch_end = batch + 1 == self.params["steps"]
-        if self._level_iteration >= self._last and not at_epoch_end:
-            self._end_level(self._level, logs, within_epoch=True)
+        if self._running.iteration >= self._running.last and not at_epoch_end:
+            self._end_level(self._running, logs, within_epoch=True)
             self.model.reset_metrics()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Ends a level that ends with the epoch, now that validation is done."""
         super().on_epoch_end(epoch, logs)
-        if self._level is None or (self.model.stop_training and not self._stops_level):
+        running = self._running
+        if running is None or (self.model.stop_training and not running.stopped):
             return
-        if not self._stops_level:
-            self._check_length(self._level)
-        self._epochs[self._level_epoch] = (self._level_iteration, dict(logs or {}))
-        self._running.on_epoch_end(self._level_epoch, logs)
-        ended, self.model.stop_training = self.model.stop_training, False
-        self._level_epoch += 1
-        if ended or self._level_iteration >= self._last:
-            self._end_level(self._level, logs)
+        if not running.stopped:
+            self._check_length(running)
+        running.end_epoch(logs)
+        if running.is_over:
+            self._end_level(running, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Checks that all levels were trained, and that the model keeps the last one.
@@ -268,11 +263,12 @@ class PruneAndRewind(IterationCallback):
             # Keras has assigned averages of weights, though nothing was trained.
             self._search.set_last()
         super().on_train_end(logs)
-        if self._level is not None:
+        running = self._running
+        if running is not None:
             raise ValueError(
-                f"training ended at level {self._level.number} of {self._search.levels}, iteration "
-                f"{self._level_iteration} of {self._last}: another callback stopped it, or the "
-                "data ran out. Give EarlyStopping and others that stop training as "
+                f"training ended at level {running.level.number} of {self._search.levels}, at "
+                f"iteration {running.iteration} of {running.last}: another callback stopped it, or "
+                "the data ran out. Give EarlyStopping and others that stop training as "
                 "PruneAndRewind(level_callbacks=[...]): there they end the level, not the search. "
                 "Levels before are in history."
             )
@@ -292,37 +288,30 @@ class PruneAndRewind(IterationCallback):
                 f"epochs of this length{start}; see PruneAndRewind.epochs."
             )
 
-    def _check_length(self, level: LevelToTrain) -> None:
+    def _check_length(self, running: LevelInFit) -> None:
         steps, seen = self.params["steps"], self.iteration - self._epoch_start
         if seen < steps:
             raise ValueError(
-                f"an epoch of level {level.number} had {seen} of its {steps} iterations: "
+                f"an epoch of level {running.level.number} had {seen} of its {steps} iterations: "
                 "the data ran out. With steps_per_epoch, the data have to go on for "
                 "all epochs: dataset.repeat()."
             )
 
     def _begin_level(self) -> None:
         """Prunes and rewinds, and starts the callbacks of the level, as `fit` would."""
-        self._level: LevelToTrain | None = next(self._to_train, None)
-        if self._level is None:
-            self._last_level = LastLevel(self._search.network)
+        level = next(self._to_train, None)
+        if level is None:
+            self._running, self._last_level = None, LastLevel(self._search.network)
             self.model.stop_training = True
             return
-        number, steps = self._level.number, self.params["steps"]
         lengths = self._train_steps, self._rewind_step
-        first = first_step(number, self._arguments.retraining, *lengths)
-        self._level_iteration, self._last = first, last_step(first, *lengths)
+        first = first_step(level.number, self._arguments.retraining, *lengths)
         given = self._level_callbacks
-        callbacks = given(number) if callable(given) else given
+        callbacks = given(level.number) if callable(given) else given
         check_callbacks("level_callbacks", callbacks, self.model)
-        self._level_epoch = first // steps
-        self._epochs: dict[int, tuple[int, dict[str, Any]]] = {}
-        self._stops_level = False
-        params = {**self.params, "epochs": math.ceil(self._last / steps)}
-        lists = keras_of(self.model).callbacks.CallbackList
-        self._running = lists(list(callbacks), model=self.model, **params)
-        self._running.on_train_begin()
-        self._save_at_rewind_step(self._level)
+        last = last_step(first, *lengths)
+        self._running = LevelInFit(level, self.model, callbacks, self.params, first, last)
+        self._save_at_rewind_step(self._running)
 
     def _resolve(self, steps_per_epoch: int, steps_per_execution: int) -> tuple[int, int]:
         rewind_step = resolve_rewind_step(
@@ -333,31 +322,26 @@ class PruneAndRewind(IterationCallback):
         )
         return rewind_step, self._epochs_per_level * steps_per_epoch
 
-    def _save_at_rewind_step(self, level: LevelToTrain) -> None:
-        if level.number == 0 and self._level_iteration == self._rewind_step:
-            level.save_rewind_state(self._search.state())
+    def _save_at_rewind_step(self, running: LevelInFit) -> None:
+        if running.level.number == 0 and running.iteration == self._rewind_step:
+            running.level.save_rewind_state(self._search.state())
 
-    def _end_level(self, level: LevelToTrain, logs: Any, *, within_epoch: bool = False) -> None:
-        self._running.on_train_end(logs)
-        weights_at, metrics = self._level_iteration, logs or {}
-        if not within_epoch:
-            last = self._level_epoch - 1
-            weights_at, metrics = self._epochs[
-                kept_epoch(self.model, self._running.callbacks, last)
-            ]
+    def _end_level(self, running: LevelInFit, logs: Any, *, within_epoch: bool = False) -> None:
+        running.end(logs)
+        weights_at, metrics = (running.iteration, logs or {}) if within_epoch else running.kept()
         check_rewind_step_reached(
-            self._level_iteration,
+            running.iteration,
             self._rewind_step,
             kept=self._search.journal.has_rewind_state(),
             stopped=True,
         )
         try:
-            level.record = self._search.record(
-                level.number,
+            running.level.record = self._search.record(
+                running.level.number,
                 {name: float(np.asarray(value)) for name, value in metrics.items()},
                 self.first_bad_step,
-                iterations=self._level_iteration,
-                stopped_early=self._level_iteration < self._last,
+                iterations=running.iteration,
+                stopped_early=running.iteration < running.last,
                 weights_at=weights_at,
             )
         except TrainingDivergedError as error:

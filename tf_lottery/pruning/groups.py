@@ -1,0 +1,79 @@
+"""Weights that compete with each other, and the number of them that remains."""
+
+from bisect import bisect
+from dataclasses import dataclass
+
+from tf_lottery.masking.schedule import IMPSchedule
+
+
+@dataclass(frozen=True)
+class OnePruning:
+    """In place of a schedule: the number of weights that one pruning leaves."""
+
+    count: int
+    pruning_rate: float
+
+    def remaining(self, total: int, level: int) -> int:
+        return self.count
+
+
+@dataclass(frozen=True)
+class Together:
+    """In place of a schedule: as many weights as some groups have at a level."""
+
+    groups: tuple["Group", ...]
+
+    @property
+    def pruning_rate(self) -> float:
+        """Fraction of the weights removed at level 1."""
+        size = sum(group.size for group in self.groups)
+        return 1 - self.remaining(size, 1) / size
+
+    def remaining(self, total: int, level: int) -> int:
+        return sum(group.schedule.remaining(group.size, level) for group in self.groups)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Weights that are ranked together.
+
+    Attributes:
+      names: weight names, in the order of the network.
+      size: number of weights in all of them.
+      schedule: gives the number that remains at each level.
+      floor: the fewest that can remain.
+    """
+
+    names: tuple[str, ...]
+    size: int
+    schedule: IMPSchedule | OnePruning | Together
+    floor: int = 1
+
+    def check(self, levels: int, piece: str, flag: str) -> None:
+        """Checks that enough is left of the weights after `levels` prunings.
+
+        Args:
+          levels: number of prunings.
+          piece: what one of each array remains: "unit" or "block".
+          flag: "--" where the arguments are flags.
+
+        Raises:
+          ValueError: if no weight would be left, or fewer than the floor; says how many levels are
+            possible.
+        """
+
+        def left(level: int) -> int:
+            return self.schedule.remaining(self.size, level)
+
+        # Fewer and fewer remain.
+        level = bisect(range(levels + 1), -self.floor, key=lambda level: -left(level))
+        if level > levels:
+            return
+        kept = "none" if self.floor == 1 else f"only {left(level)}"
+        least = "" if self.floor == 1 else f", but a {piece} of each has {self.floor}"
+        fewer = f"at most {level - 1} level{'' if level == 2 else 's'} or " if level > 1 else ""
+        raise ValueError(
+            f"{flag}levels={levels}: {kept} of the {self.size} weights of {', '.join(self.names)} "
+            f"would remain at level {level} at their {flag}pruning_rate of "
+            f"{self.schedule.pruning_rate}{least}; use {fewer}a lower pruning rate."
+        )
