@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,19 @@ def test_branches_are_small_networks_too(small_run, tmp_path):
         gone = ~mask_of(own, 2)["dense_1/kernel"].any(axis=0)
         assert gone.any()
         assert not weights_of(own, 2)["dense_1/bias"][gone].any()
+
+
+def test_small_networks_are_let_go_of(run_tiny, tmp_path, monkeypatch):
+    built = []
+
+    def remembered(experiment: Experiment):
+        level = compacted_network(experiment)
+        built.extend(map(weakref.ref, (level.program, level.network.small.model)))
+        return level
+
+    monkeypatch.setattr("tf_lottery.experiments.level_training.compacted_network", remembered)
+    run_tiny(tmp_path, **UNITS)
+    assert [reference() for reference in built] == [None] * 4
 
 
 def test_masked_training_when_told_so(run_tiny, small_run, tmp_path):
