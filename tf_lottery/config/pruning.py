@@ -116,6 +116,11 @@ class PruningConfig:
         "What is removed: single weights; units: whole units and filters; 2:4: two of every four "
         "weights in a row, once; 1x4: blocks of four consecutive inputs of a unit of Dense layers.",
     )
+    compact_training: bool = option(
+        True,
+        "With --structure=units: train each level as the small network that its masks leave; "
+        "--nocompact_training: as the whole network, masked.",
+    )
     prune_from: PruneFrom = option(
         "previous_level",
         "The network that is judged and pruned: the one that the level before trained "

@@ -14,6 +14,7 @@ from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.config.training import TrainingConfig
+from tf_lottery.experiments.begun_without import with_former_flags
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
 from tf_lottery.pruning.score import find_method
@@ -68,7 +69,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     if folder.kind_of_branch is not None:
         raise ValueError(f"--run={run} is a branch itself; name the run that it starts from.")
     where, own = {*names_of(RunConfig)}, {*names_of(BranchConfig), *branch_options()}
-    known = {**ExperimentConfig().identity(), **folder.identity}
+    known = {**ExperimentConfig().identity(), **with_former_flags(folder.identity)}
     _refuse_unknown(values)
     changes = {
         name: value
@@ -105,7 +106,7 @@ def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str
       values: flag values; those that say nothing, being unset or the run's own, are left out.
     """
     kind = BRANCHES.find(branch)
-    known = {**ExperimentConfig().identity(), **RunFolder.read(run).identity}
+    known = {**ExperimentConfig().identity(), **with_former_flags(RunFolder.read(run).identity)}
     fine_tunes = "fine_tune" in (branch, known["retraining"])
     takes = {"fine_tune_learning_rate": fine_tunes, "other_run": kind.needs_other_run}
     unset = {"fine_tune_learning_rate": known.get("fine_tune_learning_rate"), "other_run": None}

@@ -11,6 +11,7 @@ import numpy as np
 from tf_lottery.config.arguments import check_levels, check_path
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
+from tf_lottery.experiments.begun_without import defaults_of
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_branch
 from tf_lottery.experiments.branch_levels import (
     check_other_run_is_named,
@@ -20,7 +21,6 @@ from tf_lottery.experiments.branch_levels import (
 )
 from tf_lottery.experiments.evidence import build_evidence
 from tf_lottery.experiments.finished_branches import (
-    BRANCH_DEFAULTS,
     print_results_of_branch,
     title_of_branch,
 )
@@ -183,7 +183,7 @@ def _open_branch(
                 branch_levels=tuple(levels),
                 for_analysis=for_analysis,
             ),
-            BRANCH_DEFAULTS,
+            defaults_of(plan.config),
         )
     )
     asked = own.details.branch_levels or ()

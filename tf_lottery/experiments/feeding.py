@@ -8,14 +8,20 @@ from tf_lottery.data import ArrayEvaluationStream, ArrayStream, Augmentation, Sp
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.training.evaluation import Evaluation, Evaluator, StreamedEvaluator
 from tf_lottery.training.hardest_examples import HardestExamples
+from tf_lottery.training.network import Network
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
 from tf_lottery.training.streamed_batches import StreamedProgram
 
 
-def build_program(experiment: Experiment) -> TrainingProgram:
-    """The training loop of an experiment, compiled when it first runs."""
+def build_program(experiment: Experiment, network: Network | None = None) -> TrainingProgram:
+    """The training loop of an experiment, compiled when it first runs.
+
+    Args:
+      experiment: the experiment.
+      network: what is trained, if not the experiment's own.
+    """
     config, data, plan = experiment.config, experiment.dataset.train, experiment.execution
     training = config.training
     options = StepOptions(
@@ -29,7 +35,7 @@ def build_program(experiment: Experiment) -> TrainingProgram:
     # What is shifted in or cut out has the mean colour: zero after standardization.
     fill = experiment.details.pixel_mean
     step = TrainingStep(
-        experiment.network,
+        network or experiment.network,
         options,
         lambda images, draws: augmentation.apply(images, draws, fill),
         compile_gradients=plan.compile_gradients,
@@ -41,7 +47,9 @@ def build_program(experiment: Experiment) -> TrainingProgram:
     return StreamedProgram(step, stream, training.batch_size, plan)
 
 
-def find_hardest_examples(experiment: Experiment) -> HardestExamples | None:
+def find_hardest_examples(
+    experiment: Experiment, network: Network | None = None
+) -> HardestExamples | None:
     """What saves looking at all validation examples; None where it cannot, or none looks."""
     data, plan = experiment.dataset.validation, experiment.execution
     single = tf.distribute.get_strategy().num_replicas_in_sync == 1
@@ -52,11 +60,13 @@ def find_hardest_examples(experiment: Experiment) -> HardestExamples | None:
         and isinstance(data, Split)
     ):
         return None
-    return HardestExamples(experiment.network.model, data, plan)
+    return HardestExamples((network or experiment.network).model, data, plan)
 
 
 def build_evaluators(
-    experiment: Experiment, splits: Sequence[str] = ("validation", "test")
+    experiment: Experiment,
+    splits: Sequence[str] = ("validation", "test"),
+    network: Network | None = None,
 ) -> dict[str, Callable[[], Evaluation]]:
     """The evaluations of an experiment.
 
@@ -64,8 +74,9 @@ def build_evaluators(
       experiment: the experiment.
       splits: "validation", "test", and "train" of data that are held in memory; those that there
         are not are left out.
+      network: what is evaluated, if not the experiment's own.
     """
-    model, plan = experiment.network.model, experiment.execution
+    model, plan = (network or experiment.network).model, experiment.execution
     evaluators = {}
     for name in splits:
         data = getattr(experiment.dataset, name)

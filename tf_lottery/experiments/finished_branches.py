@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tf_lottery.config.controls import BranchConfig
-from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.matching import tolerance_of
+from tf_lottery.experiments.begun_without import defaults_of
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags
 from tf_lottery.experiments.branch_levels import (
     check_other_run_is_named,
@@ -24,9 +23,6 @@ from tf_lottery.store.rules import made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.branches import find_branch
-
-# Of flags that the folder of a branch may have been made without.
-BRANCH_DEFAULTS = {**ExperimentConfig().identity(), **BranchConfig().values()}
 
 
 def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int] | None:
@@ -73,12 +69,13 @@ def show_finished_branch(
       ValueError: as `run_branch`.
     """
     tolerance, identity = tolerance_of(matching_tolerance), plan.config.identity()
-    RunFolder.refuse(plan.path, identity, BRANCH_DEFAULTS, OPEN_ENDED)
+    defaults = defaults_of(plan.config)
+    RunFolder.refuse(plan.path, identity, defaults, OPEN_ENDED)
     # Before it is opened, which repairs some of it.
     damages = check_own_damage(RunFolder.read(plan.path))
     repaired = any(damage.repaired for damage in damages)
     flags = branch_flags(plan, ",".join(map(str, levels)))
-    with RunFolder.open(plan.path, identity, None, flags, BRANCH_DEFAULTS, OPEN_ENDED) as own:
+    with RunFolder.open(plan.path, identity, None, flags, defaults, OPEN_ENDED) as own:
         if sentence := made_by_older_version(own):
             tell(f"Note: {sentence}")
         tell(f"Branch {plan.label} of {plan.run.path}")

@@ -8,6 +8,7 @@ from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.config.run import RunConfig
+from tf_lottery.experiments.begun_without import as_begun, defaults_of
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.late_flags import tell_of_idle_flags, tell_of_late_flags
 from tf_lottery.experiments.results import print_results, show_results, title_of
@@ -37,7 +38,8 @@ def refuse_early(config: ExperimentConfig) -> None:
         return  # All of them have to be told by the one that opens the folder.
     # What the system refuses is told where the folder is written to.
     with suppress(OSError):
-        defaults = ExperimentConfig().identity()
+        config = as_begun(config)
+        defaults = defaults_of(config)
         RunFolder.refuse(config.run_path, config.identity(), defaults, OPEN_ENDED)
         if (config.run_path / "config.json").exists():
             check_own_damage(RunFolder.read(config.run_path), tell=False)
@@ -74,7 +76,8 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
       ValueError: as `run_experiment`.
     """
     tolerance = tolerance_of(matching_tolerance)
-    path, defaults = config.run_path, ExperimentConfig().identity()
+    config = as_begun(config)
+    path, defaults = config.run_path, defaults_of(config)
     # Before it is opened, which repairs some of it.
     damages = check_own_damage(RunFolder.read(path))
     repaired = [damage for damage in damages if damage.repaired]

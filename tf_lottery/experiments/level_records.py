@@ -13,7 +13,13 @@ from tf_lottery.store.empty_layers import no_weight_remains
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import MetricsLog
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSummary, MetricsRow
+from tf_lottery.store.schema import (
+    METRICS_COLUMNS,
+    PARAMETERS_TRAINED,
+    RENAMED_METRICS,
+    LevelSummary,
+    MetricsRow,
+)
 from tf_lottery.training.event_log import EventLog
 from tf_lottery.training.network import NetworkState
 
@@ -27,8 +33,15 @@ class LevelRecords:
     def resume(self) -> Checkpoint | None:
         """The state from which an interrupted level continues."""
 
-    def start(self, mask: Mask, step: int, last: int) -> None:
-        """Training starts or continues at `step`, and ends at `last`, in iterations."""
+    def start(self, mask: Mask, step: int, last: int, parameters: int | None = None) -> None:
+        """Training starts or continues at `step`, and ends at `last`, in iterations.
+
+        Args:
+          mask: of the level.
+          step: iterations done.
+          last: iterations when it is over.
+          parameters: number of weights of all kinds, if a small network stands for the whole one.
+        """
 
     def advance(self, step: int) -> None:
         """Training has come to a step, in iterations."""
@@ -98,8 +111,9 @@ class WrittenRecords(LevelRecords):
             self._progress.note(f"level {self._level} continues at step {checkpoint.step}")
         return checkpoint
 
-    def start(self, mask: Mask, step: int, last: int) -> None:
+    def start(self, mask: Mask, step: int, last: int, parameters: int | None = None) -> None:
         """Tells of layers without weights; starts the clock and the progress line."""
+        self._parameters = parameters
         if layers := mask.empty_layers():
             self._progress.note(f"level {self._level}: {no_weight_remains(layers)}")
         self._events = EventLog(self._run.tensorboard(self._level), self._log.rows)
@@ -170,4 +184,7 @@ class WrittenRecords(LevelRecords):
         )
         self._progress.finish_level(summary)
         layers = {name: [int(array.sum()), array.size] for name, array in mask.items()}
-        return {**summary.numbers(), "layers": layers}
+        record: dict[str, Any] = {**summary.numbers(), "layers": layers}
+        if self._parameters is not None:
+            record[PARAMETERS_TRAINED] = self._parameters
+        return record

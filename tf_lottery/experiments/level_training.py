@@ -1,5 +1,6 @@
 """Trains one level of an experiment, from where it was left."""
 
+import gc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.data import Epoch
-from tf_lottery.experiments.early_stopping import ValidationWatch
-from tf_lottery.experiments.feeding import build_evaluators, build_program, find_hardest_examples
+from tf_lottery.experiments.level_network import LevelNetwork, compacted_network, masked_network
 from tf_lottery.experiments.level_records import LevelRecords
 from tf_lottery.experiments.setup import Experiment
+from tf_lottery.exporting.compaction.trainable import NotCompactedError
+from tf_lottery.messages import tell
 from tf_lottery.store.schema import METRICS, measured
 from tf_lottery.training.divergence import TrainingDivergedError, first_not_finite
 from tf_lottery.training.loop import StepCallback, train
@@ -19,7 +21,11 @@ from tf_lottery.training.workers import Message, Workers
 
 
 class LevelTrainer:
-    """Trains levels, evaluates on the way, and keeps what a killed process needs to go on."""
+    """Trains levels, evaluates on the way, and keeps what a killed process needs to go on.
+
+    With `--structure=units` and `--compact_training`, a level is trained as the small network that
+    its mask leaves. Its states, while it is trained and after, are those of the whole network.
+    """
 
     def __init__(
         self,
@@ -27,7 +33,7 @@ class LevelTrainer:
         records_of: Callable[[int], LevelRecords],
         workers: Workers,
     ):
-        """Places the data.
+        """Trains nothing yet.
 
         Args:
           experiment: network, data and lengths.
@@ -35,11 +41,7 @@ class LevelTrainer:
           workers: those that train together.
         """
         self._experiment, self._records_of, self._workers = experiment, records_of, workers
-        part = experiment.compiled.part
-        self._program = part("program", lambda: build_program(experiment))
-        self._evaluators = part("evaluators", lambda: build_evaluators(experiment))
-        hardest = part("hardest", lambda: find_hardest_examples(experiment))
-        self._watch = ValidationWatch(experiment.network, self._evaluators, hardest)
+        self._told_of_masks = False
 
     def __call__(
         self, level: int, save_rewind_state: Callable[[NetworkState], None] | None = None
@@ -56,19 +58,51 @@ class LevelTrainer:
         Raises:
           TrainingDivergedError: if a loss or a weight is not finite; names the level and the step.
         """
-        lengths, network = self._experiment.lengths, self._experiment.network
+        self._now = self._level_network(level)
+        try:
+            return self._train(level, save_rewind_state)
+        finally:
+            small = self._now.network is not self._experiment.network
+            del self._now
+            if small:
+                # What was compiled refers to itself, and would keep the memory of the level.
+                gc.collect()
+
+    def _level_network(self, level: int) -> LevelNetwork:
+        """What trains the level that the network is at the first step of."""
+        pruning, mask = self._experiment.config.pruning, self._experiment.network.mask
+        whole = mask.remaining == mask.total
+        if pruning.compact_training and pruning.structure == "units" and not whole:
+            try:
+                return compacted_network(self._experiment)
+            except NotCompactedError as reason:
+                self._tell_of_masks(level, str(reason))
+        return masked_network(self._experiment)
+
+    def _tell_of_masks(self, level: int, reason: str) -> None:
+        if not self._told_of_masks:
+            tell(
+                f"Note: --compact_training has no effect at level {level}, which is trained "
+                f"masked, at the cost of the whole network: {reason}."
+            )
+        self._told_of_masks = True
+
+    def _train(
+        self, level: int, save_rewind_state: Callable[[NetworkState], None] | None
+    ) -> dict[str, Any]:
+        lengths, network = self._experiment.lengths, self._now.network
         mask, records = network.mask, self._records_of(level)
         last = lengths.last(network.step)
         resumed = self._resume(records)
         self._finite_at = network.step
-        records.start(mask, network.step, last)
+        records.start(mask, network.step, last, self._now.parameters)
         if not resumed:
             evaluations = self._evaluations()
             records.append(network.step, evaluations)
-            self._watch.begin(evaluations.get("validation_loss", np.inf))
+            self._now.watch.begin(evaluations.get("validation_loss", np.inf))
         try:
             train(
-                self._program,
+                self._now.program,
                 lambda number: self._epoch(level, number),
                 lengths.steps_per_epoch,
                 network.step,
@@ -85,6 +119,8 @@ class LevelTrainer:
             raise TrainingDivergedError(
                 f"{error} of level {level}. {kept} a lower --learning_rate."
             ) from error
+        if network is not self._experiment.network:
+            self._experiment.network.restore(network.state(), mask)
         return records.finish(mask)
 
     def _resume(self, records: LevelRecords) -> bool:
@@ -100,9 +136,9 @@ class LevelTrainer:
         if found is None:
             return False
         step, lowest_loss = found
-        network = self._experiment.network
+        network = self._now.network
         network.restore(NetworkState.from_tensors(step, tensors), network.mask)
-        self._watch.begin(np.inf if lowest_loss is None else lowest_loss)
+        self._now.watch.begin(np.inf if lowest_loss is None else lowest_loss)
         return True
 
     def _epoch(self, level: int, number: int) -> Epoch:
@@ -122,7 +158,7 @@ class LevelTrainer:
 
             def look(step: int) -> None:
                 if step < last and step % lengths.evaluate_every:
-                    self._watch.look(step, self._training_metrics)
+                    self._now.watch.look(step, self._training_metrics)
 
             callbacks.insert(0, StepCallback(lengths.validate_every, look, final=False))
         return callbacks
@@ -134,7 +170,7 @@ class LevelTrainer:
         save_rewind_state: Callable[[NetworkState], None] | None,
     ) -> list[StepCallback]:
         """What saves states on the way: that of the rewind step, and of level 0 others."""
-        lengths, network = self._experiment.lengths, self._experiment.network
+        lengths, network = self._experiment.lengths, self._now.network
         wanted: dict[int, Callable[[NetworkState], None]] = {}
         if level == 0:
             wanted |= dict.fromkeys(lengths.keep_states, records.keep)
@@ -151,7 +187,7 @@ class LevelTrainer:
         return callbacks
 
     def _save(self, save: Callable[[NetworkState], None], step: int) -> None:
-        self._experiment.network.unite_statistics()
+        self._now.network.unite_statistics()
         save(self._checked_state())
 
     def _evaluate(self, step: int, records: LevelRecords, last: int) -> None:
@@ -162,7 +198,7 @@ class LevelTrainer:
                 raise TrainingDivergedError(
                     f"the {metric.split} {metric.measure} is {value} after step {step}"
                 )
-        for lowest in self._watch.settle(values.get("validation_loss", np.inf)):
+        for lowest in self._now.watch.settle(values.get("validation_loss", np.inf)):
             records.append(*lowest)
         records.append(step, values)
         if step < last:
@@ -171,17 +207,17 @@ class LevelTrainer:
             self._checked_state()
 
     def _training_metrics(self) -> dict[str, float]:
-        return measured("train", *self._program.metrics())
+        return measured("train", *self._now.program.metrics())
 
     def _evaluations(self) -> dict[str, float]:
-        self._experiment.network.unite_statistics()
+        self._now.network.unite_statistics()
         values: dict[str, float] = {}
-        for split, evaluate in self._evaluators.items():
+        for split, evaluate in self._now.evaluators.items():
             values |= measured(split, *evaluate())
         return values
 
     def _checked_state(self) -> NetworkState:
-        state = self._experiment.network.state()
+        state = self._now.network.state()
         # Some activations hide it from the loss: on a CPU, relu(NaN) is 0.
         name = first_not_finite(state.weights)
         if name is not None:

@@ -8,6 +8,7 @@ from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
+from tf_lottery.experiments.begun_without import as_begun, defaults_of
 from tf_lottery.experiments.dense_training import check_dense_source, take_dense_training
 from tf_lottery.experiments.evidence import build_evidence
 from tf_lottery.experiments.late_flags import tell_of_late_flags
@@ -73,6 +74,7 @@ def run_experiment(
     """
     check_experiment_arguments(config, dataset, overwrite)
     tolerance = tolerance_of(matching_tolerance)
+    config = as_begun(config)
     work = _Lottery(config, OwnExport(config, overwrite), tolerance)
     return carry_out(work, config, config.run_path, dataset)
 
@@ -132,7 +134,7 @@ class _Lottery:
                 experiment,
                 flags_text(config),
                 experiment.details,
-                ExperimentConfig().identity(),
+                defaults_of(self.config),
             )
         )
         if not experiment.ends_at_density:

@@ -218,6 +218,8 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
         useless["lr_decay"] = "it is for --lr_schedule=step"
     if not config.training.weight_decay:
         useless["weight_decay_mode"] = "it is for --weight_decay"
+    if config.pruning.structure != "units":
+        useless["compact_training"] = "it is for --structure=units"
     method = experiment.method
     if not (method.needs_data or config.pruning.adaptive):
         useless["score_examples"] = (

@@ -97,9 +97,13 @@ class Experiment:
         if kept is not None:
             kept.begin_anew(model)
             return kept
+        return CompiledNetwork(self._compiled_key, self.network_of(model))
+
+    def network_of(self, model: keras.Model) -> Network:
+        """A prunable model with an optimizer of its own, as the experiment trains."""
         optimizer = build_optimizer(self.config.training, _learning_rate(self.config, self.lengths))
         exempt_from_weight_decay(optimizer, model.trainable_variables, all_kernels(model))
-        return CompiledNetwork(self._compiled_key, Network(model, optimizer))
+        return Network(model, optimizer)
 
     @property
     def _compiled_key(self) -> Hashable:

@@ -103,6 +103,10 @@ SUMMARY_COLUMNS = tuple(
     field.name for field in dataclasses.fields(LevelSummary) if field.name != "empty_layers"
 )
 
+# Of a level that was trained as a small network: its number of weights of all kinds, while
+# `weights_remaining` counts what the mask leaves of the whole network's.
+PARAMETERS_TRAINED = "parameters_trained"
+
 # Of a level after the first whose pruning rate was chosen.
 ADAPTIVE_COLUMNS = (
     *("level", "density"),

@@ -101,7 +101,7 @@ class PruneAndRewind(IterationCallback):
           scope: "global" or "layerwise".
           score: the lowest are pruned; "taylor", "snip" and "grasp" need `score_data`.
           rewind_optimizer: rewind the optimizer too, its slots and its step count.
-          structure: "weights", "units", "2:4" or "1x4".
+          structure: "weights", "units", "2:4" or "1x4"; levels are trained masked.
           prune_from: "previous_level", "dense" or "rewind_step".
           retraining: "rewind_weights", "rewind_learning_rate" or "fine_tune".
           fine_tune_learning_rate: with "fine_tune", in place of the last learning rate.

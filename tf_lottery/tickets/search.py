@@ -106,7 +106,8 @@ class IterativeMagnitudePruning:
             pruned.
           structure: what is removed: single "weights"; "units": whole units and filters; "2:4": two
             of every four weights in a row, once, so with levels=1; "1x4": blocks of four
-            consecutive inputs of a unit of Dense layers.
+            consecutive inputs of a unit of Dense layers. Whatever it is, `fit` trains the whole
+            network, masked; the program trains small networks in place of pruned "units".
           prune_from: the network that is pruned: "previous_level" (iterative), "dense" (one-shot),
             or that of the "rewind_step" (before training).
           retraining: what a pruned network is trained from: "rewind_weights": weights and learning

@@ -8,8 +8,9 @@ import tf_keras as keras
 
 from tf_lottery.data import EvaluationStream, Split
 from tf_lottery.training.execution import ExecutionPlan
-from tf_lottery.training.resident import on_every_device
+from tf_lottery.training.resident import place
 from tf_lottery.training.tally import Tally
+from tf_lottery.training.traced import traced
 
 
 class Evaluation(NamedTuple):
@@ -35,11 +36,11 @@ class Evaluator:
         """
         self._strategy = tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
-        self._images, self._labels = on_every_device(data.images), on_every_device(data.labels)
+        self._data = place(data)
         self._examples = len(data)
         self._batch = min(plan.evaluation_batch, self._examples)
         self._sums = _batch_sums(model, plan)
-        self._run = tf.function(self._run_replicas, input_signature=[], autograph=False)
+        self._run = traced(self._run_replicas, input_signature=[])
 
     def __call__(self) -> Evaluation:
         """Evaluates the model as it is now."""
@@ -48,7 +49,7 @@ class Evaluator:
         return Evaluation(total / self._examples, int(correct) / self._examples)
 
     def _run_replicas(self) -> tuple[tf.Tensor, tf.Tensor]:
-        results = self._strategy.run(self._run_batches, args=(self._images, self._labels))
+        results = self._strategy.run(self._run_batches, args=(self._data.images, self._data.labels))
         if self._replicas == 1:
             return results
         return tuple(self._strategy.reduce("SUM", result, axis=None) for result in results)
@@ -92,7 +93,7 @@ class StreamedEvaluator:
         self._strategy = tf.distribute.get_strategy()
         self._stream, self._batch = stream, plan.evaluation_batch
         self._tally, self._sums = Tally(), _batch_sums(model, plan)
-        self._run = tf.function(self._run_batches, autograph=False)
+        self._run = traced(self._run_batches)
 
     def __call__(self) -> Evaluation:
         """Evaluates the model as it is now."""

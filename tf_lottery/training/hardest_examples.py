@@ -6,6 +6,7 @@ import tf_keras as keras
 
 from tf_lottery.data import Split
 from tf_lottery.training.execution import ExecutionPlan
+from tf_lottery.training.traced import traced
 
 # Of all examples, looked at one after the other: mostly the first are enough.
 _SHARES = (0.02, 0.04, 0.14)
@@ -36,7 +37,7 @@ class HardestExamples:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
         compiled = plan.compiles_evaluation
-        self._losses = tf.function(losses, jit_compile=compiled, autograph=False)
+        self._losses = traced(losses, jit_compile=compiled)
 
     def choose(self) -> None:
         """Chooses the examples by the losses that the network has now."""

@@ -95,6 +95,26 @@ def set_optimizer_values(optimizer: keras.optimizers.Optimizer, values: list[np.
     _set_count_in_python(optimizer, before)
 
 
+def slot_owners(optimizer: keras.optimizers.Optimizer, count: int) -> list[int | None]:
+    """For each of `optimizer_values`, which of the trained variables it is a slot of.
+
+    Args:
+      optimizer: one with slots.
+      count: number of the trained variables.
+
+    Returns:
+      Their positions among the trained variables; None for what is of all of them, such as the
+      step count.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    owners = {}
+    for value in vars(inner).values():
+        # Keras keeps a list of slots of each kind, in the order of the variables.
+        if isinstance(value, list | tuple) and len(value) == count:
+            owners |= {id(slot): index for index, slot in enumerate(value)}
+    return [owners.get(id(variable)) for variable in _variables(optimizer)]
+
+
 def _set_count_in_python(optimizer: Any, steps_before: int) -> None:
     """Lets Nadam of tf_keras, which also counts in Python, go on from its step count."""
     inner, counter = getattr(optimizer, "inner_optimizer", optimizer), "_u_product_counter"

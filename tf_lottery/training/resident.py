@@ -1,6 +1,8 @@
 """Training on data in the memory of the devices."""
 
+from dataclasses import dataclass
 from functools import lru_cache
+from weakref import WeakValueDictionary
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +11,7 @@ from tf_lottery.data import Augmentation, Epoch, Split, epoch_order
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.step import TrainingStep
+from tf_lottery.training.traced import traced
 
 
 class ResidentProgram(TrainingProgram):
@@ -40,21 +43,20 @@ class ResidentProgram(TrainingProgram):
         self._strategy = tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
         self._examples, self._image_shape = len(data), data.images.shape[1:]
-        self._images, self._labels = on_every_device(data.images), on_every_device(data.labels)
+        self._data = place(data)
         # Replicas cannot wait for each other within a loop: theirs is around the replicas.
         single = self._replicas == 1
         self._chunk = plan.steps_per_execution if single else 1
         self._execute = self._run_batches if single else self._run_one_batch
         if plan.compile_loop:
             self._execute = tf.function(self._execute, jit_compile=True, autograph=False)
-        self._run = tf.function(
+        self._run = traced(
             self._run_steps,
             input_signature=[
                 tf.TensorSpec([None], tf.int32),
                 tf.TensorSpec([None, augmentation.columns], tf.int32),
                 tf.TensorSpec([], tf.int32),
             ],
-            autograph=False,
         )
         self._rows = lru_cache(maxsize=1)(self._draw_rows)
 
@@ -76,7 +78,7 @@ class ResidentProgram(TrainingProgram):
             chunk = slice(done * self._batch_size, (done + self._chunk) * self._batch_size)
             self._strategy.run(
                 self._run_replica,
-                args=(self._images, self._labels, indices[chunk], draws[chunk], steps),
+                args=(self._data.images, self._data.labels, indices[chunk], draws[chunk], steps),
             )
             return [done + self._chunk]
 
@@ -117,19 +119,44 @@ class ResidentProgram(TrainingProgram):
         self._step(images[0], labels[0], draws[0])
 
 
-def on_every_device(array: np.ndarray) -> tf.Tensor:
-    """A constant with a copy on each device of the current strategy.
+@dataclass(frozen=True, eq=False)
+class PlacedData:
+    """Examples in the memory of the devices.
 
-    Returns:
-      A tensor, or one per replica, to be given to `strategy.run`.
+    Attributes:
+      of: the examples and the strategy of the devices, which while this lasts are no others.
+      images: a tensor, or one per replica, to be given to `strategy.run`.
+      labels: the same.
     """
+
+    of: tuple[Split, tf.distribute.Strategy]
+    images: tf.Tensor
+    labels: tf.Tensor
+
+
+# A process may train and evaluate several networks on the same data.
+_PLACED: WeakValueDictionary[tuple[int, int], PlacedData] = WeakValueDictionary()
+
+
+def place(data: Split) -> PlacedData:
+    """Copies examples to each device of the current strategy, unless they are there already."""
+    strategy = tf.distribute.get_strategy()
+    key = id(data), id(strategy)
+    placed = _PLACED.get(key)
+    if placed is None:
+        images, labels = _on_every_device(data.images), _on_every_device(data.labels)
+        placed = _PLACED[key] = PlacedData((data, strategy), images, labels)
+    return placed
+
+
+def _on_every_device(array: np.ndarray) -> tf.Tensor:
     strategy = tf.distribute.get_strategy()
     if strategy.num_replicas_in_sync == 1:
         return tf.constant(array)
     devices = iter(strategy.extended.worker_devices)
 
-    def place(context: tf.distribute.InputContext) -> tf.Tensor:
+    def copy(context: tf.distribute.InputContext) -> tf.Tensor:
         with tf.device(next(devices)):
             return tf.identity(array)
 
-    return strategy.experimental_distribute_values_from_function(place)
+    return strategy.experimental_distribute_values_from_function(copy)

@@ -6,6 +6,7 @@ from tf_lottery.data import Epoch, TrainingStream
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.step import TrainingStep
+from tf_lottery.training.traced import traced
 
 
 class StreamedProgram(TrainingProgram):
@@ -28,7 +29,7 @@ class StreamedProgram(TrainingProgram):
         self._execute = step.__call__
         if plan.compile_loop:
             self._execute = tf.function(self._execute, jit_compile=True, autograph=False)
-        self._run = tf.function(self._run_steps, autograph=False)
+        self._run = traced(self._run_steps)
         self._batches: tf.distribute.DistributedIterator | None = None
         self._position: tuple[Epoch, int] | None = None
 

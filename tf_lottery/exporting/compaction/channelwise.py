@@ -9,10 +9,12 @@ import tensorflow as tf
 from tf_lottery.exporting.compaction.activations import is_elementwise
 from tf_lottery.exporting.compaction.rules import (
     Constants,
+    Part,
     Rule,
     Shrinkage,
     Tie,
     finite_constants,
+    taken,
 )
 from tf_lottery.masking.keras_versions import is_layer
 
@@ -28,16 +30,18 @@ class Channelwise(Rule):
     def constants(self, inputs: Sequence[Constants]) -> Constants:
         return inputs[0]
 
+    def parts(self, kept: Sequence[np.ndarray], kept_outputs: np.ndarray) -> list[Part]:
+        # A weight that all channels share has no such axis, or one of size 1.
+        return [
+            (kept_outputs,) if array.shape[-1:] == (self.size,) else ()
+            for array in _weights(self.layer)
+        ]
+
     def shrunk(
         self, inputs: Sequence[Constants], kept: Sequence[np.ndarray], kept_outputs: np.ndarray
     ) -> Shrinkage:
-        # A weight that all channels share has no such axis, or one of size 1.
-        return Shrinkage(
-            [
-                array[..., kept_outputs] if array.shape[-1:] == (self.size,) else array
-                for array in _weights(self.layer)
-            ]
-        )
+        arrays, parts = _weights(self.layer), self.parts(kept, kept_outputs)
+        return Shrinkage([taken(array, part) for array, part in zip(arrays, parts, strict=True)])
 
     def _called(self, inputs: Sequence[Constants], **options: bool) -> np.ndarray:
         """What the layer makes of channels with these values; those that are NaN are 0."""

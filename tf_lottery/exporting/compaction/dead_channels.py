@@ -13,6 +13,9 @@ from tf_lottery.exporting.compaction.layer_kinds import rule_of
 from tf_lottery.exporting.compaction.rules import Constants, Fixed, Rule
 from tf_lottery.exporting.compaction.weighted import Mixing
 
+# Layers that in training make something else of 0.
+_ADDING_NOISE = ("AlphaDropout", "GaussianNoise")
+
 
 @dataclass(frozen=True)
 class Channels:
@@ -31,16 +34,21 @@ class Channels:
     reasons: Sequence[np.ndarray]
 
 
-def find_dead_channels(graph: CallGraph) -> Channels:
+def find_dead_channels(graph: CallGraph, *, in_training: bool = False) -> Channels:
     """Finds what can be removed from a network without a change of its outputs.
 
     A channel can go if no layer needs it: the weights on it are 0, or it is constant and what it
     contributes can be put elsewhere. Channels that layers tie together go only together. What a
     layer needs depends on which of its own outputs stay, so needs spread from the outputs of the
     model until nothing changes.
+
+    Args:
+      graph: the calls of the network.
+      in_training: whether the network is to be trained without them: then only channels that are 0
+        throughout count as constant, in training too, and nothing is put elsewhere.
     """
     rules = [rule_of(call, graph) for call in graph.calls]
-    constants = _find_constants(graph, rules)
+    constants = _find_constants(graph, rules, in_training)
     slots = _tied_slots(graph, rules)
     survivors = _Survivors(1 + max(int(array.max(initial=-1)) for array in slots))
     _keep_fixed(graph, rules, slots, survivors)
@@ -69,12 +77,18 @@ class _Survivors:
         return new.size > 0
 
 
-def _find_constants(graph: CallGraph, rules: Sequence[Rule | Fixed]) -> list[Constants]:
+def _find_constants(
+    graph: CallGraph, rules: Sequence[Rule | Fixed], in_training: bool
+) -> list[Constants]:
     constants = [np.full(graph.channels(tensor), np.nan) for tensor in range(len(graph.shapes))]
     for call, rule in zip(graph.calls, rules, strict=True):
         if isinstance(rule, Rule):
             inputs = [constants[tensor] for tensor in call.inputs]
-            constants[call.outputs[0]] = rule.constants(inputs)
+            found = rule.constants(inputs)
+            if in_training:
+                noisy = type(call.layer).__name__ in _ADDING_NOISE
+                found = np.where((found == 0) & (not noisy), 0.0, np.nan)
+            constants[call.outputs[0]] = found
     return constants
 
 

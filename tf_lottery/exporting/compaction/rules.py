@@ -12,6 +12,9 @@ Constants = np.ndarray
 Tie = tuple[np.ndarray, np.ndarray]
 """Input channels, and the output channels made of them: they stay or go together."""
 
+Part = tuple[np.ndarray | None, ...]
+"""Of an array, what stays along each of its last axes, as booleans; None: all of the axis."""
+
 
 @dataclass(frozen=True)
 class Shrinkage:
@@ -63,6 +66,15 @@ class Rule:
         """Which output channels are constant, given the constants of the inputs."""
         raise NotImplementedError
 
+    def parts(self, kept: Sequence[np.ndarray], kept_outputs: np.ndarray) -> list[Part]:
+        """What stays of each of the layer's weights.
+
+        Args:
+          kept: whether a channel stays, for each input.
+          kept_outputs: the same for the output.
+        """
+        raise NotImplementedError
+
     def shrunk(
         self, inputs: Sequence[Constants], kept: Sequence[np.ndarray], kept_outputs: np.ndarray
     ) -> Shrinkage:
@@ -80,3 +92,11 @@ def finite_constants(values: np.ndarray, constant: np.ndarray) -> Constants:
     """Float64 values, NaN where they are not constant or not finite."""
     values = np.asarray(values, np.float64)
     return np.where(constant & np.isfinite(values), values, np.nan)
+
+
+def taken(array: np.ndarray, part: Part) -> np.ndarray:
+    """The part of an array that stays."""
+    for axis, kept in enumerate(reversed(part), 1):
+        if kept is not None:
+            array = np.compress(kept, array, axis=-axis)
+    return array

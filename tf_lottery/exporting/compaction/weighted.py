@@ -11,10 +11,12 @@ from tf_lottery.exporting.compaction.activations import is_elementwise
 from tf_lottery.exporting.compaction.channelwise import Channelwise
 from tf_lottery.exporting.compaction.rules import (
     Constants,
+    Part,
     Rule,
     Shrinkage,
     Tie,
     finite_constants,
+    taken,
 )
 
 
@@ -55,6 +57,10 @@ class Mixing(Rule):
         varying = np.isnan(inputs)
         return needed & varying, needed & ~varying
 
+    def parts(self, kept: Sequence[np.ndarray], kept_outputs: np.ndarray) -> list[Part]:
+        biases: list[Part] = [(kept_outputs,)] if self.layer.use_bias else []
+        return [*self._kernel_parts(kept[0], kept_outputs), *biases]
+
     def shrunk(
         self, inputs: Sequence[Constants], kept: Sequence[np.ndarray], kept_outputs: np.ndarray
     ) -> Shrinkage:
@@ -62,7 +68,9 @@ class Mixing(Rule):
         folded = np.where(self._usable(constants) & ~kept_inputs, constants, 0)
         shift = self._response(folded)[kept_outputs]
         *kernels, bias = self._weights_and_bias()
-        weights = self._sliced(kernels, constants, kept_inputs, kept_outputs)
+        kernels = self._completed(kernels, constants, kept_inputs)
+        parts = self._kernel_parts(kept_inputs, kept_outputs)
+        weights = [taken(kernel, part) for kernel, part in zip(kernels, parts, strict=True)]
         bias = (bias[kept_outputs] + shift).astype(weights[-1].dtype)
         biased = self.layer.use_bias or shift.any()
         width = "units" if _is_dense(self.layer) else "filters"
@@ -83,14 +91,15 @@ class Mixing(Rule):
         """Sums `[out]` that constant inputs `[in]` give, without the biases."""
         raise NotImplementedError
 
-    def _sliced(
-        self,
-        kernels: list[np.ndarray],
-        inputs: Constants,
-        kept_inputs: np.ndarray,
-        kept_outputs: np.ndarray,
-    ) -> list[np.ndarray]:
+    def _kernel_parts(self, kept_inputs: np.ndarray, kept_outputs: np.ndarray) -> list[Part]:
+        """What stays of each kernel."""
         raise NotImplementedError
+
+    def _completed(
+        self, kernels: list[np.ndarray], inputs: Constants, kept_inputs: np.ndarray
+    ) -> list[np.ndarray]:
+        """The kernels, with what inputs that go leave to those that stay."""
+        return kernels
 
 
 class Convolution(Mixing):
@@ -128,26 +137,25 @@ class Convolution(Mixing):
         rows = np.flatnonzero(values)
         return values[rows] @ self._kernel[:, rows].sum(axis=0, dtype=np.float64)
 
-    def _sliced(
-        self,
-        kernels: list[np.ndarray],
-        inputs: Constants,
-        kept_inputs: np.ndarray,
-        kept_outputs: np.ndarray,
+    def _kernel_parts(self, kept_inputs: np.ndarray, kept_outputs: np.ndarray) -> list[Part]:
+        transposed = _is_transposed(self.layer)
+        return [(kept_outputs, kept_inputs) if transposed else (kept_inputs, kept_outputs)]
+
+    def _completed(
+        self, kernels: list[np.ndarray], inputs: Constants, kept_inputs: np.ndarray
     ) -> list[np.ndarray]:
-        (kernel,) = kernels
-        if _is_transposed(self.layer):
-            kernel = kernel.swapaxes(-1, -2)
         represented = np.flatnonzero(self._represented(inputs) & ~kept_inputs)
-        if self.pads and len(represented):
-            representative = self._representative(inputs)
-            shares = inputs[represented] / inputs[representative]
-            kernel = kernel.copy()
-            kernel[..., representative, :] += np.einsum(
-                "...io,i->...o", kernel[..., represented, :], shares
-            ).astype(kernel.dtype)
-        kernel = kernel[..., kept_inputs, :][..., kept_outputs]
-        return [kernel.swapaxes(-1, -2) if _is_transposed(self.layer) else kernel]
+        if not self.pads or not len(represented):
+            return kernels
+        transposed = _is_transposed(self.layer)
+        (kernel,) = kernels
+        kernel = (kernel.swapaxes(-1, -2) if transposed else kernel).copy()
+        representative = self._representative(inputs)
+        shares = inputs[represented] / inputs[representative]
+        kernel[..., representative, :] += np.einsum(
+            "...io,i->...o", kernel[..., represented, :], shares
+        ).astype(kernel.dtype)
+        return [kernel.swapaxes(-1, -2) if transposed else kernel]
 
 
 class SeparableConvolution(Mixing):
@@ -170,16 +178,9 @@ class SeparableConvolution(Mixing):
         sums = depthwise.sum(axis=0, dtype=np.float64)
         return np.einsum("i,im,imo->o", values, sums, pointwise)
 
-    def _sliced(
-        self,
-        kernels: list[np.ndarray],
-        inputs: Constants,
-        kept_inputs: np.ndarray,
-        kept_outputs: np.ndarray,
-    ) -> list[np.ndarray]:
-        depthwise, pointwise = kernels
-        rows = np.repeat(kept_inputs, depthwise.shape[-1])
-        return [depthwise[..., kept_inputs, :], pointwise[..., rows, :][..., kept_outputs]]
+    def _kernel_parts(self, kept_inputs: np.ndarray, kept_outputs: np.ndarray) -> list[Part]:
+        rows = np.repeat(kept_inputs, self.layer.depth_multiplier)
+        return [(kept_inputs, None), (rows, kept_outputs)]
 
 
 class DepthwiseConvolution(Channelwise):
@@ -202,11 +203,9 @@ class DepthwiseConvolution(Channelwise):
         sums += _bias(self.layer, self.size)
         return finite_constants(_activated(self.layer, sums), usable | ~(kernel != 0).any(axis=0))
 
-    def shrunk(
-        self, inputs: Sequence[Constants], kept: Sequence[np.ndarray], kept_outputs: np.ndarray
-    ) -> Shrinkage:
-        kernel, *bias = self.layer.get_weights()
-        return Shrinkage([kernel[..., kept[0], :], *(array[kept_outputs] for array in bias)])
+    def parts(self, kept: Sequence[np.ndarray], kept_outputs: np.ndarray) -> list[Part]:
+        biases: list[Part] = [(kept_outputs,)] if self.layer.use_bias else []
+        return [(kept[0], None), *biases]
 
 
 def _is_dense(layer: Any) -> bool:
