@@ -32,6 +32,7 @@ docs: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/held_masks.py
 	$(BIN)/python benchmarks/sparse_runtime.py

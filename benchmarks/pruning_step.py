@@ -68,6 +68,9 @@ class PruningStep:
     def prune(self) -> Mask:
         return self.plan.prune(self.score(), self.mask, self.level)
 
+    def prune_network(self) -> Mask:
+        return self.plan.prune(magnitude(self.network.weights(), self.mask), self.mask, self.level)
+
     def mask_model(self) -> None:
         set_mask(self.network.model, self.new_mask)
 
@@ -137,6 +140,7 @@ def tables(step: PruningStep) -> dict[str, dict[str, Callable[[], object]]]:
             "verify and read masks.npz": step.read_mask,
             "score": step.score,
             "score and prune": step.prune,
+            "the same, from the variables": step.prune_network,
             "set the model's masks": step.mask_model,
             "write and seal masks.npz": step.write_mask,
             "all, with reading the weights": step.whole,

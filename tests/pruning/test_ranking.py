@@ -79,6 +79,16 @@ def test_small_arrays_of_mixed_kinds(seed: int):
             np.testing.assert_array_equal(ours, theirs)
 
 
+def test_scores_of_which_a_sample_tells_nothing():
+    scores = np.arange(1 << 19, dtype=np.float32)
+    for step in (3, 5):
+        scores[::step] = -1
+    mask = np.ones(scores.shape, bool)
+    for count in (1, 1000, 200_000, 300_000, 500_000):
+        kept = keep_highest([scores], [mask], count)
+        np.testing.assert_array_equal(kept[0], stable_sort([scores], [mask], count)[0])
+
+
 def test_arguments_are_not_touched():
     scores, masks = [np.array([3.0, 1.0, 2.0])], [np.array([True, True, False])]
     assert keep_highest(scores, masks, 1)[0].tolist() == [True, False, False]

@@ -142,6 +142,22 @@ def test_a_state_is_a_copy():
     assert network.step == 2
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_weights_are_not_those_of_later_steps_and_cannot_be_written_to(compiled: bool):
+    network = build(optimizers.Adam(0.01))
+    network.model.compile(network.optimizer, "mse", jit_compile=compiled)
+    weights = network.weights()
+    before = {name: value.copy() for name, value in weights.items()}
+    examples = np.ones((4, *network.model.input_shape[1:]), np.float32)
+    outputs = np.ones((4, *network.model.output_shape[1:]), np.float32)
+    network.model.fit(examples, outputs, epochs=2, verbose=0)
+    assert_equal(weights, before)
+    later = network.weights()
+    assert any((later[name] != before[name]).any() for name in before)
+    with pytest.raises(ValueError, match="read-only"):
+        next(iter(weights.values()))[...] = 0
+
+
 @pytest.mark.parametrize("build_optimizer", [optimizers.SGD, optimizers.legacy.SGD])
 def test_a_schedule_continues_from_the_rewind_step(build_optimizer: type):
     schedule = optimizers.schedules.PiecewiseConstantDecay([4, 6], [1e-1, 1e-2, 1e-3])

@@ -1,11 +1,11 @@
 """Finds the highest scores of a whole network without gathering them."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-_DIGIT_BITS = 16
-_DIGITS = 1 << _DIGIT_BITS
+_SAMPLE = 1 << 17
 # Small enough for the temporary arrays of a chunk to stay in the processor's cache.
 _CHUNK = 1 << 16
 
@@ -16,7 +16,8 @@ def keep_highest(
     """Keeps the `count` highest scores among the survivors.
 
     Among equal scores those that come first remain: arrays in the given order, row-major within.
-    Beside its results it needs no memory that grows with the arrays.
+    Beside its results it needs memory for a few hundredths of the scores; for all of them only if
+    every so-maniest one, which it looks at first, is quite unlike the others.
 
     Args:
       scores: arrays of scores, compared as float32 if all of them fit, else as float64.
@@ -39,57 +40,73 @@ def keep_highest(
     results = [np.zeros(mask.shape, bool) for mask in masks]
     if count == 0:
         return results
-    threshold, ties = _threshold(scores, masks, count, dtype)
+    threshold = _threshold(scores, masks, count, dtype)
+    ties = count
     for score, mask, kept in _chunks(scores, masks, results):
-        score = score.astype(dtype, copy=False)
-        np.greater(score, threshold, out=kept)
+        np.greater(score.astype(dtype, copy=False), threshold, out=kept)
         kept &= mask
-        if ties:
-            first = np.flatnonzero(mask & (score == threshold))[:ties]
-            kept[first] = True
-            ties -= first.size
+        ties -= int(np.count_nonzero(kept))
+    for score, mask, kept in _chunks(scores, masks, results):
+        if not ties:
+            break
+        first = np.flatnonzero(mask & (score.astype(dtype, copy=False) == threshold))[:ties]
+        kept[first] = True
+        ties -= first.size
     return results
 
 
 def _threshold(
     scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], count: int, dtype: type[np.floating]
-) -> tuple[np.floating, int]:
-    """The `count`-th highest surviving score, and how many of the survivors equal to it to keep.
+) -> np.floating:
+    """The `count`-th highest surviving score.
 
-    A radix selection: each pass over the scores finds the next 16 bits of the threshold from the
-    histogram of those bits among the scores that share the bits known so far.
+    It is sought between bounds that a sample suggests; where they are wrong, among all scores.
     """
-    bits = 8 * np.dtype(dtype).itemsize
-    prefix = 0
-    for shift in range(bits - _DIGIT_BITS, -1, -_DIGIT_BITS):
-        histogram = np.zeros(_DIGITS, np.int64)
+    everything = dtype(-np.inf), dtype(np.inf)
+    for low, high in (_likely_bounds(scores, masks, count, dtype), everything):
+        between, above = [], 0
         for score, mask in _chunks(scores, masks):
-            keys = _ordered_keys(score[mask].astype(dtype, copy=False))
-            if shift + _DIGIT_BITS < bits:
-                keys = keys[keys >> (shift + _DIGIT_BITS) == prefix]
-            digits = (keys >> shift) & (_DIGITS - 1)
-            histogram += np.bincount(digits.astype(np.intp), minlength=_DIGITS)
-        at_least = np.cumsum(histogram[::-1])[::-1]
-        digit = int(np.count_nonzero(at_least >= count)) - 1
-        count -= int(at_least[digit] - histogram[digit])
-        prefix = prefix << _DIGIT_BITS | digit
-    return _score_of_key(prefix, dtype), count
+            score = score.astype(dtype, copy=False)
+            above += int(np.count_nonzero((score >= high) & mask))
+            between.append(score[(score > low) & (score < high) & mask])
+        candidates = np.concatenate(between)
+        rank = candidates.size + above - count
+        if 0 <= rank < candidates.size:
+            candidates.partition(rank)
+            return candidates[rank]
+        # Many may be equal to a bound.
+        if rank < 0 and _number(scores, masks, np.greater_equal, low) >= count:
+            return low
+        if rank >= 0 and _number(scores, masks, np.greater, high) < count:
+            return high
+    raise AssertionError("a score is NaN, or too few are left")
 
 
-def _ordered_keys(scores: np.ndarray) -> np.ndarray:
-    """Unsigned integers in the order of the scores; equal ones for -0.0 and 0.0."""
-    sign_bit = 8 * scores.itemsize - 1
-    bits = (scores + scores.dtype.type(0)).view(f"u{scores.itemsize}")
-    # The bits of negative numbers rise as the numbers fall: all are flipped, else the sign alone.
-    flipped = (bits.view(f"i{scores.itemsize}") >> sign_bit).view(bits.dtype)
-    return bits ^ (flipped | bits.dtype.type(1 << sign_bit))
+def _number(
+    scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], compare: np.ufunc, bound: np.floating
+) -> int:
+    """How many of the surviving scores compare so with a bound."""
+    pieces = _chunks(scores, masks)
+    return sum(int(np.count_nonzero(compare(score, bound) & mask)) for score, mask in pieces)
 
 
-def _score_of_key(key: int, dtype: type[np.floating]) -> np.floating:
-    size = np.dtype(dtype).itemsize
-    sign_bit = 8 * size - 1
-    bits = key ^ (1 << sign_bit) if key >> sign_bit else key ^ ((1 << 8 * size) - 1)
-    return np.array([bits], f"u{size}").view(dtype)[0]
+def _likely_bounds(
+    scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], count: int, dtype: type[np.floating]
+) -> tuple[np.floating, np.floating]:
+    """Scores between which the `count`-th highest surviving one is, but for a misleading sample."""
+    # Odd, as what repeats in a kernel often does so by powers of two.
+    step = sum(mask.size for mask in masks) // _SAMPLE | 1
+    survivors = [
+        score.reshape(-1)[::step][mask.reshape(-1)[::step]].astype(dtype)
+        for score, mask in zip(scores, masks, strict=True)
+    ]
+    ordered = np.sort(np.concatenate([[-np.inf], *survivors, [np.inf]], dtype=dtype))
+    share = count / sum(int(np.count_nonzero(mask)) for mask in masks)
+    # Six standard deviations of a sample's quantile, or more.
+    margin = 3 * math.sqrt(ordered.size) + 1
+    middle = (1 - share) * ordered.size
+    low, high = max(0, int(middle - margin)), min(ordered.size - 1, int(middle + margin))
+    return ordered[low], ordered[high]
 
 
 def _chunks(*sequences: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:

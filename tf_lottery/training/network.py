@@ -99,7 +99,7 @@ class Network:
         return get_mask(self.model)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Values of all weights of the model by name, as the first replica has them."""
+        """Values of all weights of the model by name; see the function `weights_of`."""
         return weights_of(self.model)
 
     def unite_statistics(self) -> None:
@@ -156,12 +156,24 @@ class Network:
 
 
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    """Values of all weights of a prunable model by name, as the first replica has them."""
-    # Not variable.numpy(), which waits for all replicas where they may differ.
+    """Values of all weights of a prunable model by name, as the first replica has them.
+
+    They stay as they are when the model is trained on, and cannot be written to: on a CPU they are
+    not copied until the model's variables change.
+    """
+    # Not the variable's own value, which waits for all replicas where they may differ.
     replicas_of = model.distribute_strategy.experimental_local_results
     return {
-        name: replicas_of(variable)[0].numpy() for name, variable in model_variables(model).items()
+        name: _read_only(replicas_of(variable)[0].value())
+        for name, variable in model_variables(model).items()
     }
+
+
+def _read_only(tensor: tf.Tensor) -> np.ndarray:
+    """The tensor's memory; a variable that it is of takes other memory when it changes."""
+    array = np.asarray(tensor)
+    array.setflags(write=False)
+    return array
 
 
 def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mask) -> None:

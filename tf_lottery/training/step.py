@@ -116,7 +116,12 @@ class TrainingStep:
 
     def _apply_gradients(self, gradients: list[tf.Tensor]) -> None:
         variables = self._network.model.trainable_variables
-        self._network.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self._network.optimizer.apply_gradients(
+            zip(gradients, variables, strict=True),
+            # There is nothing to sum over one replica, and TensorFlow would register a derivative
+            # of the sum, which holds the whole step until the process ends.
+            experimental_aggregate_gradients=self._replicas > 1,
+        )
 
 
 def all_kernels(model: keras.Model) -> list[tf.Variable]:
