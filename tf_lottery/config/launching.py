@@ -56,7 +56,7 @@ def read_launcher(name: str, text: str) -> Launcher:
         if not (option.isidentifier() and colon and value):
             raise ValueError(
                 f"--launcher_options={text}: write NAME:VALUE,NAME:VALUE,..., such as "
-                'partition:gpu,timeout_min:600; what has a comma in it in double quotes, "NAME:A,B".'
+                'partition:gpu,timeout_min:600; what has a comma in double quotes, "NAME:A,B".'
             )
         if option.split("_", 1)[-1] in _LISTS or option in _LISTS:
             options.setdefault(option, []).append(value)

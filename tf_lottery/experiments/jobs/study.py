@@ -12,7 +12,8 @@ from tf_lottery.experiments.jobs.cores import (
     threads_of,
 )
 from tf_lottery.experiments.jobs.outcome import Outcome
-from tf_lottery.experiments.jobs.scheduler import Processes, Scheduler
+from tf_lottery.experiments.jobs.processes import Processes
+from tf_lottery.experiments.jobs.scheduler import Scheduler
 from tf_lottery.experiments.jobs.units import Unit
 from tf_lottery.experiments.jobs.worker import check_unit
 from tf_lottery.messages import tell
@@ -46,10 +47,10 @@ def do_side_by_side(
     own = [threads_of(unit, threads, shared) for unit in units]
     count = jobs_at_once(jobs, units, max(own))
     with Processes(count, imported_plugins(), gpus()) as processes:
-        futures = [processes.submit(own[0], check_unit, config) for config in checked]
+        futures = [processes.call(own[0], check_unit, config) for config in checked]
         # The others import TensorFlow and read the data meanwhile.
         for _ in range(len(futures), count):
-            processes.submit(own[0], check_unit, *checked[:1])
+            processes.call(own[0], check_unit, *checked[:1])
         needed = 0
         for future in futures:
             outcome = future.result()
