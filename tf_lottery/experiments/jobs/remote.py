@@ -26,6 +26,7 @@ from tf_lottery.store.run_folder import RunFolder
 _SECONDS_BETWEEN_LOOKS = 1.0
 # For what another host has written to be seen here.
 _SECONDS_OF_PATIENCE = 60.0
+_SECONDS_FOR_LAST_WORDS = 5.0
 # For jobs to end that are stopped.
 _SECONDS_TO_STOP = 90.0
 
@@ -202,7 +203,8 @@ class Remote:
         has_ended = one.folder.state().get("status") == status
         if not (has_ended and (status != 0 or is_there(one.unit))):
             # What the host has written may be seen here later than its end.
-            if self._clock() < one.ended_at + _patience(one, status):
+            patience = _SECONDS_FOR_LAST_WORDS if status else _SECONDS_OF_PATIENCE
+            if self._clock() < one.ended_at + patience:
                 return None
             if status == 0:
                 return Outcome(UnitFailedError(_not_shared(one)), text=one.folder.last_lines())
@@ -288,11 +290,6 @@ def _cancel(one: _Running) -> None:
         one.folder.order_stop()
     with suppress(Exception):
         one.job.cancel(bool(one.folder.state()))
-
-
-def _patience(one: _Running, status: int) -> float:
-    # Of a process that could not even begin there is nothing to wait for.
-    return _SECONDS_OF_PATIENCE if status == 0 or one.state else _SECONDS_OF_PATIENCE / 10
 
 
 def _not_shared(one: _Running) -> str:

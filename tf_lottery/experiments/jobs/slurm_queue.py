@@ -32,6 +32,7 @@ _CLUSTERS = ("slurm", "local")
 _MINUTES_OF_LOCAL = 60 * 24 * 30
 # A unit goes on where the time limit has ended it.
 _TIME_LIMITS = 20
+_LOG_LEVEL = "SUBMITIT_LOG_LEVEL"
 _SECONDS_BETWEEN_QUESTIONS = 30.0
 # Until a preempted job is in the queue again.
 _SECONDS_OF_PREEMPTION = 600.0
@@ -46,13 +47,7 @@ class SlurmQueue:
         Raises:
           ValueError: if there is no submitit or no Slurm, or a setting is not right; says what is.
         """
-        try:
-            import submitit
-        except ImportError as error:
-            raise ValueError(
-                "--launcher=submitit needs the package submitit, which is not installed: "
-                'pip install "tf_lottery[slurm]".'
-            ) from error
+        submitit = _import_submitit()
         self._given = f"--launcher_options={options_text(launcher)}"
         settings = dict(launcher.options)
         self._cluster = settings.pop("cluster", "slurm")
@@ -88,8 +83,7 @@ class SlurmQueue:
         return found
 
     def _executor_in(self, folder: Path) -> Any:
-        import submitit
-
+        submitit = _import_submitit()
         try:
             executor = submitit.AutoExecutor(
                 folder, self._cluster, slurm_max_num_timeout=self._time_limits
@@ -129,6 +123,25 @@ class SlurmQueue:
 
     def close(self) -> None:
         """As of `JobQueue`."""
+
+
+def _import_submitit() -> Any:
+    # It would set up logging anew, and so close the handlers that others have. Its jobs may.
+    given = os.environ.get(_LOG_LEVEL)
+    os.environ[_LOG_LEVEL] = "NOCONFIG"
+    try:
+        import submitit
+    except ImportError as error:
+        raise ValueError(
+            "--launcher=submitit needs the package submitit, which is not installed: "
+            'pip install "tf_lottery[slurm]".'
+        ) from error
+    finally:
+        if given is None:
+            del os.environ[_LOG_LEVEL]
+        else:
+            os.environ[_LOG_LEVEL] = given
+    return submitit
 
 
 def _full_name(setting: str) -> str:

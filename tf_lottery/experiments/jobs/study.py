@@ -163,7 +163,7 @@ def do_elsewhere(
     _tell_of_too_many_threads(launcher, max(own))
     queue = _queue(launcher).open(rest[0].run.parent)
     with Remote(queue, jobs) as engine:
-        most = "" if engine.count >= len(rest) else f", {engine.count} at a time"
+        most = "" if jobs is None else f", {min(jobs, len(rest))} at a time"
         tell(f"{len(rest)} to do by {launcher.name}{most}")
         with SideBySideProgress([unit.title for unit in rest]) as progress:
             outcomes = Scheduler(rest, own, engine, progress).run()
