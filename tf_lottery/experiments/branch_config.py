@@ -12,6 +12,7 @@ from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import ExperimentConfig, config_options
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
+from tf_lottery.config.steps import parse_steps
 from tf_lottery.config.training import TrainingConfig
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
@@ -22,7 +23,7 @@ from tf_lottery.store.run_folder import RunFolder
 _CHANGEABLE = frozenset(
     {*names_of(TrainingConfig)}
     | {"shift_crop", "random_flip", "cutout", "smallest_crop"}
-    | {"score", "score_examples", "pruning_scope", "data_seed"}
+    | {"score", "score_examples", "pruning_scope", "rewind_step", "data_seed"}
 )
 _LONGEST_LABEL = 100
 
@@ -83,6 +84,8 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     here = {name: value for name, value in values.items() if name in where}
     of_branch = {name: value for name, value in values.items() if name in own}
     _check_scope(branch, {**known, **changes}, values)
+    if "rewind_step" in changes:
+        _check_rewind_step(folder, branch, known, changes)
     if BRANCHES.find(branch).keeps_slots:
         _check_rewinding(run, branch, known, changes)
     config = config_of_run(
@@ -179,6 +182,30 @@ def _check_scope(branch: str, known: Mapping[str, Any], values: Mapping[str, Any
             f"together with --score={known['score']}, as its authors do; "
             "--branch=before_training_layerwise prunes each layer to the density that it has in "
             "the run."
+        )
+
+
+def _check_rewind_step(
+    run: RunFolder, branch: str, known: Mapping[str, Any], changes: Mapping[str, Any]
+) -> None:
+    step = changes["rewind_step"]
+    if "fine_tune" in (branch, known["retraining"]):
+        raise ValueError(
+            f"--rewind_step={step}: --branch={branch} of {run.path} goes on from the end of "
+            "training, and rewinds to no step; leave the flag out."
+        )
+    details = run.details
+    wanted = parse_steps(
+        step,
+        steps_per_epoch=details.steps_per_epoch,
+        total_steps=details.train_steps,
+        argument="--rewind_step",
+    )
+    kept = sorted({0, details.rewind_step, *run.kept_steps()})
+    if wanted not in kept:
+        raise ValueError(
+            f"--rewind_step={step}: {run.path} keeps no state of iteration {wanted}, but of "
+            f"{', '.join(map(str, kept))}; a run with --keep_states={wanted}it keeps it too."
         )
 
 

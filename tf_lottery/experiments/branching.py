@@ -24,6 +24,7 @@ from tf_lottery.experiments.finished_branches import (
     print_results_of_branch,
     title_of_branch,
 )
+from tf_lottery.experiments.kept_states import JournalRewoundTo, state_at
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.outdated_runs import refuse_outdated_tickets
 from tf_lottery.experiments.results import write_results, write_results_if_possible
@@ -206,7 +207,8 @@ def _train_levels(
     if levels[0] == 0:
         steps[0] = lengths.train_steps
     initial_state = network.state()
-    evidence = build_evidence(experiment, lambda: RunJournal(plan.run).rewind_state().weights)
+    of_run = _journal_of_run(plan, experiment, initial_state)
+    evidence = build_evidence(experiment, lambda: of_run.rewind_state().weights)
     # Rewinding the optimizer would bring back the run's.
     learning_rate = network.optimizer.learning_rate.numpy()
     finished = sorted(set(levels) - set(missing))
@@ -216,7 +218,7 @@ def _train_levels(
             return
         train = LevelTrainer(experiment, reports.records_of, workers)
         for level in missing:
-            origin = _origin(plan, experiment, level, initial_state, evidence)
+            origin = _origin(plan, of_run, experiment, level, initial_state, evidence)
             start = branch.function(origin, **plan.config.branch.parameters)
             mask = workers.agree(start.mask)
             network.rewind(start.state, mask, rewind_optimizer=start.rewind_optimizer)
@@ -225,14 +227,27 @@ def _train_levels(
             journal.save(level, network.weights(), mask, record)
 
 
+def _journal_of_run(
+    plan: BranchPlan, experiment: Experiment, initial_state: NetworkState
+) -> RunJournal:
+    """The levels that the branch starts from, with the rewind step that it has."""
+    if "rewind_step" not in plan.changes:
+        return RunJournal(plan.run)
+    state = state_at(plan.run, experiment.lengths.rewind_step, initial_state)
+    if state is None:
+        raise RunFolderError(f"{plan.run.path} keeps no state of the rewind step any more.")
+    return JournalRewoundTo(plan.run, state)
+
+
 def _origin(
     branch_plan: BranchPlan,
+    journal: RunJournal,
     experiment: Experiment,
     level: int,
     initial_state: NetworkState,
     evidence: Callable[[int], Evidence],
 ) -> Origin:
-    config, journal = experiment.config, RunJournal(branch_plan.run)
+    config = experiment.config
     state = experiment.variant.start(journal, level) if level else initial_state
     mask, plan = journal.load(level)[1], experiment.plan
     if config.pruning.adaptive:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.experiments.dense_identity import dense_training_of
+from tf_lottery.experiments.kept_states import state_at
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.messages import tell
 from tf_lottery.store.atomic import atomic_path
@@ -18,7 +19,6 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.event_log import EventLog
-from tf_lottery.training.network import NetworkState
 
 
 def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) -> None:
@@ -40,7 +40,7 @@ def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) ->
     if difference := _difference(other.details, experiment.details):
         tell(f"Note: level 0 is not taken from {other.path}, which was {difference}.")
         return
-    state = _state_at(other, experiment)
+    state = state_at(other, experiment.lengths.rewind_step, experiment.network.state())
     if state is None:
         return
     journal, level = RunJournal(other), run.level(0)
@@ -88,17 +88,3 @@ def _difference(begun: RunDetails, now: RunDetails) -> str:
     one, other = vars(replace(begun, **later)), vars(replace(now, **later))
     names = (name for name in one if one[name] != other[name])
     return next((f"trained with {n}={one[n]}, and not {n}={other[n]}" for n in names), "")
-
-
-def _state_at(other: RunFolder, experiment: Experiment) -> NetworkState | None:
-    """The network at the rewind step; None if the other run has not kept it."""
-    step = experiment.lengths.rewind_step
-    if step == 0:
-        return experiment.network.state()
-    if other.details.rewind_step == step:
-        return RunJournal(other).rewind_state()
-    kept = other.kept_state(step)
-    if not kept.exists():
-        return None
-    tensors, record = kept.load()
-    return NetworkState.from_tensors(record["step"], tensors)

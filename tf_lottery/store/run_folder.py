@@ -33,6 +33,7 @@ from tf_lottery.store.tensors import refuse_pattern_characters
 
 _EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
 _BRANCHES, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
+_STATES, _STATE_NAME = "states", re.compile(r"step_(\d+)")
 
 
 class RunFolder(LevelsFolder):
@@ -234,7 +235,12 @@ class RunFolder(LevelsFolder):
 
     def kept_state(self, step: int) -> SealedTensors:
         """The network at a step of level 0 that is kept for other runs, which need not exist."""
-        return SealedTensors(self.path / "states" / f"step_{step}")
+        return SealedTensors(self.path / _STATES / f"step_{step}")
+
+    def kept_steps(self) -> list[int]:
+        """The steps of level 0 whose networks are kept besides that of the rewind step."""
+        names = (_STATE_NAME.fullmatch(path.name) for path in self.path.glob(f"{_STATES}/step_*"))
+        return sorted(int(name[1]) for name in names if name)
 
     @property
     def landscape(self) -> Path:
