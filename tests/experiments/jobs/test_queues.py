@@ -103,6 +103,17 @@ def test_a_preempted_job_is_given_time_to_be_in_the_queue_again(monkeypatch):
         followed.status()
 
 
+def test_time_limits_are_told():
+    from submitit.core.utils import FailedJobError
+
+    def result():
+        raise FailedJobError("Job not requeued because: timed-out too many times.")
+
+    job = SimpleNamespace(job_id="1", done=lambda force_check: True, result=result)
+    with pytest.raises(JobLostError, match=r"^it has come to its time limit too often\.$"):
+        _SlurmJob(job).status()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -86,7 +86,7 @@ class SlurmQueue:
         submitit = _import_submitit()
         try:
             executor = submitit.AutoExecutor(
-                folder, self._cluster, slurm_max_num_timeout=self._time_limits
+                folder, self._cluster, **{f"{self._cluster}_max_num_timeout": self._time_limits}
             )
             executor.update_parameters(**self._settings)
         # What submitit raises for wrong names and types.
@@ -172,8 +172,9 @@ class _SlurmJob:
         try:
             return self._job.result()[0]
         except (UncompletedJobError, FailedJobError) as error:
-            state = self._job.state
-            raise JobLostError(f"its state is {state}.\n{error}") from error
+            if "timed-out too many times" in str(error):
+                raise JobLostError("it has come to its time limit too often.") from error
+            raise JobLostError(f"its state is {self._job.state}.\n{error}") from error
 
     def _refuse_preempted(self, now: float) -> None:
         """A job that is preempted is submitted again, or not, as the cluster is set up."""
