@@ -87,7 +87,15 @@ def test_the_wheel_says_what_it_is_and_needs(wheel: Path):
     told = message_from_string(metadata(wheel, "METADATA"))
     assert (told["Name"], told["Version"]) == ("tf_lottery", tf_lottery.__version__)
     assert told["License-Expression"] == "Apache-2.0"
-    needed = {re.match(r"[\w-]+", line)[0] for line in told.get_all("Requires-Dist")}
+    all_needed = told.get_all("Requires-Dist")
+    needed = {re.match(r"[\w-]+", line)[0] for line in all_needed if "extra ==" not in line}
+    assert told.get_all("Provides-Extra") == ["slurm", "dask"]
+    in_tests = (ROOT / "requirements-dev.txt").read_text()
+    for line in all_needed:
+        if "extra ==" in line:
+            name, bounds = re.match(r"([\w-]+)([^;]+)", line).groups()
+            ranges = ",".join(sorted(bounds.strip().split(","), reverse=True))
+            assert f"{name}{ranges}\n" in in_tests
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     assert needed == {re.match(r"[\w-]+", line)[0] for line in lines}
     assert "tf-lottery = tf_lottery.cli:main" in metadata(wheel, "entry_points.txt")

@@ -34,8 +34,8 @@ def flags_in(text: str) -> list[str]:
 def test_every_flag_is_shown_once(values):
     shown = flags_in(help_text(None, values))
     assert len(shown) == len(set(shown))
-    # Of an earlier version, and another name of a flag.
-    assert set(values) - set(shown) == {"random_masks", "tolerance"}
+    # Of an earlier version, another name of a flag, and for commands that are made by analyses.
+    assert set(values) - set(shown) == {"random_masks", "tolerance", "for_analysis"}
 
 
 @pytest.mark.parametrize("experiment", [None, *EXPERIMENTS])

@@ -29,6 +29,7 @@ from tf_lottery.config.flags import (
     define_options,
     given_values,
 )
+from tf_lottery.config.launching import LAUNCHERS, Launcher, read_launcher
 from tf_lottery.config.matching import Matching, tolerance_of
 from tf_lottery.config.number_ranges import parse_ranges
 from tf_lottery.config.options import names_of, options_of
@@ -89,6 +90,26 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "each in a process of its own; auto: as many as there are cores for, or GPUs. The results "
         "are the same.",
         flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "launcher",
+        "local",
+        LAUNCHERS,
+        "What begins those trainings: local: processes of this machine; submitit: jobs of Slurm; "
+        "dask: the workers of a dask scheduler, one training at a time on each.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "launcher_options",
+        "",
+        "NAME:VALUE,NAME:VALUE,... of --launcher, such as partition:gpu,timeout_min:600 for "
+        "submitit, or scheduler:tcp://HOST:8786 for dask. What has a comma in it is put in double "
+        "quotes.",
+        flag_values=flag_values,
+    )
+    # Of the commands that analyses give to --launcher.
+    flags.DEFINE_bool(
+        "for_analysis", False, "Marks a branch as a step of an analysis.", flag_values=flag_values
     )
     flags.DEFINE_string(
         "controls",
@@ -164,6 +185,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
         matching_tolerance=_matching_tolerance(flag_values),
         overwrite=overwrite,
         jobs=_jobs(flag_values),
+        launcher=_launcher(flag_values),
     )
 
 
@@ -174,6 +196,10 @@ def _jobs(flag_values: flags.FlagValues) -> int | None:
     if not re.fullmatch(r"[1-9]\d{0,3}", text):
         raise ValueError(f"--jobs={text}: use auto, or how many trainings run at once, 1 to 9999.")
     return int(text)
+
+
+def _launcher(flag_values: flags.FlagValues) -> Launcher:
+    return read_launcher(flag_values["launcher"].value, flag_values["launcher_options"].value)
 
 
 def _controls(flag_values: flags.FlagValues) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
@@ -243,7 +269,9 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
         _chosen_levels(flag_values),
         {name: value for name, value in given_values(flag_values).items() if name not in asked},
         matching_tolerance=_matching_tolerance(flag_values),
+        for_analysis=flag_values["for_analysis"].value,
         jobs=_jobs(flag_values),
+        launcher=_launcher(flag_values),
     )
 
 
@@ -258,6 +286,7 @@ def _analysis(flag_values: flags.FlagValues) -> Analyze:
         analysis.checked(given),
         *_here_and_expected(flag_values, {"other_run"}),
         jobs=_jobs(flag_values),
+        launcher=_launcher(flag_values),
     )
 
 

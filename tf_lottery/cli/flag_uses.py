@@ -61,7 +61,10 @@ def _only_for() -> dict[str, tuple[str, ...]]:
         "sweep": ("lottery", "train"),
         "controls": ("lottery",),
         "control_levels": ("lottery",),
-        "jobs": ("lottery", "train", "branch", *names),
+        **dict.fromkeys(
+            ("jobs", "launcher", "launcher_options"), ("lottery", "train", "branch", *names)
+        ),
+        "for_analysis": ("branch",),
         "report_dir": ("report",),
         "tolerance": of_matching,
         **dict.fromkeys(names_of(ExportConfig), ("export",)),

@@ -116,7 +116,7 @@ def _groups() -> dict[str, tuple[str, ...]]:
         "Controls": ("controls", "control_levels", *names_of(BranchConfig), *branch_options()),
         "Analyses": (*analysis_options(), *_MATCHING),
         "Export": ("export_dir", *names_of(ExportConfig)),
-        "Machine": ("jobs", *names_of(RunConfig)),
+        "Machine": ("jobs", "launcher", "launcher_options", *names_of(RunConfig)),
     }
 
 

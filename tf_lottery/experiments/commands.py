@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.export import ExportConfig
+from tf_lottery.config.launching import LOCAL, Launcher
 from tf_lottery.config.matching import DEFAULT_POINTS
 
 
@@ -23,6 +24,7 @@ class RunExperiments:
       overwrite: whether the exported ticket may replace another export.
       jobs: how many trainings run at once, each in a process of its own; None: as many as this
         machine is good for; 1: one after the other in this process.
+      launcher: what begins them.
     """
 
     configs: tuple[ExperimentConfig, ...]
@@ -31,6 +33,7 @@ class RunExperiments:
     matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
     overwrite: bool = field(default=False, kw_only=True)
     jobs: int | None = field(default=1, kw_only=True)
+    launcher: Launcher = field(default=LOCAL, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class RunBranches:
       matching_tolerance: as of `RunExperiments`.
       for_analysis: as of `run_branch`.
       jobs: as of `RunExperiments`.
+      launcher: as of `RunExperiments`.
     """
 
     runs: tuple[Path, ...]
@@ -56,6 +60,7 @@ class RunBranches:
     matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
     for_analysis: bool = field(default=False, kw_only=True)
     jobs: int | None = field(default=1, kw_only=True)
+    launcher: Launcher = field(default=LOCAL, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Analyze:
       here: flag values that were given and say where the data are, and the run to compare with.
       expected: other flag values that were given: those that the runs should have been made with.
       jobs: as of `RunExperiments`.
+      launcher: as of `RunExperiments`.
     """
 
     analysis: str
@@ -116,6 +122,7 @@ class Analyze:
     here: Mapping[str, Any]
     expected: Mapping[str, Any] = field(default_factory=dict)
     jobs: int | None = field(default=1, kw_only=True)
+    launcher: Launcher = field(default=LOCAL, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.arguments import refusal
 from tf_lottery.config.dataset_names import check_dataset
 from tf_lottery.config.matching import DEFAULT_POINTS
+from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
 from tf_lottery.experiments.commands import (
     Analyze,
@@ -28,13 +29,20 @@ from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
 from tf_lottery.experiments.finished_runs import (
     is_finished,
+    is_of_several_workers,
     refuse_early,
     show_finished,
     takes_all_devices,
 )
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.jobs.controls import check_controls
-from tf_lottery.experiments.jobs.study import do_one_by_one, do_side_by_side, refuse_diverged
+from tf_lottery.experiments.jobs.study import (
+    check_launcher,
+    do_elsewhere,
+    do_one_by_one,
+    do_side_by_side,
+    refuse_diverged,
+)
 from tf_lottery.experiments.jobs.units import (
     Unit,
     units_of_analysis,
@@ -67,6 +75,8 @@ def run_command(command: Command) -> int:
     """
     if not isinstance(command, Command):
         raise refusal("command", command, "make one by tf_lottery.cli.commands.command_from_flags")
+    if isinstance(command, RunExperiments | RunBranches | Analyze):
+        check_launcher(command.launcher)
     if isinstance(command, ListRuns):
         from tf_lottery.report.listing import print_runs
 
@@ -108,7 +118,7 @@ def _run_experiments(command: RunExperiments) -> None:
         refuse_early(config)
     check_controls(command)
     units = units_of_experiments(command)
-    if len(units) == 1:
+    if command.launcher.is_local and len(units) == 1:
         is_left = not is_finished(command.configs[0], command.overwrite)
         tell_of_useless_jobs(command.jobs, _ONE_ALONE if is_left else _NOTHING_LEFT)
         _run_experiment(command)
@@ -116,10 +126,15 @@ def _run_experiments(command: RunExperiments) -> None:
     unfinished = [one for one in command.configs if not is_finished(one, command.overwrite)]
     for config in unfinished:
         check_dataset(config.data.dataset, config.run.data_dir)
+    where = command.configs[0].run
+    if not command.launcher.is_local:
+        _do_elsewhere(units, command, where, where.threads)
+        folders = (config.run_path.parent for config in command.configs)
+        _print_report_command("a report", folders, command.matching_tolerance)
+        return
     # Replicates differ in nothing that can be wrong.
     seeds = {"replicate": 1, "init_seed": None, "data_seed": None}
     kinds = {replace(one, seeds=replace(one.seeds, **seeds)): None for one in unfinished}
-    where = command.configs[0].run
     is_left = bool(unfinished) or not all(map(_is_finished_control, units[len(command.configs) :]))
     if command.jobs != 1 and is_left and not takes_all_devices(where):
         outcomes = do_side_by_side(units, command.jobs, where.threads, list(kinds))
@@ -131,12 +146,41 @@ def _run_experiments(command: RunExperiments) -> None:
     refuse_diverged(units, outcomes)
 
 
+def _do_elsewhere(
+    units: Sequence[Unit],
+    command: RunExperiments | RunBranches | Analyze,
+    where: RunConfig | None,
+    threads: int | None,
+) -> None:
+    if where is not None and (where.tpu or is_of_several_workers(where)):
+        raise ValueError(
+            f"--launcher={command.launcher.name} begins trainings of one process each, and not "
+            "those of several workers (TF_CONFIG, --distribution=multi_worker) or a TPU; leave it "
+            "out."
+        )
+    do_elsewhere(units, command.launcher, command.jobs, run_command, _is_done, threads)
+
+
+def _is_done(command: Command) -> bool:
+    """Whether nothing is left of a unit's command but to show its results."""
+    if isinstance(command, RunExperiments):
+        return all(is_finished(config, command.overwrite) for config in command.configs)
+    if isinstance(command, Analyze):
+        # It imports what analyses need.
+        from tf_lottery.experiments.measuring.rows import is_measured
+
+        return all(is_measured(command, folder) for folder in command.runs)
+    if isinstance(command, RunBranches):
+        return all(
+            finished_levels(plan_branch(run, branch, command.changes), command.levels) is not None
+            for run in command.runs
+            for branch in command.branches
+        )
+    return False
+
+
 def _is_finished_control(unit: Unit) -> bool:
-    command = unit.command
-    if not isinstance(command, RunBranches):
-        return False
-    (run,), (branch,) = command.runs, command.branches
-    return finished_levels(plan_branch(run, branch, command.changes), command.levels) is not None
+    return isinstance(unit.command, RunBranches) and _is_done(unit.command)
 
 
 def _run_experiment(command: RunExperiments) -> None:
@@ -169,6 +213,10 @@ def _run_branches(command: RunBranches) -> None:
             show_finished_branch(plan, levels, command.matching_tolerance, command.changes)
         return
     where = plans[0].config.run
+    if not command.launcher.is_local:
+        units = units_of_branches(command, runs)
+        _do_elsewhere(units, command, where, command.changes.get("threads"))
+        return
     if len(wanted) == 1 or takes_all_devices(where):
         tell_of_useless_jobs(command.jobs, _ONE_ALONE if len(wanted) == 1 else _ALL_DEVICES)
     elif command.jobs != 1:
@@ -210,13 +258,18 @@ def _analyze(command: Analyze) -> None:
         trainings_of_analysis,
     )
 
-    if command.jobs != 1:
-        is_left = not all(is_measured(command, folder) for folder in folders)
+    is_local = command.launcher.is_local
+    is_left = not all(is_measured(command, folder) for folder in folders)
+    if command.jobs != 1 or (is_left and not is_local):
         units = (
             units_of_analysis(command, folders, partial(trainings_of_analysis, command))
             if is_left
             else []
         )
+        if units and not is_local:
+            _do_elsewhere(units, command, None, command.here.get("threads"))
+            _print_report_of_analysis(command, folders)
+            return
         if len(units) > 1:
             outcomes = do_side_by_side(units, command.jobs)
             _print_report_of_analysis(command, folders)

@@ -126,5 +126,10 @@ def takes_all_devices(run: RunConfig) -> bool:
 
 def of_several_workers(config: ExperimentConfig) -> bool:
     """Whether other processes take part, all of which have to be told the same."""
-    where = config.run.distribution
+    return is_of_several_workers(config.run)
+
+
+def is_of_several_workers(run: RunConfig) -> bool:
+    """As `of_several_workers`, of where an experiment runs."""
+    where = run.distribution
     return where in ("multi_worker", "tpu") or (where == "auto" and "TF_CONFIG" in os.environ)

@@ -1,6 +1,5 @@
 """Which unit begins when, and what happens when one fails."""
 
-import queue
 import subprocess
 import sys
 import threading
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tf_lottery.experiments.commands import VerifyRuns
-from tf_lottery.experiments.jobs.outcome import Outcome, portable
+from tf_lottery.experiments.jobs.outcome import Outcome, UnitFailedError, portable
 from tf_lottery.experiments.jobs.scheduler import Scheduler
 from tf_lottery.experiments.jobs.units import Unit
 from tf_lottery.report.side_by_side import SideBySideProgress
@@ -22,27 +21,31 @@ def unit(name: str, folder: str | None = None, **options) -> Unit:
 
 
 class InThreads:
-    """Worker processes that are threads; each waits until the test lets it end."""
+    """An engine whose units end by themselves, soon after they have begun."""
 
     def __init__(self, count: int, errors: dict[str, Exception] | None = None):
-        self.count, self.events = count, queue.Queue()
+        self.count = count
         self.begun: list[str] = []
-        self._errors, self._ends = errors or {}, {}
+        self._errors = errors or {}
         self.threads: dict[str, int] = {}
+        self._said: dict[int, threading.Event] = {}
 
-    def submit(self, threads, do, place, command, interactive) -> Future:
-        name, future = command.workdir.name, Future()
+    def begin(self, place, unit, threads, progress) -> Future:
+        name, future, said = unit.title, Future(), threading.Event()
         self.begun.append(name)
-        self.threads[name] = threads
+        self.threads[name], self._said[place] = threads, said
         outcome = Outcome(self._errors.get(name), text=f"{name} is done\n")
 
         def end():
             future.set_result(outcome)
-            self.events.put(("line", place, f"{name} ends"))
-            self.events.put(("ended", place, None))
+            progress.line(place, f"{name} ends")
+            said.set()
 
         threading.Timer(0.02 * len(self.begun), end).start()
         return future
+
+    def settle(self, place):
+        self._said[place].wait()
 
 
 def run(units, processes, threads=None):
@@ -85,6 +88,13 @@ def test_a_helper_that_fails_holds_nothing_up():
     assert outcomes[1].error is None
 
 
+def test_a_helper_whose_job_was_killed_does_hold_up_who_needs_it(capsys):
+    units = [unit("a", helps=True), unit("b", after=(0,)), unit("c")]
+    outcomes = run(units, InThreads(1, {"a": UnitFailedError("killed")}))
+    assert outcomes[1] is None and outcomes[2].error is None
+    assert "Error: killed" in capsys.readouterr().out
+
+
 def test_after_an_error_that_is_no_divergence_nothing_begins():
     processes = InThreads(1, {"a": ValueError("wrong")})
     assert run([unit("a"), unit("b")], processes)[1] is None
@@ -117,7 +127,7 @@ def test_that_it_was_killed_is_not_called_a_leak():
     """What it leaves behind is cleaned up by Python's resource tracker, which does so quietly."""
     waiting = (
         "import time\n"
-        "from tf_lottery.experiments.jobs.scheduler import Processes\n"
+        "from tf_lottery.experiments.jobs.processes import Processes\n"
         "processes = Processes(1, (), 1)\n"
         "print('ready', flush=True)\n"
         "time.sleep(100)\n"

@@ -21,6 +21,16 @@ class Outcome:
     result: Any = None
 
 
+class UnitFailedError(ConnectionError):
+    """A unit in a job of its own has failed, or was ended from outside; others may do well."""
+
+
+# Errors of one unit, which let others begin.
+ALONE = (ArithmeticError, UnitFailedError)
+
+# Exit codes of units in jobs of their own, besides those of the program.
+DIVERGED, INTERRUPTED = 3, 130
+
 # Those that are told to users; of their subclasses the text alone is passed on.
 TOLD = (ConnectionError, OSError, MemoryError, ArithmeticError, ValueError)
 

@@ -1,8 +1,10 @@
 """Does a study: units side by side, or one after the other, with the same results."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.launching import Launcher
 from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.cores import (
     fitting_memory,
@@ -11,8 +13,12 @@ from tf_lottery.experiments.jobs.cores import (
     shared_threads,
     threads_of,
 )
-from tf_lottery.experiments.jobs.outcome import Outcome
-from tf_lottery.experiments.jobs.scheduler import Processes, Scheduler
+from tf_lottery.experiments.jobs.dask_queue import DaskQueue
+from tf_lottery.experiments.jobs.outcome import ALONE, Outcome, UnitFailedError
+from tf_lottery.experiments.jobs.processes import Processes
+from tf_lottery.experiments.jobs.remote import Remote
+from tf_lottery.experiments.jobs.scheduler import Scheduler
+from tf_lottery.experiments.jobs.slurm_queue import SlurmQueue
 from tf_lottery.experiments.jobs.units import Unit
 from tf_lottery.experiments.jobs.worker import check_unit
 from tf_lottery.messages import tell
@@ -46,10 +52,10 @@ def do_side_by_side(
     own = [threads_of(unit, threads, shared) for unit in units]
     count = jobs_at_once(jobs, units, max(own))
     with Processes(count, imported_plugins(), gpus()) as processes:
-        futures = [processes.submit(own[0], check_unit, config) for config in checked]
+        futures = [processes.call(own[0], check_unit, config) for config in checked]
         # The others import TensorFlow and read the data meanwhile.
         for _ in range(len(futures), count):
-            processes.submit(own[0], check_unit, *checked[:1])
+            processes.call(own[0], check_unit, *checked[:1])
         needed = 0
         for future in futures:
             outcome = future.result()
@@ -99,6 +105,97 @@ def do_one_by_one(
             tell(f"Error: {error}\n")
             outcomes.append(Outcome(error))
     return outcomes
+
+
+def check_launcher(launcher: Launcher) -> None:
+    """Checks that what begins trainings is there, before anything is done.
+
+    Raises:
+      ValueError: if it is not, or its options are not right; says what is.
+    """
+    if not launcher.is_local:
+        _queue(launcher)
+
+
+def _queue(launcher: Launcher) -> SlurmQueue | DaskQueue:
+    # Each imports its package when it is made.
+    return SlurmQueue(launcher) if launcher.name == "submitit" else DaskQueue(launcher)
+
+
+def do_elsewhere(
+    units: Sequence[Unit],
+    launcher: Launcher,
+    jobs: int | None,
+    do: Callable[[Command], int],
+    is_done: Callable[[Command], bool],
+    threads: int | None = None,
+) -> None:
+    """Does units by a cluster's jobs; shows here what is done already.
+
+    Args:
+      units: as of `do_side_by_side`.
+      launcher: takes the jobs.
+      jobs: how many at once; None: all that may begin, or as many as there are workers.
+      do: does a command here.
+      is_done: whether nothing is left of a command but to show its results.
+      threads: as of `do_side_by_side`.
+
+    Raises:
+      UnitFailedError: if some have failed or diverged, once all others are done; names them.
+      ValueError: if something is wrong with the launcher.
+      KeyboardInterrupt: on Ctrl-C, once all have stopped.
+    """
+    left: list[int] = []
+    for place, unit in enumerate(units):
+        if not set(unit.after) & set(left) and is_done(unit.command):
+            tell(f"[{place + 1} of {len(units)}] {unit.folder}")
+            do(unit.command)
+        else:
+            left.append(place)
+    if not left:
+        return
+    shared = shared_threads(units)
+    own = [threads_of(units[place], threads, shared) for place in left]
+    rest = [
+        replace(unit, after=tuple(left.index(one) for one in unit.after if one in left))
+        for unit in (units[place] for place in left)
+    ]
+    _tell_of_too_many_threads(launcher, max(own))
+    queue = _queue(launcher).open(rest[0].run.parent)
+    with Remote(queue, jobs) as engine:
+        most = "" if jobs is None else f", {min(jobs, len(rest))} at a time"
+        tell(f"{len(rest)} to do by {launcher.name}{most}")
+        with SideBySideProgress([unit.title for unit in rest]) as progress:
+            outcomes = Scheduler(rest, own, engine, progress).run()
+    _refuse_failed(rest, outcomes)
+
+
+def _tell_of_too_many_threads(launcher: Launcher, threads: int) -> None:
+    cores = launcher.options.get("cpus_per_task")
+    if isinstance(cores, int) and threads > cores:
+        tell(
+            f"Note: each computes with {threads} threads, as it would on this machine, and has "
+            f"{cores} cores; --threads={cores} begins new runs with as many."
+        )
+
+
+def _refuse_failed(units: Sequence[Unit], outcomes: Sequence[Outcome | None]) -> None:
+    for outcome in outcomes:
+        if outcome and outcome.error and not isinstance(outcome.error, ALONE):
+            raise outcome.error
+    left = [unit.title for unit, outcome in zip(units, outcomes, strict=True) if outcome is None]
+    if left:
+        tell(f"Not begun, as what they need has failed: {', '.join(left)}")
+    failed = [
+        unit.title
+        for unit, outcome in zip(units, outcomes, strict=True)
+        if outcome and outcome.error and not unit.is_made_up_for(outcome)
+    ]
+    if failed:
+        raise UnitFailedError(
+            f"{', '.join(failed)} failed; see above. What is finished is kept, and the same "
+            "command continues."
+        )
 
 
 def refuse_diverged(units: Sequence[Unit], outcomes: Sequence[Outcome | None]) -> None:

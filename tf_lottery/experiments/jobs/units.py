@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.launching import LOCAL
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch
 from tf_lottery.experiments.commands import Analyze, Command, RunBranches, RunExperiments
 from tf_lottery.experiments.dense_identity import dense_training_of
 from tf_lottery.experiments.finished_runs import takes_all_devices
-from tf_lottery.experiments.jobs.outcome import Outcome
+from tf_lottery.experiments.jobs.outcome import Outcome, UnitFailedError
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
@@ -50,8 +51,15 @@ class Unit:
     def cannot(self, outcomes: Sequence[Outcome | None], units: Sequence[Unit]) -> bool:
         """Whether a unit that it needs has failed."""
         before = ((outcomes[place], units[place]) for place in self.after)
-        failed = any(outcome and outcome.error and not unit.helps for outcome, unit in before)
+        failed = any(
+            outcome and outcome.error and not unit.is_made_up_for(outcome)
+            for outcome, unit in before
+        )
         return failed and not self._has_levels
+
+    def is_made_up_for(self, outcome: Outcome) -> bool:
+        """Whether the unit after it meets the same error, and tells it."""
+        return self.helps and not isinstance(outcome.error, UnitFailedError)
 
     @property
     def _has_levels(self) -> bool:
@@ -72,7 +80,14 @@ def units_of_experiments(command: RunExperiments) -> list[Unit]:
     for config, source in _with_one_dense_training(command.configs):
         path, replicate = config.run_path, config.run_path.name
         title = f"{config.name}/{replicate}" if len(names) > 1 else replicate
-        alone = replace(command, configs=(config,), controls=(), control_levels=None, jobs=1)
+        alone = replace(
+            command,
+            configs=(config,),
+            controls=(),
+            control_levels=None,
+            jobs=1,
+            launcher=LOCAL,
+        )
         if source is None:
             units.append(Unit(title, alone, path, path))
         else:
@@ -141,7 +156,13 @@ def units_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Unit]:
         for branch in command.branches:
             changes = changes_taken(run, branch, command.changes)
             alone = replace(
-                command, runs=(run,), replicates=None, branches=(branch,), changes=changes, jobs=1
+                command,
+                runs=(run,),
+                replicates=None,
+                branches=(branch,),
+                changes=changes,
+                jobs=1,
+                launcher=LOCAL,
             )
             plan = plan_branch(run, branch, changes)
             units.append(Unit(f"{_title(run, runs)}{plan.label}", alone, plan.path, run))
@@ -169,7 +190,7 @@ def units_of_analysis(
             own.append(len(units))
             title = f"{_title(run, runs)}{plan.label}"
             units.append(Unit(title, branches, plan.path, run, helps=True))
-        alone = replace(command, runs=(run,), replicates=None, jobs=1)
+        alone = replace(command, runs=(run,), replicates=None, jobs=1, launcher=LOCAL)
         title = f"{_title(run, runs)}{command.analysis}"
         units.append(Unit(title, alone, run / "landscape", run, tuple(own)))
     return units

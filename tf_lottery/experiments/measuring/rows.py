@@ -17,6 +17,7 @@ from tf_lottery.experiments.commands import Analyze, RunBranches
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.results_file import ResultsFile
 from tf_lottery.experiments.measuring.training import Training
+from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.messages import tell
 from tf_lottery.report.counting import CountingProgress
 from tf_lottery.startup import import_tensorflow_quietly
@@ -103,7 +104,9 @@ def run_analysis(
     def load() -> AnalyzedRun:
         import_tensorflow_quietly()
         from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+        from tf_lottery.training.threads import use_threads
 
+        use_threads(run.config.run.threads or recorded_threads(run.run.path))
         return AnalyzedRun(Path(path), here, dataset, expected=expected)
 
     wanted = analysis.function(run, levels, **arguments)
@@ -147,8 +150,9 @@ def trainings_of_analysis(command: Analyze, path: Path) -> list[RunBranches]:
         return []
     where, found = run.config.run, []
     here = {"data_dir": where.data_dir, "manual_dir": where.manual_dir}
+    here = {name: value for name, value in here.items() if value is not None}
     for training in wanted.trainings(missing):
-        levels, changes = tuple(training.levels), {**here, **training.changes}
+        levels, changes = tuple(sorted(training.levels)), {**here, **training.changes}
         plan = plan_branch(path, training.branch, training.changes)
         if not is_complete(plan, levels):
             found.append(

@@ -1,0 +1,142 @@
+"""Worker processes of this machine, which do units one after the other."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from typing import Any
+
+from tf_lottery.experiments.jobs.outcome import Outcome
+from tf_lottery.experiments.jobs.units import Unit
+from tf_lottery.experiments.jobs.worker import STOP, do_unit, start_worker
+from tf_lottery.report.side_by_side import SideBySideProgress
+
+_PATIENCE_SECONDS = 5.0
+# A process that has trained so often is replaced: TensorFlow does not give all memory back.
+_UNITS_PER_WORKER = 50
+
+
+class Processes:
+    """Worker processes, all computing with a number of threads; they begin when one is needed."""
+
+    def __init__(self, count: int, plugins: Sequence[str], devices: int):
+        """Starts none yet.
+
+        Args:
+          count: how many units are done at once, at most.
+          plugins: modules to import in each.
+          devices: GPUs, each of which one process has for itself; 0: without GPUs.
+        """
+        _start_quiet_tracker()
+        self.count, self._plugins = count, tuple(plugins)
+        self._context = multiprocessing.get_context("spawn")
+        self.events: Any = self._context.SimpleQueue()
+        self._devices: Any = self._context.SimpleQueue() if devices else None
+        for number in range(devices):
+            self._devices.put(number)
+        self._executors: dict[int, ProcessPoolExecutor] = {}
+        self._progress: SideBySideProgress | None = None
+        self._process_of: dict[int, int] = {}
+        self._told: dict[int, threading.Event] = defaultdict(threading.Event)
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        for executor in self._executors.values():
+            executor.shutdown(cancel_futures=True)
+        self.events.put(None)
+        if isinstance(error, BrokenProcessPool):
+            raise ConnectionError(
+                "one of the processes that train side by side was ended from outside, as the "
+                "system does when the memory is full. Finished levels are kept, and the same "
+                "command continues; --jobs=1 takes the least memory."
+            ) from error
+
+    def begin(
+        self, place: int, unit: Unit, threads: int, progress: SideBySideProgress
+    ) -> Future[Outcome]:
+        """As of `Engine`."""
+        if self._progress is None:
+            self._progress = progress
+            threading.Thread(target=self._tell, args=(progress,), daemon=True).start()
+        return self.call(threads, do_unit, place, unit.command, progress.interactive)
+
+    def settle(self, place: int) -> None:
+        """As of `Engine`."""
+        # What it has said meanwhile may be yet to be told.
+        self._told[place].wait(_PATIENCE_SECONDS)
+
+    def stop(self, running: Mapping[Future[Outcome], int]) -> None:
+        """As of `Engine`."""
+        for future in list(running):
+            future.cancel()
+        for place in running.values():
+            if place in self._process_of:
+                with suppress(ProcessLookupError):
+                    os.kill(self._process_of[place], STOP)
+
+    def call(self, threads: int, do: Callable[..., Outcome], *arguments: Any) -> Future[Outcome]:
+        """Has a process do something with a number of threads."""
+        executor = self._executors.get(threads)
+        if executor is None:
+            executor = self._executors[threads] = ProcessPoolExecutor(
+                self.count,
+                self._context,
+                start_worker,
+                (self.events, self._plugins, self._devices, threads),
+                # Who has a GPU keeps it.
+                max_tasks_per_child=None if self._devices else _UNITS_PER_WORKER,
+            )
+        with _ctrl_c_ignored():
+            return executor.submit(do, *arguments)
+
+    def _tell(self, progress: SideBySideProgress) -> None:
+        while (event := self.events.get()) is not None:
+            kind, place, value = event
+            if kind == "begun":
+                self._process_of[place] = value
+            elif kind == "ended":
+                self._told[place].set()
+            elif kind == "line":
+                progress.line(place, value)
+            else:
+                progress.live(place, *value)
+
+
+def _start_quiet_tracker() -> None:
+    """Starts the process that cleans up after this one, if this one is killed.
+
+    Python's own would warn of that on the terminal, as if it were a mistake of the user's.
+    """
+    before = list(sys.warnoptions)
+    # It gets the options of this process.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions[:] = before
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Has processes that are started within begin without answering to Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
