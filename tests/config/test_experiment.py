@@ -221,3 +221,16 @@ def test_identity_is_what_the_results_depend_on():
     }.items():  # fmt: skip
         changed = config_from_values({name: value}).identity()
         assert {key for key in base if base[key] != changed[key]} == {name}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"initializer": "normal"}, "--initializer=normal needs a standard deviation"),
+        ({"init_stddev": 0.05}, "--init_stddev=0.05 is for --initializer=normal, and not for"),
+        ({"initializer": "normal", "init_stddev": 0.0}, "--init_stddev=0.0 is out of range"),
+    ],
+)
+def test_the_deviation_belongs_to_gaussian_kernels(values: dict, said: str):
+    with pytest.raises(ValueError, match=f"^{said}"):
+        config_from_values(values)

@@ -93,7 +93,7 @@ def test_a_model_is_rebuilt_from_its_configuration():
 
 
 def test_names_for_people_show_the_families():
-    names = {"lenet_N_M_…", "conv6", "resnet110", "resnet20_wFACTOR", "vgg19", "resnet101"}
+    names = {"lenet_N_M_…", "conv6", "resnet110", "resnetDEPTH_wFACTOR", "vgg19", "resnet101"}
     assert names | {"wideresnet_28_10", "inception_v3", "mobilenet_v2"} <= set(model_names())
     assert "lenet_N_M_…" not in example_models()
     assert set(cheapest_models()) < set(example_models())

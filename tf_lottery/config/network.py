@@ -37,9 +37,12 @@ class ModelConfig:
 
     def __post_init__(self):
         check_options(self)
-        if (self.initializer == "normal") != (self.init_stddev is not None):
+        if self.initializer == "normal" and self.init_stddev is None:
             raise ValueError(
-                f"--initializer={self.initializer} and --init_stddev={self.init_stddev} do not go "
-                "together: --initializer=normal needs a deviation, such as --init_stddev=0.05, and "
-                "no other distribution takes one."
+                "--initializer=normal needs a standard deviation, such as --init_stddev=0.05."
+            )
+        if self.initializer != "normal" and self.init_stddev is not None:
+            raise ValueError(
+                f"--init_stddev={self.init_stddev} is for --initializer=normal, and not for "
+                f"--initializer={self.initializer}; leave it out."
             )

@@ -14,6 +14,7 @@ from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import OPEN_ENDED
 from tf_lottery.experiments.setup import Experiment
+from tf_lottery.masking.layers import model_variables
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.rules import RULES, made_by_older_version
@@ -214,6 +215,9 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
     else:
         in_memory = f"--dataset={config.data.dataset} is held in memory"
         useless |= dict.fromkeys(("shuffle_buffer", "smallest_crop"), in_memory)
+    if not any(name.endswith("/gamma") for name in model_variables(experiment.network.model)):
+        plain = f"--model={config.model.model} has no batch normalization"
+        useless["batch_norm_init"] = plain
     if config.training.lr_schedule != "step":
         useless["lr_decay"] = "it is for --lr_schedule=step"
     if not config.training.weight_decay:
@@ -225,7 +229,7 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
         useless["score_examples"] = (
             "it is for --score=taylor, snip and grasp, and for rates of auto"
         )
-    for section in (config.data, config.training, config.pruning, config.run):
+    for section in (config.data, config.model, config.training, config.pruning, config.run):
         for option in options_of(section):
             value = getattr(section, option.name)
             if option.name in useless and value != option.default:

@@ -119,6 +119,8 @@ def test_time_limits_are_told():
     [
         ("", "needs a scheduler: give its address"),
         ("scheduler:a,scheduler_file:b", "needs a scheduler"),
+        ("scheduler:hello", "hello is not the address of a scheduler; write it as tcp://HOST:8786"),
+        ("scheduler_file:nowhere.json", "there is no such file; dask scheduler --scheduler-file="),
         ("schedule:a", "schedule is not known of --launcher=dask"),
     ],
 )

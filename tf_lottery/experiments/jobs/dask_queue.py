@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 from collections.abc import Sequence
@@ -46,6 +47,17 @@ class DaskQueue:
                 "scheduler_file:PATH."
             )
         self._where = {name: str(value) for name, value in launcher.options.items()}
+        address, file = self._where.get("scheduler"), self._where.get("scheduler_file")
+        if address is not None and not re.fullmatch(r"[a-z]+://.+|.+:\d+", address):
+            raise ValueError(
+                f"{self._given}: {address} is not the address of a scheduler; write it as "
+                "tcp://HOST:8786."
+            )
+        if file is not None and not Path(file).is_file():
+            raise ValueError(
+                f"{self._given}: there is no such file; dask scheduler --scheduler-file={file} "
+                "writes it when it starts."
+            )
         self._client: Any = None
 
     def open(self, folder: Path) -> DaskQueue:

@@ -20,7 +20,7 @@ _DEPTHS = "|".join(str(depth) for depth in range(8, 1203, 6) if depth not in (50
 @register_model(
     rf"resnet({_DEPTHS})(?:_w([1-9]\d*|\d+\.\d+))?",
     examples=("resnet8", "resnet20", "resnet14_w0.5"),
-    shown=(*_PLAIN_NAMES, "resnet20_wFACTOR"),
+    shown=(*_PLAIN_NAMES, "resnetDEPTH_wFACTOR"),
     spelled=_PLAIN_NAMES,
 )
 def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None) -> tf.Tensor:
