@@ -26,7 +26,7 @@ FAST = {
 SLOW = {
     "conv4": (32, 32, 3),
     "conv6": (32, 32, 3),
-    **{f"resnet{depth}": (16, 16, 3) for depth in (20, 32, 44, 56, 110)},
+    **{f"resnet{depth}": (16, 16, 3) for depth in (8, 20, 32, 44, 56, 110)},
     **dict.fromkeys(("resnet20_w2", "resnet14_w0.5", "cifar_resnet18"), (16, 16, 3)),
     "squeezenet": (32, 32, 3),
     **{f"vgg{depth}": (16, 16, 3) for depth in (11, 13, 16, 19)},

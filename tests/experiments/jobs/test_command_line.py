@@ -57,6 +57,8 @@ COMPANIONS = (
     {"lr_schedule": "cosine", "learning_rate": 2.0},
     {"pruning_rate": "auto"},
     {"structure": "units"},
+    {"initializer": "normal"},
+    {"init_stddev": 0.1},
 )
 
 
