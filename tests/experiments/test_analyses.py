@@ -156,7 +156,7 @@ def test_the_files_of_the_run_stay_and_it_goes_on_and_is_reported(
         (
             "successive_levels",
             "--rewind_step=30it",
-            "^--rewind_step=30it: .* has saved the state at iteration 7 alone; .*step:7it,30it",
+            "^--rewind_step=30it: .* is rewound to iteration 7; .*step:7it,30it",
         ),
         ("magnitudes", "--rewind_step=7 it later", "^--rewind_step: '7 it later' is not a point"),
         ("magnitudes", "--levels=1-4", "^--levels: level 3 is not finished in"),

@@ -77,6 +77,12 @@ def test_a_ticket_is_rewound_to_a_kept_state(keeping, step):
             r"--rewind_step=3it: .* keeps no state of iteration 3, but of 0, 7, 12; a run with "
             r"--keep_states=3it keeps it too",
         ),
+        # Of what length an epoch is, the data have to tell.
+        (
+            "retrain",
+            {"rewind_step": "3it", "train_steps": "60it"},
+            "--rewind_step=3it: .* keeps no state of iteration 3, but of 0, 7, 12",
+        ),
         ("fine_tune", {"rewind_step": "12it"}, r"--rewind_step=12it: --branch=fine_tune .*rewinds"),
         ("retrain", {"rewind_step": "soon"}, r"--rewind_step: 'soon' is not a point in training"),
     ],
@@ -91,6 +97,6 @@ def test_what_cannot_be_rewound_to_is_refused(keeping, branch, changes, message)
 def test_half_written_states_are_not_counted(keeping):
     (keeping / "states" / "step_9.tmp-1").mkdir()
     try:
-        assert RunFolder.read(keeping).kept_steps() == [12]
+        assert RunFolder.read(keeping).kept_steps() == [0, 7, 12]
     finally:
         (keeping / "states" / "step_9.tmp-1").rmdir()

@@ -40,7 +40,7 @@ def test_states_that_were_not_kept_cannot_be_had_any_more(said, copied_run, snap
     assert not said("--keep_states=0it,7it")
     RunFolder.read(copied_run).kept_state(30).save({"kernel": np.zeros(1)}, {"step": 30})
     assert "--keep_states=3it:" in said("--keep_states=3it,30it")[0]
-    with pytest.raises(ValueError, match="45it is iteration 45, but training ends at 45"):
+    with pytest.raises(ValueError, match="45it is iteration 45, and training ends at 45"):
         said("--keep_states=45it")
 
 

@@ -201,7 +201,10 @@ def test_who_takes_a_dense_network_differs_in_pruning_alone(run, tmp_path, capsy
     [
         ("--keep_states=3", None),
         ("--keep_states=x", "--keep_states: 'x' is not a point in training"),
-        ("--keep_states=0it,45it", "45it is iteration 45, but training ends at 45"),
+        (
+            "--keep_states=0it,45it",
+            "45it is iteration 45, and training ends at 45",
+        ),
     ],
 )
 def test_states_to_keep_are_points_in_training(given, said, tmp_path, run):

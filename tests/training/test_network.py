@@ -152,6 +152,11 @@ def test_weights_are_not_those_of_later_steps_and_cannot_be_written_to(compiled:
     outputs = np.ones((4, *network.model.output_shape[1:]), np.float32)
     network.model.fit(examples, outputs, epochs=2, verbose=0)
     assert_equal(weights, before)
+    # Neither do variables that take other values take the memory with them.
+    for variable in network.model.trainable_variables:
+        variable.assign(np.full(variable.shape, 3, np.float32))
+        variable.assign_add(tf.ones_like(variable))
+    assert_equal(weights, before)
     later = network.weights()
     assert any((later[name] != before[name]).any() for name in before)
     with pytest.raises(ValueError, match="read-only"):

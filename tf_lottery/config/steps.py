@@ -12,6 +12,25 @@ _LONGEST = 40
 _PATTERN = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>it|ep|%)?")
 
 
+def refuse_no_state(flag: str, point: str, step: int, train_steps: int) -> None:
+    """Refuses a point whose state is to be kept if training does not go on from there.
+
+    Args:
+      flag: that names it, with its value.
+      point: as it was given.
+      step: its iteration.
+      train_steps: at which training ends.
+
+    Raises:
+      ValueError: if it is not before the end.
+    """
+    if step >= train_steps:
+        raise ValueError(
+            f"{flag}: {point} is iteration {step}, and training ends at {train_steps}; use points "
+            "before its end."
+        )
+
+
 def parse_steps(
     text: str | int,
     *,

@@ -12,7 +12,6 @@ from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import ExperimentConfig, config_options
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
-from tf_lottery.config.steps import parse_steps
 from tf_lottery.config.training import TrainingConfig
 from tf_lottery.experiments.begun_without import with_former_flags
 from tf_lottery.experiments.run_config import config_of_run
@@ -195,18 +194,27 @@ def _check_rewind_step(
             f"--rewind_step={step}: --branch={branch} of {run.path} goes on from the end of "
             "training, and rewinds to no step; leave the flag out."
         )
-    details = run.details
-    wanted = parse_steps(
-        step,
-        steps_per_epoch=details.steps_per_epoch,
-        total_steps=details.train_steps,
-        argument="--rewind_step",
-    )
-    kept = sorted({0, details.rewind_step, *run.kept_steps()})
-    if wanted not in kept:
+    if not {"batch_size", "train_steps"} & set(changes):
+        # Else the data have to be there to say which iteration it is.
+        check_kept_state(run, step, run.details.iteration(step, "--rewind_step"))
+
+
+def check_kept_state(run: RunFolder, rewind_step: str, step: int) -> None:
+    """Checks that a run has kept the state that a branch of it is rewound to.
+
+    Args:
+      run: the run folder.
+      rewind_step: as it was given.
+      step: the iteration that it is.
+
+    Raises:
+      ValueError: if it has not; says which it has.
+    """
+    kept = run.kept_steps()
+    if step not in kept:
         raise ValueError(
-            f"--rewind_step={step}: {run.path} keeps no state of iteration {wanted}, but of "
-            f"{', '.join(map(str, kept))}; a run with --keep_states={wanted}it keeps it too."
+            f"--rewind_step={rewind_step}: {run.path} keeps no state of iteration {step}, but of "
+            f"{', '.join(map(str, kept))}; a run with --keep_states={step}it keeps it too."
         )
 
 

@@ -12,7 +12,12 @@ from tf_lottery.config.arguments import check_levels, check_path
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.begun_without import defaults_of
-from tf_lottery.experiments.branch_config import BranchPlan, branch_flags, plan_branch
+from tf_lottery.experiments.branch_config import (
+    BranchPlan,
+    branch_flags,
+    check_kept_state,
+    plan_branch,
+)
 from tf_lottery.experiments.branch_levels import (
     check_other_run_is_named,
     check_structure,
@@ -122,6 +127,7 @@ class _BranchWork:
         plan, levels = self.plan, self.levels
         check_details(plan.run, experiment)
         workers.on_chief(lambda: _check_other_run(plan, self.branch, levels))
+        workers.on_chief(lambda: _check_rewind_step(plan, experiment))
         return workers.on_chief(
             lambda: _open_branch(plan, experiment, levels, self.for_analysis, resources)
         )
@@ -159,6 +165,12 @@ def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) ->
             f"--other_run={other}: its masks are those of --model={run.identity['model']}, and do "
             f"not fit the network of {plan.run.path}, {plan.config.model.model}."
         )
+
+
+def _check_rewind_step(plan: BranchPlan, experiment: Experiment) -> None:
+    if "rewind_step" in plan.changes:
+        given = experiment.config.pruning.rewind_step
+        check_kept_state(plan.run, given, experiment.lengths.rewind_step)
 
 
 def _open_branch(
@@ -235,8 +247,7 @@ def _journal_of_run(
     if "rewind_step" not in plan.changes:
         return RunJournal(plan.run)
     state = state_at(plan.run, experiment.lengths.rewind_step, initial_state)
-    if state is None:
-        raise RunFolderError(f"{plan.run.path} keeps no state of the rewind step any more.")
+    assert state is not None, "it was looked for when the branch was opened"
     return JournalRewoundTo(plan.run, state)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tf_lottery.config.steps import parse_steps
 from tf_lottery.store.run_folder import RunFolder
 
 
@@ -24,16 +23,10 @@ def check_flags_of_run(run: RunFolder, expected: Mapping[str, Any]) -> None:
 
 
 def _check_rewind_step(run: RunFolder, wanted: str) -> None:
-    details = run.details
-    step = parse_steps(
-        wanted,
-        steps_per_epoch=details.steps_per_epoch,
-        total_steps=details.train_steps,
-        argument="--rewind_step",
-    )
-    if step != details.rewind_step:
+    own, step = run.details.rewind_step, run.details.iteration(wanted, "--rewind_step")
+    if step != own:
         raise ValueError(
-            f"--rewind_step={wanted}: {run.path} has saved the state at iteration "
-            f"{details.rewind_step} alone; leave the flag out, or run the experiment with it. "
-            f"--sweep=rewind_step:{details.rewind_step}it,{step}it makes a run for each."
+            f"--rewind_step={wanted}: {run.path} is rewound to iteration {own}; leave the flag "
+            "out, or run the experiment with it. "
+            f"--sweep=rewind_step:{own}it,{step}it makes a run for each."
         )

@@ -10,7 +10,7 @@ from typing import Any
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.options import options_of
 from tf_lottery.config.run import RunConfig
-from tf_lottery.config.steps import parse_steps
+from tf_lottery.config.steps import refuse_no_state
 from tf_lottery.messages import tell
 from tf_lottery.store.run_folder import RunFolder
 
@@ -88,21 +88,9 @@ def _points(config: ExperimentConfig, run: RunFolder) -> list[tuple[str, int]]:
     """Points whose states are to be kept and are not, with their iterations."""
     found, details = [], run.details
     for point in config.run.points_kept:
-        step = parse_steps(
-            point,
-            steps_per_epoch=details.steps_per_epoch,
-            total_steps=details.train_steps,
-            argument="--keep_states",
-        )
-        if step >= details.train_steps:
-            raise ValueError(
-                f"--keep_states={config.run.keep_states}: {point} is iteration {step}, but "
-                f"training ends at {details.train_steps} "
-                f"(--train_steps={config.training.train_steps})."
-            )
-        # Initial weights are drawn anew, and the rewind step's are always kept.
-        there = (0, details.rewind_step)
-        if step not in there and not run.kept_state(step).exists():
+        step = details.iteration(point, "--keep_states")
+        refuse_no_state(f"--keep_states={config.run.keep_states}", point, step, details.train_steps)
+        if step not in run.kept_steps():
             found.append((point, step))
     return found
 

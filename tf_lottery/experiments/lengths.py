@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tf_lottery.config.experiment import ExperimentConfig
-from tf_lottery.config.steps import parse_steps
+from tf_lottery.config.steps import parse_steps, refuse_no_state
 from tf_lottery.data import steps_per_epoch
 from tf_lottery.tickets.variants import last_step
 
@@ -54,11 +54,7 @@ def resolve_lengths(config: ExperimentConfig, examples: int) -> Lengths:
         raise ValueError(f"--evaluate_every={training.evaluate_every}: use 1it or more.")
     kept = {point: in_steps("keep_states", point) for point in config.run.points_kept}
     for point, step in kept.items():
-        if step >= total:
-            raise ValueError(
-                f"--keep_states={config.run.keep_states}: {point} is iteration {step}, but "
-                f"training ends at {total} (--train_steps={training.train_steps})."
-            )
+        refuse_no_state(f"--keep_states={config.run.keep_states}", point, step, total)
     states = tuple(sorted(set(kept.values()) - {rewind}))
     if not training.validate_every:
         return Lengths(epoch, total, rewind, evaluate, None, states)

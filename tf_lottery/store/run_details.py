@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from tf_lottery.config.steps import parse_steps
 from tf_lottery.store.recorded import Recorded
 
 
@@ -64,6 +65,23 @@ class RunDetails:
     branch_levels: tuple[int, ...] | None = None
     for_analysis: bool = False
     others: Mapping[str, Any] = field(default_factory=dict)
+
+    def iteration(self, point: str, argument: str) -> int:
+        """The iteration of a point in the run's training, such as "500it", "2ep" or "1%".
+
+        Args:
+          point: as it was given.
+          argument: that it was given for, such as "--rewind_step".
+
+        Raises:
+          ValueError: if it is no such point.
+        """
+        return parse_steps(
+            point,
+            steps_per_epoch=self.steps_per_epoch,
+            total_steps=self.train_steps,
+            argument=argument,
+        )
 
     @classmethod
     def from_json(cls, content: Recorded) -> RunDetails:

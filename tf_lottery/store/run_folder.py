@@ -238,9 +238,9 @@ class RunFolder(LevelsFolder):
         return SealedTensors(self.path / _STATES / f"step_{step}")
 
     def kept_steps(self) -> list[int]:
-        """The steps of level 0 whose networks are kept besides that of the rewind step."""
+        """The steps of level 0 whose networks there are: 0, the rewind step, and those kept too."""
         names = (_STATE_NAME.fullmatch(path.name) for path in self.path.glob(f"{_STATES}/step_*"))
-        return sorted(int(name[1]) for name in names if name)
+        return sorted({0, self.details.rewind_step, *(int(name[1]) for name in names if name)})
 
     @property
     def landscape(self) -> Path:

@@ -62,6 +62,8 @@ def test_without_a_time_limit_it_is_refused(with_slurm):
         ("cluster:debug", "cluster:debug is not known; use one of slurm, local"),
         ("cluster:local,gpu:1", "Unknown argument 'gpu' for executor 'slurm'"),
         ("cluster:local,timeout_min:long", "timeout_min.*expected type"),
+        ("cluster:local,timeout_min:-5", "timeout_min:-5 is out of range; use 1 or more"),
+        ("cluster:local,mem_gb:0", "mem_gb:0 is out of range; use 1 or more"),
         ("cluster:local,nodes:2", "each training is one process; leave nodes out"),
         ("cluster:local,local_magic:2", "magic"),
     ],

@@ -71,6 +71,10 @@ class SlurmQueue:
         for name in ("nodes", "tasks_per_node"):
             if settings.get(name, 1) != 1:
                 raise ValueError(f"{self._given}: each training is one process; leave {name} out.")
+        for name in ("timeout_min", "mem_gb", "cpus_per_task"):
+            value = settings.get(name)
+            if isinstance(value, int | float) and value <= 0:
+                raise ValueError(f"{self._given}: {name}:{value} is out of range; use 1 or more.")
         found = {_full_name(name): value for name, value in settings.items()}
         if self._cluster == "local":
             return {"timeout_min": _MINUTES_OF_LOCAL, **found}
@@ -174,7 +178,9 @@ class _SlurmJob:
         except (UncompletedJobError, FailedJobError) as error:
             if "timed-out too many times" in str(error):
                 raise JobLostError("it has come to its time limit too often.") from error
-            raise JobLostError(f"its state is {self._job.state}.\n{error}") from error
+            raise JobLostError(
+                f"it has left no result; its state is {self._job.state}.\n{error}"
+            ) from error
 
     def _refuse_preempted(self, now: float) -> None:
         """A job that is preempted is submitted again, or not, as the cluster is set up."""
