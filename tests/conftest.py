@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import tensorflow as tf
     from matplotlib.figure import Figure
 
@@ -30,6 +32,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_finish() -> None:
     """Spares the collector all modules and tests, which stay until the end."""
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_stays_registered() -> Iterator[None]:
+    """Fails where a file's tests leave a plug-in behind: those that follow would find it."""
+    yield
+    from tests.registries import what_tests_have_added
+
+    assert what_tests_have_added() == []
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tf_lottery.experiments.feeding import build_program
 from tf_lottery.experiments.level_network import compacted_network
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.masking.masks import Mask
+from tf_lottery.models.registry import FAMILIES
 from tf_lottery.store.tensors import load_tensors
 from tf_lottery.training.network import NetworkState
 
@@ -281,8 +283,8 @@ def test_a_run_with_another_value_is_refused(small_run, run_tiny, tmp_path):
         run_tiny(tmp_path / "copy", **UNITS, compact_training=False)
 
 
-@pytest.fixture(scope="module")
-def sigmoid_network() -> str:
+@pytest.fixture
+def sigmoid_network() -> Iterator[str]:
     """The name of a network whose units are not 0 where their inputs are."""
 
     @tf_lottery.plugins.register_model(r"sigmoid_(\d+)", examples=["sigmoid_4"])
@@ -292,7 +294,8 @@ def sigmoid_network() -> str:
         features = keras.layers.Dense(int(width), "sigmoid", name="hidden")(features)
         return keras.layers.Dense(classes, name="output")(features)
 
-    return "sigmoid_12"
+    yield "sigmoid_12"
+    FAMILIES.remove("sigmoid")
 
 
 def test_what_cannot_be_compacted_is_trained_masked(sigmoid_network, run_tiny, tmp_path, capsys):

@@ -18,8 +18,8 @@ from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.exporting.formats import formats_named
 from tf_lottery.exporting.formats.export_format import FORMATS
 from tf_lottery.models import build
-from tf_lottery.models.registry import _FAMILIES
-from tf_lottery.pruning.score import _METHODS
+from tf_lottery.models.registry import FAMILIES
+from tf_lottery.pruning.score import SCORES
 from tf_lottery.registry import import_plugin
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.network import weights_of
@@ -27,9 +27,9 @@ from tf_lottery.training.network import weights_of
 _CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 _BLOCK = re.compile(r"```python\n# (my_\w+)\.py\n(.*?)```", re.DOTALL)
 _REGISTERED = {
-    "my_score": (_METHODS, "gradient"),
+    "my_score": (SCORES, "gradient"),
     "my_branch": (BRANCHES, "scaled"),
-    "my_network": (_FAMILIES, "bottle"),
+    "my_network": (FAMILIES, "bottle"),
     "my_data": (DATASETS, "stripes"),
     "my_analysis": (ANALYSES, "norms"),
     "my_format": (FORMATS, "tflite_half"),
@@ -51,6 +51,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(sys, "path", [*sys.path])
+        patch.setattr("tf_lottery.registry._PLUGINS", {})
         for name, text in recipes.items():
             (folder / f"{name}.py").write_text(text)
             import_plugin(name)

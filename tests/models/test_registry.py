@@ -148,4 +148,4 @@ def test_keras_has_the_applications_that_are_known_without_tensorflow():
 
 
 def spelled_names():
-    return [name for family in registry._FAMILIES.all().values() for name in family.spelled]
+    return [name for family in registry.FAMILIES.all().values() for name in family.spelled]

@@ -40,7 +40,7 @@ class Family:
         return found and found.groups()
 
 
-_FAMILIES: Registry[Family] = Registry("model", "--model", "tf_lottery.models.families")
+FAMILIES: Registry[Family] = Registry("model", "--model", "tf_lottery.models.families")
 
 
 def register_model(
@@ -75,7 +75,7 @@ def register_model(
         family = Family(
             architecture, pattern, given, tuple(shown) or given, tuple(spelled) or given
         )
-        _FAMILIES.add(architecture.__name__, family, architecture.__module__)
+        FAMILIES.add(architecture.__name__, family, architecture.__module__)
         return architecture
 
     return add
@@ -83,17 +83,17 @@ def register_model(
 
 def model_names() -> list[str]:
     """Returns what `--model` accepts, for people: names, and patterns such as "lenet_N_M_…"."""
-    return sorted(name for family in _FAMILIES.all().values() for name in family.shown)
+    return sorted(name for family in FAMILIES.all().values() for name in family.shown)
 
 
 def example_models() -> list[str]:
     """Returns names that `build_model` accepts, at least one of every registered architecture."""
-    return sorted(name for family in _FAMILIES.all().values() for name in family.examples)
+    return sorted(name for family in FAMILIES.all().values() for name in family.examples)
 
 
 def cheapest_models() -> list[str]:
     """Returns the first example of every registered architecture, its cheapest to train."""
-    return sorted(family.examples[0] for family in _FAMILIES.all().values())
+    return sorted(family.examples[0] for family in FAMILIES.all().values())
 
 
 def check_model_name(name: str) -> None:
@@ -120,9 +120,9 @@ def find_family(name: str) -> tuple[Family, tuple[str | None, ...]]:
     Raises:
       ValueError: if the name is unknown; says which are known, and which may have been meant.
     """
-    families = _FAMILIES.all().values()
+    families = FAMILIES.all().values()
     for family in families:
         if (groups := family.match(name)) is not None:
             return family, groups
     spelled = {text.lower(): text for family in families for text in family.spelled}
-    raise _FAMILIES.unknown(name, model_names(), spelled)
+    raise FAMILIES.unknown(name, model_names(), spelled)

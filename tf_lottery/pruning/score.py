@@ -69,7 +69,7 @@ class Method:
     ranks_all_together: bool = False
 
 
-_METHODS: Registry[Method] = Registry("score", "--score", "tf_lottery.pruning.scores")
+SCORES: Registry[Method] = Registry("score", "--score", "tf_lottery.pruning.scores")
 
 
 def register_score(
@@ -95,7 +95,7 @@ def register_score(
     def add(score: AnyScore) -> AnyScore:
         own = score if _is_ours(score) else _checking(score, "--score")
         method = Method(own, rounds, needs_data, ranks_all_together)
-        _METHODS.add(score.__name__, method, score.__module__)
+        SCORES.add(score.__name__, method, score.__module__)
         return score
 
     return add
@@ -103,7 +103,7 @@ def register_score(
 
 def known_methods() -> Mapping[str, Method]:
     """All methods by the names of their scores."""
-    return _METHODS.all()
+    return SCORES.all()
 
 
 def find_method(score: str | Score, argument: str = "--score") -> Method:
