@@ -108,6 +108,7 @@ def test_the_command_shows_the_flags_of_main(program):
     assert flags_shown == re.findall(r"^  --\S+.*$", of_main.stdout, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_command_reads_flag_files_in_the_folder_where_it_is_run(program, tmp_path: Path):
     (tmp_path / "mine.cfg").write_text("--experiment=list\n--workdir=nowhere\n")
     result = program("--flagfile=mine.cfg")
@@ -119,6 +120,7 @@ def test_the_command_reads_flag_files_in_the_folder_where_it_is_run(program, tmp
     assert "nowhere" in result.stdout
 
 
+@pytest.mark.slow
 def test_the_command_refuses_what_main_refuses(program):
     result = program("--levels=-1")
     assert (result.returncode, result.stdout) == (1, "")
@@ -128,6 +130,7 @@ def test_the_command_refuses_what_main_refuses(program):
     assert "Error: list: flags begin with --" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_report_with_the_template_of_the_wheel(program, tmp_path: Path):
     write_replicate(tmp_path / "runs" / "study" / "replicate_1", [0.9, 0.8])
     result = program("--experiment=report", "--run=runs/study")

@@ -26,6 +26,7 @@ def test_help_and_flags_do_not_wait_for_tensorflow():
     assert "--rewind_step" in shown
 
 
+@pytest.mark.slow
 def test_tensorflow_starts_silently_and_errors_are_seen_afterwards():
     result = run(
         "-c",

@@ -136,6 +136,7 @@ def test_tickets(name: str, keras: ModuleType, tmp_path):
     checks.check_stripped(row, keras, model, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "keras"),
     [
@@ -148,6 +149,7 @@ def test_export(name: str, keras: ModuleType, tmp_path):
     checks.check_export(USER_MODELS[name], keras, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "keras", "make_optimizer"),
     [
@@ -198,6 +200,7 @@ def test_xla(name: str, keras: ModuleType):
     checks.train(USER_MODELS[name], keras, jit_compile=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "keras"),
     [

@@ -70,6 +70,7 @@ def test_the_same_epoch_has_the_same_bits_whatever_the_global_seed(jpegs, epoch)
     assert_equal(epoch_of(jpegs), epoch)
 
 
+@pytest.mark.slow
 def test_other_epochs_have_another_order_and_other_crops(jpegs):
     images = {}
     orders = set()
@@ -90,6 +91,7 @@ def test_files_are_shuffled_even_without_a_buffer(load):
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
+@pytest.mark.slow
 def test_examples_are_shuffled_within_a_file(load):
     stored, shuffled = load(shuffle_buffer=1), load(shuffle_buffer=TRAIN)
     assert labels_of(epoch_of(stored)) != labels_of(epoch_of(shuffled))
@@ -124,6 +126,7 @@ def test_two_replicas_get_the_halves_of_each_batch(jpegs, epoch):
     assert_equal(epoch_of(jpegs, replicas=2), halves)
 
 
+@pytest.mark.slow
 def test_pipelines_share_the_examples_without_overlap(load):
     dataset = load(validation_examples=11)
     seen = []
@@ -187,6 +190,7 @@ def test_evaluation_sees_the_same_crops_in_every_division(jpegs):
                 np.testing.assert_array_equal(image, whole[label])
 
 
+@pytest.mark.slow
 def test_held_out_examples_are_one_piece_and_never_trained_on(load):
     builder = load().train.stored.image_set.builder
     in_order = builder.as_dataset(

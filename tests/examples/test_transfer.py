@@ -98,6 +98,7 @@ def assert_equal(ours: list[np.ndarray], others: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(array, other)
 
 
+@pytest.mark.slow
 def test_at_first_the_new_layer_is_trained_alone(example, networks, images):
     network, classifier = networks
     pretrained, head = network.get_weights(), classifier.get_layer("head").get_weights()
@@ -107,6 +108,7 @@ def test_at_first_the_new_layer_is_trained_alone(example, networks, images):
     assert all(layer.trainable for layer in network.layers)
 
 
+@pytest.mark.slow
 def test_tickets_start_as_pretrained_and_train_all_but_the_preprocessing(example, networks, images):
     network, classifier = networks
     search = example["transfer"].find_ticket(network, classifier, images)

@@ -62,6 +62,7 @@ def loss_of(run: Path, level: int, mask: tf_lottery.Mask) -> float:
     return float(np.mean(losses))
 
 
+@pytest.mark.slow
 def test_it_ends_at_the_density_in_fewer_levels_than_the_papers_rate_takes(auto_run):
     records = records_of(auto_run)
     assert mask_of(auto_run, len(records) - 1).remaining == round(DENSITY * SIZE)
@@ -122,6 +123,7 @@ def test_a_finished_run_is_left_as_it_is(auto_run, run_tiny, snapshot, tmp_path,
     assert f"levels 0 to {last} are complete already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(
     auto_run, run_tiny, outcome_of, tmp_path
 ):

@@ -134,6 +134,7 @@ def test_a_finished_analysis_is_shown_again(analysis, options, ask, workdir, tmp
     assert "tensorflow" not in imported
 
 
+@pytest.mark.slow
 def test_a_finished_branch_is_shown_again(ask, workdir, tmp_path):
     run = tmp_path / "tiny" / "replicate_1"
     shutil.copytree(workdir / "tiny" / "replicate_1", run)

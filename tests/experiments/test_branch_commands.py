@@ -209,6 +209,7 @@ def test_a_damaged_level_is_refused(copied_run, snapshot, file):
     assert snapshot(copied_run) == before
 
 
+@pytest.mark.slow
 def test_another_run_that_does_not_fit_is_refused(copied_run, run_tiny, tmp_path):
     wide = run_tiny(tmp_path, name="wide", model="lenet_24_10", levels=1)
     cases = {
@@ -224,6 +225,7 @@ def test_another_run_that_does_not_fit_is_refused(copied_run, run_tiny, tmp_path
     assert not (copied_run / "branches").exists()
 
 
+@pytest.mark.slow
 def test_paths_of_a_branch_are_kept_as_absolute_ones(copied_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_branch(os.path.relpath(copied_run), "retrain", [1], data_dir="sets")

@@ -140,6 +140,7 @@ def test_a_branch_has_its_own_learning_rate(copied_run, run_tiny, rewind_optimiz
         np.testing.assert_array_equal(trained[name], array)
 
 
+@pytest.mark.slow
 def test_random_reinitialization_changes_the_weights_alone(copied_run):
     run_branch(copied_run, "random_reinitialization")
     own = copied_run / "branches" / "random_reinitialization"

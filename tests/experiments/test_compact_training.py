@@ -222,6 +222,7 @@ def _run_on_two_replicas(start_main, workdir: Path, **how: Any) -> None:
     assert process.wait() == (-signal.SIGKILL if how else 0), process.output
 
 
+@pytest.mark.slow
 def test_branches_are_small_networks_too(small_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
@@ -238,6 +239,7 @@ def test_branches_are_small_networks_too(small_run, tmp_path):
         assert not weights_of(own, 2)["dense_1/bias"][gone].any()
 
 
+@pytest.mark.slow
 def test_small_networks_are_let_go_of(run_tiny, tmp_path, monkeypatch):
     built = []
 
@@ -260,6 +262,7 @@ def test_masked_training_when_told_so(run_tiny, small_run, tmp_path):
         np.testing.assert_allclose(array, weights_of(small_run, 1)[name], atol=0.05)
 
 
+@pytest.mark.slow
 def test_a_run_from_before_goes_on_masked(run_tiny, tmp_path, capsys):
     run = run_tiny(tmp_path, **UNITS, compact_training=False, levels=1)
     edit_config(run, without=("compact_training",))

@@ -57,6 +57,7 @@ def test_replicates_and_branches_share_it_and_have_the_bits_of_a_process_of_thei
     assert len(steps_built) == 3 + 2 * len(branches)
 
 
+@pytest.mark.slow
 def test_another_network_learning_rate_or_length_is_compiled_anew(run_tiny, tmp_path, steps_built):
     for number, change in enumerate(
         [{}, {"model": "lenet_20_11"}, {"learning_rate": 0.02}, {"train_steps": "7it"}], 1

@@ -30,6 +30,7 @@ def test_finished_command_only_reports(
         assert cell in output
 
 
+@pytest.mark.slow
 def test_train_first_then_lottery(run_tiny, finished_run, snapshot, outcome_of, tmp_path, capsys):
     run = run_tiny(tmp_path, experiment="train")
     assert not (run / "level_1").exists()

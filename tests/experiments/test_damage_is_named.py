@@ -173,6 +173,7 @@ def test_the_last_level_that_is_deleted_is_named_and_trained_anew(
     assert "Note" not in same_command()
 
 
+@pytest.mark.slow
 def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(
     copied_run, capsys, tmp_path
 ):

@@ -34,6 +34,7 @@ def workdir(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_read_and_then_finished(workdir, capsys):
     run = workdir / "tiny" / "replicate_1"
     state = read_run_state(run)

@@ -117,6 +117,7 @@ def test_a_report_says_so_of_the_run(emptied_run, tmp_path):
     assert f"no weight remains in {', '.join(layers)} at level {level}." in page
 
 
+@pytest.mark.slow
 def test_nothing_is_said_where_all_layers_have_weights(half_run, run_tiny, tmp_path, printed):
     run_tiny(tmp_path)
     assert list(half_run.glob("level_2/masks.npz"))

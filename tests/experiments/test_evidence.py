@@ -50,6 +50,7 @@ def test_as_many_examples_as_wanted_and_there(wanted: int, sizes: list[int]):
     assert [len(labels) for _, labels in batches] == sizes
 
 
+@pytest.mark.slow
 def test_streamed_examples():
     with tfds.testing.mock_data(num_examples=40):
         experiment = experiment_of(

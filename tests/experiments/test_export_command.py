@@ -36,6 +36,7 @@ def accuracy_of(run: Path, level: int) -> float:
         return float(list(csv.DictReader(file))[level]["test_accuracy"])
 
 
+@pytest.mark.slow
 def test_the_last_level_goes_into_the_run_folder_verified_on_its_test_data(
     copied_run, snapshot, capsys
 ):
@@ -211,6 +212,7 @@ def test_runs_without_a_level_or_with_a_damaged_one_are_refused(copied_run, tmp_
     assert not (copied_run / "export").exists()
 
 
+@pytest.mark.slow
 def test_runs_of_other_data_are_refused(run_tiny, tmp_path):
     images, labels = np.zeros((80, 4, 4), np.uint8), np.arange(80) % 2
     data = tf_lottery.from_arrays((images, labels), (images, labels))
@@ -263,6 +265,7 @@ def test_no_more_examples_are_read_than_fit(monkeypatch):
     assert np.array_equal(representative_images(data), images[[0, 89]])
 
 
+@pytest.mark.slow
 def test_no_more_of_a_stream_is_read_than_is_wanted(monkeypatch):
     with tfds.testing.mock_data(num_examples=120):
         data = load_dataset("imagenet2012", image_size=8)

@@ -37,6 +37,7 @@ def in_the_way(monkeypatch) -> Callable[[Path], None]:
     return appear
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_write_its_figure(half_run, in_the_way, run_tiny, tmp_path, capsys):
     figure = half_run / "summary.png"
     in_the_way(figure)

@@ -34,6 +34,7 @@ def steps_in(run, level):
         return [int(row["step"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_the_dense_network_from_a_kept_state_is_that_of_a_run_with_this_rewind_step(
     keeping, rewound_to_12
 ):

@@ -205,6 +205,7 @@ def test_a_line_that_was_cut_short_on_the_disk_is_refused(run):
         measure(run, "level_0,level_1")
 
 
+@pytest.mark.slow
 def test_every_two_levels_have_the_barrier_and_the_distance_of_their_line(run, pictures, capsys):
     measured = rows(measure_levels(run, line_split="both"))
     pairs = [(row["first_level"], row["second_level"]) for row in measured]
@@ -238,6 +239,7 @@ def test_every_two_levels_have_the_barrier_and_the_distance_of_their_line(run, p
     assert found == barriers
 
 
+@pytest.mark.slow
 def test_only_pairs_that_are_missing_are_measured(run):
     path = measure_levels(run)
     complete = path.read_text()

@@ -110,6 +110,7 @@ def test_an_invalid_value_of_a_sweep_is_told_before_anything_is_trained(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_does_not_keep_the_others_from_running(run, tmp_path, capsys):
     bad, good = (tmp_path / f"tiny_learning_rate_{rate}/replicate_1" for rate in ("1e20", "0.01"))
     with pytest.raises(tf_lottery.TrainingDivergedError, match=f"^{bad} diverged; see above.$"):
@@ -141,6 +142,7 @@ def without_states(outcome: dict) -> dict:
     return {name: found for name, found in outcome.items() if not name.startswith("states/")}
 
 
+@pytest.mark.slow
 def test_runs_that_differ_in_pruning_alone_train_the_dense_network_once(
     run, run_tiny, outcome_of, tmp_path, monkeypatch
 ):

@@ -25,6 +25,7 @@ def living(*kinds: type) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 def test_experiments_of_different_networks(tmp_path: Path, run_tiny: Callable[..., Path]):
     counts = []
     for units in range(10, 15):
@@ -34,6 +35,7 @@ def test_experiments_of_different_networks(tmp_path: Path, run_tiny: Callable[..
     assert not counts[4] - counts[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restored", [False, True])
 def test_searches(tmp_path: Path, restored: bool):
     x, y = np.ones((20, 6), np.float32), np.arange(20) % 3

@@ -149,6 +149,7 @@ def test_an_older_command_of_a_report_means_what_it_meant(
         assert [row["tolerance"] for row in csv.DictReader(file)] == ["0.015"]
 
 
+@pytest.mark.slow
 def test_a_command_that_follows_from_another_has_its_tolerance(output_of, tmp_path):
     dense = (*TINY, "--experiment=train", "--train_steps=8it", "--replicates=1-2")
     for given, ending in (((), ""), (("--matching_tolerance=2",), " --matching_tolerance=2")):

@@ -67,6 +67,7 @@ def test_a_finished_run_that_is_shown_again_says_where_its_ticket_is(
     assert "SavedModel: " not in shown
 
 
+@pytest.mark.slow
 def test_a_damaged_ticket_is_written_anew_where_it_may_be(
     copied_run, flags_of_tiny, tmp_path, capsys
 ):
@@ -80,6 +81,7 @@ def test_a_damaged_ticket_is_written_anew_where_it_may_be(
     assert capsys.readouterr().out.endswith(f"SavedModel: {folder}\n")
 
 
+@pytest.mark.slow
 def test_levels_have_folders_of_their_own(copied_run, run_tiny):
     for levels in (2, 1):
         run_tiny(copied_run.parents[1], export_ticket=True, levels=levels)
@@ -88,6 +90,7 @@ def test_levels_have_folders_of_their_own(copied_run, run_tiny):
         np.testing.assert_array_equal(bias_of(folder), trained_bias(copied_run, level))
 
 
+@pytest.mark.slow
 def test_a_folder_of_its_own_takes_no_other_ticket(copied_run, run_tiny, snapshot, tmp_path):
     shipped = tmp_path / "shipped"
     where = {"workdir": str(tmp_path), "export_dir": str(shipped)}
@@ -123,6 +126,7 @@ def test_showing_a_run_again_does_not_put_its_ticket_over_another(
     assert snapshot(shipped) == before
 
 
+@pytest.mark.slow
 def test_what_was_put_into_the_runs_own_export_stays(copied_run, run_tiny, tmp_path):
     run_tiny(tmp_path, export_ticket=True)
     note = copied_run / "export" / "level_2_saved_model" / "assets" / "notes.txt"

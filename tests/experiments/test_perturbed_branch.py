@@ -72,6 +72,7 @@ def test_lengths_and_directions_are_branches_of_their_own(copied_run):
     assert not any(np.array_equal(kernels[one], kernels[two]) for one, two in ((0, 1), (1, 2)))
 
 
+@pytest.mark.slow
 def test_branches_that_move_nothing_do_not_take_a_length(copied_run):
     run_branch(copied_run, "retrain", [1], perturbation=2.0, train_steps="10it")
     (own,) = (copied_run / "branches").iterdir()

@@ -96,6 +96,7 @@ def test_a_branch_of_ones_own_has_flags_of_its_own(run):
         tf_lottery.run_branch(run, "scaled", [1], scale=-1.0)
 
 
+@pytest.mark.slow
 def test_a_format_of_ones_own(run, folder):
     (kind,) = formats_named(["tflite_half"])
     assert kind.about == "TensorFlow Lite, 16-bit weights"

@@ -64,6 +64,7 @@ def test_own_arrays(run_tiny, outcome_of, tmp_path):
     assert tf_lottery.load_ticket(first, 2)(images).shape == (200, 3)
 
 
+@pytest.mark.slow
 def test_seeds(run_recorded):
     weights, orders = run_recorded(levels=1)
     assert len({tuple(order) for order in orders}) == 4, "levels or epochs share an order"

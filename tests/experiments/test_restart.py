@@ -214,6 +214,7 @@ class TestOlderRules:
         page = write_report([run]).read_text()
         assert "older version of tf_lottery" in page and "(copies)" in page
 
+    @pytest.mark.slow
     def test_it_goes_on_where_the_rule_made_no_difference(self, half_run, run_tiny, tmp_path):
         """Level 0 is the same by both rules."""
         edit_config(half_run, without=["rules"])

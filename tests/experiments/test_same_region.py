@@ -68,6 +68,7 @@ def softmax(run: Path, level: Path) -> np.ndarray:
     return outputs / outputs.sum(axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_levels_are_compared_with_all_that_there_is(run, capsys):
     rows = measure(run)
     seeds = [(row["other_level"], row["other_init_seed"], row["other_data_seed"]) for row in rows]
@@ -166,6 +167,7 @@ def test_a_run_that_is_alone_is_compared_with_itself_and_says_so(copied_run, cap
     assert measure(renamed) == rows
 
 
+@pytest.mark.slow
 def test_another_run_is_compared_with_if_it_is_given(run, study, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere" / "third"
     shutil.copytree(study / "replicate_3", elsewhere)
@@ -206,6 +208,7 @@ def test_networks_that_never_err_have_no_errors_to_share(run_tiny, tmp_path):
     assert row["agreement_on_errors"] is None
 
 
+@pytest.mark.slow
 def test_runs_that_cannot_be_compared_are_refused_before_anything_is_measured(
     run, run_tiny, tmp_path
 ):

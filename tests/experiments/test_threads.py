@@ -10,6 +10,7 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.threads import threads_in_use, use_threads
 
 
+@pytest.mark.slow
 def test_a_run_and_its_branches_record_it(copied_run):
     assert RunFolder.read(copied_run).details.threads == threads_in_use() >= 1
     tf_lottery.run_branch(copied_run, "retrain", [1], train_steps="12it")

@@ -133,6 +133,7 @@ def judged_by(run: Path, variant: str, level: int) -> tuple[dict[str, np.ndarray
     return dense, np.ones(sum(SIZES), bool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant",
     fast_if(
@@ -223,6 +224,7 @@ def test_steps_of_the_metrics(run_of, variant, later):
             assert [int(row["step"]) for row in csv.DictReader(file)] == steps
 
 
+@pytest.mark.slow
 def test_a_target_density_is_reached_in_as_many_levels_as_it_takes(run_of):
     run = run_of("target_density")
     assert counts_of(run) == [1580, 790, 474]

@@ -140,6 +140,7 @@ REPEATABLE = settings(
 )
 
 
+@pytest.mark.slow
 @settings(REPEATABLE, max_examples=3)
 @given(st.data())
 def test_outputs_stay_and_nothing_more_can_go_in_either_keras(data):

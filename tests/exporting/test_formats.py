@@ -90,6 +90,7 @@ def test_kernels_of_few_weights_are_stored_sparse(write):
     assert saved > 0.8 * 4 * weights
 
 
+@pytest.mark.slow
 def test_weights_take_a_byte_each_with_8_bits(write):
     full = write("tflite").stat().st_size
     for name in ("tflite_int8_dynamic", "tflite_int8"):

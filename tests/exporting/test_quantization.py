@@ -142,6 +142,7 @@ def test_what_tfmot_does_not_quantize(layers, problem):
         quantized(keras.Sequential([keras.Input((8, 8, 1)), *layers]), SCHEME)
 
 
+@pytest.mark.slow
 def test_models_for_quantization_aware_training_are_left_to_the_converter(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="sums")], name="own")
     with pytest.raises(

@@ -10,6 +10,7 @@ import tf_lottery
 PIXELS = np.random.default_rng(5).integers(0, 17, (6, 4, 4, 1)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_serves_with_tensorflow_alone(ticket, serve, tmp_path):
     tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
     served = serve(tmp_path / "ticket", PIXELS)
@@ -35,6 +36,7 @@ def test_the_model_is_left_as_it_is(ticket, tmp_path):
     assert tf_lottery.get_mask(ticket).density < 0.6
 
 
+@pytest.mark.slow
 def test_replaces_an_earlier_export_as_a_whole(ticket, tmp_path):
     folder = tmp_path / "ticket"
     tf_lottery.export_saved_model(ticket, folder)

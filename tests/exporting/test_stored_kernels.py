@@ -21,6 +21,7 @@ def kernels(*storages: Storage) -> list[StoredKernel]:
     return [StoredKernel("kernel", (3, 4), storage) for storage in storages]
 
 
+@pytest.mark.slow
 def test_only_kernels_in_blocks_are_computed_sparse(tmp_path):
     keras.utils.set_random_seed(1)
     generator = np.random.default_rng(0)

@@ -54,6 +54,7 @@ def training_operations(model: keras.Model, strategy: tf.distribute.Strategy) ->
     return Counter(operation.type for operation in graph.get_operations())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_masks_add_no_communication_to_training(policy: str, mirrored: tf.distribute.Strategy):
     with mirrored.scope():

@@ -129,6 +129,7 @@ def test_tfmot_pruning_callback_leaves_our_masks_alone():
     assert_pruned(model, mask)
 
 
+@pytest.mark.slow
 def test_clones_under_a_strategy(mirrored: tf.distribute.Strategy):
     with mirrored.scope():
         model = prunable(small_network())

@@ -32,6 +32,7 @@ def model(keras) -> Any:
     return keras.Model(sentence, keras.layers.Dense(2, name="output")(joined))
 
 
+@pytest.mark.slow
 def test_words_are_the_same_to_a_copy_and_tickets_are_trained(keras, model):
     sentences = tf.constant(SENTENCES)
     masked = tf_lottery.prunable(model)
@@ -46,6 +47,7 @@ def test_words_are_the_same_to_a_copy_and_tickets_are_trained(keras, model):
     np.testing.assert_array_equal(tf_lottery.strip(masked)(sentences), trained)
 
 
+@pytest.mark.slow
 def test_such_models_are_exported_as_saved_models_alone(model, tmp_path):
     sentences = tf.constant(SENTENCES)
     masked = tf_lottery.prunable(model)

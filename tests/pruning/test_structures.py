@@ -420,6 +420,7 @@ def test_unit_axes_and_outputs_of_replicated_models(mirrored: tf.distribute.Stra
     assert output_kernels(model) == {"output/kernel"}
 
 
+@pytest.mark.slow
 def test_removed_units_stay_removed_in_training():
     keras.utils.set_random_seed(0)
     model = prunable(convolutions())

@@ -118,6 +118,7 @@ def test_drawings_in_a_page_have_names_of_their_own_and_load_nothing(methods):
         assert "http" not in file.inline_svg
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_the_same_numbers_give_the_same_bytes(methods):
     found = methods(early={0: (30, 0.5)})

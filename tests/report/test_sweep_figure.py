@@ -132,6 +132,7 @@ def test_other_runs_are_no_sweep(tmp_path):
     assert find_sweeps(methods_of(confused)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_the_report_shows_and_links_it(tmp_path):
     runs = write_sweep(tmp_path, "rewind_step", ["0it", "9it"])

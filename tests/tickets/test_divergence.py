@@ -31,6 +31,7 @@ def bad(arrays):
     return x, y
 
 
+@pytest.mark.slow
 def test_good_data_afterwards_work_in_the_same_folder(arrays, bad, tmp_path):
     search = IterativeMagnitudePruning(build(), 1, folder=tmp_path)
     with pytest.raises(TrainingDivergedError, match=r"level 0: .*x has NaN in example 9\."):

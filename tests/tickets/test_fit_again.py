@@ -45,6 +45,7 @@ def test_another_length_is_refused(finished):
         finished.fit(X, Y, epochs=3, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_search_that_goes_on_tells_of_random_numbers_that_are_not_kept(tmp_path):
     def search():
         hidden = [

@@ -112,6 +112,7 @@ def test_epochs_that_become_shorter_are_an_error():
     assert not search.history.levels
 
 
+@pytest.mark.slow
 def test_lists_are_as_long_as_arrays():
     count = counter(tf_keras)
     model = network()

@@ -128,6 +128,7 @@ class TestFolder:
         assert found.history.levels == imp.history.levels
         assert {path: path.read_bytes() for path in (tmp_path / "search").rglob("*.*")} == files
 
+    @pytest.mark.slow
     def test_a_search_and_a_callback_go_on_with_each_others_folder(self, tmp_path):
         def search(levels: int) -> Any:
             found = tf_lottery.IterativeMagnitudePruning(
@@ -157,6 +158,7 @@ class TestFolder:
             tf_lottery.PruneAndRewind(1, 1, folder=3)
 
 
+@pytest.mark.slow
 def test_averages_of_weights_are_not_what_a_finished_folder_gives(tmp_path):
     """Keras assigns them where `fit` ends, also where it has trained nothing."""
 

@@ -165,6 +165,7 @@ def test_a_loop_that_changes_pruned_weights_is_refused():
     assert [level.level for level in search.history.levels] == [0]
 
 
+@pytest.mark.slow
 @BOTH
 def test_fit_notices_changed_pruned_weights_too(keras: ModuleType):
     model = build(keras)

@@ -321,6 +321,7 @@ def test_a_loop_that_was_compiled_before_the_search_is_refused(keras: ModuleType
         found.run(loop, iterations=8, verbose=False)
 
 
+@pytest.mark.slow
 @TF_KERAS_FAST
 def test_a_model_that_was_fitted_before_follows_the_schedule_too(keras: ModuleType):
     """Keras would go on with the training step that it has compiled."""

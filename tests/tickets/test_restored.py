@@ -105,6 +105,7 @@ def test_a_rewound_copy_trains_to_the_level_that_it_was(keras: ModuleType):
         np.testing.assert_array_equal(value, kept[name])
 
 
+@pytest.mark.slow
 @TF_KERAS_FAST
 def test_a_copy_is_compiled_with_what_is_its_own(keras: ModuleType):
     own = keras.metrics.SparseCategoricalAccuracy("own")

@@ -47,6 +47,7 @@ def test_it_ends_at_the_density_and_every_pruning_keeps_the_loss():
         assert pruned - dense <= 0.01 + 1e-4 or least
 
 
+@pytest.mark.slow
 def test_a_search_that_has_ended_does_no_more():
     search = search_with(tf_lottery.AdaptiveRate(loss_rise=10.0, most=0.5, density=0.25))
     assert len(search.fit(EXAMPLES, LABELS, epochs=1, verbose=0).levels) == 3

@@ -142,6 +142,7 @@ def test_what_another_process_has_done_meanwhile_is_taken_up(search_in, batches,
     assert late.mask(1) == early.mask(1)
 
 
+@pytest.mark.slow
 def test_more_levels_go_on_and_fewer_leave_the_others(search_in, finished, batches):
     straight = search_in(None)
     straight.fit(batches, epochs=2, verbose=0)

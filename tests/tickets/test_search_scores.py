@@ -53,6 +53,7 @@ def test_gradients_are_those_of_the_compiled_loss_on_the_data_of_fit(build_model
     assert agreement(search.mask(1), PLAN.prune(scores, dense, 1)) == 90
 
 
+@pytest.mark.slow
 def test_movement_and_magnitude_at_the_rewind_step(build_model, batches):
     for name in ("movement", "magnitude_at_rewind"):
         search = IterativeMagnitudePruning(build_model(), 1, 0.5, rewind_step="3it", score=name)
@@ -64,6 +65,7 @@ def test_movement_and_magnitude_at_the_rewind_step(build_model, batches):
         assert search.mask(1) == PLAN.prune(scores, search.mask(0), 1)
 
 
+@pytest.mark.slow
 def test_random_masks_follow_the_seed_of_keras(build_model, batches):
     masks = []
     for seed in (1, 1, 2):

@@ -92,6 +92,7 @@ def test_tflite_multiplies_a_network_of_blocks_sparse(tmp_path):
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prune_from", ["dense", "rewind_step"])
 def test_networks_that_are_pruned_at_once(model, data, prune_from):
     search = tf_lottery.IterativeMagnitudePruning(

@@ -90,6 +90,7 @@ def test_averaged_weights_are_masked(build_model, batches, rewind_optimizer):
     assert_zeros(search.restore(1), search.mask(1))
 
 
+@pytest.mark.slow
 def test_momentum_starts_fresh_or_is_rewound(build_model, batches):
     slots = {}
     for rewind_optimizer in (False, True):
@@ -113,6 +114,7 @@ def test_momentum_starts_fresh_or_is_rewound(build_model, batches):
         np.testing.assert_array_equal(rewound, early)
 
 
+@pytest.mark.slow
 def test_class_weights_and_arrays(build_model, arrays):
     """A class without weight leaves no trace: its labels may as well be others."""
     x, y = arrays
@@ -154,6 +156,7 @@ def test_two_replicas(build_model, batches, mirrored, make_counter):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_steps_per_execution(build_model, batches):
     searches = []
     for steps in (1, 2):

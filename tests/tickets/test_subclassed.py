@@ -60,6 +60,7 @@ def test_whole_units_are_refused_before_training(keras: ModuleType):
         IterativeMagnitudePruning(model, 1, structure="units")
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_model_that_was_trained_before_it_became_prunable_is_masked(keras: ModuleType):
     """What Keras compiled for the dense model knows of no masks."""

@@ -285,6 +285,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "schedule"), PAIRS)
 def test_a_restored_network_continues_to_the_bit(recipe: str, schedule: dict):
     config = config_of(RECIPES[recipe], **schedule)

@@ -138,6 +138,7 @@ def test_steps_per_execution_changes_no_bit(plan: ExecutionPlan, trained):
     assert program.metrics() == metrics_of_several
 
 
+@pytest.mark.slow
 @plans("plain")
 def test_where_the_data_are_changes_no_bit(plan: ExecutionPlan, trained):
     on_device, metrics = trained(plan)
@@ -283,6 +284,7 @@ def test_two_replicas_train_like_one(mirrored: tf.distribute.Strategy, data_on_d
     assert metrics_of_two.accuracy == metrics.accuracy
 
 
+@pytest.mark.slow
 def test_two_replicas_report_the_bad_step(mirrored: tf.distribute.Strategy):
     with mirrored.scope():
         network = build_network()
