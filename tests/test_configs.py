@@ -15,6 +15,7 @@ from tf_lottery.config.steps import parse_steps
 FOLDER = Path(__file__).parent.parent / "configs"
 FILES = sorted(FOLDER.rglob("*.cfg"))
 PAPER_FILES = sorted((FOLDER / "paper").glob("*.cfg"))
+LTH_FILES = [path for path in PAPER_FILES if path.stem.startswith("lth_")]
 VARIANTS = [path for path in PAPER_FILES if path.stem.endswith(("_low", "_warmup"))]
 
 
@@ -107,6 +108,11 @@ def test_a_variant_differs_in_its_learning_rate_and_where_it_rewinds(path: Path)
     assert differing <= {"learning_rate", "warmup_steps", "levels", "rewind_step"}
     assert (values["warmup_steps"] != "0it") == path.stem.endswith("_warmup")
     assert values["rewind_step"] == "0it"
+
+
+@pytest.mark.parametrize("path", LTH_FILES, ids=names(LTH_FILES))
+def test_early_stopping_is_looked_for_as_often_as_in_its_paper(path: Path):
+    assert read_config(path).training.validate_every == "100it"
 
 
 def test_every_file_of_a_paper_has_its_row():

@@ -78,7 +78,13 @@ def test_the_blocks_of_a_document_run_one_after_the_other(name, tmp_path, monkey
             BRANCHES.remove(branch)
 
 
-@pytest.mark.parametrize("function", [tf_lottery.run_experiment, tf_lottery.config_from_values])
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(tf_lottery.run_experiment, marks=pytest.mark.slow),
+        tf_lottery.config_from_values,
+    ],
+)
 def test_what_is_said_of_configurations_runs(function, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = []
@@ -89,3 +95,21 @@ def test_what_is_said_of_configurations_runs(function, tmp_path, monkeypatch):
     exec(block, names)
     assert isinstance(names["config"], tf_lottery.ExperimentConfig)
     assert run == [names["config"]] or len(names["summaries"]) == 3
+
+
+def _prose(text: str) -> list[str]:
+    """The lines that can be wrapped: no code, tables, headings, pictures or anchors."""
+    lines = re.sub(r"```.*?```", "", text, flags=re.DOTALL).splitlines()
+    return [line for line in lines if not re.match(r"\s*([|#]|!?\[|<a |- \[)", line)]
+
+
+def test_lines_of_documents_are_wrapped():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "configs").rglob("*.md")]
+    long = [
+        f"{page.relative_to(ROOT)}: {line}"
+        for page in pages
+        if page.name != "api.md"
+        for line in _prose(page.read_text())
+        if len(line) > 100
+    ]
+    assert long == []

@@ -34,6 +34,7 @@ def test_two_mirrored_devices(name: str, mirrored: tf.distribute.Strategy, tmp_p
     lifecycle.check_files(name, *trained, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", only_fast("conv2"))
 def test_xla(name: str):
     lifecycle.check_compilation(name)

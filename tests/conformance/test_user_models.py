@@ -64,7 +64,6 @@ SLOW_TICKETS_IN_KERAS_3 = {
     "TensorFlow-op layers, keras.ops",
     "functional model with a call of its own",
 }
-EXPORTED_FAST = {("subclassed model", tf_keras)}
 CASES = [
     (name, keras)
     for name, row in USER_MODELS.items()
@@ -139,10 +138,7 @@ def test_tickets(name: str, keras: ModuleType, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "keras"),
-    [
-        (name, keras) if (name, keras) in EXPORTED_FAST else slow(name, keras)
-        for name, keras in CASES
-    ],
+    [(name, keras) for name, keras in CASES],
     ids=case_id,
 )
 def test_export(name: str, keras: ModuleType, tmp_path):

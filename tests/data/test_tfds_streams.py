@@ -162,6 +162,7 @@ def labelled_images(elements):
     return [pair for images, labels, *_ in elements for pair in zip(labels, images, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pipelines", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_every_example_is_evaluated_once_and_pipelines_stay_in_step(jpegs, pipelines):
     assert len(jpegs.test) == jpegs.test.examples == TEST

@@ -78,6 +78,7 @@ def test_main_does_it_in_a_process_of_its_own(start_main, copied_run, tmp_path):
     assert not elsewhere.exists()
 
 
+@pytest.mark.slow
 def test_a_branch_is_analyzed_as_a_run_is(copied_run):
     tf_lottery.run_branch(copied_run, "random_mask", [1, 2])
     branch = copied_run / "branches" / "random_mask"
@@ -197,6 +198,7 @@ def test_a_damaged_level_is_refused_before_anything_is_measured(copied_run, anal
     assert not (copied_run / "landscape").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "kernel"),
     [

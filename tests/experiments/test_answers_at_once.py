@@ -109,8 +109,8 @@ def test_damage_of_what_is_needed_is_refused(experiment, ask, workdir, tmp_path)
     ("analysis", "options"),
     [
         ("successive_levels", {"points": 3}),
-        ("same_region", {"points": 3}),
-        ("magnitudes", {}),
+        pytest.param("same_region", {"points": 3}, marks=pytest.mark.slow),
+        pytest.param("magnitudes", {}, marks=pytest.mark.slow),
         pytest.param(
             "curvature",
             {"curvature_examples": 20, "eigenvalues": 1, "retrain_steps": 0},

@@ -126,6 +126,7 @@ def test_diverging_at_once(start_main, tmp_path):
     assert not (tmp_path / "tiny" / "replicate_1" / "level_0" / "level.json").exists()
 
 
+@pytest.mark.slow
 def test_diverging_at_a_later_level_keeps_the_finished_ones(run_tiny, snapshot, tmp_path):
     """At a huge learning rate all is well until the one example of class 1 comes along."""
     images, labels = np.zeros((64, 4), np.float32), np.zeros(64, np.int32)

@@ -129,6 +129,7 @@ def test_changes_train_as_a_run_with_these_flags(
     assert json.loads((own / "config.json").read_text())["details"]["changes"] == changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rewind_optimizer", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_branch_has_its_own_learning_rate(copied_run, run_tiny, rewind_optimizer, tmp_path):
     run = run_tiny(tmp_path / "slots", rewind_optimizer=True) if rewind_optimizer else copied_run

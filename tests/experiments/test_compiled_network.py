@@ -25,6 +25,7 @@ def steps_built(monkeypatch):
     return built
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "branches"),
     [

@@ -317,6 +317,7 @@ def test_the_fraction_is_one_that_retraining_brings_back(trained_run, train):
     assert ends[1] > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [pytest.param(0, marks=pytest.mark.slow), 10])
 def test_a_learning_rate_that_has_ended_is_told(run_tiny, tmp_path, steps):
     run = run_tiny(tmp_path, levels=1, train_steps="8it", lr_schedule="cosine")

@@ -58,6 +58,7 @@ def test_a_killed_run_is_read_and_then_finished(workdir, capsys):
                 np.testing.assert_array_equal(layer.get_weights()[1], first.get_weights()[1])
 
 
+@pytest.mark.slow
 def test_controls_and_analyses_start_from_it(workdir):
     run = workdir / "tiny" / "replicate_1"
     (summary,) = tf_lottery.run_branch(run, "random_mask", [1], train_steps="60it")

@@ -163,6 +163,7 @@ def test_a_checkpoint_of_a_level_in_training_is_a_solution(start_main, half_run,
     assert end["test_error"] == 1 - at_step_20["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_read_and_what_is_new_is_measured(run, snapshot, capsys):
     measure(run, "level_0,level_1")
     folder = run / "landscape" / "lines"

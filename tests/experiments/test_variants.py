@@ -375,6 +375,7 @@ def test_blocks_of_four_inputs_go_lowest_first(run_of):
         assert max(gone) <= min(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("structure", "refused"),
     [

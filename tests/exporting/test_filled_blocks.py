@@ -30,6 +30,7 @@ def outputs_of(path, inputs: np.ndarray) -> np.ndarray:
     return outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape",
     [(30,), *(pytest.param(s, marks=pytest.mark.slow) for s in ((29,), (31,), (32,), (3, 30)))],

@@ -60,8 +60,8 @@ def full_hessian(model: keras.Model, mask: Mask) -> np.ndarray:
     return flat[np.ix_(remaining, remaining)]
 
 
-@pytest.mark.parametrize("along", ["prunable", "trainable"])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("along", ["prunable", pytest.param("trainable", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_derivatives_are_those_of_finite_differences(along: str, masked: bool):
     model = convolutional()
     mask = half_mask(model) if masked else None

@@ -140,10 +140,11 @@ def by_magnitude(network: str) -> tf_lottery.Mask:
 FAST_SCORES = {("dense", "snip")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "score"),
     [
-        pytest.param(*case, marks=() if case in FAST_SCORES else pytest.mark.slow)
+        pytest.param(*case)
         for case in product(NETWORKS, ("snip", "synflow", "taylor", "grasp", "movement"))
     ],
 )

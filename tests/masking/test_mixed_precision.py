@@ -58,6 +58,7 @@ def test_variables_are_float32_and_layers_compute_in_bfloat16():
     np.testing.assert_array_equal(model(X), strip(model)(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "execution",
     [

@@ -35,7 +35,7 @@ def compiled(model: Any, keras: Any) -> Any:
 
 
 @BOTH
-@pytest.mark.parametrize("scope", ["global", "layerwise"])
+@pytest.mark.parametrize("scope", [pytest.param("global", marks=pytest.mark.slow), "layerwise"])
 def test_a_search_goes_on_from_a_sparse_model(scope, keras):
     model = compiled(tf_lottery.prunable(half_empty(keras), keep_zeros=True), keras)
     first = tf_lottery.get_mask(model)

@@ -44,6 +44,7 @@ def layer_kinds(model):
     return [type(layer) for layer in model.layers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "own_name", "weights"),
     [

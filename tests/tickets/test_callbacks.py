@@ -193,6 +193,7 @@ def build_recurrent() -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["before", "after"])
 @pytest.mark.parametrize("holds", ["wrapper", pytest.param("constraint", marks=pytest.mark.slow)])
 def test_a_callback_that_gives_earlier_weights_back_is_told(build_model, batches, holds, place):

@@ -39,6 +39,7 @@ def test_steps_per_epoch(x, arguments, expected):
     assert infer_steps_per_epoch(x, arguments) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "split",
     [0.07, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.1, 0.3, 1 / 3)), 0.29, 0.58],

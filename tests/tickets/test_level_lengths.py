@@ -127,7 +127,13 @@ def test_lists_are_as_long_as_arrays():
         np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+@pytest.mark.parametrize(
+    "keras",
+    [
+        pytest.param(tf_keras, id="tf_keras", marks=pytest.mark.slow),
+        pytest.param(keras_3, id="keras_3"),
+    ],
+)
 def test_levels_have_their_full_length_after_backup_and_restore(keras, tmp_path):
     count = counter(keras)
 
@@ -190,6 +196,7 @@ def test_a_callback_that_stops_ends_the_level_and_the_history_says_so(keras):
         )
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("validation_freq", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_history_tells_of_the_weights_that_are_kept(keras, validation_freq, tmp_path):

@@ -226,6 +226,7 @@ def test_a_rewound_optimizer_has_slots_and_count_of_the_rewind_step(
     assert_same_weights(*trained)
 
 
+@pytest.mark.slow
 @TF_KERAS_FAST
 @pytest.mark.parametrize("interrupted_after", [pytest.param(2, marks=pytest.mark.slow), 9])
 def test_a_level_that_is_done_again_ends_with_the_same_bits(
@@ -251,6 +252,7 @@ def test_a_level_that_is_done_again_ends_with_the_same_bits(
     assert_same_weights(weights_of(broken.restore(1)), weights_of(straight.restore(1)))
 
 
+@pytest.mark.slow
 @KERAS_3_FAST
 @pytest.mark.parametrize("name", [pytest.param("Adam", marks=pytest.mark.slow), "Nadam"])
 def test_a_search_in_a_folder_goes_on_with_the_same_bits(

@@ -91,6 +91,7 @@ def test_levels_are_exported_side_by_side(keras: ModuleType, tmp_path):
     assert report.density == search.mask(3).density < 0.4
 
 
+@pytest.mark.slow
 @KERAS_3_FAST
 def test_a_rewound_copy_trains_to_the_level_that_it_was(keras: ModuleType):
     model = functional(keras, metrics=["accuracy", keras.metrics.SparseCategoricalAccuracy("own")])

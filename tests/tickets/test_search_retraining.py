@@ -61,9 +61,9 @@ def by_hand(keras: ModuleType, schedule: Any, retraining: str, own_rate: float |
 @pytest.mark.parametrize(
     ("retraining", "own_rate"),
     [
-        ("rewind_weights", None),
+        pytest.param("rewind_weights", None, marks=pytest.mark.slow),
         ("rewind_learning_rate", None),
-        ("fine_tune", None),
+        pytest.param("fine_tune", None, marks=pytest.mark.slow),
         pytest.param("fine_tune", 0.03, marks=pytest.mark.slow),
     ],
 )

@@ -114,6 +114,7 @@ def test_functions_may_look_at_the_evidence(build_model, batches):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [

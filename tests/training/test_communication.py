@@ -41,6 +41,7 @@ def ops_of_training(network: Network, clip: bool) -> Counter:
     return Counter(node.op for node in nodes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "clip", [pytest.param(False, marks=pytest.mark.slow), True], ids=["", "clipped"]
 )

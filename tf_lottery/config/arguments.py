@@ -132,15 +132,15 @@ def check_names(argument: str, value: Any, example: str) -> None:
         raise refusal(argument, value, f"use a list of names, such as {example}")
 
 
-def check_levels(argument: str, value: Any) -> None:
-    """Checks for a list of levels.
+def check_levels(value: Any) -> None:
+    """Checks that an argument `levels` is a list of levels.
 
     Raises:
-      ValueError: if it is none; names the argument.
+      ValueError: if it is none.
     """
     levels = value if is_several(value) else []
     if len(levels) == 0 or not all(is_whole(level) and level >= 0 for level in levels):
-        raise refusal(argument, value, "use a list of levels, such as [0, 5]")
+        raise refusal("levels", value, "use a list of levels, such as [0, 5]")
 
 
 def _is_truth(value: Any) -> bool:

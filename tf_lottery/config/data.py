@@ -1,11 +1,8 @@
 """Options of the data."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from tf_lottery.config.options import Range, at_least, check_options, option
-
-Streaming = Literal["auto", "on", "off"]
+from tf_lottery.config.options import AutoOnOff, Range, at_least, check_options, option
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class DataConfig:
     cutout: int = option(
         0, "Augmentation: side of a square that is blanked out; 0: none.", within=at_least(0)
     )
-    streaming: Streaming = option(
+    streaming: AutoOnOff = option(
         "auto", "Read examples from the disk while training; auto: where images differ in size."
     )
     shuffle_buffer: int = option(

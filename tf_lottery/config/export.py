@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from tf_lottery.config.options import check_options, option
-from tf_lottery.config.training import AutoOnOff
+from tf_lottery.config.options import AutoOnOff, check_options, option
 
 
 @dataclass(frozen=True)

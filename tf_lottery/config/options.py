@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tf_lottery.config.arguments import (
     LARGEST_WHOLE,
@@ -17,6 +17,8 @@ from tf_lottery.config.arguments import (
     refusal,
     shown,
 )
+
+AutoOnOff = Literal["auto", "on", "off"]
 
 # What training computes in: beyond these, numbers are 0 or infinite.
 _SMALLEST_FLOAT, _LARGEST_FLOAT = 1.2e-38, 3.4e38
@@ -35,9 +37,9 @@ class Range:
     holds: Callable[[Any], bool]
 
 
-def at_least(least: int, right: str = "") -> Range:
+def at_least(least: int) -> Range:
     """Numbers from `least` on."""
-    return Range(right or f"use {least} or more", lambda value: value >= least)
+    return Range(f"use {least} or more", lambda value: value >= least)
 
 
 def between(least: int, most: int, right: str = "") -> Range:
@@ -55,9 +57,9 @@ def fraction(right: str) -> Range:
     return Range(right, lambda value: 0 < value < 1)
 
 
-def finite_above(bound: float, right: str) -> Range:
-    """Numbers above a bound, but not infinite."""
-    return Range(right, lambda value: bound < value < math.inf)
+def finite(right: str) -> Range:
+    """Positive numbers that are not infinite."""
+    return Range(right, lambda value: 0 < value < math.inf)
 
 
 def positive(right: str = "use a positive number") -> Range:

@@ -9,7 +9,7 @@ from tf_lottery.config.options import (
     below_one,
     between,
     check_options,
-    finite_above,
+    finite,
     fraction,
     option,
     refuse_together,
@@ -67,7 +67,7 @@ class PruningConfig:
         0.1,
         "With --pruning_rate=auto: by how much a pruning may raise the loss of --score_examples "
         "training examples, in nats, before the network is trained again.",
-        within=finite_above(0, "use a positive number"),
+        within=finite("use a positive number"),
     )
     auto_least_rate: float = option(
         0.05,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tf_lottery.config.options import (
+    AutoOnOff,
     at_least,
     between,
     check_options,
@@ -12,7 +13,7 @@ from tf_lottery.config.options import (
     refuse_together,
     require,
 )
-from tf_lottery.config.training import AutoOnOff, read_point
+from tf_lottery.config.training import read_point
 
 Experiment = Literal["lottery", "train", "branch"]
 Distribution = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tf_lottery.config.options import (
+    AutoOnOff,
     Range,
     at_least,
     below_one,
@@ -20,7 +21,6 @@ from tf_lottery.config.steps import parse_steps
 Optimizer = Literal["sgd", "adam", "adamw"]
 LearningRateSchedule = Literal["constant", "step", "linear", "cosine"]
 WeightDecayMode = Literal["auto", "l2", "decoupled"]
-AutoOnOff = Literal["auto", "on", "off"]
 
 _ZERO_OR_POSITIVE = Range("use 0 or more", lambda value: value == 0 or is_positive(value))
 

@@ -2,8 +2,8 @@
 
 from typing import get_args
 
-from tf_lottery.config.data import Streaming
 from tf_lottery.config.datasets import DATASETS
+from tf_lottery.config.options import AutoOnOff
 from tf_lottery.data.dataset import Dataset
 from tf_lottery.data.image_size import padded
 from tf_lottery.data.splits import with_validation
@@ -20,7 +20,7 @@ def load_dataset(
     validation_examples: int = 0,
     split_seed: int = 0,
     image_size: int | None = None,
-    streaming: Streaming = "auto",
+    streaming: AutoOnOff = "auto",
     shuffle_buffer: int = 10_000,
     smallest_crop: float = 0.08,
     random_flip: bool = False,
@@ -52,8 +52,8 @@ def load_dataset(
         image-classification set, does not fit the memory, has too few examples for the held-out
         ones, or if its images do not fit `image_size` and `streaming`.
     """
-    if streaming not in get_args(Streaming):
-        raise ValueError(f"--streaming={streaming} is not one of {', '.join(get_args(Streaming))}.")
+    if streaming not in get_args(AutoOnOff):
+        raise ValueError(f"--streaming={streaming} is not one of {', '.join(get_args(AutoOnOff))}.")
     load = DATASETS.all().get(name)
     if load is not None:
         if streaming == "on":

@@ -93,7 +93,7 @@ def run_branch(
     """
     check_path("run", run)
     if levels is not None:
-        check_levels("levels", levels)
+        check_levels(levels)
     check_data(dataset)
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
     with plugins_named(Path(run)):

@@ -137,7 +137,7 @@ def _run_experiments(command: RunExperiments) -> None:
     kinds = {replace(one, seeds=replace(one.seeds, **seeds)): None for one in unfinished}
     is_left = bool(unfinished) or not all(map(_is_finished_control, units[len(command.configs) :]))
     if command.jobs != 1 and is_left and not takes_all_devices(where):
-        outcomes = do_side_by_side(units, command.jobs, where.threads, list(kinds))
+        outcomes = do_side_by_side(units, run_command, command.jobs, where.threads, list(kinds))
     else:
         tell_of_useless_jobs(command.jobs, _ALL_DEVICES if is_left else _NOTHING_LEFT)
         outcomes = do_one_by_one(units, run_command, where.threads, list(kinds))
@@ -221,7 +221,7 @@ def _run_branches(command: RunBranches) -> None:
         tell_of_useless_jobs(command.jobs, _ONE_ALONE if len(wanted) == 1 else _ALL_DEVICES)
     elif command.jobs != 1:
         units = units_of_branches(command, runs)
-        refuse_diverged(units, do_side_by_side(units, command.jobs, where.threads))
+        refuse_diverged(units, do_side_by_side(units, run_command, command.jobs, where.threads))
         return
     import_tensorflow_quietly()
     from tf_lottery.experiments.branching import run_branch
@@ -271,7 +271,7 @@ def _analyze(command: Analyze) -> None:
             _print_report_of_analysis(command, folders)
             return
         if len(units) > 1:
-            outcomes = do_side_by_side(units, command.jobs)
+            outcomes = do_side_by_side(units, run_command, command.jobs)
             _print_report_of_analysis(command, folders)
             refuse_diverged(units, outcomes)
             return

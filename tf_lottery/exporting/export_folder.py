@@ -13,13 +13,13 @@ from tf_lottery import __version__
 from tf_lottery.exporting.formats import known_formats
 from tf_lottery.messages import tell
 from tf_lottery.store.atomic import atomic_folder, put_back, remove_abandoned
+from tf_lottery.store.damage import EXPORT_SEAL
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.seal import read_seal, seal, verify_seal
 
 TABLE = "export.csv"
 COMPACTION = "compaction.csv"
 CARD = "README.md"
-SEAL = "export.json"
 
 _ANOTHER = "choose a new or an empty folder"
 
@@ -103,7 +103,7 @@ class ExportFolder:
             # Looked at again at the end: meanwhile there may be another's work.
             with atomic_folder(self.path, replace=True, confirm=self.holds) as temporary:
                 yield temporary
-                seal(temporary, sorted(_files_in(temporary)), record, SEAL)
+                seal(temporary, sorted(_files_in(temporary)), record, EXPORT_SEAL)
         except StorageError as error:
             raise ValueError(f"{self._argument} cannot be written: {error.reason}") from error
         except tf.errors.OpError as error:
@@ -112,7 +112,7 @@ class ExportFolder:
     def _record(self, names: Collection[str]) -> dict[str, Any]:
         """What the export there is of."""
         try:
-            sealed = read_seal(self.path, SEAL)
+            sealed = read_seal(self.path, EXPORT_SEAL)
         except DamagedFileError as error:
             raise ValueError(
                 f"{self._argument} holds an export whose {error.path} {error.problem}, so that "
@@ -121,15 +121,15 @@ class ExportFolder:
             ) from error
         if sealed is None:
             return self._record_of_earlier_version(names)
-        self._refuse(_files_in(self.path) - {*sealed["files"], SEAL})
+        self._refuse(_files_in(self.path) - {*sealed["files"], EXPORT_SEAL})
         return sealed["record"]
 
     def _record_of_earlier_version(self, names: Collection[str]) -> dict[str, Any]:
         """Nothing, if it is what `export` wrote when it did not list its files yet."""
         if "saved_model.pb" in names:
             raise ValueError(
-                f"{self._argument} holds a SavedModel without {SEAL}, which may be anybody's; "
-                f"{_ANOTHER}, or move it away."
+                f"{self._argument} holds a SavedModel without {EXPORT_SEAL}, which may be "
+                f"anybody's; {_ANOTHER}, or move it away."
             )
         own = {kind.file_name for kind in known_formats().values()} | {TABLE, COMPACTION, CARD}
         self._refuse({*names} - own if TABLE in names else {*names})
@@ -143,10 +143,10 @@ class ExportFolder:
             )
 
     def _damage(self, names: Collection[str]) -> DamagedFileError | None:
-        if SEAL not in names:
+        if EXPORT_SEAL not in names:
             return None  # An earlier version listed no files.
         try:
-            verify_seal(self.path, name=SEAL)
+            verify_seal(self.path, name=EXPORT_SEAL)
         except DamagedFileError as error:
             return error
         return None

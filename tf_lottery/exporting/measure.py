@@ -1,7 +1,6 @@
 """Measures exported files: bytes, memory, and time beside the dense network's file."""
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from tf_lottery.exporting.serving import ServingError, answers, saved_inputs
 
 BATCH_SIZES = (1, 32)
 ONE_THREAD, ALL_THREADS = 1, 0
+# Spent on every batch size with every number of threads; at least 15 pairs of calls.
+_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,6 @@ def measure_file(
     path: Path,
     inputs: Arrays,
     dense_path: Path | None = None,
-    *,
-    batch_sizes: Sequence[int] = BATCH_SIZES,
-    seconds: float = 1.0,
 ) -> Performance:
     """Runs a file on the CPU in fresh processes, one per number of threads.
 
@@ -85,22 +83,20 @@ def measure_file(
       inputs: `[examples, ...]` by the name of the input, repeated if there are fewer than a batch
         takes.
       dense_path: the dense network's file in the same format. Calls of the two alternate.
-      batch_sizes: examples per call.
-      seconds: time spent on every batch size with every number of threads, at least 15 pairs.
 
     Raises:
       ServingError: if a file does not run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        first = {name: array[: max(batch_sizes)] for name, array in inputs.items()}
+        first = {name: array[: max(BATCH_SIZES)] for name, array in inputs.items()}
         job = {
             "name": kind.name,
             "file": str(path),
             "dense_file": str(dense_path) if dense_path else None,
             "runtime": kind.runtime,
             "inputs": saved_inputs(first, Path(folder)),
-            "batch_sizes": list(batch_sizes),
-            "seconds": seconds,
+            "batch_sizes": list(BATCH_SIZES),
+            "seconds": _SECONDS,
         }
         by_threads = {threads: _answer(job, threads) for threads in (ONE_THREAD, ALL_THREADS)}
     latencies = tuple(

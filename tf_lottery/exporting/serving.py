@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.exporting.plain_network import Arrays
+from tf_lottery.training.threads import cores
 
 _SCRIPT = Path(__file__).with_name("serving_script.py")
 # Keras's errors hold whole configurations.
@@ -75,7 +76,7 @@ def _run(jobs: Sequence[Mapping[str, Any]], threads: int) -> tuple[list[str], st
     """Runs the script once; returns the answers it wrote, and how it ended."""
     with tempfile.TemporaryDirectory() as folder:
         request, answered = Path(folder) / "request.json", Path(folder) / "answers.jsonl"
-        content = {"threads": threads, "cpus": _cpus(), "jobs": [dict(job) for job in jobs]}
+        content = {"threads": threads, "cpus": cores(), "jobs": [dict(job) for job in jobs]}
         request.write_text(json.dumps(content), encoding="utf-8")
         # Without -P this package's folder would be searched for modules before all others.
         process = subprocess.run(
@@ -91,9 +92,3 @@ def _run(jobs: Sequence[Mapping[str, Any]], threads: int) -> tuple[list[str], st
         return lines, signal.Signals(-process.returncode).name
     last = process.stderr.strip().splitlines()[-1:] or ["it said nothing"]
     return lines, f"exit code {process.returncode}: {last[0]}"
-
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -131,7 +131,7 @@ class Mask(Mapping[str, np.ndarray]):
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz: `names`, and `<name>:bits` (np.packbits) and `<name>:shape` of each."""
-        path = _file("path", path)
+        path = _file(path)
         members: dict[str, np.ndarray] = {"names": np.array(list(self), np.str_)}
         for name, array in self.items():
             members[f"{name}:bits"] = np.packbits(array)
@@ -147,7 +147,7 @@ class Mask(Mapping[str, np.ndarray]):
           ValueError: if the file is damaged or is not a mask; names the file.
           FileNotFoundError: if there is no such file.
         """
-        path = _file("path", path)
+        path = _file(path)
         with path.open("rb") as file:
             try:
                 _refuse_bomb(file)
@@ -157,13 +157,13 @@ class Mask(Mapping[str, np.ndarray]):
                 raise ValueError(f"{path} is damaged or is not a mask file: {error}") from error
 
 
-def _file(argument: str, path: str | Path) -> Path:
+def _file(path: str | Path) -> Path:
     """The path of a file, which need not exist, but is no folder."""
-    check_path(argument, path)
+    check_path("path", path)
     if Path(path).is_dir():
         inside = Path(path) / "masks.npz"
         example = inside if inside.is_file() else Path("mask.npz")
-        raise refusal(argument, str(path), f"it is a folder; give a file, such as {example}")
+        raise refusal("path", str(path), f"it is a folder; give a file, such as {example}")
     return Path(path)
 
 

@@ -1,5 +1,6 @@
 """Networks by name: one file per family."""
 
+import warnings
 from typing import Any
 
 from tf_lottery.models.registry import (
@@ -10,9 +11,6 @@ from tf_lottery.models.registry import (
 )
 from tf_lottery.startup import import_quietly
 
-# The name of `register_model` in earlier versions.
-register = register_model
-
 _BUILDING = ("build_model", "draw_model")
 
 __all__ = [
@@ -21,12 +19,14 @@ __all__ = [
     "draw_model",
     "example_models",
     "model_names",
-    "register",
     "register_model",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "register":
+        warnings.warn("register is called register_model", DeprecationWarning, stacklevel=2)
+        return register_model
     if name not in _BUILDING:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_quietly("tf_lottery.models.build"), name)

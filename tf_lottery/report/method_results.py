@@ -15,9 +15,6 @@ LOTTERY = "lottery_ticket"
 # Flags that differ from replicate to replicate by design.
 OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
 
-# Flags that differ from replicate to replicate by design.
-OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
-
 _PRUNED_FROM = {"previous_level": None, "dense": "one_shot", "rewind_step": "before_training"}
 
 

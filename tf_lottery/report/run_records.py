@@ -11,10 +11,8 @@ from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_details import RunDetails
-from tf_lottery.store.run_folder import RunFolder, data_name
+from tf_lottery.store.run_folder import BRANCHES, RunFolder, data_name
 from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSummary
-
-_BRANCHES = "branches"
 
 # Test accuracies, fractions, by iteration.
 LearningCurve = Mapping[int, float]
@@ -62,7 +60,7 @@ class RunRecord:
     def replicate(self) -> str:
         """Name of the replicate's folder, also of a branch's replicate."""
         parent = self.path.parent
-        return parent.parent.name if parent.name == _BRANCHES else self.path.name
+        return parent.parent.name if parent.name == BRANCHES else self.path.name
 
     @property
     def data_name(self) -> str | None:
@@ -102,7 +100,7 @@ def run_paths(folders: Sequence[Path]) -> list[Path]:
         folder = given.expanduser().absolute()
         if ".." in folder.parts:
             folder = folder.resolve()
-        if folder.parent.name == _BRANCHES and (folder / "config.json").exists():
+        if folder.parent.name == BRANCHES and (folder / "config.json").exists():
             raise ValueError(
                 f"--run={given} is a branch; name its run, {folder.parent.parent}, to see both."
             )

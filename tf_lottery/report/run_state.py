@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tf_lottery.store.atomic import is_leftover, read_text
+from tf_lottery.store.checkpoint import SLOT_NAME
 from tf_lottery.store.damage import inspect_run
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.levels import LEVEL_NAME
 from tf_lottery.store.lock import is_held
-from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.run_folder import BRANCHES, RunFolder
 from tf_lottery.store.search_folder import SEARCH_SEAL, holds_a_search
 
 _RUN_NAME = re.compile(r"replicate_[0-9]+")
-_SLOT_NAME = re.compile(r"step_([0-9]+)")
 _NUMBER = re.compile(r"([0-9]+)")
 
 
@@ -149,7 +149,7 @@ def find_branches(run: Path) -> list[Path]:
       The folders, in the order of their names.
     """
     with suppress(OSError):
-        folders = filter(Path.is_dir, (run / "branches").iterdir())
+        folders = filter(Path.is_dir, (run / BRANCHES).iterdir())
         return _in_natural_order(
             folder for folder in folders if not is_leftover(folder.name) and _holds_a_run(folder)
         )
@@ -230,7 +230,7 @@ def _latest_step(run: RunFolder, level: int) -> int | None:
     """Returns the iteration of a level's latest checkpoint."""
     with suppress(FileNotFoundError, NotADirectoryError):
         slots = (run.level(level).path / "checkpoint").iterdir()
-        steps = filter(None, (_SLOT_NAME.fullmatch(slot.name) for slot in slots))
+        steps = filter(None, (SLOT_NAME.fullmatch(slot.name) for slot in slots))
         return max((int(name[1]) for name in steps), default=None)
     return None
 

@@ -10,7 +10,7 @@ import numpy as np
 from tf_lottery.store.atomic import remove_folder
 from tf_lottery.store.sealed_tensors import SealedTensors
 
-_SLOT_NAME = re.compile(r"step_(\d+)")
+SLOT_NAME = re.compile(r"step_([0-9]+)")
 
 
 class Checkpoint(NamedTuple):
@@ -83,5 +83,5 @@ class CheckpointFolder:
     def _steps(self) -> list[int]:
         if not self._folder.is_dir():
             return []
-        names = (_SLOT_NAME.fullmatch(path.name) for path in self._folder.iterdir())
+        names = (SLOT_NAME.fullmatch(path.name) for path in self._folder.iterdir())
         return [int(name[1]) for name in names if name]

@@ -19,7 +19,7 @@ from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
 
 # Hashing files up to this size takes a run of twenty levels some milliseconds.
 _SMALL_BYTES = 128 * 1024
-_EXPORT_SEAL = "export.json"
+EXPORT_SEAL = "export.json"
 _IN_THE_WAY = "Move it away, or delete it, and start the same command again, which makes it anew."
 _WRITTEN_ANEW = "The same command, started again, writes it anew."
 
@@ -363,7 +363,7 @@ def _inspect_tables(run: RunFolder, findings: Findings) -> None:
 def _inspect_exports(run: RunFolder, size: int | None, findings: Findings) -> None:
     for folder in run.exports():
         try:
-            content = read_seal(folder, _EXPORT_SEAL)
+            content = read_seal(folder, EXPORT_SEAL)
             if content is None:
                 findings.unsealed.append(folder)
                 continue

@@ -61,15 +61,14 @@ def settings_of(stem: str) -> tuple[str, ...]:
     return tuple(f"{text} on a line" if text.endswith(" points") else text for text in texts)
 
 
-def result_path(folder: Path, name: str, settings: Sequence[str], suffix: str = ".csv") -> Path:
+def result_path(folder: Path, name: str, settings: Sequence[str]) -> Path:
     """Returns the path of a file of results: that of an older version, if there is only that.
 
     Args:
       folder: that it is in.
       name: of the analysis, or the ends of a line.
       settings: their values as text.
-      suffix: of the file.
     """
-    path = folder / f"{result_stem(name, settings)}{suffix}"
-    old = folder / f"{_OLD_SEPARATOR.join([name, *settings])}{suffix}"
+    path = folder / f"{result_stem(name, settings)}.csv"
+    old = folder / f"{_OLD_SEPARATOR.join([name, *settings])}.csv"
     return old if old.exists() and not path.exists() else path

@@ -21,10 +21,11 @@ def use_threads(number: int | None) -> None:
 
 def threads_in_use() -> int:
     """The number of threads with which TensorFlow computes an operation."""
-    return tf.config.threading.get_intra_op_parallelism_threads() or _cores()
+    return tf.config.threading.get_intra_op_parallelism_threads() or cores()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -163,7 +163,12 @@ def failing_study(workdir):
 
 @pytest.mark.parametrize(
     ("name", "engine"),
-    [("submitit", submitit_here), ("dask", lambda: dask_cluster(processes=False, workers=1))],
+    [
+        ("submitit", submitit_here),
+        pytest.param(
+            "dask", lambda: dask_cluster(processes=False, workers=1), marks=pytest.mark.slow
+        ),
+    ],
     ids=["submitit", "dask"],
 )
 def test_units_that_are_refused_are_told(name, engine, tmp_path, capsys):

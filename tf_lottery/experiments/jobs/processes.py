@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
+from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.experiments.jobs.units import Unit
 from tf_lottery.experiments.jobs.worker import STOP, do_unit, start_worker
@@ -28,16 +29,19 @@ _UNITS_PER_WORKER = 50
 class Processes:
     """Worker processes, all computing with a number of threads; they begin when one is needed."""
 
-    def __init__(self, count: int, plugins: Sequence[str], devices: int):
+    def __init__(
+        self, do: Callable[[Command], int], count: int, plugins: Sequence[str], devices: int
+    ):
         """Starts none yet.
 
         Args:
+          do: does a command; a function of a module, which each process imports.
           count: how many units are done at once, at most.
           plugins: modules to import in each.
           devices: GPUs, each of which one process has for itself; 0: without GPUs.
         """
         _start_quiet_tracker()
-        self.count, self._plugins = count, tuple(plugins)
+        self._do, self.count, self._plugins = do, count, tuple(plugins)
         self._context = multiprocessing.get_context("spawn")
         self.events: Any = self._context.SimpleQueue()
         self._devices: Any = self._context.SimpleQueue() if devices else None
@@ -71,7 +75,7 @@ class Processes:
         if self._progress is None:
             self._progress = progress
             threading.Thread(target=self._tell, args=(progress,), daemon=True).start()
-        return self.call(threads, do_unit, place, unit.command, progress.interactive)
+        return self.call(threads, do_unit, self._do, place, unit.command, progress.interactive)
 
     def settle(self, place: int) -> None:
         """As of `Engine`."""

@@ -29,6 +29,7 @@ from tf_lottery.startup import import_tensorflow_quietly
 
 def do_side_by_side(
     units: Sequence[Unit],
+    do: Callable[[Command], int],
     jobs: int | None,
     threads: int | None = None,
     checked: Sequence[ExperimentConfig] = (),
@@ -37,6 +38,7 @@ def do_side_by_side(
 
     Args:
       units: in the order in which they are to begin.
+      do: does a command; a function of a module.
       jobs: how many at once; None: as many as this machine is good for.
       threads: of each; None: as their runs were begun, or a share of the cores.
       checked: experiments that are checked before any unit begins.
@@ -51,7 +53,7 @@ def do_side_by_side(
     shared = shared_threads(units)
     own = [threads_of(unit, threads, shared) for unit in units]
     count = jobs_at_once(jobs, units, max(own))
-    with Processes(count, imported_plugins(), gpus()) as processes:
+    with Processes(do, count, imported_plugins(), gpus()) as processes:
         futures = [processes.call(own[0], check_unit, config) for config in checked]
         # The others import TensorFlow and read the data meanwhile.
         for _ in range(len(futures), count):
@@ -84,7 +86,7 @@ def do_one_by_one(
 
     Args:
       units: as of `do_side_by_side`.
-      do: does a command.
+      do: as of `do_side_by_side`.
       threads: as of `do_side_by_side`.
       checked: as of `do_side_by_side`.
     """

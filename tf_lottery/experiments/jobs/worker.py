@@ -88,19 +88,20 @@ def start_worker(
         import_plugin(name)
 
 
-def do_unit(place: int, command: Command, interactive: bool) -> Outcome:
+def do_unit(
+    do: Callable[[Command], int], place: int, command: Command, interactive: bool
+) -> Outcome:
     """Does a unit; everything that is told goes to the process that started this one.
 
     Args:
+      do: does a command.
       place: of the unit.
       command: what to do.
       interactive: whether it is seen on a terminal.
     """
-    from tf_lottery.experiments.dispatch import run_command
-
     reporting = Reporting(place, interactive)
     try:
-        return _done(reporting, lambda: run_command(command))
+        return _done(reporting, lambda: do(command))
     finally:
         reporting.end()
 
