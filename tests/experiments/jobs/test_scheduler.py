@@ -128,7 +128,7 @@ def test_that_it_was_killed_is_not_called_a_leak():
     waiting = (
         "import time\n"
         "from tf_lottery.experiments.jobs.processes import Processes\n"
-        "processes = Processes(1, (), 1)\n"
+        "processes = Processes(print, 1, (), 1)\n"
         "print('ready', flush=True)\n"
         "time.sleep(100)\n"
     )
