@@ -1,13 +1,21 @@
 """What masks cost in training, against the dense network and against stock tfmot.
 
     python benchmarks/train_step.py [--rounds=7] [--only=masks,tfmot,experiment]
+    python benchmarks/train_step.py --against=CLONE_OF_ANOTHER_VERSION [--rounds=7]
 
 Random images of Fashion-MNIST's and CIFAR-10's shapes; no data is read. Run it on an idle machine.
+With --against, an epoch of masked training here takes turns with one of the other version, each in
+a process of its own.
 """
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -27,17 +35,34 @@ from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
 
 BATCH = 60
+# The number and shape of their images.
+NETWORKS = {"lenet_300_100": (60_000, (28, 28, 1)), "conv2": (1800, (32, 32, 3))}
+TRAIN_WHEN_TOLD = """
+import ast, sys
+import train_step
+name, images = sys.argv[1], ast.literal_eval(sys.argv[2])
+data = train_step.random_images(*images)
+epoch = train_step.training_epoch(train_step.masked_model(name, data), data)
+for _ in sys.stdin:
+    epoch()
+    print("trained", flush=True)
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="masks,tfmot,experiment")
+    parser.add_argument("--against", type=Path, help="folder of another version")
     arguments = parser.parse_args()
+    if arguments.against:
+        compare_versions(arguments.against, arguments.rounds)
+        return
     chosen = arguments.only.split(",")
-    lenet = random_images(60_000, (28, 28, 1))
+    lenet = random_images(*NETWORKS["lenet_300_100"])
     if "masks" in chosen:
-        for name, data in (("lenet_300_100", lenet), ("conv2", random_images(1800, (32, 32, 3)))):
+        for name, images in NETWORKS.items():
+            data = random_images(*images)
             runs = {
                 "dense": training_epoch(dense_model(name, data), data),
                 "masked, 33% of the weights": training_epoch(masked_model(name, data), data),
@@ -54,6 +79,38 @@ def main() -> None:
         print_ratios(f"lenet_300_100, batch {BATCH}, an epoch", seconds, "stock tfmot, model.fit")
     if "experiment" in chosen:
         whole_experiment(lenet)
+
+
+def compare_versions(other: Path, rounds: int) -> None:
+    for name in NETWORKS:
+        with version(Path(__file__).parents[1], name) as ours, version(other, name) as theirs:
+            seconds = alternate({"this version": ours, "the other": theirs}, rounds)
+        print_ratios(f"{name}, batch {BATCH}, an epoch with masks", seconds, "the other")
+
+
+@contextmanager
+def version(clone: Path, name: str) -> Iterator[Callable[[], None]]:
+    """A process that trains an epoch of a network with the code of a clone, whenever it is called.
+
+    What it calls is this file as it is there.
+    """
+    command = [sys.executable, "-c", TRAIN_WHEN_TOLD, name, repr(NETWORKS[name])]
+    folder = clone.resolve()
+    environment = os.environ | {"PYTHONPATH": f"{folder}:{folder / 'benchmarks'}"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=folder, stdin=pipe, stdout=pipe, env=environment, text=True, bufsize=1
+    ) as process:
+        assert process.stdin and process.stdout
+        asked, answers = process.stdin, process.stdout
+
+        def train() -> None:
+            asked.write("train\n")
+            if answers.readline() != "trained\n":
+                raise RuntimeError(f"{clone}: its process has ended")
+
+        yield train
+        asked.close()
 
 
 def random_images(examples: int, shape: tuple[int, ...]) -> Dataset:
