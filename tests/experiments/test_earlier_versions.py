@@ -2,6 +2,7 @@
 
 earlier_versions/0.1.0.tar.gz: version 0.1.0, commit 09ab623, killed at step 30 of level 1:
 lenet_20_10 on the digits, 900 steps, rewound to 0, evaluated every 30 steps, two levels.
+0.1.0_finished.npz: the masks and weights of levels 1 and 2, when that version finished it.
 """
 
 import tarfile
@@ -56,6 +57,15 @@ def test_a_killed_run_is_read_and_then_finished(workdir, capsys):
         for layer, first in zip(rewound.layers, initial.layers, strict=True):
             if "dense" in layer.name or layer.name == "output":
                 np.testing.assert_array_equal(layer.get_weights()[1], first.get_weights()[1])
+    # Finished by this version or by that, the tickets are the same: on one machine to the bit.
+    with np.load(_ARCHIVES / "0.1.0_finished.npz") as finished:
+        for level in (1, 2):
+            ticket = tf_lottery.load_ticket(run, level)
+            for name, kept in masks[level].items():
+                np.testing.assert_array_equal(kept, finished[f"level_{level}/mask/{name}"])
+            for weight in tf_lottery.strip(ticket).weights:
+                name = f"level_{level}/weight/{weight.name.split(':')[0]}"
+                np.testing.assert_allclose(weight, finished[name], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -157,3 +157,9 @@ def test_plugins_are_found_on_the_command_line_and_in_flag_files(tmp_path):
     assert plugins_in(["main.py", f"--flagfile={file}", "--plugin=three, one"]) == ["three", "one"]
     assert plugins_in(["main.py", "--flagfile=nowhere.cfg"]) == []
     assert plugins_in(["main.py"]) == []
+
+
+def test_the_flag_of_the_recipe_is_one_of_the_package():
+    (block,) = re.findall(r"```python\n(    .*?)```", _CONTRIBUTING.read_text(), re.DOTALL)
+    options = _CONTRIBUTING.parent / "tf_lottery" / "config" / "training.py"
+    assert block in options.read_text()
