@@ -11,6 +11,7 @@ import sklearn.datasets
 import tf_keras as keras
 
 import tf_lottery
+from tests.support_table import ROWS
 from tf_lottery.config.branches import BRANCHES
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +57,19 @@ SLOW = {"docs/export.md", "docs/experiments.md", "docs/models.md"}
 
 def test_documents_were_found():
     assert {"docs/experiments.md", "docs/export.md", "docs/models.md"} <= set(DOCUMENTS)
+
+
+def test_every_row_of_what_works_is_tested():
+    page = (ROOT / "docs" / "models.md").read_text().partition('"Works" means')[0]
+    rows = re.findall(r"^\| *([^|]+?) *\|(?! *\|? *masks are)(?!-)", page, re.MULTILINE)
+    rows = [row for row in rows if row not in ("your model", "`fit` with")]
+    beginnings = [[each for each in ROWS if row.startswith(each)] for row in rows]
+    assert [each for found in beginnings for each in found] == list(ROWS), rows
+    assert all(len(found) == 1 for found in beginnings), rows
+    for files in ROWS.values():
+        for file, cases in files.items():
+            text = (ROOT / "tests" / file).read_text()
+            assert [case for case in cases if case not in text] == [], file
 
 
 @pytest.mark.timeout(1200)

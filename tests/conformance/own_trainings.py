@@ -110,6 +110,19 @@ def distiller_class(keras: ModuleType) -> type:
             super().__init__(name="distiller")
             self.student, self.teacher = student, teacher
 
+        def get_config(self):
+            parts = {"student": self.student, "teacher": self.teacher}
+            return {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+
+        @classmethod
+        def from_config(cls, config, custom_objects=None):
+            return cls(
+                **{
+                    name: keras.saving.deserialize_keras_object(part)
+                    for name, part in config.items()
+                }
+            )
+
         def call(self, inputs, training=None):
             return self.student(inputs, training=training)
 

@@ -1,6 +1,7 @@
 """Networks of common tasks and ways of fitting, in either Keras: levels, masks and files."""
 
 from types import ModuleType
+from typing import Any
 
 import keras as keras_3
 import numpy as np
@@ -37,11 +38,14 @@ BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3])
 @pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("kind", ["adversarial", "contrastive"])
-def test_own_loop_with_an_optimizer_beside_that_of_the_search(kind: str, keras: ModuleType):
+def test_own_loop_with_an_optimizer_beside_that_of_the_search(
+    kind: str, keras: ModuleType, tmp_path
+):
     keras.utils.set_random_seed(0)
     inputs = trainings.CODE if kind == "adversarial" else 6
     outputs = 6 if kind == "adversarial" else 3
-    model = tf_lottery.prunable(trainings.dense_layers(keras, "pruned", inputs, outputs))
+    row = ways.Way(lambda keras: trainings.dense_layers(keras, "pruned", inputs, outputs))
+    model = tf_lottery.prunable(row.build(keras))
     optimizer = keras.optimizers.Adam(0.01)
     search = tf_lottery.IterativeMagnitudePruning(
         model, 2, 0.5, "3it", "layerwise", optimizer=optimizer
@@ -49,6 +53,7 @@ def test_own_loop_with_an_optimizer_beside_that_of_the_search(kind: str, keras: 
     loop = trainings.adversarial_loop if kind == "adversarial" else trainings.contrastive_loop
     search.run(loop(keras, model, optimizer), iterations=12, verbose=False)
     checks.check_levels(search, model, 12)
+    checks.check_files(row, keras, model, tmp_path)
 
 
 @BOTH
@@ -69,20 +74,29 @@ def test_several_optimizers_of_a_model_are_refused(keras: ModuleType):
 @pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("how", ["student first", "teacher excluded", "teacher frozen"])
-def test_distillation_prunes_the_student_alone(how: str, keras: ModuleType):
+def test_distillation_prunes_the_student_alone(how: str, keras: ModuleType, tmp_path):
     keras.utils.set_random_seed(0)
-    student = trainings.dense_layers(keras, "student", 6, 3)
-    teacher = trainings.dense_layers(keras, "teacher", 6, 3)
-    teacher.trainable = how != "teacher frozen"
-    if how == "student first":
-        student = tf_lottery.prunable(student)
-    model = trainings.distiller_class(keras)(student, teacher)
-    model(trainings.X)
-    if how == "teacher excluded":
-        model = tf_lottery.prunable(model, exclude=["teacher"])
-    elif how == "teacher frozen":
-        with pytest.warns(UserWarning, match="frozen layers are left out of pruning: teacher"):
-            model = tf_lottery.prunable(model)
+    row = ways.Way(
+        lambda keras: trainings.dense_layers(keras, "student", 6, 3),
+        classes=(trainings.distiller_class,),
+    )
+
+    def build_prunable() -> Any:
+        student, teacher = row.build(keras), trainings.dense_layers(keras, "teacher", 6, 3)
+        teacher.trainable = how != "teacher frozen"
+        if how == "student first":
+            student = tf_lottery.prunable(student)
+        model = trainings.distiller_class(keras)(student, teacher)
+        model(trainings.X)
+        if how == "teacher excluded":
+            return tf_lottery.prunable(model, exclude=["teacher"])
+        if how == "teacher frozen":
+            with pytest.warns(UserWarning, match="frozen layers are left out of pruning: teacher"):
+                return tf_lottery.prunable(model)
+        return model
+
+    model = build_prunable()
+    teacher = model.teacher
     assert {name.split("/")[0] for name in tf_lottery.get_mask(model)} == {"student"}
     before = weights_of(teacher)
     model.compile(keras.optimizers.Adam(0.01))
@@ -91,14 +105,20 @@ def test_distillation_prunes_the_student_alone(how: str, keras: ModuleType):
     checks.check_levels(search, model, BATCHES * EPOCHS)
     for name, value in weights_of(teacher).items():
         np.testing.assert_array_equal(value, before[name])
+    if how == "student first":
+        checks.check_files(row, keras, model.student, tmp_path)
+    else:
+        files = {"inputs": trainings.X, "build_prunable": build_prunable}
+        checks.check_files(row, keras, model, tmp_path, **files)
 
 
 @pytest.mark.slow
 @BOTH
-def test_two_mirrored_devices(keras: ModuleType, mirrored: tf.distribute.Strategy):
+def test_two_mirrored_devices(keras: ModuleType, mirrored: tf.distribute.Strategy, tmp_path):
     with mirrored.scope():
         search, model = checks.searched(WAYS["arrays"], keras)
         checks.check_levels(search, model, BATCHES * EPOCHS)
+    checks.check_files(WAYS["arrays"], keras, model, tmp_path)
 
 
 @pytest.mark.slow
@@ -117,7 +137,7 @@ def test_callbacks_that_write_change_nothing(keras: ModuleType, tmp_path):
 
 @pytest.mark.slow
 @BOTH
-def test_base_frozen_then_unfrozen(keras: ModuleType):
+def test_base_frozen_then_unfrozen(keras: ModuleType, tmp_path):
     """The head is trained on the frozen base first; then both are pruned."""
     keras.utils.set_random_seed(0)
     row = WAYS["preprocessing and augmentation in the model"]
@@ -142,11 +162,12 @@ def test_base_frozen_then_unfrozen(keras: ModuleType):
     search = tf_lottery.IterativeMagnitudePruning(model, 2, 0.5, "3it", "layerwise")
     search.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
     checks.check_levels(search, model, BATCHES * EPOCHS)
+    checks.check_files(row, keras, model, tmp_path)
 
 
 @pytest.mark.slow
 @BOTH
-def test_prune_and_rewind_in_one_fit(keras: ModuleType):
+def test_prune_and_rewind_in_one_fit(keras: ModuleType, tmp_path):
     row = WAYS["arrays"]
     planned = [level.weights_remaining for level in checks.searched(row, keras)[0].history.levels]
     keras.utils.set_random_seed(0)
@@ -160,3 +181,4 @@ def test_prune_and_rewind_in_one_fit(keras: ModuleType):
     assert [level.iterations for level in imp.history.levels] == [BATCHES * EPOCHS] * 3
     assert [level.weights_remaining for level in imp.history.levels] == planned
     check_pruned(other, tf_lottery.get_mask(other))
+    checks.check_files(row, keras, other, tmp_path)

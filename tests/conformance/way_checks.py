@@ -1,5 +1,6 @@
 """What holds for every network and way of fitting: levels, masks, files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,6 @@ import tf_lottery
 from tests.conformance.user_model_checks import check_pruned
 from tests.conformance.ways_of_fitting import BATCHES, EPOCHS, WAYS, Way, inputs_of, targets_of
 from tf_lottery.masking.keras_versions import is_copied_as_it_is
-from tf_lottery.masking.masks import Mask
 from tf_lottery.training.network import weights_of
 
 RATE, REWIND_STEP = 0.5, 3
@@ -44,8 +44,31 @@ def check_way(name: str, keras: ModuleType, folder: Path) -> None:
     check_levels(search, model, BATCHES * EPOCHS)
     if row.same_as:
         check_same(model, searched(WAYS[row.same_as], keras)[1])
-    inputs = inputs_of(model)
-    check_saved(row, keras, model, inputs, folder)
+    check_files(row, keras, model, folder)
+
+
+def check_files(
+    row: Way,
+    keras: ModuleType,
+    model: Any,
+    folder: Path,
+    *,
+    inputs: Any = None,
+    build_prunable: Callable[[], Any] | None = None,
+) -> None:
+    """Saves, loads, exports and strips a ticket; a model in place has no masks after it.
+
+    Args:
+      row: says which classes of the user's are in it, and how it is exported.
+      keras: the Keras module.
+      model: holds the ticket.
+      folder: takes the files.
+      inputs: examples; by default those of `inputs_of`.
+      build_prunable: makes the model anew, with masks of ones; by default the row says how.
+    """
+    inputs = inputs_of(model) if inputs is None else inputs
+    new = build_prunable or (lambda: tf_lottery.prunable(row.build(keras)))
+    check_saved(row, keras, model, inputs, folder, new)
     check_exported(row, model, inputs, folder)
     check_stripped(row, keras, model, inputs, folder)
 
@@ -80,20 +103,27 @@ def check_same(model: Any, other: Any) -> None:
         np.testing.assert_allclose(value, expected[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-def check_saved(row: Way, keras: ModuleType, model: Any, inputs: Any, folder: Path) -> None:
-    """What is saved with its masks has them when it is loaded; weights are kept in any case."""
+def check_saved(
+    row: Way,
+    keras: ModuleType,
+    model: Any,
+    inputs: Any,
+    folder: Path,
+    build_prunable: Callable[[], Any],
+) -> None:
+    """Models of Keras and files of weights have their masks when they are loaded."""
     outputs, mask = outputs_of(model, inputs), tf_lottery.get_mask(model)
     if is_copied_as_it_is(model):
         model.save(folder / "masked.keras")
-        loaded = keras.models.load_model(folder / "masked.keras", custom_objects=users(row, keras))
+        whole = keras.models.load_model(folder / "masked.keras", custom_objects=users(row, keras))
+        assert tf_lottery.get_mask(whole) == mask
+        assert_equal(outputs_of(whole, inputs), outputs)
     else:
         with pytest.warns(UserWarning, match="is saved without its masks"):
             model.save(folder / "masked.keras")
-        mask.save(folder / "mask.npz")
-        model.save_weights(folder / "model.weights.h5")
-        loaded = tf_lottery.prunable(row.build(keras))
-        loaded.load_weights(folder / "model.weights.h5")
-        tf_lottery.set_mask(loaded, Mask.load(folder / "mask.npz"))
+    model.save_weights(folder / "model.weights.h5")
+    loaded = build_prunable()
+    loaded.load_weights(folder / "model.weights.h5")
     assert tf_lottery.get_mask(loaded) == mask
     assert_equal(outputs_of(loaded, inputs), outputs)
 
@@ -110,6 +140,8 @@ def check_stripped(row: Way, keras: ModuleType, model: Any, inputs: Any, folder:
 
 def check_exported(row: Way, model: Any, inputs: Any, folder: Path) -> None:
     """The file computes the same with TensorFlow alone."""
+    # An export computes with 32 bits.
+    tolerance = {"rtol": 1e-2, "atol": 1e-3} if row.in_16_bits else {"rtol": 1e-3, "atol": 1e-4}
     expected = tf.nest.flatten(outputs_of(model, inputs))
     if row.files is None:
         tf_lottery.export_saved_model(model, folder / "ticket")
@@ -125,7 +157,7 @@ def check_exported(row: Way, model: Any, inputs: Any, folder: Path) -> None:
         )
         served = _run_tflite(next(report.folder.glob("*.tflite")), inputs)
     for output, one in zip(served, expected, strict=True):
-        np.testing.assert_allclose(output, one, rtol=1e-2, atol=1e-3)
+        np.testing.assert_allclose(output, one, **tolerance)
 
 
 def _serve(path: Path, inputs: Any) -> list[Any]:

@@ -35,6 +35,7 @@ class Way:
       same_as: a way that must give the same masks and weights.
       classes: functions from the Keras module to the classes of the user's that are in the model.
       levels: number of prunings.
+      in_16_bits: whether layers of it compute with 16-bit floats.
     """
 
     build: Callable[[ModuleType], Any] = networks.perceptron
@@ -47,6 +48,7 @@ class Way:
     same_as: str | None = None
     classes: tuple[Callable[[ModuleType], Any], ...] = ()
     levels: int = LEVELS
+    in_16_bits: bool = False
 
 
 def inputs_of(model: Any) -> Any:
@@ -219,7 +221,9 @@ FITTING = {
         ),
         in_keras=(keras_3,),
     ),
-    "loss scaling of 16-bit floats": Way(networks.half_precision, optimizer=_loss_scaling),
+    "loss scaling of 16-bit floats": Way(
+        networks.half_precision, optimizer=_loss_scaling, in_16_bits=True
+    ),
     "LearningRateScheduler": Way(
         fit=lambda keras, x, y: _arrays(
             x,

@@ -1,4 +1,4 @@
-"""Masks that constraints hold are saved with graphs, and their loss with other models is said."""
+"""Masks that constraints hold are saved with graphs and weights, or their loss is said."""
 
 import subprocess
 import sys
@@ -18,6 +18,7 @@ from tf_lottery.masking.users_objects import users_objects_known
 
 X = np.random.default_rng(0).normal(size=(16, 5, 4)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(16, 2)).astype(np.float32)
+BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
 ALL_FORMATS = pytest.mark.parametrize(
     ("keras", "suffix"),
     [
@@ -44,7 +45,11 @@ def attention(keras: Any) -> Any:
 
 def sequential(keras: Any) -> Any:
     return keras.Sequential(
-        [keras.layers.Input((5, 4)), keras.layers.LSTM(3), keras.layers.Dense(2, name="output")]
+        [
+            keras.layers.Input((5, 4)),
+            keras.layers.LSTM(3, name="lstm"),
+            keras.layers.Dense(2, name="output"),
+        ]
     )
 
 
@@ -87,7 +92,7 @@ def test_loaded_models_keep_their_masks_and_train_on(
     assert type(keras.models.load_model(tmp_path / "plain.keras")) is type(stripped)
 
 
-@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+@BOTH
 def test_rates_of_layers_and_zeros_from_the_start_are_saved_too(keras: Any, tmp_path: Path):
     model = sequential(keras)
     kernel, bias = model.get_layer("output").get_weights()
@@ -103,7 +108,7 @@ def test_rates_of_layers_and_zeros_from_the_start_are_saved_too(keras: Any, tmp_
     assert history.levels[0].weights_remaining == tf_lottery.get_mask(model).remaining
 
 
-@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+@BOTH
 def test_masks_that_do_not_fit_are_refused(keras: Any):
     model = sparse(sequential(keras))
     config = model.get_config()
@@ -135,8 +140,12 @@ for file in ("held", "wrapped"):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
-def test_models_of_the_users_class_say_that_their_masks_are_not_saved(keras: Any, tmp_path: Path):
+def small(keras: Any) -> Any:
+    layers = [keras.layers.SimpleRNN(3, name="rnn"), keras.layers.Dense(2, name="output")]
+    return keras.Sequential([keras.layers.Input((5, 4)), *layers])
+
+
+def own_class(keras: Any) -> type:
     class Own(keras.Model):
         def __init__(self, **arguments):
             super().__init__(**arguments)
@@ -145,6 +154,18 @@ def test_models_of_the_users_class_say_that_their_masks_are_not_saved(keras: Any
         def call(self, x):
             return self.output_layer(self.lstm(x))
 
+    return Own
+
+
+def of_own_class(keras: Any) -> Any:
+    model = own_class(keras)()
+    model(X)
+    return model
+
+
+@BOTH
+def test_models_of_the_users_class_say_that_their_masks_are_not_saved(keras: Any, tmp_path: Path):
+    Own = own_class(keras)
     model = Own()
     model(X)
     model = sparse(model)
@@ -157,3 +178,113 @@ def test_models_of_the_users_class_say_that_their_masks_are_not_saved(keras: Any
         loaded = keras.models.load_model(tmp_path / "own.keras", {"Own": Own})
     with pytest.raises(ValueError, match="has no masks"):
         tf_lottery.get_mask(loaded)
+
+
+@pytest.mark.parametrize(
+    ("keras", "name"),
+    [
+        pytest.param(tf_keras, "ticket.weights.h5", id="tf_keras"),
+        pytest.param(tf_keras, "ticket.h5", id="h5", marks=pytest.mark.slow),
+        pytest.param(keras_3, "ticket.weights.h5", id="keras_3"),
+    ],
+)
+@pytest.mark.parametrize("build", [small, pytest.param(of_own_class, marks=pytest.mark.slow)])
+def test_files_of_weights_keep_masks(
+    build: Callable[[Any], Any], keras: Any, name: str, tmp_path: Path
+):
+    model = sparse(build(keras))
+    mask = tf_lottery.get_mask(model)
+    model.save_weights(tmp_path / name)
+    model.save_weights(tmp_path / name)  # The masks of before are replaced.
+    loaded = tf_lottery.prunable(build(keras))
+    loaded.load_weights(tmp_path / name)
+    np.testing.assert_array_equal(loaded(X), model(X))
+    plain = build(keras)
+    plain.load_weights(tmp_path / name)
+    np.testing.assert_array_equal(plain(X), model(X))
+    assert tf_lottery.get_mask(loaded) == mask
+    tf_lottery.strip(loaded).save_weights(tmp_path / "plain.weights.h5")
+    assert b"tf_lottery" not in (tmp_path / "plain.weights.h5").read_bytes()
+
+
+@BOTH
+def test_loaded_weights_are_masked(keras: Any, tmp_path: Path):
+    """Those that an optimizer with use_ema assigns when training ends are not."""
+    model = sparse(small(keras))
+    mask = tf_lottery.get_mask(model)
+    model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
+    model.save_weights(tmp_path / "ticket.weights.h5")
+    loaded = tf_lottery.prunable(small(keras))
+    loaded.load_weights(tmp_path / "ticket.weights.h5")
+    for name, (weight, _) in masked_variables(loaded).items():
+        np.testing.assert_array_equal(weight, mask[name].astype(np.float32))
+
+
+@BOTH
+def test_weights_that_are_loaded_from_whole_models_have_their_masks(keras: Any, tmp_path: Path):
+    model = sparse(small(keras))
+    model.save(tmp_path / "model.keras")
+    loaded = tf_lottery.prunable(small(keras))
+    loaded.load_weights(tmp_path / "model.keras")
+    assert tf_lottery.get_mask(loaded) == tf_lottery.get_mask(model)
+
+
+@pytest.mark.parametrize(
+    "keras",
+    [
+        pytest.param(tf_keras, id="tf_keras"),
+        pytest.param(keras_3, id="keras_3", marks=pytest.mark.slow),
+    ],
+)
+def test_checkpoints_of_weights_alone_keep_masks(keras: Any, tmp_path: Path):
+    model = sparse(small(keras))
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    path = str(tmp_path / "best.weights.h5")
+    model.fit(X, Y, callbacks=[keras.callbacks.ModelCheckpoint(path, save_weights_only=True)])
+    loaded = tf_lottery.prunable(small(keras))
+    loaded.load_weights(path)
+    assert_stays_sparse(loaded, keras, tf_lottery.get_mask(model))
+
+
+@pytest.mark.parametrize("build", [small, of_own_class])
+def test_files_that_are_not_hdf5_say_that_masks_are_not_in_them(build: Any, tmp_path: Path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model = tf_lottery.prunable(build(tf_keras))
+        model.save_weights(tmp_path / "dense")
+        model.load_weights(tmp_path / "dense")
+    model = sparse(build(tf_keras))
+    mask = tf_lottery.get_mask(model)
+    match = r'without its masks, .*"ticket.weights.h5".*get_mask\(model\)\.save.*set_mask\('
+    with pytest.warns(UserWarning, match=match):
+        model.save_weights(tmp_path / "ticket")
+    mask.save(tmp_path / "ticket.npz")
+    loaded = tf_lottery.prunable(build(tf_keras))
+    pruned = mask.total - mask.remaining
+    with pytest.warns(UserWarning, match=rf"ticket holds no masks: {pruned} weights .*set_mask\("):
+        loaded.load_weights(tmp_path / "ticket")
+    tf_lottery.set_mask(loaded, tf_lottery.Mask.load(tmp_path / "ticket.npz"))
+    assert tf_lottery.get_mask(loaded) == mask
+
+
+@BOTH
+def test_weights_of_stripped_and_of_other_models_say_that_masks_are_missing(
+    keras: Any, tmp_path: Path
+):
+    model = sparse(small(keras))
+    mask = tf_lottery.get_mask(model)
+    tf_lottery.strip(model).save_weights(tmp_path / "plain.weights.h5")
+    loaded = tf_lottery.prunable(small(keras))
+    with pytest.warns(UserWarning, match=r"plain.weights.h5 holds no masks: .*keep_zeros=True"):
+        loaded.load_weights(tmp_path / "plain.weights.h5")
+    # What the warning says to do.
+    again = tf_lottery.prunable(tf_lottery.strip(loaded), keep_zeros=True)
+    assert tf_lottery.get_mask(again) == mask
+    model.save_weights(tmp_path / "ticket.weights.h5")
+    renamed = keras.Sequential(
+        [keras.layers.Input((5, 4)), keras.layers.SimpleRNN(3, name="other"), keras.layers.Dense(2)]
+    )
+    renamed = tf_lottery.prunable(renamed)
+    with pytest.warns(UserWarning, match=r"holds no masks of other/.*: \d+ weights of"):
+        renamed.load_weights(tmp_path / "ticket.weights.h5")
+    assert tf_lottery.get_mask(renamed).density == 1.0

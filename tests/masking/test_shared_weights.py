@@ -1,5 +1,7 @@
 """Weights that several layers share stay one weight; what a model has besides its graph stays."""
 
+import math
+from pathlib import Path
 from typing import Any
 
 import keras as keras_3
@@ -9,7 +11,8 @@ import tensorflow as tf
 import tf_keras
 
 import tf_lottery
-from tf_lottery.masking.layers import shared_parts
+from tf_lottery.masking.copies import plain_copy
+from tf_lottery.masking.layers import model_variables, shared_parts
 from tf_lottery.masking.prunable import masked_variables
 
 BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
@@ -166,8 +169,7 @@ def test_a_model_with_weights_in_attributes_is_held_in_place(keras):
     assert tf_lottery.prunable(model) is model and distinct(model) == weights
 
 
-@BOTH
-def test_names_stay(keras):
+def of_two_outputs(keras: Any) -> Any:
     inputs = keras.layers.Input((4,), name="features")
     hidden = keras.layers.Dense(6, activation="relu", name="hidden")(inputs)
     inner = keras.Model(hidden, keras.layers.Dense(6, name="inner_dense")(hidden), name="inner")
@@ -175,16 +177,73 @@ def test_names_stay(keras):
         keras.layers.Dense(3, name="kind")(inner(hidden)),
         keras.layers.Dense(1, name="size")(hidden),
     ]
-    model = keras.Model(inputs, outputs)
-    names = list(model.output_names)
-    pruned = tf_lottery.prunable(model)
+    return keras.Model(inputs, outputs)
+
+
+def check_names(model: Any, keras: Any, original: Any) -> None:
+    """All names are there, losses and metrics go by them, and callbacks find those of an output."""
+    assert list(model.output_names) == list(original.output_names)
+    assert [layer.name for layer in model.layers] == [layer.name for layer in original.layers]
+    assert model.get_layer("hidden").kernel.shape == (4, 6)
+    assert model.get_layer("inner").get_layer("inner_dense").units == 6
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    pruned.compile("sgd", {"kind": loss, "size": "mse"}, metrics={"kind": "accuracy"})
+    model.compile("sgd", {"kind": loss, "size": "mse"}, metrics={"kind": "accuracy"})
     x, labels = np.ones((8, 4), np.float32), {"kind": np.zeros(8), "size": np.zeros((8, 1))}
-    history = pruned.fit(x, labels, validation_data=(x, labels), verbose=0).history
+    # Nothing is so much better: it stops after the second epoch, if it finds the name.
+    stop = keras.callbacks.EarlyStopping("val_kind_loss", min_delta=1e6, mode="min")
+    history = model.fit(
+        x, labels, validation_data=(x, labels), epochs=3, callbacks=[stop], verbose=0
+    ).history
     assert {"kind_loss", "size_loss", "kind_accuracy", "val_kind_loss"} <= set(history)
-    for each in (pruned, tf_lottery.strip(pruned)):
-        assert list(each.output_names) == names
-        assert [layer.name for layer in each.layers] == [layer.name for layer in model.layers]
-        assert each.get_layer("hidden").kernel.shape == (4, 6)
-        assert each.get_layer("inner").get_layer("inner_dense").units == 6
+    assert len(history["loss"]) == 2
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "file", ["names.keras", *(pytest.param(f, marks=pytest.mark.slow) for f in (None, "names.h5"))]
+)
+@pytest.mark.parametrize(
+    "stripped", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["masked", "stripped"]
+)
+def test_names_stay(stripped: bool, file: str | None, keras: Any, tmp_path: Path):
+    original = of_two_outputs(keras)
+    model = tf_lottery.prunable(original)
+    if stripped:
+        model = tf_lottery.strip(model)
+    if file is not None:
+        model.save(tmp_path / file)
+        model = keras.models.load_model(tmp_path / file)
+    check_names(model, keras, original)
+    if not stripped:
+        assert sorted(tf_lottery.get_mask(model)) == [
+            "hidden/kernel",
+            "inner/inner_dense/kernel",
+            "kind/kernel",
+            "size/kernel",
+        ]
+
+
+@pytest.mark.parametrize(
+    "keras",
+    [
+        pytest.param(tf_keras, id="tf_keras", marks=pytest.mark.slow),
+        pytest.param(keras_3, id="keras_3"),
+    ],
+)
+def test_copies_with_other_weights_are_refused(keras: Any, monkeypatch: pytest.MonkeyPatch):
+    model = compiled(tf_lottery.prunable(called_twice(keras)), keras)
+    search = tf_lottery.IterativeMagnitudePruning(model, levels=0)
+    search.fit(IDS, LABELS, verbose=0)
+
+    def with_weights_twice(model: Any) -> Any:
+        inputs = keras.layers.Input((7,), dtype="int32")
+        copies = [keras.Sequential([plain_copy(model)], name=name) for name in ("one", "other")]
+        return keras.Model(inputs, [copy(inputs) for copy in copies])
+
+    monkeypatch.setattr("tf_lottery.masking.prunable.plain_copy", with_weights_twice)
+    count = sum(math.prod(weight.shape) for weight in model_variables(model).values())
+    words = rf"has {count} weights, but its copy {2 * count}: .*share weights"
+    with pytest.raises(ValueError, match=words):
+        tf_lottery.strip(model)
+    with pytest.raises(ValueError, match=rf"level=0 cannot be given .*{words}.*into="):
+        search.restore(0)

@@ -99,6 +99,20 @@ def test_frozen_layers_are_left_out_and_named(keras):
         tf_lottery.prunable(model)
 
 
+@BOTH
+def test_layers_that_are_frozen_within_others_stay_so(keras):
+    """In tf_keras the configuration of `Bidirectional` does not tell."""
+    inputs = keras.layers.Input((5, 4))
+    both_ways = keras.layers.Bidirectional(keras.layers.SimpleRNN(3), name="rnn")
+    model = keras.Model(inputs, keras.layers.Dense(2, name="output")(both_ways(inputs)))
+    both_ways.forward_layer.trainable = False
+    with pytest.warns(UserWarning, match="left out of pruning: rnn/forward_layer/"):
+        pruned = tf_lottery.prunable(model)
+    for each in (pruned, tf_lottery.strip(pruned)):
+        assert not each.get_layer("rnn").forward_layer.trainable
+        assert len(each.trainable_weights) == len(model.trainable_weights) == 5
+
+
 def test_models_that_tfmot_has_wrapped_are_refused():
     model = network(tf_keras)
     pruned = tfmot.sparsity.keras.prune_low_magnitude(model)

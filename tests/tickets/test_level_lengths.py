@@ -95,6 +95,26 @@ def test_data_that_run_out_are_an_error_and_nothing_is_recorded(keras, tmp_path)
     assert [result.iterations for result in other.history.levels] == [12, 12, 12]
 
 
+@BOTH
+def test_a_generator_that_runs_out_is_told_to_go_on_by_itself(keras):
+    def once():
+        for start in range(0, 16, 4):
+            yield X[start : start + 4], Y[start : start + 4]
+
+    def endless():
+        while True:
+            yield from once()
+
+    search = searching(network(keras))
+    with pytest.raises(ValueError, match=r"as the data ran out.*generator.*`while True:`"):
+        search.fit(once(), epochs=3, steps_per_epoch=4, verbose=0)
+    assert not search.history.levels
+    # What the error says to do.
+    search = searching(network(keras))
+    search.fit(endless(), epochs=3, steps_per_epoch=4, verbose=0)
+    assert [result.iterations for result in search.history.levels] == [12, 12, 12]
+
+
 def test_epochs_that_become_shorter_are_an_error():
     """Of longer ones Keras takes as many batches as the first epoch had."""
     lengths = [3, 3, 2, 1, 1, 1]
@@ -357,8 +377,26 @@ class TestPruneAndRewind:
 
     def test_data_that_run_out_are_an_error(self):
         imp, model = self.planned(), network()
-        with pytest.raises(ValueError, match=r"the data ran out.*repeat\(\)"):
+        with pytest.raises(ValueError, match=r"the data ran out.*repeat\(\).*`while True:`"):
             model.fit(unknown_length(), steps_per_epoch=3, epochs=20, callbacks=[imp], verbose=0)
+
+    @BOTH
+    def test_data_of_unknown_length_are_told_to_say_it(self, keras):
+        def fit(data: tf.data.Dataset, **arguments: Any) -> tf_lottery.SearchHistory:
+            imp = self.planned()
+            network(keras).fit(data, epochs=imp.epochs(4), callbacks=[imp], verbose=0, **arguments)
+            return imp.history
+
+        advice = (
+            r"an epoch is unknown.*assert_cardinality\(number\).*steps_per_epoch.*go on for all"
+        )
+        with pytest.raises(ValueError, match=advice):
+            fit(unknown_length())
+        # What the error says to do, either way.
+        counted = fit(unknown_length().apply(tf.data.experimental.assert_cardinality(4)))
+        repeated = fit(unknown_length().repeat(), steps_per_epoch=4)
+        assert [level.iterations for level in counted.levels] == [12, 12, 12]
+        assert counted.levels == repeated.levels
 
     def test_level_callbacks_need_whole_epochs(self):
         imp = tf_lottery.PruneAndRewind(

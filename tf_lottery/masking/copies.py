@@ -20,7 +20,7 @@ from tf_lottery.masking.keras_versions import (
     names_of_keras,
 )
 from tf_lottery.masking.layers import leaf_layers, shared_parts, sublayers
-from tf_lottery.masking.masked_graph import forget_masks
+from tf_lottery.masking.masked_graph import OWN_METHODS, forget_masks
 from tf_lottery.masking.users_objects import users_objects_known
 from tf_lottery.masking.wrapper import MaskedLayer, unwrapped
 
@@ -197,12 +197,16 @@ def freeze_alike(layer: Any, copy: Any) -> None:
 
     Args:
       layer: of either Keras.
-      copy: a layer of the same structure.
+      copy: a layer of the same structure, wrappers that hold masks excepted.
     """
-    if copy.trainable != layer.trainable:
-        copy.trainable = layer.trainable
-    for held, its_copy in zip(_held_by(layer), _held_by(copy), strict=True):
-        freeze_alike(held, its_copy)
+    for each, its_copy in ((layer, copy), (unwrapped(layer), unwrapped(copy))):
+        if its_copy.trainable != each.trainable:
+            its_copy.trainable = each.trainable
+    held, its_copies = _held_by(layer), _held_by(copy)
+    # Layers that were given to a layer after it was made are not in its copy.
+    if len(held) == len(its_copies):
+        for each, its_copy in zip(held, its_copies, strict=True):
+            freeze_alike(each, its_copy)
 
 
 def _own_attributes(model: Any) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def _own_attributes(model: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(model).items()
-        if name not in of_keras and not name.startswith("_")
+        if name not in of_keras and name not in OWN_METHODS and not name.startswith("_")
     }
 
 
@@ -248,8 +252,7 @@ def _is_lost_with_class(graph: Any, value: Any, its_copy: Mapping[int, Any]) -> 
 
 
 def _held_by(layer: Any) -> list[Any]:
-    if unwrapped(layer) is not layer:
-        return [unwrapped(layer)]
+    layer = unwrapped(layer)
     if is_graph(layer):
         return list(layer.layers)
     return [held for _, held in sublayers(layer)]

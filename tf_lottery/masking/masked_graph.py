@@ -1,26 +1,20 @@
 """Graphs that save the masks of their weights with themselves, and models that say they do not."""
 
-import base64
 import functools
-import math
 import sys
 import warnings
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
-
-from tf_lottery.masking.keras_versions import (
-    keras_of,
-    tensorflow_variable,
-    unmasked_class,
-)
+from tf_lottery.masking import weight_files
+from tf_lottery.masking.keras_versions import keras_of, unmasked_class
 from tf_lottery.masking.layers import keras_variables
-from tf_lottery.masking.mask_constraint import hold_mask, mask_constraint
+from tf_lottery.masking.mask_constraint import hold_mask
+from tf_lottery.masking.mask_records import MASKS, mask_records, recorded_mask
 
-_MASKS = "tf_lottery_masks"
+# Methods that a model of a class of the user's has for itself while it holds masks.
+OWN_METHODS = ("save", "save_weights", "load_weights")
 
 
 class _SavesMasks:
@@ -28,12 +22,20 @@ class _SavesMasks:
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()  # pyright: ignore[reportAttributeAccessIssue] - of the model
-        return {**config, _MASKS: _saved_masks(self)}
+        return {**config, MASKS: mask_records(self)}
+
+    def save_weights(self, filepath: Any, *arguments: Any, **keywords: Any) -> Any:
+        save = super().save_weights  # pyright: ignore[reportAttributeAccessIssue] - of the model
+        return weight_files.save_weights(save, self, filepath, *arguments, **keywords)
+
+    def load_weights(self, filepath: Any, *arguments: Any, **keywords: Any) -> Any:
+        load = super().load_weights  # pyright: ignore[reportAttributeAccessIssue] - of the model
+        return weight_files.load_weights(load, self, filepath, *arguments, **keywords)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         config = dict(config)
-        masks = config.pop(_MASKS)
+        masks = config.pop(MASKS)
         load = super().from_config  # pyright: ignore[reportAttributeAccessIssue] - of the model
         model = load(config, custom_objects=custom_objects)
         _hold_saved_masks(model, masks)
@@ -45,12 +47,15 @@ def save_masks_with(model: Any) -> None:
 
     Args:
       model: a model whose weights have masks. One of a class of Keras saves them from now on; one
-        of a class of the user's warns when it is saved.
+        of a class of the user's saves them with its weights alone, and warns when it is saved as a
+        whole.
     """
     if unmasked_class(model) in _graph_classes(keras_of(model)):
         _set_class(model, masked_class(unmasked_class(model)))
     else:
         _warn_when_saved(model)
+        for method in (weight_files.save_weights, weight_files.load_weights):
+            object.__setattr__(model, method.__name__, _with_masks(method, model))
 
 
 def save_for_export(model: Any, path: Any, **arguments: Any) -> None:
@@ -62,7 +67,8 @@ def forget_masks(model: Any) -> None:
     """Makes a model one of its plain class again, which saves no masks."""
     if unmasked_class(model) is not type(model):
         _set_class(model, unmasked_class(model))
-    vars(model).pop("save", None)
+    for method in OWN_METHODS:
+        vars(model).pop(method, None)
 
 
 @cache
@@ -96,21 +102,6 @@ def _keras_of_class(kind: type) -> Any:
     return sys.modules[kind.__module__.split(".")[0]]
 
 
-def _saved_masks(model: Any) -> dict[str, Any]:
-    saved = {}
-    for name, variable in keras_variables(model).items():
-        constraint = mask_constraint(variable)
-        if constraint is not None:
-            mask = constraint.mask.numpy() != 0
-            saved[name] = {
-                "shape": list(mask.shape),
-                "bits": base64.b64encode(zlib.compress(np.packbits(mask).tobytes())).decode(),
-                "pruning_rate": constraint.pruning_rate,
-                "kept": constraint.kept,
-            }
-    return saved
-
-
 def _hold_saved_masks(model: Any, masks: Mapping[str, Any]) -> None:
     variables = keras_variables(model)
     if missing := sorted(set(masks) - set(variables)):
@@ -121,22 +112,22 @@ def _hold_saved_masks(model: Any, masks: Mapping[str, Any]) -> None:
     for name, saved in masks.items():
         constraint = hold_mask(variables[name], saved["pruning_rate"])
         constraint.kept = saved["kept"]
-        constraint.mask.assign(_mask(name, saved, tensorflow_variable(variables[name])))
+        constraint.mask.assign(recorded_mask(name, saved, variables[name]))
     save_masks_with(model)
-
-
-def _mask(name: str, saved: Mapping[str, Any], weight: Any) -> np.ndarray:
-    shape, size = tuple(weight.shape), math.prod(weight.shape)
-    # No more than the weight has is unpacked, whatever the file claims.
-    unpacked = zlib.decompressobj().decompress(base64.b64decode(saved["bits"]), -(-size // 8) + 1)
-    if tuple(saved["shape"]) != shape or len(unpacked) != -(-size // 8):
-        raise ValueError(f"the mask of {name} in the file does not fit a weight of shape {shape}.")
-    bits = np.unpackbits(np.frombuffer(unpacked, np.uint8), count=size)
-    return bits.reshape(shape).astype(weight.dtype.as_numpy_dtype)
 
 
 def _set_class(model: Any, kind: type) -> None:
     object.__setattr__(model, "__class__", kind)
+
+
+def _with_masks(method: Callable[..., Any], model: Any) -> Callable[..., Any]:
+    of_keras = getattr(model, method.__name__)
+
+    @functools.wraps(of_keras)
+    def own(filepath: Any, *arguments: Any, **keywords: Any) -> Any:
+        return method(of_keras, model, filepath, *arguments, **keywords)
+
+    return own
 
 
 def _warn_when_saved(model: Any) -> None:

@@ -29,9 +29,9 @@ from tf_lottery.masking.layers import keras_variables, leaf_layers
 from tf_lottery.masking.mask_constraint import (
     MaskConstraint,
     hold_mask,
-    mask_constraint,
     release_mask,
 )
+from tf_lottery.masking.mask_records import held_masks
 from tf_lottery.masking.masked_graph import forget_masks, save_masks_with
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import (
@@ -69,8 +69,9 @@ def prunable(
     all of them are Dense and convolution layers of a tf_keras graph, tfmot's wrapper holds the
     masks. Otherwise constraints of the weights do, and no layer is wrapped. `model.save` saves the
     masks of graphs, and Keras loads them where tf_lottery is imported; models of your own classes
-    warn when they are saved without: save `get_mask(model)` beside them. Save it beside files of
-    weights alone too, which hold masks only where tfmot's wrapper does.
+    warn when they are saved without: save `get_mask(model)` beside them. `save_weights` saves the
+    masks of all models in HDF5 files, such as "ticket.weights.h5", and a prunable model loads them;
+    TensorFlow's checkpoints have them only where tfmot's wrapper does, and warn otherwise.
 
     Kernels of frozen layers are left out, with a warning that names them.
 
@@ -116,9 +117,11 @@ def prunable(
         _hold_masks(held, rate_of)
     elif can_be_wrapped(model, trained.kernels):
         held = wrapped_copy(model, {id(k.layer): rate_of[k.name] for k in trained.kernels})
+        freeze_alike(model, held)
     else:
         held = plain_copy(model)
         _hold_masks(held, rate_of)
+        freeze_alike(model, held)
     check_same_weights(model, held)
     # What a model in place has compiled before would not mask.
     held.train_function = None
@@ -137,7 +140,8 @@ def prunable_copy(model: Any) -> Any:
       A model of the same kind, not compiled.
 
     Raises:
-      ValueError: if Keras cannot copy it, or not without losing what its class does.
+      ValueError: if Keras cannot copy it, or not without losing what its class does, or the copy
+        has other weights.
     """
     if reason := why_not_copied(model):
         raise ValueError(f"Keras cannot copy {model.name}: {reason}.")
@@ -150,6 +154,7 @@ def prunable_copy(model: Any) -> Any:
             copy = plain_copy(model)
             _hold_masks(copy, own_pruning_rates(model))
         freeze_alike(model, copy)
+        check_same_weights(model, copy)
         set_mask(copy, get_mask(model))
     return copy
 
@@ -167,11 +172,17 @@ def strip(model: Any) -> Any:
       A model that neither tf_lottery nor tfmot is needed to load: of a graph a copy, as Keras
       copies it; a subclassed model, or one whose layers share weights, itself, which is no longer
       prunable.
+
+    Raises:
+      ValueError: if it is no model, or its copy lacks weights that it has or has some twice.
     """
     check_is_model(model)
     zero_pruned(model)
     if is_graph(model) and not holds_weights_elsewhere(model):
-        return plain_copy(model)
+        plain = plain_copy(model)
+        freeze_alike(model, plain)
+        check_same_weights(model, plain)
+        return plain
     for variable in keras_variables(model).values():
         release_mask(variable)
     forget_masks(model)
@@ -308,7 +319,5 @@ def _hold_masks(model: Any, pruning_rates: Mapping[str, float | None]) -> None:
 
 
 def _constrained(model: Any) -> Iterator[tuple[str, Any, MaskConstraint]]:
-    for name, variable in keras_variables(model).items():
-        constraint = mask_constraint(variable)
-        if constraint is not None:
-            yield name, variable, constraint
+    for name, (variable, constraint) in held_masks(model).items():
+        yield name, variable, constraint

@@ -194,25 +194,36 @@ def check_something_is_left(model: Any, chosen: list[Kernel], trained: list[Kern
 
 
 def check_same_weights(model: Any, held: Any) -> None:
-    """Checks that a model trains as many weights as the one that it was made of.
+    """Checks that a model has and trains as many weights as the one that it was made of.
+
+    Masks do not count.
 
     Args:
       model: what was given.
-      held: the model with masks; the same, or a copy.
+      held: the same, or a copy, with masks or without.
 
     Raises:
-      ValueError: if a weight that several layers share has become several, or was lost.
+      ValueError: if a weight that several layers share has become several, or one was lost, or is
+        frozen in one of both alone.
     """
-    before, after = (
-        sum({id(weight): math.prod(weight.shape) for weight in each.trainable_weights}.values())
-        for each in (model, held)
-    )
-    if before != after:
+    before, after = _counts(model), _counts(held)
+    for kind in before:
+        if before[kind] == after[kind]:
+            continue
         raise ValueError(
-            f"{model.name} has {before:,} trainable weights, but its copy {after:,}: layers of it "
-            "share weights in a way that Keras does not copy. Give its class a constructor or make "
-            "it a subclassed model, which is made prunable in place."
+            f"{model.name} has {before[kind]:,} {kind}, but its copy {after[kind]:,}: layers of it "
+            "share weights, or are frozen, in a way that Keras does not copy. Give its class a "
+            "constructor or make it a subclassed model, which is made prunable in place."
         )
+
+
+def _counts(model: Any) -> dict[str, int]:
+    trained = {id(weight): weight for weight in model.trainable_weights}
+    weights = {"weights": keras_variables(model), "trainable weights": trained}
+    return {
+        kind: sum(math.prod(weight.shape) for weight in each.values())
+        for kind, each in weights.items()
+    }
 
 
 def check_nothing_is_empty(mask: Mask) -> None:

@@ -10,9 +10,9 @@ from tf_lottery.tickets.callbacks import LevelWatch
 
 # What makes data last, whichever way they come.
 _REPEAT = (
-    "Let them last: dataset.repeat() with steps_per_epoch; or leave steps_per_epoch out and say "
-    "how many batches an epoch has, with "
-    "dataset.apply(tf.data.experimental.assert_cardinality(number)); or give arrays"
+    "Let them last: dataset.repeat() with steps_per_epoch, or a generator that goes on by itself "
+    "(`while True:`); or leave steps_per_epoch out and say how many batches an epoch of a data set "
+    "has, with dataset.apply(tf.data.experimental.assert_cardinality(number)); or give arrays"
 )
 
 

@@ -294,7 +294,8 @@ class PruneAndRewind(IterationCallback):
             raise ValueError(
                 f"an epoch of level {running.level.number} had {seen} of its {steps} iterations: "
                 "the data ran out. With steps_per_epoch, the data have to go on for "
-                "all epochs: dataset.repeat()."
+                "all epochs: dataset.repeat(), or a generator that goes on by itself "
+                "(`while True:`)."
             )
 
     def _begin_level(self) -> None:
