@@ -5,6 +5,7 @@ import pytest
 from absl import flags
 
 import tf_lottery
+from tests.experiments.refused_flags import BAD_INPUT
 from tf_lottery.data import Epoch, epoch_order
 
 # What main.py does with the answers, and what it asks of the devices of its process.
@@ -18,46 +19,14 @@ _OF_A_PROCESS = {
     "--no_such_flag=1": ("no_such_flag",),
     "banana": ("Error: banana: flags begin with --",),
 }
-_CASES = {
-    "--pruning_rate=1": ("--pruning_rate=1.0", "between 0 and 1"),
-    "--pruning_rate=nan": ("--pruning_rate=nan", "between 0 and 1"),
-    "--output_pruning_rate=1.5": ("--output_pruning_rate=1.5", "0 <= rate < 1"),
-    "--conv_pruning_rate=-0.1": ("--conv_pruning_rate=-0.1", "0 <= rate < 1"),
-    "--levels=-1": ("--levels=-1", "0 to 10000"),
-    "--levels=200": ("levels=200", "use at most"),
-    "--rewind_step=45it": ("--rewind_step=45it", "ends at 45", "earlier"),
-    "--rewind_step=3ep": ("--rewind_step=3ep", "60", "ends at 45"),
-    "--rewind_step=soon": ("--rewind_step", "'soon'", "'500it'"),
-    "--train_steps=0it": ("--train_steps=0it", "1it or more"),
-    "--train_steps=5%": ("--train_steps", "'5%'", "iterations or epochs"),
-    "--evaluate_every=0it": ("--evaluate_every=0it", "1it or more"),
-    "--batch_size=0": ("--batch_size=0", "1 or more"),
-    "--learning_rate=-1": ("--learning_rate=-1.0", "positive"),
-    "--momentum=0.9": ("--momentum=0.9", "--optimizer=sgd"),
-    "--optimizer=rmsprop": ("--optimizer=rmsprop", "sgd, adam"),
-    "--validation_examples=1437": ("--validation_examples=1437", "between 0 and 1436"),
-    "--init_seed=-3": ("--init_seed=-3", "0 or more"),
-    "--name=../other": ("--name=../other", "letters, digits"),
-    "--model=resnet_99": ("--model=resnet_99", "lenet_300_100", "conv2"),
-    "--model=lenet_0": ("--model=lenet_0", "lenet_N_M"),
-    "--model=inception_v3": ("--model=inception_v3", "(8, 8, 1)", "75"),
-    "--model=applications.MobileNet9": ("applications.MobileNet9", "MobileNet"),
-    "--lr_schedule=step": ("--lr_milestones=", "32000it,48000it"),
-    "--warmup_steps=45it": ("--warmup_steps=45it", "45"),
-    "--label_smoothing=1": ("--label_smoothing=1.0", "0 <= share < 1"),
-    "--shift_crop=9": ("--shift_crop=9", "8x8", "at most 8"),
-    "--image_size=4": ("--image_size=4", "8"),
-    "--streaming=on": ("--streaming=on", "digits"),
-    "--dataset=no_such_set": ("--dataset=no_such_set", "digits"),
-}
 
 
-@pytest.mark.parametrize("argument", _CASES)
+@pytest.mark.parametrize("argument", BAD_INPUT)
 def test_refused_before_anything_is_written(argument, command, tmp_path, capsys):
     # Of these errors main.py prints the message alone, as the test below tells.
     with pytest.raises((ValueError, flags.Error)) as refusal:
         command(argument, workdir=tmp_path)
-    for part in _CASES[argument]:
+    for part in BAD_INPUT[argument]:
         assert part in str(refusal.value)
     assert "training from" not in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,6 @@ from typing import Any
 
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.arguments import refusal
-from tf_lottery.config.dataset_names import check_dataset
 from tf_lottery.config.matching import DEFAULT_POINTS
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
@@ -26,6 +25,7 @@ from tf_lottery.experiments.commands import (
     WriteReport,
 )
 from tf_lottery.experiments.damage_checks import check_source
+from tf_lottery.experiments.early_checks import check_early
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
 from tf_lottery.experiments.finished_runs import (
     is_finished,
@@ -125,7 +125,7 @@ def _run_experiments(command: RunExperiments) -> None:
         return
     unfinished = [one for one in command.configs if not is_finished(one, command.overwrite)]
     for config in unfinished:
-        check_dataset(config.data.dataset, config.run.data_dir)
+        check_early(config, command.overwrite)
     where = command.configs[0].run
     if not command.launcher.is_local:
         _do_elsewhere(units, command, where, where.threads)
@@ -188,7 +188,7 @@ def _run_experiment(command: RunExperiments) -> None:
     if is_finished(config, command.overwrite):
         show_finished(config, command.matching_tolerance)
         return
-    check_dataset(config.data.dataset, config.run.data_dir)
+    check_early(config, command.overwrite)
     import_tensorflow_quietly()
     from tf_lottery.experiments.lottery import run_experiment
 
