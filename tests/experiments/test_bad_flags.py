@@ -140,8 +140,9 @@ def test_a_run_says_what_it_needs(run_tiny, tmp_path, capsys):
 def test_flags_of_no_use_for_the_network_or_the_data_are_said(run_tiny, tmp_path, capsys):
     given = {"conv_pruning_rate": 0.1, "smallest_crop": 0.5, "lr_decay": 0.5, "score_examples": 7}
     given["batch_norm_init"] = "uniform"
-    run_tiny(tmp_path, levels=0, **given)
+    run_tiny(tmp_path, levels=0, **given, pruning_rates="0.2,0.3")
     output = capsys.readouterr().out
+    assert "--pruning_rates=0.2,0.3: the last 2 of the 2 rates have no effect: --levels=0" in output
     for flag, value in given.items():
         assert f"--{flag}={value} has no effect" in output
 

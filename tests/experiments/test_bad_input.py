@@ -95,6 +95,15 @@ def test_diverging_at_once(start_main, tmp_path):
     assert not (tmp_path / "tiny" / "replicate_1" / "level_0" / "level.json").exists()
 
 
+def test_a_deviation_that_is_too_large_is_named(run_tiny, tmp_path):
+    wide = {"initializer": "normal", "init_stddev": 1e9, "optimizer": "sgd", "rewind_step": "0it"}
+    with pytest.raises(
+        tf_lottery.TrainingDivergedError,
+        match=r"of level 0\. Try a smaller --init_stddev than 1e\+09, or a lower --learning_rate\.",
+    ):
+        run_tiny(tmp_path, **wide, train_steps="5it", evaluate_every="5it", levels=0)
+
+
 def test_diverging_at_a_later_level_keeps_the_finished_ones(run_tiny, snapshot, tmp_path):
     """At a huge learning rate all is well until the one example of class 1 comes along."""
     images, labels = np.zeros((64, 4), np.float32), np.zeros(64, np.int32)

@@ -122,7 +122,7 @@ def _are_class_weights(weights: Any) -> bool:
 
 
 def _is_scalar(value: Any) -> bool:
-    return getattr(value, "shape", None) == () and not np.asarray(value).dtype.kind in "OSU"
+    return getattr(value, "shape", None) == () and np.asarray(value).dtype.kind not in "OSU"
 
 
 def _is_no_data(value: Any, argument: str) -> bool:

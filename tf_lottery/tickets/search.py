@@ -22,8 +22,8 @@ from tf_lottery.tickets.fit_arguments import (
     checked_metrics,
     chosen_optimizer,
 )
-from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_data import check_data
+from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import (
     as_arrays,
     counted_steps,
