@@ -1,9 +1,9 @@
 """Checks that the data given to `fit` fit each other and the model; Keras says it within graphs."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -38,20 +38,18 @@ def check_data(model: Any, x: Any, fit_arguments: Mapping[str, Any]) -> None:
 def _examples(data: Any) -> list[int]:
     """The lengths of arrays, of which there may be several; none of anything else."""
     leaves = [] if data is None else tf.nest.flatten(data)
-    shapes = [getattr(leaf, "shape", None) for leaf in leaves]
-    if not all(shape is not None and len(shape) for shape in shapes):
+    shapes: list[Any] = [getattr(leaf, "shape", None) or () for leaf in leaves]
+    if not all(map(len, shapes)):
         return []
     return [int(shape[0]) for shape in shapes if shape[0] is not None]
 
 
 def _check_lengths(arrays: Mapping[str, Any]) -> None:
     lengths = {name: found[0] for name, data in arrays.items() if (found := _examples(data))}
-    first = next(iter(lengths), None)
-    for name, length in lengths.items():
-        if length != lengths[first]:
+    for (first, expected), (name, length) in pairwise(lengths.items()):
+        if length != expected:
             raise ValueError(
-                f"{name} has {length} examples, and {first} has {lengths[first]}: give as many of "
-                "both."
+                f"{name} has {length} examples, and {first} has {expected}: give as many of both."
             )
 
 
@@ -67,8 +65,9 @@ def _check_inputs(model: Any, x: Any) -> None:
     if len(takes) == len(own) and all(a in (None, b) for a, b in zip(takes, own, strict=True)):
         return
     # Keras takes some others too, such as images without the axis of their one channel.
+    dtype = tf.as_dtype(inputs[0].dtype)
     try:
-        model(np.zeros((1, *own), tf.as_dtype(inputs[0].dtype).as_numpy_dtype), training=False)
+        model(tf.fill((1, *own), "" if dtype == tf.string else tf.zeros((), dtype)), training=False)
     except Exception as error:
         right = f"the model takes examples of shape {_text(takes)}"
         raise ValueError(f"x has examples of shape {_text(own)}, and {right}.") from error
