@@ -18,6 +18,7 @@ from tf_lottery.startup import import_quietly
 
 _MODULES = {
     "Column": "tf_lottery.report.table",
+    "DataSize": "tf_lottery.config.datasets",
     "Dataset": "tf_lottery.data",
     "Evidence": "tf_lottery.pruning.score",
     "ExportFormat": "tf_lottery.exporting.formats.export_format",

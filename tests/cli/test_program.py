@@ -10,6 +10,7 @@ from absl import flags
 
 from tf_lottery.cli import commands
 from tf_lottery.cli import program as cli
+from tf_lottery.cli.plugin_flag import plugins_in
 
 _MAIN = Path(__file__).parents[2] / "main.py"
 
@@ -26,6 +27,23 @@ def test_a_binary_flag_file_is_refused(monkeypatch, tmp_path):
     file = tmp_path / "flags.cfg"
     file.write_bytes(bytes(range(256)))
     assert f"--flagfile={file} is no flag file" in main(monkeypatch, f"--flagfile={file}")
+
+
+def test_a_flag_file_that_is_not_there_is_named(monkeypatch):
+    assert main(monkeypatch, "--flagfile=/none") == (
+        "Error: --flagfile=/none cannot be read: No such file or directory. Give a file with a "
+        "flag in each line, such as configs/digits_lenet.cfg."
+    )
+
+
+@pytest.mark.parametrize("given", [["--plugin="], ["--plugin", ","]])
+def test_a_plugin_without_a_name_is_refused(given, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["main.py", *given])
+    with pytest.raises(SystemExit, match=r"^Error: --plugin=,?: write the name of a module, such"):
+        cli.main()
+    # That of a run without plug-ins.
+    (tmp_path / "flags.cfg").write_text("--plugin=\n--levels=2\n")
+    assert plugins_in(["main.py", f"--flagfile={tmp_path / 'flags.cfg'}"]) == []
 
 
 @pytest.mark.parametrize(

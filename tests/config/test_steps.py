@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_lottery.config.steps import parse_steps
+from tf_lottery.config.steps import known_steps, parse_steps
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,28 @@ def test_other_texts_are_refused(text):
 def test_iterations_are_whole():
     with pytest.raises(ValueError, match=r"train_steps: '2\.5it'.*whole"):
         parse_steps("2.5it", steps_per_epoch=10, argument="train_steps")
+
+
+@pytest.mark.parametrize(
+    ("text", "epoch", "total", "expected"),
+    [
+        ("5it", None, None, 5),
+        ("2ep", None, 100, None),
+        ("2ep", 10, None, 20),
+        ("5%", 10, None, None),
+        ("5%", None, 100, 5),
+    ],
+)
+def test_what_depends_on_an_unknown_length_is_not_known_yet(text, epoch, total, expected):
+    assert (
+        known_steps(text, steps_per_epoch=epoch, total_steps=total, argument="--rewind_step")
+        == expected
+    )
+
+
+def test_what_is_no_point_is_refused_before_lengths_are_known():
+    with pytest.raises(ValueError, match=r"--rewind_step: 'soon' is not a point in training"):
+        known_steps("soon", steps_per_epoch=None, argument="--rewind_step")
 
 
 def test_units_need_their_lengths():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tf_lottery.config.datasets import DATASETS, DataSize
 from tf_lottery.data import Split, hold_out, load_dataset
 
 
@@ -53,6 +54,8 @@ def test_digits_are_divided_into_the_same_stratified_test_images():
     np.testing.assert_array_equal(np.bincount(data.test.labels), [36] * 10)
     assert data.test.labels[:5].tolist() == [0, 1, 2, 3, 4]
     assert int(data.test.images.sum(dtype=np.int64)) == 112286
+    # As flags are told before the set is loaded.
+    assert DATASETS.find("digits").size == DataSize(1437, 360, data.input_shape)
 
 
 def test_validation_images_of_digits_are_no_longer_training_images():

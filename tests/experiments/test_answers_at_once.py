@@ -1,5 +1,6 @@
 """Refusals and what is finished already are answered without waiting for TensorFlow."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
+from tests.experiments.refused_flags import BAD_FLAGS, BAD_INPUT
 from tf_lottery.experiments.commands import Analyze
 
 _ROOT = Path(__file__).parents[2]
@@ -20,6 +22,70 @@ _MAIN = (
     "    heavy = {'tensorflow', 'tf_keras', 'matplotlib'} & set(sys.modules)\n"
     "    print('imported:', *sorted(heavy))\n"
 )
+
+# Does in one process what main.py does with many commands, and tells what it says to each of them;
+# TensorFlow cannot be imported there.
+_ANSWERS = """
+import importlib.machinery, io, json, sys
+from contextlib import redirect_stdout
+
+class Needed(BaseException): pass
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "tf_keras", "matplotlib"):
+            return importlib.machinery.ModuleSpec(name, self)
+    def create_module(self, spec):
+        raise Needed(spec.name)
+    def exec_module(self, module): ...
+
+sys.meta_path.insert(0, Refusing())
+from absl import flags
+from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.experiments.dispatch import run_command
+
+def answer(given):
+    values = flags.FlagValues()
+    define_flags(values)
+    try:
+        with redirect_stdout(io.StringIO()):
+            values(["main.py", *given])
+            run_command(command_from_flags(values))
+    except (ValueError, flags.Error) as error:
+        return str(error)
+    except Needed:
+        return None
+
+print(json.dumps([answer(given) for given in json.load(sys.stdin)]))
+"""
+
+# What needs the network, whose weights are counted by TensorFlow, or the devices.
+_WAITS_FOR_TENSORFLOW = {
+    *("--levels=200", "--pruning_rate=1e-12", "--pruning_rate=0.999999999", "--pruning_rates=1e-9"),
+    *("--target_density=1e-9", "--target_density=0.5 --pruning_rate=1e-9"),
+    "--first_layer_pruning_rate=0.999999",
+    "--first_layer_pruning_rate=0 --output_pruning_rate=0 --model=lenet_30",
+    *("--model=lenet_99999999999", "--model=lenet_99999999999999999999999999"),
+    *("--model=lenet_1000000_1000000", "--model=wideresnet_16_99999", "--model=inception_v3"),
+    "--distribution=mirrored --num_virtual_devices=7",
+}
+_OTHERS = {
+    "--batch_size=1238": "--batch_size=1238 must be between 1 and 1237",
+    "--batch_size=0 --replicates=1-2": "--batch_size=0",
+    "--controls=foo": "--controls=foo is not a known",
+    "--data_dir=/none --dataset=mnist": "--data_dir=/none is no folder",
+    "--dataset=mnits": "Did you mean mnist",
+    "--dataset=mnist --rewind_step=45it": "--rewind_step=45it is iteration 45",
+    "--dense_from=/nope": "--dense_from=/nope is not a run folder",
+    "--distribution=multi_worker": "--distribution=multi_worker needs",
+    "--distribution=mirrored --num_virtual_devices=7": "--batch_size=60",
+    "--export_dir=/etc": "--export_dir=/etc holds ",
+    "--keep_states=50it": "--keep_states=50it: 50it is iteration 50",
+    "--model=lenet_300_x": "Did you mean lenet_300",
+    "--pruning_rate=1.5": "--pruning_rate=1.5 is out of range",
+    "--validate_every=5it --validation_examples=0": "--validate_every=5it needs validation data",
+    "--workdir=/proc/x": "cannot write /proc/x/tiny/replicate_1: No such file",
+}
 
 Answer = subprocess.CompletedProcess
 
@@ -49,18 +115,35 @@ def ask(flags_of_tiny) -> Callable[..., Answer]:
     return run
 
 
+def test_what_needs_no_network_is_refused_without_tensorflow(flags_of_tiny, tmp_path):
+    expected = {given: [parts.split("|")] for given, parts in BAD_FLAGS.items()}
+    expected |= {given: [[part] for part in parts] for given, parts in BAD_INPUT.items()}
+    expected |= {given: [[part]] for given, part in _OTHERS.items()}
+    tiny = [f"--{name}={value}" for name, value in flags_of_tiny.items()]
+    tiny += [f"--workdir={tmp_path}", "--jobs=1"]
+    process = subprocess.run(
+        [sys.executable, "-c", _ANSWERS],
+        cwd=_ROOT,
+        input=json.dumps([[*tiny, *given.split(" ")] for given in expected]),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    answers = dict(zip(expected, json.loads(process.stdout), strict=True))
+    assert {given for given, said in answers.items() if said is None} == _WAITS_FOR_TENSORFLOW
+    for given, said in answers.items():
+        for parts in expected[given] if said else ():
+            assert any(part in said for part in parts), (given, said)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--pruning_rate=1.5"], "--pruning_rate=1.5 is out of range"),
-        (["--model=lenet_300_x"], "--model=lenet_300_x is not a known model. Did you mean lenet"),
-        (["--score=beauty"], "beauty"),
         (["--dataset=", "--name=new"], "--dataset= is not known. Choose digits"),
-        (["--dataset=mnits", "--name=new"], "Did you mean mnist"),
-        (["--dataset=mnist", "--data_dir=/none", "--name=new"], "--data_dir=/none is no folder"),
         (["--init_seed=7"], "--init_seed: the run folder has null, this command says 7"),
         (["--rewind_step=8it"], "holds another experiment"),
-        (["--replicates=1-2", "--batch_size=0"], "--batch_size=0"),
     ],
 )
 def test_refusals(flags, said, ask, workdir):

@@ -3,13 +3,14 @@
 In this process, up to where training would begin.
 """
 
-import re
+from contextlib import suppress
 
 import pytest
 from absl import flags
 
 from tests.command_line import command_of as command
 from tests.edited_config import edit_config
+from tests.experiments.refused_flags import BAD_FLAGS
 from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.experiments.lottery import check_experiment
 from tf_lottery.models import build
@@ -31,101 +32,26 @@ def check(*arguments: str) -> None:
         check_experiment(config)
 
 
-_FLAGS = {
-    "--num_virtual_devices=100000": "does not go with --batch_size=60",
-    "--levels=1000000": "use 0 to 10000",
-    "--levels=99999999999999999999": "below 2",
-    "--levels=2.5": "levels",
-    "--levels=0-5": "several levels",
-    "--sweep=levels:1000000": "--levels=1000000",
-    "--sweep=levels:1,1": "--sweep",
-    "--sweep=train_steps:soon": "--train_steps",
-    "--replicates=1-1000000000": "at most 10,000",
-    "--replicates=3-1": "--replicates=3-1",
-    "--replicates=": "--replicates=",
-    "--replicates=0-2": "numbered from 1",
-    "--replicate=99999999999999999999": "below 2",
-    "--model=lenet_99999999999": "7,499,999,999,935 weights",
-    "--model=lenet_99999999999999999999999999": "more weights than can be counted",
-    "--model=lenet_1000000_1000000": "of memory",
-    "--model=wideresnet_16_99999": "--image_size|--model=wideresnet_16_99999",
-    "--model=applications.": "Did you mean",
-    "--model=": "--model=",
-    "--image_size=1000000": "--image_size=1000000",
-    "--image_size=99999999999999999999": "below 2",
-    "--image_size=0": "1 or more",
-    "--steps_per_execution=99999999": "use at most 1000",
-    "--steps_per_execution=-1": "1 or more",
-    "--batch_size=99999999999999999999999": "below 2",
-    "--batch_size=-3": "1 or more",
-    "--split_seed=99999999999999999999999999": "below 2",
-    "--init_seed=99999999999999999999999999": "below 2",
-    "--data_seed=-5": "0 or more",
-    "--score_examples=99999999999999999999": "below 2",
-    "--score_examples=0": "1 or more",
-    "--shuffle_buffer=0": "1 or more",
-    "--train_steps=99999999999999999999it": "at most 1,000,000,000,000",
-    "--train_steps=999999999999ep": "at most 1,000,000,000,000",
-    "--train_steps=1e3it": "'500it'",
-    "--train_steps=": "'500it'",
-    "--train_steps=-5it": "'500it'",
-    "--evaluate_every=99999999999999it": "at most",
-    "--validate_every=30it": "at most --evaluate_every",
-    "--rewind_step=1.5it": "whole numbers",
-    "--rewind_step=200%": "earlier",
-    "--rewind_step=1ep2it": "'500it'",
-    "--warmup_steps=-1it": "'500it'",
-    "--pruning_rate=1e-12": "prunes none of the 1580 weights",
-    "--pruning_rate=0.999999999": "lower pruning rate",
-    "--first_layer_pruning_rate=0 --output_pruning_rate=0 --model=lenet_30": "layers' own rates, ",
-    "--pruning_rate=20%": "pruning_rate",
-    "--pruning_rate=inf": "between 0 and 1",
-    "--pruning_rates=1e-9": "prunes none",
-    "--pruning_rates=0.5;0.2": "0.5,0.3,0.2",
-    "--pruning_rates=,": "0.5,0.3,0.2",
-    "--pruning_rates=nan": "0.5,0.3,0.2",
-    "--target_density=0": "between 0 and 1",
-    "--target_density=1e-9": "at most",
-    "--target_density=0.5 --pruning_rate=1e-9": "more than 10000 levels",
-    "--pruning_rate=auto --target_density=0.01 --auto_least_rate=1e-12": "--auto_least_rate",
-    "--pruning_rate=auto --auto_loss_rise=nan": "positive",
-    "--first_layer_pruning_rate=0.999999": "lower pruning rate",
-    "--learning_rate=1e-300": "positive",
-    "--learning_rate=1e300": "positive",
-    "--learning_rate=0": "positive",
-    "--learning_rate=nan": "positive",
-    "--weight_decay=1e300": "0 or more",
-    "--weight_decay=-1": "0 or more",
-    "--clip_norm=1e-300": "positive",
-    "--label_smoothing=-0.1": "0 <= share < 1",
-    "--momentum=1 --optimizer=sgd": "0 <= momentum < 1",
-    "--lr_schedule=step --lr_milestones=10it,5it": "later than the one before",
-    "--lr_schedule=cosine --final_learning_rate=1": "does not go with --learning_rate",
-    "--cutout=99999999999999": "at most 8",
-    "--smallest_crop=0": "0 < share <= 1",
-    "--validation_examples=99999999999": "between 0 and 1436",
-    "--matching_tolerance=nan": "0 to 100",
-    "--name=": "letters",
-    "--name=" + "n" * 300: "up to 200 letters",
-    "--workdir=": "--workdir",
-    "--dataset=": "--dataset=",
-    "--random_flip=maybe": "random_flip",
-    "--in_memory=yes": "auto|on|off",
-    "--score=magnitudes": "known score",
-    "--structure=2:4": "--levels=1",
-}
+def is_named(flag: str, value: str, message: str) -> bool:
+    """Whether a message has a flag, or what it sets or stands for, and its value."""
+    if flag == "--sweep" and flag not in message:
+        flag, value = value.split(":")
+    written = {value}
+    with suppress(ValueError):
+        written.add(str(float(value)))
+    name = flag.removeprefix("--").removeprefix("first_layer_").removesuffix("s")
+    return name in message and any(text in message for text in written)
 
 
-@pytest.mark.parametrize("given", _FLAGS)
+@pytest.mark.parametrize("given", BAD_FLAGS)
 def test_a_bad_flag_is_named_before_anything_is_built(given, tmp_path):
     with pytest.raises((ValueError, flags.Error)) as refused:
         check(f"--workdir={tmp_path}", *given.split(" "))
     message = str(refused.value)
-    assert any(part in message for part in _FLAGS[given].split("|")) or _FLAGS[given] in message
-    parts = given.removeprefix("--sweep=").split(" ")
-    names = [re.split("[=:]", part)[0].removeprefix("--") for part in parts]
-    names = [name.removeprefix("first_layer_") for name in names]
-    assert any(name.removesuffix("s") in message for name in names)
+    assert (
+        any(part in message for part in BAD_FLAGS[given].split("|")) or BAD_FLAGS[given] in message
+    )
+    assert any(is_named(*part.split("=", 1), message) for part in given.split(" "))
     assert "{{" not in message and len(message) < 900
     assert list(tmp_path.iterdir()) == []
 
@@ -214,8 +140,9 @@ def test_a_run_says_what_it_needs(run_tiny, tmp_path, capsys):
 def test_flags_of_no_use_for_the_network_or_the_data_are_said(run_tiny, tmp_path, capsys):
     given = {"conv_pruning_rate": 0.1, "smallest_crop": 0.5, "lr_decay": 0.5, "score_examples": 7}
     given["batch_norm_init"] = "uniform"
-    run_tiny(tmp_path, levels=0, **given)
+    run_tiny(tmp_path, levels=0, **given, pruning_rates="0.2,0.3")
     output = capsys.readouterr().out
+    assert "--pruning_rates=0.2,0.3: the last 2 of the 2 rates have no effect: --levels=0" in output
     for flag, value in given.items():
         assert f"--{flag}={value} has no effect" in output
 

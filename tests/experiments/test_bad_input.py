@@ -1,10 +1,13 @@
 """Bad input is refused before training, with the flag, the value and what would be right."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from absl import flags
 
 import tf_lottery
+from tests.experiments.refused_flags import BAD_INPUT
 from tf_lottery.data import Epoch, epoch_order
 
 # What main.py does with the answers, and what it asks of the devices of its process.
@@ -18,46 +21,14 @@ _OF_A_PROCESS = {
     "--no_such_flag=1": ("no_such_flag",),
     "banana": ("Error: banana: flags begin with --",),
 }
-_CASES = {
-    "--pruning_rate=1": ("--pruning_rate=1.0", "between 0 and 1"),
-    "--pruning_rate=nan": ("--pruning_rate=nan", "between 0 and 1"),
-    "--output_pruning_rate=1.5": ("--output_pruning_rate=1.5", "0 <= rate < 1"),
-    "--conv_pruning_rate=-0.1": ("--conv_pruning_rate=-0.1", "0 <= rate < 1"),
-    "--levels=-1": ("--levels=-1", "0 to 10000"),
-    "--levels=200": ("levels=200", "use at most"),
-    "--rewind_step=45it": ("--rewind_step=45it", "ends at 45", "earlier"),
-    "--rewind_step=3ep": ("--rewind_step=3ep", "60", "ends at 45"),
-    "--rewind_step=soon": ("--rewind_step", "'soon'", "'500it'"),
-    "--train_steps=0it": ("--train_steps=0it", "1it or more"),
-    "--train_steps=5%": ("--train_steps", "'5%'", "iterations or epochs"),
-    "--evaluate_every=0it": ("--evaluate_every=0it", "1it or more"),
-    "--batch_size=0": ("--batch_size=0", "1 or more"),
-    "--learning_rate=-1": ("--learning_rate=-1.0", "positive"),
-    "--momentum=0.9": ("--momentum=0.9", "--optimizer=sgd"),
-    "--optimizer=rmsprop": ("--optimizer=rmsprop", "sgd, adam"),
-    "--validation_examples=1437": ("--validation_examples=1437", "between 0 and 1436"),
-    "--init_seed=-3": ("--init_seed=-3", "0 or more"),
-    "--name=../other": ("--name=../other", "letters, digits"),
-    "--model=resnet_99": ("--model=resnet_99", "lenet_300_100", "conv2"),
-    "--model=lenet_0": ("--model=lenet_0", "lenet_N_M"),
-    "--model=inception_v3": ("--model=inception_v3", "(8, 8, 1)", "75"),
-    "--model=applications.MobileNet9": ("applications.MobileNet9", "MobileNet"),
-    "--lr_schedule=step": ("--lr_milestones=", "32000it,48000it"),
-    "--warmup_steps=45it": ("--warmup_steps=45it", "45"),
-    "--label_smoothing=1": ("--label_smoothing=1.0", "0 <= share < 1"),
-    "--shift_crop=9": ("--shift_crop=9", "8x8", "at most 8"),
-    "--image_size=4": ("--image_size=4", "8"),
-    "--streaming=on": ("--streaming=on", "digits"),
-    "--dataset=no_such_set": ("--dataset=no_such_set", "digits"),
-}
 
 
-@pytest.mark.parametrize("argument", _CASES)
+@pytest.mark.parametrize("argument", BAD_INPUT)
 def test_refused_before_anything_is_written(argument, command, tmp_path, capsys):
     # Of these errors main.py prints the message alone, as the test below tells.
     with pytest.raises((ValueError, flags.Error)) as refusal:
         command(argument, workdir=tmp_path)
-    for part in _CASES[argument]:
+    for part in BAD_INPUT[argument]:
         assert part in str(refusal.value)
     assert "training from" not in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
@@ -74,14 +45,13 @@ def test_refused_by_the_program(argument, start_main, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_workdir_that_cannot_be_written(start_main, tmp_path):
+def test_workdir_that_cannot_be_written(command, run_tiny, tmp_path):
     (tmp_path / "file").write_text("mine")
-    for workdir in (tmp_path / "file" / "runs", "/proc/runs"):
-        process = start_main(workdir=workdir)
-        assert process.wait() == 1
-        assert f"Error: cannot write {workdir}/tiny/replicate_1" in process.output
-        assert "choose a writable folder with --workdir" in process.output
-        assert "Traceback" not in process.output
+    for workdir in (tmp_path / "file" / "runs", Path("/proc/runs")):
+        for run in (command, run_tiny):
+            with pytest.raises(ValueError, match="choose a writable folder with --wor") as refused:
+                run(workdir=workdir)
+            assert str(refused.value).startswith(f"cannot write {workdir}/tiny/replicate_1: ")
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -124,6 +94,15 @@ def test_diverging_at_once(start_main, tmp_path):
     assert "lower --learning_rate" in process.output
     assert "Traceback" not in process.output
     assert not (tmp_path / "tiny" / "replicate_1" / "level_0" / "level.json").exists()
+
+
+def test_a_deviation_that_is_too_large_is_named(run_tiny, tmp_path):
+    wide = {"initializer": "normal", "init_stddev": 1e9, "optimizer": "sgd", "rewind_step": "0it"}
+    with pytest.raises(
+        tf_lottery.TrainingDivergedError,
+        match=r"of level 0\. Try a smaller --init_stddev than 1e\+09, or a lower --learning_rate\.",
+    ):
+        run_tiny(tmp_path, **wide, train_steps="5it", evaluate_every="5it", levels=0)
 
 
 @pytest.mark.slow

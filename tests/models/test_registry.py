@@ -93,7 +93,8 @@ def test_a_model_is_rebuilt_from_its_configuration():
 
 
 def test_names_for_people_show_the_families():
-    names = {"lenet_N_M_…", "conv6", "resnet110", "resnetDEPTH_wFACTOR", "vgg19", "resnet101"}
+    names = {"lenet_N_M_…", "conv6", "resnet110", "vgg19", "resnet101"}
+    names |= {"resnetDEPTH_wFACTOR (FACTOR of 0.04 or more)"}
     assert names | {"wideresnet_28_10", "inception_v3", "mobilenet_v2"} <= set(model_names())
     assert "lenet_N_M_…" not in example_models()
     assert set(cheapest_models()) < set(example_models())
@@ -101,7 +102,17 @@ def test_names_for_people_show_the_families():
 
 @pytest.mark.parametrize(
     "name",
-    ["lenet300_100", "lenet_300_0", "lenet_", "conv3", "Conv2", "", "resnet21", "resnet20_w0"],
+    [
+        "lenet300_100",
+        "lenet_300_0",
+        "lenet_",
+        "conv3",
+        "Conv2",
+        "",
+        "resnet21",
+        "resnet20_w0",
+        "resnet14_w0.01",
+    ],
 )
 def test_an_unknown_model_is_answered_with_the_known_ones(name):
     with pytest.raises(ValueError, match=f"--model={name} .*conv2, .*lenet_N_M_…"):

@@ -1,8 +1,11 @@
 import csv
+import errno
 import html.parser
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -281,6 +284,30 @@ def test_damaged_files_are_named_and_the_rest_is_shown(mnist):
     assert "lottery ticket, replicate_1: broken" in text
     assert "lottery ticket: level 1 only of replicate_2 (1 of 2 replicates)." in text
     assert len(rows(mnist / "report" / "report.csv")) == 2 + 3 + 2
+
+
+def test_a_run_that_may_not_be_read_is_named_and_the_rest_is_shown(mnist, monkeypatch):
+    closed = mnist / "replicate_1"
+    for owner, names in ((Path, ("iterdir", "open", "stat")), (os, ("scandir", "lstat"))):
+        for name in names:
+            refuse_below(closed, monkeypatch, owner, name)
+    text = Page(write_report([mnist])).text
+    assert f"{closed} cannot be read (Permission denied)" in text
+    assert "lottery ticket, replicate_1: broken" in text
+    assert {row["replicate"] for row in rows(mnist / "report" / "report.csv")} == {"replicate_2"}
+
+
+def refuse_below(folder, monkeypatch, owner, name):
+    """Has a function refuse what is in a folder, as the system does that of other users."""
+    original = getattr(owner, name)
+
+    def refusing(path, *arguments, **keywords):
+        inside = Path(path).is_relative_to(folder)
+        if inside and (Path(path) != folder or name in ("iterdir", "scandir")):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return original(path, *arguments, **keywords)
+
+    monkeypatch.setattr(owner, name, refusing)
 
 
 def test_a_run_of_which_nothing_can_be_read_has_a_page(tmp_path):

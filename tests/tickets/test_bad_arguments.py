@@ -31,6 +31,10 @@ _SEARCH = [
     ({"pruning_rate": np.array(["auto"])}, "pruning_rate=array(['auto']"),
     ({"pruning_rate": {"hidden": 0.2}}, "pruning_rate={'hidden': 0.2}"),
     ({"pruning_rate": float("nan")}, "pruning_rate=nan"),
+    (
+        {"pruning_rate": [0.2, 0.3, 0.4]},
+        "pruning_rate=[0.2, 0.3, 0.4]: there are 3 rates and levels=2; leave out those of no level",
+    ),
     ({"pruning_rate": 1e-9}, "pruning_rate=1e-09: it prunes none of the 90 weights"),
     ({"rewind_step": None}, "rewind_step: None"),
     ({"rewind_step": -1}, "rewind_step: -1"),
@@ -95,6 +99,22 @@ _FIT = [
     ({"y": "labels"}, "y='labels': give the data to train on"),
     ({"sample_weight": 2.0}, "sample_weight=2.0: give the data to train on"),
     ({"validation_data": (1, 2)}, "validation_data=(1, 2): give data as to model.fit"),
+    ({"validation_freq": 0}, "validation_freq=0: use a number of epochs"),
+    ({"validation_freq": []}, "validation_freq=[]: use a number of epochs"),
+    ({"validation_steps": -1}, "validation_steps=-1: use a whole number of 1 or more"),
+    ({"validation_batch_size": 0}, "validation_batch_size=0: use a whole number of 1 or more"),
+    ({"shuffle": "no"}, "shuffle='no': use True, False or \"batch\""),
+    ({"class_weight": {0: "a"}}, "class_weight={0: 'a'}: give a number for each class"),
+    ({"class_weight": {"a": 1.0}}, "class_weight={'a': 1.0}: give a number for each class"),
+    ({"y": None}, "y=None: give the labels that the model's loss, sparse_categorical_crossent"),
+    ({"y": np.zeros(9, int)}, "y has 9 examples, and x has 16: give as many of both"),
+    ({"sample_weight": np.ones(17)}, "sample_weight has 17 examples, and x has 16"),
+    (
+        {"validation_data": (np.zeros((5, 6)), np.zeros(4, int))},
+        "validation_data[1] has 4 examples, and validation_data[0] has 5",
+    ),
+    ({"x": np.zeros((16, 7))}, "x has examples of shape (7), and the model takes examples of shap"),
+    ({"x": np.zeros((16, 2, 6))}, "x has examples of shape (2, 6), and the model takes"),
 ]
 
 
@@ -327,6 +347,8 @@ def test_masks_that_claim_more_than_the_file_holds(tmp_path):
     mask = Mask({"a": np.arange(1000) % 3 > 0})
     mask.save(tmp_path / "own.npz")
     assert Mask.load(tmp_path / "own.npz") == mask
+    with pytest.raises(FileNotFoundError, match=r"^path='/nope': there is no such file; give one"):
+        Mask.load("/nope")
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
         pass
     with pytest.raises(ValueError, match=r"empty\.npz"):

@@ -1,5 +1,6 @@
 """What diverged is never recorded, and the message says where it began."""
 
+import keras as keras_3
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,11 +12,17 @@ from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError, bad_data
 
 
-def build(optimizer=None):
+@pytest.fixture(params=[keras, keras_3], ids=["tf_keras", "keras"])
+def version(request):
+    return request.param
+
+
+def build(optimizer=None, keras=keras):
     """A network whose ReLU hides a NaN in the input: on a CPU, relu(NaN) is 0."""
     keras.utils.set_random_seed(1)
     layers = [
-        keras.layers.Dense(10, "relu", input_shape=(6,), name="hidden"),
+        keras.Input((6,)),
+        keras.layers.Dense(10, "relu", name="hidden"),
         keras.layers.Dense(3, name="output"),
     ]
     model = tf_lottery.prunable(keras.Sequential(layers))
@@ -57,15 +64,15 @@ def test_a_finished_level_still_refuses_other_arguments(arrays, tmp_path):
         IterativeMagnitudePruning(build(), 0, folder=tmp_path).fit(*arrays, epochs=2, verbose=0)
 
 
-def test_the_first_bad_iteration_is_named(arrays):
+def test_the_first_bad_iteration_is_named(version, arrays):
     """The rate becomes infinite before the third step of the second epoch, number 7."""
-    model = build()
+    model = build(keras=version)
 
     def explode(batch, logs):
         if int(model.optimizer.iterations) == 6:
             model.optimizer.learning_rate.assign(np.inf)
 
-    callback = keras.callbacks.LambdaCallback(on_train_batch_begin=explode)
+    callback = version.callbacks.LambdaCallback(on_train_batch_begin=explode)
     search = IterativeMagnitudePruning(model, 1)
     with pytest.raises(TrainingDivergedError, match=r"loss is nan, since iteration 8\. No example"):
         search.fit(*arrays, batch_size=4, epochs=3, verbose=0, callbacks=[callback])
@@ -99,8 +106,8 @@ def test_in_the_callback(bad, arrays):
         IterativeMagnitudePruning(model, 1)
 
 
-def test_a_rewind_state_that_is_not_finite_is_not_kept(bad, tmp_path):
-    search = IterativeMagnitudePruning(build(), 1, rewind_step=6, folder=tmp_path)
+def test_a_rewind_state_that_is_not_finite_is_not_kept(version, bad, tmp_path):
+    search = IterativeMagnitudePruning(build(keras=version), 1, rewind_step=6, folder=tmp_path)
     with pytest.raises(TrainingDivergedError, match="at iteration 6"):
         search.fit(*bad, epochs=3, batch_size=4, verbose=0)
     assert not (tmp_path / "rewind").exists()

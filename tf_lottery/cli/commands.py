@@ -347,7 +347,10 @@ def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
         name = "_".join([base.name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
         name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
         if name in names:
-            raise ValueError(f"--sweep: two of the runs would be named {name}; leave one out.")
+            given = " --sweep=".join(flag_values["sweep"].value)
+            raise ValueError(
+                f"--sweep={given}: two of the runs would be named {name}; leave one out."
+            )
         names.add(name)
         swept = {flag: value for flag, (_, value) in changes.items()}
         if changes:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from tf_lottery.config.arguments import refusal
+
 
 def plugins_in(arguments: Sequence[str]) -> list[str]:
     """The modules that --plugin names, on the command line or in its flag files.
@@ -14,16 +16,29 @@ def plugins_in(arguments: Sequence[str]) -> list[str]:
     Returns:
       Their names, each once. None if the arguments cannot be read: that is told later, when all
       flags are known.
+
+    Raises:
+      ValueError: if the flag names none, and there is no flag file.
     """
     values = flags.FlagValues()
     flags.DEFINE_string("plugin", "", "", flag_values=values)
     flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    given = list(arguments)[1:]
     try:
-        values(_alone(values.read_flags_from_files(list(arguments)[1:], force_gnu=True)))
+        read = values.read_flags_from_files(given, force_gnu=True)
+        values(_alone(read))
     except (flags.Error, UnicodeDecodeError):
         return []
     names = [name.strip() for name in values["plugin"].value.split(",")]
-    return list(dict.fromkeys(name for name in names if name))
+    found = list(dict.fromkeys(name for name in names if name))
+    # The flag files of run folders have it even where there are none.
+    if not found and values["plugin"].present and read == given:
+        raise refusal(
+            "--plugin",
+            values["plugin"].value,
+            "write the name of a module, such as my_module, or leave it out",
+        )
+    return found
 
 
 def _alone(arguments: Sequence[str]) -> list[str]:

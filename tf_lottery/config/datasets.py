@@ -1,14 +1,44 @@
 """Data sets by name, besides those of tensorflow-datasets."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tf_lottery.registry import Registry
 
-DATASETS: Registry[Callable[[], Any]] = Registry("data set", "--dataset", "tf_lottery.data.sources")
+
+@dataclass(frozen=True)
+class DataSize:
+    """How large a set of uint8 images is, where that is known before it is loaded.
+
+    Attributes:
+      train: number of examples to train on, those that may be held out for validation among them.
+      test: number of test examples.
+      image_shape: `(height, width, channels)`.
+    """
+
+    train: int
+    test: int
+    image_shape: tuple[int, int, int]
 
 
-def register_dataset(name: str) -> Callable[[Callable], Callable]:
+@dataclass(frozen=True)
+class DataSource:
+    """A data set that registered itself.
+
+    Attributes:
+      load: loads it into memory.
+      size: what is known of it before.
+    """
+
+    load: Callable[[], Any]
+    size: DataSize | None = None
+
+
+DATASETS: Registry[DataSource] = Registry("data set", "--dataset", "tf_lottery.data.sources")
+
+
+def register_dataset(name: str, size: DataSize | None = None) -> Callable[[Callable], Callable]:
     """Registers a function without arguments that loads a data set into memory.
 
     ```python
@@ -19,13 +49,28 @@ def register_dataset(name: str) -> Callable[[Callable], Callable]:
 
     Args:
       name: as given to `--dataset`.
+      size: if it never changes: flags that do not fit it are refused before it is loaded.
 
     Returns:
       The decorator.
     """
 
     def add(load: Callable) -> Callable:
-        DATASETS.add(name, load, load.__module__)
+        DATASETS.add(name, DataSource(load, size), load.__module__)
         return load
 
     return add
+
+
+def check_streaming(name: str, streaming: str) -> None:
+    """Refuses to stream a set that registered itself, as those are loaded into memory.
+
+    Args:
+      name: as given to `--dataset`.
+      streaming: as given to `--streaming`.
+
+    Raises:
+      ValueError: if it is to be streamed.
+    """
+    if name in DATASETS.all() and streaming == "on":
+        raise ValueError(f"--streaming=on: --dataset={name} is not on the disk; use auto.")

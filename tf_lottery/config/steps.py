@@ -31,6 +31,32 @@ def refuse_no_state(flag: str, point: str, step: int, train_steps: int) -> None:
         )
 
 
+def known_steps(
+    text: str | int, *, steps_per_epoch: int | None, total_steps: int | None = None, argument: str
+) -> int | None:
+    """Converts a point in training as `parse_steps` does, if that can be done already.
+
+    Args:
+      text: as of `parse_steps`.
+      steps_per_epoch: iterations in an epoch; None where it is not known yet.
+      total_steps: iterations in the whole training; None where it is not known yet.
+      argument: as of `parse_steps`.
+
+    Returns:
+      The iteration number; None if it depends on a length that is not known yet.
+
+    Raises:
+      ValueError: if `text` is not such a point.
+    """
+    unit = re.sub(r"[\d.\s]", "", str(text))
+    if (unit == "ep" and steps_per_epoch is None) or (unit == "%" and total_steps is None):
+        parse_steps(text, steps_per_epoch=1, total_steps=1, argument=argument)
+        return None
+    return parse_steps(
+        text, steps_per_epoch=steps_per_epoch, total_steps=total_steps, argument=argument
+    )
+
+
 def parse_steps(
     text: str | int,
     *,

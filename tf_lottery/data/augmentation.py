@@ -1,12 +1,20 @@
 """Shifted crops, mirroring and Cutout of training images, drawn on the host, applied in batches."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from tf_lottery.data.order import Epoch, Noise, noise_seed
+from tf_lottery.startup import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = LazyModule("tensorflow")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,26 @@ def check_padding(dataset: str, image_shape: Sequence[int], image_size: int) -> 
         )
 
 
+def check_padded(
+    dataset: str, image_shape: Sequence[int], image_size: int, examples: int, pixel_bytes: int
+) -> None:
+    """Checks that the images of a set can be padded to a size, and are held in memory then.
+
+    Args:
+      dataset: as of `check_padding`.
+      image_shape: as of `check_padding`.
+      image_size: as of `check_padding`.
+      examples: how many images there are.
+      pixel_bytes: bytes of a channel's pixel.
+
+    Raises:
+      ValueError: as `check_padding`, or if they do not fit the memory.
+    """
+    check_padding(dataset, image_shape, image_size)
+    data_bytes = examples * image_size**2 * image_shape[-1] * pixel_bytes
+    check_fits_memory(dataset, data_bytes, available_memory(), f"--image_size={image_size}")
+
+
 def pad_images(images: np.ndarray, image_size: int) -> np.ndarray:
     """Surrounds images with zeros; what is odd of them lies below and to the right.
 
@@ -65,15 +85,9 @@ def padded(dataset: Dataset, image_size: int | None) -> Dataset:
     """
     if image_size is None:
         return dataset
-    check_padding(dataset.name, dataset.input_shape, image_size)
-    pixels = image_size**2 * dataset.input_shape[-1]
-    values = pixels * (len(dataset.train) + len(dataset.test))
-    check_fits_memory(
-        dataset.name,
-        values * dataset.train.images.itemsize,
-        available_memory(),
-        f"--image_size={image_size}",
-    )
+    examples = len(dataset.train) + len(dataset.test)
+    pixel_bytes = dataset.train.images.itemsize
+    check_padded(dataset.name, dataset.input_shape, image_size, examples, pixel_bytes)
     train, test = (
         Split(pad_images(split.images, image_size), split.labels)
         for split in (dataset.train, dataset.test)

@@ -1,10 +1,19 @@
 """Arrays whose memory NumPy and TensorFlow share, so that a data set is held once."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
+
+from tf_lottery.startup import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = LazyModule("tensorflow")
 
 # TensorFlow's CPU kernels rely on tensors that begin at such addresses.
 _ALIGNMENT = 64

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from tf_lottery.config.datasets import DATASETS
+from tf_lottery.config.datasets import DATASETS, check_streaming
 from tf_lottery.config.options import AutoOnOff
 from tf_lottery.data.dataset import Dataset
 from tf_lottery.data.image_size import padded
@@ -54,11 +54,10 @@ def load_dataset(
     """
     if streaming not in get_args(AutoOnOff):
         raise ValueError(f"--streaming={streaming} is not one of {', '.join(get_args(AutoOnOff))}.")
-    load = DATASETS.all().get(name)
-    if load is not None:
-        if streaming == "on":
-            raise ValueError(f"--streaming=on: --dataset={name} is not on the disk; use auto.")
-        dataset = padded(load(), image_size)
+    source = DATASETS.all().get(name)
+    if source is not None:
+        check_streaming(name, streaming)
+        dataset = padded(source.load(), image_size)
         return with_validation(dataset, validation_examples, split_seed)
     image_set = find_image_set(name, data_dir)
     if _is_streamed(image_set, streaming):

@@ -7,8 +7,6 @@ is trained, have level 0 in common.
 from dataclasses import replace
 from pathlib import Path
 
-from tf_lottery.config.experiment import ExperimentConfig
-from tf_lottery.experiments.dense_identity import dense_training_of
 from tf_lottery.experiments.kept_states import state_at
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.messages import tell
@@ -54,32 +52,6 @@ def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) ->
     own.save_rewind_state(state)
     own.save(0, weights, mask, other.level(0).record())
     tell(f"Level 0 is taken from {other.path}, which has trained the same dense network.")
-
-
-def check_dense_source(experiment: Experiment, source: Path) -> None:
-    """Checks that another run was made with flags that give the same dense network.
-
-    Args:
-      experiment: that is to take it.
-      source: the other run folder.
-
-    Raises:
-      ValueError: if there is none, or its dense network is trained in another way; says how.
-    """
-    if not (source / "config.json").exists():
-        raise ValueError(
-            f"--dense_from={source} is not a run folder, WORKDIR/NAME/replicate_R; name one, or "
-            "leave the flag out."
-        )
-    other = RunFolder.read(source)
-    wanted = dense_training_of(experiment.config)
-    known = {**dense_training_of(ExperimentConfig()), **other.identity}
-    for name, value in wanted.items():
-        if known[name] != value:
-            raise ValueError(
-                f"--dense_from={other.path}: it was made with --{name}={known[name]}, and this run "
-                f"has --{name}={value}; name a run that differs in pruning alone."
-            )
 
 
 def _difference(begun: RunDetails, now: RunDetails) -> str:

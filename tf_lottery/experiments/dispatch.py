@@ -11,7 +11,6 @@ from typing import Any
 
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.arguments import refusal
-from tf_lottery.config.dataset_names import check_dataset
 from tf_lottery.config.matching import DEFAULT_POINTS
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
@@ -26,6 +25,7 @@ from tf_lottery.experiments.commands import (
     WriteReport,
 )
 from tf_lottery.experiments.damage_checks import check_source
+from tf_lottery.experiments.early_checks import check_early
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
 from tf_lottery.experiments.finished_runs import (
     is_finished,
@@ -123,10 +123,11 @@ def _run_experiments(command: RunExperiments) -> None:
         tell_of_useless_jobs(command.jobs, _ONE_ALONE if is_left else _NOTHING_LEFT)
         _run_experiment(command)
         return
+    where = command.configs[0].run
+    _check_elsewhere(command, where)
     unfinished = [one for one in command.configs if not is_finished(one, command.overwrite)]
     for config in unfinished:
-        check_dataset(config.data.dataset, config.run.data_dir)
-    where = command.configs[0].run
+        check_early(config, command.overwrite)
     if not command.launcher.is_local:
         _do_elsewhere(units, command, where, where.threads)
         folders = (config.run_path.parent for config in command.configs)
@@ -152,13 +153,20 @@ def _do_elsewhere(
     where: RunConfig | None,
     threads: int | None,
 ) -> None:
-    if where is not None and (where.tpu or is_of_several_workers(where)):
+    _check_elsewhere(command, where)
+    do_elsewhere(units, command.launcher, command.jobs, run_command, _is_done, threads)
+
+
+def _check_elsewhere(
+    command: RunExperiments | RunBranches | Analyze, where: RunConfig | None
+) -> None:
+    is_local = command.launcher.is_local
+    if not is_local and where is not None and (where.tpu or is_of_several_workers(where)):
         raise ValueError(
             f"--launcher={command.launcher.name} begins trainings of one process each, and not "
             "those of several workers (TF_CONFIG, --distribution=multi_worker) or a TPU; leave it "
             "out."
         )
-    do_elsewhere(units, command.launcher, command.jobs, run_command, _is_done, threads)
 
 
 def _is_done(command: Command) -> bool:
@@ -188,7 +196,7 @@ def _run_experiment(command: RunExperiments) -> None:
     if is_finished(config, command.overwrite):
         show_finished(config, command.matching_tolerance)
         return
-    check_dataset(config.data.dataset, config.run.data_dir)
+    check_early(config, command.overwrite)
     import_tensorflow_quietly()
     from tf_lottery.experiments.lottery import run_experiment
 

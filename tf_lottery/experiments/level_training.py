@@ -116,8 +116,10 @@ class LevelTrainer:
             )
         except TrainingDivergedError as error:
             kept = "Finished levels are kept; try" if level else "Try"
+            deviation = self._experiment.config.model.init_stddev
+            wide = "" if deviation is None else f"a smaller --init_stddev than {deviation:g}, or "
             raise TrainingDivergedError(
-                f"{error} of level {level}. {kept} a lower --learning_rate."
+                f"{error} of level {level}. {kept} {wide}a lower --learning_rate."
             ) from error
         if network is not self._experiment.network:
             self._experiment.network.restore(network.state(), mask)

@@ -2,14 +2,15 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.begun_without import as_begun, defaults_of
-from tf_lottery.experiments.dense_training import check_dense_source, take_dense_training
+from tf_lottery.experiments.dense_identity import dense_source
+from tf_lottery.experiments.dense_training import take_dense_training
+from tf_lottery.experiments.early_checks import check_folders
 from tf_lottery.experiments.evidence import build_evidence
 from tf_lottery.experiments.late_flags import tell_of_late_flags
 from tf_lottery.experiments.level_training import LevelTrainer
@@ -103,13 +104,8 @@ class _Lottery:
     export: OwnExport
     tolerance: float
 
-    @property
-    def _dense_source(self) -> Path | None:
-        source = self.config.run.dense_from
-        return None if source is None else Path(source).expanduser()
-
     def check(self, workers: Workers) -> None:
-        workers.on_chief(self.export.check_explicit)
+        workers.on_chief(lambda: check_folders(self.config, self.export))
 
     def open(
         self, experiment: Experiment, workers: Workers, resources: ExitStack
@@ -118,9 +114,6 @@ class _Lottery:
 
     def _open(self, experiment: Experiment, resources: ExitStack) -> RunFolder:
         config = self.config
-        begun = LevelFolder(config.run_path / "level_0").is_complete()
-        if self._dense_source is not None and not begun:
-            check_dense_source(experiment, self._dense_source)
         last = LevelFolder(config.run_path / f"level_{experiment.levels}")
         if not last.is_complete():
             check_fine_tuning(experiment)
@@ -151,8 +144,9 @@ class _Lottery:
     def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
         lengths, network = experiment.lengths, experiment.network
         journal, pruner = journal_of(run, workers), experiment.pruner
-        if run is not None and self._dense_source is not None:
-            take_dense_training(run, experiment, self._dense_source)
+        source = dense_source(self.config)
+        if run is not None and source is not None:
+            take_dense_training(run, experiment, source)
         levels = range(_last_level(experiment, journal, pruner) + 1)
         firsts = [experiment.first_step(level) for level in levels]
         steps = [lengths.last(first) - first for first in firsts]

@@ -5,12 +5,9 @@ from pathlib import Path
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.exporting.export_folder import ExportFolder
-from tf_lottery.exporting.saved_model import write_saved_model
-from tf_lottery.exporting.ticket_source import ticket_name
 from tf_lottery.messages import tell
 from tf_lottery.store.atomic import remove_abandoned
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.tickets.load import load_ticket
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,11 @@ class OwnExport:
             return
         folder = self._folder(run, level)
         if not self._is_there(run, level):
+            # They import TensorFlow, for which the checks above are not to wait.
+            from tf_lottery.exporting.saved_model import write_saved_model
+            from tf_lottery.exporting.ticket_source import ticket_name
+            from tf_lottery.tickets.load import load_ticket
+
             ticket = run.level(level).ticket()
             model = load_ticket(run.path, level)
             write_saved_model(model, folder, of=ticket_name(run, level), ticket=ticket)

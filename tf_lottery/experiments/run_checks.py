@@ -224,6 +224,7 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
         useless["weight_decay_mode"] = "it is for --weight_decay"
     if config.pruning.structure != "units":
         useless["compact_training"] = "it is for --structure=units"
+    _tell_of_useless_rates(config)
     method = experiment.method
     if not (method.needs_data or config.pruning.adaptive):
         useless["score_examples"] = (
@@ -234,6 +235,17 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
             value = getattr(section, option.name)
             if option.name in useless and value != option.default:
                 tell(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")
+
+
+def _tell_of_useless_rates(config: ExperimentConfig) -> None:
+    pruning = config.pruning
+    levels = 0 if config.run.experiment == "train" else pruning.levels
+    count = len(pruning.rates) if isinstance(pruning.rates, tuple) else 0
+    if count > levels:
+        tell(
+            f"Note: --pruning_rates={pruning.pruning_rates}: the last {count - levels} of the "
+            f"{count} rates have no effect: --levels={levels}."
+        )
 
 
 def warn_of_dropout(experiment: Experiment) -> None:

@@ -12,7 +12,12 @@ from tf_lottery.config.data import DataConfig
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
 from tf_lottery.experiments.compiled_network import CompiledNetwork, take_compiled
-from tf_lottery.experiments.lengths import Lengths, resolve_lengths
+from tf_lottery.experiments.lengths import (
+    Lengths,
+    check_steps_per_execution,
+    check_validation,
+    resolve_lengths,
+)
 from tf_lottery.experiments.needs import Needs, needs_of
 from tf_lottery.messages import tell
 from tf_lottery.models.registry import check_model_name
@@ -35,9 +40,6 @@ from tf_lottery.training.step import all_kernels
 from tf_lottery.training.strategy import check_batch_size
 from tf_lottery.training.threads import threads_in_use
 from tf_lottery.training.workers import Workers
-
-# Of one execution, where an epoch has fewer.
-_MOST_STEPS = 1000
 
 LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -234,13 +236,12 @@ def prepare(
         # The chief first: the workers may share a folder, in which only one can prepare the data.
         chief_first = Workers(strategy).on_chief(lambda: _load_data(config))
         dataset = chief_first or _load_data(config)
-    if config.training.validate_every and dataset.validation is None:
-        raise ValueError(
-            f"--validate_every={config.training.validate_every} needs validation data; "
-            "--validation_examples holds some out of the training data."
-        )
+    check_validation(config, dataset.validation is not None)
     lengths = resolve_lengths(config, len(dataset.train))
-    _check_execution(config, lengths, dataset)
+    check_steps_per_execution(config, lengths.steps_per_epoch)
+    asked = config.run.steps_per_execution
+    if asked is not None and isinstance(dataset, StreamedDataset):
+        tell(f"Note: --steps_per_execution={asked} has no effect on streamed data.")
     needs = needs_of(config, dataset)
     needs.check_memory()
     mean, variance = dataset.pixel_statistics()
@@ -269,21 +270,6 @@ def prepare(
     # An unsuitable network, too many levels and so on, before anything is written.
     _ = experiment.plan, experiment.execution
     return experiment
-
-
-def _check_execution(
-    config: ExperimentConfig, lengths: Lengths, dataset: Dataset | StreamedDataset
-) -> None:
-    asked, most = config.run.steps_per_execution, max(lengths.steps_per_epoch, _MOST_STEPS)
-    if asked is None:
-        return
-    if asked > most:
-        raise ValueError(
-            f"--steps_per_execution={asked}: an epoch has {lengths.steps_per_epoch} steps, which "
-            f"no execution goes beyond; use at most {most}."
-        )
-    if isinstance(dataset, StreamedDataset):
-        tell(f"Note: --steps_per_execution={asked} has no effect on streamed data.")
 
 
 def _load_data(config: ExperimentConfig) -> Dataset | StreamedDataset:

@@ -1,21 +1,26 @@
 """The folder of an export: what may be in its place, and how it comes to be there."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any
 
 from tf_lottery import __version__
-from tf_lottery.exporting.formats import known_formats
 from tf_lottery.messages import tell
+from tf_lottery.startup import LazyModule
 from tf_lottery.store.atomic import atomic_folder, put_back, remove_abandoned
 from tf_lottery.store.damage import EXPORT_SEAL
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.seal import read_seal, seal, verify_seal
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = LazyModule("tensorflow")
 
 TABLE = "export.csv"
 COMPACTION = "compaction.csv"
@@ -131,8 +136,13 @@ class ExportFolder:
                 f"{self._argument} holds a SavedModel without {EXPORT_SEAL}, which may be "
                 f"anybody's; {_ANOTHER}, or move it away."
             )
+        if TABLE not in names:
+            self._refuse(names)
+        # It imports TensorFlow, for which other folders are not to wait.
+        from tf_lottery.exporting.formats import known_formats
+
         own = {kind.file_name for kind in known_formats().values()} | {TABLE, COMPACTION, CARD}
-        self._refuse({*names} - own if TABLE in names else {*names})
+        self._refuse({*names} - own)
         return {}
 
     def _refuse(self, foreign: Collection[str]) -> None:

@@ -55,6 +55,11 @@ def is_graph(thing: Any) -> bool:
     return has_graph(thing) and _is_inherited(thing, "call")
 
 
+def trains_as_keras_does(model: Any) -> bool:
+    """Whether the steps of `fit`, and their loss, are those of Keras, and not of the user's."""
+    return _is_inherited(model, "train_step") and _is_inherited(model, "compute_loss")
+
+
 def has_graph(thing: Any) -> bool:
     """Whether this is a Sequential or functional model, also one with a `call` of its own."""
     if not is_model(thing):

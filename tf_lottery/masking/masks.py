@@ -145,9 +145,13 @@ class Mask(Mapping[str, np.ndarray]):
 
         Raises:
           ValueError: if the file is damaged or is not a mask; names the file.
-          FileNotFoundError: if there is no such file.
+          FileNotFoundError: if there is no such file; names it.
         """
         path = _file(path)
+        if not path.exists():
+            raise FileNotFoundError(
+                f"path={str(path)!r}: there is no such file; give one that Mask.save has written."
+            )
         with path.open("rb") as file:
             try:
                 _refuse_bomb(file)

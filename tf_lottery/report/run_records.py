@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_lottery.report.formats import is_number
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
-from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.errors import RunFolderError, problem_text
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_details import RunDetails
@@ -130,16 +130,16 @@ def read_run(path: Path) -> RunRecord:
     branches = {branch.name: read_run(branch) for branch in find_branches(path)}
     try:
         run = RunFolder.read(path)
-    except RunFolderError as error:
-        return RunRecord(path, {}, None, state, {}, {}, (str(error),), branches)
+    except (OSError, RunFolderError) as error:
+        return RunRecord(path, {}, None, state, {}, {}, (problem_text(error),), branches)
     levels: dict[int, LevelRecord] = {}
     curves: dict[int, LearningCurve] = {}
     problems: list[str] = []
     for number in run.level_numbers():
         try:
             _read_level(run.level(number), number, levels, curves)
-        except RunFolderError as error:
-            problems.append(str(error))
+        except (OSError, RunFolderError) as error:
+            problems.append(problem_text(error))
     problems += [problem for problem in state.problems if problem not in problems]
     return RunRecord(
         path, run.identity, run.known_details, state, levels, curves, tuple(problems), branches

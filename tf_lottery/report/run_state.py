@@ -12,7 +12,7 @@ from typing import Any, Literal
 from tf_lottery.store.atomic import is_leftover, read_text
 from tf_lottery.store.checkpoint import SLOT_NAME
 from tf_lottery.store.damage import inspect_run
-from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.errors import DamagedFileError, problem_text
 from tf_lottery.store.levels import LEVEL_NAME
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.run_folder import BRANCHES, RunFolder
@@ -82,7 +82,7 @@ def read_run_state(path: Path) -> RunState:
                 state = _read_state(run, held)
             except (OSError, ValueError) as error:
                 state = RunState(path, "broken")
-                damages = list(dict.fromkeys([str(error), *damages]))
+                damages = list(dict.fromkeys([problem_text(error), *damages]))
             if damages:
                 state = replace(state, state="broken", problems=tuple(damages))
             return state
@@ -90,7 +90,7 @@ def read_run_state(path: Path) -> RunState:
             return RunState(path, "running")
         raise DamagedFileError(path / "config.json", "is missing")
     except (OSError, ValueError) as error:
-        return RunState(path, "broken", (str(error),))
+        return RunState(path, "broken", (problem_text(error),))
 
 
 def find_runs(folder: Path) -> list[Path]:

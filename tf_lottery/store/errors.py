@@ -67,6 +67,13 @@ def _beside_finished_levels(path: Path) -> bool:
     return False
 
 
+def problem_text(error: OSError | ValueError) -> str:
+    """What is wrong with a file that was to be read, with its path."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be read ({error.strerror})."
+    return str(error)
+
+
 @contextmanager
 def as_storage_error(path: Path) -> Iterator[None]:
     """Turns an OSError of the block, which writes `path`, into a StorageError.

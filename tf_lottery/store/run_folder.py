@@ -6,6 +6,7 @@ landscape/: results of analyses
 export/level_N/, export/level_N_saved_model/: tickets to ship
 """
 
+import errno
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -14,7 +15,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.store.atomic import remove_leftovers
+from tf_lottery.store.atomic import remove_leftovers, temporary_sibling
 from tf_lottery.store.config_file import (
     StoredConfig,
     check_flags_file,
@@ -129,6 +130,29 @@ class RunFolder(LevelsFolder):
         if os.path.lexists(path / "config.json"):
             stored = read_config(path).identity
             refuse_other_experiment(path, stored, identity, defaults, open_ended)
+
+    @staticmethod
+    def check_place(path: Path) -> None:
+        """Checks that a run folder can be made, or written to, where it is to be.
+
+        Args:
+          path: as of `open`; it need not exist.
+
+        Raises:
+          StorageError: if it cannot.
+        """
+        with as_storage_error(path):
+            folders = (path.absolute(), *path.absolute().parents)
+            # A link that leads nowhere is in the way.
+            place = next(folder for folder in folders if os.path.lexists(folder))
+            if place == folders[0] and place.is_dir():
+                if not os.access(place, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                return
+            # Of folders of the system, permissions do not tell: only to make one there does.
+            trial = temporary_sibling(place / path.name)
+            trial.mkdir()
+            trial.rmdir()
 
     @classmethod
     def read(cls, path: Path) -> "RunFolder":

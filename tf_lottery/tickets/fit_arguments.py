@@ -84,21 +84,45 @@ def check_fit(
     check_verbose(fit_arguments.get("verbose", "auto"))
     if "initial_epoch" in fit_arguments:
         raise ValueError("initial_epoch: the rewind step decides where a level starts.")
-    for argument in ("batch_size", "steps_per_epoch"):
+    for argument in ("batch_size", "steps_per_epoch", "validation_batch_size", "validation_steps"):
         if fit_arguments.get(argument) is not None:
             check_whole(argument, fit_arguments[argument], 1, example=32)
+    _check_validation_freq(fit_arguments.get("validation_freq", 1))
+    shuffle = fit_arguments.get("shuffle", True)
+    if not isinstance(shuffle, bool | np.bool_) and shuffle not in (0, 1, "batch"):
+        raise refusal("shuffle", shuffle, 'use True, False or "batch"')
     split = fit_arguments.get("validation_split")
     if split is not None and split is not False and not (is_number(split) and 0 <= split < 1):
         raise refusal("validation_split", split, "use a fraction in [0, 1), such as 0.2")
     weights = fit_arguments.get("class_weight")
-    if weights is not None and not isinstance(weights, Mapping):
-        raise refusal("class_weight", weights, "give a weight for each class, such as {0: 1.0}")
+    if weights is not None and not _are_class_weights(weights):
+        right = "give a number for each class, such as {0: 1.0, 1: 2.5}"
+        raise refusal("class_weight", weights, right)
     data = fit_arguments.get("validation_data")
     parts = data if isinstance(data, tuple) else (data,)
     if any(_is_no_data(part, "validation_data") for part in parts):
         raise refusal("validation_data", data, "give data as to model.fit, such as (x, y)")
     if not callable(callbacks):
         check_callbacks("callbacks", callbacks, model)
+
+
+def _check_validation_freq(given: Any) -> None:
+    epochs = given if is_several(given) else [given]
+    if not epochs or not all(is_whole(epoch) and epoch >= 1 for epoch in epochs):
+        right = "use a number of epochs, such as 1, or a list of the epochs to validate after"
+        raise refusal("validation_freq", given, right)
+
+
+def _are_class_weights(weights: Any) -> bool:
+    if not isinstance(weights, Mapping):
+        return False
+    # NumPy and TensorFlow have arrays without dimensions.
+    numbers_ = all(is_number(value) or _is_scalar(value) for value in weights.values())
+    return numbers_ and all(is_whole(label) for label in weights)
+
+
+def _is_scalar(value: Any) -> bool:
+    return getattr(value, "shape", None) == () and np.asarray(value).dtype.kind not in "OSU"
 
 
 def _is_no_data(value: Any, argument: str) -> bool:

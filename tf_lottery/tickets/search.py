@@ -22,6 +22,7 @@ from tf_lottery.tickets.fit_arguments import (
     checked_metrics,
     chosen_optimizer,
 )
+from tf_lottery.tickets.fit_data import check_data
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import (
     as_arrays,
@@ -191,6 +192,7 @@ class IterativeMagnitudePruning:
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, {"y": y, **fit_arguments})
         check_text(model, x)
+        check_data(model, x, {"y": y, **fit_arguments})
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)

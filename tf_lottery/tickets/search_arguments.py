@@ -55,6 +55,7 @@ class SearchArguments:
         if self.levels is not None or self._density is None:
             check_whole("levels", self.levels, 0, MOST_LEVELS, example=5)
         check_pruning_rate(self.pruning_rate)
+        self._check_rates_are_used()
         check_point("rewind_step", self.rewind_step)
         check_choice("scope", self.scope, SCOPES)
         check_truth("rewind_optimizer", self.rewind_optimizer)
@@ -185,6 +186,15 @@ class SearchArguments:
         optimizer = {**network.optimizer_config, "name": type(network.optimizer).__name__}
         described = {**arguments, "levels": levels, "weights": weights, "optimizer": optimizer}
         return json.loads(json.dumps(described, default=_described))
+
+    def _check_rates_are_used(self) -> None:
+        rate = self.pruning_rate
+        if self.levels is None or isinstance(rate, str | AdaptiveRate):
+            return
+        count, levels = len(rates_of_levels(rate)), self.levels
+        if count > max(1, levels):
+            right = f"there are {count} rates and levels={levels}; leave out those of no level"
+            raise refusal("pruning_rate", rate, right)
 
     @property
     def _density(self) -> float | None:

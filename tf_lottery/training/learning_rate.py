@@ -7,6 +7,7 @@ import tf_keras as keras
 
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.config.training import TrainingConfig
+from tf_lottery.training.schedule_points import check_points, milestone_texts
 
 _schedules = keras.optimizers.schedules
 
@@ -143,18 +144,18 @@ def learning_rate_schedule(
     Raises:
       ValueError: if the warmup or a milestone does not fit the training; names the flag.
     """
-    warmup = parse_steps(
-        config.warmup_steps,
-        steps_per_epoch=steps_per_epoch,
-        total_steps=train_steps,
-        argument="--warmup_steps",
-    )
-    if warmup >= train_steps:
-        raise ValueError(
-            f"--warmup_steps={config.warmup_steps} is {warmup} iterations, but training has "
-            f"{train_steps}; use a warmup that is shorter than training."
+    check_points(config, train_steps=train_steps, steps_per_epoch=steps_per_epoch)
+
+    def in_steps(flag: str, text: str) -> int:
+        return parse_steps(
+            text, steps_per_epoch=steps_per_epoch, total_steps=train_steps, argument=f"--{flag}"
         )
-    after = _after_warmup(config, train_steps, steps_per_epoch, warmup)
+
+    warmup = in_steps("warmup_steps", config.warmup_steps)
+    milestones = []
+    if config.lr_schedule == "step":
+        milestones = [in_steps("lr_milestones", text) for text in milestone_texts(config)]
+    after = _after_warmup(config, train_steps - warmup, [each - warmup for each in milestones])
     peak = float(config.learning_rate)
     if warmup:
         return LinearWarmup(peak, warmup, after)
@@ -162,49 +163,18 @@ def learning_rate_schedule(
 
 
 def _after_warmup(
-    config: TrainingConfig, train_steps: int, steps_per_epoch: int, warmup: int
+    config: TrainingConfig, length: int, milestones: list[int]
 ) -> _schedules.LearningRateSchedule | None:
+    """What follows the warmup; length and milestones are counted from its end."""
     peak, final = float(config.learning_rate), float(config.final_learning_rate)
-    length = train_steps - warmup
     if config.lr_schedule == "linear":
         return _schedules.PolynomialDecay(peak, length, end_learning_rate=final)
     if config.lr_schedule == "cosine":
         return _schedules.CosineDecay(peak, length, alpha=final / peak)
     if config.lr_schedule == "step":
-        milestones = _milestones(config, train_steps, steps_per_epoch, warmup)
         return _schedules.PiecewiseConstantDecay(
             # Keras's boundaries are the last iterations before the rate falls.
-            [milestone - warmup - 1 for milestone in milestones],
+            [milestone - 1 for milestone in milestones],
             [peak * config.lr_decay**count for count in range(len(milestones) + 1)],
         )
     return None
-
-
-def _milestones(
-    config: TrainingConfig, train_steps: int, steps_per_epoch: int, warmup: int
-) -> list[int]:
-    texts = [text.strip() for text in config.lr_milestones.split(",")]
-    milestones = [
-        parse_steps(
-            text,
-            steps_per_epoch=steps_per_epoch,
-            total_steps=train_steps,
-            argument="--lr_milestones",
-        )
-        for text in texts
-    ]
-    for text, milestone in zip(texts, milestones, strict=True):
-        problem = f"--lr_milestones={config.lr_milestones}: {text} is iteration {milestone}, but"
-        if milestone >= train_steps:
-            raise ValueError(f"{problem} training ends at {train_steps}; use an earlier one.")
-        if milestone < max(1, warmup):
-            raise ValueError(
-                f"{problem} the learning rate is at its peak from iteration {max(0, warmup - 1)} "
-                f"(--warmup_steps={config.warmup_steps}); use a later one."
-            )
-    if milestones != sorted(set(milestones)):
-        raise ValueError(
-            f"--lr_milestones={config.lr_milestones}: these are the iterations {milestones}; write "
-            "each one later than the one before."
-        )
-    return milestones

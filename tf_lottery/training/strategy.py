@@ -1,15 +1,13 @@
 """The distribution strategy that the flags ask for."""
 
-import json
-import os
 import socket
-from typing import Any
 from urllib.parse import urlsplit
 
 import tensorflow as tf
 
 from tf_lottery.config.run import RunConfig
 from tf_lottery.messages import tell
+from tf_lottery.training.tf_config import addresses_of_workers, worker_addresses
 
 _SECONDS_TO_ANSWER = 10
 
@@ -60,7 +58,7 @@ def _resolve(config: RunConfig) -> str:
         return config.distribution
     if config.tpu is not None:
         return "tpu"
-    if len(_worker_addresses(_tf_config())) > 1:
+    if len(worker_addresses()) > 1:
         return "multi_worker"
     several = config.num_virtual_devices or len(tf.config.list_physical_devices("GPU"))
     return "mirrored" if several > 1 else "one_device"
@@ -109,61 +107,10 @@ def _tpu_strategy(address: str | None) -> tf.distribute.Strategy:
 
 
 def _multi_worker_strategy() -> tf.distribute.Strategy:
-    tf_config = _tf_config()
-    addresses = _worker_addresses(tf_config)
-    if not addresses:
-        raise ValueError(
-            "--distribution=multi_worker needs the environment variable TF_CONFIG, such as "
-            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", '
-            '"index": 0}}, with another index on each worker.'
-        )
+    addresses = addresses_of_workers()
     tell(f"Waiting for {len(addresses)} workers: {', '.join(addresses)}")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"--distribution=multi_worker cannot start: {reason}") from error
-
-
-def _tf_config() -> dict[str, Any]:
-    text = os.environ.get("TF_CONFIG", "").strip() or "{}"
-    try:
-        tf_config = json.loads(text)
-        if not isinstance(tf_config, dict):
-            raise ValueError("it is not a JSON object")
-    except ValueError as error:
-        raise ValueError(f"TF_CONFIG={text[:200]!r} cannot be read: {error}.") from error
-    return tf_config
-
-
-def _worker_addresses(tf_config: dict[str, Any]) -> list[str]:
-    """Addresses of chief and workers, after checking that this process is one of them."""
-    cluster, task = tf_config.get("cluster", {}), tf_config.get("task", {})
-    if not cluster:
-        return []
-
-    def require(holds: bool, wrong: str) -> None:
-        if not holds:
-            raise ValueError(f"TF_CONFIG does not fit: {wrong}.")
-
-    require(isinstance(cluster, dict) and isinstance(task, dict), "cluster and task are objects")
-    require(
-        set(cluster) <= {"chief", "worker"},
-        f"the cluster has jobs {', '.join(cluster)}; only chief and worker train together",
-    )
-    require(len(cluster.get("chief", [])) <= 1, "there can be one chief only")
-    for job, hosts in cluster.items():
-        require(
-            isinstance(hosts, list)
-            and all(isinstance(host, str) and ":" in host for host in hosts),
-            f"{job} is {hosts!r}, not a list of 'host:port'",
-        )
-    addresses = [*cluster.get("chief", []), *cluster.get("worker", [])]
-    require(len(set(addresses)) == len(addresses), "an address occurs twice")
-    kind, index = task.get("type"), task.get("index")
-    require(kind in cluster, f"task type {kind!r} is not one of {', '.join(cluster)}")
-    require(
-        isinstance(index, int) and 0 <= index < len(cluster[kind]),
-        f"task index {index!r} is not one of 0 to {len(cluster[kind]) - 1} of the {kind}s",
-    )
-    return addresses

@@ -60,12 +60,12 @@ def test_without_a_time_limit_it_is_refused(with_slurm):
     ("text", "message"),
     [
         ("cluster:debug", "cluster:debug is not known; use one of slurm, local"),
-        ("cluster:local,gpu:1", "Unknown argument 'gpu' for executor 'slurm'"),
-        ("cluster:local,timeout_min:long", "timeout_min.*expected type"),
+        ("cluster:local,gpu:1", "gpu is not known of --launcher=submitit. Did you mean gpus_per"),
+        ("cluster:local,timeout_min:long", "timeout_min:long is no number; use a number, such as"),
         ("cluster:local,timeout_min:-5", "timeout_min:-5 is out of range; use 1 or more"),
         ("cluster:local,mem_gb:0", "mem_gb:0 is out of range; use 1 or more"),
         ("cluster:local,nodes:2", "each training is one process; leave nodes out"),
-        ("cluster:local,local_magic:2", "magic"),
+        ("cluster:local,local_magic:2", "local_magic is not known of --launcher=submitit"),
     ],
 )
 def test_wrong_settings_of_submitit_are_told_as_the_flags(text, message):

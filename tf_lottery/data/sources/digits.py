@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from tf_lottery.config.datasets import register_dataset
+from tf_lottery.config.datasets import DataSize, register_dataset
 from tf_lottery.data.dataset import Dataset, checked_dataset
 
 _CLASSES = 10
 _TEST_IMAGES_PER_CLASS = 36
 
 
-@register_dataset("digits")
+@register_dataset("digits", DataSize(train=1437, test=360, image_shape=(8, 8, 1)))
 def load_digits() -> Dataset:
     """Loads the 1797 images of 8x8x1 pixels, values 0 to 16, of ten digits.
 

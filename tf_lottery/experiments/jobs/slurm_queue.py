@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.arguments import is_number
 from tf_lottery.config.launching import Launcher, options_text
 from tf_lottery.experiments.jobs.job_folder import JOBS
 from tf_lottery.experiments.jobs.remote import JobLostError
+from tf_lottery.registry import likely_names
 
 # Settings of all of submitit's executors; others have the name of one in front.
 _GENERAL = frozenset(
@@ -27,6 +29,7 @@ _GENERAL = frozenset(
         "stderr_to_stdout",
     }
 )
+_NUMBERS = _GENERAL - {"name", "stderr_to_stdout"}
 _CLUSTERS = ("slurm", "local")
 # On one machine nothing takes the time of others.
 _MINUTES_OF_LOCAL = 60 * 24 * 30
@@ -71,6 +74,12 @@ class SlurmQueue:
         for name in ("nodes", "tasks_per_node"):
             if settings.get(name, 1) != 1:
                 raise ValueError(f"{self._given}: each training is one process; leave {name} out.")
+        for name in settings:
+            self._check_known(name)
+        for name in _NUMBERS & set(settings):
+            if not is_number(settings[name]):
+                right = f"use a number, such as {name}:10"
+                raise ValueError(f"{self._given}: {name}:{settings[name]} is no number; {right}.")
         for name in ("timeout_min", "mem_gb", "cpus_per_task"):
             value = settings.get(name)
             if isinstance(value, int | float) and value <= 0:
@@ -85,6 +94,21 @@ class SlurmQueue:
                 "again, and goes on."
             )
         return found
+
+    def _check_known(self, name: str) -> None:
+        submitit = _import_submitit()
+        executors = {"slurm": submitit.SlurmExecutor, "local": submitit.LocalExecutor}
+        full = _full_name(name)
+        cluster, _, setting = full.partition("_")
+        if full in _GENERAL or setting in _GENERAL | executors[cluster]._valid_parameters():
+            return
+        known = sorted(_GENERAL | executors[self._cluster]._valid_parameters())
+        close = likely_names(name, known)
+        meant = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(
+            f"{self._given}: {name} is not known of --launcher=submitit.{meant} Known are: "
+            f"{', '.join(known)}."
+        )
 
     def _executor_in(self, folder: Path) -> Any:
         submitit = _import_submitit()

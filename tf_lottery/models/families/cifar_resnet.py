@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 _PLAIN_NAMES = tuple(f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110))
 # To 1202, the paper's deepest; two of these names are networks for ImageNet.
 _DEPTHS = "|".join(str(depth) for depth in range(8, 1203, 6) if depth not in (50, 152))
+# From 0.04 on, where the first stage has a filter.
+_FACTOR = r"[1-9]\d*(?:\.\d+)?|0\.(?:[1-9]|0[4-9])\d*"
 
 
 @register_model(
-    rf"resnet({_DEPTHS})(?:_w([1-9]\d*|\d+\.\d+))?",
+    rf"resnet({_DEPTHS})(?:_w({_FACTOR}))?",
     examples=("resnet8", "resnet20", "resnet14_w0.5"),
-    shown=(*_PLAIN_NAMES, "resnetDEPTH_wFACTOR"),
+    shown=(*_PLAIN_NAMES, "resnetDEPTH_wFACTOR (FACTOR of 0.04 or more)"),
     spelled=_PLAIN_NAMES,
 )
 def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None) -> tf.Tensor:
@@ -42,7 +44,7 @@ def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None)
       UnsuitableInputError: if the inputs are flat.
     """
     check_images(inputs)
-    filters, blocks = max(1, round(16 * float(width or 1))), (int(depth) - 2) // 6
+    filters, blocks = round(16 * float(width or 1)), (int(depth) - 2) // 6
     features = relu(convolution_and_norm(inputs, filters, 3, name="stem"), name="stem_relu")
     features = residual_stages(
         features, basic_block, (filters, 2 * filters, 4 * filters), (blocks, blocks, blocks)

@@ -12,7 +12,7 @@ from tf_lottery.report.landscape.adaptive import adaptive_figures
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.atomic import finished_files
-from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.errors import RunFolderError, problem_text
 from tf_lottery.store.metrics import table_text
 from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import analysis_of, current_stem, settings_of
@@ -50,11 +50,16 @@ def join_analyses(
     problems = []
     for method in methods:
         for record in method.records if method.branch is None else ():
-            for stem, path in _result_files(record.path / "landscape", drawing).items():
+            try:
+                files = _result_files(record.path / "landscape", drawing)
+            except OSError as error:
+                problems.append(problem_text(error))
+                continue
+            for stem, path in files.items():
                 try:
                     rows = tuple(with_network(row) for row in read_sealed_table(path))
-                except RunFolderError as error:
-                    problems.append(str(error))
+                except (OSError, RunFolderError) as error:
+                    problems.append(problem_text(error))
                     continue
                 found[stem].append(Measurement(method.run, record.replicate, rows, path.name))
     figures, tables = [], {}
@@ -112,9 +117,15 @@ def _draw_what_fits(
 
 
 def _result_files(folder: Path, drawn: Collection[str]) -> dict[str, Path]:
-    """The CSV files of analyses by their name of today, which counts where both are there."""
+    """The CSV files of analyses by their name of today, which counts where both are there.
+
+    Raises:
+      OSError: if the folder may not be read.
+    """
+    # A pattern alone would find nothing in such a folder.
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     paths = sorted(
-        finished_files(folder, "*.csv"),
+        finished_files(folder, "*.csv") if names else [],
         key=lambda path: (path.stem == current_stem(path.stem), path),
     )
     files = {current_stem(path.stem): path for path in paths}

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tf_lottery.report.landscape.solution_names import line_text
@@ -40,8 +41,10 @@ def line_images(methods: Sequence[MethodResults]) -> list[LineImage]:
         return images
     for method in methods:
         for run in method.records if method.branch is None else ():
-            folder = run.path / "landscape" / "lines"
-            for path in finished_files(folder, "*.png")[:_MOST_OF_A_RUN]:
+            paths = []
+            with suppress(OSError):
+                paths = finished_files(run.path / "landscape" / "lines", "*.png")
+            for path in paths[:_MOST_OF_A_RUN]:
                 try:
                     content = base64.b64encode(path.read_bytes()).decode()
                 except OSError:
