@@ -108,7 +108,7 @@ _FIT = [
     ({"class_weight": {"a": 1.0}}, "class_weight={'a': 1.0}: give a number for each class"),
     ({"y": None}, "y=None: give the labels that the model's loss, sparse_categorical_crossent"),
     ({"y": np.zeros(9, int)}, "y has 9 examples, and x has 16: give as many of both"),
-    ({"sample_weight": np.ones(17)}, "sample_weight has 17 examples, and x has 16"),
+    ({"sample_weight": np.ones(17)}, "sample_weight has 17 examples, and y has 16"),
     (
         {"validation_data": (np.zeros((5, 6)), np.zeros(4, int))},
         "validation_data[1] has 4 examples, and validation_data[0] has 5",
