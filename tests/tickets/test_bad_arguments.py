@@ -31,10 +31,6 @@ _SEARCH = [
     ({"pruning_rate": np.array(["auto"])}, "pruning_rate=array(['auto']"),
     ({"pruning_rate": {"hidden": 0.2}}, "pruning_rate={'hidden': 0.2}"),
     ({"pruning_rate": float("nan")}, "pruning_rate=nan"),
-    (
-        {"pruning_rate": [0.2, 0.3, 0.4]},
-        "pruning_rate=[0.2, 0.3, 0.4]: there are 3 rates and levels=2; leave out those of no level",
-    ),
     ({"pruning_rate": 1e-9}, "pruning_rate=1e-09: it prunes none of the 90 weights"),
     ({"rewind_step": None}, "rewind_step: None"),
     ({"rewind_step": -1}, "rewind_step: -1"),
@@ -359,4 +355,12 @@ def test_a_folder_that_cannot_be_made_is_refused_in_the_words_of_the_library(bui
     with pytest.raises(ValueError, match=r"/proc/searches.*in the library: .*folder of a search"):
         IterativeMagnitudePruning(build_model(), 1, folder="/proc/searches").fit(
             *arrays, epochs=1, verbose=0
+        )
+
+
+def test_rates_of_no_level_are_said(build_model):
+    said = r"pruning_rate=\[0\.2, 0\.3, 0\.4\]: the last 1 of the 3 rates have no effect: levels=2"
+    with pytest.warns(UserWarning, match=said):
+        IterativeMagnitudePruning(
+            build_model(), levels=2, pruning_rate=[0.2, 0.3, 0.4], rewind_step=0
         )

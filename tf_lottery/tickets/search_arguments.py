@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -55,7 +56,7 @@ class SearchArguments:
         if self.levels is not None or self._density is None:
             check_whole("levels", self.levels, 0, MOST_LEVELS, example=5)
         check_pruning_rate(self.pruning_rate)
-        self._check_rates_are_used()
+        self._warn_of_unused_rates()
         check_point("rewind_step", self.rewind_step)
         check_choice("scope", self.scope, SCOPES)
         check_truth("rewind_optimizer", self.rewind_optimizer)
@@ -187,14 +188,17 @@ class SearchArguments:
         described = {**arguments, "levels": levels, "weights": weights, "optimizer": optimizer}
         return json.loads(json.dumps(described, default=_described))
 
-    def _check_rates_are_used(self) -> None:
+    def _warn_of_unused_rates(self) -> None:
         rate = self.pruning_rate
         if self.levels is None or isinstance(rate, str | AdaptiveRate):
             return
         count, levels = len(rates_of_levels(rate)), self.levels
         if count > max(1, levels):
-            right = f"there are {count} rates and levels={levels}; leave out those of no level"
-            raise refusal("pruning_rate", rate, right)
+            warnings.warn(
+                f"pruning_rate={shown(rate)}: the last {count - levels} of the {count} rates have "
+                f"no effect: levels={levels}.",
+                stacklevel=4,
+            )
 
     @property
     def _density(self) -> float | None:
