@@ -169,7 +169,7 @@ def test_what_cannot_be_scored_is_told_before_training(build_model, batches, arr
     for data, message in (
         ((unlabelled,), "no labels"),
         ((iter([(x, y)]),), "not x of type list_iterator"),
-        ((x,), "y of type NoneType"),
+        ((x,), "y=None: give the labels"),
     ):
         search = IterativeMagnitudePruning(model, 1, score="grasp", rewind_step="0it")
         with pytest.raises(ValueError, match=message):
