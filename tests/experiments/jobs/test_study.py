@@ -66,7 +66,9 @@ def test_a_diverged_replicate_is_named_when_the_others_are_done(tmp_path, flags_
     done = subprocess.run(given, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 1
     assert "replicate_1, " in done.stderr and "replicate_2 diverged; see above." in done.stderr
-    assert "random_mask" not in done.stdout.split("at a time")[1]
+    told, not_begun = done.stdout.split("Not begun, as what they need has failed: ")
+    assert "random_mask" not in told.split("at a time")[1]
+    assert not_begun.count("random_mask") == not_begun.count("random_reinitialization") == 2
 
 
 @pytest.mark.slow
