@@ -16,7 +16,7 @@ test: lint
 test-all: lint
 	$(BIN)/pytest -n $(SLOW_WORKERS) --dist loadfile -m "slow or not slow"
 
-# Of the fast tests; it fails below the figure in pyproject.toml.
+# What the fast tests reach, their processes included.
 coverage: .venv/installed
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
 
