@@ -142,7 +142,10 @@ def test_flags_of_no_use_for_the_network_or_the_data_are_said(run_tiny, tmp_path
     given["batch_norm_init"] = "uniform"
     run_tiny(tmp_path, levels=0, **given, pruning_rates="0.2,0.3")
     output = capsys.readouterr().out
-    assert "--pruning_rates=0.2,0.3: the last 2 of the 2 rates have no effect: --levels=0" in output
+    assert (
+        "--pruning_rates=0.2,0.3: there are 2 rates for --levels=0; those of later levels have no effect"
+        in output
+    )
     for flag, value in given.items():
         assert f"--{flag}={value} has no effect" in output
 

@@ -7,6 +7,7 @@ import pytest
 import tf_keras as keras
 
 import tf_lottery
+import tf_lottery.models
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.models import registry
 from tf_lottery.models.build import build_model
@@ -160,3 +161,8 @@ def test_keras_has_the_applications_that_are_known_without_tensorflow():
 
 def spelled_names():
     return [name for family in registry.FAMILIES.all().values() for name in family.spelled]
+
+
+def test_the_former_name_of_register_model_warns():
+    with pytest.warns(DeprecationWarning, match=r"register is called register_model, and goes"):
+        assert tf_lottery.models.register is tf_lottery.models.register_model

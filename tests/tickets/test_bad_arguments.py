@@ -359,7 +359,7 @@ def test_a_folder_that_cannot_be_made_is_refused_in_the_words_of_the_library(bui
 
 
 def test_rates_of_no_level_are_said(build_model):
-    said = r"pruning_rate=\[0\.2, 0\.3, 0\.4\]: the last 1 of the 3 rates have no effect: levels=2"
+    said = r"pruning_rate=\[0\.2, 0\.3, 0\.4\]: there are 3 rates for levels=2; those of later"
     with pytest.warns(UserWarning, match=said):
         IterativeMagnitudePruning(
             build_model(), levels=2, pruning_rate=[0.2, 0.3, 0.4], rewind_step=0

@@ -1,7 +1,6 @@
 """Options: fields of a configuration that are flags too, and what their values may be."""
 
 import dataclasses
-import math
 import types
 import typing
 from collections.abc import Callable
@@ -55,11 +54,6 @@ def below_one(name: str) -> Range:
 def fraction(right: str) -> Range:
     """Numbers between 0 and 1."""
     return Range(right, lambda value: 0 < value < 1)
-
-
-def finite(right: str) -> Range:
-    """Positive numbers that are not infinite."""
-    return Range(right, lambda value: 0 < value < math.inf)
 
 
 def positive(right: str = "use a positive number") -> Range:

@@ -9,9 +9,9 @@ from tf_lottery.config.options import (
     below_one,
     between,
     check_options,
-    finite,
     fraction,
     option,
+    positive,
     refuse_together,
     require,
 )
@@ -67,7 +67,7 @@ class PruningConfig:
         0.1,
         "With --pruning_rate=auto: by how much a pruning may raise the loss of --score_examples "
         "training examples, in nats, before the network is trained again.",
-        within=finite("use a positive number"),
+        within=positive(),
     )
     auto_least_rate: float = option(
         0.05,

@@ -48,7 +48,8 @@ def known_steps(
     Raises:
       ValueError: if `text` is not such a point.
     """
-    unit = re.sub(r"[\d.\s]", "", str(text))
+    match = _PATTERN.fullmatch(str(text).strip())
+    unit = match and match["unit"]
     if (unit == "ep" and steps_per_epoch is None) or (unit == "%" and total_steps is None):
         parse_steps(text, steps_per_epoch=1, total_steps=1, argument=argument)
         return None

@@ -243,8 +243,8 @@ def _tell_of_useless_rates(config: ExperimentConfig) -> None:
     count = len(pruning.rates) if isinstance(pruning.rates, tuple) else 0
     if count > levels:
         tell(
-            f"Note: --pruning_rates={pruning.pruning_rates}: the last {count - levels} of the "
-            f"{count} rates have no effect: --levels={levels}."
+            f"Note: --pruning_rates={pruning.pruning_rates}: there are {count} rates for "
+            f"--levels={levels}; those of later levels have no effect."
         )
 
 

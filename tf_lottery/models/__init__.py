@@ -25,7 +25,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "register":
-        warnings.warn("register is called register_model", DeprecationWarning, stacklevel=2)
+        warnings.warn(
+            "tf_lottery.models.register is called register_model, and goes with 0.3",
+            DeprecationWarning,
+            stacklevel=2,
+        )
         return register_model
     if name not in _BUILDING:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

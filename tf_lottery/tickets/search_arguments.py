@@ -195,8 +195,8 @@ class SearchArguments:
         count, levels = len(rates_of_levels(rate)), self.levels
         if count > max(1, levels):
             warnings.warn(
-                f"pruning_rate={shown(rate)}: the last {count - levels} of the {count} rates have "
-                f"no effect: levels={levels}.",
+                f"pruning_rate={shown(rate)}: there are {count} rates for levels={levels}; those "
+                "of later levels have no effect.",
                 stacklevel=4,
             )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_lottery.config.analyses import ResultFile, register_analysis
-from tf_lottery.config.options import at_least, between, check_options, finite, option
+from tf_lottery.config.options import at_least, between, check_options, option, positive
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.pruning_limit import (
@@ -54,7 +54,7 @@ class Options:
         0.1,
         "Rise of the training loss, in nats, within which a pruning is to stay for "
         "--experiment=curvature.",
-        within=finite("use a positive number"),
+        within=positive(),
     )
     retrain_steps: int = option(
         1000,
@@ -66,7 +66,7 @@ class Options:
         None,
         "Learning rate of --retrain_steps; unset: the last one of training, if the schedule does "
         "not end near 0.",
-        within=finite("use a positive number, or leave it out"),
+        within=positive("use a positive number, or leave it out"),
     )
     curvature_seed: int = option(
         0,

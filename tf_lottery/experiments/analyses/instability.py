@@ -12,7 +12,7 @@ import numpy as np
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.config.copies import Copies
 from tf_lottery.config.lines import Lines
-from tf_lottery.config.options import finite
+from tf_lottery.config.options import positive
 from tf_lottery.config.parameters import Parameter
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
@@ -49,7 +49,7 @@ def instability(
         float,
         Parameter(
             "Points of error barrier below which --experiment=instability calls a network stable.",
-            within=finite("use a positive number"),
+            within=positive(),
         ),
     ] = 2.0,
 ) -> Rows:
