@@ -9,6 +9,7 @@ pairs. Run it on an idle machine.
 """
 
 import dataclasses
+import itertools
 import os
 import tempfile
 import time
@@ -27,20 +28,25 @@ from tf_lottery.training.program import TrainingProgram
 
 define_config_flags()
 _STEPS_IN_PIECES = 800
+_PARTS = 10
 
 
 def main(_) -> None:
     config = config_from_flags()
-    seconds_of_steps = 0.0
+    steps_done, seconds_of_steps = 0, 0.0
+    # After each piece of training: steps done, the clock, seconds of the steps so far.
+    marks = [(0, time.perf_counter(), 0.0)]
     run_steps = TrainingProgram.run
 
     def timed(self, epoch: Epoch, first: int, last: int) -> None:
-        nonlocal seconds_of_steps
+        nonlocal steps_done, seconds_of_steps
         started = time.perf_counter()
         run_steps(self, epoch, first, last)
         # Waits for the steps to be done.
         self.first_bad_step()
-        seconds_of_steps += time.perf_counter() - started
+        ended = time.perf_counter()
+        steps_done, seconds_of_steps = steps_done + last - first, seconds_of_steps + ended - started
+        marks.append((steps_done, ended, seconds_of_steps))
 
     TrainingProgram.run = timed
     with tempfile.TemporaryDirectory() as workdir:
@@ -49,6 +55,10 @@ def main(_) -> None:
     TrainingProgram.run = run_steps
     print(f"whole run {whole:.1f} s, its training steps {seconds_of_steps:.1f} s")
     print(f"x {whole / seconds_of_steps:.3f} of its training steps")
+    bounds = [marks[round(part * (len(marks) - 1) / _PARTS)] for part in range(_PARTS + 1)]
+    for before, after in itertools.pairwise(bounds):
+        steps, clock, seconds = (late - early for early, late in zip(before, after, strict=True))
+        print(f"  {after[0] - steps:,} to {after[0]:,} steps: x {clock / seconds:.3f}")
 
     experiment = prepare(config)
     program = build_program(experiment)

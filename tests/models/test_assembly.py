@@ -222,8 +222,9 @@ def test_statistics_of_batch_normalization(mirrored, batch_norm, wrap):
     outputs = mirrored.run(lambda batch: normalized(batch, training=True), (next(iter(batches)),))
     dark, bright = (output.numpy() for output in outputs.values)
     spread = 0 if batch_norm == "per_replica" else 1
-    np.testing.assert_allclose(dark, -spread, atol=1e-3)
-    np.testing.assert_allclose(bright, spread, atol=1e-3)
+    # What is constant has no variance: the rounding of its mean is divided by the epsilon's root.
+    np.testing.assert_allclose(dark, -spread, atol=1e-2)
+    np.testing.assert_allclose(bright, spread, atol=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ class LevelTrainer:
 
     def _checked_state(self) -> NetworkState:
         state = self._now.network.state()
-        # Some activations hide it from the loss: on a CPU, relu(NaN) is 0.
+        # Some activations hide it from the loss: on some CPUs, relu(NaN) is 0.
         name = first_not_finite(state.weights)
         if name is not None:
             raise TrainingDivergedError(
