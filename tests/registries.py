@@ -20,3 +20,11 @@ def what_tests_have_added() -> list[str]:
     )
     own = [text for text in found if not text.startswith("tf_lottery.")]
     return [*own, *imported_plugins()]
+
+
+def forget_what_was_added() -> None:
+    """Takes all things out of the registries that are not the package's own."""
+    for registry in REGISTRIES:
+        for name in list(registry.all()):
+            if not registry.module_of(name).startswith("tf_lottery."):
+                registry.remove(name)

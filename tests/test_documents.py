@@ -1,66 +1,56 @@
 """The Python of every document runs as it stands there, block after block, in one process."""
 
+import functools
 import inspect
 import re
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import sklearn.datasets
-import tf_keras as keras
 
 import tf_lottery
+from tests.command_line import run_command_of
+from tests.documents import DOCUMENTS, ROOT, links_of, python_in, reading_order, readme_with
+from tests.registries import forget_what_was_added
 from tests.support_table import ROWS
-from tf_lottery.config.branches import BRANCHES
 
-ROOT = Path(__file__).parent.parent
-# api.md lists signatures; the README, the tutorial and the recipes have tests of their own.
-DOCUMENTS = {
-    str(path.relative_to(ROOT)): blocks
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[ce]*/**/*.md")]
-    if path.name not in ("api.md", "tutorial.md", "README.md", "CONTRIBUTING.md")
-    and (blocks := re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+# The README, the tutorial and the recipes have tests of their own.
+_ALONE = {
+    name
+    for name in DOCUMENTS
+    if python_in(name) and name not in ("README.md", "docs/tutorial.md", "CONTRIBUTING.md")
 }
-
-
-def _of_export() -> dict[str, Any]:
-    """A run folder, and models with one and with two inputs."""
-    flags = {"name": "digits_lenet", "model": "lenet_20_10", "train_steps": "45it", "levels": 1}
-    tf_lottery.run_experiment(tf_lottery.config_from_values(flags))
-    images, y = sklearn.datasets.load_digits(return_X_y=True)
-    x = images.reshape(-1, 8, 8, 1).astype(np.float32)
-    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
-    joined = keras.layers.Concatenate()([left, right])
-    pairs = keras.Model([left, right], keras.layers.Dense(10, name="digit")(joined))
-    return {
-        "tf_lottery": tf_lottery,
-        "model": tf_lottery.load_ticket("runs/digits_lenet/replicate_1", level=1),
-        "dense_model": tf_lottery.load_ticket("runs/digits_lenet/replicate_1", level=0),
-        "x_train": x[:100],
-        "y_train": y[:100],
-        "x_test": x[:100],
-        "y_test": y[:100],
-        "y_digit": y[:100],
-        "x_left": images[:100, 20:24],
-        "x_right": images[:100, 24:28],
-        "two_inputs": tf_lottery.prunable(pairs),
-    }
-
-
-# What the text before a document's first block is about.
-GIVEN = {"docs/export.md": _of_export}
-# Each of three exports is measured in seven formats; networks of several kinds are built; runs are
-# trained.
+# Three exports in seven formats; networks of several kinds are built; runs are trained.
 SLOW = {"docs/export.md", "docs/experiments.md", "docs/models.md"}
 
 
+@pytest.fixture
+def notebook(tmp_path, monkeypatch):
+    """The names of a notebook in an empty folder; what its cells register is forgotten."""
+    monkeypatch.chdir(tmp_path)
+    # Half a minute for each file; there are tests of that.
+    monkeypatch.setattr(tf_lottery, "export", functools.partial(tf_lottery.export, measure=False))
+    yield {"__name__": "__main__"}
+    forget_what_was_added()
+
+
+def _command_before(name: str) -> None:
+    """What is typed in a terminal before a document's Python, which finds the run folder."""
+    if name == "docs/export.md":
+        run_command_of(f"--flagfile={ROOT}/configs/digits_lenet.cfg", "--train_steps=100it")
+
+
 def test_documents_were_found():
-    assert {"docs/experiments.md", "docs/export.md", "docs/models.md"} <= set(DOCUMENTS)
+    assert {"docs/experiments.md", "docs/export.md", "docs/models.md"} <= _ALONE
+    assert set(reading_order()) == set(DOCUMENTS)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name):
+    for target in links_of(name):
+        assert (ROOT / name).parent.joinpath(target).exists(), target
 
 
 def test_every_row_of_what_works_is_tested():
-    page = (ROOT / "docs" / "models.md").read_text().partition('"Works" means')[0]
+    page = DOCUMENTS["docs/models.md"].partition('"Works" means')[0]
     rows = re.findall(r"^\| *([^|]+?) *\|(?! *\|? *masks are)(?!-)", page, re.MULTILINE)
     rows = [row for row in rows if row not in ("your model", "`fit` with")]
     beginnings = [[each for each in ROWS if row.startswith(each)] for row in rows]
@@ -75,21 +65,21 @@ def test_every_row_of_what_works_is_tested():
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
-        for name in sorted(DOCUMENTS)
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in sorted(_ALONE)],
 )
-def test_the_blocks_of_a_document_run_one_after_the_other(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = GIVEN.get(name, dict)()
-    branches = set(BRANCHES.all())
-    try:
-        for block in DOCUMENTS[name]:
-            exec(block, names)
-    finally:
-        for branch in set(BRANCHES.all()) - branches:
-            BRANCHES.remove(branch)
+def test_the_blocks_of_a_document_run_one_after_the_other(name, notebook):
+    _command_before(name)
+    for block in python_in(name):
+        exec(block, notebook)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_all_blocks_of_all_documents_run_in_one_notebook(notebook):
+    for name in reading_order():
+        _command_before(name)
+        for block in readme_with(levels=2) if name == "README.md" else python_in(name):
+            exec(block, notebook)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +108,11 @@ def _prose(text: str) -> list[str]:
 
 
 def test_lines_of_documents_are_wrapped():
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "configs").rglob("*.md")]
     long = [
-        f"{page.relative_to(ROOT)}: {line}"
-        for page in pages
-        if page.name != "api.md"
-        for line in _prose(page.read_text())
+        f"{name}: {line}"
+        for name, text in DOCUMENTS.items()
+        if name != "docs/api.md"
+        for line in _prose(text)
         if len(line) > 100
     ]
     assert long == []

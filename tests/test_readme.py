@@ -1,19 +1,11 @@
 """What the README says of its Python and of the configurations holds."""
 
-import re
-from pathlib import Path
-
 import pytest
 
 import tf_lottery
+from tests.documents import DOCUMENTS, ROOT, readme_with
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-DOCUMENTS = sorted(
-    str(path.relative_to(ROOT))
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[ce]*/**/*.md")]
-)
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+README = DOCUMENTS["README.md"]
 
 
 @pytest.mark.parametrize("levels", [2, pytest.param(5, marks=pytest.mark.slow)])
@@ -21,8 +13,8 @@ def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels):
     monkeypatch.chdir(tmp_path)
     names = {}
     # As in a notebook: one after the other, with what the first has left.
-    for block in BLOCKS:
-        exec(re.sub(r"\b(levels?)=5\b", rf"\1={levels}", block), names)
+    for block in readme_with(levels):
+        exec(block, names)
     results = names["history"].levels
     assert [result.level for result in results] == list(range(levels + 1))
     assert results[-1].weights_remaining == round(22_200 * 0.6**levels)
@@ -36,13 +28,6 @@ def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels):
 
 def test_the_readme_is_short():
     assert len(README.splitlines()) < 200
-
-
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_lead_somewhere(name):
-    path = ROOT / name
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
-        assert (path.parent / target).exists(), target
 
 
 def test_configurations_are_in_the_readme():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from absl import flags
 
+from tests.documents import DOCUMENTS
 from tf_lottery.cli.commands import (
     Analyze,
     RunBranches,
@@ -19,7 +20,7 @@ from tf_lottery.cli.commands import (
     define_flags,
 )
 
-TUTORIAL = (Path(__file__).parent.parent / "docs" / "tutorial.md").read_text()
+TUTORIAL = DOCUMENTS["docs/tutorial.md"]
 BLOCKS = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", TUTORIAL, re.DOTALL)
 COMMANDS = re.findall(r"^tf-lottery (.*)$", TUTORIAL, re.MULTILINE)
 
@@ -78,7 +79,7 @@ def test_the_ticket_is_connected_to_the_level_before_it_alone(run):
 
 @pytest.mark.slow
 def test_the_exported_ticket_is_where_the_tutorial_puts_it(run):
-    assert (run[2] / "ticket" / "saved_model.pb").exists()
+    assert (run[2] / "digit_ticket" / "saved_model.pb").exists()
 
 
 def test_the_commands_are_understood():

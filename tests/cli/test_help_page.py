@@ -1,9 +1,12 @@
 """The help shows every flag once, by task, and for an experiment only what it takes."""
 
+import os
+import pty
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -129,9 +132,66 @@ def test_completions_of_bash(values, words, completions):
     # compopt works only while a person completes.
     lines = (
         "compopt() { :; }",
-        completion_script(values),
+        completion_script("bash", values),
         f"COMP_WORDS=(tf-lottery {' '.join(words)}); COMP_CWORD={len(words)}",
         '_tf_lottery; printf "%s\\n" "${COMPREPLY[@]}"',
     )
     result = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True)
     assert result.stdout.split() == completions
+
+
+# The line as it stands is kept in a file; .zshrc is the one of a person who has no completion yet.
+ZSHRC = """
+source script.zsh
+keep() { print -rn -- "$BUFFER" > kept.new; mv kept.new kept; }
+zle -N keep
+bindkey '^X' keep
+zle-line-init() { print > ready; }
+zle -N zle-line-init
+"""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("--optim", "--optimizer="),
+        ("--optimizer=s", "--optimizer=sgd "),
+        ("--optimizer=ad", "--optimizer=adam"),
+        ("--optimizer s", "--optimizer sgd "),
+        ("--nonest", "--nonesterov "),
+        ("--flagfile=fol", "--flagfile=folder/"),
+        ("--flagfile=folder/so", "--flagfile=folder/some.cfg "),
+    ],
+)
+def test_completions_of_zsh(values, typed, completed, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "some.cfg").touch()
+    (tmp_path / "script.zsh").write_text(completion_script("zsh", values))
+    (tmp_path / ".zshrc").write_text(ZSHRC)
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(tmp_path)
+        os.execvpe("zsh", ["zsh", "-d", "-i"], {**os.environ, "ZDOTDIR": ".", "TERM": "dumb"})
+    try:
+        wait_for(tmp_path / "ready", terminal)
+        os.write(terminal, f"tf-lottery {typed}\t\x18".encode())
+        wait_for(tmp_path / "kept", terminal)
+    finally:
+        os.close(terminal)
+        os.waitpid(process, 0)
+    assert (tmp_path / "kept").read_text() == f"tf-lottery {completed}"
+
+
+def wait_for(path: Path, terminal: int) -> None:
+    """Waits for a file; the terminal's output is read, so that nobody waits to write to it."""
+    os.set_blocking(terminal, False)
+    shown = b""
+    for _ in range(300):
+        if path.exists():
+            return
+        try:
+            shown += os.read(terminal, 65536)
+        except BlockingIOError:
+            time.sleep(0.1)
+    raise AssertionError(shown)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.experiments.branching import run_branch
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 
@@ -99,9 +100,21 @@ def test_other_data_under_the_same_name(copied_run, run_tiny, snapshot, tmp_path
     before = snapshot(copied_run)
     digits = tf_lottery.data.load_dataset("digits", validation_examples=200)
     digits.train.images[0, 0, 0] += 1
-    with pytest.raises(RunFolderMismatchError, match="dataset=digits: the examples are not"):
+    said = (
+        "dataset=digits: the examples are not .* begun with; give the same ones in the same order"
+    )
+    with pytest.raises(RunFolderMismatchError, match=said):
         run_tiny(tmp_path, digits)
     assert snapshot(copied_run) == before
+
+
+@pytest.mark.parametrize(
+    ("begun_with", "advice"), [(None, "check --data_dir,"), ("pets", r"data of your own \(pets\):")]
+)
+def test_other_data_than_those_of_the_flag(copied_run, run_tiny, tmp_path, begun_with, advice):
+    edit_config(copied_run, details={"data_sha256": "0" * 64, "data_name": begun_with})
+    with pytest.raises(RunFolderMismatchError, match=f"begun with; .*{advice}.* another --name"):
+        run_tiny(tmp_path)
 
 
 def test_foreign_folder(run_tiny, snapshot, tmp_path):

@@ -31,6 +31,14 @@ def tensors(left_name="left-image", right_name="class"):
     return left, right, one, both
 
 
+def test_nothing_is_said_of_retracing_where_several_networks_are_computed(caplog):
+    for _ in range(6):
+        left, _, one, _ = tensors()
+        network = plain_network(keras.Model(left, one))
+        network.compute({"left_image": LEFT})
+    assert caplog.messages == []
+
+
 def test_tensors_go_by_the_names_of_layers_in_the_order_of_the_model():
     left, right, one, both = tensors()
     network = plain_network(tf_lottery.prunable(keras.Model([left, right], [both, one])))

@@ -36,6 +36,11 @@ def test_the_model_is_left_as_it_is(ticket, tmp_path):
     assert tf_lottery.get_mask(ticket).density < 0.6
 
 
+def test_nothing_is_said_of_metrics(ticket, tmp_path, caplog):
+    tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
+    assert caplog.messages == []
+
+
 @pytest.mark.slow
 def test_replaces_an_earlier_export_as_a_whole(ticket, tmp_path):
     folder = tmp_path / "ticket"

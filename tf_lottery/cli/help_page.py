@@ -64,7 +64,7 @@ def asked_for(arguments: Sequence[str], flag_values: flags.FlagValues = flags.FL
         if name == "completion":
             if value not in _SHELLS:
                 raise ValueError(f"--completion={value}: use one of {', '.join(_SHELLS)}.")
-            return _SHELLS[value] + completion_script(flag_values)
+            return completion_script(value, flag_values)
         if name in ("help", "helpfull", "helpshort", "h", "?"):
             return help_text(experiment_in(arguments), flag_values)
     return None
@@ -162,21 +162,29 @@ def _entries(names: Iterable[str], flag_values: flags.FlagValues) -> list[str]:
     return lines
 
 
-def completion_script(flag_values: flags.FlagValues = flags.FLAGS) -> str:
-    """A script for bash, and zsh with bashcompinit, that completes flags and their choices."""
+def completion_script(shell: str, flag_values: flags.FlagValues = flags.FLAGS) -> str:
+    """A script for bash or zsh that completes flags, their choices and paths.
+
+    Args:
+      shell: a key of `_SHELLS`.
+      flag_values: the defined flags.
+    """
     names, cases = [], []
     for name in sorted({name for group in _groups().values() for name in group}):
         flag = flag_values[name]
         names += [f"--{name}", f"--no{name}"] if flag.boolean else [f"--{name}="]
         if choices := getattr(flag.parser, "enum_values", None):
             cases.append(f'    --{name}) choices="{" ".join(choices)}" ;;')
-    every_name = " ".join([*names, "--flagfile=", "--help"])
-    return _COMPLETION.format(names=every_name, cases="\n".join(cases))
+    names += ["--flagfile=", "--help"]
+    return _SHELLS[shell].format(
+        names=" ".join(names),
+        with_value=" ".join(name for name in names if name.endswith("=")),
+        without_value=" ".join(name for name in names if not name.endswith("=")),
+        cases="\n".join(cases),
+    )
 
 
-# What makes a shell understand the completions of bash.
-_SHELLS = {"bash": "", "zsh": "autoload -U +X bashcompinit && bashcompinit\n"}
-_COMPLETION = """\
+_BASH = """\
 _tf_lottery() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" flag="${{COMP_WORDS[COMP_CWORD-1]}}" choices=""
   # Bash splits --flag=value at the equals sign.
@@ -195,7 +203,30 @@ _tf_lottery() {{
     [[ "${{COMPREPLY[0]}}" == *= ]] && compopt -o nospace
   else
     COMPREPLY=($(compgen -f -- "$word"))
+    compopt -o filenames
   fi
 }}
 complete -F _tf_lottery tf-lottery
 """
+_ZSH = """\
+_tf_lottery() {{
+  local flag="${{words[CURRENT-1]}}" choices=""
+  if compset -P '--*='; then
+    flag="${{IPREFIX%=}}"
+  fi
+  case "$flag" in
+{cases}
+  esac
+  if [[ -n "$choices" ]]; then
+    compadd -- ${{=choices}}
+  elif [[ "$PREFIX" == -* ]]; then
+    compadd -S "" -- {with_value}
+    compadd -- {without_value}
+  else
+    _files
+  fi
+}}
+(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -i }}
+compdef _tf_lottery tf-lottery
+"""
+_SHELLS = {"bash": _BASH, "zsh": _ZSH}

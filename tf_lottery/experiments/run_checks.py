@@ -178,8 +178,16 @@ def check_same_data(run: RunFolder, experiment: Experiment) -> None:
     if run.details.data_sha256 != experiment.details.data_sha256:
         raise RunFolderMismatchError(
             f"{_data_text(experiment)}: the examples are not those that {run.path} was begun "
-            "with; check --data_dir, or choose another --name."
+            f"with; {_right_data(run, experiment)}, or choose another --name."
         )
+
+
+def _right_data(run: RunFolder, experiment: Experiment) -> str:
+    if experiment.details.data_name:
+        return "give the same ones in the same order"
+    if name := run.details.data_name:
+        return f"it was begun in Python with data of your own ({name}): give them there"
+    return "check --data_dir"
 
 
 def _data_text(experiment: Experiment) -> str:

@@ -117,7 +117,15 @@ class PlainNetwork:
         return [inputs[tensor.name].astype(tensor.dtype, copy=False) for tensor in self.inputs]
 
     def _traced(self) -> Callable[[Arrays], Mapping[str, tf.Tensor]]:
-        return tf.function(self._call, autograph=False, reduce_retracing=True)
+        function = tf.function(self._call, autograph=False, reduce_retracing=True)
+
+        def call(inputs: Arrays) -> Mapping[str, tf.Tensor]:
+            tensors = {name: tf.convert_to_tensor(array) for name, array in inputs.items()}
+            # Called as it is, TensorFlow would warn of retracing where several networks are
+            # exported in one process, though each has a function of its own.
+            return function.get_concrete_function(tensors)(tensors)
+
+        return call
 
     def _computed(
         self, call: Callable[[Arrays], Mapping[str, tf.Tensor]], inputs: Arrays

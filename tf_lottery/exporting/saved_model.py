@@ -57,7 +57,7 @@ def _save(model: Any, path: Path) -> None:
         if has_named_tensors(plain):
             PlainNetwork(plain).save_saved_model(path)
         else:
-            plain.save(path, save_format="tf", include_optimizer=False)
+            save_for_export(plain, path, save_format="tf", include_optimizer=False)
     else:
         # It cannot be copied.
         zero_pruned(model)

@@ -1,6 +1,7 @@
 """Graphs that save the masks of their weights with themselves, and models that say they do not."""
 
 import functools
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -59,8 +60,20 @@ def save_masks_with(model: Any) -> None:
 
 
 def save_for_export(model: Any, path: Any, **arguments: Any) -> None:
-    """Does `model.save(path, **arguments)` without a word on masks, which an export is without."""
-    type(model).save(model, path, **arguments)
+    """Does `model.save(path, **arguments)` without a word on masks, which an export is without.
+
+    Nor does tf_keras say that the metrics of a model that is not compiled are yet to be built.
+    """
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(_is_not_on_metrics)
+    try:
+        type(model).save(model, path, **arguments)
+    finally:
+        logger.removeFilter(_is_not_on_metrics)
+
+
+def _is_not_on_metrics(record: logging.LogRecord) -> bool:
+    return "compiled metrics have yet to be built" not in record.getMessage()
 
 
 def forget_masks(model: Any) -> None:
