@@ -45,6 +45,7 @@ from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.score import Evidence
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
@@ -162,7 +163,7 @@ def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) ->
     shapes = [{name: array.shape for name, array in mask.items()} for mask in (own, *masks)]
     if shapes != shapes[:1] * len(shapes):
         raise ValueError(
-            f"--other_run={other}: its masks are those of --model={run.identity['model']}, and do "
+            f"--other_run={other}: its masks are those of --model={run.identity.model}, and do "
             f"not fit the network of {plan.run.path}, {plan.config.model.model}."
         )
 
@@ -269,7 +270,9 @@ def _origin(
 
     def draw_weights(seed: int) -> Weights:
         # As the network's own: in the scope of its strategy, its kernels are drawn by seed alone.
-        return weights_of(build_prunable_model(config.identity(), experiment.details, seed))
+        return weights_of(
+            build_prunable_model(Identity(config.identity()), experiment.details, seed)
+        )
 
     return Origin(
         level=level,

@@ -37,7 +37,7 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
     """
     runs = [method for method in methods if method.branch is None]
     data_sets = _variants(runs, lambda record: record.data_name)
-    networks = _variants(runs, lambda record: record.identity.get("model"))
+    networks = _variants(runs, lambda record: record.model)
     contents = _variants(runs, lambda record: record.details and record.details.data_sha256)
     notices = []
     if len(data_sets) > 1:
@@ -76,7 +76,7 @@ def _rule_notices(methods: Sequence[MethodResults]) -> list[str]:
                 outdated_rules(record.identity, record.details)
                 for record in records
                 if record.details is not None
-                and any(level or "branch" in record.identity for level in record.levels)
+                and any(level or record.identity.branch for level in record.levels)
             ]
             for rule in dict.fromkeys(chain(*rules)):
                 by_rule.setdefault(rule, []).append(label)

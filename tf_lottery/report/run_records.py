@@ -8,6 +8,7 @@ from typing import Any
 from tf_lottery.report.formats import is_number
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
 from tf_lottery.store.errors import RunFolderError, problem_text
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_details import RunDetails
@@ -38,7 +39,7 @@ class RunRecord:
 
     Attributes:
       path: WORKDIR/NAME/replicate_R, or branches/LABEL below that.
-      identity: flag values by name; empty if config.json cannot be read.
+      identity: its flags; none if config.json cannot be read.
       details: what else is remembered of it; None if it is not known.
       state: whether it is done, running, stopped or broken.
       levels: the complete levels by number.
@@ -48,7 +49,7 @@ class RunRecord:
     """
 
     path: Path
-    identity: Mapping[str, Any]
+    identity: Identity
     details: RunDetails | None
     state: RunState
     levels: Mapping[int, LevelRecord]
@@ -66,6 +67,11 @@ class RunRecord:
     def data_name(self) -> str | None:
         """Name of the data that it was run on."""
         return data_name(self.identity, self.details)
+
+    @property
+    def model(self) -> str | None:
+        """Name of its network; None if it is not known."""
+        return self.identity.model if "model" in self.identity else None
 
     @property
     def changes(self) -> Mapping[str, Any]:
@@ -131,7 +137,7 @@ def read_run(path: Path) -> RunRecord:
     try:
         run = RunFolder.read(path)
     except (OSError, RunFolderError) as error:
-        return RunRecord(path, {}, None, state, {}, {}, (problem_text(error),), branches)
+        return RunRecord(path, Identity(), None, state, {}, {}, (problem_text(error),), branches)
     levels: dict[int, LevelRecord] = {}
     curves: dict[int, LearningCurve] = {}
     problems: list[str] = []

@@ -210,7 +210,7 @@ def _asked_levels(run: RunFolder, complete: list[int]) -> list[int] | None:
         return None if asked is None else sorted(asked)
     # The details know what a target density takes, and say 0 after --experiment=train.
     known = 0 if details is None else details.levels
-    last = known or run.identity.get("levels")
+    last = known or run.identity.levels
     if last is None:
         return []
     trains_only = not known and _trains_dense_network_only(run, complete)
@@ -241,7 +241,7 @@ def _last_step(run: RunFolder, level: int) -> int | None:
     if details is None:
         return None
     end = details.train_steps
-    if level == 0 or "fine_tune" not in (run.identity.get("retraining"), run.kind_of_branch):
+    if level == 0 or "fine_tune" not in (run.identity.retraining, run.kind_of_branch):
         return end
     # It begins where dense training ended and is as long as training after a rewind.
     return end + end - details.rewind_step

@@ -26,6 +26,7 @@ from tf_lottery.store.config_file import (
     write_config,
 )
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, as_storage_error
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.levels import LEVEL_NAME, LevelsFolder
 from tf_lottery.store.lock import entries_of, exclusive, refuse_held
 from tf_lottery.store.run_details import RunDetails
@@ -189,14 +190,14 @@ class RunFolder(LevelsFolder):
         self._resources.close()
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Identity:
         """What makes the experiment this one, as first written but for what has grown."""
         return self._config.identity
 
     @property
     def kind_of_branch(self) -> str | None:
         """Which control it is, if it is the folder of a branch: --branch."""
-        return self.identity.get("branch")
+        return self.identity.branch
 
     @property
     def home(self) -> Path:
@@ -307,10 +308,10 @@ class RunFolder(LevelsFolder):
         return list(takewhile(lambda number: self.level(number).is_complete(), count()))
 
 
-def data_name(identity: Mapping[str, Any], details: RunDetails | None) -> str | None:
+def data_name(identity: Identity, details: RunDetails | None) -> str | None:
     """Returns the name of a run's data: that of --dataset, unless it was run on other data."""
     own = None if details is None else details.data_name
-    return identity.get("dataset") if own is None else own
+    return identity.dataset if own is None else own
 
 
 def _refuse_foreign_folder(path: Path) -> None:
