@@ -1,7 +1,6 @@
 """Gives back the tickets of a run folder as models."""
 
 from pathlib import Path
-from typing import Literal
 
 import tf_keras as keras
 
@@ -15,6 +14,7 @@ from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.journal import TICKET_WEIGHTS, TicketWeights
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import set_weights
 
@@ -58,9 +58,7 @@ def build_prunable_model(
     )
 
 
-def load_ticket(
-    run: str | Path, level: int, weights: Literal["trained", "rewind"] = "trained"
-) -> keras.Model:
+def load_ticket(run: str | Path, level: int, weights: TicketWeights = "trained") -> keras.Model:
     """Loads the ticket of a level.
 
     Args:
@@ -78,7 +76,7 @@ def load_ticket(
     """
     check_path("run", run)
     check_whole("level", level)
-    check_choice("weights", weights, ("trained", "rewind"))
+    check_choice("weights", weights, TICKET_WEIGHTS)
     folder = RunFolder.read(Path(run))
     journal = RunJournal(folder)
     if not journal.is_complete(level):

@@ -34,6 +34,7 @@ from tf_lottery.tickets.fit_length import (
 )
 from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
+from tf_lottery.tickets.journal import TicketWeights
 from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.level_checks import naming_bad_data
 from tf_lottery.tickets.level_end import check_resumed, check_rewind_step_reached, level_end
@@ -334,7 +335,7 @@ class IterativeMagnitudePruning:
     def restore(
         self,
         level: int,
-        weights: Literal["trained", "rewind"] = "trained",
+        weights: TicketWeights = "trained",
         *,
         into: Any = None,
     ) -> Any:
