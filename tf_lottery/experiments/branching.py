@@ -34,9 +34,9 @@ from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.outdated_runs import refuse_outdated_tickets
 from tf_lottery.experiments.results import write_results, write_results_if_possible
 from tf_lottery.experiments.run_checks import (
-    check_data,
     check_details,
     check_fine_tuning,
+    check_is_dataset,
     check_rules,
     open_run,
 )
@@ -95,7 +95,7 @@ def run_branch(
     check_path("run", run)
     if levels is not None:
         check_levels(levels)
-    check_data(dataset)
+    check_is_dataset(dataset)
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
     with plugins_named(Path(run)):
         kind = find_branch(branch)

@@ -34,11 +34,11 @@ def check_experiment_arguments(config: Any, dataset: Any, overwrite: Any) -> Non
     if not isinstance(config, ExperimentConfig):
         right = 'make one by tf_lottery.config_from_values({"levels": 5})'
         raise refusal("config", config, right)
-    check_data(dataset)
+    check_is_dataset(dataset)
     check_truth("overwrite", overwrite)
 
 
-def check_data(dataset: Any) -> None:
+def check_is_dataset(dataset: Any) -> None:
     """Checks that data of the user's own are a data set.
 
     Raises:

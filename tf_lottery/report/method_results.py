@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.report.formats import is_number
+from tf_lottery.report.formats import is_known
 from tf_lottery.report.run_records import LearningCurve, LevelRecord, RunRecord
 from tf_lottery.store.identity import Identity
 
@@ -31,7 +31,7 @@ class Spread:
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Spread | None":
         """Returns the spread of the values that are neither None nor NaN; None without any."""
-        known = [value for value in values if is_number(value)]
+        known = [value for value in values if is_known(value)]
         if not known:
             return None
         # Computed with fractions: the mean of equal accuracies is the same accuracy.
@@ -109,7 +109,7 @@ class MethodResults:
             for record in self.records
             if level in record.levels
         }
-        return {name: value for name, value in accuracies.items() if is_number(value)}
+        return {name: value for name, value in accuracies.items() if is_known(value)}
 
     def mean_curve(self, level: int) -> LearningCurve:
         """Returns the mean test accuracy at the iterations that all replicates evaluated.

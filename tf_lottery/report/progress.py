@@ -14,7 +14,7 @@ from tf_lottery.report.formats import (
     format_accuracy,
     format_density,
     format_duration,
-    is_number,
+    is_known,
 )
 from tf_lottery.report.time_left import TimeLeft
 from tf_lottery.report.watching import watcher
@@ -164,7 +164,7 @@ class ProgressReporter:
         self._training = None
         self._show(0, {})
         results = f"test {format_accuracy(summary.test_accuracy)}"
-        if is_number(summary.early_stop_test_accuracy):
+        if is_known(summary.early_stop_test_accuracy):
             results += f", at early stop {format_accuracy(summary.early_stop_test_accuracy)}"
         parts = [
             self._level_text(summary.level, summary.density),

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.report.formats import is_number
+from tf_lottery.report.formats import is_known
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
 from tf_lottery.store.errors import RunFolderError, problem_text
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_details import RunDetails
-from tf_lottery.store.run_folder import BRANCHES, RunFolder, data_name
+from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder, data_name
 from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSummary
 
 # Test accuracies, fractions, by iteration.
@@ -61,7 +61,7 @@ class RunRecord:
     def replicate(self) -> str:
         """Name of the replicate's folder, also of a branch's replicate."""
         parent = self.path.parent
-        return parent.parent.name if parent.name == BRANCHES else self.path.name
+        return parent.parent.name if parent.name == BRANCHES_FOLDER else self.path.name
 
     @property
     def data_name(self) -> str | None:
@@ -106,7 +106,7 @@ def run_paths(folders: Sequence[Path]) -> list[Path]:
         folder = given.expanduser().absolute()
         if ".." in folder.parts:
             folder = folder.resolve()
-        if folder.parent.name == BRANCHES and (folder / "config.json").exists():
+        if folder.parent.name == BRANCHES_FOLDER and (folder / "config.json").exists():
             raise ValueError(
                 f"--run={given} is a branch; name its run, {folder.parent.parent}, to see both."
             )
@@ -165,7 +165,7 @@ def _read_level(
         return
     rows = read_csv(folder.metrics_path, METRICS_COLUMNS, RENAMED_METRICS)
     curves[number] = {
-        int(row["step"]): row["test_accuracy"] for row in rows if is_number(row["test_accuracy"])
+        int(row["step"]): row["test_accuracy"] for row in rows if is_known(row["test_accuracy"])
     }
 
 

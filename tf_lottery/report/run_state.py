@@ -15,7 +15,7 @@ from tf_lottery.store.damage import inspect_run
 from tf_lottery.store.errors import DamagedFileError, problem_text
 from tf_lottery.store.levels import LEVEL_NAME
 from tf_lottery.store.lock import is_held
-from tf_lottery.store.run_folder import BRANCHES, RunFolder
+from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 from tf_lottery.store.search_folder import SEARCH_SEAL, holds_a_search
 
 _RUN_NAME = re.compile(r"replicate_[0-9]+")
@@ -149,7 +149,7 @@ def find_branches(run: Path) -> list[Path]:
       The folders, in the order of their names.
     """
     with suppress(OSError):
-        folders = filter(Path.is_dir, (run / BRANCHES).iterdir())
+        folders = filter(Path.is_dir, (run / BRANCHES_FOLDER).iterdir())
         return _in_natural_order(
             folder for folder in folders if not is_leftover(folder.name) and _holds_a_run(folder)
         )

@@ -34,7 +34,7 @@ from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
 
 _EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
-BRANCHES, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
+BRANCHES_FOLDER, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
 _STATES, _STATE_NAME = "states", re.compile(r"step_(\d+)")
 
 
@@ -87,7 +87,7 @@ class RunFolder(LevelsFolder):
             resources.enter_context(exclusive(path))
             # Other processes may be writing branches, which are run folders of their own, and
             # results of analyses.
-            remove_leftovers(path, except_below=(BRANCHES, _LANDSCAPE, _EXPORT))
+            remove_leftovers(path, except_below=(BRANCHES_FOLDER, _LANDSCAPE, _EXPORT))
             # A link that leads nowhere is there, and is read in vain.
             if not os.path.lexists(path / "config.json"):
                 if details is None:
@@ -290,11 +290,11 @@ class RunFolder(LevelsFolder):
 
     def branch(self, label: str) -> Path:
         """Returns the run folder of a branch, which need not exist."""
-        return self.path / BRANCHES / label
+        return self.path / BRANCHES_FOLDER / label
 
     def branches(self) -> list[Path]:
         """Returns the folders of all branches, by name."""
-        folder = self.path / BRANCHES
+        folder = self.path / BRANCHES_FOLDER
         if not folder.is_dir():
             return []
         return sorted(path for path in folder.iterdir() if path.is_dir())

@@ -22,7 +22,7 @@ from tf_lottery.tickets.fit_arguments import (
     checked_metrics,
     chosen_optimizer,
 )
-from tf_lottery.tickets.fit_data import check_data
+from tf_lottery.tickets.fit_data import check_fit_data
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import (
     as_arrays,
@@ -42,7 +42,7 @@ from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
-from tf_lottery.tickets.texts import check_text
+from tf_lottery.tickets.texts import check_fit_texts
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.schedule_lead import ignores_lead
@@ -192,8 +192,8 @@ class IterativeMagnitudePruning:
         verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, {"y": y, **fit_arguments})
-        check_text(model, x)
-        check_data(model, x, {"y": y, **fit_arguments})
+        check_fit_texts(model, x)
+        check_fit_data(model, x, {"y": y, **fit_arguments})
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)

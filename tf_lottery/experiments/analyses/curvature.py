@@ -27,7 +27,7 @@ from tf_lottery.store.result_columns import CURVATURE_COLUMNS, EIGENVALUE, ORDER
 
 if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
     from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
-    from tf_lottery.experiments.measuring.retraining import Retraining
+    from tf_lottery.experiments.measuring.retraining import Retrainer
     from tf_lottery.landscape.hessian import LossAtWeights
 
 _DENSITY_PROBES, _DENSITY_STEPS, _TRACE_PROBES = 1, 40, 10
@@ -120,14 +120,14 @@ def curvature(run: MeasuredRun, levels: Sequence[int] | None, *, options: Option
 
 def _measure(analyzed: "AnalyzedRun", missing: Sequence[int], options: Options) -> Iterator[Row]:
     from tf_lottery.data import Split
-    from tf_lottery.experiments.measuring.retraining import Retraining
+    from tf_lottery.experiments.measuring.retraining import Retrainer
     from tf_lottery.landscape.hessian import LossAtWeights
 
     experiment = analyzed.experiment
     train, steps = experiment.dataset.train, options.retrain_steps
     if not isinstance(train, Split):
         raise ValueError("--experiment=curvature needs training data that are held in memory.")
-    retraining = Retraining(experiment, steps, options.retrain_learning_rate) if steps else None
+    retraining = Retrainer(experiment, steps, options.retrain_learning_rate) if steps else None
     random = np.random.Generator(np.random.Philox(options.curvature_seed))
     chosen = np.sort(random.permutation(len(train))[: options.curvature_examples])
     for level in missing:
@@ -143,7 +143,7 @@ def _measure_level(
     solution: Solution,
     level: int,
     options: Options,
-    retraining: "Retraining | None",
+    retraining: "Retrainer | None",
 ) -> Row:
     from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trace
 

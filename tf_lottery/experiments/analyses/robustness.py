@@ -26,7 +26,7 @@ from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.experiments.measuring.trained_copies import (
     check_rewinds,
     seed_of_copy,
-    train,
+    train_branch,
 )
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.landscape.solutions import Solution, distance
@@ -208,7 +208,7 @@ def _train(analyzed: AnalyzedRun, training: Training, plan: BranchPlan) -> list[
     diverged = []
     while left := [level for level in training.levels if level not in diverged]:
         try:
-            train(analyzed, replace(training, levels=left))
+            train_branch(analyzed, replace(training, levels=left))
             break
         except TrainingDivergedError as error:
             finished = RunFolder.read(plan.path).complete_levels()

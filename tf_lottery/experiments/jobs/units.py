@@ -15,7 +15,7 @@ from tf_lottery.experiments.dense_identity import dense_training_of
 from tf_lottery.experiments.finished_runs import takes_all_devices
 from tf_lottery.experiments.jobs.outcome import Outcome, UnitFailedError
 from tf_lottery.store.level_folder import LevelFolder
-from tf_lottery.store.run_folder import BRANCHES, RunFolder
+from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 from tf_lottery.store.seal import checksum
 
 
@@ -108,7 +108,7 @@ def units_of_experiments(command: RunExperiments) -> list[Unit]:
                 Unit(
                     f"{units[place].title} {control}",
                     branches,
-                    path / BRANCHES / control,
+                    path / BRANCHES_FOLDER / control,
                     path,
                     (place,),
                     (path, command.control_levels) if command.control_levels else None,

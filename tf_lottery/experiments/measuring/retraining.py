@@ -20,7 +20,7 @@ Weights = Mapping[str, np.ndarray]
 _LOOKS = 20
 
 
-class Retraining:
+class Retrainer:
     """Training at the end of the schedule, until a loss is low enough or the steps are over.
 
     With the optimizer of the run, begun afresh, at the last learning rate of training or another.

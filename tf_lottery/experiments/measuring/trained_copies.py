@@ -117,7 +117,7 @@ def seed_of_copy(measured: MeasuredRun, copy: int) -> int:
     return measured.config.data_seed + _FIRST_SEED + copy
 
 
-def train(analyzed: AnalyzedRun, training: Training) -> RunFolder:
+def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
     """Trains a branch as a step of an analysis; what is there is not trained again.
 
     Returns:
