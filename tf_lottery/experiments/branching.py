@@ -42,7 +42,7 @@ from tf_lottery.experiments.run_checks import (
 )
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.pruning.score import Evidence
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.identity import Identity
@@ -51,7 +51,7 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.branches import Branch, find_branch
 from tf_lottery.tickets.load import build_prunable_model
-from tf_lottery.tickets.origin import Origin, Start, Weights
+from tf_lottery.tickets.origin import Origin, Start
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState, weights_of
 from tf_lottery.training.workers import Message, Workers

@@ -1,7 +1,7 @@
 """The loss of a network as a function of its weights, with its first two derivatives."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -10,11 +10,10 @@ import tf_keras as keras
 
 from tf_lottery.landscape.coordinates import Coordinates
 from tf_lottery.masking.layers import keras_variables
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.training.plain_copies import copy_for_gradients, undistributed
 
-Weights = Mapping[str, np.ndarray]
 Tensors = list[tf.Tensor]
 Along = Literal["prunable", "trainable"]
 

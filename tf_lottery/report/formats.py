@@ -7,6 +7,8 @@ from typing import TypeGuard
 import numpy as np
 
 MISSING = "-"
+# Between the parts of a line on the terminal.
+GAP = "  "
 
 
 def is_known(value: float | None) -> TypeGuard[float]:

@@ -5,15 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import tf_keras as keras
-
 from tf_lottery.config.arguments import check_whole
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
-from tf_lottery.tickets.callbacks import LevelWatch
+from tf_lottery.tickets.callbacks import Callbacks, LevelWatch
 from tf_lottery.tickets.fit_arguments import (
     check_callbacks,
     check_epoch,
@@ -46,8 +44,6 @@ from tf_lottery.tickets.texts import check_fit_texts
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.schedule_lead import ignores_lead
-
-Callbacks = Sequence[keras.callbacks.Callback]
 
 
 class IterativeMagnitudePruning:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.config.options import at_least, between, check_options, option, positive
+from tf_lottery.config.pruning import NOMINAL_RATE
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.pruning_limit import (
@@ -32,8 +33,6 @@ if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do n
 
 _DENSITY_PROBES, _DENSITY_STEPS, _TRACE_PROBES = 1, 40, 10
 _RANDOM_DIRECTIONS = 5
-# Of the weights, which the next level would prune at the papers' rate.
-_FIFTH = 0.2
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,7 @@ def _sharpness_of_pruning(
 ) -> float:
     """Curvature along the step that pruning a fifth of the weights would make; NaN for no step."""
     scores = pruning_scores(solution.weights, solution.mask, order, random)
-    kept = one_shot_mask(scores, solution.mask, round(_FIFTH * solution.mask.remaining))
+    kept = one_shot_mask(scores, solution.mask, round(NOMINAL_RATE * solution.mask.remaining))
     vector = loss.coordinates.vector
     step = vector(kept.apply(solution.weights)) - vector(solution.weights)
     return sharpness(product, step) if step.any() else float("nan")

@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_lottery.report.axes import clear_frame, set_density_axis, set_ticks_with_room
 from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import Curve, canvas_of
+from tf_lottery.report.curves import MOST_CURVES, Curve, canvas_of
 from tf_lottery.report.formats import format_count, format_density
 from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 from tf_lottery.report.landscape.networks import (
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 # How a legend writes the values of `NETWORK_SETTINGS`.
 _TEXTS = ("learning rate {:g}", "warmup {:,}", "batch size {:,}")
-# As many as lines can be told apart.
-_MOST_CURVES = 7
 
 
 @dataclass(frozen=True)
@@ -213,7 +211,7 @@ def _group_texts(groups: Sequence[_RunGroup]) -> dict[_RunGroup, str]:
 
 def _levels_with_room(points: Sequence[_Point], pruned: list[int]) -> list[int]:
     """The sparsest level, and as many others, spread evenly, as leave the lines distinct."""
-    per_group = _MOST_CURVES // len({point.group for point in points})
+    per_group = MOST_CURVES // len({point.group for point in points})
     kinds = len({point.network for point in points if point.level})
     # With the dense network's line, whether or not this column has one.
     room = max((per_group - 1) // max(kinds, 1), 1)

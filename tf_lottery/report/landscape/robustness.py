@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tf_lottery.report.axes import clear_frame, draw_threshold, set_minor_ticks
 from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import Curve, canvas_of, evenly_spread, fit_accuracy_axis
+from tf_lottery.report.curves import MOST_CURVES, Curve, canvas_of, evenly_spread, fit_accuracy_axis
 from tf_lottery.report.formats import MISSING, format_density, format_points, is_known
 from tf_lottery.report.landscape.columns import (
     DENSITY,
@@ -30,8 +30,8 @@ from tf_lottery.store.metrics import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# As many as can be told apart, and as many as have room side by side.
-_MOST_CURVES, _MOST_TICKS = 7, 8
+# As many as have room side by side.
+_MOST_TICKS = 8
 
 
 def robustness_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
@@ -49,7 +49,7 @@ def robustness_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     if not measurements:
         return []
     lines = {(found.run, row["level"]) for found in measurements for row in found.rows}
-    if len(labels) == 1 or len(lines) <= _MOST_CURVES:
+    if len(labels) == 1 or len(lines) <= MOST_CURVES:
         return _figures(measurements)
     figures = []
     for place, label in enumerate(labels, 1):
@@ -137,7 +137,7 @@ def _curves(measurements: Sequence[Measurement], column: str) -> list[Curve]:
 
 def _shown_levels(measurements: Sequence[Measurement]) -> list[int]:
     levels = sorted({row["level"] for found in measurements for row in found.rows})
-    return evenly_spread(levels, _MOST_CURVES)
+    return evenly_spread(levels, MOST_CURVES)
 
 
 def _notes(measurements: Sequence[Measurement]) -> list[str]:
