@@ -35,7 +35,7 @@ from tf_lottery.experiments.finished_runs import (
     takes_all_devices,
 )
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
-from tf_lottery.experiments.jobs.controls import check_controls
+from tf_lottery.experiments.jobs.control_checks import check_controls
 from tf_lottery.experiments.jobs.study import (
     check_launcher,
     do_elsewhere,

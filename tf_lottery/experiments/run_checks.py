@@ -17,10 +17,10 @@ from tf_lottery.experiments.setup import Experiment
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
-from tf_lottery.store.rules import RULES, made_by_older_version
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
+from tf_lottery.store.training_rules import RULES, made_by_older_version
 from tf_lottery.tickets.random_layers import random_layers
 from tf_lottery.training.workers import Workers
 

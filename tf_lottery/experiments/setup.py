@@ -28,8 +28,8 @@ from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, find_method
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
-from tf_lottery.store.rules import RULES
 from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.training_rules import RULES
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant, first_step
 from tf_lottery.training.execution import ExecutionPlan, choose_execution, has_convolutions

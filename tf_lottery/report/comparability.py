@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_lottery.report.method_results import OF_A_REPLICATE, MethodResults, flag_text
 from tf_lottery.report.run_records import RunRecord
-from tf_lottery.store.rules import outdated_rules
+from tf_lottery.store.training_rules import outdated_rules
 
 _OF_A_BRANCH = frozenset({"branch", "branch_seed", "other_run", "perturbation"})
 _ABSENT = "not recorded"

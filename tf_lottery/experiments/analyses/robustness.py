@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from tf_lottery.config.analyses import ResultFile, register_analysis
-from tf_lottery.config.copies import MOST_TRAININGS
 from tf_lottery.config.lines import Lines
 from tf_lottery.config.options import between, require
 from tf_lottery.config.parameters import Parameter
+from tf_lottery.config.trained_copies import MOST_TRAININGS
 from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
 from tf_lottery.experiments.branch_levels import levels_of_branch
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tf_lottery.config.copies import Copies
 from tf_lottery.config.steps import parse_steps
+from tf_lottery.config.trained_copies import Copies
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.training import Training

@@ -6,7 +6,7 @@ import pytest
 
 from tests.store.details import DETAILS
 from tf_lottery.store.identity import Identity
-from tf_lottery.store.rules import RULES, outdated_rules
+from tf_lottery.store.training_rules import RULES, outdated_rules
 
 IDENTITY = {
     "optimizer": "adam",
