@@ -26,7 +26,7 @@ _UNTIL_FIRST_STEP = """
 import json, os, sys, time
 import wrapt
 
-@wrapt.when_imported("tf_lottery.training.program")
+@wrapt.when_imported("tf_lottery.training.training_program")
 def watch(module):
     run_steps = module.TrainingProgram.run
 

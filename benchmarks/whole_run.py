@@ -24,7 +24,7 @@ from tf_lottery.config.flags import config_from_flags, define_config_flags
 from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_program
 from tf_lottery.experiments.setup import prepare
-from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.training_program import TrainingProgram
 
 define_config_flags()
 _STEPS_IN_PIECES = 800

@@ -26,7 +26,7 @@ _MODULES = {
     "compact": "tf_lottery.exporting.compaction",
     "config_from_values": "tf_lottery.config",
     "export": "tf_lottery.exporting.export",
-    "export_saved_model": "tf_lottery.exporting.saved_model",
+    "export_saved_model": "tf_lottery.exporting.export_saved_model",
     "from_arrays": "tf_lottery.data",
     "get_mask": "tf_lottery.masking.prunable",
     "load_ticket": "tf_lottery.tickets.load",

@@ -18,10 +18,10 @@ from tf_lottery.cli.commands import (
     WriteReport,
 )
 from tf_lottery.config.analyses import ANALYSES, analysis_names
-from tf_lottery.config.copies import Copies
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import flags_text
+from tf_lottery.config.trained_copies import Copies
 
 
 def command_alone(*arguments: str) -> Command:

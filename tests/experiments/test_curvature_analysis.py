@@ -10,7 +10,7 @@ import tf_keras as keras
 import tf_lottery
 from tf_lottery.data import Epoch, Split, epoch_order, load_dataset
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.measuring.retraining import Retraining
+from tf_lottery.experiments.measuring.retraining import Retrainer
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.report.report import write_report
 from tf_lottery.store.run_folder import RunFolder
@@ -272,7 +272,7 @@ def test_retraining_is_fine_tuning(trained_run):
     """The mask of level 1 on the weights of level 0, bit for bit as the branch trains them."""
     tf_lottery.run_branch(trained_run, "fine_tune", levels=[1])
     expected = load_tensors(trained_run / "branches" / "fine_tune" / "level_1" / "weights")
-    retraining = Retraining(AnalyzedRun(trained_run).experiment, 100)
+    retraining = Retrainer(AnalyzedRun(trained_run).experiment, 100)
     seen = []
     mask = tf_lottery.Mask.load(trained_run / "level_1" / "masks.npz")
     start = mask.apply(load_tensors(trained_run / "level_0" / "weights"))

@@ -11,7 +11,7 @@ import tf_lottery
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.rows import run_analysis
-from tf_lottery.experiments.measuring.trained_copies import Networks, copies_to_train, train
+from tf_lottery.experiments.measuring.trained_copies import Networks, copies_to_train, train_branch
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import Row, read_csv
 from tf_lottery.store.run_folder import RunFolder
@@ -134,7 +134,7 @@ def test_copies_of_a_reinitialized_network_begin_with_the_same_new_weights(run_t
     run = run_tiny(tmp_path, learning_rate=1e-30, **short)
     reinitialized = Networks("random_reinitialization", (1,))
     analyzed = AnalyzedRun(run)
-    copies = [train(analyzed, one) for one in copies_to_train(analyzed, 2, reinitialized)]
+    copies = [train_branch(analyzed, one) for one in copies_to_train(analyzed, 2, reinitialized)]
     names = [copy.path.name for copy in copies]
     assert names == [f"random_reinitialization-data_seed_{seed}" for seed in SEEDS]
     one, other, ticket = (

@@ -11,7 +11,7 @@ import tf_lottery
 from tests.edited_config import edit_config
 from tests.report.runs_on_disk import write_run
 from tf_lottery.experiments.commands import RunExperiments
-from tf_lottery.experiments.jobs.units import units_of_experiments
+from tf_lottery.experiments.jobs.tasks import tasks_of_experiments
 from tf_lottery.experiments.late_flags import tell_of_late_flags
 from tf_lottery.store.run_folder import RunFolder
 
@@ -119,8 +119,8 @@ def test_runs_of_a_sweep_that_have_their_dense_network_are_asked_for_nothing(
     )
 
     def asked() -> list[tuple[str, bool]]:
-        units = units_of_experiments(RunExperiments(configs))
-        runs = [unit.command.configs[0].run for unit in units]
+        tasks = tasks_of_experiments(RunExperiments(configs))
+        runs = [task.command.configs[0].run for task in tasks]
         return [(run.keep_states, run.dense_from is not None) for run in runs]
 
     assert asked() == [("2it,3it", False), ("", True), ("", True)]

@@ -12,8 +12,8 @@ import tf_lottery
 from tests.command_line import run_command_of
 from tests.edited_config import edit_config
 from tf_lottery.report.verification import verify_runs
-from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.threads import threads_in_use
+from tf_lottery.training.training_program import TrainingProgram
 
 TINY = (
     *("--name=tiny", "--model=lenet_20_10", "--levels=2", "--pruning_rate=0.2"),

@@ -12,7 +12,7 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.masking.prunable import masked_variables
-from tf_lottery.models.assembly import Variant, assemble, draw
+from tf_lottery.models.assembly import NetworkOptions, assemble, draw
 from tf_lottery.models.build import build_model
 
 
@@ -49,12 +49,12 @@ def of_all_kinds(inputs):
     return keras.layers.Dense(4)(features)
 
 
-def assembled(architecture=of_all_kinds, seed=3, name="any", **variant):
+def assembled(architecture=of_all_kinds, seed=3, name="any", **options):
     standardise = keras.layers.Normalization(
         mean=[127.0], variance=[4000.0], dtype="float32", name="normalization"
     )
     return assemble(
-        name, draw(architecture, (9, 9, 3)), (9, 9, 3), standardise, Variant(seed, **variant)
+        name, draw(architecture, (9, 9, 3)), (9, 9, 3), standardise, NetworkOptions(seed, **options)
     )
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.store import details as store_details
 from tf_lottery.store.recorded import Recorded
-from tf_lottery.store.rules import RULES
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.store.seal import seal
 from tf_lottery.store.tensors import tensor_files
+from tf_lottery.store.training_rules import RULES
 
 DETAILS = store_details.DETAILS.to_json() | {
     "rules": RULES,

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.tickets.search import IterativeMagnitudePruning
-from tf_lottery.tickets.texts import check_text
+from tf_lottery.tickets.texts import check_fit_texts
 
 TEXTS = ["a b", "c d"]
 
@@ -41,14 +41,14 @@ def test_text_for_a_model_that_takes_numbers_is_refused(numbers, x):
     with pytest.raises(
         ValueError, match=r"^x holds text \(.*\), and numbers takes float32: .*TextVectorization"
     ):
-        check_text(numbers, x)
+        check_fit_texts(numbers, x)
 
 
 def test_text_for_a_model_that_takes_text_has_to_be_an_array(words):
     with pytest.raises(ValueError, match=re.escape("x is a list of texts ('a b'): give an array")):
-        check_text(words, TEXTS)
-    check_text(words, np.array(TEXTS))
-    check_text(words, tf.data.Dataset.from_tensor_slices((TEXTS, TEXTS)).batch(2))
+        check_fit_texts(words, TEXTS)
+    check_fit_texts(words, np.array(TEXTS))
+    check_fit_texts(words, tf.data.Dataset.from_tensor_slices((TEXTS, TEXTS)).batch(2))
 
 
 def test_numbers_pass(numbers):
@@ -59,9 +59,9 @@ def test_numbers_pass(numbers):
         iter([]),
         np.array([], object),
     ):
-        check_text(numbers, x)
+        check_fit_texts(numbers, x)
     # Labels may be what they like.
-    check_text(numbers, tf.data.Dataset.from_tensor_slices(([[0.0, 1.0]], ["a"])))
+    check_fit_texts(numbers, tf.data.Dataset.from_tensor_slices(([[0.0, 1.0]], ["a"])))
 
 
 def test_a_search_says_so_before_training(build_model, arrays):

@@ -12,10 +12,10 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
 from tf_lottery.training.streamed_batches import StreamedProgram
+from tf_lottery.training.training_program import TrainingProgram
 
 EXAMPLES, BATCH, CLASSES = 24, 8, 3
 IMAGES = np.random.default_rng(0).integers(0, 256, (EXAMPLES, 6, 6, 2)).astype(np.uint8)

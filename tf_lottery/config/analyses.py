@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, get_args
 
 from tf_lottery.config.parameters import Parametrized, parameters_of, shared_parameters
-from tf_lottery.config.run import Experiment
+from tf_lottery.config.run import ExperimentName
 from tf_lottery.registry import Registry
 
 
@@ -102,7 +102,7 @@ def register_analysis(
 
     def add(function: Callable) -> Callable:
         name, parameters = function.__name__, parameters_of(function)
-        if name in (*get_args(Experiment), *OTHER_COMMANDS):
+        if name in (*get_args(ExperimentName), *OTHER_COMMANDS):
             raise ValueError(
                 f"{function.__module__}: --experiment={name} is not an analysis but a command; "
                 "give the function another name."

@@ -15,7 +15,7 @@ from tf_lottery.config.options import (
 )
 from tf_lottery.config.training import read_point
 
-Experiment = Literal["lottery", "train", "branch"]
+ExperimentName = Literal["lottery", "train", "branch"]
 Distribution = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -41,7 +41,7 @@ def _read_points(flag: str, text: Any) -> tuple[str, ...]:
 class RunConfig:
     """Where the experiment runs; nothing here changes its results by more than rounding."""
 
-    experiment: Experiment = option(
+    experiment: ExperimentName = option(
         "lottery",
         "lottery: iterative magnitude pruning; train: level 0 alone, the dense network; "
         "branch: controls that start from levels of --run.",

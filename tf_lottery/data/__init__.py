@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tf_lottery.data.order import Epoch, epoch_order, steps_per_epoch
     from tf_lottery.data.source import load_dataset
     from tf_lottery.data.splits import hold_out, with_validation
-    from tf_lottery.data.streamed import StreamedDataset
+    from tf_lottery.data.streamed_dataset import StreamedDataset
     from tf_lottery.data.streams import (
         ArrayEvaluationStream,
         ArrayStream,
@@ -30,7 +30,7 @@ _MODULES = {
     "Epoch": "order",
     "EvaluationStream": "streams",
     "Split": "dataset",
-    "StreamedDataset": "streamed",
+    "StreamedDataset": "streamed_dataset",
     "TrainingStream": "streams",
     "checked_dataset": "dataset",
     "epoch_order": "order",

@@ -7,7 +7,7 @@ from tf_lottery.config.options import AutoOnOff
 from tf_lottery.data.dataset import Dataset
 from tf_lottery.data.image_size import padded
 from tf_lottery.data.splits import with_validation
-from tf_lottery.data.streamed import StreamedDataset, load_streamed
+from tf_lottery.data.streamed_dataset import StreamedDataset, load_streamed
 from tf_lottery.data.tfds_set import ImageSet, find_image_set
 from tf_lottery.data.tfds_source import load_into_memory
 

@@ -58,7 +58,7 @@ def find_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
         ) from error
 
 
-def prepare(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None) -> None:
+def prepare_set(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | None) -> None:
     """Downloads and prepares a set, unless a prepared copy exists.
 
     Args:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_lottery.data.shares import pipeline_range
-from tf_lottery.data.tfds_prepare import find_builder, prepare
+from tf_lottery.data.tfds_prepare import find_builder, prepare_set
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -58,9 +58,9 @@ class ImageSet:
           manual_dir: a folder with the set's downloaded archives, or None.
 
         Raises:
-          ValueError: if that is not possible; see `tfds_prepare.prepare`.
+          ValueError: if that is not possible; see `tfds_prepare.prepare_set`.
         """
-        prepare(self.builder, self.flag, manual_dir)
+        prepare_set(self.builder, self.flag, manual_dir)
 
     def test_split(self) -> str:
         """Names the split to test on: "test" or, in a set without one, "validation".

@@ -1,6 +1,5 @@
 """Flags that a run folder was begun without, though they would change its results today."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -8,15 +7,17 @@ from typing import Any
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.run_folder import RunFolder
 
 # Value that such a flag had, in effect, where that is not its default of today.
 _WAS = {"compact_training": False}
 
 
-def with_former_flags(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags of a run folder, with those that it was begun without."""
-    return {**_WAS, **identity} if identity.get("structure") == "units" else dict(identity)
+def flags_in_effect(identity: Identity) -> Identity:
+    """The flags of a run folder; those that it was begun without have the value that they had."""
+    former = _WAS if identity.structure == "units" else {}
+    return Identity({**ExperimentConfig().identity(), **former, **identity})
 
 
 def as_begun(config: ExperimentConfig) -> ExperimentConfig:

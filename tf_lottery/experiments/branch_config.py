@@ -13,11 +13,12 @@ from tf_lottery.config.experiment import ExperimentConfig, config_options
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
-from tf_lottery.experiments.begun_without import with_former_flags
+from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
 from tf_lottery.pruning.score import find_method
 from tf_lottery.registry import likely_names
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.run_folder import RunFolder
 
 _CHANGEABLE = frozenset(
@@ -68,7 +69,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     if folder.kind_of_branch is not None:
         raise ValueError(f"--run={run} is a branch itself; name the run that it starts from.")
     where, own = {*names_of(RunConfig)}, {*names_of(BranchConfig), *branch_options()}
-    known = {**ExperimentConfig().identity(), **with_former_flags(folder.identity)}
+    known = flags_in_effect(folder.identity)
     _refuse_unknown(values)
     changes = {
         name: value
@@ -83,7 +84,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     _check_changes(run, known, changes)
     here = {name: value for name, value in values.items() if name in where}
     of_branch = {name: value for name, value in values.items() if name in own}
-    _check_scope(branch, {**known, **changes}, values)
+    _check_scope(branch, Identity({**known, **changes}), values)
     if "rewind_step" in changes:
         _check_rewind_step(folder, branch, known, changes)
     if BRANCHES.find(branch).keeps_slots:
@@ -105,10 +106,10 @@ def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str
       values: flag values; those that say nothing, being unset or the run's own, are left out.
     """
     kind = BRANCHES.find(branch)
-    known = {**ExperimentConfig().identity(), **with_former_flags(RunFolder.read(run).identity)}
-    fine_tunes = "fine_tune" in (branch, known["retraining"])
+    known = flags_in_effect(RunFolder.read(run).identity)
+    fine_tunes = "fine_tune" in (branch, known.retraining)
     takes = {"fine_tune_learning_rate": fine_tunes, "other_run": kind.needs_other_run}
-    unset = {"fine_tune_learning_rate": known.get("fine_tune_learning_rate"), "other_run": None}
+    unset = {"fine_tune_learning_rate": known.fine_tune_learning_rate, "other_run": None}
     for name, parameter in branch_options().items():
         takes[name], unset[name] = kind.takes(name), parameter.default
     return {
@@ -158,7 +159,7 @@ def branch_flags(plan: BranchPlan, levels: str) -> str:
     )
 
 
-def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+def _check_changes(run: Path, known: Identity, changes: Mapping[str, Any]) -> None:
     wrong = sorted(set(changes) - _CHANGEABLE)
     if wrong:
         name = wrong[0]
@@ -166,30 +167,30 @@ def _check_changes(run: Path, known: Mapping[str, Any], changes: Mapping[str, An
             f"--{name}={changes[name]}: a branch cannot change it, and {run} has "
             f"{known.get(name)}; leave it out. It can change {', '.join(sorted(_CHANGEABLE))}."
         )
-    if known["rewind_optimizer"] and "optimizer" in changes:
+    if known.rewind_optimizer and "optimizer" in changes:
         raise ValueError(
             f"--optimizer={changes['optimizer']}: {run} rewinds the slots of its optimizer "
-            f"(--rewind_optimizer), {known['optimizer']}, which another one does not have; leave "
+            f"(--rewind_optimizer), {known.optimizer}, which another one does not have; leave "
             "it out."
         )
 
 
-def _check_scope(branch: str, known: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    together = branch == "before_training" and find_method(known["score"]).ranks_all_together
+def _check_scope(branch: str, known: Identity, values: Mapping[str, Any]) -> None:
+    together = branch == "before_training" and find_method(known.score).ranks_all_together
     if together and values.get("pruning_scope") == "layerwise":
         raise ValueError(
             f"--pruning_scope=layerwise: --branch=before_training ranks the weights of all layers "
-            f"together with --score={known['score']}, as its authors do; "
+            f"together with --score={known.score}, as its authors do; "
             "--branch=before_training_layerwise prunes each layer to the density that it has in "
             "the run."
         )
 
 
 def _check_rewind_step(
-    run: RunFolder, branch: str, known: Mapping[str, Any], changes: Mapping[str, Any]
+    run: RunFolder, branch: str, known: Identity, changes: Mapping[str, Any]
 ) -> None:
     step = changes["rewind_step"]
-    if "fine_tune" in (branch, known["retraining"]):
+    if "fine_tune" in (branch, known.retraining):
         raise ValueError(
             f"--rewind_step={step}: --branch={branch} of {run.path} goes on from the end of "
             "training, and rewinds to no step; leave the flag out."
@@ -218,19 +219,17 @@ def check_kept_state(run: RunFolder, rewind_step: str, step: int) -> None:
         )
 
 
-def _check_rewinding(
-    run: Path, branch: str, known: Mapping[str, Any], changes: Mapping[str, Any]
-) -> None:
-    if known["retraining"] != "rewind_weights":
+def _check_rewinding(run: Path, branch: str, known: Identity, changes: Mapping[str, Any]) -> None:
+    if known.retraining != "rewind_weights":
         raise ValueError(
             f"--branch={branch} moves the rewind point, but {run} was made with "
-            f"--retraining={known['retraining']}, which does not train from it; take a run with "
+            f"--retraining={known.retraining}, which does not train from it; take a run with "
             "--retraining=rewind_weights."
         )
     if "optimizer" in changes:
         raise ValueError(
             f"--optimizer={changes['optimizer']}: --branch={branch} begins with the slots that "
-            f"level 0 of {run} had at the rewind step, those of {known['optimizer']}; leave it out."
+            f"level 0 of {run} had at the rewind step, those of {known.optimizer}; leave it out."
         )
 
 

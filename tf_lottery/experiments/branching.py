@@ -34,23 +34,24 @@ from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.outdated_runs import refuse_outdated_tickets
 from tf_lottery.experiments.results import write_results, write_results_if_possible
 from tf_lottery.experiments.run_checks import (
-    check_data,
     check_details,
     check_fine_tuning,
+    check_is_dataset,
     check_rules,
     open_run,
 )
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.pruning.score import Evidence
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.branches import Branch, find_branch
 from tf_lottery.tickets.load import build_prunable_model
-from tf_lottery.tickets.origin import Origin, Start, Weights
+from tf_lottery.tickets.origin import Origin, Start
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState, weights_of
 from tf_lottery.training.workers import Message, Workers
@@ -94,7 +95,7 @@ def run_branch(
     check_path("run", run)
     if levels is not None:
         check_levels(levels)
-    check_data(dataset)
+    check_is_dataset(dataset)
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
     with plugins_named(Path(run)):
         kind = find_branch(branch)
@@ -162,7 +163,7 @@ def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) ->
     shapes = [{name: array.shape for name, array in mask.items()} for mask in (own, *masks)]
     if shapes != shapes[:1] * len(shapes):
         raise ValueError(
-            f"--other_run={other}: its masks are those of --model={run.identity['model']}, and do "
+            f"--other_run={other}: its masks are those of --model={run.identity.model}, and do "
             f"not fit the network of {plan.run.path}, {plan.config.model.model}."
         )
 
@@ -269,7 +270,9 @@ def _origin(
 
     def draw_weights(seed: int) -> Weights:
         # As the network's own: in the scope of its strategy, its kernels are drawn by seed alone.
-        return weights_of(build_prunable_model(config.identity(), experiment.details, seed))
+        return weights_of(
+            build_prunable_model(Identity(config.identity()), experiment.details, seed)
+        )
 
     return Origin(
         level=level,

@@ -12,7 +12,7 @@ import tf_keras as keras
 from tf_lottery.masking.prunable import get_mask
 from tf_lottery.training.network import Network, NetworkState, weights_of
 
-Part = TypeVar("Part")
+Compiled = TypeVar("Compiled")
 
 
 class CompiledNetwork:
@@ -28,7 +28,7 @@ class CompiledNetwork:
         self.key, self.network = key, network
         self._parts: dict[str, Any] = {}
 
-    def part(self, name: str, build: Callable[[], Part]) -> Part:
+    def part(self, name: str, build: Callable[[], Compiled]) -> Compiled:
         """What was compiled under a name; built if it was not yet."""
         if name not in self._parts:
             self._parts[name] = build()

@@ -6,6 +6,7 @@ from typing import Any
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.options import names_of
 from tf_lottery.config.pruning import PruningConfig
+from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 
@@ -43,7 +44,7 @@ def check_dense_source(config: ExperimentConfig) -> None:
         )
     other = RunFolder.read(source)
     wanted = dense_training_of(config)
-    known = {**dense_training_of(ExperimentConfig()), **other.identity}
+    known = flags_in_effect(other.identity)
     for name, value in wanted.items():
         if known[name] != value:
             raise ValueError(

@@ -35,7 +35,7 @@ from tf_lottery.experiments.finished_runs import (
     takes_all_devices,
 )
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
-from tf_lottery.experiments.jobs.controls import check_controls
+from tf_lottery.experiments.jobs.control_checks import check_controls
 from tf_lottery.experiments.jobs.study import (
     check_launcher,
     do_elsewhere,
@@ -43,11 +43,11 @@ from tf_lottery.experiments.jobs.study import (
     do_side_by_side,
     refuse_diverged,
 )
-from tf_lottery.experiments.jobs.units import (
-    Unit,
-    units_of_analysis,
-    units_of_branches,
-    units_of_experiments,
+from tf_lottery.experiments.jobs.tasks import (
+    Task,
+    tasks_of_analysis,
+    tasks_of_branches,
+    tasks_of_experiments,
 )
 from tf_lottery.experiments.late_flags import tell_of_useless_jobs
 from tf_lottery.messages import tell
@@ -117,8 +117,8 @@ def _run_experiments(command: RunExperiments) -> None:
     for config in command.configs:
         refuse_early(config)
     check_controls(command)
-    units = units_of_experiments(command)
-    if command.launcher.is_local and len(units) == 1:
+    tasks = tasks_of_experiments(command)
+    if command.launcher.is_local and len(tasks) == 1:
         is_left = not is_finished(command.configs[0], command.overwrite)
         tell_of_useless_jobs(command.jobs, _ONE_ALONE if is_left else _NOTHING_LEFT)
         _run_experiment(command)
@@ -129,32 +129,32 @@ def _run_experiments(command: RunExperiments) -> None:
     for config in unfinished:
         check_early(config, command.overwrite)
     if not command.launcher.is_local:
-        _do_elsewhere(units, command, where, where.threads)
+        _do_elsewhere(tasks, command, where, where.threads)
         folders = (config.run_path.parent for config in command.configs)
         _print_report_command("a report", folders, command.matching_tolerance)
         return
     # Replicates differ in nothing that can be wrong.
     seeds = {"replicate": 1, "init_seed": None, "data_seed": None}
     kinds = {replace(one, seeds=replace(one.seeds, **seeds)): None for one in unfinished}
-    is_left = bool(unfinished) or not all(map(_is_finished_control, units[len(command.configs) :]))
+    is_left = bool(unfinished) or not all(map(_is_finished_control, tasks[len(command.configs) :]))
     if command.jobs != 1 and is_left and not takes_all_devices(where):
-        outcomes = do_side_by_side(units, run_command, command.jobs, where.threads, list(kinds))
+        outcomes = do_side_by_side(tasks, run_command, command.jobs, where.threads, list(kinds))
     else:
         tell_of_useless_jobs(command.jobs, _ALL_DEVICES if is_left else _NOTHING_LEFT)
-        outcomes = do_one_by_one(units, run_command, where.threads, list(kinds))
+        outcomes = do_one_by_one(tasks, run_command, where.threads, list(kinds))
     folders = (config.run_path.parent for config in command.configs)
     _print_report_command("a report", folders, command.matching_tolerance)
-    refuse_diverged(units, outcomes)
+    refuse_diverged(tasks, outcomes)
 
 
 def _do_elsewhere(
-    units: Sequence[Unit],
+    tasks: Sequence[Task],
     command: RunExperiments | RunBranches | Analyze,
     where: RunConfig | None,
     threads: int | None,
 ) -> None:
     _check_elsewhere(command, where)
-    do_elsewhere(units, command.launcher, command.jobs, run_command, _is_done, threads)
+    do_elsewhere(tasks, command.launcher, command.jobs, run_command, _is_done, threads)
 
 
 def _check_elsewhere(
@@ -170,7 +170,7 @@ def _check_elsewhere(
 
 
 def _is_done(command: Command) -> bool:
-    """Whether nothing is left of a unit's command but to show its results."""
+    """Whether nothing is left of a task's command but to show its results."""
     if isinstance(command, RunExperiments):
         return all(is_finished(config, command.overwrite) for config in command.configs)
     if isinstance(command, Analyze):
@@ -187,8 +187,8 @@ def _is_done(command: Command) -> bool:
     return False
 
 
-def _is_finished_control(unit: Unit) -> bool:
-    return isinstance(unit.command, RunBranches) and _is_done(unit.command)
+def _is_finished_control(task: Task) -> bool:
+    return isinstance(task.command, RunBranches) and _is_done(task.command)
 
 
 def _run_experiment(command: RunExperiments) -> None:
@@ -222,14 +222,14 @@ def _run_branches(command: RunBranches) -> None:
         return
     where = plans[0].config.run
     if not command.launcher.is_local:
-        units = units_of_branches(command, runs)
-        _do_elsewhere(units, command, where, command.changes.get("threads"))
+        tasks = tasks_of_branches(command, runs)
+        _do_elsewhere(tasks, command, where, command.changes.get("threads"))
         return
     if len(wanted) == 1 or takes_all_devices(where):
         tell_of_useless_jobs(command.jobs, _ONE_ALONE if len(wanted) == 1 else _ALL_DEVICES)
     elif command.jobs != 1:
-        units = units_of_branches(command, runs)
-        refuse_diverged(units, do_side_by_side(units, run_command, command.jobs, where.threads))
+        tasks = tasks_of_branches(command, runs)
+        refuse_diverged(tasks, do_side_by_side(tasks, run_command, command.jobs, where.threads))
         return
     import_tensorflow_quietly()
     from tf_lottery.experiments.branching import run_branch
@@ -269,19 +269,19 @@ def _analyze(command: Analyze) -> None:
     is_local = command.launcher.is_local
     is_left = not all(is_measured(command, folder) for folder in folders)
     if command.jobs != 1 or (is_left and not is_local):
-        units = (
-            units_of_analysis(command, folders, partial(trainings_of_analysis, command))
+        tasks = (
+            tasks_of_analysis(command, folders, partial(trainings_of_analysis, command))
             if is_left
             else []
         )
-        if units and not is_local:
-            _do_elsewhere(units, command, None, command.here.get("threads"))
+        if tasks and not is_local:
+            _do_elsewhere(tasks, command, None, command.here.get("threads"))
             _print_report_of_analysis(command, folders)
             return
-        if len(units) > 1:
-            outcomes = do_side_by_side(units, run_command, command.jobs)
+        if len(tasks) > 1:
+            outcomes = do_side_by_side(tasks, run_command, command.jobs)
             _print_report_of_analysis(command, folders)
-            refuse_diverged(units, outcomes)
+            refuse_diverged(tasks, outcomes)
             return
         tell_of_useless_jobs(
             command.jobs,

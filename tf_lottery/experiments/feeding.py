@@ -9,10 +9,10 @@ from tf_lottery.experiments.setup import Experiment
 from tf_lottery.training.evaluation import Evaluation, Evaluator, StreamedEvaluator
 from tf_lottery.training.hardest_examples import HardestExamples
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
 from tf_lottery.training.streamed_batches import StreamedProgram
+from tf_lottery.training.training_program import TrainingProgram
 
 
 def build_program(experiment: Experiment, network: Network | None = None) -> TrainingProgram:

@@ -19,9 +19,9 @@ from tf_lottery.experiments.late_flags import tell_of_idle_flags
 from tf_lottery.experiments.results import show_results
 from tf_lottery.messages import tell
 from tf_lottery.report.summary_table import print_branch
-from tf_lottery.store.rules import made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
+from tf_lottery.store.training_rules import made_by_older_version
 from tf_lottery.tickets.branches import find_branch
 
 

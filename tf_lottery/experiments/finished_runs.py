@@ -17,8 +17,8 @@ from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.score import find_method
 from tf_lottery.report.formats import format_numbers
 from tf_lottery.store.needed_plugins import plugins_named
-from tf_lottery.store.rules import made_by_older_version
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.training_rules import made_by_older_version
 
 # What may differ from before: earlier levels do not depend on how many there will be.
 OPEN_ENDED = ("levels",)

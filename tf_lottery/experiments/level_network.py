@@ -10,7 +10,7 @@ from tf_lottery.experiments.setup import Experiment
 from tf_lottery.exporting.compaction.trainable import compact_for_training
 from tf_lottery.training.evaluation import Evaluation
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.training_program import TrainingProgram
 
 
 @dataclass(frozen=True)

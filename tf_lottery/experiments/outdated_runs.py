@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
-from tf_lottery.store.rules import outdated_rules
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.training_rules import outdated_rules
 
 
 def refuse_outdated_tickets(run: RunFolder, levels: Sequence[int]) -> None:

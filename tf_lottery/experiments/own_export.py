@@ -62,7 +62,7 @@ class OwnExport:
         folder = self._folder(run, level)
         if not self._is_there(run, level):
             # They import TensorFlow, for which the checks above are not to wait.
-            from tf_lottery.exporting.saved_model import write_saved_model
+            from tf_lottery.exporting.export_saved_model import write_saved_model
             from tf_lottery.exporting.ticket_source import ticket_name
             from tf_lottery.tickets.load import load_ticket
 

@@ -17,10 +17,10 @@ from tf_lottery.experiments.setup import Experiment
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
-from tf_lottery.store.rules import RULES, made_by_older_version
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
+from tf_lottery.store.training_rules import RULES, made_by_older_version
 from tf_lottery.tickets.random_layers import random_layers
 from tf_lottery.training.workers import Workers
 
@@ -34,11 +34,11 @@ def check_experiment_arguments(config: Any, dataset: Any, overwrite: Any) -> Non
     if not isinstance(config, ExperimentConfig):
         right = 'make one by tf_lottery.config_from_values({"levels": 5})'
         raise refusal("config", config, right)
-    check_data(dataset)
+    check_is_dataset(dataset)
     check_truth("overwrite", overwrite)
 
 
-def check_data(dataset: Any) -> None:
+def check_is_dataset(dataset: Any) -> None:
     """Checks that data of the user's own are a data set.
 
     Raises:

@@ -9,7 +9,7 @@ from tf_lottery.config.experiment import ExperimentConfig, config_from_values
 from tf_lottery.config.flags import read_flag_file
 from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
-from tf_lottery.experiments.begun_without import with_former_flags
+from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.store.run_folder import RunFolder
 
 
@@ -33,7 +33,7 @@ def config_of_run(
         kept = read_flag_file(flag_file)
     return config_from_values(
         {
-            **with_former_flags(run.identity),
+            **flags_in_effect(run.identity),
             **{name: value for name, value in kept.items() if name in where},
             # In iterations: changes of the batch or the length of training do not move it.
             "rewind_step": f"{run.details.rewind_step}it",

@@ -26,9 +26,10 @@ from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_to
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, find_method
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
-from tf_lottery.store.rules import RULES
 from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.training_rules import RULES
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant, first_step
 from tf_lottery.training.execution import ExecutionPlan, choose_execution, has_convolutions
@@ -90,7 +91,7 @@ class Experiment:
     def compiled(self) -> CompiledNetwork:
         """The network with what is compiled for it."""
         model = build_prunable_model(
-            self.config.identity(),
+            Identity(self.config.identity()),
             self.prepared,
             self.config.init_seed,
             dtype_policy=self.prepared.precision,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from tf_lottery.exporting.float32 import float32_copy, new_layers_in_float32, short_policies
 from tf_lottery.exporting.plain_network import PlainNetwork, plain_network
-from tf_lottery.exporting.precision import float32_copy, new_layers_in_float32, short_policies
 from tf_lottery.exporting.traced_network import TracedNetwork
 from tf_lottery.masking.keras_versions import is_graph, is_keras_3, is_model
 from tf_lottery.masking.layers import layers_of_tfmot

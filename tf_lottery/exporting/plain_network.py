@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.exporting.precision import widened
+from tf_lottery.exporting.float32 import widened
 from tf_lottery.masking.keras_versions import (
     is_graph,
     is_keras_3,

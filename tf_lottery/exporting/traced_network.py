@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
+from tf_lottery.exporting.float32 import check_has_float32_weights, computing_in_float32
 from tf_lottery.exporting.plain_network import NamedTensor, PlainNetwork, unique_identifiers
-from tf_lottery.exporting.precision import check_has_float32_weights, computing_in_float32
 from tf_lottery.masking.copies import plain_copy
 from tf_lottery.masking.keras_versions import (
     is_graph,

@@ -11,10 +11,10 @@ import numpy as np
 from tf_lottery.exporting.example_inputs import ExampleInputs
 from tf_lottery.exporting.export_progress import ExportProgress
 from tf_lottery.exporting.export_report import FormatResult, Precision
+from tf_lottery.exporting.float32 import short_policies
 from tf_lottery.exporting.formats import ExportFormat
 from tf_lottery.exporting.measure import FileSize, measure_file
 from tf_lottery.exporting.plain_network import Arrays, ExportedNetwork, PlainNetwork
-from tf_lottery.exporting.precision import short_policies
 from tf_lottery.exporting.serving import ServingError
 from tf_lottery.exporting.stored_kernels import stored_kernels
 from tf_lottery.exporting.thresholds import binary_thresholds

@@ -1,7 +1,7 @@
 """The loss of a network as a function of its weights, with its first two derivatives."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -10,12 +10,11 @@ import tf_keras as keras
 
 from tf_lottery.landscape.coordinates import Coordinates
 from tf_lottery.masking.layers import keras_variables
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.training.plain_copies import copy_for_gradients, undistributed
 
-Weights = Mapping[str, np.ndarray]
-Derivatives = list[tf.Tensor]
+Tensors = list[tf.Tensor]
 Along = Literal["prunable", "trainable"]
 
 
@@ -126,11 +125,11 @@ class LossAtWeights:
         return self.coordinates.vector(dict(zip(self.coordinates.names, arrays, strict=True)))
 
     def _mean(
-        self, function: Callable[..., Derivatives], weights: Weights, *arguments: Any
+        self, function: Callable[..., Tensors], weights: Weights, *arguments: Any
     ) -> list[np.ndarray]:
         """Sums a compiled function over the batches, and divides by the number of examples."""
 
-        def sums() -> Derivatives:
+        def sums() -> Tensors:
             self._copy.set_weights(weights)
             starts = range(0, len(self._labels), self._batch_size)
             batches = (function(tf.constant(first), *arguments) for first in starts)
@@ -138,21 +137,21 @@ class LossAtWeights:
 
         return [total.numpy() / len(self._labels) for total in undistributed(sums)]
 
-    def _batch_loss(self, first: tf.Tensor) -> Derivatives:
+    def _batch_loss(self, first: tf.Tensor) -> Tensors:
         images = tf.cast(self._images[first : first + self._batch_size], tf.float32)
         labels = self._labels[first : first + self._batch_size]
         logits = self._copy.model(images, training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return [tf.reduce_sum(tf.cast(losses, tf.float64))]
 
-    def _batch_gradient(self, first: tf.Tensor) -> Derivatives:
+    def _batch_gradient(self, first: tf.Tensor) -> Tensors:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._variables)
             (loss,) = self._batch_loss(first)
         gradient = tape.gradient(loss, self._variables, unconnected_gradients="zero")
         return _in_float64(gradient)
 
-    def _batch_product(self, first: tf.Tensor, direction: Derivatives) -> Derivatives:
+    def _batch_product(self, first: tf.Tensor, direction: Tensors) -> Tensors:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._variables)
             gradient = self._batch_gradient(first)
@@ -161,7 +160,7 @@ class LossAtWeights:
         return _in_float64(tape.gradient(along, self._variables, unconnected_gradients="zero"))
 
 
-def _in_float64(tensors: Derivatives) -> Derivatives:
+def _in_float64(tensors: Tensors) -> Tensors:
     return [tf.cast(tensor, tf.float64) for tensor in tensors]
 
 

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from tf_lottery.config.lines import LineMask
-from tf_lottery.landscape.solutions import Solution, Weights, check_same_network
-from tf_lottery.masking.masks import Mask
+from tf_lottery.landscape.solutions import Solution, check_same_network
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.training.evaluation import Evaluation
 
 Measure = Literal["error", "loss"]

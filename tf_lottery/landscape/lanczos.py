@@ -1,15 +1,17 @@
 """Eigenvalues and trace of a symmetric matrix of which only products with vectors are known."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from tf_lottery.landscape.eigensolver import FiniteProduct, NoAnswer, eigenvalues_from_the_top
+from tf_lottery.landscape.eigensolver import (
+    FiniteProduct,
+    NoAnswer,
+    Product,
+    eigenvalues_from_the_top,
+)
 from tf_lottery.landscape.spectrum import Spectrum
-
-Product = Callable[[np.ndarray], np.ndarray]
 
 # Below this part of the matrix's size, what is left of a vector is the rounding of float32.
 _ROUNDING = 1e-6

@@ -7,10 +7,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from tf_lottery.landscape.spectrum import Spectrum
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.pruning.ranking import keep_highest
 
-Weights = Mapping[str, np.ndarray]
 Order = Literal["magnitude", "random"]
 
 Retrain = Callable[[Weights, Mask, float], bool]

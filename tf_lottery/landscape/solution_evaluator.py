@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tf_keras as keras
 
-from tf_lottery.landscape.solutions import Weights
 from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.masks import Weights
 from tf_lottery.training.evaluation import Evaluation
 
 

@@ -1,13 +1,10 @@
 """Solutions: networks where training has ended, and how far they are apart."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from tf_lottery.masking.masks import Mask
-
-Weights = Mapping[str, np.ndarray]
+from tf_lottery.masking.masks import Mask, Weights
 
 
 @dataclass(frozen=True)

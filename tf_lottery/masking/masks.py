@@ -12,6 +12,9 @@ import numpy as np
 from tf_lottery.config.arguments import check_mapping, check_path, refusal
 from tf_lottery.store.empty_layers import empty_layers
 
+# By weight name, such as "dense_1/kernel".
+Weights = Mapping[str, np.ndarray]
+
 _MOST_COMPRESSED = 50
 
 

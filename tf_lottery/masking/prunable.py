@@ -36,10 +36,10 @@ from tf_lottery.masking.masked_graph import forget_masks, save_masks_with
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import (
     check_is_model,
+    check_layers_exist,
     check_model,
-    check_names,
     check_nothing_is_empty,
-    check_options,
+    check_prunable_arguments,
     check_rates_are_used,
     check_same_weights,
     check_something_is_left,
@@ -99,11 +99,13 @@ def prunable(
         `keep_zeros` a kernel has no weight left; or there are unknown weights that are not allowed.
     """
     check_model(model)
-    check_options(exclude, pruning_rates, kernels, allow_unknown, keep_zeros)
+    check_prunable_arguments(exclude, pruning_rates, kernels, allow_unknown, keep_zeros)
     search = find_kernels(model, kernels)
     excluded, rates = set(exclude), dict(pruning_rates or {})
-    check_names("exclude", excluded, [kernel.name for kernel in search.kernels] + [*search.unknown])
-    check_names("pruning_rates", rates, [kernel.name for kernel in search.kernels])
+    check_layers_exist(
+        "exclude", excluded, [kernel.name for kernel in search.kernels] + [*search.unknown]
+    )
+    check_layers_exist("pruning_rates", rates, [kernel.name for kernel in search.kernels])
     check_rates_are_used(rates, excluded, [kernel.name for kernel in search.kernels])
     search = search.without(excluded)
     if not allow_unknown:

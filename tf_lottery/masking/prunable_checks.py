@@ -64,7 +64,7 @@ def _check_not_wrapped_by_tfmot(model: Any) -> None:
     )
 
 
-def check_options(
+def check_prunable_arguments(
     exclude: Any, pruning_rates: Any, kernels: Any, allow_unknown: Any, keep_zeros: Any = False
 ) -> None:
     """Checks the types of the options of `prunable`; the arguments are its own.
@@ -104,7 +104,7 @@ def check_backend(model: Any) -> None:
         )
 
 
-def check_names(argument: str, names: Iterable[str], weights: Collection[str]) -> None:
+def check_layers_exist(argument: str, names: Iterable[str], weights: Collection[str]) -> None:
     """Checks that each name is one of a layer or weight that there is.
 
     Args:

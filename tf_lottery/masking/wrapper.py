@@ -7,10 +7,9 @@ from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper im
     PruneLowMagnitude,
 )
 
+from tf_lottery.config.pruning import NOMINAL_RATE
 from tf_lottery.masking.mask_constraint import MaskConstraint
 from tf_lottery.masking.schedule import IMPSchedule
-
-DEFAULT_PRUNING_RATE = 0.2
 
 # Weight attribute -> constraint attribute, by layer class; the first class that fits counts, since
 # separable and depthwise convolutions are convolutions too.
@@ -91,7 +90,7 @@ class MaskedLayer(PruneLowMagnitude):
             )
         layer.get_prunable_weights = lambda: [getattr(layer, name) for name in kernels]
         if pruning_schedule is None:
-            rate = DEFAULT_PRUNING_RATE if pruning_rate is None else pruning_rate
+            rate = NOMINAL_RATE if pruning_rate is None else pruning_rate
             pruning_schedule = IMPSchedule(rate)
         self.pruning_rate = pruning_rate
         kwargs.setdefault("dtype", layer.dtype_policy)

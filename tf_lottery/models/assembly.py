@@ -35,7 +35,7 @@ _INPUT_LAYERS = ("InputLayer", "Rescaling", "Normalization")
 
 
 @dataclasses.dataclass(frozen=True)
-class Variant:
+class NetworkOptions:
     """What an experiment chooses about any network.
 
     Attributes:
@@ -100,12 +100,12 @@ def assemble(
     blueprint: Blueprint,
     input_shape: tuple[int, ...],
     standardise: keras.layers.Normalization,
-    variant: Variant,
+    options: NetworkOptions,
 ) -> keras.Model:
     """Builds a network behind the layer that standardises its pixels.
 
     The architecture only says how layers are connected: its kernels are drawn, its batch
-    normalizations and dtypes are chosen as the variant says. Layers that it has to preprocess
+    normalizations and dtypes are chosen as the options say. Layers that it has to preprocess
     pixels are left out.
 
     Args:
@@ -113,7 +113,7 @@ def assemble(
       blueprint: the network.
       input_shape: shape of one example.
       standardise: layer that takes the raw pixels, not built.
-      variant: what is not the architecture's to choose.
+      options: what is not the architecture's to choose.
 
     Returns:
       A functional model that maps float32 `[batch, *input_shape]` to the logits.
@@ -122,8 +122,8 @@ def assemble(
     layers = config["layers"]
     entrance = list(itertools.takewhile(lambda layer: layer["class_name"] in _INPUT_LAYERS, layers))
     network = layers[len(entrance) :]
-    draws = _Draws(_seeded_kernels(variant), _seeded_scales(variant))
-    _apply(variant, network, draws, keep_float32=config["output_layers"][0][0])
+    draws = _Draws(_seeded_kernels(options), _seeded_scales(options))
+    _apply(options, network, draws, keep_float32=config["output_layers"][0][0])
     images = keras.layers.InputLayer(input_shape, dtype="float32", name="images")
     config["layers"] = [
         _layer_config(images, key="images", inbound_nodes=[]),
@@ -181,7 +181,7 @@ def _layer_config(layer: keras.layers.Layer, key: str, inbound_nodes: list) -> d
 
 
 def _apply(
-    variant: Variant,
+    options: NetworkOptions,
     layers: list[dict[str, Any]],
     draws: _Draws,
     keep_float32: str = "",
@@ -192,24 +192,24 @@ def _apply(
         # Else Keras builds the layer before it is called, and its weights lack its name.
         layer.pop("build_config", None)
         if "layers" in config:
-            _apply(variant, config["layers"], draws)
+            _apply(options, config["layers"], draws)
             continue
         for initializer in _kernel_initializers(config):
             config[initializer] = next(draws.kernels)
         if layer["class_name"] == keras.layers.BatchNormalization.__name__:
-            if variant.batch_norm_init == "uniform":
+            if options.batch_norm_init == "uniform":
                 config["gamma_initializer"] = next(draws.scales)
-            chosen = _NORMALIZATIONS[variant.batch_norm].from_config(config)
+            chosen = _NORMALIZATIONS[options.batch_norm].from_config(config)
             layer.update(keras.layers.serialize(chosen))
-        layer["config"]["dtype"] = _dtype(variant, layer, keep_float32)
+        layer["config"]["dtype"] = _dtype(options, layer, keep_float32)
 
 
-def _dtype(variant: Variant, layer: dict[str, Any], keep_float32: str) -> str:
+def _dtype(options: NetworkOptions, layer: dict[str, Any], keep_float32: str) -> str:
     if layer.get("name") == keep_float32:
         return "float32"
     if layer["class_name"] == keras.layers.InputLayer.__name__:
-        return keras.mixed_precision.Policy(variant.dtype_policy).compute_dtype
-    return variant.dtype_policy
+        return keras.mixed_precision.Policy(options.dtype_policy).compute_dtype
+    return options.dtype_policy
 
 
 def _kernel_initializers(config: dict[str, Any]) -> list[str]:
@@ -219,19 +219,19 @@ def _kernel_initializers(config: dict[str, Any]) -> list[str]:
     return separate or [key for key in ("kernel_initializer",) if key in config]
 
 
-def _seeded_kernels(variant: Variant) -> Iterator[dict[str, Any]]:
+def _seeded_kernels(options: NetworkOptions) -> Iterator[dict[str, Any]]:
     """Yields each kernel's initializer, seeded from `(init_seed, kernel index)`."""
-    stddev = {} if variant.init_stddev is None else {"stddev": variant.init_stddev}
+    stddev = {} if options.init_stddev is None else {"stddev": options.init_stddev}
     for index in itertools.count():
-        seed = _seed(variant.init_seed, index)
-        initializer = _INITIALIZERS[variant.initializer](**stddev, seed=seed)
+        seed = _seed(options.init_seed, index)
+        initializer = _INITIALIZERS[options.initializer](**stddev, seed=seed)
         yield keras.initializers.serialize(initializer)
 
 
-def _seeded_scales(variant: Variant) -> Iterator[dict[str, Any]]:
+def _seeded_scales(options: NetworkOptions) -> Iterator[dict[str, Any]]:
     """Yields the initializer of each normalization's scales; kernels have other seeds."""
     for index in itertools.count():
-        seed = _seed(variant.init_seed, index, 1)
+        seed = _seed(options.init_seed, index, 1)
         yield keras.initializers.serialize(keras.initializers.RandomUniform(0.0, 1.0, seed=seed))
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer
-from tf_lottery.models.assembly import Blueprint, Variant, assemble, draw
+from tf_lottery.models.assembly import Blueprint, NetworkOptions, assemble, draw
 from tf_lottery.models.images import UnsuitableInputError
 from tf_lottery.models.registry import find_family
 from tf_lottery.store.machine import available_memory, bytes_text
@@ -59,14 +59,14 @@ def build_model(
     """
     blueprint = draw_model(name, input_shape, classes)
     check_weights_fit(name, tuple(input_shape), blueprint.weights)
-    variant = Variant(
+    options = NetworkOptions(
         init_seed, initializer, init_stddev, batch_norm, batch_norm_init, dtype_policy
     )
     mean, variance = _checked_normalization(normalization, input_shape[-1])
     standardise = keras.layers.Normalization(
         axis=-1, mean=mean, variance=variance, dtype="float32", name="normalization"
     )
-    return assemble(name, blueprint, tuple(input_shape), standardise, variant)
+    return assemble(name, blueprint, tuple(input_shape), standardise, options)
 
 
 def draw_model(name: str, input_shape: tuple[int, ...], classes: int) -> Blueprint:

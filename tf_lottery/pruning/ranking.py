@@ -7,7 +7,7 @@ import numpy as np
 
 _SAMPLE = 1 << 17
 # Small enough for the temporary arrays of a chunk to stay in the processor's cache.
-_CHUNK = 1 << 16
+CHUNK = 1 << 16
 
 
 def keep_highest(
@@ -113,5 +113,5 @@ def _chunks(*sequences: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]
     """Flat pieces of corresponding arrays, in order."""
     for arrays in zip(*sequences, strict=True):
         flat = [array.reshape(-1) for array in arrays]
-        for start in range(0, flat[0].size, _CHUNK):
-            yield tuple(array[start : start + _CHUNK] for array in flat)
+        for start in range(0, flat[0].size, CHUNK):
+            yield tuple(array[start : start + CHUNK] for array in flat)

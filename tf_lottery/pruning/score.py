@@ -8,10 +8,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from tf_lottery.config.arguments import shown
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.registry import Registry, likely_names
 
-Weights = Mapping[str, np.ndarray]
 Scores = dict[str, np.ndarray]
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_model_optimization.python.core.sparsity.keras import pruning_utils
 
-# Small enough for the temporary arrays of a chunk to stay in the processor's cache.
-_CHUNK = 1 << 16
+from tf_lottery.pruning.ranking import CHUNK
+
 # Weights in a block: TFLite has no other size for 32-bit kernels.
 BLOCK = 4
 
@@ -202,7 +202,7 @@ def _unit_values(
     rows = math.prod(mask.shape[: mask.ndim - len(axes)])
     scores, mask = scores.reshape(rows, count), mask.reshape(rows, count)
     totals, sizes = np.zeros(count), np.zeros(count, np.int64)
-    step = max(1, _CHUNK // max(1, count))
+    step = max(1, CHUNK // max(1, count))
     for start in range(0, rows, step):
         piece, alive = scores[start : start + step].astype(np.float64), mask[start : start + step]
         totals += np.sum(piece * np.abs(piece), axis=0, where=alive)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_lottery.report.method_results import OF_A_REPLICATE, MethodResults, flag_text
 from tf_lottery.report.run_records import RunRecord
-from tf_lottery.store.rules import outdated_rules
+from tf_lottery.store.training_rules import outdated_rules
 
 _OF_A_BRANCH = frozenset({"branch", "branch_seed", "other_run", "perturbation"})
 _ABSENT = "not recorded"
@@ -36,9 +36,9 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
       Sentences; none if the data and the network are the same throughout.
     """
     runs = [method for method in methods if method.branch is None]
-    data_sets = _variants(runs, lambda record: record.data_name)
-    networks = _variants(runs, lambda record: record.identity.get("model"))
-    contents = _variants(runs, lambda record: record.details and record.details.data_sha256)
+    data_sets = _labels_by_value(runs, lambda record: record.data_name)
+    networks = _labels_by_value(runs, lambda record: record.model)
+    contents = _labels_by_value(runs, lambda record: record.details and record.details.data_sha256)
     notices = []
     if len(data_sets) > 1:
         notices.append(f"Different data sets are compared here: {_listing(data_sets)}.")
@@ -76,7 +76,7 @@ def _rule_notices(methods: Sequence[MethodResults]) -> list[str]:
                 outdated_rules(record.identity, record.details)
                 for record in records
                 if record.details is not None
-                and any(level or "branch" in record.identity for level in record.levels)
+                and any(level or record.identity.branch for level in record.levels)
             ]
             for rule in dict.fromkeys(chain(*rules)):
                 by_rule.setdefault(rule, []).append(label)
@@ -116,17 +116,17 @@ def _text(flags: Mapping[str, Any], name: str) -> str:
     return flag_text(flags[name]) if name in flags else _ABSENT
 
 
-def _variants(
+def _labels_by_value(
     methods: Iterable[MethodResults], of: Callable[[RunRecord], Any]
 ) -> dict[str, list[str]]:
     """Returns the labels of the methods by each value that any of their replicates has."""
-    variants: dict[str, list[str]] = {}
+    labels_by_value: dict[str, list[str]] = {}
     for method in methods:
         for value in dict.fromkeys(of(record) for record in method.records):
             if value is not None:
-                variants.setdefault(str(value), []).append(method.label)
-    return variants
+                labels_by_value.setdefault(str(value), []).append(method.label)
+    return labels_by_value
 
 
-def _listing(variants: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{value} ({', '.join(labels)})" for value, labels in variants.items())
+def _listing(labels_by_value: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{value} ({', '.join(labels)})" for value, labels in labels_by_value.items())

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
+# As many lines as can be told apart; as many levels, whose lines differ in shade.
+MOST_CURVES, MOST_LEVELS_DRAWN = 7, 6
+
 _HEIGHT_OF_CROSSES = 0.97
 _Item = TypeVar("_Item")
 

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from tf_lottery.report.console import default_console, print_line
-from tf_lottery.report.formats import format_duration
-
-_GAP = "  "
+from tf_lottery.report.formats import GAP, format_duration
 
 
 class ExportProgressReporter:
@@ -45,4 +43,4 @@ class ExportProgressReporter:
         if action == "measuring" and number > 1 and self._first and self._first[0] == action:
             each = (now - self._first[1]) / (number - 1)
             parts.append(f"{format_duration(each * (total - number + 1))} left")
-        print_line(_GAP.join(parts), self._console)
+        print_line(GAP.join(parts), self._console)

@@ -7,9 +7,11 @@ from typing import TypeGuard
 import numpy as np
 
 MISSING = "-"
+# Between the parts of a line on the terminal.
+GAP = "  "
 
 
-def is_number(value: float | None) -> TypeGuard[float]:
+def is_known(value: float | None) -> TypeGuard[float]:
     """Returns whether `value` is present: neither None nor NaN."""
     return value is not None and not math.isnan(value)
 
@@ -31,12 +33,12 @@ def format_density(density: float) -> str:
 
 def format_accuracy(accuracy: float | None, decimals: int = 2) -> str:
     """Writes an accuracy (a fraction) as a percentage; a missing one as "-"."""
-    return f"{100 * accuracy:.{decimals}f}%" if is_number(accuracy) else MISSING
+    return f"{100 * accuracy:.{decimals}f}%" if is_known(accuracy) else MISSING
 
 
 def format_number(number: float | None, form: str) -> str:
     """Writes a number in a form such as ".2f"; a missing one as "-"."""
-    return format(number, form) if is_number(number) else MISSING
+    return format(number, form) if is_known(number) else MISSING
 
 
 def format_count(count: int | None) -> str:
@@ -78,7 +80,7 @@ def format_points(accuracy: float | None, other: float | None) -> str:
       accuracy: a fraction.
       other: a fraction.
     """
-    if not (is_number(accuracy) and is_number(other)):
+    if not (is_known(accuracy) and is_known(other)):
         return MISSING
     # Adding zero turns -0.0 into 0.0.
     return f"{round(100 * (accuracy - other), 2) + 0.0:+.2f}"

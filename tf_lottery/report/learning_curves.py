@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_lottery.report.axes import clear_frame
 from tf_lottery.report.canvas import Canvas, FigureFile
-from tf_lottery.report.curves import evenly_spread
+from tf_lottery.report.curves import MOST_LEVELS_DRAWN, evenly_spread
 from tf_lottery.report.formats import format_density
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.report.palette import shades
@@ -20,7 +20,6 @@ from tf_lottery.report.palette import shades
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LEVELS_SHOWN = 6
 # More would only make the files larger.
 _POINTS_OF_A_CURVE = 300
 
@@ -78,7 +77,7 @@ def levels_to_show(levels: Sequence[int], ticket_level: int | None) -> list[int]
     Returns:
       At most six levels, ascending.
     """
-    chosen = evenly_spread(levels, _LEVELS_SHOWN)
+    chosen = evenly_spread(levels, MOST_LEVELS_DRAWN)
     if ticket_level is not None and ticket_level in set(levels) - set(chosen):
         inner = chosen[1:-1]
         nearest = min(inner, key=lambda level: abs(level - ticket_level))

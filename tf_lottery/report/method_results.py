@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.report.formats import is_number
+from tf_lottery.report.formats import is_known
 from tf_lottery.report.run_records import LearningCurve, LevelRecord, RunRecord
+from tf_lottery.store.identity import Identity
 
 LOTTERY = "lottery_ticket"
 # Flags that differ from replicate to replicate by design.
@@ -30,7 +31,7 @@ class Spread:
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Spread | None":
         """Returns the spread of the values that are neither None nor NaN; None without any."""
-        known = [value for value in values if is_number(value)]
+        known = [value for value in values if is_known(value)]
         if not known:
             return None
         # Computed with fractions: the mean of equal accuracies is the same accuracy.
@@ -92,9 +93,9 @@ class MethodResults:
     levels: tuple[LevelStatistics, ...]
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Identity:
         """Its flags, as the first replicate has them whose config.json can be read."""
-        return next((record.identity for record in self.records if record.identity), {})
+        return _identity(self.records)
 
     @property
     def changes(self) -> Mapping[str, Any]:
@@ -108,7 +109,7 @@ class MethodResults:
             for record in self.records
             if level in record.levels
         }
-        return {name: value for name, value in accuracies.items() if is_number(value)}
+        return {name: value for name, value in accuracies.items() if is_known(value)}
 
     def mean_curve(self, level: int) -> LearningCurve:
         """Returns the mean test accuracy at the iterations that all replicates evaluated.
@@ -147,7 +148,7 @@ def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
     names = run_labels(list(replicates))
     grouped: dict[str, list[RunRecord]] = {}
     for folder, records in replicates.items():
-        if len(records) > 1 and any(run.identity.get("pruning_rate") == "auto" for run in records):
+        if len(records) > 1 and any(run.identity.pruning_rate == "auto" for run in records):
             grouped |= {f"{names[folder]}, {run.replicate}": [run] for run in records}
         else:
             grouped[names[folder]] = records
@@ -196,22 +197,22 @@ def run_method(replicates: Sequence[RunRecord]) -> str:
     """Names what a run does by its flags: `LOTTERY` with their defaults, else "one_shot", ..."""
     flags = _identity(replicates)
     variations = (
-        (flags.get("score", "magnitude"), {"magnitude": None}),
-        (flags.get("prune_from", "previous_level"), _PRUNED_FROM),
-        (flags.get("retraining", "rewind_weights"), {"rewind_weights": None}),
+        (flags.score, {"magnitude": None}),
+        (flags.prune_from, _PRUNED_FROM),
+        (flags.retraining, {"rewind_weights": None}),
     )
     names = [names.get(value, value) for value, names in variations]
-    names += ["adaptive_rate" if flags.get("pruning_rate") == "auto" else None]
+    names += ["adaptive_rate" if flags.pruning_rate == "auto" else None]
     return "_".join(str(name) for name in names if name) or LOTTERY
 
 
-def _identity(records: Sequence[RunRecord]) -> Mapping[str, Any]:
-    return next((record.identity for record in records if record.identity), {})
+def _identity(records: Sequence[RunRecord]) -> Identity:
+    return next((record.identity for record in records if record.identity), Identity())
 
 
 def _method_name(records: Sequence[RunRecord], branch: str) -> str:
-    names = [record.identity["branch"] for record in records if "branch" in record.identity]
-    return str(names[0]) if names else branch
+    named = (record.identity.branch for record in records)
+    return str(next(filter(None, named), branch))
 
 
 def _branch_texts(branches: Mapping[str, Sequence[RunRecord]]) -> dict[str, str]:

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from tf_lottery.report.formats import format_levels, is_number
+from tf_lottery.report.formats import format_levels, is_known
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.report.run_records import LevelRecord, RunRecord
 
 
-def damaged_files(methods: Sequence[MethodResults]) -> list[str]:
+def problems_of(methods: Sequence[MethodResults]) -> list[str]:
     """Returns what could not be read, each problem once, with the file's path."""
     problems = (problem for method in methods for run in method.records for problem in run.problems)
     return list(dict.fromkeys(problems))
@@ -81,10 +81,10 @@ def _unmeasured(method: MethodResults) -> Iterator[str]:
         yield from _lacking(
             method,
             "early-stopping iteration",
-            lambda level: is_number(level.summary.early_stop_step),
+            lambda level: is_known(level.summary.early_stop_step),
         )
     yield from _lacking(
-        method, "test accuracy", lambda level: is_number(level.summary.test_accuracy)
+        method, "test accuracy", lambda level: is_known(level.summary.test_accuracy)
     )
     yield from _lacking(
         method,

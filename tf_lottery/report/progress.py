@@ -10,11 +10,12 @@ from rich.text import Text
 
 from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.formats import (
+    GAP,
     epochs_text,
     format_accuracy,
     format_density,
     format_duration,
-    is_number,
+    is_known,
 )
 from tf_lottery.report.time_left import TimeLeft
 from tf_lottery.report.watching import watcher
@@ -22,7 +23,6 @@ from tf_lottery.store.schema import LevelSummary
 
 LIVE_LINES_PER_SECOND = 8
 SECONDS_BETWEEN_LOG_LINES = 10.0
-_GAP = "  "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ class ProgressReporter:
         self._show(first_step, {})
         if not self._interactive:
             self._print(
-                f"{self._level_text(level, density)}{_GAP}training from step {first_step:,} to "
+                f"{self._level_text(level, density)}{GAP}training from step {first_step:,} to "
                 f"{last_step:,}"
             )
         elif self._live is None and self._watcher is None:
@@ -164,7 +164,7 @@ class ProgressReporter:
         self._training = None
         self._show(0, {})
         results = f"test {format_accuracy(summary.test_accuracy)}"
-        if is_number(summary.early_stop_test_accuracy):
+        if is_known(summary.early_stop_test_accuracy):
             results += f", at early stop {format_accuracy(summary.early_stop_test_accuracy)}"
         parts = [
             self._level_text(summary.level, summary.density),
@@ -173,7 +173,7 @@ class ProgressReporter:
         ]
         if not self._interactive and summary.level < self._levels:
             parts += self._time_left_text(self._shown)
-        self._print(_GAP.join(parts))
+        self._print(GAP.join(parts))
 
     def note(self, text: str) -> None:
         """Prints a permanent line."""
@@ -218,7 +218,7 @@ class ProgressReporter:
     def _line(self, shown: _Evaluation, with_step: bool, with_density: bool) -> str:
         training = shown.training
         if training is None:
-            return _GAP.join(self._time_left_text(shown))
+            return GAP.join(self._time_left_text(shown))
         density = f"density {format_density(training.density)}"
         epochs = epochs_text(
             shown.step / training.steps_per_epoch, training.last_step / training.steps_per_epoch
@@ -228,7 +228,7 @@ class ProgressReporter:
         parts += [f"epoch {epochs}"] if epochs else []
         with_step = with_step or not epochs
         parts += [f"step {shown.step:,}/{training.last_step:,}"] if with_step else []
-        return _GAP.join(parts + _metric_texts(shown.metrics) + self._time_left_text(shown))
+        return GAP.join(parts + _metric_texts(shown.metrics) + self._time_left_text(shown))
 
     def _time_left_text(self, shown: _Evaluation) -> list[str]:
         if shown.seconds_left is None:
@@ -237,7 +237,7 @@ class ProgressReporter:
         return [f"{format_duration(seconds)} left"]
 
     def _level_text(self, level: int, density: float) -> str:
-        return f"{self._of_levels(level)}{_GAP}density {format_density(density):>6}"
+        return f"{self._of_levels(level)}{GAP}density {format_density(density):>6}"
 
     def _of_levels(self, level: int) -> str:
         likely = "~" if self._are_likely else ""

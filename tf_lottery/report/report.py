@@ -14,7 +14,7 @@ from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.matching_tickets import Ticket, find_tickets
 from tf_lottery.report.method_results import MethodResults, collect_methods
 from tf_lottery.report.method_styles import styles_of
-from tf_lottery.report.missing_data import damaged_files
+from tf_lottery.report.missing_data import problems_of
 from tf_lottery.report.palette import LineStyle
 from tf_lottery.report.report_csv import levels_csv, tickets_csv
 from tf_lottery.report.report_folder import check_folder, default_folder, write_files
@@ -84,7 +84,7 @@ def compare_runs(
     tickets = find_tickets(methods, tolerance)
     styles = styles_of([method.method for method in methods])
     analyses = join_analyses(methods, tolerance)
-    damaged = tuple(dict.fromkeys([*damaged_files(methods), *analyses.problems]))
+    damaged = tuple(dict.fromkeys([*problems_of(methods), *analyses.problems]))
     sweeps = sweep_files(find_sweeps(methods))
     figures = replace(
         _draw(methods, styles, tickets),

@@ -132,7 +132,7 @@ def _analysis_branches(runs: Sequence[MethodResults]) -> int:
 def _facts(run: MethodResults, *, with_label: bool) -> str:
     known = next((record for record in run.records if record.identity), run.records[0])
     count = len(run.records)
-    names = known.data_name, known.identity.get("model")
+    names = known.data_name, known.model
     facts = [str(name) for name in names if name is not None]
     if run.levels and run.levels[0].level == 0:
         facts.append(f"{format_count(run.levels[0].weights_remaining)} prunable weights")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.report.formats import is_number
+from tf_lottery.report.formats import is_known
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
 from tf_lottery.store.errors import RunFolderError, problem_text
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_details import RunDetails
-from tf_lottery.store.run_folder import BRANCHES, RunFolder, data_name
+from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder, data_name
 from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSummary
 
 # Test accuracies, fractions, by iteration.
@@ -38,7 +39,7 @@ class RunRecord:
 
     Attributes:
       path: WORKDIR/NAME/replicate_R, or branches/LABEL below that.
-      identity: flag values by name; empty if config.json cannot be read.
+      identity: its flags; none if config.json cannot be read.
       details: what else is remembered of it; None if it is not known.
       state: whether it is done, running, stopped or broken.
       levels: the complete levels by number.
@@ -48,7 +49,7 @@ class RunRecord:
     """
 
     path: Path
-    identity: Mapping[str, Any]
+    identity: Identity
     details: RunDetails | None
     state: RunState
     levels: Mapping[int, LevelRecord]
@@ -60,12 +61,17 @@ class RunRecord:
     def replicate(self) -> str:
         """Name of the replicate's folder, also of a branch's replicate."""
         parent = self.path.parent
-        return parent.parent.name if parent.name == BRANCHES else self.path.name
+        return parent.parent.name if parent.name == BRANCHES_FOLDER else self.path.name
 
     @property
     def data_name(self) -> str | None:
         """Name of the data that it was run on."""
         return data_name(self.identity, self.details)
+
+    @property
+    def model(self) -> str | None:
+        """Name of its network; None if it is not known."""
+        return self.identity.model if "model" in self.identity else None
 
     @property
     def changes(self) -> Mapping[str, Any]:
@@ -100,7 +106,7 @@ def run_paths(folders: Sequence[Path]) -> list[Path]:
         folder = given.expanduser().absolute()
         if ".." in folder.parts:
             folder = folder.resolve()
-        if folder.parent.name == BRANCHES and (folder / "config.json").exists():
+        if folder.parent.name == BRANCHES_FOLDER and (folder / "config.json").exists():
             raise ValueError(
                 f"--run={given} is a branch; name its run, {folder.parent.parent}, to see both."
             )
@@ -131,7 +137,7 @@ def read_run(path: Path) -> RunRecord:
     try:
         run = RunFolder.read(path)
     except (OSError, RunFolderError) as error:
-        return RunRecord(path, {}, None, state, {}, {}, (problem_text(error),), branches)
+        return RunRecord(path, Identity(), None, state, {}, {}, (problem_text(error),), branches)
     levels: dict[int, LevelRecord] = {}
     curves: dict[int, LearningCurve] = {}
     problems: list[str] = []
@@ -159,7 +165,7 @@ def _read_level(
         return
     rows = read_csv(folder.metrics_path, METRICS_COLUMNS, RENAMED_METRICS)
     curves[number] = {
-        int(row["step"]): row["test_accuracy"] for row in rows if is_number(row["test_accuracy"])
+        int(row["step"]): row["test_accuracy"] for row in rows if is_known(row["test_accuracy"])
     }
 
 

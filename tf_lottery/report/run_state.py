@@ -15,7 +15,7 @@ from tf_lottery.store.damage import inspect_run
 from tf_lottery.store.errors import DamagedFileError, problem_text
 from tf_lottery.store.levels import LEVEL_NAME
 from tf_lottery.store.lock import is_held
-from tf_lottery.store.run_folder import BRANCHES, RunFolder
+from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 from tf_lottery.store.search_folder import SEARCH_SEAL, holds_a_search
 
 _RUN_NAME = re.compile(r"replicate_[0-9]+")
@@ -149,7 +149,7 @@ def find_branches(run: Path) -> list[Path]:
       The folders, in the order of their names.
     """
     with suppress(OSError):
-        folders = filter(Path.is_dir, (run / BRANCHES).iterdir())
+        folders = filter(Path.is_dir, (run / BRANCHES_FOLDER).iterdir())
         return _in_natural_order(
             folder for folder in folders if not is_leftover(folder.name) and _holds_a_run(folder)
         )
@@ -210,7 +210,7 @@ def _asked_levels(run: RunFolder, complete: list[int]) -> list[int] | None:
         return None if asked is None else sorted(asked)
     # The details know what a target density takes, and say 0 after --experiment=train.
     known = 0 if details is None else details.levels
-    last = known or run.identity.get("levels")
+    last = known or run.identity.levels
     if last is None:
         return []
     trains_only = not known and _trains_dense_network_only(run, complete)
@@ -241,7 +241,7 @@ def _last_step(run: RunFolder, level: int) -> int | None:
     if details is None:
         return None
     end = details.train_steps
-    if level == 0 or "fine_tune" not in (run.identity.get("retraining"), run.kind_of_branch):
+    if level == 0 or "fine_tune" not in (run.identity.retraining, run.kind_of_branch):
         return end
     # It begins where dense training ended and is as long as training after a rewind.
     return end + end - details.rewind_step

@@ -10,10 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from tf_lottery.report.console import default_console
-from tf_lottery.report.formats import format_duration
+from tf_lottery.report.formats import GAP, format_duration
 from tf_lottery.report.progress import LIVE_LINES_PER_SECOND
-
-_GAP = "  "
 
 
 class SideBySideProgress:
@@ -79,7 +77,7 @@ class SideBySideProgress:
     def line(self, place: int, text: str) -> None:
         """Prints a line about one of them."""
         for line in text.strip("\n").splitlines():
-            self._print(f"{self._titles[place]:<{self._width}}{_GAP}{line}")
+            self._print(f"{self._titles[place]:<{self._width}}{GAP}{line}")
 
     def finish(self, place: int, text: str, *, stopped: bool = False) -> None:
         """Says that one of them is done, or was stopped, with all that it had to say."""
@@ -101,8 +99,8 @@ class SideBySideProgress:
         lines = []
         for place, (text, seconds, when) in running.items():
             # Before the text, whose end a narrow terminal cuts.
-            left = "" if seconds is None else f"{format_duration(seconds - now + when)} left{_GAP}"
-            lines.append(f"{self._titles[place]:<{self._width}}{_GAP}{left}{text}")
+            left = "" if seconds is None else f"{format_duration(seconds - now + when)} left{GAP}"
+            lines.append(f"{self._titles[place]:<{self._width}}{GAP}{left}{text}")
         waiting = len(self._titles) - len(self._seconds) - len(running)
         lines.append(f"{len(self._seconds)} done, {len(running)} running, {waiting} waiting")
         return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))

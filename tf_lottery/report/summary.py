@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tf_lottery.config.matching import DEFAULT_TOLERANCE, matches
-from tf_lottery.report.formats import is_number
+from tf_lottery.report.formats import is_known
 from tf_lottery.store.schema import LevelSummary
 
 
@@ -19,7 +19,7 @@ def early_stop(rows: Iterable[Mapping[str, Any]]) -> tuple[int | None, float | N
       The iteration and the test accuracy at it (None if it was not measured there); two Nones if
       no row has a validation loss.
     """
-    measured = [row for row in rows if is_number(row["validation_loss"])]
+    measured = [row for row in rows if is_known(row["validation_loss"])]
     if not measured:
         return None, None
     best = min(measured, key=lambda row: (row["validation_loss"], row["step"]))
@@ -29,7 +29,7 @@ def early_stop(rows: Iterable[Mapping[str, Any]]) -> tuple[int | None, float | N
 def dense_summary(summaries: Sequence[LevelSummary]) -> LevelSummary | None:
     """Returns level 0, or None if it is absent or its test accuracy is unknown."""
     for summary in summaries:
-        if summary.level == 0 and is_number(summary.test_accuracy):
+        if summary.level == 0 and is_known(summary.test_accuracy):
             return summary
     return None
 

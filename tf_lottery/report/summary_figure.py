@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_lottery.report.axes import draw_dense_line, set_accuracy_axis, set_density_axis
 from tf_lottery.report.canvas import FONT, Canvas, FigureFile
-from tf_lottery.report.formats import is_number
+from tf_lottery.report.formats import is_known
 from tf_lottery.report.palette import BLUE, ORANGE
 from tf_lottery.report.summary import dense_summary
 from tf_lottery.store.schema import LevelSummary
@@ -63,7 +63,7 @@ def summary_figure(summaries: Sequence[LevelSummary], title: str) -> FigureFile:
 
 
 def _percentages(accuracies: Sequence[float | None]) -> np.ndarray:
-    return np.array([100 * value if is_number(value) else np.nan for value in accuracies])
+    return np.array([100 * value if is_known(value) else np.nan for value in accuracies])
 
 
 def _draw_curves(

@@ -10,7 +10,13 @@ import numpy as np
 
 from tf_lottery.report.axes import set_ticks_with_room
 from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import Curve, canvas_of, evenly_spread, fit_accuracy_axis
+from tf_lottery.report.curves import (
+    MOST_LEVELS_DRAWN,
+    Curve,
+    canvas_of,
+    evenly_spread,
+    fit_accuracy_axis,
+)
 from tf_lottery.report.formats import format_density
 from tf_lottery.report.method_results import LevelStatistics
 from tf_lottery.report.palette import BLACK, DASHES, MARKERS, LineStyle, shades
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = ("run", "flag", "value", "level", "density", *ACCURACY_COLUMNS)
-_LEVELS_SHOWN = 6
 _DENSE = LineStyle(BLACK, "", DASHES[1])
 # From here on values would be crowded on a linear axis.
 _DECADE = 10
@@ -66,7 +71,7 @@ def sweep_figure(sweep: Sweep, name: str) -> FigureFile | None:
     if not points:
         return None
     pruned = sorted(points.keys() - {0})
-    shown = evenly_spread(pruned, _LEVELS_SHOWN)
+    shown = evenly_spread(pruned, MOST_LEVELS_DRAWN)
     styles = [
         LineStyle(shade, marker, "-")
         for shade, marker in zip(shades(len(shown)), MARKERS, strict=False)

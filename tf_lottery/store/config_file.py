@@ -12,6 +12,7 @@ from typing import Any
 
 from tf_lottery.store.atomic import read_json, read_text, write_json, write_text
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.recorded import Recorded
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.seal import CHANGED, checksum, file_sha256
@@ -35,7 +36,7 @@ class StoredConfig:
         versions.
     """
 
-    identity: dict[str, Any]
+    identity: Identity
     remembered: Recorded
     flags_seal: Sequence[str] | None
 
@@ -160,13 +161,13 @@ def read_config(path: Path) -> StoredConfig:
     seals = config.get(_FLAGS_SEAL)
     if not isinstance(seals, list | None):
         raise DamagedFileError(file, f"is damaged: {_FLAGS_SEAL} is no list")
-    identity = Recorded(config["identity"], file, typed=False)
+    identity = Identity(Recorded(config["identity"], file, typed=False))
     return StoredConfig(identity, Recorded(config["details"], file), seals)
 
 
 def refuse_other_experiment(
     path: Path,
-    stored: dict[str, Any],
+    stored: Mapping[str, Any],
     identity: Mapping[str, Any],
     defaults: Mapping[str, Any] | None,
     open_ended: Collection[str],

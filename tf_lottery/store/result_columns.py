@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tf_lottery.config.copies import BASELINES
+from tf_lottery.config.trained_copies import BASELINES
 from tf_lottery.store.metrics import Row
 
 

@@ -31,7 +31,7 @@ class RunDetails:
       data_name: of the user's own data; None of the set that --dataset names.
       replicas: devices that share a batch.
       precision: Keras policy of the layers in training.
-      rules: number of the rules of training (`store.rules`).
+      rules: number of the rules of training (`store.training_rules`).
       threads: that compute an operation; None: one for each core.
       tensorflow: its version.
       numpy: its version.

@@ -26,6 +26,7 @@ from tf_lottery.store.config_file import (
     write_config,
 )
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, as_storage_error
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.levels import LEVEL_NAME, LevelsFolder
 from tf_lottery.store.lock import entries_of, exclusive, refuse_held
 from tf_lottery.store.run_details import RunDetails
@@ -33,7 +34,7 @@ from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import refuse_pattern_characters
 
 _EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
-BRANCHES, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
+BRANCHES_FOLDER, _LANDSCAPE, _EXPORT = "branches", "landscape", "export"
 _STATES, _STATE_NAME = "states", re.compile(r"step_(\d+)")
 
 
@@ -86,7 +87,7 @@ class RunFolder(LevelsFolder):
             resources.enter_context(exclusive(path))
             # Other processes may be writing branches, which are run folders of their own, and
             # results of analyses.
-            remove_leftovers(path, except_below=(BRANCHES, _LANDSCAPE, _EXPORT))
+            remove_leftovers(path, except_below=(BRANCHES_FOLDER, _LANDSCAPE, _EXPORT))
             # A link that leads nowhere is there, and is read in vain.
             if not os.path.lexists(path / "config.json"):
                 if details is None:
@@ -189,14 +190,14 @@ class RunFolder(LevelsFolder):
         self._resources.close()
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Identity:
         """What makes the experiment this one, as first written but for what has grown."""
         return self._config.identity
 
     @property
     def kind_of_branch(self) -> str | None:
         """Which control it is, if it is the folder of a branch: --branch."""
-        return self.identity.get("branch")
+        return self.identity.branch
 
     @property
     def home(self) -> Path:
@@ -289,11 +290,11 @@ class RunFolder(LevelsFolder):
 
     def branch(self, label: str) -> Path:
         """Returns the run folder of a branch, which need not exist."""
-        return self.path / BRANCHES / label
+        return self.path / BRANCHES_FOLDER / label
 
     def branches(self) -> list[Path]:
         """Returns the folders of all branches, by name."""
-        folder = self.path / BRANCHES
+        folder = self.path / BRANCHES_FOLDER
         if not folder.is_dir():
             return []
         return sorted(path for path in folder.iterdir() if path.is_dir())
@@ -307,10 +308,10 @@ class RunFolder(LevelsFolder):
         return list(takewhile(lambda number: self.level(number).is_complete(), count()))
 
 
-def data_name(identity: Mapping[str, Any], details: RunDetails | None) -> str | None:
+def data_name(identity: Identity, details: RunDetails | None) -> str | None:
     """Returns the name of a run's data: that of --dataset, unless it was run on other data."""
     own = None if details is None else details.data_name
-    return identity.get("dataset") if own is None else own
+    return identity.dataset if own is None else own
 
 
 def _refuse_foreign_folder(path: Path) -> None:

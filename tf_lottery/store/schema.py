@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from tf_lottery.store.empty_layers import empty_layers
 
-Measure = Literal["loss", "accuracy"]
+MetricKind = Literal["loss", "accuracy"]
 MetricsRow = dict[str, int | float | None]
 
 
@@ -30,7 +30,7 @@ class Metric:
 
     column: str
     split: str
-    measure: Measure
+    measure: MetricKind
     tag: str
 
 

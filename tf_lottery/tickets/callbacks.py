@@ -1,6 +1,6 @@
 """Keras callbacks that count iterations, and that watch over one level."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import tf_keras as keras
 from tf_lottery.masking.prunable import get_mask, set_mask
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.training.divergence import first_bad_index
+
+Callbacks = Sequence[keras.callbacks.Callback]
 
 
 class IterationCallback(keras.callbacks.Callback):

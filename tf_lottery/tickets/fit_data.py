@@ -11,7 +11,7 @@ from tf_lottery.config.arguments import refusal
 from tf_lottery.masking.keras_versions import is_graph, trains_as_keras_does
 
 
-def check_data(model: Any, x: Any, fit_arguments: Mapping[str, Any]) -> None:
+def check_fit_data(model: Any, x: Any, fit_arguments: Mapping[str, Any]) -> None:
     """Checks data that are given to `fit`.
 
     Args:

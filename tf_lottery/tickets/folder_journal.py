@@ -14,10 +14,10 @@ from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.errors import as_storage_error
 from tf_lottery.store.lock import entries_of, exclusive
 from tf_lottery.store.metrics import table_text
-from tf_lottery.store.rules import RULES, outdated_restart
 from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
 from tf_lottery.store.tensors import refuse_pattern_characters
+from tf_lottery.store.training_rules import RULES, outdated_restart
 from tf_lottery.tickets.history import LevelResult
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from tf_lottery.masking.masks import Mask
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.training.network import NetworkState
+
+# Those that a level's training ended with, or those of the rewind step.
+TicketWeights = Literal["trained", "rewind"]
+TICKET_WEIGHTS = get_args(TicketWeights)
 
 
 class LevelJournal(Protocol):

@@ -1,8 +1,6 @@
 """Gives back the tickets of a run folder as models."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
 
 import tf_keras as keras
 
@@ -12,15 +10,17 @@ from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.models.build import build_model
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.journal import TICKET_WEIGHTS, TicketWeights
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import set_weights
 
 
 def build_prunable_model(
-    identity: Mapping[str, Any],
+    identity: Identity,
     details: RunDetails,
     init_seed: int,
     dtype_policy: str = "float32",
@@ -34,34 +34,31 @@ def build_prunable_model(
       dtype_policy: Keras policy of the layers; tickets are loaded in float32.
     """
     model = build_model(
-        identity["model"],
+        identity.model,
         details.input_shape,
         details.classes,
         init_seed,
         (details.pixel_mean, details.pixel_variance),
-        # Runs made before there was a choice have none.
-        initializer=identity.get("initializer", "glorot_normal"),
-        init_stddev=identity.get("init_stddev"),
-        batch_norm=identity.get("batch_norm", "per_replica"),
-        batch_norm_init=identity.get("batch_norm_init", "ones"),
+        initializer=identity.initializer,
+        init_stddev=identity.init_stddev,
+        batch_norm=identity.batch_norm,
+        batch_norm_init=identity.batch_norm_init,
         dtype_policy=dtype_policy,
     )
     rates = {}
     kernel_layers = [layer for _, layer in leaf_layers(model) if kernel_attributes(layer)]
     for layer in kernel_layers:
         if not isinstance(layer, keras.layers.Dense):
-            rates[layer.name] = identity["conv_pruning_rate"]
-    if identity.get("first_layer_pruning_rate") is not None:
-        rates[kernel_layers[0].name] = identity["first_layer_pruning_rate"]
-    rates[kernel_layers[-1].name] = identity["output_pruning_rate"]
+            rates[layer.name] = identity.conv_pruning_rate
+    if identity.first_layer_pruning_rate is not None:
+        rates[kernel_layers[0].name] = identity.first_layer_pruning_rate
+    rates[kernel_layers[-1].name] = identity.output_pruning_rate
     return prunable(
         model, pruning_rates={name: rate for name, rate in rates.items() if rate is not None}
     )
 
 
-def load_ticket(
-    run: str | Path, level: int, weights: Literal["trained", "rewind"] = "trained"
-) -> keras.Model:
+def load_ticket(run: str | Path, level: int, weights: TicketWeights = "trained") -> keras.Model:
     """Loads the ticket of a level.
 
     Args:
@@ -79,7 +76,7 @@ def load_ticket(
     """
     check_path("run", run)
     check_whole("level", level)
-    check_choice("weights", weights, ("trained", "rewind"))
+    check_choice("weights", weights, TICKET_WEIGHTS)
     folder = RunFolder.read(Path(run))
     journal = RunJournal(folder)
     if not journal.is_complete(level):

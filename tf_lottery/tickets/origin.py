@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.pruning.score import Evidence, Method
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.tickets.variants import Variant
@@ -16,8 +16,6 @@ from tf_lottery.tickets.variants import Variant
 if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
     from tf_lottery.pruning.plan import PruningPlan
     from tf_lottery.training.network import NetworkState
-
-Weights = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import tensorflow as tf
-import tf_keras as keras
 
 from tf_lottery.config.arguments import check_path, check_whole, refusal
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
-from tf_lottery.tickets.callbacks import IterationCallback
+from tf_lottery.tickets.callbacks import Callbacks, IterationCallback
 from tf_lottery.tickets.fit_arguments import check_callbacks, check_one_optimizer
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import as_arrays, resolve_rewind_step, steps_per_execution
@@ -36,8 +35,6 @@ _HELD: dict[Path, ExitStack] = {}
 
 # Of each model the search that was given it last; what it maps to must not keep it alive.
 _SEARCH_OF: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
-
-Callbacks = Sequence[keras.callbacks.Callback]
 
 
 class PruneAndRewind(IterationCallback):

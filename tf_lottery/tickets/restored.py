@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import tf_keras
 
@@ -11,6 +11,7 @@ from tf_lottery.config.arguments import check_choice
 from tf_lottery.masking.keras_versions import is_model
 from tf_lottery.masking.prunable import prunable_copy
 from tf_lottery.tickets.folder_journal import FolderJournal
+from tf_lottery.tickets.journal import TICKET_WEIGHTS, TicketWeights
 from tf_lottery.tickets.memory_journal import MemoryJournal
 from tf_lottery.training.compiled_copy import compile_alike
 from tf_lottery.training.network import Network, set_weights
@@ -21,7 +22,7 @@ def restored(
     searched: Network,
     journal: MemoryJournal | FolderJournal,
     level: int,
-    weights: Literal["trained", "rewind"],
+    weights: TicketWeights,
     into: Any,
 ) -> Any:
     """Gives a ticket as a model; see `IterativeMagnitudePruning.restore`.
@@ -36,7 +37,7 @@ def restored(
     Raises:
       ValueError: as in `IterativeMagnitudePruning.restore`.
     """
-    check_choice("weights", weights, ("trained", "rewind"))
+    check_choice("weights", weights, TICKET_WEIGHTS)
     if into is not None and not is_model(into):
         raise ValueError(f"into={into!r} is no Keras model; give one that `prunable` made.")
     trained, mask = journal.load(level)

@@ -5,15 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import tf_keras as keras
-
 from tf_lottery.config.arguments import check_whole
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
-from tf_lottery.tickets.callbacks import LevelWatch
+from tf_lottery.tickets.callbacks import Callbacks, LevelWatch
 from tf_lottery.tickets.fit_arguments import (
     check_callbacks,
     check_epoch,
@@ -22,7 +20,7 @@ from tf_lottery.tickets.fit_arguments import (
     checked_metrics,
     chosen_optimizer,
 )
-from tf_lottery.tickets.fit_data import check_data
+from tf_lottery.tickets.fit_data import check_fit_data
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import (
     as_arrays,
@@ -34,6 +32,7 @@ from tf_lottery.tickets.fit_length import (
 )
 from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
+from tf_lottery.tickets.journal import TicketWeights
 from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.level_checks import naming_bad_data
 from tf_lottery.tickets.level_end import check_resumed, check_rewind_step_reached, level_end
@@ -41,12 +40,10 @@ from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
-from tf_lottery.tickets.texts import check_text
+from tf_lottery.tickets.texts import check_fit_texts
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.schedule_lead import ignores_lead
-
-Callbacks = Sequence[keras.callbacks.Callback]
 
 
 class IterativeMagnitudePruning:
@@ -191,8 +188,8 @@ class IterativeMagnitudePruning:
         verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, {"y": y, **fit_arguments})
-        check_text(model, x)
-        check_data(model, x, {"y": y, **fit_arguments})
+        check_fit_texts(model, x)
+        check_fit_data(model, x, {"y": y, **fit_arguments})
         check_labels(model, y)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
@@ -334,7 +331,7 @@ class IterativeMagnitudePruning:
     def restore(
         self,
         level: int,
-        weights: Literal["trained", "rewind"] = "trained",
+        weights: TicketWeights = "trained",
         *,
         into: Any = None,
     ) -> Any:

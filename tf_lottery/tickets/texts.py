@@ -10,7 +10,7 @@ from tf_lottery.config.arguments import refusal, shown
 from tf_lottery.masking.keras_versions import is_graph
 
 
-def check_text(model: Any, x: Any) -> None:
+def check_fit_texts(model: Any, x: Any) -> None:
     """Checks inputs that are given to `fit`.
 
     Args:

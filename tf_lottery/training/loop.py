@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tf_lottery.data import Epoch
 from tf_lottery.training.divergence import TrainingDivergedError
-from tf_lottery.training.program import TrainingProgram
+from tf_lottery.training.training_program import TrainingProgram
 from tf_lottery.training.workers import Message, Workers
 
 _SECONDS_PER_CALL = 1.0

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tf_lottery.data import Augmentation, Epoch, Split, epoch_order
 from tf_lottery.training.execution import ExecutionPlan
-from tf_lottery.training.program import TrainingProgram
 from tf_lottery.training.step import TrainingStep
 from tf_lottery.training.traced import traced
+from tf_lottery.training.training_program import TrainingProgram
 
 
 class ResidentProgram(TrainingProgram):

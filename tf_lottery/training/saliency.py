@@ -1,6 +1,6 @@
 """Derivatives of a network's loss and output by its weights, of which scores are made."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.training.plain_copies import (
     PlainCopy,
@@ -18,7 +18,6 @@ from tf_lottery.training.plain_copies import (
     undistributed,
 )
 
-Weights = Mapping[str, np.ndarray]
 Derivatives = dict[str, tf.Tensor]
 
 # Divides the logits where GraSP takes its derivatives, as in the authors' experiments: else the

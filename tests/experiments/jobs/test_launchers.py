@@ -14,9 +14,9 @@ import pytest
 import tf_lottery
 from tf_lottery.config.launching import read_launcher
 from tf_lottery.experiments.commands import RunExperiments
-from tf_lottery.experiments.jobs.outcome import UnitFailedError
+from tf_lottery.experiments.jobs.outcome import TaskFailedError
 from tf_lottery.experiments.jobs.study import do_elsewhere
-from tf_lottery.experiments.jobs.units import units_of_experiments
+from tf_lottery.experiments.jobs.tasks import tasks_of_experiments
 
 _MAIN = Path(__file__).parents[3] / "main.py"
 _STUDY = ("--replicates=1-2", "--controls=random_mask", "--control_levels=1")
@@ -122,16 +122,16 @@ def is_running(number):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("name", "engine"), _ENGINES, ids=["submitit", "dask"])
-def test_killed_and_stopped_units_are_continued(
+def test_killed_and_stopped_tasks_are_continued(
     name, engine, one_by_one, tmp_path, flags_of_tiny, outcome_of
 ):
     jobs = tmp_path / "tiny" / "jobs"
     with engine() as options:
         flags = (*_STUDY, f"--launcher={name}", f"--launcher_options={options}")
         process = start(tmp_path, flags_of_tiny, *flags)
-        unit = wait_for(lambda: process_of(jobs / "replicate_1" / "state.json"), process)
+        task = wait_for(lambda: process_of(jobs / "replicate_1" / "state.json"), process)
         wait_for((tmp_path / "tiny" / "replicate_1" / "config.json").exists, process)
-        os.kill(unit, signal.SIGKILL)
+        os.kill(task, signal.SIGKILL)
         said = process.communicate(timeout=280)[0]
         assert process.returncode == 1
         assert "replicate_1 has ended with exit code -9" in said, said
@@ -140,13 +140,13 @@ def test_killed_and_stopped_units_are_continued(
 
         process = start(tmp_path, flags_of_tiny, *flags)
         state = jobs / "replicate_1" / "state.json"
-        unit = wait_for(lambda: (new := process_of(state)) != unit and new, process)
+        task = wait_for(lambda: (new := process_of(state)) != task and new, process)
         os.kill(process.pid, signal.SIGINT)
         said = process.communicate(timeout=280)[0]
         assert process.returncode == 1 and "The same command continues" in said, said
         assert "Stopped: replicate_1" in said
         wait_for_end = time.monotonic() + 30
-        while is_running(unit):
+        while is_running(task):
             assert time.monotonic() < wait_for_end
             time.sleep(0.2)
 
@@ -158,7 +158,7 @@ def test_killed_and_stopped_units_are_continued(
 def failing_study(workdir):
     flags = {"workdir": str(workdir), "name": "tiny", "model": "lenet_of_old"}
     configs = tuple(tf_lottery.config_from_values({**flags, "replicate": one}) for one in (1, 2))
-    return units_of_experiments(RunExperiments(configs))
+    return tasks_of_experiments(RunExperiments(configs))
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,10 @@ def failing_study(workdir):
     ],
     ids=["submitit", "dask"],
 )
-def test_units_that_are_refused_are_told(name, engine, tmp_path, capsys):
+def test_tasks_that_are_refused_are_told(name, engine, tmp_path, capsys):
     with engine() as options:
         launcher = read_launcher(name, options)
-        with pytest.raises(UnitFailedError, match=r"^replicate_1, replicate_2 failed; see above"):
+        with pytest.raises(TaskFailedError, match=r"^replicate_1, replicate_2 failed; see above"):
             do_elsewhere(failing_study(tmp_path), launcher, None, print, lambda command: False)
     said = capsys.readouterr().out
     assert said.count("lenet_of_old is not a known model") == 2

@@ -76,7 +76,7 @@ def test_wrong_settings_of_submitit_are_told_as_the_flags(text, message):
 def test_what_slurm_is_given(with_slurm, tmp_path):
     text = "partition:gpu,timeout_min:600,mem_gb:16,gpus_per_node:1,cpus_per_task:4,setup:module x"
     queue = slurm(text).open(tmp_path / "n")
-    job = queue.submit(["python", "unit.py"], "replicate_1")
+    job = queue.submit(["python", "task.py"], "replicate_1")
     assert (job.name, queue.room) == ("job 17", None)
     script = (with_slurm / "sbatch.txt").read_text()
     for setting in ("partition=gpu", "time=600", "mem=16GB", "gpus-per-node=1", "cpus-per-task=4"):

@@ -1,4 +1,4 @@
-"""Units as jobs of a cluster: what is told of them, and how they end; without a cluster."""
+"""Tasks as jobs of a cluster: what is told of them, and how they end; without a cluster."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ from tf_lottery.config.launching import Launcher
 from tf_lottery.experiments.commands import Analyze, RunBranches, RunExperiments
 from tf_lottery.experiments.jobs import remote, study
 from tf_lottery.experiments.jobs.job_folder import job_folder
-from tf_lottery.experiments.jobs.outcome import DIVERGED, INTERRUPTED, Outcome, UnitFailedError
-from tf_lottery.experiments.jobs.remote import JobLostError, Remote, unit_flags
-from tf_lottery.experiments.jobs.units import Unit, units_of_experiments
+from tf_lottery.experiments.jobs.outcome import DIVERGED, INTERRUPTED, Outcome, TaskFailedError
+from tf_lottery.experiments.jobs.remote import JobLostError, Remote, task_flags
+from tf_lottery.experiments.jobs.tasks import Task, tasks_of_experiments
 from tf_lottery.report.side_by_side import SideBySideProgress
 
 
@@ -57,60 +57,60 @@ class Queue:
 
 
 @pytest.fixture
-def unit(tmp_path):
+def task(tmp_path):
     config = tf_lottery.config_from_values({"workdir": str(tmp_path), "name": "n"})
-    return Unit("one", RunExperiments((config,)), config.run_path, config.run_path)
+    return Task("one", RunExperiments((config,)), config.run_path, config.run_path)
 
 
 @pytest.fixture
-def followed(unit):
-    """An engine with one unit that was submitted, and what is known of it."""
+def followed(task):
+    """An engine with one task that was submitted, and what is known of it."""
     now = SimpleNamespace(seconds=0.0)
     queue = Queue()
     engine = Remote(queue, None, lambda: now.seconds)
     with SideBySideProgress(["one"]) as progress:
-        future = engine.begin(0, unit, 2, progress)
+        future = engine.begin(0, task, 2, progress)
         yield SimpleNamespace(engine=engine, future=future, job=queue.jobs[0], now=now, queue=queue)
 
 
 @pytest.fixture
 def there(monkeypatch):
-    monkeypatch.setattr(remote, "is_there", lambda unit: True)
+    monkeypatch.setattr(remote, "is_there", lambda task: True)
 
 
-def test_a_unit_is_a_command_line(unit, monkeypatch):
-    assert unit_flags(unit.command, 3)[-2:] == ["--threads=3", "--jobs=1"]
+def test_a_task_is_a_command_line(task, monkeypatch):
+    assert task_flags(task.command, 3)[-2:] == ["--threads=3", "--jobs=1"]
     branch = RunBranches((Path("r"),), None, ("random_mask",), (1,), {"threads": 5})
-    assert "--threads=3" in unit_flags(branch, 3) and "--threads=5" not in unit_flags(branch, 3)
+    assert "--threads=3" in task_flags(branch, 3) and "--threads=5" not in task_flags(branch, 3)
     analysis = Analyze("curvature", (Path("r"),), None, None, {}, {})
-    assert "--threads=3" in unit_flags(analysis, 3)
+    assert "--threads=3" in task_flags(analysis, 3)
     monkeypatch.setattr(remote, "imported_plugins", lambda: ("mine", "yours"))
-    assert "--plugin=mine,yours" in unit_flags(analysis, 3)
+    assert "--plugin=mine,yours" in task_flags(analysis, 3)
     with_own = Analyze("curvature", (Path("r"),), None, None, {}, {"plugin": "mine"})
-    assert [f for f in unit_flags(with_own, 3) if "plugin" in f] == ["--plugin=mine"]
+    assert [f for f in task_flags(with_own, 3) if "plugin" in f] == ["--plugin=mine"]
 
 
-def test_each_unit_has_a_folder_of_its_own():
+def test_each_task_has_a_folder_of_its_own():
     run = Path("/w/n/replicate_1")
     branch = RunBranches((run,), None, ("b",), None, {})
     analysis = Analyze("curvature", (run,), None, None, {}, {})
     folders = [
-        job_folder(Unit("t", RunExperiments(()), run, run)).name,
-        job_folder(Unit("t", branch, run / "branches" / "b-x_1", run)).name,
-        job_folder(Unit("t", analysis, run / "landscape", run)).name,
+        job_folder(Task("t", RunExperiments(()), run, run)).name,
+        job_folder(Task("t", branch, run / "branches" / "b-x_1", run)).name,
+        job_folder(Task("t", analysis, run / "landscape", run)).name,
     ]
     assert folders == ["replicate_1", "replicate_1-b-x_1", "replicate_1-curvature"]
-    assert job_folder(Unit("t", branch, run / "b", run)).parent == Path("/w/n/jobs")
+    assert job_folder(Task("t", branch, run / "b", run)).parent == Path("/w/n/jobs")
 
 
-def test_what_is_submitted_is_told_with_its_log(unit, capsys):
+def test_what_is_submitted_is_told_with_its_log(task, capsys):
     with SideBySideProgress(["one"]) as progress:
-        Remote(Queue(), None).begin(0, unit, 1, progress)
-    log = job_folder(unit) / "log.txt"
+        Remote(Queue(), None).begin(0, task, 1, progress)
+    log = job_folder(task) / "log.txt"
     assert capsys.readouterr().out == f"one  submitted: job replicate_1, log {log}\n"
 
 
-def test_what_is_told_of_a_unit(followed, there, capsys):
+def test_what_is_told_of_a_task(followed, there, capsys):
     followed.engine.look()
     followed.job.say("hello\n")
     followed.job.begin()
@@ -131,15 +131,15 @@ def test_one_that_is_begun_again_by_the_cluster_is_told(followed, capsys):
     assert "begins again on near, as process 8" in capsys.readouterr().out
 
 
-def test_what_an_earlier_attempt_has_said_is_not_told_again(unit, there):
-    folder = job_folder(unit)
+def test_what_an_earlier_attempt_has_said_is_not_told_again(task, there):
+    folder = job_folder(task)
     folder.mkdir(parents=True)
     (folder / "log.txt").write_text("earlier\n")
     (folder / "state.json").write_text('{"attempt": "x", "host": "old", "process": 1, "status": 0}')
     queue = Queue()
     engine = Remote(queue, None)
     with SideBySideProgress(["one"]) as progress:
-        future = engine.begin(0, unit, 1, progress)
+        future = engine.begin(0, task, 1, progress)
         engine.look()
         assert not future.done()
         queue.jobs[0].begin()
@@ -149,13 +149,13 @@ def test_what_an_earlier_attempt_has_said_is_not_told_again(unit, there):
     assert future.result(0).text == "now\n"
 
 
-def test_a_failing_unit_is_told_by_its_last_lines_and_its_log(followed):
+def test_a_failing_task_is_told_by_its_last_lines_and_its_log(followed):
     followed.job.begin()
     followed.job.say("".join(f"line {number}\n" for number in range(50)) + "Error: wrong\n")
     followed.job.end(1)
     followed.engine.look()
     outcome = followed.future.result(0)
-    assert isinstance(outcome.error, UnitFailedError)
+    assert isinstance(outcome.error, TaskFailedError)
     assert str(outcome.error) == (
         f"one has ended with exit code 1 on far. Its log: {followed.job.folder}/log.txt"
     )
@@ -164,9 +164,9 @@ def test_a_failing_unit_is_told_by_its_last_lines_and_its_log(followed):
 
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
-    [(DIVERGED, ArithmeticError, "diverged"), (INTERRUPTED, UnitFailedError, "was stopped")],
+    [(DIVERGED, ArithmeticError, "diverged"), (INTERRUPTED, TaskFailedError, "was stopped")],
 )
-def test_codes_of_units(followed, code, kind, words):
+def test_codes_of_tasks(followed, code, kind, words):
     followed.job.begin()
     followed.job.end(code)
     followed.engine.look()
@@ -201,7 +201,7 @@ def test_results_that_are_seen_late_are_waited_for(followed, monkeypatch):
     followed.now.seconds = 59
     followed.engine.look()
     assert not followed.future.done()
-    monkeypatch.setattr(remote, "is_there", lambda unit: True)
+    monkeypatch.setattr(remote, "is_there", lambda task: True)
     followed.engine.look()
     assert followed.future.result(0).error is None
 
@@ -218,7 +218,7 @@ def test_a_folder_that_is_not_shared_is_told(followed, is_begun):
     assert "file system that all hosts share" in str(followed.future.result(0).error)
 
 
-def test_stopped_units_are_told_and_waited_for(followed):
+def test_stopped_tasks_are_told_and_waited_for(followed):
     followed.job.begin()
     followed.engine.look()
     followed.engine.stop({})
@@ -234,7 +234,7 @@ def test_stopped_units_are_told_and_waited_for(followed):
 
 
 @pytest.mark.parametrize("is_lost", [True, False])
-def test_stopped_units_are_not_waited_for_without_end(followed, is_lost):
+def test_stopped_tasks_are_not_waited_for_without_end(followed, is_lost):
     followed.engine.stop({})
     if is_lost:
         followed.job.lost = "cancelled"
@@ -250,7 +250,7 @@ def test_what_cannot_be_followed_is_told(followed):
     assert "cannot be followed: ZeroDivisionError" in str(error)
 
 
-def test_a_job_that_is_not_taken_lets_nothing_begin(unit, monkeypatch):
+def test_a_job_that_is_not_taken_lets_nothing_begin(task, monkeypatch):
     queue = Queue()
 
     def refuse(arguments, name):
@@ -258,9 +258,9 @@ def test_a_job_that_is_not_taken_lets_nothing_begin(unit, monkeypatch):
 
     monkeypatch.setattr(queue, "submit", refuse)
     with SideBySideProgress(["one"]) as progress:
-        outcome = Remote(queue, None).begin(0, unit, 1, progress).result(0)
+        outcome = Remote(queue, None).begin(0, task, 1, progress).result(0)
     assert isinstance(outcome.error, ConnectionError)
-    assert not isinstance(outcome.error, UnitFailedError)
+    assert not isinstance(outcome.error, TaskFailedError)
 
 
 def test_how_many_are_submitted_at_once():
@@ -270,10 +270,10 @@ def test_how_many_are_submitted_at_once():
     assert Remote(Queue(), None).count > 10**6
 
 
-def test_when_it_is_left_what_runs_is_taken_back(unit):
+def test_when_it_is_left_what_runs_is_taken_back(task):
     queue = Queue()
     with Remote(queue, None) as engine, SideBySideProgress(["one"]) as progress:
-        engine.begin(0, unit, 1, progress)
+        engine.begin(0, task, 1, progress)
     assert queue.jobs[0].cancelled and queue.closed
 
 
@@ -294,26 +294,26 @@ class Ending(Queue):
         return job
 
 
-def units_of(tmp_path, replicates, *controls):
+def tasks_of(tmp_path, replicates, *controls):
     flags = {"workdir": str(tmp_path), "name": "n"}
     configs = tuple(
         tf_lottery.config_from_values({**flags, "replicate": number}) for number in replicates
     )
-    return units_of_experiments(RunExperiments(configs, controls))
+    return tasks_of_experiments(RunExperiments(configs, controls))
 
 
-def do_all(units, queue, monkeypatch, is_done=lambda command: False, **options):
+def do_all(tasks, queue, monkeypatch, is_done=lambda command: False, **options):
     shown = []
     monkeypatch.setattr(study, "_queue", lambda launcher: queue)
     monkeypatch.setattr(remote, "_SECONDS_BETWEEN_LOOKS", 0.01)
     launcher = Launcher("submitit", options)
-    study.do_elsewhere(units, launcher, None, shown.append, is_done)
+    study.do_elsewhere(tasks, launcher, None, shown.append, is_done)
     return shown
 
 
 def test_a_study_is_done_by_jobs(tmp_path, monkeypatch, there, capsys):
     queue = Ending()
-    do_all(units_of(tmp_path, (1, 2), "random_mask"), queue, monkeypatch)
+    do_all(tasks_of(tmp_path, (1, 2), "random_mask"), queue, monkeypatch)
     names = [job.folder.name for job in queue.jobs]
     assert sorted(names[:2]) == ["replicate_1", "replicate_2"]
     assert sorted(names[2:]) == ["replicate_1-random_mask", "replicate_2-random_mask"]
@@ -322,27 +322,27 @@ def test_a_study_is_done_by_jobs(tmp_path, monkeypatch, there, capsys):
 
 
 def test_what_is_done_is_shown_here(tmp_path, monkeypatch, there):
-    queue, units = Ending(), units_of(tmp_path, (1, 2), "random_mask")
-    done = [units[0].command, units[2].command]
-    shown = do_all(units, queue, monkeypatch, lambda command: command in done)
+    queue, tasks = Ending(), tasks_of(tmp_path, (1, 2), "random_mask")
+    done = [tasks[0].command, tasks[2].command]
+    shown = do_all(tasks, queue, monkeypatch, lambda command: command in done)
     assert shown == done
     names = [job.folder.name for job in queue.jobs]
     assert names == ["replicate_2", "replicate_2-random_mask"]
     queue.jobs.clear()
-    assert len(do_all(units, queue, monkeypatch, lambda command: True)) == 4 and not queue.jobs
+    assert len(do_all(tasks, queue, monkeypatch, lambda command: True)) == 4 and not queue.jobs
 
 
-def test_units_that_fail_are_named_when_the_others_are_done(tmp_path, monkeypatch, there, capsys):
-    queue, units = Ending(replicate_1=1), units_of(tmp_path, (1, 2), "random_mask")
-    with pytest.raises(UnitFailedError, match=r"^replicate_1 failed; .* the same command cont"):
-        do_all(units, queue, monkeypatch)
+def test_tasks_that_fail_are_named_when_the_others_are_done(tmp_path, monkeypatch, there, capsys):
+    queue, tasks = Ending(replicate_1=1), tasks_of(tmp_path, (1, 2), "random_mask")
+    with pytest.raises(TaskFailedError, match=r"^replicate_1 failed; .* the same command cont"):
+        do_all(tasks, queue, monkeypatch)
     assert len(queue.jobs) == 3
     assert "what they need has failed: replicate_1 random_mask" in capsys.readouterr().out
 
 
 def test_more_threads_than_cores_are_told_of(tmp_path, monkeypatch, there, capsys):
-    monkeypatch.setattr(study, "shared_threads", lambda units: 8)
-    do_all(units_of(tmp_path, (1, 2)), Ending(), monkeypatch, cpus_per_task=2)
+    monkeypatch.setattr(study, "shared_threads", lambda tasks: 8)
+    do_all(tasks_of(tmp_path, (1, 2)), Ending(), monkeypatch, cpus_per_task=2)
     assert "8 threads, as it would on this machine, and has 2 cores" in capsys.readouterr().out
 
 
@@ -359,6 +359,6 @@ def test_ctrl_c_takes_all_back(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(remote, "_SECONDS_TO_STOP", 0.0)
     queue = Pressed()
     with pytest.raises(KeyboardInterrupt):
-        do_all(units_of(tmp_path, (1, 2)), queue, monkeypatch)
+        do_all(tasks_of(tmp_path, (1, 2)), queue, monkeypatch)
     assert queue.jobs[0].cancelled
     assert "Stopped: replicate_1" in capsys.readouterr().out

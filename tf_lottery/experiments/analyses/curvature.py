@@ -9,6 +9,7 @@ import numpy as np
 
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.config.options import at_least, between, check_options, option, positive
+from tf_lottery.config.pruning import NOMINAL_RATE
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.pruning_limit import (
@@ -27,13 +28,11 @@ from tf_lottery.store.result_columns import CURVATURE_COLUMNS, EIGENVALUE, ORDER
 
 if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
     from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
-    from tf_lottery.experiments.measuring.retraining import Retraining
+    from tf_lottery.experiments.measuring.retraining import Retrainer
     from tf_lottery.landscape.hessian import LossAtWeights
 
 _DENSITY_PROBES, _DENSITY_STEPS, _TRACE_PROBES = 1, 40, 10
 _RANDOM_DIRECTIONS = 5
-# Of the weights, which the next level would prune at the papers' rate.
-_FIFTH = 0.2
 
 
 @dataclass(frozen=True)
@@ -120,14 +119,14 @@ def curvature(run: MeasuredRun, levels: Sequence[int] | None, *, options: Option
 
 def _measure(analyzed: "AnalyzedRun", missing: Sequence[int], options: Options) -> Iterator[Row]:
     from tf_lottery.data import Split
-    from tf_lottery.experiments.measuring.retraining import Retraining
+    from tf_lottery.experiments.measuring.retraining import Retrainer
     from tf_lottery.landscape.hessian import LossAtWeights
 
     experiment = analyzed.experiment
     train, steps = experiment.dataset.train, options.retrain_steps
     if not isinstance(train, Split):
         raise ValueError("--experiment=curvature needs training data that are held in memory.")
-    retraining = Retraining(experiment, steps, options.retrain_learning_rate) if steps else None
+    retraining = Retrainer(experiment, steps, options.retrain_learning_rate) if steps else None
     random = np.random.Generator(np.random.Philox(options.curvature_seed))
     chosen = np.sort(random.permutation(len(train))[: options.curvature_examples])
     for level in missing:
@@ -143,7 +142,7 @@ def _measure_level(
     solution: Solution,
     level: int,
     options: Options,
-    retraining: "Retraining | None",
+    retraining: "Retrainer | None",
 ) -> Row:
     from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trace
 
@@ -206,7 +205,7 @@ def _sharpness_of_pruning(
 ) -> float:
     """Curvature along the step that pruning a fifth of the weights would make; NaN for no step."""
     scores = pruning_scores(solution.weights, solution.mask, order, random)
-    kept = one_shot_mask(scores, solution.mask, round(_FIFTH * solution.mask.remaining))
+    kept = one_shot_mask(scores, solution.mask, round(NOMINAL_RATE * solution.mask.remaining))
     vector = loss.coordinates.vector
     step = vector(kept.apply(solution.weights)) - vector(solution.weights)
     return sharpness(product, step) if step.any() else float("nan")

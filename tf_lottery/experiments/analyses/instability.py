@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from tf_lottery.config.analyses import ResultFile, register_analysis
-from tf_lottery.config.copies import Copies
 from tf_lottery.config.lines import Lines
 from tf_lottery.config.options import positive
 from tf_lottery.config.parameters import Parameter
+from tf_lottery.config.trained_copies import Copies
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.experiments.measuring.trained_copies import (
@@ -25,7 +25,7 @@ from tf_lottery.experiments.measuring.trained_copies import (
     network_row,
     networks_to_train,
     solution_in,
-    train,
+    train_branch,
 )
 from tf_lottery.report.landscape.instability import instability_figures, print_instability
 from tf_lottery.store.metrics import Row
@@ -90,7 +90,7 @@ def _measure(
 
     for networks in networks_to_train(missing):
         trainings = copies_to_train(analyzed, copies, networks)
-        trained = [train(analyzed, training) for training in trainings]
+        trained = [train_branch(analyzed, training) for training in trainings]
         for key in networks.keys:
             level = key[0]
             ends = [solution_in(analyzed, copy, level) for copy in trained]

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from tf_lottery.config.analyses import ResultFile, register_analysis
-from tf_lottery.config.copies import MOST_TRAININGS
 from tf_lottery.config.lines import Lines
 from tf_lottery.config.options import between, require
 from tf_lottery.config.parameters import Parameter
+from tf_lottery.config.trained_copies import MOST_TRAININGS
 from tf_lottery.experiments.branch_config import BranchPlan, plan_branch
 from tf_lottery.experiments.branch_levels import levels_of_branch
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
@@ -26,7 +26,7 @@ from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.experiments.measuring.trained_copies import (
     check_rewinds,
     seed_of_copy,
-    train,
+    train_branch,
 )
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.landscape.solutions import Solution, distance
@@ -208,7 +208,7 @@ def _train(analyzed: AnalyzedRun, training: Training, plan: BranchPlan) -> list[
     diverged = []
     while left := [level for level in training.levels if level not in diverged]:
         try:
-            train(analyzed, replace(training, levels=left))
+            train_branch(analyzed, replace(training, levels=left))
             break
         except TrainingDivergedError as error:
             finished = RunFolder.read(plan.path).complete_levels()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_lottery.config.analyses import ResultFile, register_analysis
-from tf_lottery.config.copies import Copies
+from tf_lottery.config.trained_copies import Copies
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.experiments.measuring.trained_copies import (
@@ -23,7 +23,7 @@ from tf_lottery.experiments.measuring.trained_copies import (
     network_row,
     networks_to_train,
     solution_in,
-    train,
+    train_branch,
 )
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.landscape.solutions import Distance, distance, layer_distances
@@ -86,9 +86,9 @@ def _measure(
     dense = solution_in(analyzed, analyzed.run, 0)
     for networks in networks_to_train(missing):
         in_order = _in_same_order(analyzed, networks)
-        same_order = analyzed.run if in_order is None else train(analyzed, in_order)
+        same_order = analyzed.run if in_order is None else train_branch(analyzed, in_order)
         trainings = copies_to_train(analyzed, copies, networks)
-        trained = [train(analyzed, training) for training in trainings]
+        trained = [train_branch(analyzed, training) for training in trainings]
         with CountingProgress("networks compared", len(networks.levels)) as progress:
             for key in networks.keys:
                 level = key[0]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import joblib
 
-from tf_lottery.experiments.jobs.units import Unit
+from tf_lottery.experiments.jobs.tasks import Task
 from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.messages import tell
 from tf_lottery.store.machine import available_memory, bytes_text
@@ -20,37 +20,37 @@ def gpus() -> int:
     return len(list(_GPUS.iterdir())) if _GPUS.is_dir() else 0
 
 
-def shared_threads(units: Sequence[Unit]) -> int:
-    """Threads of each unit: the cores, shared by as many as could be done at once.
+def shared_threads(tasks: Sequence[Task]) -> int:
+    """Threads of each task: the cores, shared by as many as could be done at once.
 
     They are the same whatever --jobs is, since the last bits of sums may depend on them.
     """
-    cores, at_once = joblib.cpu_count(), sum(not unit.after for unit in units)
+    cores, at_once = joblib.cpu_count(), sum(not task.after for task in tasks)
     return max(1, cores // max(1, at_once))
 
 
-def threads_of(unit: Unit, given: int | None, shared: int) -> int:
-    """Threads of a unit: those that were asked for, or that its run was begun with, or its share.
+def threads_of(task: Task, given: int | None, shared: int) -> int:
+    """Threads of a task: those that were asked for, or that its run was begun with, or its share.
 
     Args:
-      unit: the unit.
+      task: the task.
       given: by --threads.
       shared: its share of the cores.
     """
-    return given or recorded_threads(unit.run) or shared
+    return given or recorded_threads(task.run) or shared
 
 
-def jobs_at_once(jobs: int | None, units: Sequence[Unit], threads: int) -> int:
-    """How many units are done at once.
+def jobs_at_once(jobs: int | None, tasks: Sequence[Task], threads: int) -> int:
+    """How many tasks are done at once.
 
     Args:
       jobs: asked for; None: one for each GPU, or else as many as the cores are enough for.
-      units: what is to be done.
+      tasks: what is to be done.
       threads: of each.
     """
     if jobs is None:
         jobs = gpus() or max(1, joblib.cpu_count() // threads)
-    return max(1, min(jobs, len(units)))
+    return max(1, min(jobs, len(tasks)))
 
 
 def fitting_memory(jobs: int, needed: int) -> int:

@@ -68,7 +68,7 @@ class DaskQueue:
 
         Raises:
           ConnectionError: if none answers.
-          ValueError: if a worker would do several units at once.
+          ValueError: if a worker would do several tasks at once.
         """
         from distributed import Client
 

@@ -1,4 +1,4 @@
-"""The folder of a unit that another machine does: its log, its state, and what it is told."""
+"""The folder of a task that another machine does: its log, its state, and what it is told."""
 
 import json
 import re
@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.experiments.commands import Analyze, RunExperiments
-from tf_lottery.experiments.jobs.units import Unit
+from tf_lottery.experiments.jobs.tasks import Task
 
 JOBS = "jobs"
 _LAST_LINES = 20
 
 
-def job_folder(unit: Unit) -> Path:
-    """Where log and state of a unit are: in WORKDIR/NAME/jobs, named by its run and what it is."""
-    command = unit.command
-    name = unit.run.name
+def job_folder(task: Task) -> Path:
+    """Where log and state of a task are: in WORKDIR/NAME/jobs, named by its run and what it is."""
+    command = task.command
+    name = task.run.name
     if isinstance(command, Analyze):
         name += f"-{command.analysis}"
     elif not isinstance(command, RunExperiments):
-        name += f"-{unit.folder.name}"
-    return unit.run.absolute().parent / JOBS / re.sub(r"[^A-Za-z0-9._-]", "_", name)
+        name += f"-{task.folder.name}"
+    return task.run.absolute().parent / JOBS / re.sub(r"[^A-Za-z0-9._-]", "_", name)
 
 
 class JobFolder:
-    """The folder of one attempt at a unit, as the one sees it that submits it."""
+    """The folder of one attempt at a task, as the one sees it that submits it."""
 
     def __init__(self, path: Path, attempt: str):
         """Makes the folder.
@@ -41,12 +41,12 @@ class JobFolder:
         self._begins_at = self.log.stat().st_size if self.log.exists() else 0
 
     def order_stop(self) -> None:
-        """Has the unit stop, wherever it runs."""
+        """Has the task stop, wherever it runs."""
         # In place: a file that takes its place would be seen later in network file systems.
         (self.path / "order.txt").write_text(f"stop {self._attempt}\n")
 
     def state(self) -> dict[str, Any]:
-        """What the unit has written of this attempt; nothing if it is yet to begin."""
+        """What the task has written of this attempt; nothing if it is yet to begin."""
         with suppress(OSError, ValueError):
             state = json.loads((self.path / "state.json").read_text())
             if state["attempt"] == self._attempt:

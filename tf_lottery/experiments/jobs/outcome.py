@@ -1,4 +1,4 @@
-"""How a unit has ended."""
+"""How a task has ended."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a unit has ended.
+    """How a task has ended.
 
     Attributes:
       error: that ended it, if one did.
@@ -21,14 +21,14 @@ class Outcome:
     result: Any = None
 
 
-class UnitFailedError(ConnectionError):
-    """A unit in a job of its own has failed, or was ended from outside; others may do well."""
+class TaskFailedError(ConnectionError):
+    """A task in a job of its own has failed, or was ended from outside; others may do well."""
 
 
-# Errors of one unit, which let others begin.
-ALONE = (ArithmeticError, UnitFailedError)
+# Errors of one task, which let others begin.
+ALONE = (ArithmeticError, TaskFailedError)
 
-# Exit codes of units in jobs of their own, besides those of the program.
+# Exit codes of tasks in jobs of their own, besides those of the program.
 DIVERGED, INTERRUPTED = 3, 130
 
 # Those that are told to users; of their subclasses the text alone is passed on.

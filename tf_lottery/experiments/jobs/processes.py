@@ -1,4 +1,4 @@
-"""Worker processes of this machine, which do units one after the other."""
+"""Worker processes of this machine, which do tasks one after the other."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import Any
 
 from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.outcome import Outcome
-from tf_lottery.experiments.jobs.units import Unit
-from tf_lottery.experiments.jobs.worker import STOP, do_unit, start_worker
+from tf_lottery.experiments.jobs.tasks import Task
+from tf_lottery.experiments.jobs.worker import STOP, do_task, start_worker
 from tf_lottery.report.side_by_side import SideBySideProgress
 
 _PATIENCE_SECONDS = 5.0
 # A process that has trained so often is replaced: TensorFlow does not give all memory back.
-_UNITS_PER_WORKER = 50
+_TASKS_PER_WORKER = 50
 
 
 class Processes:
@@ -36,7 +36,7 @@ class Processes:
 
         Args:
           do: does a command; a function of a module, which each process imports.
-          count: how many units are done at once, at most.
+          count: how many tasks are done at once, at most.
           plugins: modules to import in each.
           devices: GPUs, each of which one process has for itself; 0: without GPUs.
         """
@@ -69,13 +69,13 @@ class Processes:
             ) from error
 
     def begin(
-        self, place: int, unit: Unit, threads: int, progress: SideBySideProgress
+        self, place: int, task: Task, threads: int, progress: SideBySideProgress
     ) -> Future[Outcome]:
         """As of `Engine`."""
         if self._progress is None:
             self._progress = progress
             threading.Thread(target=self._tell, args=(progress,), daemon=True).start()
-        return self.call(threads, do_unit, self._do, place, unit.command, progress.interactive)
+        return self.call(threads, do_task, self._do, place, task.command, progress.interactive)
 
     def settle(self, place: int) -> None:
         """As of `Engine`."""
@@ -101,7 +101,7 @@ class Processes:
                 start_worker,
                 (self.events, self._plugins, self._devices, threads),
                 # Who has a GPU keeps it.
-                max_tasks_per_child=None if self._devices else _UNITS_PER_WORKER,
+                max_tasks_per_child=None if self._devices else _TASKS_PER_WORKER,
             )
         with _ctrl_c_ignored():
             return executor.submit(do, *arguments)

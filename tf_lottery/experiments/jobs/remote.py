@@ -1,4 +1,4 @@
-"""Units as command lines that the jobs of a cluster run, in a file system that all hosts share."""
+"""Tasks as command lines that the jobs of a cluster run, in a file system that all hosts share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import tf_lottery
 from tf_lottery.experiments.commands import Analyze, Command, RunBranches, RunExperiments
 from tf_lottery.experiments.jobs.command_line import command_line
 from tf_lottery.experiments.jobs.job_folder import JobFolder, job_folder
-from tf_lottery.experiments.jobs.outcome import DIVERGED, INTERRUPTED, Outcome, UnitFailedError
-from tf_lottery.experiments.jobs.units import Unit
+from tf_lottery.experiments.jobs.outcome import DIVERGED, INTERRUPTED, Outcome, TaskFailedError
+from tf_lottery.experiments.jobs.tasks import Task
 from tf_lottery.registry import imported_plugins
 from tf_lottery.report.side_by_side import SideBySideProgress
 from tf_lottery.store.run_folder import RunFolder
@@ -80,9 +80,9 @@ class JobQueue(Protocol):
 
 @dataclass
 class _Running:
-    """A unit that was submitted, and what is known of it."""
+    """A task that was submitted, and what is known of it."""
 
-    unit: Unit
+    task: Task
     place: int
     job: Job
     folder: JobFolder
@@ -99,7 +99,7 @@ class _Running:
 
 
 class Remote:
-    """An engine whose units are jobs of a cluster."""
+    """An engine whose tasks are jobs of a cluster."""
 
     def __init__(
         self, queue: JobQueue, jobs: int | None, clock: Callable[[], float] = time.monotonic
@@ -138,15 +138,15 @@ class Remote:
         return sys.maxsize if room is None else max(1, room)
 
     def begin(
-        self, place: int, unit: Unit, threads: int, progress: SideBySideProgress
+        self, place: int, task: Task, threads: int, progress: SideBySideProgress
     ) -> Future[Outcome]:
         """As of `Engine`."""
         attempt = secrets.token_hex(8)
-        path = job_folder(unit)
+        path = job_folder(task)
         try:
             folder = JobFolder(path, attempt)
-            arguments = [sys.executable, str(_UNIT), str(path), attempt]
-            arguments += unit_flags(unit.command, threads)
+            arguments = [sys.executable, str(_TASK_SCRIPT), str(path), attempt]
+            arguments += task_flags(task.command, threads)
             with self._lock:
                 job = self._queue.submit(arguments, path.name)
         except OSError as error:  # Of which ConnectionError is one.
@@ -155,7 +155,7 @@ class Remote:
             return failed
         progress.line(place, f"submitted: {job.name}, log {folder.log}")
         progress.live(place, f"submitted: {job.name}", None)
-        one = _Running(unit, place, job, folder, progress)
+        one = _Running(task, place, job, folder, progress)
         with self._lock:
             self._running[place] = one
         return one.future
@@ -175,20 +175,20 @@ class Remote:
             self.look()
 
     def look(self) -> None:
-        """Looks how all units are; sets the futures of those that have ended."""
+        """Looks how all tasks are; sets the futures of those that have ended."""
         for place, one in list(self._running.items()):
             try:
                 outcome = self._outcome(one)
             except Exception as error:
                 what = f"{type(error).__name__}: {error}"
-                outcome = Outcome(UnitFailedError(f"{one.unit.title} cannot be followed: {what}"))
+                outcome = Outcome(TaskFailedError(f"{one.task.title} cannot be followed: {what}"))
             if outcome is not None:
                 with self._lock:
                     del self._running[place]
                 one.future.set_result(outcome)
 
     def _outcome(self, one: _Running) -> Outcome | None:
-        """How a unit has ended; None if it has not, as far as can be seen."""
+        """How a task has ended; None if it has not, as far as can be seen."""
         _tell_of_begin(one)
         try:
             with self._lock:
@@ -201,13 +201,13 @@ class Remote:
         if one.ended_at is None:
             one.ended_at = self._clock()
         has_ended = one.folder.state().get("status") == status
-        if not (has_ended and (status != 0 or is_there(one.unit))):
+        if not (has_ended and (status != 0 or is_there(one.task))):
             # What the host has written may be seen here later than its end.
             patience = _SECONDS_FOR_LAST_WORDS if status else _SECONDS_OF_PATIENCE
             if self._clock() < one.ended_at + patience:
                 return None
             if status == 0:
-                return Outcome(UnitFailedError(_not_shared(one)), text=one.folder.last_lines())
+                return Outcome(TaskFailedError(_not_shared(one)), text=one.folder.last_lines())
         return self._of_status(one, status)
 
     def _of_lost(self, one: _Running, reason: str) -> Outcome:
@@ -217,8 +217,8 @@ class Remote:
         text = text or "".join(f"{line}\n" for line in reason.splitlines())
         first = reason.strip().splitlines()[0] if reason.strip() else "for no reason that is known"
         return Outcome(
-            UnitFailedError(
-                f"{one.unit.title}: {one.job.name} was ended{one.where}: {first} Its log: "
+            TaskFailedError(
+                f"{one.task.title}: {one.job.name} was ended{one.where}: {first} Its log: "
                 f"{one.folder.log}"
             ),
             text=text,
@@ -232,17 +232,17 @@ class Remote:
             return Outcome(interrupted=True, text=text)
         log = f"Its log: {one.folder.log}"
         if status == DIVERGED:
-            return Outcome(ArithmeticError(f"{one.unit.folder} diverged. {log}"), text=text)
+            return Outcome(ArithmeticError(f"{one.task.folder} diverged. {log}"), text=text)
         how = "was stopped" if status == INTERRUPTED else f"has ended with exit code {status}"
-        return Outcome(UnitFailedError(f"{one.unit.title} {how}{one.where}. {log}"), text=text)
+        return Outcome(TaskFailedError(f"{one.task.title} {how}{one.where}. {log}"), text=text)
 
 
 # The file that a job runs; it needs no package to be found.
-_UNIT = Path(tf_lottery.__file__).absolute().parent / "cli" / "unit.py"
+_TASK_SCRIPT = Path(tf_lottery.__file__).absolute().parent / "cli" / "task.py"
 
 
-def unit_flags(command: Command, threads: int) -> list[str]:
-    """The flags of a unit that computes with a number of threads, and has this one's plug-ins."""
+def task_flags(command: Command, threads: int) -> list[str]:
+    """The flags of a task that computes with a number of threads, and has this one's plug-ins."""
     flags = command_line(_with_threads(command, threads))
     plugins = ",".join(imported_plugins())
     if plugins and not any(flag.startswith("--plugin=") for flag in flags):
@@ -263,12 +263,12 @@ def _with_threads(command: Command, threads: int) -> Command:
     return command
 
 
-def is_there(unit: Unit) -> bool:
-    """Whether results of a unit are to be seen here."""
-    if isinstance(unit.command, Analyze):
-        return unit.folder.is_dir()
+def is_there(task: Task) -> bool:
+    """Whether results of a task are to be seen here."""
+    if isinstance(task.command, Analyze):
+        return task.folder.is_dir()
     with suppress(OSError, ValueError):
-        return bool(RunFolder.read(unit.folder).complete_levels())
+        return bool(RunFolder.read(task.folder).complete_levels())
     return False
 
 
@@ -294,7 +294,7 @@ def _cancel(one: _Running) -> None:
 
 def _not_shared(one: _Running) -> str:
     return (
-        f"{one.unit.title} has ended well{one.where}, but what it has written is not seen here. "
-        f"{one.unit.folder.absolute()} and {one.folder.path} have to be in a file system that all "
+        f"{one.task.title} has ended well{one.where}, but what it has written is not seen here. "
+        f"{one.task.folder.absolute()} and {one.folder.path} have to be in a file system that all "
         "hosts share; give such a folder as --workdir."
     )

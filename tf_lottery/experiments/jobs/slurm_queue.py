@@ -33,7 +33,7 @@ _NUMBERS = _GENERAL - {"name", "stderr_to_stdout"}
 _CLUSTERS = ("slurm", "local")
 # On one machine nothing takes the time of others.
 _MINUTES_OF_LOCAL = 60 * 24 * 30
-# A unit goes on where the time limit has ended it.
+# A task goes on where the time limit has ended it.
 _TIME_LIMITS = 20
 _LOG_LEVEL = "SUBMITIT_LOG_LEVEL"
 _SECONDS_BETWEEN_QUESTIONS = 30.0

@@ -1,4 +1,4 @@
-"""Does a study: units side by side, or one after the other, with the same results."""
+"""Does a study: tasks side by side, or one after the other, with the same results."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,13 +14,13 @@ from tf_lottery.experiments.jobs.cores import (
     threads_of,
 )
 from tf_lottery.experiments.jobs.dask_queue import DaskQueue
-from tf_lottery.experiments.jobs.outcome import ALONE, Outcome, UnitFailedError
+from tf_lottery.experiments.jobs.outcome import ALONE, Outcome, TaskFailedError
 from tf_lottery.experiments.jobs.processes import Processes
 from tf_lottery.experiments.jobs.remote import Remote
 from tf_lottery.experiments.jobs.scheduler import Scheduler
 from tf_lottery.experiments.jobs.slurm_queue import SlurmQueue
-from tf_lottery.experiments.jobs.units import Unit
-from tf_lottery.experiments.jobs.worker import check_unit
+from tf_lottery.experiments.jobs.tasks import Task
+from tf_lottery.experiments.jobs.worker import check_task
 from tf_lottery.messages import tell
 from tf_lottery.registry import imported_plugins
 from tf_lottery.report.side_by_side import SideBySideProgress
@@ -28,20 +28,20 @@ from tf_lottery.startup import import_tensorflow_quietly
 
 
 def do_side_by_side(
-    units: Sequence[Unit],
+    tasks: Sequence[Task],
     do: Callable[[Command], int],
     jobs: int | None,
     threads: int | None = None,
     checked: Sequence[ExperimentConfig] = (),
 ) -> list[Outcome | None]:
-    """Does units in processes of their own.
+    """Does tasks in processes of their own.
 
     Args:
-      units: in the order in which they are to begin.
+      tasks: in the order in which they are to begin.
       do: does a command; a function of a module.
       jobs: how many at once; None: as many as this machine is good for.
       threads: of each; None: as their runs were begun, or a share of the cores.
-      checked: experiments that are checked before any unit begins.
+      checked: experiments that are checked before any task begins.
 
     Returns:
       How each has ended; None if it could not begin, as one that it needs has failed.
@@ -50,14 +50,14 @@ def do_side_by_side(
       Exception: the first that is not a divergence, once all that had begun have ended.
       KeyboardInterrupt: on Ctrl-C, once all have stopped.
     """
-    shared = shared_threads(units)
-    own = [threads_of(unit, threads, shared) for unit in units]
-    count = jobs_at_once(jobs, units, max(own))
+    shared = shared_threads(tasks)
+    own = [threads_of(task, threads, shared) for task in tasks]
+    count = jobs_at_once(jobs, tasks, max(own))
     with Processes(do, count, imported_plugins(), gpus()) as processes:
-        futures = [processes.call(own[0], check_unit, config) for config in checked]
+        futures = [processes.call(own[0], check_task, config) for config in checked]
         # The others import TensorFlow and read the data meanwhile.
         for _ in range(len(futures), count):
-            processes.call(own[0], check_unit, *checked[:1])
+            processes.call(own[0], check_task, *checked[:1])
         needed = 0
         for future in futures:
             outcome = future.result()
@@ -67,9 +67,9 @@ def do_side_by_side(
                 raise outcome.error
             needed = max(needed, outcome.result)
         processes.count = fitting_memory(count, needed)
-        tell(f"{len(units)} to do, {processes.count} at a time")
-        with SideBySideProgress([unit.title for unit in units]) as progress:
-            outcomes = Scheduler(units, own, processes, progress).run()
+        tell(f"{len(tasks)} to do, {processes.count} at a time")
+        with SideBySideProgress([task.title for task in tasks]) as progress:
+            outcomes = Scheduler(tasks, own, processes, progress).run()
     for outcome in outcomes:
         if outcome and outcome.error and not isinstance(outcome.error, ArithmeticError):
             raise outcome.error
@@ -77,15 +77,15 @@ def do_side_by_side(
 
 
 def do_one_by_one(
-    units: Sequence[Unit],
+    tasks: Sequence[Task],
     do: Callable[[Command], int],
     threads: int | None = None,
     checked: Sequence[ExperimentConfig] = (),
 ) -> list[Outcome | None]:
-    """Does units one after the other in this process; arguments and errors as `do_side_by_side`.
+    """Does tasks one after the other in this process; arguments and errors as `do_side_by_side`.
 
     Args:
-      units: as of `do_side_by_side`.
+      tasks: as of `do_side_by_side`.
       do: as of `do_side_by_side`.
       threads: as of `do_side_by_side`.
       checked: as of `do_side_by_side`.
@@ -95,14 +95,14 @@ def do_one_by_one(
         from tf_lottery.experiments.lottery import check_experiment
         from tf_lottery.training.threads import use_threads
 
-        use_threads(threads_of(units[0], threads, shared_threads(units)))
+        use_threads(threads_of(tasks[0], threads, shared_threads(tasks)))
         for config in checked:
             check_experiment(config)
     outcomes: list[Outcome | None] = []
-    for number, unit in enumerate(units, 1):
-        tell(f"[{number} of {len(units)}] {unit.folder}")
+    for number, task in enumerate(tasks, 1):
+        tell(f"[{number} of {len(tasks)}] {task.folder}")
         try:
-            outcomes.append(Outcome(result=do(unit.command)))
+            outcomes.append(Outcome(result=do(task.command)))
         except ArithmeticError as error:
             tell(f"Error: {error}\n")
             outcomes.append(Outcome(error))
@@ -125,17 +125,17 @@ def _queue(launcher: Launcher) -> SlurmQueue | DaskQueue:
 
 
 def do_elsewhere(
-    units: Sequence[Unit],
+    tasks: Sequence[Task],
     launcher: Launcher,
     jobs: int | None,
     do: Callable[[Command], int],
     is_done: Callable[[Command], bool],
     threads: int | None = None,
 ) -> None:
-    """Does units by a cluster's jobs; shows here what is done already.
+    """Does tasks by a cluster's jobs; shows here what is done already.
 
     Args:
-      units: as of `do_side_by_side`.
+      tasks: as of `do_side_by_side`.
       launcher: takes the jobs.
       jobs: how many at once; None: all that may begin, or as many as there are workers.
       do: does a command here.
@@ -143,31 +143,31 @@ def do_elsewhere(
       threads: as of `do_side_by_side`.
 
     Raises:
-      UnitFailedError: if some have failed or diverged, once all others are done; names them.
+      TaskFailedError: if some have failed or diverged, once all others are done; names them.
       ValueError: if something is wrong with the launcher.
       KeyboardInterrupt: on Ctrl-C, once all have stopped.
     """
     left: list[int] = []
-    for place, unit in enumerate(units):
-        if not set(unit.after) & set(left) and is_done(unit.command):
-            tell(f"[{place + 1} of {len(units)}] {unit.folder}")
-            do(unit.command)
+    for place, task in enumerate(tasks):
+        if not set(task.after) & set(left) and is_done(task.command):
+            tell(f"[{place + 1} of {len(tasks)}] {task.folder}")
+            do(task.command)
         else:
             left.append(place)
     if not left:
         return
-    shared = shared_threads(units)
-    own = [threads_of(units[place], threads, shared) for place in left]
+    shared = shared_threads(tasks)
+    own = [threads_of(tasks[place], threads, shared) for place in left]
     rest = [
-        replace(unit, after=tuple(left.index(one) for one in unit.after if one in left))
-        for unit in (units[place] for place in left)
+        replace(task, after=tuple(left.index(one) for one in task.after if one in left))
+        for task in (tasks[place] for place in left)
     ]
     _tell_of_too_many_threads(launcher, max(own))
     queue = _queue(launcher).open(rest[0].run.parent)
     with Remote(queue, jobs) as engine:
         most = "" if jobs is None else f", {min(jobs, len(rest))} at a time"
         tell(f"{len(rest)} to do by {launcher.name}{most}")
-        with SideBySideProgress([unit.title for unit in rest]) as progress:
+        with SideBySideProgress([task.title for task in rest]) as progress:
             outcomes = Scheduler(rest, own, engine, progress).run()
     _refuse_failed(rest, outcomes)
 
@@ -181,38 +181,38 @@ def _tell_of_too_many_threads(launcher: Launcher, threads: int) -> None:
         )
 
 
-def _refuse_failed(units: Sequence[Unit], outcomes: Sequence[Outcome | None]) -> None:
+def _refuse_failed(tasks: Sequence[Task], outcomes: Sequence[Outcome | None]) -> None:
     for outcome in outcomes:
         if outcome and outcome.error and not isinstance(outcome.error, ALONE):
             raise outcome.error
-    left = [unit.title for unit, outcome in zip(units, outcomes, strict=True) if outcome is None]
+    left = [task.title for task, outcome in zip(tasks, outcomes, strict=True) if outcome is None]
     if left:
         tell(f"Not begun, as what they need has failed: {', '.join(left)}")
     failed = [
-        unit.title
-        for unit, outcome in zip(units, outcomes, strict=True)
-        if outcome and outcome.error and not unit.is_made_up_for(outcome)
+        task.title
+        for task, outcome in zip(tasks, outcomes, strict=True)
+        if outcome and outcome.error and not task.is_made_up_for(outcome)
     ]
     if failed:
-        raise UnitFailedError(
+        raise TaskFailedError(
             f"{', '.join(failed)} failed; see above. What is finished is kept, and the same "
             "command continues."
         )
 
 
-def refuse_diverged(units: Sequence[Unit], outcomes: Sequence[Outcome | None]) -> None:
-    """Raises an error if units have diverged, once all others are done.
+def refuse_diverged(tasks: Sequence[Task], outcomes: Sequence[Outcome | None]) -> None:
+    """Raises an error if tasks have diverged, once all others are done.
 
     Raises:
       TrainingDivergedError: if some have; names their folders.
     """
-    left = [unit.title for unit, outcome in zip(units, outcomes, strict=True) if outcome is None]
+    left = [task.title for task, outcome in zip(tasks, outcomes, strict=True) if outcome is None]
     if left:
         tell(f"Not begun, as what they need has failed: {', '.join(left)}")
     diverged = [
-        str(unit.folder)
-        for unit, outcome in zip(units, outcomes, strict=True)
-        if outcome and outcome.error and not unit.helps
+        str(task.folder)
+        for task, outcome in zip(tasks, outcomes, strict=True)
+        if outcome and outcome.error and not task.helps
     ]
     if diverged:
         import_tensorflow_quietly()

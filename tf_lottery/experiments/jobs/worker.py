@@ -1,4 +1,4 @@
-"""What a worker process does: one unit after the other, told by the process that started it."""
+"""What a worker process does: one task after the other, told by the process that started it."""
 
 import io
 import os
@@ -24,18 +24,18 @@ STOP = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 # To the process that started this one.
 _events: SimpleQueue | None = None
-# Whether a unit is being done, and is to be stopped.
+# Whether a task is being done, and is to be stopped.
 _working, _told_to_stop = False, False
 
 
 class Reporting:
-    """Tells the process that started this one what a unit has to say meanwhile."""
+    """Tells the process that started this one what a task has to say meanwhile."""
 
     def __init__(self, place: int, interactive: bool):
-        """Tells which process does the unit.
+        """Tells which process does the task.
 
         Args:
-          place: of the unit.
+          place: of the task.
           interactive: whether what it says is seen on a terminal.
         """
         self._place, self.interactive = place, interactive
@@ -50,7 +50,7 @@ class Reporting:
         self._tell("line", text)
 
     def live(self, text: str, seconds_left: float | None) -> None:
-        """Says where the unit stands."""
+        """Says where the task stands."""
         if _told_to_stop:
             # What was raised then was ignored, as happens in callbacks of C++ code.
             raise KeyboardInterrupt
@@ -64,10 +64,10 @@ class Reporting:
 def start_worker(
     events: SimpleQueue, plugins: Sequence[str], devices: SimpleQueue | None, threads: int
 ) -> None:
-    """Prepares this process, before its first unit.
+    """Prepares this process, before its first task.
 
     Args:
-      events: takes what units have to say: kind, place of the unit, value.
+      events: takes what tasks have to say: kind, place of the task, value.
       plugins: modules to import.
       devices: queue of the numbers of GPUs, of which this process takes one; None without GPUs.
       threads: that TensorFlow computes an operation with.
@@ -88,14 +88,14 @@ def start_worker(
         import_plugin(name)
 
 
-def do_unit(
+def do_task(
     do: Callable[[Command], int], place: int, command: Command, interactive: bool
 ) -> Outcome:
-    """Does a unit; everything that is told goes to the process that started this one.
+    """Does a task; everything that is told goes to the process that started this one.
 
     Args:
       do: does a command.
-      place: of the unit.
+      place: of the task.
       command: what to do.
       interactive: whether it is seen on a terminal.
     """
@@ -106,7 +106,7 @@ def do_unit(
         reporting.end()
 
 
-def check_unit(config: ExperimentConfig | None = None) -> Outcome:
+def check_task(config: ExperimentConfig | None = None) -> Outcome:
     """Does what comes before training; the result is the memory that training takes, in bytes."""
     from tf_lottery.experiments.lottery import check_experiment
 

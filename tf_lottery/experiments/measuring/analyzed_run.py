@@ -15,9 +15,9 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.run_checks import check_same_data
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
-from tf_lottery.landscape.solutions import Solution, Weights, check_same_network
+from tf_lottery.landscape.solutions import Solution, check_same_network
 from tf_lottery.landscape.statistics import StatisticsEstimator
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder

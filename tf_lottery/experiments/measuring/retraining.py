@@ -1,6 +1,6 @@
 """Trains pruned solutions on, to see whether the loss comes back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,18 +9,16 @@ from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.data import Epoch
 from tf_lottery.experiments.feeding import build_program
 from tf_lottery.experiments.setup import Experiment
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.loop import train
 from tf_lottery.training.network import NetworkState
-
-Weights = Mapping[str, np.ndarray]
 
 # How often the loss is looked at in the steps that there are.
 _LOOKS = 20
 
 
-class Retraining:
+class Retrainer:
     """Training at the end of the schedule, until a loss is low enough or the steps are over.
 
     With the optimizer of the run, begun afresh, at the last learning rate of training or another.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tf_lottery.config.copies import Copies
 from tf_lottery.config.steps import parse_steps
+from tf_lottery.config.trained_copies import Copies
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.training import Training
@@ -117,7 +117,7 @@ def seed_of_copy(measured: MeasuredRun, copy: int) -> int:
     return measured.config.data_seed + _FIRST_SEED + copy
 
 
-def train(analyzed: AnalyzedRun, training: Training) -> RunFolder:
+def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
     """Trains a branch as a step of an analysis; what is there is not trained again.
 
     Returns:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tf_lottery.exporting.compaction.calls import read_calls
+from tf_lottery.exporting.compaction.compacted_model import CompactedModel, compacted_layers
 from tf_lottery.exporting.compaction.dead_channels import find_dead_channels
-from tf_lottery.exporting.compaction.outcome import CompactedModel, compacted_layers
 from tf_lottery.exporting.compaction.rebuilding import rebuild
 from tf_lottery.masking.keras_versions import is_graph, is_model
 from tf_lottery.masking.layers import leaf_layers

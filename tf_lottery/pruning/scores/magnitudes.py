@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tf_lottery.masking.masks import Mask
-from tf_lottery.pruning.score import Evidence, Scores, Weights, register_score
+from tf_lottery.masking.masks import Mask, Weights
+from tf_lottery.pruning.score import Evidence, Scores, register_score
 
 
 @register_score()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tf_lottery.report.axes import clear_frame
 from tf_lottery.report.canvas import FigureFile
 from tf_lottery.report.curves import Curve, canvas_of
-from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 
 
 def adaptive_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
@@ -17,7 +17,7 @@ def adaptive_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     Returns:
       "adaptive_pruning", or nothing without a row.
     """
-    points: dict[str, dict] = {label: {} for label in run_labels(measurements)}
+    points: dict[str, dict] = {label: {} for label in measured_runs(measurements)}
     for (label, level), spread in spreads(measurements, ["level"], "pruning_rate").items():
         points[label][level] = spread
     curves = [Curve.of(label, found) for label, found in points.items() if found]

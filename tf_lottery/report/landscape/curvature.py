@@ -14,7 +14,7 @@ from tf_lottery.report.landscape.density_figure import curves_by_density, densit
 from tf_lottery.report.landscape.measurements import (
     Measurement,
     first_middle_last,
-    run_labels,
+    measured_runs,
     runs_apart,
     spreads,
 )
@@ -50,7 +50,7 @@ def curvature_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
         replace(found, rows=tuple({**dict.fromkeys(_ADDED), **row} for row in found.rows))
         for found in measurements
     ]
-    if len(run_labels(measurements)) > 1:
+    if len(measured_runs(measurements)) > 1:
         ratios = [
             _ratios(measurements, columns, f"pruning_ratio_{order}")
             for order, columns in _RATIO_LABELS.items()

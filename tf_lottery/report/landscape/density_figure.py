@@ -7,7 +7,7 @@ import numpy as np
 from tf_lottery.report.axes import clear_frame, draw_threshold, set_density_axis
 from tf_lottery.report.canvas import FigureFile
 from tf_lottery.report.curves import Curve, canvas_of
-from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 
 
 def curves_by_density(
@@ -23,7 +23,7 @@ def curves_by_density(
     Returns:
       The curves of each run in turn, against percentages.
     """
-    runs = run_labels(measurements)
+    runs = measured_runs(measurements)
     curves = []
     for column, label in labels.items():
         points: dict[str, dict] = {run: {} for run in runs}

@@ -27,8 +27,8 @@ class Measurement:
     file: str = ""
 
 
-def run_labels(measurements: Iterable[Measurement]) -> list[str]:
-    """The experiments, each once, in order."""
+def measured_runs(measurements: Iterable[Measurement]) -> list[str]:
+    """Labels of the runs, each once, in order."""
     return list(dict.fromkeys(measurement.run for measurement in measurements))
 
 
@@ -39,7 +39,7 @@ def runs_apart(measurements: Sequence[Measurement]) -> dict[str, list[Measuremen
       With several runs, "_of_run_1", "_of_run_2", ...; with one run, nothing; with many, none of
       them.
     """
-    labels = run_labels(measurements)
+    labels = measured_runs(measurements)
     if leaves_figures_out(len(labels)):
         return {}
     return {

@@ -12,9 +12,9 @@ import numpy as np
 
 from tf_lottery.report.axes import clear_frame, set_density_axis, set_ticks_with_room
 from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import Curve, canvas_of
+from tf_lottery.report.curves import MOST_CURVES, Curve, canvas_of
 from tf_lottery.report.formats import format_count, format_density
-from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 from tf_lottery.report.landscape.networks import (
     baseline_notes,
     network_method,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 # How a legend writes the values of `NETWORK_SETTINGS`.
 _TEXTS = ("learning rate {:g}", "warmup {:,}", "batch size {:,}")
-# As many as lines can be told apart.
-_MOST_CURVES = 7
 
 
 @dataclass(frozen=True)
@@ -49,15 +47,15 @@ class NetworkCurves:
     notes: tuple[str, ...] = ()
 
 
-class _Experiment(NamedTuple):
-    """What lines of their own tell apart: a name where it is needed, and `NETWORK_SETTINGS`."""
+class _RunGroup(NamedTuple):
+    """Runs on the same lines: a name where other groups have the same `NETWORK_SETTINGS`."""
 
     name: str
     settings: tuple[float, ...]
 
 
 class _Point(NamedTuple):
-    experiment: _Experiment
+    group: _RunGroup
     rewind_step: int
     level: int
     network: str
@@ -68,7 +66,7 @@ class _Point(NamedTuple):
 class _Line(NamedTuple):
     """What the points of a line share; no level where x tells the levels apart."""
 
-    experiment: _Experiment
+    group: _RunGroup
     network: str
     level: int | None
 
@@ -128,7 +126,7 @@ def network_curves(measurements: Sequence[Measurement], column: str) -> NetworkC
     pruned = sorted({point.level for point in points} - {0})
     drawn = _levels_with_room(points, pruned) if of_rewind_step else pruned
     lines = _lines([point for point in points if point.level in (0, *drawn)], of_rewind_step)
-    experiments = _experiment_texts(list(dict.fromkeys(line.experiment for line in lines)))
+    texts = _group_texts(list(dict.fromkeys(line.group for line in lines)))
     networks = [line.network for line in lines]
     curves = []
     for (line, found), style in zip(lines.items(), _styles(networks), strict=True):
@@ -137,7 +135,7 @@ def network_curves(measurements: Sequence[Measurement], column: str) -> NetworkC
             text += f", {format_density(found[0].density)}"
         xs = [point.rewind_step if of_rewind_step else 100 * point.density for point in found]
         spreads_at = dict(zip(xs, (point.spread for point in found), strict=True))
-        label = ", ".join(filter(None, (experiments[line.experiment], text)))
+        label = ", ".join(filter(None, (texts[line.group], text)))
         curves.append(Curve.of(label, spreads_at, style))
     notes = *baseline_notes(networks), *_notes(points, pruned, drawn)
     return NetworkCurves(tuple(curves), of_rewind_step, notes)
@@ -148,23 +146,23 @@ def _lines(points: Sequence[_Point], of_rewind_step: bool) -> dict[_Line, list[_
     lines: dict[_Line, list[_Point]] = defaultdict(list)
     for point in points:
         if of_rewind_step:
-            line = _Line(point.experiment, point.network, point.level)
+            line = _Line(point.group, point.network, point.level)
         else:
             # The dense network is where the tickets' line begins.
-            line = _Line(point.experiment, point.network if point.level else "ticket", None)
+            line = _Line(point.group, point.network if point.level else "ticket", None)
         lines[line].append(point)
-    order = list(dict.fromkeys(point.experiment for point in points))
+    order = list(dict.fromkeys(point.group for point in points))
 
     def place(line: _Line) -> tuple:
         # The dense network last: without it the others look the same.
         is_dense = line.network == "dense"
-        return order.index(line.experiment), is_dense, network_place(line.network), line.level
+        return order.index(line.group), is_dense, network_place(line.network), line.level
 
     return {line: lines[line] for line in sorted(lines, key=place)}
 
 
 def _styles(networks: Sequence[str]) -> Sequence[LineStyle | None]:
-    """Of lines of these networks, where colours tell networks apart, not levels or experiments."""
+    """Of lines of these networks, where colours tell networks apart, not levels or runs."""
     if set(networks) <= {"dense", "ticket"}:
         return [None] * len(networks)
     return styles_of([network_method(network) for network in networks], one_colour=True)
@@ -172,24 +170,24 @@ def _styles(networks: Sequence[str]) -> Sequence[LineStyle | None]:
 
 def _points(measurements: Sequence[Measurement], column: str) -> list[_Point]:
     key = ("rewind_step", "level", "network", *NETWORK_SETTINGS)
-    names = _experiment_names(measurements)
+    names = _group_names(measurements)
     densities = spreads(measurements, key, "density")
     points = []
-    for group, spread in spreads(measurements, key, column).items():
-        run, step, level, network, *settings = group
-        experiment = _Experiment(names[run], tuple(settings))
-        points.append(_Point(experiment, step, level, network, densities[group].mean, spread))
+    for values, spread in spreads(measurements, key, column).items():
+        run, step, level, network, *settings = values
+        group = _RunGroup(names[run], tuple(settings))
+        points.append(_Point(group, step, level, network, densities[values].mean, spread))
     return points
 
 
-def _experiment_names(measurements: Sequence[Measurement]) -> dict[str, str]:
-    """Names of runs by their labels: as little as keeps different experiments apart."""
+def _group_names(measurements: Sequence[Measurement]) -> dict[str, str]:
+    """Names of runs by their labels: as little as keeps their groups apart."""
     conditions = {
         (measurement.run, row["rewind_step"], *(row[name] for name in NETWORK_SETTINGS))
         for measurement in measurements
         for row in measurement.rows
     }
-    labels = run_labels(measurements)
+    labels = measured_runs(measurements)
     # Nothing, the name before a sweep of the rewind step, the whole label.
     for name in (lambda label: "", lambda label: re.sub("_rewind_step_[^_/]+", "", label)):
         if len({(name(label), *condition) for label, *condition in conditions}) == len(conditions):
@@ -197,26 +195,26 @@ def _experiment_names(measurements: Sequence[Measurement]) -> dict[str, str]:
     return {label: label for label in labels}
 
 
-def _experiment_texts(experiments: Sequence[_Experiment]) -> dict[_Experiment, str]:
-    settings = zip(*(experiment.settings for experiment in experiments), strict=True)
+def _group_texts(groups: Sequence[_RunGroup]) -> dict[_RunGroup, str]:
+    settings = zip(*(group.settings for group in groups), strict=True)
     varies = [len(set(values)) > 1 for values in settings]
     texts = {}
-    for experiment in experiments:
+    for group in groups:
         written = (
             text.format(value)
-            for text, value, differs in zip(_TEXTS, experiment.settings, varies, strict=True)
+            for text, value, differs in zip(_TEXTS, group.settings, varies, strict=True)
             if differs
         )
-        texts[experiment] = ", ".join(filter(None, (experiment.name, *written)))
+        texts[group] = ", ".join(filter(None, (group.name, *written)))
     return texts
 
 
 def _levels_with_room(points: Sequence[_Point], pruned: list[int]) -> list[int]:
     """The sparsest level, and as many others, spread evenly, as leave the lines distinct."""
-    per_experiment = _MOST_CURVES // len({point.experiment for point in points})
+    per_group = MOST_CURVES // len({point.group for point in points})
     kinds = len({point.network for point in points if point.level})
     # With the dense network's line, whether or not this column has one.
-    room = max((per_experiment - 1) // max(kinds, 1), 1)
+    room = max((per_group - 1) // max(kinds, 1), 1)
     if len(pruned) <= room:
         return pruned
     places = np.linspace(len(pruned) - 1, 0, room).round().astype(int)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tf_lottery.config.copies import BASELINES
+from tf_lottery.config.trained_copies import BASELINES
 from tf_lottery.report.method_results import LOTTERY
 
 _TEXTS = {"random_reinitialization": "new weights"}

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from tf_lottery.report.axes import clear_frame, draw_threshold, set_minor_ticks
 from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import Curve, canvas_of, evenly_spread, fit_accuracy_axis
-from tf_lottery.report.formats import MISSING, format_density, format_points, is_number
+from tf_lottery.report.curves import MOST_CURVES, Curve, canvas_of, evenly_spread, fit_accuracy_axis
+from tf_lottery.report.formats import MISSING, format_density, format_points, is_known
 from tf_lottery.report.landscape.columns import (
     DENSITY,
     LEVEL,
@@ -23,15 +23,15 @@ from tf_lottery.report.landscape.columns import (
     points,
     share,
 )
-from tf_lottery.report.landscape.measurements import Measurement, run_labels, spreads
+from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 from tf_lottery.report.table import print_sentences, print_table
 from tf_lottery.store.metrics import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# As many as can be told apart, and as many as have room side by side.
-_MOST_CURVES, _MOST_TICKS = 7, 8
+# As many as have room side by side.
+_MOST_TICKS = 8
 
 
 def robustness_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
@@ -45,11 +45,11 @@ def robustness_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
       together than lines can be told apart.
     """
     measurements = [found for found in measurements if any(row["factor"] for row in found.rows)]
-    labels = run_labels(measurements)
+    labels = measured_runs(measurements)
     if not measurements:
         return []
     lines = {(found.run, row["level"]) for found in measurements for row in found.rows}
-    if len(labels) == 1 or len(lines) <= _MOST_CURVES:
+    if len(labels) == 1 or len(lines) <= MOST_CURVES:
         return _figures(measurements)
     figures = []
     for place, label in enumerate(labels, 1):
@@ -122,7 +122,7 @@ def _unperturbed(rows: Sequence[Row], position: float) -> list[Row]:
 
 def _curves(measurements: Sequence[Measurement], column: str) -> list[Curve]:
     """A line for each level of each run, or for so many of them as can be told apart."""
-    runs, shown = run_labels(measurements), _shown_levels(measurements)
+    runs, shown = measured_runs(measurements), _shown_levels(measurements)
     densities = spreads(measurements, ["level"], "density")
     points: dict[tuple[str, float], dict] = {}
     for (run, level, factor), spread in spreads(measurements, ["level", "factor"], column).items():
@@ -137,7 +137,7 @@ def _curves(measurements: Sequence[Measurement], column: str) -> list[Curve]:
 
 def _shown_levels(measurements: Sequence[Measurement]) -> list[int]:
     levels = sorted({row["level"] for found in measurements for row in found.rows})
-    return evenly_spread(levels, _MOST_CURVES)
+    return evenly_spread(levels, MOST_CURVES)
 
 
 def _notes(measurements: Sequence[Measurement]) -> list[str]:
@@ -154,7 +154,7 @@ def _notes(measurements: Sequence[Measurement]) -> list[str]:
         notes.append(f"Not drawn: levels {', '.join(map(str, left_out))}.")
     if any(row["direction"] for row in rows):
         notes.append("Directions count as replicates.")
-    diverged = sum(not is_number(row["test_accuracy"]) for row in rows)
+    diverged = sum(not is_known(row["test_accuracy"]) for row in rows)
     if diverged:
         notes.append(
             f"{diverged} of {len(rows)} trainings diverged: barrier infinite, no accuracy."
@@ -219,7 +219,7 @@ def print_robustness(rows: Sequence[Row], split: str, console: Console | None = 
         if fresh
         else "Trained in the level's own data order."
     )
-    if any(not is_number(row["test_accuracy"]) for row in rows):
+    if any(not is_known(row["test_accuracy"]) for row in rows):
         text += " An infinite barrier without an accuracy: training diverged."
     print_sentences([text], console)
 

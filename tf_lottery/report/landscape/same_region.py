@@ -9,7 +9,7 @@ from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.formats import format_number
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, RowColumn, number, points, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
-from tf_lottery.report.landscape.measurements import Measurement, measured_split, run_labels
+from tf_lottery.report.landscape.measurements import Measurement, measured_runs, measured_split
 from tf_lottery.report.table import print_sentences, print_table
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import COMPARISONS, barrier_column
@@ -57,7 +57,7 @@ def same_region_figures(measurements: Sequence[Measurement]) -> list[FigureFile]
         for name in COMPARISONS
         if any(row[name] and not (name == "dense" and row["pruned_from"]) for row in rows)
     ]
-    apart = len(run_labels(measurements)) > 1
+    apart = len(measured_runs(measurements)) > 1
     groups = {f"_{name}": [name] for name in shown} if apart else {"": shown}
     return drawn(
         _figure(measurements, quantity, ending, names)

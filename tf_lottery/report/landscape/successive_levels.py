@@ -11,12 +11,12 @@ from tf_lottery.report.axes import clear_frame
 from tf_lottery.report.canvas import Canvas, FigureFile, drawn
 from tf_lottery.report.console import default_console
 from tf_lottery.report.curves import CROSSES, draw_crosses
-from tf_lottery.report.formats import MISSING, format_yes, is_number
+from tf_lottery.report.formats import MISSING, format_yes, is_known
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import (
     Measurement,
+    measured_runs,
     measured_split,
-    run_labels,
     runs_apart,
     spreads,
 )
@@ -87,11 +87,11 @@ def _barriers_by_density(measurements: Sequence[Measurement], split: str) -> Fig
 def _barriers_by_accuracy(
     measurements: Sequence[Measurement], split: str, tolerance: float
 ) -> FigureFile | None:
-    found = {label: _points(measurements, label, split) for label in run_labels(measurements)}
+    found = {label: _points(measurements, label, split) for label in measured_runs(measurements)}
     found = {label: points for label, points in found.items() if len(points)}
     if not found:
         return None
-    canvas = Canvas(list(found) if len(run_labels(measurements)) > 1 else ())
+    canvas = Canvas(list(found) if len(measured_runs(measurements)) > 1 else ())
     axes, handles = canvas.axes, []
     for index, points in enumerate(found.values()):
         style, finite = style_of_line(index), np.isfinite(points[:, 1])
@@ -133,7 +133,7 @@ def _points(measurements: Sequence[Measurement], run: str, split: str) -> np.nda
                 dense["first_test_accuracy"],
                 row[barrier_column(split)],
             )
-            if all(is_number(number) for number in numbers):
+            if all(is_known(number) for number in numbers):
                 accuracy, accuracy_of_dense, barrier = numbers
                 points.append((100 * (accuracy - accuracy_of_dense), 100 * barrier))
     return np.array(points, float)
@@ -214,6 +214,6 @@ def print_successive_levels(
 
 def _matches(summary: LevelSummary, dense: float | None, tolerance: float) -> bool | None:
     """Whether a level matches; None of the dense network, and where an accuracy is unknown."""
-    if not (is_number(summary.test_accuracy) and is_number(dense)) or summary.level == 0:
+    if not (is_known(summary.test_accuracy) and is_known(dense)) or summary.level == 0:
         return None
     return matches(summary.test_accuracy, dense, tolerance)

@@ -15,10 +15,10 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import prunable, set_mask
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.network import Network
-from tf_lottery.training.program import TrainingMetrics, TrainingProgram
 from tf_lottery.training.resident import ResidentProgram
 from tf_lottery.training.step import StepOptions, TrainingStep
 from tf_lottery.training.streamed_batches import StreamedProgram
+from tf_lottery.training.training_program import TrainingMetrics, TrainingProgram
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 3, (48, 6)).astype(np.uint8)

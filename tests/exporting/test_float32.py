@@ -9,9 +9,9 @@ import tensorflow as tf
 
 import tf_lottery
 from tf_lottery.exporting.export import export
+from tf_lottery.exporting.float32 import short_policies
 from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.network_of import float32_network, network_of
-from tf_lottery.exporting.precision import short_policies
 
 FORMATS = known_formats()
 

@@ -1,4 +1,4 @@
-"""What a command is made of: units that can be done side by side, each by a process."""
+"""What a command is made of: tasks that can be done side by side, each by a process."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from tf_lottery.experiments.branch_config import changes_taken, plan_branch
 from tf_lottery.experiments.commands import Analyze, Command, RunBranches, RunExperiments
 from tf_lottery.experiments.dense_identity import dense_training_of
 from tf_lottery.experiments.finished_runs import takes_all_devices
-from tf_lottery.experiments.jobs.outcome import Outcome, UnitFailedError
+from tf_lottery.experiments.jobs.outcome import Outcome, TaskFailedError
 from tf_lottery.store.level_folder import LevelFolder
-from tf_lottery.store.run_folder import BRANCHES, RunFolder
+from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 from tf_lottery.store.seal import checksum
 
 
 @dataclass(frozen=True)
-class Unit:
+class Task:
     """A command that one process does; done once more, it changes nothing.
 
     Attributes:
       title: what it is, among the others.
       command: of one run.
-      folder: that it writes to, which no two units do at once.
+      folder: that it writes to, which no two tasks do at once.
       run: the run folder whose recorded way of computing it follows.
-      after: places of units that have to be done first, among all units.
-      levels: of a run folder; it may begin as soon as they are finished, whether the units before
+      after: places of tasks that have to be done first, among all tasks.
+      levels: of a run folder; it may begin as soon as they are finished, whether the tasks before
         it are done or not. None: it waits for them.
-      helps: whether it is done for a unit after it, which meets its errors again.
+      helps: whether it is done for a task after it, which meets its errors again.
     """
 
     title: str
@@ -43,23 +43,23 @@ class Unit:
     helps: bool = False
 
     def may_begin(self, outcomes: Sequence[Outcome | None]) -> bool:
-        """Whether what it needs is there, by the outcomes of all units so far."""
+        """Whether what it needs is there, by the outcomes of all tasks so far."""
         if all(outcomes[place] is not None for place in self.after):
             return True
         return self._has_levels
 
-    def cannot(self, outcomes: Sequence[Outcome | None], units: Sequence[Unit]) -> bool:
-        """Whether a unit that it needs has failed."""
-        before = ((outcomes[place], units[place]) for place in self.after)
+    def cannot(self, outcomes: Sequence[Outcome | None], tasks: Sequence[Task]) -> bool:
+        """Whether a task that it needs has failed."""
+        before = ((outcomes[place], tasks[place]) for place in self.after)
         failed = any(
-            outcome and outcome.error and not unit.is_made_up_for(outcome)
-            for outcome, unit in before
+            outcome and outcome.error and not task.is_made_up_for(outcome)
+            for outcome, task in before
         )
         return failed and not self._has_levels
 
     def is_made_up_for(self, outcome: Outcome) -> bool:
-        """Whether the unit after it meets the same error, and tells it."""
-        return self.helps and not isinstance(outcome.error, UnitFailedError)
+        """Whether the task after it meets the same error, and tells it."""
+        return self.helps and not isinstance(outcome.error, TaskFailedError)
 
     @property
     def _has_levels(self) -> bool:
@@ -73,10 +73,10 @@ def _finished(run: Path) -> list[int]:
     return RunFolder.read(run).complete_levels() if (run / "config.json").exists() else []
 
 
-def units_of_experiments(command: RunExperiments) -> list[Unit]:
-    """A unit for each run, and one for each of its controls."""
+def tasks_of_experiments(command: RunExperiments) -> list[Task]:
+    """A task for each run, and one for each of its controls."""
     names = {config.name for config in command.configs}
-    units: list[Unit] = []
+    tasks: list[Task] = []
     for config, source in _with_one_dense_training(command.configs):
         path, replicate = config.run_path, config.run_path.name
         title = f"{config.name}/{replicate}" if len(names) > 1 else replicate
@@ -89,10 +89,10 @@ def units_of_experiments(command: RunExperiments) -> list[Unit]:
             launcher=LOCAL,
         )
         if source is None:
-            units.append(Unit(title, alone, path, path))
+            tasks.append(Task(title, alone, path, path))
         else:
-            levels = units[source].folder, (0,)
-            units.append(Unit(title, alone, path, path, (source,), levels))
+            levels = tasks[source].folder, (0,)
+            tasks.append(Task(title, alone, path, path, (source,), levels))
     for place, config in enumerate(command.configs):
         path = config.run_path
         for control in command.controls:
@@ -104,17 +104,17 @@ def units_of_experiments(command: RunExperiments) -> list[Unit]:
                 {},
                 matching_tolerance=command.matching_tolerance,
             )
-            units.append(
-                Unit(
-                    f"{units[place].title} {control}",
+            tasks.append(
+                Task(
+                    f"{tasks[place].title} {control}",
                     branches,
-                    path / BRANCHES / control,
+                    path / BRANCHES_FOLDER / control,
                     path,
                     (place,),
                     (path, command.control_levels) if command.control_levels else None,
                 )
             )
-    return units
+    return tasks
 
 
 def _with_one_dense_training(
@@ -149,9 +149,9 @@ def _has_dense_network(config: ExperimentConfig) -> bool:
     return LevelFolder(config.run_path / "level_0").is_complete()
 
 
-def units_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Unit]:
-    """A unit for each branch of each run."""
-    units = []
+def tasks_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Task]:
+    """A task for each branch of each run."""
+    tasks = []
     for run in runs:
         for branch in command.branches:
             changes = changes_taken(run, branch, command.changes)
@@ -165,35 +165,35 @@ def units_of_branches(command: RunBranches, runs: Sequence[Path]) -> list[Unit]:
                 launcher=LOCAL,
             )
             plan = plan_branch(run, branch, changes)
-            units.append(Unit(f"{_title(run, runs)}{plan.label}", alone, plan.path, run))
-    return units
+            tasks.append(Task(f"{_title(run, runs)}{plan.label}", alone, plan.path, run))
+    return tasks
 
 
-def units_of_analysis(
+def tasks_of_analysis(
     command: Analyze,
     runs: Sequence[Path],
     trainings: Callable[[Path], Sequence[RunBranches]],
-) -> list[Unit]:
-    """Units for what an analysis trains of each run, and one that then measures it.
+) -> list[Task]:
+    """Tasks for what an analysis trains of each run, and one that then measures it.
 
     Args:
       command: the analysis.
       runs: its run folders.
       trainings: gives the branches that are missing in a run.
     """
-    units: list[Unit] = []
+    tasks: list[Task] = []
     for run in runs:
         own = []
         for branches in trainings(run):
             (branch,) = branches.branches
             plan = plan_branch(run, branch, branches.changes)
-            own.append(len(units))
+            own.append(len(tasks))
             title = f"{_title(run, runs)}{plan.label}"
-            units.append(Unit(title, branches, plan.path, run, helps=True))
+            tasks.append(Task(title, branches, plan.path, run, helps=True))
         alone = replace(command, runs=(run,), replicates=None, jobs=1, launcher=LOCAL)
         title = f"{_title(run, runs)}{command.analysis}"
-        units.append(Unit(title, alone, run / "landscape", run, tuple(own)))
-    return units
+        tasks.append(Task(title, alone, run / "landscape", run, tuple(own)))
+    return tasks
 
 
 def _title(run: Path, runs: Sequence[Path]) -> str:

@@ -1,6 +1,6 @@
 """What the job of a cluster runs: the program, with its output in a log, until it is told to stop.
 
-It is run as a file, `python unit.py FOLDER ATTEMPT FLAGS...`, wherever the package lies. In FOLDER,
+It is run as a file, `python task.py FOLDER ATTEMPT FLAGS...`, wherever the package lies. In FOLDER,
 which the one that submits the job sees too, it writes `log.txt`, and `state.json` when it begins
 and when it ends. It stops as on Ctrl-C when `order.txt` says so, and at once when whoever started
 it is gone: its standard input is a pipe that then ends.
@@ -25,12 +25,12 @@ _SECONDS_BETWEEN_ORDERS = 5.0
 _MOST_ORDERS = 12
 
 
-def run_unit(folder: Path, attempt: str, flags: list[str]) -> int:
+def run_task(folder: Path, attempt: str, flags: list[str]) -> int:
     """Does what flags say.
 
     Args:
       folder: where log and state are written to.
-      attempt: names this attempt at the unit, among others before it.
+      attempt: names this attempt at the task, among others before it.
       flags: of the program.
 
     Returns:
@@ -133,4 +133,4 @@ def _is_told_to_stop(order: Path, attempt: str) -> bool:
 if __name__ == "__main__":
     # The folder that holds the package takes the place of this file's.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
-    sys.exit(run_unit(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))
+    sys.exit(run_task(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))

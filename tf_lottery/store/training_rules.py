@@ -1,8 +1,6 @@
 """Rules of training that have changed: what was begun by another one is not silently continued."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 
@@ -14,7 +12,7 @@ RULES = 3
 _WITHOUT_STEP_COUNT = frozenset({"sgd", "rmsprop", "adagrad", "adadelta", "ftrl", "lion"})
 
 
-def outdated_rules(identity: Mapping[str, Any], details: RunDetails) -> list[str]:
+def outdated_rules(identity: Identity, details: RunDetails) -> list[str]:
     """The rules by which a run or a branch was trained and would no longer be.
 
     Args:
@@ -27,15 +25,12 @@ def outdated_rules(identity: Mapping[str, Any], details: RunDetails) -> list[str
     outdated = []
     if details.rules < 3 and _ranked_apart(identity):
         outdated.append(
-            f"{identity['score']} ranked the weights of each layer, or of each pruning rate, "
+            f"{identity.score} ranked the weights of each layer, or of each pruning rate, "
             "apart; now it ranks all together, as its authors do"
         )
-    starts_late = details.rewind_step > 0 or "fine_tune" in (
-        identity.get("retraining"),
-        identity.get("branch"),
-    )
-    if starts_late and not identity.get("rewind_optimizer"):
-        outdated += outdated_restart(str(identity.get("optimizer")), details.rules)
+    starts_late = details.rewind_step > 0 or "fine_tune" in (identity.retraining, identity.branch)
+    if starts_late and not identity.rewind_optimizer:
+        outdated += outdated_restart(identity.optimizer, details.rules)
     return outdated
 
 
@@ -47,14 +42,18 @@ def made_by_older_version(run: RunFolder) -> str | None:
     return f"{run.path} was begun by an older version of tf_lottery: {'; '.join(outdated)}."
 
 
-def _ranked_apart(identity: Mapping[str, Any]) -> bool:
+def _ranked_apart(identity: Identity) -> bool:
     """Whether weights were pruned before training by a method that ranks all of them together."""
-    rates = ("conv_pruning_rate", "first_layer_pruning_rate", "output_pruning_rate")
-    own_rates = any(identity.get(rate) is not None for rate in rates)
-    layerwise = identity.get("pruning_scope") == "layerwise"
-    by_branch = identity.get("branch") == "before_training" and (layerwise or own_rates)
-    by_run = identity.get("prune_from") == "rewind_step" and own_rates and not layerwise
-    return identity.get("score") in ("snip", "grasp", "synflow") and (by_branch or by_run)
+    rates = (
+        identity.conv_pruning_rate,
+        identity.first_layer_pruning_rate,
+        identity.output_pruning_rate,
+    )
+    own_rates = any(rate is not None for rate in rates)
+    layerwise = identity.pruning_scope == "layerwise"
+    by_branch = identity.branch == "before_training" and (layerwise or own_rates)
+    by_run = identity.prune_from == "rewind_step" and own_rates and not layerwise
+    return identity.score in ("snip", "grasp", "synflow") and (by_branch or by_run)
 
 
 def outdated_restart(optimizer: str, rules: int) -> list[str]:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.store.details import DETAILS
-from tf_lottery.store.rules import RULES, outdated_rules
+from tf_lottery.store.identity import Identity
+from tf_lottery.store.training_rules import RULES, outdated_rules
 
 IDENTITY = {
     "optimizer": "adam",
@@ -44,6 +45,6 @@ FROM_START = {"prune_from": "rewind_step", "score": "grasp"}
     ],
 )
 def test_only_what_would_be_trained_otherwise_is_outdated(changes, details, words):
-    found = outdated_rules({**IDENTITY, **changes}, replace(DETAILS, **details))
+    found = outdated_rules(Identity({**IDENTITY, **changes}), replace(DETAILS, **details))
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))
