@@ -48,7 +48,7 @@ bench: .venv/installed
 clean:
 	rm -rf .venv .coverage* .pytest_cache .ruff_cache .import_linter_cache
 
-.venv/installed: requirements.txt requirements-dev.txt
+.venv/installed: requirements.txt requirements-test.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	@echo "Installing TensorFlow and what it needs into .venv, 2.8 GB: minutes, more on a slow line."
 	$(BIN)/pip install --disable-pip-version-check -r requirements-dev.txt -e .

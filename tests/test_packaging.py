@@ -33,10 +33,11 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.Compl
 def wheel(tmp_path_factory) -> Path:
     """A wheel, built without network from a copy: building writes beside the sources."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE", "main.py"):
+    for name in ("setup.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "tf_lottery", source / "tf_lottery", ignore=ignored)
+    for folder in ("tf_lottery", "configs"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=ignored)
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", target)
     built = run(*PIP, "wheel", *options, source, cwd=source)
     assert built.returncode == 0, built.stderr
@@ -75,11 +76,13 @@ def test_the_wheel_has_every_file_of_the_package_and_no_other(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "tf_lottery").rglob("*")
+        (Path(inside) / path.relative_to(ROOT / folder)).as_posix()
+        for folder, inside in {"tf_lottery": "tf_lottery", "configs": "tf_lottery/configs"}.items()
+        for path in (ROOT / folder).rglob("*")
         if path.is_file() and path.parent.name != "__pycache__"
     }
-    assert "tf_lottery/report/page.html.j2" in files
+    assert {"tf_lottery/report/page.html.j2", "tf_lottery/configs/digits_lenet.cfg"} < files
+    assert {"tf_lottery/py.typed", "tf_lottery/__main__.py"} < files
     assert names == files
 
 
@@ -87,18 +90,32 @@ def test_the_wheel_says_what_it_is_and_needs(wheel: Path):
     told = message_from_string(metadata(wheel, "METADATA"))
     assert (told["Name"], told["Version"]) == ("tf_lottery", tf_lottery.__version__)
     assert told["License-Expression"] == "Apache-2.0"
+    assert told["Requires-Python"] == "<3.14,>=3.11"
     all_needed = told.get_all("Requires-Dist")
     needed = {re.match(r"[\w-]+", line)[0] for line in all_needed if "extra ==" not in line}
-    assert told.get_all("Provides-Extra") == ["slurm", "dask"]
-    in_tests = (ROOT / "requirements-dev.txt").read_text()
+    assert told.get_all("Provides-Extra") == ["gpu", "slurm", "dask"]
+    in_tests = (ROOT / "requirements-test.txt").read_text()
     for line in all_needed:
-        if "extra ==" in line:
+        if "extra ==" in line and "and-cuda" not in line:
             name, bounds = re.match(r"([\w-]+)([^;]+)", line).groups()
             ranges = ",".join(sorted(bounds.strip().split(","), reverse=True))
             assert f"{name}{ranges}\n" in in_tests
     lines = (ROOT / "requirements.txt").read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
     assert needed == {re.match(r"[\w-]+", line)[0] for line in lines}
     assert "tf-lottery = tf_lottery.cli:main" in metadata(wheel, "entry_points.txt")
+
+
+def test_the_lowest_versions_are_those_of_the_ranges():
+    """So that a run with requirements-lowest.txt is one of the oldest that may be installed."""
+    ranges, lowest = (
+        dict(re.findall(rf"^([\w-]+){sign}([\d.]+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name, sign in (("requirements.txt", ">="), ("requirements-lowest.txt", "=="))
+    )
+    assert len(ranges) > 15
+    assert ranges.keys() == lowest.keys()
+    for name, least in ranges.items():
+        assert f"{lowest[name]}.".startswith(f"{least}."), name
 
 
 def test_the_command_shows_the_flags_of_main(program):
@@ -106,6 +123,32 @@ def test_the_command_shows_the_flags_of_main(program):
     flags_shown = re.findall(r"^  --\S+.*$", shown, re.MULTILINE)
     assert len(flags_shown) > 50
     assert flags_shown == re.findall(r"^  --\S+.*$", of_main.stdout, re.MULTILINE)
+
+
+def test_the_flag_files_that_are_shipped_are_found_in_any_folder(program, tmp_path: Path):
+    listed = program("configs").stdout
+    names = re.findall(r"^\S+\.cfg$", listed, re.MULTILINE)
+    assert names == sorted(
+        (path.relative_to(ROOT / "configs").as_posix() for path in ROOT.glob("configs/**/*.cfg")),
+        key=lambda name: ("/" in name, name),
+    )
+    assert max(map(len, listed.splitlines())) <= 80
+    for name in ("paper/lth_lenet_mnist.cfg", "configs/digits_lenet.cfg"):
+        result = program(f"--flagfile={name}", "--levels=-1")
+        assert result.stderr == "Error: --levels=-1 is out of range: use 0 to 10000.\n"
+    assert "--flagfile=paper/none.cfg cannot be" in program("--flagfile=paper/none.cfg").stderr
+    # One of that name where it is run goes first.
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "lth_lenet_mnist.cfg").write_text("--epochs=3\n")
+    assert "'epochs'" in program("--flagfile", "paper/lth_lenet_mnist.cfg").stderr
+
+
+@pytest.mark.slow
+def test_the_package_runs_as_a_module(site, tmp_path: Path):
+    command = (sys.executable, "-m", "tf_lottery", "--flagfile=digits_lenet.cfg", "--levels=1")
+    result = run(*command, "--train_steps=20it", cwd=tmp_path, PYTHONPATH=str(site))
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "runs" / "digits_lenet" / "replicate_1" / "level_1").is_dir()
 
 
 @pytest.mark.slow

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tf_lottery.store import lock, swap
+from tf_lottery.store.atomic import atomic_folder, write_text
 from tf_lottery.store.errors import RunFolderBusyError, StorageError
 from tf_lottery.store.lock import exclusive, is_held
 
@@ -143,3 +145,28 @@ def test_looking_does_not_keep_a_process_from_starting(tmp_path):
     finally:
         process.kill()
         process.communicate(timeout=30)
+
+
+class TestWithoutFcntl:
+    """As on Windows, where Python has no such module."""
+
+    @pytest.fixture(autouse=True)
+    def no_fcntl(self, monkeypatch):
+        monkeypatch.setattr(lock, "fcntl", None)
+        monkeypatch.setattr(swap, "fcntl", None)
+
+    def test_a_held_folder_is_told(self, tmp_path, holder):
+        assert is_held(tmp_path)
+        holder.communicate("go on\n", timeout=30)
+        assert not is_held(tmp_path)
+        assert not is_held(tmp_path / "none")
+
+    def test_files_and_folders_are_written_and_nothing_counts_as_abandoned(self, tmp_path):
+        write_text(tmp_path / "file", "text")
+        for text in ("one", "two"):
+            with atomic_folder(tmp_path / "folder", replace=True) as folder:
+                (folder / "inside").write_text(text)
+        assert (tmp_path / "file").read_text() == "text"
+        assert (tmp_path / "folder" / "inside").read_text() == "two"
+        with swap.abandoned(tmp_path / "folder") as nobody_there:
+            assert not nobody_there

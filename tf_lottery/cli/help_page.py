@@ -89,7 +89,7 @@ def help_text(experiment: str | None, flag_values: flags.FlagValues = flags.FLAG
         if experiment is None
         else f"The flags of --experiment={experiment}."
     )
-    parts = [head, which]
+    parts = [head, f"{which}\n`tf-lottery configs` lists the flag files that are there already."]
     shown: set[str] = set()
     for title, names in _groups().items():
         own = [name for name in dict.fromkeys(names) if name not in shown]

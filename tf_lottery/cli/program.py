@@ -6,7 +6,7 @@ import sys
 from absl import app, flags, logging
 
 import tf_lottery
-from tf_lottery.cli import commands, help_page
+from tf_lottery.cli import commands, help_page, shipped_configs
 from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.config import flags as experiment_flags
 from tf_lottery.registry import import_plugin
@@ -15,11 +15,18 @@ _LESS_MEMORY = (
     "Use a smaller network, smaller images or a smaller --batch_size, or keep the data in the "
     "host's memory (--in_memory=off). Levels that are finished are kept."
 )
-_A_FLAG_FILE = "Give a file with a flag in each line, such as configs/digits_lenet.cfg."
+_A_FLAG_FILE = (
+    "Give a file with a flag in each line, such as configs/digits_lenet.cfg, or one of those that "
+    "`tf-lottery configs` lists."
+)
 
 
 def main() -> None:
     """Defines the flags, reads them from `sys.argv`, does what they describe, and exits."""
+    if sys.argv[1:] == ["configs"]:
+        _print_whole(shipped_configs.listing())
+        return
+    sys.argv = shipped_configs.with_paths(sys.argv)
     try:
         for name in plugins_in(sys.argv):
             import_plugin(name)

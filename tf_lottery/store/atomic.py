@@ -34,7 +34,10 @@ def finished_files(folder: Path, pattern: str) -> list[Path]:
 
 def fsync_path(path: Path) -> None:
     """Waits until a file's content, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    on_windows = os.name == "nt"
+    if on_windows and path.is_dir():
+        return  # Folders cannot be opened there.
+    descriptor = os.open(path, os.O_RDWR if on_windows else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

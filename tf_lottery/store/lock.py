@@ -1,6 +1,5 @@
 """One process at a time in a run folder."""
 
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -8,6 +7,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
+
+try:
+    import fcntl
+except ImportError:  # On Windows.
+    fcntl = None
 
 from tf_lottery.store.atomic import is_leftover, remove, write_text
 from tf_lottery.store.errors import RunFolderBusyError, as_storage_error
@@ -66,6 +70,8 @@ def is_held(folder: Path) -> bool:
     Args:
       folder: any folder, which need not exist.
     """
+    if fcntl is None:
+        return _is_held_on_windows(folder / ".lock")
     try:
         # Unlike filelock, which makes the file and needs to write to it.
         descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_NONBLOCK)
@@ -81,6 +87,16 @@ def is_held(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _is_held_on_windows(file: Path) -> bool:
+    if not file.exists():
+        return False
+    try:
+        with filelock.FileLock(file, timeout=0, thread_local=False):
+            return False
+    except (filelock.Timeout, OSError):
+        return True
 
 
 def refuse_held(folder: Path) -> None:

@@ -2,13 +2,17 @@
 
 import ctypes
 import errno
-import fcntl
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # On Windows, where folders cannot be opened either.
+    fcntl = None
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -31,6 +35,8 @@ def exchange(one: Path, other: Path) -> bool:
     Raises:
       OSError: the system does not allow it.
     """
+    if sys.platform == "win32":
+        return False
     paths = os.fsencode(one), os.fsencode(other)
     system = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "darwin" and hasattr(system, "renamex_np"):
@@ -58,6 +64,8 @@ def make_held(folder: Path) -> int | None:
       A descriptor, to be closed; None if another process has taken the folder for abandoned.
     """
     folder.mkdir(parents=True)
+    if fcntl is None:
+        return os.open(os.devnull, os.O_RDONLY)
     try:
         return _held(os.open(folder, os.O_RDONLY), folder)
     except FileNotFoundError:
@@ -78,6 +86,8 @@ def make_held_file(path: Path) -> int | None:
 
 def _held(descriptor: int, path: Path) -> int | None:
     """The descriptor of what was just made there, locked; None if another process has it."""
+    if fcntl is None:
+        return descriptor
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -98,6 +108,9 @@ def abandoned(path: Path) -> Iterator[bool]:
     Args:
       path: any folder or file, also one that an earlier version made.
     """
+    if fcntl is None:
+        yield False
+        return
     try:
         # Without waiting for somebody's pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -122,6 +135,9 @@ def turn_in(folder: Path) -> Iterator[None]:
     Args:
       folder: an existing folder. Where its file system knows no locks, nothing is waited for.
     """
+    if fcntl is None:
+        yield
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     deadline = time.monotonic() + _SECONDS_OF_PATIENCE
     try:

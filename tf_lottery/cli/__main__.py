@@ -1,5 +1,0 @@
-"""`python -m tf_lottery.cli`: the program, as `main.py` and the command `tf-lottery` are."""
-
-from tf_lottery.cli import main
-
-main()
