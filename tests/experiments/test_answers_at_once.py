@@ -63,6 +63,7 @@ print(json.dumps([answer(given) for given in json.load(sys.stdin)]))
 _WAITS_FOR_TENSORFLOW = {
     *("--levels=200", "--pruning_rate=1e-12", "--pruning_rate=0.999999999", "--pruning_rates=1e-9"),
     *("--target_density=1e-9", "--target_density=0.5 --pruning_rate=1e-9"),
+    *("--exclude=dense", "--pruning_rates_by_layer=conv:0.1"),
     "--first_layer_pruning_rate=0.999999",
     "--first_layer_pruning_rate=0 --output_pruning_rate=0 --model=lenet_30",
     *("--model=lenet_99999999999", "--model=lenet_99999999999999999999999999"),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tf_lottery.config.arguments import MOST_LEVELS
+from tf_lottery.config.layer_patterns import read_layer_rates, read_patterns
 from tf_lottery.config.options import (
     at_least,
     below_one,
@@ -100,6 +101,18 @@ class PruningConfig:
         None,
         "Rate for the output layer; unset: as --pruning_rate. 0 leaves it dense.",
         within=below_one("rate"),
+    )
+    pruning_rates_by_layer: str = option(
+        "",
+        "Rates of layers by name: PATTERN:RATE,..., such as block_1*:0.1,output:0; the last "
+        "pattern that matches counts, before the three rates above. 0 leaves a layer dense.",
+        reads=read_layer_rates,
+    )
+    exclude: str = option(
+        "",
+        "Layers that are not pruned and do not count in the density, by name: PATTERN,..., such as "
+        "conv1,block_1*.",
+        reads=read_patterns,
     )
     score: str = option(
         "magnitude",
@@ -222,6 +235,12 @@ def _check_structure(pruning: PruningConfig) -> None:
             rate = getattr(pruning, name)
             right = "it halves a layer or leaves it dense; use 0, or leave it out"
             refuse_together(rate not in (None, 0, 0.5), name, rate, *structure, right)
+        rates = read_layer_rates("--pruning_rates_by_layer", pruning.pruning_rates_by_layer)
+        refuse_together(
+            any(rate not in (0, 0.5) for _, rate in rates),
+            *("pruning_rates_by_layer", pruning.pruning_rates_by_layer, *structure),
+            "it halves a layer or leaves it dense; use rates of 0 or 0.5",
+        )
     refuse_together(
         pruning.structure == "units" and bool(pruning.output_pruning_rate),
         *("output_pruning_rate", pruning.output_pruning_rate, *structure),

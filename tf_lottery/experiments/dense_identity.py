@@ -13,7 +13,8 @@ from tf_lottery.store.run_folder import RunFolder
 
 def dense_training_of(config: ExperimentConfig) -> dict[str, Any]:
     """The flag values that the training of the dense network depends on."""
-    later = {*names_of(PruningConfig), "fine_tune_learning_rate"}
+    # A layer that is excluded has no mask in level 0 either.
+    later = {*names_of(PruningConfig), "fine_tune_learning_rate"} - {"exclude"}
     return {name: value for name, value in config.identity().items() if name not in later}
 
 

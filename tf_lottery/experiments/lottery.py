@@ -27,6 +27,7 @@ from tf_lottery.experiments.run_checks import (
     check_fine_tuning,
     check_rules,
     open_run,
+    tell_of_layers,
     tell_of_useless_flags,
 )
 from tf_lottery.experiments.setup import Experiment, prepare
@@ -118,6 +119,7 @@ class _Lottery:
         if not last.is_complete():
             check_fine_tuning(experiment)
             tell_of_useless_flags(experiment)
+            tell_of_layers(experiment)
             folders = (config.run_path / f"level_{level}" for level in range(experiment.levels + 1))
             left = sum(not LevelFolder(folder).is_complete() for folder in folders)
             tell(experiment.needs.check_disk(config.run_path, left))

@@ -17,10 +17,12 @@ from tf_lottery.experiments.setup import Experiment
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.identity import Identity
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.store.training_rules import RULES, made_by_older_version
+from tf_lottery.tickets.chosen_layers import chosen_by_name, layers_with_kernels
 from tf_lottery.tickets.random_layers import random_layers
 from tf_lottery.training.workers import Workers
 
@@ -206,6 +208,13 @@ def tell_of_scope(experiment: Experiment) -> None:
             "(--pruning_scope=layerwise); its authors rank those of all layers together, as "
             "--pruning_scope=global does."
         )
+
+
+def tell_of_layers(experiment: Experiment) -> None:
+    """Says which layers the patterns of --exclude and --pruning_rates_by_layer match."""
+    layers = layers_with_kernels(experiment.network.model)
+    for flag, matches in chosen_by_name(Identity(experiment.config.identity()), layers).items():
+        tell(f"{flag}: {matches}.")
 
 
 def tell_of_useless_flags(experiment: Experiment) -> None:

@@ -121,6 +121,7 @@ class Experiment:
             # What the layers that hold the masks are made with.
             *(pruning.rates, pruning.conv_pruning_rate),
             *(pruning.first_layer_pruning_rate, pruning.output_pruning_rate),
+            *(pruning.pruning_rates_by_layer, pruning.exclude),
         )
 
     @cached_property

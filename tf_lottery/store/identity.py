@@ -56,6 +56,8 @@ class Identity(Mapping[str, Any]):
     conv_pruning_rate = _Flag(PruningConfig.conv_pruning_rate)
     first_layer_pruning_rate = _Flag(PruningConfig.first_layer_pruning_rate)
     output_pruning_rate = _Flag(PruningConfig.output_pruning_rate)
+    pruning_rates_by_layer = _Flag(PruningConfig.pruning_rates_by_layer)
+    exclude = _Flag(PruningConfig.exclude)
     score = _Flag(PruningConfig.score)
     structure = _Flag[Structure](PruningConfig.structure)
     prune_from = _Flag[PruneFrom](PruningConfig.prune_from)

@@ -5,8 +5,6 @@ from pathlib import Path
 import tf_keras as keras
 
 from tf_lottery.config.arguments import check_choice, check_path, check_whole
-from tf_lottery.masking.kernels import kernel_attributes
-from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.models.build import build_model
 from tf_lottery.store.errors import RunFolderError
@@ -14,6 +12,7 @@ from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.chosen_layers import choose_layers, layers_with_kernels
 from tf_lottery.tickets.journal import TICKET_WEIGHTS, TicketWeights
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import set_weights
@@ -45,17 +44,8 @@ def build_prunable_model(
         batch_norm_init=identity.batch_norm_init,
         dtype_policy=dtype_policy,
     )
-    rates = {}
-    kernel_layers = [layer for _, layer in leaf_layers(model) if kernel_attributes(layer)]
-    for layer in kernel_layers:
-        if not isinstance(layer, keras.layers.Dense):
-            rates[layer.name] = identity.conv_pruning_rate
-    if identity.first_layer_pruning_rate is not None:
-        rates[kernel_layers[0].name] = identity.first_layer_pruning_rate
-    rates[kernel_layers[-1].name] = identity.output_pruning_rate
-    return prunable(
-        model, pruning_rates={name: rate for name, rate in rates.items() if rate is not None}
-    )
+    chosen = choose_layers(identity, layers_with_kernels(model))
+    return prunable(model, exclude=chosen.excluded, pruning_rates=chosen.rates)
 
 
 def load_ticket(run: str | Path, level: int, weights: TicketWeights = "trained") -> keras.Model:
