@@ -140,7 +140,7 @@ class Mask(Mapping[str, np.ndarray]):
             members[f"{name}:bits"] = np.packbits(array)
             members[f"{name}:shape"] = np.asarray(array.shape, np.int64)
         with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **members)
+            np.savez(file, **members)
 
     @classmethod
     def load(cls, path: str | Path) -> "Mask":

@@ -149,7 +149,7 @@ def _encode(message: Message) -> bytes:
     names = list(message.tensors)
     header = json.dumps({"record": message.record, "names": names}).encode()
     arrays = {str(index): message.tensors[name] for index, name in enumerate(names)}
-    np.savez(file, allow_pickle=False, header=np.frombuffer(header, np.uint8), **arrays)
+    np.savez(file, header=np.frombuffer(header, np.uint8), **arrays)
     return file.getvalue()
 
 
