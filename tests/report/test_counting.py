@@ -17,10 +17,15 @@ def count_into(console: Console, total: int, seconds: float, what: str = "points
             progress.advance()
 
 
+def lines_of(file: io.StringIO) -> list[str]:
+    """What was written, without the empty line that rich ended with before version 15."""
+    return [line for line in file.getvalue().split("\n") if line]
+
+
 def test_a_file_gets_a_line_every_ten_seconds():
     file = io.StringIO()
     count_into(Console(file=file, width=40), total=12, seconds=4)
-    assert file.getvalue().splitlines() == [f"points: {done} of 12" for done in (3, 6, 9, 12)]
+    assert lines_of(file) == [f"points: {done} of 12" for done in (3, 6, 9, 12)]
 
 
 def test_what_is_slow_has_a_line_each_time_and_what_is_fast_none():
@@ -28,13 +33,13 @@ def test_what_is_slow_has_a_line_each_time_and_what_is_fast_none():
     count_into(Console(file=file, width=40), total=3, seconds=500)
     count_into(Console(file=file, width=40), total=1000, seconds=0.001)
     count_into(Console(file=file, width=40), total=0, seconds=1)
-    assert file.getvalue().splitlines() == [f"points: {done} of 3" for done in (1, 2, 3)]
+    assert lines_of(file) == [f"points: {done} of 3" for done in (1, 2, 3)]
 
 
 def test_lines_are_not_broken_and_what_is_counted_is_text():
     file, what = io.StringIO(), "[bold]a thing[/bold] of a long name"
     count_into(Console(file=file, width=20), total=1, seconds=11, what=what)
-    assert file.getvalue() == f"{what}: 1 of 1\n"
+    assert lines_of(file) == [f"{what}: 1 of 1"]
 
 
 def test_a_terminal_has_a_bar_and_no_lines():
