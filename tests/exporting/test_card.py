@@ -47,8 +47,8 @@ def test_says_which_file_is_fastest_and_which_kernels_are_sparse(tmp_path):
     card = card_of(tmp_path, kernels=(DENSE, SPARSE), performance=Performance(2, 1, LATENCIES))
     for calls in ("one example on one thread", "32 examples on all threads"):
         assert (
-            f"\n- Fastest with 32-bit floats: tflite_sparse, 0.5 ms for {calls}, 0.25 of the dense "
-            "network's time as tflite_sparse.\n"
+            f"\n- For {calls}, the fastest with 32-bit floats is tflite_sparse, with 0.5 ms, 0.25 "
+            "of the time of the dense network's tflite_sparse.\n"
         ) in card
     assert "stored sparse; 1 of 2 kernels is computed sparse, 1 is stored dense |" in card
     _, _, section = card.partition("## Kernels of `model_sparse.tflite`\n\n")

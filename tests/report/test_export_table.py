@@ -37,7 +37,7 @@ def test_a_row_per_file_with_its_size_accuracy_and_memory(tmp_path):
     row = LONG | FILES | DENSE | {"accuracy": 0.97654, "peak_memory_bytes": 683_000_000}
     lines = printed(tmp_path, row)
     (line,) = (line for line in lines if "saved_model_compressed" in line)
-    numbers = ["1.23", "MB", "0.31", "1.00", "MB", "0.50", "97.65%", "4e-07", "683", "MB"]
+    numbers = ["1.23", "MB", "0.31", "1.00", "MB", "0.50", "97.65%", "4.4e-07", "683", "MB"]
     assert line.split()[1:] == numbers
     assert max(map(len, lines)) <= 80
 
@@ -61,6 +61,7 @@ def test_what_no_file_has_is_left_out_and_what_one_lacks_is_a_dash(tmp_path):
     shown = "\n".join(lines)
     assert "dense" not in shown
     assert "ms" not in shown
+    assert "medians" not in shown
     assert "memory" not in shown
 
 
@@ -68,7 +69,7 @@ def test_each_output_has_its_accuracy(tmp_path):
     accuracies = {"accuracy_left": 0.5, "accuracy_right": 0.25, "network_accuracy_left": 0.5}
     lines = printed(tmp_path, LONG | FILES | accuracies)
     (line,) = (line for line in lines if "saved_model_compressed" in line)
-    assert line.split()[-3:] == ["50.00%", "25.00%", "4e-07"]
+    assert line.split()[-3:] == ["50.00%", "25.00%", "4.4e-07"]
     assert {"left", "right"} <= set(" ".join(lines).split())
 
 
@@ -87,14 +88,26 @@ def test_sentences_say_what_was_found_and_what_is_particular(tmp_path):
         {"format": "tflite_int8", "skipped": "no"},
         width=120,
     )
-    assert lines[-6:] == [
+    assert lines[-7:] == [
         "Accuracy of the ticket 50.00%, of the dense network 75.00%, on 10,000 test examples.",
-        "Units without effect were removed: of 5,000 parameters 1,234 are left. Layers are in "
-        "compaction.csv.",
+        "Units without effect were removed: of 5,000 parameters 1,234 are left. compaction.csv "
+        "says in which layers.",
         "tflite: takes one example at a time.",
         "keras, tflite_sparse were not written: layer [x] is a Lambda.",
         "tflite_int8 was not written: no.",
-        "More is in export.csv; how to load the files is in README.md.",
+        "The largest difference is that of an output from the ticket's own.",
+        "All numbers are in the folder's export.csv; its README.md says how to load each file.",
+    ]
+
+
+def test_headers_are_explained(tmp_path):
+    row = LONG | FILES | DENSE | LATENCIES | {"peak_memory_bytes": 683_000_000}
+    assert printed(tmp_path, row, width=120)[-5:] == [
+        'Columns "times dense" divide by what the dense network takes in the same format.',
+        "The largest difference is that of an output from the ticket's own.",
+        "Peak memory is that of the whole process, with Python and TensorFlow.",
+        "Times are medians of calls with 1 and with 32 examples, on 1 thread and on all.",
+        "All numbers are in the folder's export.csv; its README.md says how to load each file.",
     ]
 
 
@@ -106,8 +119,9 @@ def test_what_is_fastest_is_said_by_batch_size_and_then_by_format(tmp_path):
         {"format": "tflite", "file": "a", "remark": "takes one", of_one: "A, of 1."},
         {"format": "tflite_int8", "file": "b", of_one: "B, of 1.", of_32: "B, of 32."},
         {"format": "keras", "skipped": "no"},
+        width=120,
     )
-    assert lines[-7:-1] == [
+    assert lines[-8:-2] == [
         "A, of 1.",
         "B, of 1.",
         "Compressed, of 32.",

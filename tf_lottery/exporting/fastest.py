@@ -59,17 +59,17 @@ class FastestFile:
         digits = np.format_float_positional(
             self.milliseconds, 3, unique=False, fractional=False, trim="-"
         )
-        file = f"{self.format}, {digits} ms for {calls}"
+        file = f"{self.format}, with {digits} ms"
         if self.ratio is not None:
-            file += f", {self.ratio:.2f} of the dense network's time as {self.dense_format}"
+            file += f", {self.ratio:.2f} of the time of the dense network's {self.dense_format}"
         if self.is_faster_than_dense is False:
             files = "file with 32-bit floats" if self.among_floats else "file"
             return (
-                f"No {files} is faster than the dense network's by more than "
-                f"{1 - _FASTER_BELOW:.0%}: at best {file}."
+                f"For {calls}, no {files} is faster than the dense network's by more than "
+                f"{1 - _FASTER_BELOW:.0%}. Nearest comes {file}."
             )
-        title = "Fastest with 32-bit floats" if self.among_floats else "Fastest of all files"
-        return f"{title}: {file}."
+        title = "with 32-bit floats" if self.among_floats else "of all files"
+        return f"For {calls}, the fastest {title} is {file}."
 
 
 def fastest_files(

@@ -14,8 +14,18 @@ from tf_lottery.report.table import Column, natural_width, print_sentences, tabl
 
 _Row = Mapping[str, str]
 
-_ABOUT_TIMES = "Times are medians of calls with 1 and with 32 examples, on 1 thread and on all."
-_MORE = "More is in export.csv; how to load the files is in README.md."
+# What the headers of columns mean, by a column that there has to be.
+_ABOUT = {
+    "bytes_ratio": (
+        'Columns "times dense" divide by what the dense network takes in the same format.'
+    ),
+    "largest_difference": "The largest difference is that of an output from the ticket's own.",
+    "peak_memory_bytes": "Peak memory is that of the whole process, with Python and TensorFlow.",
+    "ms_batch_1_one_thread": (
+        "Times are medians of calls with 1 and with 32 examples, on 1 thread and on all."
+    ),
+}
+_MORE = "All numbers are in the folder's export.csv; its README.md says how to load each file."
 _ACCURACY = "accuracy"
 
 
@@ -50,9 +60,8 @@ def print_export(folder: Path, console: Console | None = None) -> None:
     fits = natural_width(together, console) <= console.width
     for numbers in [one + on_all] if fits else [one, on_all]:
         _print_numbers(console, written, numbers)
-    measured = any(row.get("ms_batch_1_one_thread") for row in written)
-    notes = [_ABOUT_TIMES, _MORE] if measured else [_MORE]
-    sentences = [*_findings(folder, rows), *_fastest(rows), *_peculiarities(rows), *notes]
+    notes = [text for name, text in _ABOUT.items() if any(row.get(name) for row in written)]
+    sentences = [*_findings(folder, rows), *_fastest(rows), *_peculiarities(rows), *notes, _MORE]
     print_sentences(sentences, console)
 
 
@@ -96,7 +105,7 @@ def _of_files(rows: Sequence[_Row]) -> list[_Number]:
         _Number("compressed_bytes", "gzip -9", lambda text: format_bytes(int(text))),
         _ratio("compressed_bytes_ratio"),
         *(accuracies or [_Number(_ACCURACY, "test\nacc.", _percent)]),
-        _Number("largest_difference", "largest\ndiff.", lambda text: f"{float(text):.1g}"),
+        _Number("largest_difference", "largest\ndiff.", lambda text: f"{float(text):.2g}"),
         _Number("peak_memory_bytes", "peak\nmemory", lambda text: format_bytes(int(text))),
     ]
 
@@ -147,8 +156,8 @@ def _findings(folder: Path, rows: Sequence[_Row]) -> list[str]:
             for column in ("parameters_before", "parameters")
         )
         found.append(
-            f"Units without effect were removed: of {before} parameters {after} are left. Layers "
-            "are in compaction.csv."
+            f"Units without effect were removed: of {before} parameters {after} are left. "
+            "compaction.csv says in which layers."
         )
     return found
 
