@@ -9,6 +9,9 @@ import tf_lottery
 from tests.conformance import lifecycle
 from tf_lottery.models.registry import example_models
 
+# The deepest networks take minutes on a busy machine.
+pytestmark = pytest.mark.timeout(1500)
+
 
 def only_fast(name: str) -> list:
     """All models, of which the others are slow: each is trained on one device or two at least."""

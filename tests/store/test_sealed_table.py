@@ -8,6 +8,7 @@ from tf_lottery.store import sealed_table
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.sealed_table import (
     check_table,
+    finish_seal,
     read_sealed_table,
     table_seal,
     write_sealed_csv,
@@ -80,3 +81,24 @@ def test_columns_that_no_table_has_are_damage_that_only_the_table_is_deleted_for
         read_sealed_table(path)
     assert error.value.path == path
     assert "or delete it and table.csv.sha256, and start the same" in error.value.remedy
+
+
+def test_a_seal_that_was_not_finished_is_finished(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    write_sealed_csv(path, ["a"], [{"a": 1}])
+    once = table_seal(path).read_text()
+    with monkeypatch.context() as patch:
+        seals = iter([sealed_table._write_seal])
+        patch.setattr(sealed_table, "_write_seal", lambda *given: next(seals, print)(*given))
+        write_sealed_csv(path, ["a"], [{"a": 1}])
+    left = table_seal(path).with_name(f"{table_seal(path).name}.tmp-0123456789ab.sha256")
+    left.write_text("half")
+    assert check_table(path)
+    assert len(table_seal(path).read_text().splitlines()) == 2
+    finish_seal(path)
+    assert table_seal(path).read_text() == once
+    assert not left.exists()
+    # Where nothing is left to do, nothing is written.
+    monkeypatch.setattr(sealed_table, "write_text", None)
+    finish_seal(path)
+    finish_seal(tmp_path / "none.csv")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tf_lottery.store.atomic import read_text, write_text
-from tf_lottery.store.errors import DamagedFileError
+from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.metrics import Row, csv_text, read_table
 from tf_lottery.store.seal import CHANGED, file_sha256
 
@@ -46,6 +46,21 @@ def write_sealed_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]
     _write_seal(path, [before, new])
     write_text(path, text)
     _write_seal(path, [new])
+
+
+def finish_seal(path: Path) -> None:
+    """Seals a table, as it was checked, whose writer was killed when the table was in place.
+
+    It removes what that process left beside the seal. A folder that cannot be written to stays as
+    it is, since both seals tell the same.
+
+    Args:
+      path: of a table that `check_table` has found to be as it was written.
+    """
+    with suppress(StorageError, DamagedFileError):
+        seal = table_seal(path)
+        if seal.exists() and len(read_text(seal).splitlines()) > 1:
+            _write_seal(path, [file_sha256(path)])
 
 
 def check_table(path: Path) -> bool:

@@ -15,7 +15,7 @@ from tf_lottery.report.counting import CountingProgress
 from tf_lottery.store.metrics import Row, read_csv
 from tf_lottery.store.result_columns import barrier_column
 from tf_lottery.store.result_names import result_path
-from tf_lottery.store.sealed_table import check_table, write_sealed_csv
+from tf_lottery.store.sealed_table import check_table, finish_seal, write_sealed_csv
 
 Ends = tuple[Solution, Solution]
 
@@ -75,6 +75,7 @@ def slug(name: str) -> str:
 
 def _read(path: Path, columns: list[str], ends: Ends, splits: Sequence[str]) -> Line:
     check_table(path)
+    finish_seal(path)
     rows = read_csv(path, columns)
 
     def column(name: str) -> np.ndarray:

@@ -10,7 +10,12 @@ from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import result_path, result_stem
-from tf_lottery.store.sealed_table import read_sealed_table, remedy_of_table, write_sealed_csv
+from tf_lottery.store.sealed_table import (
+    finish_seal,
+    read_sealed_table,
+    remedy_of_table,
+    write_sealed_csv,
+)
 
 
 class ResultsFile:
@@ -58,6 +63,10 @@ class ResultsFile:
     def write(self, rows: Iterable[Row]) -> None:
         """Writes all rows, in the place of those before."""
         write_sealed_csv(self.path, self._columns, rows)
+
+    def finish(self) -> None:
+        """Ends the writing of a process that was killed with all rows in place."""
+        finish_seal(self.path)
 
     def draw(
         self, rows: Iterable[Row], figures: Callable[[Sequence[Measurement]], list[FigureFile]]

@@ -128,6 +128,7 @@ def run_analysis(
                 file.draw(rows, figures[about.name])
         except StorageError as error:
             failures.append(error)
+        file.finish()
         tell(f"{about}: {file.path}")
     if failures:
         raise failures[0]
