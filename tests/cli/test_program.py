@@ -51,9 +51,14 @@ def test_a_plugin_without_a_name_is_refused(given, tmp_path, monkeypatch):
     ("given", "said"),
     [
         ("--levels=3-1", "flag --levels=3-1: the range '3-1' ends before it begins; write '1-3'."),
-        ("--levels=two", "flag --levels=two: 'two' is neither a number nor a range; write "),
-        ("--pruning_rate=20%", "flag --pruning_rate=20%: use a number, such as 0.2, or auto"),
-        ("--experiment=reprot", "flag --experiment=reprot: use one of lottery, train, branch, rep"),
+        *(
+            pytest.param(f"--{flag}", f"flag --{flag}: {said}", marks=pytest.mark.slow)
+            for flag, said in (
+                ("levels=two", "'two' is neither a number nor a range; write "),
+                ("pruning_rate=20%", "use a number, such as 0.2, or auto"),
+                ("experiment=reprot", "use one of lottery, train, branch, rep"),
+            )
+        ),
         ("--levls=3", "Unknown command line flag 'levls'. Did you mean: levels ?"),
     ],
 )

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(1500)
 
 
 def only_fast(name: str) -> list:
-    """All models, of which the others are slow: each is trained on one device or two at least."""
+    """All models, of which the others are slow."""
     return [
         other if other == name else pytest.param(other, marks=pytest.mark.slow)
         for other in lifecycle.SHAPES
@@ -30,6 +30,7 @@ def test_one_device(name: str, tmp_path):
     lifecycle.check_files(name, *lifecycle.check_training(name), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", only_fast("lenet_300_100"))
 def test_two_mirrored_devices(name: str, mirrored: tf.distribute.Strategy, tmp_path):
     with mirrored.scope():

@@ -24,6 +24,9 @@ SLOW_IN_TF_KERAS = {
     "separable, depthwise, transposed convolutions",
     "custom layer with layers in it",
     "shared models",
+    "nested models",
+    "several inputs and outputs",
+    "subclassed model",
 }
 # Those that differ little from their twins in tf_keras.
 SLOW_IN_KERAS_3 = {
@@ -47,6 +50,7 @@ SLOW_IN_KERAS_3 = {
 # Of these other tests are fast: of the other Keras, of a model like it, or of two devices, which
 # do all that is done here.
 SLOW_TICKETS_IN_TF_KERAS = {
+    "custom layer, weights named by kernels=",
     "shared layers",
     "TensorFlow-op layers, keras.ops",
     "custom layer with get_prunable_weights",
@@ -63,6 +67,8 @@ SLOW_TICKETS_IN_KERAS_3 = {
     "MultiHeadAttention, EinsumDense",
     "TensorFlow-op layers, keras.ops",
     "functional model with a call of its own",
+    "functional model of a class with a constructor",
+    "custom train_step",
 }
 CASES = [
     (name, keras)

@@ -17,7 +17,7 @@ from tests.conformance.user_model_checks import check_pruned
 from tests.conformance.ways_of_fitting import BATCH, BATCHES, EPOCHS, WAYS
 from tf_lottery.training.network import weights_of
 
-FAST = {("class_weight", tf_keras), ("endless tf.data and steps_per_epoch", keras_3)}
+FAST = {("class_weight", tf_keras)}
 
 
 def _case(name: str, keras: ModuleType):

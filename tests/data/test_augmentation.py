@@ -44,8 +44,15 @@ def changed_by_loop(augmentation, image, draws, fill):
     return result
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(
+    ("dtype", "jit_compile"),
+    [
+        (np.uint8, False),
+        pytest.param(np.uint8, True, marks=pytest.mark.slow),
+        pytest.param(np.float32, False, marks=pytest.mark.slow),
+        (np.float32, True),
+    ],
+)
 @pytest.mark.parametrize("augmentation", KINDS, ids=str)
 def test_batches_are_changed_as_a_loop_over_images_does(augmentation, dtype, jit_compile):
     batch = images(40, dtype)

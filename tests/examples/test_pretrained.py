@@ -34,8 +34,19 @@ def test_images_that_are_too_small_are_refused(example):
         example["pretrained"].build("MobileNet", 0.25, 16, classes=3)
 
 
-@pytest.mark.parametrize("include_top", [True, False])
-@pytest.mark.parametrize("file", ["saved.weights.h5", "saved.keras", "saved.h5", "weights.h5"])
+@pytest.mark.parametrize(
+    ("file", "include_top"),
+    [
+        *(("saved.keras", True), ("weights.h5", False)),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                *(("saved.keras", False), ("weights.h5", True), ("saved.h5", True)),
+                *(("saved.h5", False), ("saved.weights.h5", True), ("saved.weights.h5", False)),
+            )
+        ),
+    ],
+)
 def test_weights_of_every_kind_of_file_are_taken_over(
     example, build_tiny, tmp_path, capsys, file, include_top
 ):

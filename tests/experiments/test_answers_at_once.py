@@ -143,7 +143,11 @@ def test_what_needs_no_network_is_refused_without_tensorflow(flags_of_tiny, tmp_
     ("flags", "said"),
     [
         (["--dataset=", "--name=new"], "--dataset= is not known. Choose digits"),
-        (["--init_seed=7"], "--init_seed: the run folder has null, this command says 7"),
+        pytest.param(
+            ["--init_seed=7"],
+            "--init_seed: the run folder has null, this command says 7",
+            marks=pytest.mark.slow,
+        ),
         (["--rewind_step=8it"], "holds another experiment"),
     ],
 )
@@ -176,7 +180,14 @@ def test_lists_and_verification(experiment, ask, workdir, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "experiment", ["branch", "export", "curvature", "interpolate", "successive_levels"]
+    "experiment",
+    [
+        *("branch", "curvature"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("export", "interpolate", "successive_levels")
+        ),
+    ],
 )
 def test_damage_of_what_is_needed_is_refused(experiment, ask, workdir, tmp_path):
     run = tmp_path / "tiny" / "replicate_1"

@@ -116,8 +116,11 @@ def test_the_ticket_computes_what_was_evaluated(small_run):
 
 @pytest.mark.parametrize("flags", [
     {"optimizer": "adam", "clip_norm": 0.5},
-    {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.05, "weight_decay": 1e-3,
-     "lr_schedule": "linear"},
+    pytest.param(
+        {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.05, "weight_decay": 1e-3,
+         "lr_schedule": "linear"},
+        marks=pytest.mark.slow,
+    ),
 ], ids=lambda flags: flags["optimizer"])  # fmt: skip
 def test_small_network_is_trained_as_the_whole_one_would_be(flags):
     """As the whole one with the offsets of its pruned units at 0."""

@@ -33,7 +33,7 @@ def cosine_run(run_tiny, tmp_path_factory):
     ("schedule", "ends_at"),
     [
         ({"lr_schedule": "cosine"}, "0"),
-        ({"lr_schedule": "linear"}, "0"),
+        pytest.param({"lr_schedule": "linear"}, "0", marks=pytest.mark.slow),
         ({"lr_schedule": "linear", "final_learning_rate": 1e-6}, "1e-06"),
         ({"lr_schedule": "step", "lr_milestones": "3it,6it", "lr_decay": 0.001}, "1e-07"),
     ],

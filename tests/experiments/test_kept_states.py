@@ -45,7 +45,7 @@ def test_the_dense_network_from_a_kept_state_is_that_of_a_run_with_this_rewind_s
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
-@pytest.mark.parametrize("step", [0, 7, 12])
+@pytest.mark.parametrize("step", [0, pytest.param(7, marks=pytest.mark.slow), 12])
 def test_a_ticket_is_rewound_to_a_kept_state(keeping, step):
     run_branch(
         keeping, "retrain", [1], rewind_step=f"{step}it", optimizer="sgd", learning_rate=NO_LEARNING

@@ -68,9 +68,19 @@ def both_keras(request):
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ticket() -> keras.Model:
-    """A pruned model of raw 4x4 pixels, with a hole in its mask."""
+    """A pruned model of raw 4x4 pixels, with a hole in its mask; not to be changed."""
+    return _build_ticket()
+
+
+@pytest.fixture
+def own_ticket() -> keras.Model:
+    """The same, which may be changed."""
+    return _build_ticket()
+
+
+def _build_ticket() -> keras.Model:
     keras.utils.set_random_seed(1)
     dense = keras.Sequential(
         [

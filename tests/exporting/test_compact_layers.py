@@ -14,6 +14,18 @@ from tests.exporting.compact_checks import check_compaction, left, randomize, un
 DEAD = [1, 3]
 
 
+@pytest.fixture(
+    name="keras",
+    params=[
+        pytest.param(tf_keras, id="tf_keras", marks=pytest.mark.slow),
+        pytest.param(keras_3, id="keras_3"),
+    ],
+)
+def one_keras_is_slow(request):
+    """The module; with the other one the rules are the same."""
+    return request.param
+
+
 def build(keras: ModuleType, *layers: Any, shape=(6, 6, 2), dead=DEAD) -> Any:
     """A network whose first layer computes six channels, of which the filters `dead` are 0."""
     model = keras.Sequential([keras.Input(shape, name="pixels"), *layers])

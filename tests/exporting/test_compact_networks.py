@@ -84,6 +84,7 @@ def test_resnet20():
         assert layers and {widths[name] for name in layers} == {alive.sum()}, stage
 
 
+@pytest.mark.slow
 def test_a_pruned_network_is_trained_compacted_and_exported(tmp_path):
     generator = np.random.default_rng(0)
     images = generator.normal(size=(60, 8, 8, 1)).astype(np.float32)

@@ -1,5 +1,8 @@
 """Exported tickets."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +11,20 @@ import tf_keras as keras
 import tf_lottery
 
 PIXELS = np.random.default_rng(5).integers(0, 17, (6, 4, 4, 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def an_export(ticket, tmp_path_factory) -> Path:
+    """A folder with an export; not to be changed."""
+    folder = tmp_path_factory.mktemp("exported") / "ticket"
+    tf_lottery.export_saved_model(ticket, folder)
+    return folder
+
+
+@pytest.fixture
+def exported(an_export, tmp_path) -> Path:
+    """A copy of it that may be changed."""
+    return shutil.copytree(an_export, tmp_path / "ticket")
 
 
 @pytest.mark.slow
@@ -42,8 +59,8 @@ def test_nothing_is_said_of_metrics(ticket, tmp_path, caplog):
 
 
 @pytest.mark.slow
-def test_replaces_an_earlier_export_as_a_whole(ticket, tmp_path):
-    folder = tmp_path / "ticket"
+def test_replaces_an_earlier_export_as_a_whole(own_ticket, tmp_path):
+    ticket, folder = own_ticket, tmp_path / "ticket"
     tf_lottery.export_saved_model(ticket, folder)
     output = ticket.layers[-1].layer
     output.bias.assign(np.full(5, 7, np.float32))
@@ -55,24 +72,22 @@ def test_replaces_an_earlier_export_as_a_whole(ticket, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ticket"]
 
 
-def test_of_a_damaged_export_the_file_and_the_choices_are_named(ticket, tmp_path):
-    folder = tmp_path / "ticket"
-    tf_lottery.export_saved_model(ticket, folder)
-    index = folder / "variables" / "variables.index"
+def test_of_a_damaged_export_the_file_and_the_choices_are_named(ticket, exported):
+    index = exported / "variables" / "variables.index"
     index.write_bytes(index.read_bytes()[:-1])
-    message = rf"^path={folder} holds .*, of which {index} was changed after it was written\. "
+    message = rf"^path={exported} holds .*, of which {index} was changed after it was written\. "
     with pytest.raises(ValueError, match=message + r"Restore .*--overwrite.* another folder\.$"):
-        tf_lottery.export_saved_model(ticket, folder)
-    (folder / "export.json").write_text("{")
-    with pytest.raises(ValueError, match=rf"{folder}/export\.json is damaged.*delete the folder"):
-        tf_lottery.export_saved_model(ticket, folder)
+        tf_lottery.export_saved_model(ticket, exported)
+    (exported / "export.json").write_text("{")
+    with pytest.raises(ValueError, match=rf"{exported}/export\.json is damaged.*delete the folder"):
+        tf_lottery.export_saved_model(ticket, exported)
 
 
-def test_into_an_empty_or_new_folder(ticket, tmp_path):
+@pytest.mark.parametrize("name", [pytest.param("empty", marks=pytest.mark.slow), "new/folder"])
+def test_into_an_empty_or_new_folder(ticket, tmp_path, name):
     (tmp_path / "empty").mkdir()
-    for folder in (tmp_path / "empty", tmp_path / "new" / "folder"):
-        tf_lottery.export_saved_model(ticket, folder)
-        assert (folder / "saved_model.pb").exists()
+    tf_lottery.export_saved_model(ticket, tmp_path / name)
+    assert (tmp_path / name / "saved_model.pb").exists()
 
 
 def test_refuses_a_folder_of_something_else(ticket, tmp_path):
@@ -84,12 +99,11 @@ def test_refuses_a_folder_of_something_else(ticket, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_keeps_what_was_put_beside_an_earlier_export(ticket, tmp_path):
-    tf_lottery.export_saved_model(ticket, tmp_path / "ticket")
-    (tmp_path / "ticket" / "notes.txt").write_text("all my work")
+def test_keeps_what_was_put_beside_an_earlier_export(ticket, exported):
+    (exported / "notes.txt").write_text("all my work")
     with pytest.raises(ValueError, match=r"notes\.txt"):
-        tf_lottery.export_saved_model(ticket, tmp_path / "ticket", overwrite=True)
-    assert (tmp_path / "ticket" / "notes.txt").read_text() == "all my work"
+        tf_lottery.export_saved_model(ticket, exported, overwrite=True)
+    assert (exported / "notes.txt").read_text() == "all my work"
 
 
 def test_folder_that_cannot_be_written(ticket, tmp_path):
@@ -125,13 +139,11 @@ def test_a_saved_model_of_somebody_else_stays_with_its_assets(ticket, tmp_path):
     assert (folder / "assets" / "words.txt").read_text() == "one\ntwo\n"
 
 
-def test_what_was_put_into_the_assets_of_an_export_stays(ticket, tmp_path):
-    folder = tmp_path / "ticket"
-    tf_lottery.export_saved_model(ticket, folder)
-    (folder / "assets" / "labels.txt").write_text("all my work")
+def test_what_was_put_into_the_assets_of_an_export_stays(ticket, exported):
+    (exported / "assets" / "labels.txt").write_text("all my work")
     with pytest.raises(ValueError, match=r"holds assets/labels\.txt, which is no part"):
-        tf_lottery.export_saved_model(ticket, folder, overwrite=True)
-    assert (folder / "assets" / "labels.txt").read_text() == "all my work"
+        tf_lottery.export_saved_model(ticket, exported, overwrite=True)
+    assert (exported / "assets" / "labels.txt").read_text() == "all my work"
 
 
 def test_a_link_to_a_folder_stays_one(ticket, tmp_path):

@@ -133,7 +133,13 @@ def both(name: str) -> tuple[keras.Model, keras.Model, SmallModel]:
     return model, small, parts
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("normalized", "residual", "nested"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("dense", "separable")),
+    ],
+)
 def test_small_network_computes_and_learns_the_same(name):
     model, small, parts = both(name)
     sizes = {each: int(np.prod(v.shape)) for each, v in model_variables(small).items()}

@@ -24,6 +24,13 @@ SPECTRA = {
     "clusters": np.concatenate([5 + np.arange(4) * 1e-2, 2 + np.arange(4) * 1e-2, np.zeros(112)]),
     "negative": -(np.linspace(1, 3, 120) ** 2),
 }
+SOME_SPECTRA = pytest.mark.parametrize(
+    "name",
+    [
+        *("decaying", "outliers, bulk and negative ones"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("clusters", "negative")),
+    ],
+)
 
 
 @pytest.mark.parametrize("name", SPECTRA)
@@ -96,7 +103,9 @@ def test_a_matrix_of_one_eigenvalue(value: float, count: int):
     assert found.products < 200
 
 
-@pytest.mark.parametrize("count", [1, 5, 9, 12])
+@pytest.mark.parametrize(
+    "count", [1, 9, *(pytest.param(each, marks=pytest.mark.slow) for each in (5, 12))]
+)
 def test_repeated_eigenvalues_of_a_softmax_of_equal_probabilities(count: int):
     """By the kernel of its one layer, every eigenvalue is there classes - 1 times."""
     inputs = np.random.default_rng(0).normal(size=(200, 30)) / np.arange(1, 31)
@@ -112,7 +121,7 @@ def test_repeated_eigenvalues_of_a_softmax_of_equal_probabilities(count: int):
         np.testing.assert_allclose(found.values, spectrum[:count], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", SPECTRA)
+@SOME_SPECTRA
 def test_a_density_has_the_moments_of_the_spectrum(name: str):
     """As many steps as rows would be exact; 30 are for all polynomials of degree below 60."""
     spectrum, matrix = SPECTRA[name], matrix_of(SPECTRA[name])
@@ -135,7 +144,7 @@ def test_a_density_stops_where_the_products_lead_nowhere():
     np.testing.assert_allclose(density.fractions, [1 / 3] * 3)
 
 
-@pytest.mark.parametrize("name", SPECTRA)
+@SOME_SPECTRA
 def test_traces_and_their_errors(name: str):
     matrix = matrix_of(SPECTRA[name])
     found = trace(lambda v: matrix @ v, 120, 400, random())

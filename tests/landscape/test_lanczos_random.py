@@ -20,7 +20,9 @@ REPEATABLE = settings(deadline=None, derandomize=True, database=None)
 NETWORKS = [(5, 8, 4, 1), (7, 8, 3, 30)]
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(
+    scope="module", params=[NETWORKS[0], pytest.param(NETWORKS[1], marks=pytest.mark.slow)]
+)
 def hessian(request) -> np.ndarray:
     """The full Hessian of a network by its 72 or 80 weights."""
     inputs, units, classes, epochs = request.param
@@ -111,6 +113,7 @@ DRAWN = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(REPEATABLE, max_examples=300)
 @given(drawn=DRAWN, count=st.integers(1, 12), seed=st.integers(0, 2**32))
 def test_the_largest_eigenvalues_of_random_matrices_are_found(drawn, count, seed):

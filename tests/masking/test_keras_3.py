@@ -109,10 +109,10 @@ def assert_close(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None
 @pytest.mark.parametrize(
     ("network", "arguments"),
     [
-        ("convolutional", {"scope": "global"}),
+        ("dense", {"scope": "global"}),
         pytest.param("dense", {"scope": "layerwise"}, marks=pytest.mark.slow),
         pytest.param("dense", {"structure": "units"}, marks=pytest.mark.slow),
-        pytest.param("dense", {"scope": "global"}, marks=pytest.mark.slow),
+        pytest.param("convolutional", {"scope": "global"}, marks=pytest.mark.slow),
         pytest.param("convolutional", {"structure": "units"}, marks=pytest.mark.slow),
         pytest.param("convolutional", {"scope": "layerwise"}, marks=pytest.mark.slow),
     ],

@@ -12,12 +12,11 @@ from tests.conformance.user_classes import (
     network_class,
     speaking_class,
 )
+from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.kernels import can_be_wrapped, find_kernels, goes_by
 from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.masking.units import output_kernels, unit_axes
 from tf_lottery.pruning.model_plan import pruning_plan
-
-BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3])
 
 
 def around(keras, *layers):
@@ -31,7 +30,7 @@ def names(model, **arguments) -> list[str]:
     return [kernel.name for kernel in find_kernels(model, **arguments).kernels]
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_unknown_weights_are_refused_with_all_that_one_needs_to_know(keras):
     model = around(keras, low_rank_class(keras)(name="mine"))
     with pytest.raises(ValueError) as error:
@@ -48,7 +47,7 @@ def test_unknown_weights_are_refused_with_all_that_one_needs_to_know(keras):
         assert part in str(error.value)
 
 
-@BOTH
+@KERAS_3_FAST
 def test_unknown_weights_stay_dense_if_that_is_wanted(keras):
     model = around(keras, low_rank_class(keras)(name="mine"))
     assert list(get_mask(prunable(model, allow_unknown=True))) == ["output/kernel"]
@@ -58,7 +57,7 @@ def test_unknown_weights_stay_dense_if_that_is_wanted(keras):
     assert "mine/down" not in str(error.value)
 
 
-@BOTH
+@TF_KERAS_FAST
 @pytest.mark.parametrize("by", ["class", "name"])
 def test_weights_are_named_by_class_or_by_name_of_the_layer(keras, by: str):
     kind = low_rank_class(keras)
@@ -72,7 +71,7 @@ def test_weights_are_named_by_class_or_by_name_of_the_layer(keras, by: str):
     assert list(unknown) == ["mine/shift", *others]
 
 
-@BOTH
+@KERAS_3_FAST
 def test_a_layer_within_layers_goes_by_its_path(keras):
     class Holder(keras.layers.Layer):
         def __init__(self, **options):
@@ -87,7 +86,7 @@ def test_a_layer_within_layers_goes_by_its_path(keras):
     assert chosen == ["holder/parts/1/down", "output/kernel"]
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_wrong_names_of_kernels_are_refused(keras):
     model = around(keras, low_rank_class(keras)(name="mine"))
     for named, message in (
@@ -100,7 +99,7 @@ def test_wrong_names_of_kernels_are_refused(keras):
             prunable(model, kernels=named)
 
 
-@BOTH
+@KERAS_3_FAST
 def test_of_layers_of_keras_nothing_but_their_kernels_is_pruned(keras):
     def model():
         return around(keras, keras.layers.Dense(6, name="hidden"))
@@ -118,7 +117,7 @@ def test_of_layers_of_keras_nothing_but_their_kernels_is_pruned(keras):
     assert list(get_mask(named)) == ["hidden/kernel", "output/kernel"]
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_further_weights_of_layers_that_inherit_from_those_of_keras_are_masked(keras):
     class Gated(keras.layers.Dense):
         def build(self, input_shape):
@@ -133,7 +132,7 @@ def test_further_weights_of_layers_that_inherit_from_those_of_keras_are_masked(k
     assert list(mask) == ["mine/kernel", "mine/gate", "output/kernel"]
 
 
-@BOTH
+@KERAS_3_FAST
 def test_a_layer_that_says_its_weights_speaks_for_those_in_it_too(keras):
     class Block(keras.layers.Layer):
         def __init__(self, **options):
@@ -151,7 +150,7 @@ def test_a_layer_that_says_its_weights_speaks_for_those_in_it_too(keras):
     assert not find_kernels(model).unknown
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_layers_that_inherit_from_those_of_keras_have_their_kernels(keras):
     class Gated(keras.layers.Dense):
         def build(self, input_shape):
@@ -166,7 +165,7 @@ def test_layers_that_inherit_from_those_of_keras_have_their_kernels(keras):
     assert find_kernels(model).unknown == {"gated/gate": "Gated"}
 
 
-@BOTH
+@KERAS_3_FAST
 def test_what_is_not_trained_is_not_unknown(keras):
     class Fixed(keras.layers.Layer):
         def build(self, input_shape):
@@ -178,7 +177,7 @@ def test_what_is_not_trained_is_not_unknown(keras):
     assert not find_kernels(around(keras, Fixed(name="fixed"))).unknown
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_names_fit_weights_and_what_is_around_them(keras):
     weight = "block/attention/_query_dense/kernel"
     fitting = ["block", "block/attention", "attention", "_query_dense", weight]
@@ -190,7 +189,7 @@ def test_names_fit_weights_and_what_is_around_them(keras):
     assert left == ["mine/inner/kernel", "output/kernel"]
 
 
-@BOTH
+@KERAS_3_FAST
 def test_rates_of_their_own_go_by_the_most_special_name(keras):
     model = around(keras, feed_forward_class(keras)(10, name="mine"))
     rates = {"mine": 0.5, "mine/gates/0": 0.0, "output": 0.25}
@@ -215,7 +214,7 @@ def test_wrappers_hold_masks_where_they_can():
     assert not can_be_wrapped(of_keras_3, find_kernels(of_keras_3).kernels)
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_whole_units_are_those_of_dense_and_convolution_layers(keras):
     """Recurrent and attention kernels stay whole, and do not count in the rate of the others."""
     layers = keras.layers
@@ -242,7 +241,7 @@ def test_whole_units_are_those_of_dense_and_convolution_layers(keras):
     assert set(mask["hidden/kernel"].mean(axis=0)) == {0.0, 1.0}
 
 
-@BOTH
+@KERAS_3_FAST
 def test_the_outputs_of_subclassed_models_are_not_known(keras):
     model = network_class(keras)(name="network")
     model(np.zeros((1, 6), np.float32))

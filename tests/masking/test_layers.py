@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from tests.conformance.user_classes import network_class
+from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.layers import (
     graph_layers,
     keras_variables,
@@ -34,7 +35,7 @@ def subclassed(keras, width: int = 4):
     return model
 
 
-@BOTH
+@KERAS_3_FAST
 def test_paths_go_by_names_in_graphs_and_by_attributes_in_layers(keras):
     paths = [path for path, layer in leaf_layers(with_nested_model(keras)) if layer.weights]
     assert paths == [
@@ -48,7 +49,7 @@ def test_paths_go_by_names_in_graphs_and_by_attributes_in_layers(keras):
     ]
 
 
-@BOTH
+@KERAS_3_FAST
 def test_graph_layers_do_not_look_into_other_layers(keras):
     paths = [path for path, layer in graph_layers(with_nested_model(keras)) if layer.weights]
     assert paths == ["inner/dense", "both", "output"]
@@ -130,7 +131,7 @@ def test_names_do_not_depend_on_what_was_built_before(keras):
     )
 
 
-@BOTH
+@KERAS_3_FAST
 def test_all_weights_are_there_once_as_variables_of_tensorflow(keras):
     for model in (with_nested_model(keras), subclassed(keras)):
         variables = model_variables(model)
@@ -139,7 +140,7 @@ def test_all_weights_are_there_once_as_variables_of_tensorflow(keras):
         assert sum(v.shape.num_elements() for v in variables.values()) == model.count_params()
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_masks_are_no_weights_and_change_no_names(keras):
     dense = with_nested_model(keras)
     assert list(model_variables(prunable(dense))) == list(model_variables(dense))

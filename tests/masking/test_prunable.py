@@ -122,7 +122,12 @@ KERNELS: dict[Callable[[], keras.Model], list[str]] = {
     ],
     convolutions_3d: ["plain/kernel", "transpose/kernel"],
 }  # fmt: skip
-EVERY_MODEL = pytest.mark.parametrize("build", KERNELS, ids=lambda build: build.__name__)
+SLOW = {several_outputs, convolutions_1d, convolutions_3d}
+EVERY_MODEL = pytest.mark.parametrize(
+    "build",
+    [pytest.param(each, marks=pytest.mark.slow) if each in SLOW else each for each in KERNELS],
+    ids=lambda build: build.__name__,
+)
 
 
 def inputs_of(model: keras.Model) -> list[tf.Tensor]:

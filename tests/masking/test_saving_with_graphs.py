@@ -13,16 +13,16 @@ import pytest
 import tf_keras
 
 import tf_lottery
+from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.prunable import masked_variables, own_pruning_rates
 from tf_lottery.masking.users_objects import users_objects_known
 
 X = np.random.default_rng(0).normal(size=(16, 5, 4)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(16, 2)).astype(np.float32)
-BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
 ALL_FORMATS = pytest.mark.parametrize(
     ("keras", "suffix"),
     [
-        pytest.param(tf_keras, ".keras", id="keras"),
+        pytest.param(tf_keras, ".keras", id="keras", marks=pytest.mark.slow),
         pytest.param(tf_keras, ".h5", id="h5", marks=pytest.mark.slow),
         pytest.param(tf_keras, "", id="SavedModel", marks=pytest.mark.slow),
         pytest.param(keras_3, ".keras", id="keras_3"),
@@ -92,7 +92,7 @@ def test_loaded_models_keep_their_masks_and_train_on(
     assert type(keras.models.load_model(tmp_path / "plain.keras")) is type(stripped)
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_rates_of_layers_and_zeros_from_the_start_are_saved_too(keras: Any, tmp_path: Path):
     model = sequential(keras)
     kernel, bias = model.get_layer("output").get_weights()
@@ -108,7 +108,7 @@ def test_rates_of_layers_and_zeros_from_the_start_are_saved_too(keras: Any, tmp_
     assert history.levels[0].weights_remaining == tf_lottery.get_mask(model).remaining
 
 
-@BOTH
+@KERAS_3_FAST
 def test_masks_that_do_not_fit_are_refused(keras: Any):
     model = sparse(sequential(keras))
     config = model.get_config()
@@ -163,7 +163,7 @@ def of_own_class(keras: Any) -> Any:
     return model
 
 
-@BOTH
+@KERAS_3_FAST
 def test_models_of_the_users_class_say_that_their_masks_are_not_saved(keras: Any, tmp_path: Path):
     Own = own_class(keras)
     model = Own()
@@ -183,7 +183,7 @@ def test_models_of_the_users_class_say_that_their_masks_are_not_saved(keras: Any
 @pytest.mark.parametrize(
     ("keras", "name"),
     [
-        pytest.param(tf_keras, "ticket.weights.h5", id="tf_keras"),
+        pytest.param(tf_keras, "ticket.weights.h5", id="tf_keras", marks=pytest.mark.slow),
         pytest.param(tf_keras, "ticket.h5", id="h5", marks=pytest.mark.slow),
         pytest.param(keras_3, "ticket.weights.h5", id="keras_3"),
     ],
@@ -207,7 +207,7 @@ def test_files_of_weights_keep_masks(
     assert b"tf_lottery" not in (tmp_path / "plain.weights.h5").read_bytes()
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_loaded_weights_are_masked(keras: Any, tmp_path: Path):
     """Those that an optimizer with use_ema assigns when training ends are not."""
     model = sparse(small(keras))
@@ -220,7 +220,7 @@ def test_loaded_weights_are_masked(keras: Any, tmp_path: Path):
         np.testing.assert_array_equal(weight, mask[name].astype(np.float32))
 
 
-@BOTH
+@KERAS_3_FAST
 def test_weights_that_are_loaded_from_whole_models_have_their_masks(keras: Any, tmp_path: Path):
     model = sparse(small(keras))
     model.save(tmp_path / "model.keras")
@@ -229,13 +229,7 @@ def test_weights_that_are_loaded_from_whole_models_have_their_masks(keras: Any, 
     assert tf_lottery.get_mask(loaded) == tf_lottery.get_mask(model)
 
 
-@pytest.mark.parametrize(
-    "keras",
-    [
-        pytest.param(tf_keras, id="tf_keras"),
-        pytest.param(keras_3, id="keras_3", marks=pytest.mark.slow),
-    ],
-)
+@TF_KERAS_FAST
 def test_checkpoints_of_weights_alone_keep_masks(keras: Any, tmp_path: Path):
     model = sparse(small(keras))
     model.compile(keras.optimizers.Adam(0.01), "mse")
@@ -267,7 +261,7 @@ def test_files_that_are_not_hdf5_say_that_masks_are_not_in_them(build: Any, tmp_
     assert tf_lottery.get_mask(loaded) == mask
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_weights_of_stripped_and_of_other_models_say_that_masks_are_missing(
     keras: Any, tmp_path: Path
 ):

@@ -11,11 +11,13 @@ import tensorflow as tf
 import tf_keras
 
 import tf_lottery
+from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.copies import plain_copy
 from tf_lottery.masking.layers import model_variables, shared_parts
 from tf_lottery.masking.prunable import masked_variables
 
-BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+TABLE_SHARED = {"table": ["the graph", "head"]}
+DENSE_SHARED = {"dense": ["the graph", "each"]}
 IDS = np.random.default_rng(0).integers(0, 30, (32, 7))
 LABELS = np.random.default_rng(1).integers(0, 3, 32)
 
@@ -77,12 +79,21 @@ def distinct(model: Any) -> int:
     return len({id(weight) for weight in model.trainable_weights})
 
 
-@BOTH
 @pytest.mark.parametrize(
-    ("build", "shared"),
+    ("build", "shared", "keras"),
     [
-        (tied_head, {"table": ["the graph", "head"]}),
-        (in_wrapper_and_graph, {"dense": ["the graph", "each"]}),
+        pytest.param(tied_head, TABLE_SHARED, tf_keras, id="tied_head-tf_keras"),
+        pytest.param(
+            tied_head, TABLE_SHARED, keras_3, id="tied_head-keras_3", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *(in_wrapper_and_graph, DENSE_SHARED, tf_keras),
+            id="in_wrapper_and_graph-tf_keras",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            in_wrapper_and_graph, DENSE_SHARED, keras_3, id="in_wrapper_and_graph-keras_3"
+        ),
     ],
 )
 def test_shared_layers_are_held_in_place_and_stay_one(build, shared, keras):
@@ -133,7 +144,7 @@ def test_a_variable_of_two_layers_is_held_in_place():
     assert list(tf_lottery.get_mask(model)) == ["one/kernel"]
 
 
-@BOTH
+@KERAS_3_FAST
 def test_a_layer_that_is_called_twice_is_copied(keras):
     model = called_twice(keras)
     assert not shared_parts(model)
@@ -142,7 +153,7 @@ def test_a_layer_that_is_called_twice_is_copied(keras):
     np.testing.assert_array_equal(pruned.predict(IDS, verbose=0), model.predict(IDS, verbose=0))
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_attributes_stay(keras):
     class Tempered(keras.Model):
         def train_step(self, *arguments):
@@ -160,7 +171,7 @@ def test_attributes_stay(keras):
     assert stripped.temperature == 2.0 and stripped.words is stripped.get_layer("table")
 
 
-@BOTH
+@KERAS_3_FAST
 def test_a_model_with_weights_in_attributes_is_held_in_place(keras):
     model = called_twice(keras)
     model.projector = keras.layers.Dense(5)
@@ -198,7 +209,7 @@ def check_names(model: Any, keras: Any, original: Any) -> None:
     assert len(history["loss"]) == 2
 
 
-@BOTH
+@TF_KERAS_FAST
 @pytest.mark.parametrize(
     "file", ["names.keras", *(pytest.param(f, marks=pytest.mark.slow) for f in (None, "names.h5"))]
 )
@@ -223,13 +234,7 @@ def test_names_stay(stripped: bool, file: str | None, keras: Any, tmp_path: Path
         ]
 
 
-@pytest.mark.parametrize(
-    "keras",
-    [
-        pytest.param(tf_keras, id="tf_keras", marks=pytest.mark.slow),
-        pytest.param(keras_3, id="keras_3"),
-    ],
-)
+@KERAS_3_FAST
 def test_copies_with_other_weights_are_refused(keras: Any, monkeypatch: pytest.MonkeyPatch):
     model = compiled(tf_lottery.prunable(called_twice(keras)), keras)
     search = tf_lottery.IterativeMagnitudePruning(model, levels=0)

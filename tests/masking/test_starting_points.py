@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import keras as keras_3
 import numpy as np
 import pytest
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
 import tf_lottery
+from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 
-BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
 X = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
 Y = np.arange(40) % 3
 
@@ -34,7 +33,7 @@ def compiled(model: Any, keras: Any) -> Any:
     return model
 
 
-@BOTH
+@TF_KERAS_FAST
 @pytest.mark.parametrize("scope", [pytest.param("global", marks=pytest.mark.slow), "layerwise"])
 def test_a_search_goes_on_from_a_sparse_model(scope, keras):
     model = compiled(tf_lottery.prunable(half_empty(keras), keep_zeros=True), keras)
@@ -87,7 +86,7 @@ def test_zeros_that_cannot_be_kept_are_refused():
         tf_lottery.prunable(network(tf_keras), keep_zeros="yes")
 
 
-@BOTH
+@KERAS_3_FAST
 def test_frozen_layers_are_left_out_and_named(keras):
     model = network(keras)
     model.get_layer("hidden").trainable = False
@@ -99,7 +98,7 @@ def test_frozen_layers_are_left_out_and_named(keras):
         tf_lottery.prunable(model)
 
 
-@BOTH
+@KERAS_3_FAST
 def test_layers_that_are_frozen_within_others_stay_so(keras):
     """In tf_keras the configuration of `Bidirectional` does not tell."""
     inputs = keras.layers.Input((5, 4))
@@ -129,7 +128,7 @@ def test_models_that_tfmot_has_wrapped_are_refused():
         tf_lottery.prunable(clustered)
 
 
-@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+@TF_KERAS_FAST
 def test_a_model_without_masks_has_none(keras):
     with pytest.raises(ValueError, match=r"has no masks: make it prunable"):
         tf_lottery.get_mask(network(keras))

@@ -71,8 +71,8 @@ def norms(model):
 @pytest.mark.parametrize(
     "name",
     [
-        *("lenet_20_10", "conv2", "wideresnet_10_1"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet20", "vgg11")),
+        *("lenet_20_10", "wideresnet_10_1"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv2", "resnet20", "vgg11")),
     ],
 )
 def test_kernel_i_is_drawn_from_the_seed_of_init_seed_and_i(build, kernels, name):
@@ -86,7 +86,7 @@ def test_kernel_i_is_drawn_from_the_seed_of_init_seed_and_i(build, kernels, name
     [
         ("lenet_300_100", (28, 28, 1), -0.03175104, 0.03826189),
         ("conv2", (32, 32, 3), -0.042571016, -0.009482049),
-        ("conv6", (32, 32, 3), -0.042571016, 0.027077954),
+        pytest.param("conv6", (32, 32, 3), -0.042571016, 0.027077954, marks=pytest.mark.slow),
     ],
 )
 def test_initial_weights_stay_those_of_earlier_versions(build, kernels, name, shape, first, last):
@@ -104,7 +104,7 @@ def test_initial_weights_stay_those_of_earlier_versions(build, kernels, name, sh
         ("he_uniform", "in", 2, True),
     ],
 )
-@pytest.mark.parametrize("name", ["lenet_300_100", "conv4"])
+@pytest.mark.parametrize("name", [pytest.param("lenet_300_100", marks=pytest.mark.slow), "conv4"])
 def test_distribution_of_the_kernels(build, kernels, name, initializer, fan, scale, uniform):
     for kernel in kernels(build(name, initializer=initializer)).values():
         receptive_field = int(np.prod(kernel.shape[:-2]))
@@ -197,7 +197,7 @@ def test_preprocessing_inside_an_architecture_is_left_out(pixels):
     ("batch_norm", "wrap"),
     [
         pytest.param("per_replica", False, marks=pytest.mark.slow),
-        ("per_replica", True),
+        pytest.param("per_replica", True, marks=pytest.mark.slow),
         pytest.param("synchronized", False, marks=pytest.mark.slow),
         ("synchronized", True),
     ],

@@ -28,7 +28,7 @@ def layer_names(model, part):
     [
         ("resnet8", 78_042, 77_360),
         pytest.param("cifar_resnet18", 11_173_962, 11_164_352, marks=pytest.mark.slow),
-        ("resnet20", 272_474, 270_896),
+        pytest.param("resnet20", 272_474, 270_896, marks=pytest.mark.slow),
         pytest.param("resnet32", 466_906, 464_432, marks=pytest.mark.slow),
         pytest.param("resnet44", 661_338, 657_968, marks=pytest.mark.slow),
         pytest.param("resnet56", 855_770, 851_504, marks=pytest.mark.slow),

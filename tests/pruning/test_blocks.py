@@ -137,7 +137,7 @@ def mixed_network() -> keras.Model:
     )
 
 
-@pytest.mark.parametrize("scope", ["global", "layerwise"])
+@pytest.mark.parametrize("scope", ["global", pytest.param("layerwise", marks=pytest.mark.slow)])
 def test_other_weights_stay_dense_and_the_rate_is_that_of_the_blocks(scope: str):
     model = prunable(mixed_network())
     plan = pruning_plan(model, 0.5, scope, "1x4")

@@ -207,7 +207,7 @@ with atomic.atomic_folder(folder, replace=True) as temporary:
 """
 
 
-@pytest.mark.parametrize("exchanges", [True, False])
+@pytest.mark.parametrize("exchanges", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_the_old_or_the_new_folder_is_there(tmp_path, names_in, exchanges):
     folder, found = tmp_path / "ticket", set()
     for last in range(1, 100):

@@ -134,6 +134,7 @@ def test_what_cannot_be_saved_is_named(tmp_path):
         save_tensors(tmp_path / "weights", {"names": np.array(["a"])})
 
 
+@pytest.mark.slow
 def test_saving_and_loading_many_times_takes_no_more_memory(tmp_path):
     arrays = {f"layer_{index}/kernel": np.zeros(4000) for index in range(4)}
 

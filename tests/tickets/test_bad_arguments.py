@@ -13,6 +13,13 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 
+
+@pytest.fixture(scope="module")
+def model(build_model) -> keras.Model:
+    """A model of which nothing is trained or pruned, as all is refused before."""
+    return build_model()
+
+
 _SEARCH = [
     ({"levels": "5"}, "levels='5'"),
     ({"levels": 2.0}, "levels=2.0"),
@@ -56,15 +63,15 @@ _SEARCH = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), _SEARCH, ids=[each[1] for each in _SEARCH])
-def test_of_a_search(arguments, message, build_model):
+def test_of_a_search(arguments, message, model):
     with pytest.raises(ValueError, match=re.escape(message)):
-        IterativeMagnitudePruning(build_model(), **{"levels": 2, **arguments})
+        IterativeMagnitudePruning(model, **{"levels": 2, **arguments})
 
 
-@pytest.mark.parametrize("model", [None, "model", 3, keras.layers.Dense(3)])
-def test_of_what_is_no_model(model):
+@pytest.mark.parametrize("thing", [None, "model", 3, keras.layers.Dense(3)])
+def test_of_what_is_no_model(thing):
     with pytest.raises(ValueError, match=r"^model=.*give a model of Keras"):
-        IterativeMagnitudePruning(model, 2)
+        IterativeMagnitudePruning(thing, 2)
 
 
 _FIT = [
@@ -115,14 +122,14 @@ _FIT = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), _FIT, ids=[each[1] for each in _FIT])
-def test_of_fit(arguments, message, build_model, arrays):
-    search = IterativeMagnitudePruning(build_model(), 1)
+def test_of_fit(arguments, message, model, arrays):
+    search = IterativeMagnitudePruning(model, 1)
     with pytest.raises(ValueError, match=re.escape(message)):
         search.fit(**{"x": arrays[0], "y": arrays[1], "verbose": 0, **arguments})
 
 
-def test_of_fit_without_data(build_model, arrays):
-    search = IterativeMagnitudePruning(build_model(), 1)
+def test_of_fit_without_data(model, arrays):
+    search = IterativeMagnitudePruning(model, 1)
     with pytest.raises(ValueError, match="x=None: give the data"):
         search.fit(verbose=0)
     with pytest.raises(ValueError, match="x holds no example"):
@@ -153,9 +160,9 @@ def test_of_what_takes_a_model(thing, tmp_path):
         ({"dense": 3}, "dense=3"),
     ],
 )
-def test_of_an_export(arguments, message, build_model, tmp_path):
+def test_of_an_export(arguments, message, model, tmp_path):
     with pytest.raises(ValueError, match=message):
-        tf_lottery.export(build_model(), **{"folder": tmp_path, **arguments})
+        tf_lottery.export(model, **{"folder": tmp_path, **arguments})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,8 +172,8 @@ def test_of_what_is_no_command(command):
         tf_lottery.run_command(command)
 
 
-def test_of_a_loop_of_your_own(build_model):
-    search = IterativeMagnitudePruning(build_model(), 1)
+def test_of_a_loop_of_your_own(model):
+    search = IterativeMagnitudePruning(model, 1)
     for train, iterations, verbose, message in (
         (None, 3, False, "train=None"),
         (list, 0, False, "iterations=0"),
@@ -200,9 +207,9 @@ def test_of_the_callback(arguments, message):
         PruneAndRewind(**{"levels": 2, "epochs_per_level": 3, **arguments})
 
 
-def test_an_array_of_rates_is_a_list_of_them(build_model):
+def test_an_array_of_rates_is_a_list_of_them(model):
     rates = np.array([0.5, 0.25])
-    search = IterativeMagnitudePruning(build_model(), 2, pruning_rate=rates)
+    search = IterativeMagnitudePruning(model, 2, pruning_rate=rates)
     assert search._arguments.pruning_rate == [0.5, 0.25]
 
 
@@ -243,6 +250,12 @@ def test_of_what_a_score_returns(returned, message, build_model, batches):
         search.fit(batches, verbose=0)
 
 
+@pytest.fixture(scope="module")
+def dense_model(build_model) -> keras.Model:
+    """A model without masks."""
+    return build_model(prune=False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -257,9 +270,9 @@ def test_of_what_a_score_returns(returned, message, build_model, batches):
         ({"allow_unknown": "no"}, "allow_unknown='no'"),
     ],
 )
-def test_of_prunable(arguments, message, build_model):
+def test_of_prunable(arguments, message, dense_model):
     with pytest.raises(ValueError, match=re.escape(message)):
-        tf_lottery.prunable(build_model(prune=False), **arguments)
+        tf_lottery.prunable(dense_model, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -272,11 +285,11 @@ def test_of_prunable(arguments, message, build_model):
         ({3: np.ones(3, bool)}, "arrays=3"),
     ],
 )
-def test_of_masks(arrays, message, build_model):
+def test_of_masks(arrays, message, model):
     with pytest.raises(ValueError, match=message):
         Mask(arrays)
     with pytest.raises(ValueError, match="mask="):
-        tf_lottery.set_mask(build_model(), arrays)
+        tf_lottery.set_mask(model, arrays)
 
 
 @pytest.mark.parametrize(
@@ -351,16 +364,14 @@ def test_masks_that_claim_more_than_the_file_holds(tmp_path):
         Mask.load(tmp_path / "empty.npz")
 
 
-def test_a_folder_that_cannot_be_made_is_refused_in_the_words_of_the_library(build_model, arrays):
+def test_a_folder_that_cannot_be_made_is_refused_in_the_words_of_the_library(model, arrays):
     with pytest.raises(ValueError, match=r"/proc/searches.*in the library: .*folder of a search"):
-        IterativeMagnitudePruning(build_model(), 1, folder="/proc/searches").fit(
+        IterativeMagnitudePruning(model, 1, folder="/proc/searches").fit(
             *arrays, epochs=1, verbose=0
         )
 
 
-def test_rates_of_no_level_are_said(build_model):
+def test_rates_of_no_level_are_said(model):
     said = r"pruning_rate=\[0\.2, 0\.3, 0\.4\]: there are 3 rates for levels=2; those of later"
     with pytest.warns(UserWarning, match=said):
-        IterativeMagnitudePruning(
-            build_model(), levels=2, pruning_rate=[0.2, 0.3, 0.4], rewind_step=0
-        )
+        IterativeMagnitudePruning(model, levels=2, pruning_rate=[0.2, 0.3, 0.4], rewind_step=0)

@@ -215,7 +215,7 @@ def test_a_callback_that_gives_earlier_weights_back_is_told(build_model, batches
     assert "on_train_end" not in vars(history)
 
 
-@pytest.mark.parametrize("verbose", [0, 2])
+@pytest.mark.parametrize("verbose", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_a_line_for_each_level(build_model, batches, capsys, verbose):
     model = build_model()
     imp = PruneAndRewind(1, epochs_per_level=1, pruning_rate=0.5)

@@ -12,7 +12,12 @@ from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError, bad_data
 
 
-@pytest.fixture(params=[keras, keras_3], ids=["tf_keras", "keras"])
+@pytest.fixture(
+    params=[
+        pytest.param(keras, id="tf_keras"),
+        pytest.param(keras_3, id="keras_3", marks=pytest.mark.slow),
+    ]
+)
 def version(request):
     return request.param
 

@@ -17,12 +17,12 @@ SLOW_KERAS_3 = pytest.param(keras_3, id="keras_3", marks=pytest.mark.slow)
 BOTH = pytest.mark.parametrize("keras", [pytest.param(tf_keras, id="tf_keras"), SLOW_KERAS_3])
 
 
-def network(keras: Any = tf_keras, rate: float = 0.1) -> Any:
+def network(keras: Any = tf_keras, rate: float = 0.1, **compile_arguments: Any) -> Any:
     keras.utils.set_random_seed(1)
     layers = [keras.layers.Dense(10, name="hidden"), keras.layers.Dense(3, name="output")]
     model = tf_lottery.prunable(keras.Sequential([keras.layers.Input((6,)), *layers]))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(rate), loss, metrics=["accuracy"])
+    model.compile(keras.optimizers.SGD(rate), loss, **compile_arguments)
     return model
 
 
@@ -110,7 +110,6 @@ def test_a_generator_that_runs_out_is_told_to_go_on_by_itself(keras):
         search.fit(once(), epochs=3, steps_per_epoch=4, verbose=0)
     assert not search.history.levels
     # What the error says to do.
-    search = searching(network(keras))
     search.fit(endless(), epochs=3, steps_per_epoch=4, verbose=0)
     assert [result.iterations for result in search.history.levels] == [12, 12, 12]
 
@@ -220,9 +219,11 @@ def test_a_callback_that_stops_ends_the_level_and_the_history_says_so(keras):
 @BOTH
 @pytest.mark.parametrize("validation_freq", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_history_tells_of_the_weights_that_are_kept(keras, validation_freq, tmp_path):
-    model = network(keras, rate=1.5)
+    def measured() -> Any:
+        return network(keras, rate=1.5, metrics=["accuracy"])
+
     stop = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
-    search = searching(model, levels=1, folder=tmp_path / "search")
+    search = searching(measured(), levels=1, folder=tmp_path / "search")
     search.fit(
         X[:8],
         Y[:8],
@@ -239,7 +240,7 @@ def test_the_history_tells_of_the_weights_that_are_kept(keras, validation_freq, 
         assert result.metrics["val_loss"] == pytest.approx(loss, rel=1e-5)
         assert result.metrics["val_accuracy"] == pytest.approx(accuracy)
         assert result.weights_at % (4 * validation_freq) == 0
-    again = searching(network(keras, rate=1.5), levels=1, folder=tmp_path / "search")
+    again = searching(measured(), levels=1, folder=tmp_path / "search")
     assert again.history.levels == search.history.levels
 
 
@@ -360,7 +361,7 @@ class TestPruneAndRewind:
         self.fit(tf_keras, self.planned(level_callbacks=callbacks))
         assert [count.levels for count in levels] == [[12], [8], [8]]
 
-    @pytest.mark.parametrize("order", [1, -1])
+    @pytest.mark.parametrize("order", [1, pytest.param(-1, marks=pytest.mark.slow)])
     def test_a_callback_beside_that_stops_is_an_error(self, order):
         imp = self.planned()
         stop = tf_keras.callbacks.EarlyStopping("loss", patience=0, min_delta=10.0)

@@ -41,7 +41,7 @@ WAYS = {
     "fine-tuned": {"retraining": "fine_tune"},
     "fine-tuned by hand": {"retraining": "fine_tune", "fine_tune_learning_rate": 0.03},
 }
-FAST = ("units", "one-shot", "adaptive", "fine-tuned")
+FAST = ("adaptive", "fine-tuned")
 
 
 @BOTH
@@ -66,7 +66,14 @@ def test_the_callback_equals_the_search(keras: ModuleType, way: str):
         assert search.mask(last).remaining == round(0.3 * search.mask(0).total)
 
 
-@pytest.mark.parametrize("data", [BATCHES, (X, Y), (X.tolist(), Y)], ids=["tf.data", "x", "list"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(BATCHES, id="tf.data"),
+        pytest.param((X, Y), id="x", marks=SLOW),
+        pytest.param((X.tolist(), Y), id="list"),
+    ],
+)
 def test_data_for_scores_may_come_in_several_ways(data: Any):
     imp = tf_lottery.PruneAndRewind(1, 1, 0.5, score="taylor", score_data=data)
     model = network(tf_keras)

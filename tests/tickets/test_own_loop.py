@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from tests.either_keras import TF_KERAS_FAST
 from tf_lottery.masking.prunable import get_mask, masked_variables, prunable
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.search import IterativeMagnitudePruning
@@ -69,7 +70,7 @@ def search_and_step(keras: ModuleType = tf_keras, levels: int = 2, **arguments: 
     return search, model, train_step(model, optimizer)
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_a_loop_finds_the_tickets_that_fit_finds(keras: ModuleType):
     search, _, step = search_and_step(keras)
     numbers: list[list[int]] = []
@@ -180,7 +181,7 @@ def test_fit_notices_changed_pruned_weights_too(keras: ModuleType):
         search.fit(IMAGES, TARGETS, callbacks=[move], verbose=0)
 
 
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+@pytest.mark.parametrize("loss", [float("nan"), pytest.param(float("inf"), marks=pytest.mark.slow)])
 def test_a_loss_that_is_not_finite_ends_the_search(loss: float):
     search, _, step = search_and_step()
     levels = []

@@ -9,6 +9,7 @@ import pytest
 import tf_keras
 
 import tf_lottery
+from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.prunable import get_mask, own_pruning_rates, prunable
 from tf_lottery.tickets.search import IterativeMagnitudePruning
@@ -18,13 +19,6 @@ from tf_lottery.training.schedule_lead import config_without_lead
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, 16)
 BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3])
-# The other is slow.
-TF_KERAS_FAST = pytest.mark.parametrize(
-    "keras", [tf_keras, pytest.param(keras_3, marks=pytest.mark.slow)]
-)
-KERAS_3_FAST = pytest.mark.parametrize(
-    "keras", [keras_3, pytest.param(tf_keras, marks=pytest.mark.slow)]
-)
 FIT = {"batch_size": 4, "shuffle": False, "verbose": 0}
 
 
@@ -139,7 +133,7 @@ def test_what_is_frozen_stays_frozen_in_copies(keras: ModuleType):
     assert len(copy.trainable_variables) == len(model.trainable_variables) == 2
 
 
-@BOTH
+@KERAS_3_FAST
 def test_models_that_keras_cannot_copy_need_a_model_that_takes_the_ticket(keras: ModuleType):
     model = subclassed(keras)
     search = IterativeMagnitudePruning(model, 1, 0.4)
@@ -156,7 +150,7 @@ def test_models_that_keras_cannot_copy_need_a_model_that_takes_the_ticket(keras:
             search.restore(1, into=wrong)
 
 
-@BOTH
+@TF_KERAS_FAST
 def test_a_search_with_a_loop_of_its_own_gives_models_that_are_not_compiled(keras: ModuleType):
     model = functional(keras)
     plain = prunable(tf_lottery.strip(model))

@@ -95,7 +95,7 @@ def test_levels_and_history(build_model, batches):
         ("5it", 5, True),
         pytest.param("1ep", 4, True, marks=pytest.mark.slow),
         pytest.param("50%", 6, True, marks=pytest.mark.slow),
-        ("0it", 0, False),
+        pytest.param("0it", 0, False, marks=pytest.mark.slow),
         pytest.param(3, 3, False, marks=pytest.mark.slow),
         pytest.param("5it", 5, False, marks=pytest.mark.slow),
     ],

@@ -16,7 +16,7 @@ def search_with(pruning_rate, levels=20, **arguments) -> tf_lottery.IterativeMag
         keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(2)])
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, metrics=["accuracy"])
+    model.compile("adam", loss)
     return tf_lottery.IterativeMagnitudePruning(model, levels, pruning_rate, **arguments)
 
 

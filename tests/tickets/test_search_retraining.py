@@ -3,13 +3,13 @@
 from types import ModuleType
 from typing import Any
 
-import keras as keras_3
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
 import tf_lottery
+from tests.either_keras import KERAS_3_FAST
 from tests.same_weights import assert_same_weights
 from tests.tickets.small_searches import BATCHES, BOTH, STEPS, X, Y, network
 from tf_lottery.masking.layers import model_variables
@@ -132,7 +132,7 @@ def test_fine_tuning_at_a_rate_that_has_ended_is_refused_before_training():
     assert len(search.fit(BATCHES, epochs=EPOCHS, verbose=0).levels) == 3
 
 
-@pytest.mark.parametrize("keras", [tf_keras, keras_3])
+@KERAS_3_FAST
 def test_a_saved_fine_tuned_model_trains_on_at_the_same_rate(keras, tmp_path):
     schedule = keras.optimizers.schedules.PolynomialDecay(0.1, STEPS, 0.01)
     search = searching(keras, schedule, 1, retraining="fine_tune", fine_tune_learning_rate=0.03)
@@ -147,8 +147,8 @@ def test_a_saved_fine_tuned_model_trains_on_at_the_same_rate(keras, tmp_path):
     ("rate", "density", "remaining"),
     [
         (0.5, 0.3, [132, 66, 40]),
-        (0.5, 0.25, [132, 66, 33]),
-        (0.9, 0.5, [132, 66]),
+        pytest.param(0.5, 0.25, [132, 66, 33], marks=pytest.mark.slow),
+        pytest.param(0.9, 0.5, [132, 66], marks=pytest.mark.slow),
     ],
 )
 def test_a_density_is_reached_exactly(rate, density, remaining):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tf_keras
 
+from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, masked_variables, prunable, set_mask, strip
@@ -43,7 +44,7 @@ def half_mask(model: Any) -> Mask:
     return Mask({n: np.arange(a.size).reshape(a.shape) % 2 > 0 for n, a in get_mask(model).items()})
 
 
-@BOTH
+@TF_KERAS_FAST
 @pytest.mark.parametrize("score", ["snip", "taylor", "grasp", "synflow"])
 def test_scores_that_take_derivatives_are_refused_before_training(keras: ModuleType, score: str):
     model = compiled(prunable(network(keras)), keras)
@@ -76,7 +77,7 @@ def test_a_model_that_was_trained_before_it_became_prunable_is_masked(keras: Mod
         assert value[array].any(), name
 
 
-@BOTH
+@KERAS_3_FAST
 def test_stripped_it_is_dense_again_with_the_constraints_of_the_users(keras: ModuleType):
     model = prunable(network(keras))
     set_mask(model, half_mask(model))

@@ -82,7 +82,9 @@ def test_the_rate_may_fall_right_after_the_warmup():
     np.testing.assert_allclose(rates(rate, [3, 4, 5, 6]), [0.32, 0.4, 0.2, 0.2], rtol=1e-6)
 
 
-@pytest.mark.parametrize("first", [0, 200_000, STEPS - 1000])
+@pytest.mark.parametrize(
+    "first", [*(pytest.param(each, marks=pytest.mark.slow) for each in (0, 200_000)), STEPS - 1000]
+)
 def test_float32_tells_neighbouring_iterations_apart(first: int):
     rate = tf.function(of_kind("linear", 0))
     found = rates(rate, list(range(first, first + 1000)))

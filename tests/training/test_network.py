@@ -32,7 +32,9 @@ OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
 
 
 # Those whose slots begin and are restored as those of a fast one.
-SLOW = {"sgd", "adam", "ftrl", "legacy momentum", "legacy loss scaling"}
+SLOW = {
+    *("sgd", "adam", "adagrad", "ftrl", "averages", "legacy momentum", "legacy loss scaling"),
+}
 
 
 def build(optimizer: keras.optimizers.Optimizer) -> Network:
@@ -69,7 +71,9 @@ def assert_equal(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None
         assert value.tobytes() == two[name].tobytes(), name
 
 
-@pytest.mark.parametrize("name", ["momentum", "averages", "legacy adam"])
+@pytest.mark.parametrize(
+    "name", ["momentum", "averages", pytest.param("legacy adam", marks=pytest.mark.slow)]
+)
 def test_rewinding_is_bit_equal(name: str):
     network = build(OPTIMIZERS[name]())
     train(network, 3)
@@ -106,7 +110,13 @@ def test_slots_start_fresh_as_in_a_new_optimizer(name: str):
     assert_equal(network.state().tensors(), new.state().tensors())
 
 
-@pytest.mark.parametrize("name", ["adam", "averages", "legacy momentum", "loss scaling"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("averages", "legacy momentum"),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("adam", "loss scaling")),
+    ],
+)
 def test_slots_rewind_too_if_asked_to(name: str):
     network = build(OPTIMIZERS[name]())
     train(network, 3)
@@ -142,7 +152,7 @@ def test_a_state_is_a_copy():
     assert network.step == 2
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_weights_are_not_those_of_later_steps_and_cannot_be_written_to(compiled: bool):
     network = build(optimizers.Adam(0.01))
     network.model.compile(network.optimizer, "mse", jit_compile=compiled)
@@ -163,7 +173,10 @@ def test_weights_are_not_those_of_later_steps_and_cannot_be_written_to(compiled:
         next(iter(weights.values()))[...] = 0
 
 
-@pytest.mark.parametrize("build_optimizer", [optimizers.SGD, optimizers.legacy.SGD])
+@pytest.mark.parametrize(
+    "build_optimizer",
+    [optimizers.SGD, pytest.param(optimizers.legacy.SGD, marks=pytest.mark.slow)],
+)
 def test_a_schedule_continues_from_the_rewind_step(build_optimizer: type):
     schedule = optimizers.schedules.PiecewiseConstantDecay([4, 6], [1e-1, 1e-2, 1e-3])
     network = build(build_optimizer(schedule))

@@ -92,7 +92,7 @@ def test_label_smoothing(smoothing: float):
     assert program.metrics().loss == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("mask_gradients", [True, False])
+@pytest.mark.parametrize("mask_gradients", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_pruned_weights_do_not_count_in_the_norm(mask_gradients: bool):
     rate, norm = 0.5, 0.1
     optimizer = keras.optimizers.SGD(rate, global_clipnorm=norm, jit_compile=False)
@@ -115,7 +115,11 @@ def augmented_by_hand() -> np.ndarray:
     return AUGMENTATION.apply(tf.constant(IMAGES[first_batch()]), draws, FILL).numpy()
 
 
-@pytest.mark.parametrize("resident", [True, False], ids=["resident", "streamed"])
+@pytest.mark.parametrize(
+    "resident",
+    [pytest.param(True, marks=pytest.mark.slow), False],
+    ids=["resident", "streamed"],
+)
 def test_images_are_augmented_as_drawn_for_their_position(resident: bool):
     network = build_network(keras.optimizers.SGD(0.0))
     plan = ExecutionPlan(data_on_device=resident)
@@ -129,6 +133,7 @@ def test_images_are_augmented_as_drawn_for_their_position(resident: bool):
     assert not np.allclose(plain, logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("normalization", "plan"),
     [

@@ -114,7 +114,7 @@ def trained() -> Callable[[ExecutionPlan], tuple[Network, TrainingMetrics]]:
     return train
 
 
-@plans("compiled")
+@plans("plain")
 def test_pruned_weights_are_zero(plan: ExecutionPlan):
     network = build_network(keras.optimizers.Adam(0.05, jit_compile=False))
     before = network.weights()

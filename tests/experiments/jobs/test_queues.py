@@ -141,9 +141,13 @@ def test_a_scheduler_that_does_not_answer(monkeypatch, tmp_path):
     ("flags", "message"),
     [
         (["--launcher=submitit", "--launcher_options=timeout_min:9"], "there is no Slurm"),
-        (["--launcher=dask"], "needs a scheduler"),
+        pytest.param(["--launcher=dask"], "needs a scheduler", marks=pytest.mark.slow),
         (["--launcher_options=a:1"], "--launcher_options=a:1 is for --launcher=submitit or dask"),
-        (["--launcher=slurm"], "--launcher=slurm: value should be one of <local|submitit|dask>"),
+        pytest.param(
+            ["--launcher=slurm"],
+            "--launcher=slurm: value should be one of <local|submitit|dask>",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_program_refuses_them_before_anything_is_done(flags, message, tmp_path):
