@@ -131,7 +131,8 @@ LATE = {
 @pytest.fixture(scope="module")
 def late_run(run_tiny, tmp_path_factory) -> Path:
     """A run by Adam whose levels have one step each after rewinding; branches may be added."""
-    return run_tiny(tmp_path_factory.mktemp("late"), levels=1, **LATE)
+    # The branch `perturbed` moves a level as far as the next level prunes.
+    return run_tiny(tmp_path_factory.mktemp("late"), levels=2, **LATE)
 
 
 def test_the_first_step_after_rewinding_is_one_learning_rate_long(late_run):

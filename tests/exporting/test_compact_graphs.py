@@ -3,22 +3,10 @@
 import keras as keras_3
 import numpy as np
 import pytest
-import tf_keras
 
 import tf_lottery
+from tests.either_keras import keras_3_is_slow  # noqa: F401
 from tests.exporting.compact_checks import check_compaction, kill_units, left, randomize, units
-
-
-@pytest.fixture(
-    name="keras",
-    params=[
-        pytest.param(tf_keras, id="tf_keras"),
-        pytest.param(keras_3, id="keras_3", marks=pytest.mark.slow),
-    ],
-)
-def one_keras_is_slow(request):
-    """The module; with the other one the rules are the same."""
-    return request.param
 
 
 @pytest.fixture
