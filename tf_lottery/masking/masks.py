@@ -5,7 +5,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -135,11 +135,12 @@ class Mask(Mapping[str, np.ndarray]):
     def save(self, path: str | Path) -> None:
         """Writes an .npz: `names`, and `<name>:bits` (np.packbits) and `<name>:shape` of each."""
         path = _file(path)
-        members: dict[str, np.ndarray] = {"names": np.array(list(self), np.str_)}
+        members: dict[str, Any] = {"names": np.array(list(self), np.str_)}
         for name, array in self.items():
             members[f"{name}:bits"] = np.packbits(array)
             members[f"{name}:shape"] = np.asarray(array.shape, np.int64)
         with path.open("wb") as file:
+            # Older versions of NumPy would take allow_pickle=False for an array of that name.
             np.savez(file, **members)
 
     @classmethod

@@ -148,7 +148,7 @@ def _encode(message: Message) -> bytes:
     file = io.BytesIO()
     names = list(message.tensors)
     header = json.dumps({"record": message.record, "names": names}).encode()
-    arrays = {str(index): message.tensors[name] for index, name in enumerate(names)}
+    arrays: dict[str, Any] = {str(index): message.tensors[name] for index, name in enumerate(names)}
     np.savez(file, header=np.frombuffer(header, np.uint8), **arrays)
     return file.getvalue()
 
