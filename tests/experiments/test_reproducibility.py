@@ -6,6 +6,7 @@ import pytest
 import tf_lottery
 from tf_lottery.store.tensors import load_tensors
 from tf_lottery.training import resident
+from tf_lottery.training.training_program import TrainingProgram
 
 
 @pytest.fixture
@@ -87,3 +88,22 @@ def test_same_data_order(run_recorded):
     _, orders = run_recorded(levels=1, same_data_order=True)
     assert len(orders) == 4
     assert orders[:2] == orders[2:]
+
+
+def test_dropout_goes_on_with_the_same_numbers(run_tiny, outcome_of, monkeypatch, tmp_path):
+    flags = {"dropout": 0.3, "levels": 1}
+    reference = outcome_of(run_tiny(tmp_path / "whole", **flags))
+    other = run_tiny(tmp_path / "other", **{**flags, "dropout": 0.31})
+    assert outcome_of(other) != reference
+
+    def stop(program, epoch, first, last):
+        if epoch.level == 1 and (epoch.number, first) >= (1, 10):
+            raise KeyboardInterrupt
+        run(program, epoch, first, last)
+
+    run = TrainingProgram.run
+    monkeypatch.setattr(TrainingProgram, "run", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_tiny(tmp_path / "stopped", **flags)
+    monkeypatch.undo()
+    assert outcome_of(run_tiny(tmp_path / "stopped", **flags)) == reference

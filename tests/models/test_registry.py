@@ -171,3 +171,24 @@ def spelled_names():
 def test_the_former_name_of_register_model_warns():
     with pytest.warns(DeprecationWarning, match=r"register is called register_model, and goes"):
         assert tf_lottery.models.register is tf_lottery.models.register_model
+
+
+@pytest.mark.parametrize("name", ["lenet_9_8", "conv2"])
+def test_dropout_adds_no_weights_and_changes_none(name):
+    shape = smallest_images(name)
+    plain, dropping = (
+        build_model(name, shape, 7, init_seed=0, normalization=STANDARD, dropout=rate)
+        for rate in (0.0, 0.5)
+    )
+    assert [layer.name for layer in dropping.layers if isinstance(layer, keras.layers.Dropout)] == [
+        "dropout_1",
+        "dropout_2",
+    ]
+    for one, other in zip(plain.weights, dropping.weights, strict=True):
+        assert one.name == other.name
+        np.testing.assert_array_equal(one, other)
+
+
+def test_dropout_of_networks_without_a_place_for_it_is_refused():
+    with pytest.raises(ValueError, match=r"--dropout=0.5 is for conv2, .*not for --model=resnet8"):
+        registry.check_model_name("resnet8", dropout=0.5)

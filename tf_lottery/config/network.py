@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tf_lottery.config.options import check_options, option, positive
+from tf_lottery.config.options import below_one, check_options, option, positive
 
 Initializer = Literal["glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "normal"]
 BatchNorm = Literal["per_replica", "synchronized"]
@@ -33,6 +33,12 @@ class ModelConfig:
         "ones",
         "Initial scales of batch normalization; uniform: drawn between 0 and 1, as the reference "
         "implementation of the papers does.",
+    )
+    dropout: float = option(
+        0.0,
+        "Share of the units of hidden Dense layers that are left out of each training step, such "
+        "as 0.5; for lenet_N_M_…, conv2, conv4, conv6, and squeezenet's last convolution.",
+        within=below_one("share"),
     )
 
     def __post_init__(self):

@@ -27,6 +27,7 @@ class Noise(enum.IntEnum):
     FILE_ORDER = 2
     SHUFFLE_BUFFER = 3
     CROPS = 4
+    LAYERS = 5
 
 
 def noise_seed(epoch: Epoch, noise: Noise | None = None) -> np.random.SeedSequence:

@@ -32,7 +32,7 @@ def refuse_early(config: ExperimentConfig) -> None:
         another process works in it, or it is damaged.
     """
     with plugins_named(config.run_path):
-        check_model_name(config.model.model)
+        check_model_name(config.model.model, config.model.dropout)
         find_method(config.pruning.score)
     if of_several_workers(config):
         return  # All of them have to be told by the one that opens the folder.

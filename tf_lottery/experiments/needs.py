@@ -92,7 +92,9 @@ def needs_of(config: ExperimentConfig, dataset: Dataset | StreamedDataset) -> Ne
     Raises:
       ValueError: if the network does not fit the data.
     """
-    blueprint = draw_model(config.model.model, tuple(dataset.input_shape), dataset.classes)
+    blueprint = draw_model(
+        config.model.model, tuple(dataset.input_shape), dataset.classes, config.model.dropout
+    )
     training = config.training
     adam = training.optimizer != "sgd"
     slots = 2 if adam else int(training.momentum > 0)

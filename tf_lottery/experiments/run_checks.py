@@ -23,7 +23,6 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.store.training_rules import RULES, made_by_older_version
 from tf_lottery.tickets.chosen_layers import chosen_by_name, layers_with_kernels
-from tf_lottery.tickets.random_layers import random_layers
 from tf_lottery.training.workers import Workers
 
 
@@ -94,7 +93,6 @@ def open_run(
         if (path / "config.json").exists():
             check_own_damage(RunFolder.read(path))
     run = RunFolder.open(path, identity, details, flags_text, defaults, OPEN_ENDED)
-    warn_of_dropout(experiment)
     tell_of_scope(experiment)
     try:
         check_details(run, experiment)
@@ -262,13 +260,4 @@ def _tell_of_useless_rates(config: ExperimentConfig) -> None:
         tell(
             f"Note: --pruning_rates={pruning.pruning_rates}: there are {count} rates for "
             f"--levels={levels}; those of later levels have no effect."
-        )
-
-
-def warn_of_dropout(experiment: Experiment) -> None:
-    """Says so if the results will not be the same again."""
-    if random_layers(experiment.network.model):
-        tell(
-            f"--model={experiment.config.model.model} has dropout, whose random numbers are not "
-            "those of --data_seed and are not saved: its results differ from run to run."
         )

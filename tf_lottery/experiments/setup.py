@@ -228,7 +228,7 @@ def prepare(
     """
     # First what needs no data, which can take long to prepare.
     with plugins_named(config.run_path):
-        check_model_name(config.model.model)
+        check_model_name(config.model.model, config.model.dropout)
         find_method(config.pruning.score)
     strategy = tf.distribute.get_strategy()
     check_batch_size(config.training.batch_size, strategy)

@@ -11,7 +11,7 @@ import tf_keras as keras
 from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer
 from tf_lottery.models.assembly import Blueprint, NetworkOptions, assemble, draw
 from tf_lottery.models.images import UnsuitableInputError
-from tf_lottery.models.registry import find_family
+from tf_lottery.models.registry import check_model_name, find_family
 from tf_lottery.store.machine import available_memory, bytes_text
 
 
@@ -26,6 +26,7 @@ def build_model(
     init_stddev: float | None = None,
     batch_norm: BatchNorm = "per_replica",
     batch_norm_init: BatchNormInit = "ones",
+    dropout: float = 0.0,
     dtype_policy: str = "float32",
 ) -> keras.Model:
     """Builds a model that maps raw pixels to logits.
@@ -47,6 +48,8 @@ def build_model(
         "per_replica", or of all replicas' batches, "synchronized".
       batch_norm_init: initial scales of batch normalization: "ones", or "uniform" for draws between
         0 and 1.
+      dropout: share of the units of each hidden Dense layer that are left out of a training step,
+        of models that have a place for it.
       dtype_policy: in which dtypes the network computes: "float32", "mixed_bfloat16" or
         "mixed_float16". Weights, standardised pixels and logits are float32 with each.
 
@@ -57,7 +60,7 @@ def build_model(
     Raises:
       ValueError: if the name is unknown, or if an argument does not fit the model.
     """
-    blueprint = draw_model(name, input_shape, classes)
+    blueprint = draw_model(name, input_shape, classes, dropout)
     check_weights_fit(name, tuple(input_shape), blueprint.weights)
     options = NetworkOptions(
         init_seed, initializer, init_stddev, batch_norm, batch_norm_init, dtype_policy
@@ -69,27 +72,34 @@ def build_model(
     return assemble(name, blueprint, tuple(input_shape), standardise, options)
 
 
-def draw_model(name: str, input_shape: tuple[int, ...], classes: int) -> Blueprint:
+def draw_model(
+    name: str, input_shape: tuple[int, ...], classes: int, dropout: float = 0.0
+) -> Blueprint:
     """Draws a model without building it, so that its size can be judged.
 
     Args:
       name: a name as given to `--model`.
       input_shape: shape of one example.
       classes: number of logits.
+      dropout: see `build_model`.
 
     Raises:
       ValueError: if the name is unknown, or if an argument does not fit the model.
     """
     _check_arguments(input_shape, classes)
-    return _draw(name, tuple(input_shape), classes)
+    check_model_name(name, dropout)
+    return _draw(name, tuple(input_shape), classes, dropout)
 
 
 # Branches and analyses build the network of a run again and again.
 @functools.lru_cache(maxsize=2)
-def _draw(name: str, input_shape: tuple[int, ...], classes: int) -> Blueprint:
+def _draw(name: str, input_shape: tuple[int, ...], classes: int, dropout: float) -> Blueprint:
     family, groups = find_family(name)
+    chosen = {"dropout": dropout} if family.takes_dropout else {}
     try:
-        return draw(lambda inputs: family.architecture(inputs, classes, *groups), input_shape)
+        return draw(
+            lambda inputs: family.architecture(inputs, classes, *groups, **chosen), input_shape
+        )
     except UnsuitableInputError as error:
         raise ValueError(
             f"--model={name} does not fit images of shape {input_shape}: {error}"

@@ -5,6 +5,7 @@ Without TensorFlow, for which a wrong name need not wait.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class Family:
     shown: tuple[str, ...]
     spelled: tuple[str, ...]
 
+    @property
+    def takes_dropout(self) -> bool:
+        """Whether the architecture has a place for dropout, its argument `dropout`."""
+        return "dropout" in inspect.signature(self.architecture).parameters
+
     def match(self, name: str) -> tuple[str | None, ...] | None:
         """The texts that the pattern's groups match; None if it is no name of the family."""
         found = re.fullmatch(self.pattern, name)
@@ -54,7 +60,8 @@ def register_model(
 
     The decorated function maps `(inputs, classes, *groups)` to logits `[batch, classes]`, in plain
     Keras: `inputs` are standardised pixels, a `keras.Input`; `classes` is the number of logits;
-    `groups` are the texts that the pattern's groups matched, None for a group left out. How
+    `groups` are the texts that the pattern's groups matched, None for a group left out. An argument
+    `dropout` more is that of `--dropout`, which other architectures do not have. How
     kernels are drawn and batches normalized, and in which dtypes, is not its concern. It gives
     layers names that tell where they are, since masks are stored by them, and raises
     `UnsuitableInputError` for inputs of a shape that it cannot take.
@@ -96,16 +103,25 @@ def cheapest_models() -> list[str]:
     return sorted(family.examples[0] for family in FAMILIES.all().values())
 
 
-def check_model_name(name: str) -> None:
+def check_model_name(name: str, dropout: float = 0.0) -> None:
     """Checks that `build_model` knows a name.
 
     Args:
       name: a name as given to `--model`.
+      dropout: as given to `--dropout`.
 
     Raises:
-      ValueError: if the name is unknown; says which are known.
+      ValueError: if the name is unknown, or if the model has no place for dropout; says which are
+        known, or have one.
     """
-    find_family(name)
+    family, _ = find_family(name)
+    if dropout and not family.takes_dropout:
+        families = FAMILIES.all().values()
+        takers = sorted(name for each in families if each.takes_dropout for name in each.shown)
+        raise ValueError(
+            f"--dropout={dropout} is for {', '.join(takers)}, and not for --model={name}; leave it "
+            "out."
+        )
 
 
 def find_family(name: str) -> tuple[Family, tuple[str | None, ...]]:

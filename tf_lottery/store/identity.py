@@ -48,6 +48,7 @@ class Identity(Mapping[str, Any]):
     init_stddev = _Flag(ModelConfig.init_stddev)
     batch_norm = _Flag[BatchNorm](ModelConfig.batch_norm)
     batch_norm_init = _Flag[BatchNormInit](ModelConfig.batch_norm_init)
+    dropout = _Flag(ModelConfig.dropout)
 
     optimizer = _Flag[Optimizer](TrainingConfig.optimizer)
     fine_tune_learning_rate = _Flag(TrainingConfig.fine_tune_learning_rate)

@@ -42,6 +42,7 @@ def build_prunable_model(
         init_stddev=identity.init_stddev,
         batch_norm=identity.batch_norm,
         batch_norm_init=identity.batch_norm_init,
+        dropout=identity.dropout,
         dtype_policy=dtype_policy,
     )
     chosen = choose_layers(identity, layers_with_kernels(model))

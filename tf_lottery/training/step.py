@@ -11,6 +11,7 @@ from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.masking.wrapper import unwrapped
 from tf_lottery.training.network import Network
+from tf_lottery.training.random_numbers import StepwiseNumbers
 from tf_lottery.training.tally import Tally
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -62,6 +63,7 @@ class TrainingStep:
             id(weight): mask for weight, mask in masked_variables(network.model).values()
         }
         self.tally = Tally()
+        self.random_numbers = StepwiseNumbers(network)
         # Converting Keras' and our sources takes seconds, and there is nothing to convert.
         self._gradients, self._update = self._compute_gradients, self._apply_gradients
         if compile_gradients:

@@ -29,6 +29,7 @@ class TrainingProgram(ABC):
 
     def run(self, epoch: Epoch, first: int, last: int) -> None:
         """Runs the steps `first` to `last` (exclusive) of an epoch."""
+        self._step.random_numbers.begin(epoch)
         self._train(epoch, first, last)
         self._steps_measured += last - first
 

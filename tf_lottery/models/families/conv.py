@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tf_lottery.models.hidden_layers import hidden_dense
 from tf_lottery.models.images import check_images
 from tf_lottery.models.registry import register_model
 from tf_lottery.startup import LazyModule
@@ -19,7 +20,7 @@ _DENSE_UNITS = (256, 256)
 
 
 @register_model(r"conv([246])", examples=("conv2", "conv4", "conv6"))
-def conv(inputs: tf.Tensor, classes: int, convolutions: str) -> tf.Tensor:
+def conv(inputs: tf.Tensor, classes: int, convolutions: str, *, dropout: float = 0.0) -> tf.Tensor:
     """Connects pairs of 3x3 convolutions, each pair with a 2x2 max-pooling, and dense layers.
 
     On 32x32x3 images and 10 classes they have 4.3 M, 2.4 M and 2.3 M weights. The figure says
@@ -29,6 +30,8 @@ def conv(inputs: tf.Tensor, classes: int, convolutions: str) -> tf.Tensor:
       inputs: standardised pixels, `[batch, height, width, channels]`.
       classes: number of logits.
       convolutions: how many: "2", "4" or "6".
+      dropout: share of the units of the two hidden Dense layers that are left out of a training
+        step.
 
     Returns:
       Logits, `[batch, classes]`.
@@ -46,6 +49,5 @@ def conv(inputs: tf.Tensor, classes: int, convolutions: str) -> tf.Tensor:
             )(features)
         features = keras.layers.MaxPooling2D(name=f"pool_{pair}")(features)
     features = keras.layers.Flatten(name="flatten")(features)
-    for number, units in enumerate(_DENSE_UNITS, start=1):
-        features = keras.layers.Dense(units, activation="relu", name=f"dense_{number}")(features)
+    features = hidden_dense(features, _DENSE_UNITS, dropout)
     return keras.layers.Dense(classes, name="output")(features)

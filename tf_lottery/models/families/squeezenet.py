@@ -20,14 +20,16 @@ _POOLED_AFTER = (1, 4, 8)
 
 
 @register_model("squeezenet")
-def squeezenet(inputs: tf.Tensor, classes: int) -> tf.Tensor:
-    """Connects eight fire modules between two convolutions (table 1), without dropout.
+def squeezenet(inputs: tf.Tensor, classes: int, *, dropout: float = 0.0) -> tf.Tensor:
+    """Connects eight fire modules between two convolutions (table 1).
 
     With 1000 classes it has 1,248,424 weights.
 
     Args:
       inputs: standardised pixels, `[batch, height, width, channels]`; in the paper 224x224x3.
       classes: number of logits.
+      dropout: share of the features before the last convolution that are left out of a training
+        step; 0.5 in the paper.
 
     Returns:
       Logits, `[batch, classes]`.
@@ -44,6 +46,8 @@ def squeezenet(inputs: tf.Tensor, classes: int) -> tf.Tensor:
             features = keras.layers.MaxPooling2D(
                 3, strides=2, padding="same", name=f"pool{number}"
             )(features)
+    if dropout:
+        features = keras.layers.Dropout(dropout, name="dropout")(features)
     features = keras.layers.Conv2D(classes, 1, name="conv10")(features)
     return keras.layers.GlobalAveragePooling2D(name="pool10")(features)
 
