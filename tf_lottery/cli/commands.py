@@ -16,6 +16,7 @@ from tf_lottery.cli.flag_uses import (
     tell_of_useless_levels,
     tell_of_useless_states,
 )
+from tf_lottery.cli.paper_figures import PAPER_FIGURES, figures_text
 from tf_lottery.cli.sweeps import combinations
 from tf_lottery.config.analyses import ANALYSES, analysis_names, analysis_options
 from tf_lottery.config.arguments import check_path
@@ -124,10 +125,25 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "Levels that --controls start from, such as 3,6-8; unset: all.",
         flag_values=flag_values,
     )
+    flags.DEFINE_enum(
+        "figure",
+        None,
+        PAPER_FIGURES,
+        f"Of --experiment=reproduce: a figure or table of a paper. {figures_text()}.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_float(
+        "fraction",
+        1.0,
+        "Of --experiment=reproduce: share of the paper's length of training; milestones, warmup, "
+        "rewind step and evaluations are scaled alike.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_string(
         "report_dir",
         None,
-        "Folder of --experiment=report; unset: WORKDIR/NAME/report.",
+        "Folder of --experiment=report; unset: WORKDIR/NAME/report. Of reproduce; unset: "
+        "WORKDIR/reproduction_FIGURE.",
         flag_values=flag_values,
     )
     # Its name in commands of reports that were written before there was one rule of matching.

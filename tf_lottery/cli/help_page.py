@@ -8,6 +8,7 @@ from absl import flags
 
 import tf_lottery
 from tf_lottery.cli.flag_uses import is_of_use
+from tf_lottery.cli.reproduction import TAKEN
 from tf_lottery.config.analyses import analysis_names, analysis_options
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.controls import BranchConfig, SeedConfig
@@ -22,7 +23,18 @@ from tf_lottery.config.training import TrainingConfig
 
 _WIDTH = 80
 _OF_ABSL = re.compile(r";\s*repeat this option to specify a list of values")
-_WHAT = ("experiment", "run", "workdir", "name", "replicate", "replicates", "sweep", "report_dir")
+_WHAT = (
+    "experiment",
+    "run",
+    "workdir",
+    "name",
+    "replicate",
+    "replicates",
+    "sweep",
+    "figure",
+    "fraction",
+    "report_dir",
+)
 _MATCHING = names_of(Matching)
 
 
@@ -127,6 +139,8 @@ def _takes(experiment: str, name: str) -> bool:
         return name in ("experiment", "workdir")
     if experiment == "verify":
         return name in ("experiment", "workdir", "run")
+    if experiment == "reproduce":
+        return name in ("experiment", "figure", "fraction", *TAKEN)
     if experiment == "report":
         return name in ("experiment", "run", "report_dir", *_MATCHING)
     if experiment == "export":

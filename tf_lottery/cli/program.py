@@ -6,7 +6,7 @@ import sys
 from absl import app, flags, logging
 
 import tf_lottery
-from tf_lottery.cli import commands, help_page, shipped_configs
+from tf_lottery.cli import commands, help_page, reproduction, shipped_configs
 from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.config import flags as experiment_flags
 from tf_lottery.registry import import_plugin
@@ -93,6 +93,8 @@ def _run(arguments: list[str]) -> int:
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)
     try:
+        if flags.FLAGS["experiment"].value == "reproduce":
+            return reproduction.reproduce(flags.FLAGS)
         return tf_lottery.run_command(commands.command_from_flags())
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command continues where it stopped.")

@@ -60,7 +60,7 @@ class Analysis(Parametrized):
 
 
 # What `--experiment` names besides experiments and analyses.
-OTHER_COMMANDS = ("report", "list", "verify", "export")
+OTHER_COMMANDS = ("report", "list", "verify", "export", "reproduce")
 
 ANALYSES: Registry[Analysis] = Registry(
     "analysis", "--experiment", "tf_lottery.experiments.analyses"

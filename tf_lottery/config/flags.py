@@ -134,7 +134,8 @@ def define_options(
             arguments["help"] += (
                 " report: a page about the experiments of --run; list: the runs in --workdir; "
                 "verify: reads all files of --run, or of --workdir, and says what is damaged; "
-                "export: files to ship of a ticket of --run. The others are analyses of --run."
+                "export: files to ship of a ticket of --run; reproduce: a --figure of a paper. The "
+                "others are analyses of --run."
             )
         if option.name in _PARSERS:
             serializer = flags.ArgumentSerializer()

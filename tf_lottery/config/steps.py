@@ -31,6 +31,22 @@ def refuse_no_state(flag: str, point: str, step: int, train_steps: int) -> None:
         )
 
 
+def scaled_point(text: str, fraction: float) -> str:
+    """A point in training that is a share as long, such as "50it" for a tenth of "500it".
+
+    Args:
+      text: as of `parse_steps`; "0it" stays, and other iterations stay at least 1.
+      fraction: the share.
+    """
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None or match["unit"] == "%":
+        return text
+    number, unit = Fraction(match["number"]) * Fraction(str(fraction)), match["unit"] or "it"
+    if unit == "ep":
+        return f"{float(number):g}ep"
+    return f"{max(round(number), min(1, int(match['number'])))}it"
+
+
 def known_steps(
     text: str | int, *, steps_per_epoch: int | None, total_steps: int | None = None, argument: str
 ) -> int | None:

@@ -1,0 +1,90 @@
+"""`--experiment=reproduce`: the commands of a figure, and that they make it."""
+
+import pytest
+from absl import flags
+
+from tf_lottery.cli import reproduction, shipped_configs
+from tf_lottery.cli.commands import define_flags
+from tf_lottery.cli.paper_figures import PAPER_FIGURES, PaperFigure
+from tf_lottery.config.steps import scaled_point
+
+
+def asked(*arguments):
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["main.py", "--experiment=reproduce", *arguments])
+    return values
+
+
+@pytest.mark.parametrize("name", PAPER_FIGURES)
+def test_a_figure_is_made_of_valid_commands(name, tmp_path):
+    values = asked(f"--figure={name}", "--fraction=0.01", f"--workdir={tmp_path}", "--levels=2")
+    lines = reproduction.reproduction(values)
+    figure = PAPER_FIGURES[name]
+    commands = [reproduction._command_of(line) for line in lines[: len(figure.files)]]
+    for command in commands:
+        assert command.controls == figure.controls
+        assert {config.pruning.levels for config in command.configs} == {2}
+    assert [line[0] for line in lines[len(figure.files) :]] == [
+        *(f"--experiment={analysis}" for analysis in figure.analyses),
+        "--experiment=report",
+    ]
+
+
+def test_a_share_of_the_length_scales_every_point():
+    values = asked("--figure=lmc:resnet20", "--fraction=0.05", "--replicates=2", "--workdir=w")
+    standard, _, warmup, instability, report = reproduction.reproduction(values)
+    (config,) = reproduction._command_of(standard).configs
+    assert config.training.train_steps == "3150it"
+    assert config.training.lr_milestones == "1600it,2400it"
+    assert config.pruning.rewind_step == "100it"
+    assert (config.name, config.seeds.replicate) == ("lmc_resnet20_cifar10_x0.05", 2)
+    assert "--warmup_steps=1500it" in warmup
+    assert "--run=w/lmc_resnet20_cifar10_x0.05" in instability
+    assert report[-1] == "--report_dir=w/reproduction_lmc_resnet20_x0.05"
+
+
+@pytest.mark.parametrize(
+    ("text", "scaled"),
+    [("0it", "0it"), ("1000it", "100it"), ("3it", "1it"), ("90ep", "9ep"), ("5%", "5%")],
+)
+def test_scaled_points(text, scaled):
+    assert scaled_point(text, 0.1) == scaled
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "needs --figure: one of lth:1, "),
+        (("--figure=lth:5", "--fraction=0"), r"--fraction=0.0 is out of range: use 0 < fraction"),
+        (("--figure=lth:5", "--model=conv2"), "--model=conv2 is not for --experiment=reproduce"),
+        (("--figure=lth:5", "--run=r"), "--run=r is for --experiment="),
+    ],
+)
+def test_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        reproduction.reproduce(asked(*arguments))
+
+
+def test_a_figure_of_other_experiments_is_refused():
+    from tests.command_line import command_of
+
+    with pytest.raises(ValueError, match="--figure=lth:5 is for --experiment=reproduce"):
+        command_of("--figure=lth:5")
+
+
+@pytest.mark.slow
+def test_a_figure_is_made_and_made_again(monkeypatch, tmp_path, capsys):
+    name = shipped_configs.folder() / "digits_lenet"
+    figure = PaperFigure(
+        "digits", (str(name),), ("one_shot",), ("magnitudes",), changed=("--dropout=0.5",)
+    )
+    monkeypatch.setitem(PAPER_FIGURES, "lth:1", figure)
+    monkeypatch.setattr(reproduction.shipped_configs, "find", lambda path: f"{name}.cfg")
+    monkeypatch.setattr(reproduction, "_run_name", lambda *_: "digits")
+    arguments = ("--figure=lth:1", "--fraction=0.05", "--replicates=1-2", "--levels=1", "--jobs=1")
+    for _ in range(2):
+        assert reproduction.reproduce(asked(*arguments, f"--workdir={tmp_path}")) == 0
+    assert (tmp_path / "reproduction_lth_1_x0.05" / "index.html").is_file()
+    assert (tmp_path / "digits" / "replicate_2" / "branches" / "one_shot").is_dir()
+    assert "main.py --flagfile=" in capsys.readouterr().out

@@ -1,0 +1,161 @@
+"""The commands that make a figure of a paper, at its full length or at a share of it."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from tf_lottery.cli import shipped_configs
+from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.flag_uses import refuse_useless_flags
+from tf_lottery.cli.paper_figures import PAPER_FIGURES, PaperFigure
+from tf_lottery.config.flags import all_options, read_flag_file
+from tf_lottery.config.options import names_of
+from tf_lottery.config.run import RunConfig
+from tf_lottery.config.steps import scaled_point
+from tf_lottery.experiments.commands import Command
+from tf_lottery.experiments.dispatch import run_command
+from tf_lottery.messages import tell
+
+# Points in training; how often the validation loss is looked at stays.
+_POINTS = ("train_steps", "lr_milestones", "warmup_steps", "rewind_step", "evaluate_every")
+_NAMED_BY_THE_FIGURE = ("experiment", "name", "export_dir", "dense_from")
+# What may be said besides the figure: where and how it is computed, and how much of it.
+TAKEN = (
+    *(name for name in names_of(RunConfig) if name not in _NAMED_BY_THE_FIGURE),
+    *("replicates", "levels", "control_levels", "jobs", "launcher", "launcher_options"),
+    "report_dir",
+)
+_OF_RUNS_ALONE = ("levels", "control_levels", "replicates", "keep_states", "export_ticket")
+_OF_ANALYSES = (*names_of(RunConfig), "jobs", "launcher", "launcher_options")
+
+
+def reproduce(flag_values: flags.FlagValues) -> int:
+    """Makes a figure: runs its experiments with their controls, analyses them, reports.
+
+    Args:
+      flag_values: the parsed flags.
+
+    Returns:
+      The exit code: 1 if something is damaged, else 0.
+
+    Raises:
+      ValueError: as of `reproduction`, or if a command cannot be carried out.
+    """
+    lines = reproduction(flag_values)
+    tell(f"{PAPER_FIGURES[flag_values['figure'].value].title}. The commands:")
+    for line in lines:
+        tell(f"  {text_of(line)}")
+    # What is wrong with a later experiment is told before the first is trained.
+    experiments = [_command_of(line) for line in lines if not _follows(line)]
+    status = 0
+    for command in experiments:
+        status |= run_command(command)
+    for line in filter(_follows, lines):
+        status |= run_command(_command_of(line))
+    return status
+
+
+def reproduction(flag_values: flags.FlagValues) -> list[list[str]]:
+    """The command lines that make a figure, in their order.
+
+    Args:
+      flag_values: the parsed flags.
+
+    Returns:
+      The arguments of each; done again, a command goes on where it stopped.
+
+    Raises:
+      ValueError: if no figure is named, or flags are given that a figure leaves no choice of.
+    """
+    name, fraction = flag_values["figure"].value, flag_values["fraction"].value
+    if name is None:
+        raise ValueError(
+            f"--experiment=reproduce needs --figure: one of {', '.join(PAPER_FIGURES)}."
+        )
+    if not 0 < fraction <= 1:
+        raise ValueError(f"--fraction={fraction} is out of range: use 0 < fraction <= 1.")
+    _refuse_other_flags(flag_values)
+    figure = PAPER_FIGURES[name]
+    given = {flag: flag_values[flag] for flag in TAKEN if flag_values[flag].present}
+    workdir = Path(flag_values["workdir"].value)
+    folders = [workdir / _run_name(file, figure, fraction) for file in figure.files]
+    lines = [
+        _experiments(file, figure, fraction, folder.name, given)
+        for file, folder in zip(figure.files, folders, strict=True)
+    ]
+    runs = [f"--run={folder}" for folder in folders]
+    followers = _written(given, [flag for flag in _OF_ANALYSES if flag not in _OF_RUNS_ALONE])
+    lines += [[f"--experiment={each}", *runs, *followers] for each in figure.analyses]
+    report = given["report_dir"].value if "report_dir" in given else None
+    folder = report or workdir / f"reproduction_{_as_name(name)}{_of_length(fraction)}"
+    return [*lines, ["--experiment=report", *runs, f"--report_dir={folder}"]]
+
+
+def _follows(line: Sequence[str]) -> bool:
+    """Whether a command needs the runs of others."""
+    return line[0].startswith("--experiment=")
+
+
+def _command_of(line: Sequence[str]) -> Command:
+    values = flags.FlagValues()
+    define_flags(values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    values(["main.py", *line])
+    return command_from_flags(values)
+
+
+def text_of(line: Sequence[str]) -> str:
+    """A command line as it would be typed."""
+    return f"main.py {shlex.join(line)}"
+
+
+def _refuse_other_flags(flag_values: flags.FlagValues) -> None:
+    refuse_useless_flags("reproduce", flag_values)
+    for name in all_options():
+        flag = flag_values[name]
+        if flag.present and name not in ("experiment", *TAKEN):
+            raise ValueError(
+                f"--{name}={flag.value} is not for --experiment=reproduce, whose figure says it; "
+                "run the commands that it prints, with other flags and another --name."
+            )
+
+
+def _experiments(
+    file: str, figure: PaperFigure, fraction: float, name: str, given: dict[str, flags.Flag]
+) -> list[str]:
+    path = Path(shipped_configs.find(f"paper/{file}.cfg"))
+    values = read_flag_file(path)
+    shortened = {} if fraction == 1 else _shortened(values, fraction)
+    line = [f"--flagfile={path}", f"--name={name}", *figure.changed]
+    line += [f"--{flag}={value}" for flag, value in shortened.items()]
+    if figure.controls:
+        line.append(f"--controls={','.join(figure.controls)}")
+    if "replicates" not in given:
+        line.append(f"--replicates={figure.replicates}")
+    return [*line, *_written(given, [flag for flag in TAKEN if flag != "report_dir"])]
+
+
+def _shortened(values: dict[str, str], fraction: float) -> dict[str, str]:
+    return {
+        flag: ",".join(scaled_point(point, fraction) for point in values[flag].split(","))
+        for flag in _POINTS
+        if values.get(flag)
+    }
+
+
+def _written(given: dict[str, flags.Flag], names: Sequence[str]) -> Iterator[str]:
+    return (given[name].serialize() for name in names if name in given)
+
+
+def _run_name(file: str, figure: PaperFigure, fraction: float) -> str:
+    return f"{file}{figure.suffix}{_of_length(fraction)}"
+
+
+def _of_length(fraction: float) -> str:
+    return "" if fraction == 1 else f"_x{fraction:g}"
+
+
+def _as_name(figure: str) -> str:
+    return figure.replace(":", "_")
