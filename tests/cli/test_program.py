@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from absl import flags
@@ -87,7 +88,8 @@ def test_what_the_machine_refuses_is_said(error, message, monkeypatch):
         raise error
 
     monkeypatch.setattr(cli.commands, "command_from_flags", fail)
-    monkeypatch.setattr(cli.flags, "FLAGS", {"verbosity": cli.flags.FLAGS["verbosity"]})
+    given = {"verbosity": cli.flags.FLAGS["verbosity"], "experiment": SimpleNamespace(value="list")}
+    monkeypatch.setattr(cli.flags, "FLAGS", given)
     with pytest.raises(SystemExit) as end:
         cli._run(["main.py"])
     assert message in str(end.value)
