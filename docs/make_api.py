@@ -26,6 +26,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "IMPSchedule EmptyLayerWarning TrainingDivergedError",
     ),
     "Export": ("tf_lottery", "export_saved_model export compact"),
+    "PyTorch": ("tf_lottery", "to_torch from_torch TorchTicket"),
     "Exported files": (
         "tf_lottery.exporting.export_report",
         "ExportReport FormatResult Compaction Precision",

@@ -8,7 +8,7 @@ from tests.documents import DOCUMENTS, ROOT, readme_with
 README = DOCUMENTS["README.md"]
 
 
-@pytest.mark.parametrize("levels", [2, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("levels", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels):
     monkeypatch.chdir(tmp_path)
     names = {}

@@ -21,6 +21,7 @@ _MODULES = {
     "Mask": "tf_lottery.masking.masks",
     "PruneAndRewind": "tf_lottery.tickets.prune_and_rewind",
     "SearchHistory": "tf_lottery.tickets.history",
+    "TorchTicket": "tf_lottery.exporting.torch_ticket",
     "TrainingDivergedError": "tf_lottery.training.divergence",
     "WorkerLostError": "tf_lottery.training.workers",
     "compact": "tf_lottery.exporting.compaction",
@@ -28,6 +29,7 @@ _MODULES = {
     "export": "tf_lottery.exporting.export",
     "export_saved_model": "tf_lottery.exporting.export_saved_model",
     "from_arrays": "tf_lottery.data",
+    "from_torch": "tf_lottery.exporting.torch_ticket",
     "get_mask": "tf_lottery.masking.prunable",
     "load_ticket": "tf_lottery.tickets.load",
     "magnitude": "tf_lottery.pruning.scores.magnitudes",
@@ -37,6 +39,7 @@ _MODULES = {
     "run_experiment": "tf_lottery.experiments.lottery",
     "set_mask": "tf_lottery.masking.prunable",
     "strip": "tf_lottery.masking.prunable",
+    "to_torch": "tf_lottery.exporting.torch_ticket",
 }
 
 __all__ = sorted(_MODULES)

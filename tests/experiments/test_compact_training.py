@@ -197,6 +197,7 @@ def test_killed_within_a_small_level(start_main, outcome_of, small_run, tmp_path
     assert outcome_of(tmp_path / "tiny" / "replicate_1") == outcome_of(small_run)
 
 
+@pytest.mark.slow
 def test_two_replicas(start_main, tmp_path):
     _run_on_two_replicas(start_main, tmp_path)
     run = tmp_path / "tiny" / "replicate_1"

@@ -124,7 +124,6 @@ LATE = {
     "rewind_step": "1000it",
     "train_steps": "1001it",
     "evaluate_every": "1000it",
-    "jit_compile": "auto",
 }
 
 

@@ -1,0 +1,169 @@
+"""Tickets in PyTorch's layout: there and back without a trace, and equal outputs there."""
+
+import numpy as np
+import pytest
+
+import tf_lottery
+from tests.either_keras import TF_KERAS_FAST
+from tf_lottery.exporting.torch_ticket import TorchTicket, from_torch, to_torch
+from tf_lottery.masking.layers import keras_variables
+from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.prunable import get_mask, prunable, set_mask
+from tf_lottery.models.build import build_model
+
+RANDOM = np.random.default_rng(5)
+
+
+def of_all_kinds(keras):
+    """A network with a layer of each kind, the features of two flattened in other orders."""
+    layers = keras.layers
+    pixels = keras.Input((6, 8, 4))
+    features = layers.Conv2D(6, 3, padding="same", groups=2, name="conv")(pixels)
+    features = layers.BatchNormalization(name="bn")(features)
+    features = layers.DepthwiseConv2D(3, depth_multiplier=2, name="deep")(features)
+    features = layers.SeparableConv2D(5, (3, 1), name="separable")(features)
+    features = layers.Conv2DTranspose(3, 2, use_bias=False, name="up")(features)
+    features = layers.LayerNormalization(name="ln")(features)
+    features = layers.Flatten(name="flat")(layers.ReLU(name="relu")(features))
+    features = layers.BatchNormalization(scale=False, name="flat_bn")(features)
+    hidden = layers.Dense(7, name="hidden")(layers.Dropout(0.5, name="drop")(features))
+    return keras.Model(pixels, layers.Dense(4, name="output")(hidden))
+
+
+def sparse(model):
+    """The model, prunable, with random weights of which about half are pruned."""
+    model = prunable(model)
+    for variable in keras_variables(model).values():
+        variable.assign(RANDOM.uniform(0.5, 1.5, variable.shape))
+    kept = {name: RANDOM.random(mask.shape) < 0.5 for name, mask in get_mask(model).items()}
+    set_mask(model, Mask(kept))
+    return model
+
+
+def arrays(model):
+    return {name: np.array(value) for name, value in keras_variables(model).items()}
+
+
+@TF_KERAS_FAST
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_there_and_back_through_a_file(keras, suffix, tmp_path):
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors", reason="safetensors is not installed")
+    model = sparse(of_all_kinds(keras))
+    to_torch(model).save(tmp_path / f"ticket{suffix}")
+    ticket = TorchTicket.load(tmp_path / f"ticket{suffix}")
+    other = sparse(of_all_kinds(keras))
+    from_torch(other, ticket)
+    assert get_mask(other) == get_mask(model)
+    for name, value in arrays(model).items():
+        np.testing.assert_array_equal(arrays(other)[name], value, err_msg=name)
+    assert ticket.weights["conv.weight"].shape == (6, 2, 3, 3)
+    assert ticket.weights["deep.weight"].shape == (12, 1, 3, 3)
+    assert ticket.weights["up.weight"].shape == (5, 3, 2, 2)
+    assert ticket.masks["separable.pointwise.weight"].shape == (5, 12, 1, 1)
+    assert ticket.weights["flat_bn.running_mean"].shape == (3 * 3 * 7,)
+
+
+@TF_KERAS_FAST
+def test_features_behind_a_flatten_are_in_the_order_of_pytorch(keras):
+    pixels = keras.Input((3, 4, 2))
+    flat = keras.layers.Flatten()(pixels)
+    model = keras.Model(pixels, keras.layers.Dense(5, name="dense")(flat))
+    ticket = to_torch(model)
+    images = RANDOM.random((6, 3, 4, 2)).astype(np.float32)
+    channels_first = images.transpose(0, 3, 1, 2).reshape(6, -1)
+    outputs = channels_first @ ticket.weights["dense.weight"].T + ticket.weights["dense.bias"]
+    np.testing.assert_allclose(outputs, model(images), atol=1e-6)
+
+
+def test_ticket_of_a_run_with_its_pixels(tmp_path):
+    flags = {"workdir": str(tmp_path), "name": "r", "train_steps": "20it", "levels": 1}
+    config = tf_lottery.config_from_values({**flags, "model": "lenet_8"})
+    tf_lottery.run_experiment(config)
+    ticket = tf_lottery.to_torch(config.run_path, 1)
+    mask = get_mask(tf_lottery.load_ticket(config.run_path, 1))
+    assert set(ticket.masks) == {"dense_1.weight", "output.weight"}
+    assert sum(kept.sum() for kept in ticket.masks.values()) == mask.remaining
+    assert (
+        np.count_nonzero(ticket.weights["dense_1.weight"]) <= ticket.masks["dense_1.weight"].sum()
+    )
+    mean, deviation = ticket.pixels
+    assert mean.shape == deviation.shape == (1,)
+
+
+def refusals(keras):
+    layers = keras.layers
+    pixels = keras.Input((3, 4, 2))
+    recurrent = keras.Sequential([keras.Input((3, 4)), layers.LSTM(2, name="lstm")])
+    nested = keras.Sequential([keras.Input((4,)), keras.Sequential([layers.Dense(2)], name="in")])
+    flat = layers.Flatten()(pixels)
+    joined = layers.Concatenate(name="both")([flat, layers.GlobalMaxPooling2D()(pixels)])
+    mixed = keras.Model(pixels, layers.Dense(2)(joined))
+    return [
+        (recurrent, r"lstm.* is a LSTM.*not known how PyTorch"),
+        (nested, r"has models within it, in"),
+        (mixed, r"both joins features that a Flatten gives"),
+    ]
+
+
+@TF_KERAS_FAST
+def test_layers_that_are_not_known_are_named(keras):
+    for model, message in refusals(keras):
+        with pytest.raises(ValueError, match=message):
+            to_torch(model)
+
+
+def test_a_ticket_of_another_network_is_refused():
+    model = build_model("lenet_8", (4, 4, 1), 3, 0, ((0.0,), (1.0,)))
+    ticket = to_torch(sparse(model))
+    with pytest.raises(ValueError, match=r"mask of dense_1.weight, and lenet_8 none"):
+        from_torch(model, ticket)
+    wider = prunable(build_model("lenet_9", (4, 4, 1), 3, 0, ((0.0,), (1.0,))))
+    before = arrays(wider)
+    with pytest.raises(ValueError, match=r"dense_1.weight has shape \(8, 16\) .*\(9, 16\)"):
+        from_torch(wider, ticket)
+    deeper = prunable(build_model("lenet_8_5", (4, 4, 1), 3, 0, ((0.0,), (1.0,))))
+    with pytest.raises(ValueError, match=r"lacks dense_2.bias, dense_2.weight"):
+        from_torch(deeper, ticket)
+    assert all(np.array_equal(value, before[name]) for name, value in arrays(wider).items())
+
+
+def test_files_that_are_none(tmp_path):
+    ticket = TorchTicket({}, {})
+    with pytest.raises(ValueError, match=r"ticket.pt.*has to end in .safetensors or .npz"):
+        ticket.save(tmp_path / "ticket.pt")
+    with pytest.raises(ValueError, match="there is no such file"):
+        TorchTicket.load(tmp_path / "none.npz")
+    (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(ValueError, match=r"torn.npz is damaged"):
+        TorchTicket.load(tmp_path / "torn.npz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lenet_300_100", "conv4", "resnet20"])
+def test_equal_outputs_in_pytorch(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from tests.exporting import torch_networks
+
+    statistics = ((120.0, 110.0, 100.0), (4000.0, 3500.0, 3000.0))
+    model = sparse(build_model(name, (32, 32, 3), 10, 0, statistics))
+    for key, variable in keras_variables(model).items():
+        if not key.endswith(("gamma", "variance")):
+            variable.assign(variable * RANDOM.normal(0, 0.1, variable.shape))
+    ticket = to_torch(model)
+    network = torch_networks.NETWORKS[name]()
+    tensors = {key: torch.from_numpy(np.array(array)) for key, array in ticket.weights.items()}
+    missing, unexpected = network.load_state_dict(tensors, strict=False)
+    assert not unexpected
+    assert all(key.endswith("num_batches_tracked") for key in missing)
+    images = RANDOM.integers(0, 256, (8, 32, 32, 3)).astype(np.float32)
+    mean, deviation = ticket.pixels
+    given = ((images - mean) / deviation).transpose(0, 3, 1, 2)
+    with torch.no_grad():
+        outputs = network.eval()(torch.from_numpy(given)).numpy()
+    expected = np.asarray(model(images))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+    # And back, into a network of other weights.
+    other = sparse(build_model(name, (32, 32, 3), 10, 1, statistics))
+    from_torch(other, TorchTicket(network.state_dict(), ticket.masks))
+    np.testing.assert_array_equal(np.asarray(other(images)), expected)

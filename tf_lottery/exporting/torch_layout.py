@@ -1,0 +1,207 @@
+"""How PyTorch lays out the weights of a layer, and the features behind a Flatten."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tf_lottery.masking.keras_versions import keras_class_names
+
+# Layers behind which each feature is where it was.
+_PASSING = {
+    *("Activation", "ActivityRegularization", "ELU", "Identity", "LeakyReLU", "PReLU", "ReLU"),
+    *("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Softmax", "ThresholdedReLU"),
+    *("BatchNormalization", "LayerNormalization", "Normalization", "Rescaling"),
+    *("SyncBatchNormalization", "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),
+}
+_JOINING = {"Concatenate", "Dot", "Permute", "RepeatVector", "Reshape"}
+
+
+@dataclass(frozen=True)
+class TorchArray:
+    """An array of a layer as PyTorch has it.
+
+    Attributes:
+      name: within the layer, such as "weight".
+      weight: within the Keras layer, such as "kernel".
+      to_torch: of an array as Keras has it, makes one as PyTorch has it.
+      to_keras: the inverse.
+    """
+
+    name: str
+    weight: str
+    to_torch: Callable[[np.ndarray], np.ndarray]
+    to_keras: Callable[[np.ndarray], np.ndarray]
+
+
+def torch_arrays(layer: Any, path: str) -> list[TorchArray]:
+    """The arrays of a layer.
+
+    Args:
+      layer: of a graph, without masks.
+      path: of the layer, for the message.
+
+    Raises:
+      ValueError: if it is not known how PyTorch has a layer of its kind.
+    """
+    for kind in keras_class_names(layer):
+        if kind in _LAYOUTS:
+            return list(_LAYOUTS[kind](layer))
+    raise ValueError(
+        f"{path} is a {type(layer).__name__}, of which it is not known how PyTorch lays out its "
+        f"weights; known are {', '.join(sorted(_LAYOUTS))}."
+    )
+
+
+def feature_order(tensor: Any) -> np.ndarray | None:
+    """Where the features of a flat tensor are from, as PyTorch flattens.
+
+    Keras flattens height, width, channels, and PyTorch channels, height, width.
+
+    Args:
+      tensor: symbolic, of a graph.
+
+    Returns:
+      For each feature in PyTorch, its place in Keras, `[features]`; None where both are the same.
+
+    Raises:
+      ValueError: if flat features are mixed with others before they come to this tensor.
+    """
+    layer = tensor._keras_history[0]
+    kinds = set(keras_class_names(layer))
+    if "Flatten" in kinds:
+        sizes = layer.input.shape[1:]
+        if len(sizes) == 1:
+            return feature_order(layer.input)
+        places = np.arange(np.prod(sizes)).reshape(sizes)
+        order = np.moveaxis(places, -1, 0).ravel()
+        return None if np.array_equal(order, places.ravel()) else order
+    if kinds & (_PASSING | _JOINING):
+        given = layer.input if isinstance(layer.input, list) else [layer.input]
+        orders = [feature_order(each) for each in given]
+        if all(order is None for order in orders):
+            return None
+        first = orders[0]
+        alike = first is not None and all(
+            order is not None and np.array_equal(order, first) for order in orders
+        )
+        if kinds & _JOINING or not alike:
+            raise ValueError(
+                f"{layer.name} joins features that a Flatten gives with others; PyTorch has them "
+                "in another order, which cannot be told behind it."
+            )
+        return first
+    return None
+
+
+def _same(array: np.ndarray) -> np.ndarray:
+    return array
+
+
+def _moved(name: str, weight: str, axes: tuple[int, ...]) -> TorchArray:
+    back = tuple(np.argsort(axes))
+    return TorchArray(
+        name, weight, lambda array: array.transpose(axes), lambda array: array.transpose(back)
+    )
+
+
+def _kept(name: str, weight: str) -> TorchArray:
+    return TorchArray(name, weight, _same, _same)
+
+
+def _ordered(name: str, weight: str, order: np.ndarray | None) -> TorchArray:
+    """An array with one value for each feature."""
+    if order is None:
+        return _kept(name, weight)
+    back = np.argsort(order)
+    return TorchArray(name, weight, lambda array: array[order], lambda array: array[back])
+
+
+def _dense(layer: Any) -> Iterator[TorchArray]:
+    order = feature_order(layer.input)
+    if order is None:
+        yield _moved("weight", "kernel", (1, 0))
+    else:
+        back = np.argsort(order)
+        yield TorchArray(
+            "weight", "kernel", lambda array: array[order].T, lambda array: array.T[back]
+        )
+    yield from _bias(layer)
+
+
+def _convolution(layer: Any) -> Iterator[TorchArray]:
+    yield _moved("weight", "kernel", _last_two_first(len(layer.kernel.shape)))
+    yield from _bias(layer)
+
+
+def _last_two_first(rank: int) -> tuple[int, ...]:
+    return (rank - 1, rank - 2, *range(rank - 2))
+
+
+def _of_depth(name: str, weight: str, shape: tuple[int, ...]) -> TorchArray:
+    """A kernel `[..., channels, multiplier]`, which PyTorch has as that of so many groups."""
+    *sizes, channels, multiplier = shape
+    first = (len(sizes), len(sizes) + 1, *range(len(sizes)))
+    back = tuple(np.argsort(first))
+    split = (channels, multiplier, *sizes)
+    return TorchArray(
+        name,
+        weight,
+        lambda array: array.transpose(first).reshape(channels * multiplier, 1, *sizes),
+        lambda array: array.reshape(split).transpose(back),
+    )
+
+
+def _depthwise(layer: Any) -> Iterator[TorchArray]:
+    # The Kerases differ in its name.
+    kernel = "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
+    yield _of_depth("weight", kernel, tuple(getattr(layer, kernel).shape))
+    yield from _bias(layer)
+
+
+def _separable(layer: Any) -> Iterator[TorchArray]:
+    yield _of_depth("depthwise.weight", "depthwise_kernel", tuple(layer.depthwise_kernel.shape))
+    axes = _last_two_first(len(layer.pointwise_kernel.shape))
+    yield _moved("pointwise.weight", "pointwise_kernel", axes)
+    if layer.use_bias:
+        yield _kept("pointwise.bias", "bias")
+
+
+def _bias(layer: Any) -> Iterator[TorchArray]:
+    if layer.use_bias:
+        yield _kept("bias", "bias")
+
+
+def _batch_norm(layer: Any) -> Iterator[TorchArray]:
+    order = feature_order(layer.input)
+    yield from _scale_and_shift(layer, order)
+    yield _ordered("running_mean", "moving_mean", order)
+    yield _ordered("running_var", "moving_variance", order)
+
+
+def _layer_norm(layer: Any) -> Iterator[TorchArray]:
+    yield from _scale_and_shift(layer, feature_order(layer.input))
+
+
+def _scale_and_shift(layer: Any, order: np.ndarray | None) -> Iterator[TorchArray]:
+    if layer.scale:
+        yield _ordered("weight", "gamma", order)
+    if layer.center:
+        yield _ordered("bias", "beta", order)
+
+
+def _embedding(layer: Any) -> Iterator[TorchArray]:
+    yield _kept("weight", "embeddings")
+
+
+_LAYOUTS: dict[str, Callable[[Any], Iterator[TorchArray]]] = {
+    "Dense": _dense,
+    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _convolution),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _convolution),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
+    **dict.fromkeys(("BatchNormalization", "SyncBatchNormalization"), _batch_norm),
+    "Embedding": _embedding,
+    "LayerNormalization": _layer_norm,
+}
