@@ -33,6 +33,8 @@ format: .venv/installed
 docs: .venv/installed
 	$(BIN)/python docs/make_api.py
 	$(BIN)/python docs/make_architecture.py
+	$(BIN)/python docs/make_claims.py
+	$(BIN)/python docs/make_claims_figure.py
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/import_time.py

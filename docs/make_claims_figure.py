@@ -1,0 +1,144 @@
+"""Draws docs/results/claims.png from the CSV files beside it: four claims of the papers."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from measured_claims import RESULTS, UNSTABLE
+
+from tf_lottery.config.matching import DEFAULT_TOLERANCE
+from tf_lottery.report.axes import clear_frame, draw_dense_line, draw_threshold, set_density_axis
+from tf_lottery.report.canvas import FONT, FigureFile
+from tf_lottery.report.curves import Curve, draw_curves
+from tf_lottery.report.method_results import LOTTERY, Spread
+from tf_lottery.report.method_styles import styles_of
+from tf_lottery.report.palette import BLACK, BLUE, DASHES, GREY, PURPLE, SKY, VERMILION, LineStyle
+
+_METHODS = {
+    LOTTERY: "ticket",
+    "one_shot": "one-shot pruning",
+    "random_reinitialization": "random reinitialization",
+    "random_mask": "random mask",
+}
+_REGIONS = {
+    "independent": ("a ticket of an independent run", LineStyle(VERMILION, "s", DASHES[3])),
+    "dense": ("the dense network", LineStyle(BLACK, "D", DASHES[1])),
+    "pruned_from": ("the solution it was pruned from", LineStyle(BLUE, "o", DASHES[0])),
+    "noise": ("itself in another data order", LineStyle(SKY, "^", DASHES[2])),
+}
+
+
+def claims_figure() -> FigureFile:
+    """The figure, of LeNet-300-100 on Fashion-MNIST."""
+    with mpl.rc_context({"font.family": FONT, "font.size": 9, "axes.titlesize": 10}):
+        figure = Figure(figsize=(9.2, 7.2), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08, wspace=0.03, hspace=0.03)
+        (tickets, stability), (region, levels) = figure.subplots(2, 2)
+        _draw_tickets(tickets)
+        _draw_stability(stability)
+        _draw_region(region)
+        _draw_levels(levels)
+        figure.supxlabel(
+            "LeNet-300-100 on Fashion-MNIST, 10,000 iterations. Lines: means of five replicates "
+            "(first figure) or three; bands: from the least to the largest.",
+            fontsize=9,
+            color=GREY,
+        )
+    return FigureFile("claims", "Claims of the papers", "", figure, dots_per_inch=150)
+
+
+def _draw_tickets(axes: Axes) -> None:
+    rows = pd.read_csv(RESULTS / "fashion_mnist_lth.csv")
+    rows["percent"] = 100 * rows.density
+    curves = [
+        _curve(text, rows[rows.method == method], "percent", "test_accuracy", style)
+        for (method, text), style in zip(_METHODS.items(), styles_of(list(_METHODS)), strict=True)
+    ]
+    handles = draw_curves(axes, curves, 100)
+    clear_frame(axes)
+    _set_densities(axes, curves)
+    draw_dense_line(axes, 100 * rows[rows.level == 0].test_accuracy.mean())
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_title("Tickets match the dense network, controls fall behind\n(1803.03635)")
+    axes.legend(handles, _METHODS.values(), frameon=False, loc="lower left")
+
+
+def _draw_stability(axes: Axes) -> None:
+    rows = pd.read_csv(RESULTS / "fashion_mnist_instability.csv")
+    rows = rows[rows.run.str.startswith("fashion_mnist_k_")]
+    sparsest = rows[rows.level == rows.level.max()]
+    share = f"{100 * sparsest.density.mean():.3g}% of the weights"
+    lines = [("dense network", rows[rows.level == 0], _REGIONS["dense"][1])]
+    methods = ["random_reinitialization", "random_mask", LOTTERY]
+    for method, style in zip(methods, styles_of(methods), strict=True):
+        of_method = sparsest[sparsest.network == ("ticket" if method == LOTTERY else method)]
+        lines.append((f"{_METHODS[method]}, {share}", of_method, style))
+    curves = [
+        _curve(label, of_line, "rewind_step", "test_error_barrier", style)
+        for label, of_line, style in lines
+    ]
+    handles = draw_curves(axes, curves, 100)
+    clear_frame(axes)
+    axes.set_xscale("symlog", linthresh=20, linscale=0.5)
+    axes.set_xlim(-2, 2600)
+    steps = [0, 20, 100, 500, 2000]
+    axes.set_xticks(steps, [f"{step:,}" for step in steps])
+    axes.minorticks_off()
+    draw_threshold(axes, 100 * UNSTABLE)
+    axes.text(2600, 100 * UNSTABLE + 0.05, "unstable above", color=GREY, ha="right")
+    axes.set_ylim(0, 5)
+    axes.set_xlabel("iteration of rewinding, of 10,000")
+    axes.set_ylabel("barrier between two data orders\n(points of test error)")
+    axes.set_title("The dense network becomes stable early in training\n(1912.05671)")
+    axes.legend(handles, [label for label, *_ in lines], frameon=False, loc="upper right")
+
+
+def _draw_region(axes: Axes) -> None:
+    rows = pd.read_csv(RESULTS / "fashion_mnist_same_region.csv")
+    rows["percent"] = 100 * rows.density
+    curves = [
+        _curve(text, rows[rows[column] == 1], "percent", "test_error_barrier", style)
+        for column, (text, style) in _REGIONS.items()
+    ]
+    axes.set_yscale("log")
+    handles = draw_curves(axes, curves, 100)
+    clear_frame(axes)
+    _set_densities(axes, curves)
+    axes.set_ylim(0.02, 2000)
+    ticks = [0.1, 1, 10, 100]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylabel("barrier from the ticket's solution\n(points of test error)")
+    axes.set_title("Tickets train to the region that they were pruned from\n(2106.06955)")
+    axes.legend(handles, [text for text, _ in _REGIONS.values()], frameon=False, loc="upper left")
+
+
+def _draw_levels(axes: Axes) -> None:
+    rows = pd.read_csv(RESULTS / "fashion_mnist_successive_levels.csv")
+    dense = rows[rows.first_level == 0].set_index("replicate").first_test_accuracy
+    points = 100 * (rows.second_test_accuracy - rows.replicate.map(dense))
+    axes.plot(points, 100 * rows.test_error_barrier, "o", color=PURPLE, alpha=0.7, markersize=4.5)
+    clear_frame(axes)
+    tolerance = 100 * DEFAULT_TOLERANCE
+    axes.axvline(-tolerance, color=GREY, linewidth=0.8, zorder=1)
+    axes.text(-tolerance - 0.2, 4.1, "matches →", color=GREY, ha="right", va="center")
+    axes.set_ylim(-0.1, 4.4)
+    axes.set_xlabel("test accuracy minus that of the dense network (points)")
+    axes.set_ylabel("barrier to the level before\n(points of test error)")
+    axes.set_title("Levels that match are connected,\nothers come apart gradually (2210.03044)")
+
+
+def _curve(label: str, rows: pd.DataFrame, x: str, y: str, style: LineStyle) -> Curve:
+    points = {place: Spread.of(values) for place, values in rows.groupby(x)[y]}
+    return Curve.of(label, points, style)
+
+
+def _set_densities(axes: Axes, curves: Sequence[Curve]) -> None:
+    densities = sorted({place for curve in curves for place in curve.positions}, reverse=True)
+    set_density_axis(axes, pd.Series(densities).to_numpy())
+
+
+if __name__ == "__main__":
+    (RESULTS / "claims.png").write_bytes(claims_figure().png)

@@ -1,0 +1,339 @@
+"""What the CSV files of docs/results say of each claim of docs/claims.md."""
+
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from tf_lottery.config.matching import DEFAULT_TOLERANCE
+from tf_lottery.report.method_results import LOTTERY, Spread
+
+RESULTS = Path(__file__).with_name("results")
+# Above it, arXiv 1912.05671 calls a network unstable.
+UNSTABLE = 0.02
+_NEW_WEIGHTS, _MASK, _ONE_SHOT = "random_reinitialization", "random_mask", "one_shot"
+
+
+class Measured(NamedTuple):
+    """What was measured of a claim: on which data, with how many replicates, and what came out."""
+
+    data: str
+    replicates: int
+    here: str
+
+
+def measured_claims() -> dict[str, list[Measured]]:
+    """What was measured, by the number of the claim."""
+    return {
+        **_lottery_tickets(),
+        **_controls(),
+        **_stabilizing(),
+        **_linear_mode_connectivity(),
+        **_why_tickets_win(),
+        **_successive_levels(),
+        **_robustness(),
+        **_curvature(),
+        **_magnitudes(),
+    }
+
+
+@cache
+def _table(name: str) -> pd.DataFrame:
+    return pd.read_csv(RESULTS / f"{name}.csv")
+
+
+def _mean(values: Iterable[float]) -> float:
+    return Spread.of(values).mean
+
+
+def _percent(fraction: float, digits: int = 2) -> str:
+    return f"{100 * fraction:.{digits}f}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _percents(fractions: Iterable[float], digits: int = 2) -> str:
+    return ", ".join(_percent(fraction, digits) for fraction in fractions)
+
+
+def _share(density: float) -> str:
+    return f"{100 * density:.3g}%"
+
+
+def _signed(fraction: float) -> str:
+    return f"{100 * fraction:+.2f}"
+
+
+def _matches(accuracy: float, dense: float) -> bool:
+    # Accuracies are ten-thousandths: their rounding errors must not decide.
+    return accuracy >= dense - DEFAULT_TOLERANCE - 1e-9
+
+
+def _sparsest_match(run: pd.DataFrame) -> str:
+    level = max(
+        run.index,
+        key=lambda level: _matches(run.test_accuracy[level], run.test_accuracy[0]) * level,
+    )
+    accuracy, dense = run.test_accuracy[level], run.test_accuracy[0]
+    return f"{_percent(accuracy)} at {_share(run.density[level])}, dense {_percent(dense)}"
+
+
+def _of_fashion_mnist(rows: pd.DataFrame, here: str) -> list[Measured]:
+    return [Measured("Fashion-MNIST", rows.replicate.nunique(), here)]
+
+
+def _lottery_tickets() -> dict[str, list[Measured]]:
+    """Claims 1.1 to 1.4 and 1.10, of tickets and dense networks."""
+    runs = [pd.read_csv(path) for path in sorted(RESULTS.glob("mnist_lth_replicate_*.csv"))]
+
+    def each(level: int, column: str, text: Callable[[float], str]) -> str:
+        return " and ".join(text(run[column][level]) for run in runs)
+
+    accuracy, iterations = "test_accuracy", "early_stop_step"
+    moderate, at_moderate = range(1, 11), f"at {_level(8)}"
+    leads = [run[accuracy][level] - run[accuracy][0] for run in runs for level in moderate]
+    mean_leads = [_lth(LOTTERY, level) - _lth(LOTTERY, 0) for level in moderate]
+    (tickets,) = _table("fashion_mnist_lth_tickets").query(f"method == '{LOTTERY}'").itertuples()
+    on_mnist = {
+        "1.1": each(0, accuracy, _percent),
+        "1.2": "; ".join(_sparsest_match(run) for run in runs),
+        "1.3": f"{each(8, accuracy, _percent)} {at_moderate}; from {_level(1)} to {_level(10)}: "
+        f"{_signed(min(leads))} to {_signed(max(leads))} against dense",
+        "1.4": f"iterations {each(8, iterations, _count)} {at_moderate}, "
+        f"dense {each(0, iterations, _count)}",
+    }
+    on_fashion_mnist = {
+        "1.2": f"{_percent(tickets.mean_accuracy)} at {_share(tickets.density)}, "
+        f"dense {_percent(tickets.dense_accuracy)}",
+        "1.3": f"{_percent(_lth(LOTTERY, 8))} {at_moderate}; from {_level(1)} to {_level(10)}: "
+        f"{_signed(min(mean_leads))} to {_signed(max(mean_leads))} against dense",
+        "1.4": f"iteration {_steps(LOTTERY, 8)} {at_moderate}, dense {_steps(LOTTERY, 0)}",
+    }
+    results = {number: [Measured("MNIST", len(runs), here)] for number, here in on_mnist.items()}
+    for number, here in on_fashion_mnist.items():
+        results[number] += _of_fashion_mnist(_table("fashion_mnist_lth"), here)
+    long, with_sgd = _table("fashion_mnist_lenet_adam"), _table("fashion_mnist_lenet")
+    as_long = "Fashion-MNIST, 50,000 iterations"
+    results["1.2"].append(Measured(as_long, 1, _sparsest_match(long)))
+    return {**results, "1.10": [Measured("Fashion-MNIST", 1, _sparsest_match(with_sgd))]}
+
+
+def _lth(method: str, level: int, column: str = "test_accuracy") -> float:
+    rows = _table("fashion_mnist_lth")
+    return _mean(rows[(rows.method == method) & (rows.level == level)][column])
+
+
+def _level(level: int) -> str:
+    return _share(_lth(LOTTERY, level, "density"))
+
+
+def _steps(method: str, level: int) -> str:
+    return _count(_lth(method, level, "early_stop_step"))
+
+
+def _controls() -> dict[str, list[Measured]]:
+    """Claims 1.5 to 1.9 and 5.8, of what tickets are compared with."""
+    rows = _table("fashion_mnist_lth")
+    ticket = f"{_percent(_lth(LOTTERY, 18))}"
+
+    def at_the_end(method: str) -> str:
+        return f"{_percent(_lth(method, 18))} at {_level(18)}"
+
+    def least_lead(method: str, first_level: int) -> str:
+        of_level = rows[rows.level >= first_level].set_index(["replicate", "level"])
+        tickets, others = (
+            of_level[of_level.method == name].test_accuracy for name in (LOTTERY, method)
+        )
+        least = (tickets - others).dropna().min()
+        return f"each replicate at least {_percent(least)} below it from {_level(first_level)} on"
+
+    (one_shot,) = _table("fashion_mnist_lth_tickets").query(f"method == '{_ONE_SHOT}'").itertuples()
+    here = {
+        "1.5": f"{at_the_end(_NEW_WEIGHTS)}, ticket {ticket}; {least_lead(_NEW_WEIGHTS, 4)}",
+        "1.6": f"early stopping at iteration {_steps(_NEW_WEIGHTS, 8)} at {_level(8)}, ticket "
+        f"{_steps(LOTTERY, 8)}, dense {_steps(LOTTERY, 0)}",
+        "1.7": f"{at_the_end(_MASK)}, ticket {ticket}; iteration {_steps(_MASK, 8)} at "
+        f"{_level(8)}, ticket {_steps(LOTTERY, 8)}",
+        "1.8": f"one-shot {at_the_end(_ONE_SHOT)}, iterative {ticket}; {least_lead(_ONE_SHOT, 10)}",
+        "1.9": f"{_percent(one_shot.mean_accuracy)} at {_share(one_shot.density)}, dense "
+        f"{_percent(one_shot.dense_accuracy)}",
+        "5.8": f"one-shot {at_the_end(_ONE_SHOT)}, iterative {ticket}, dense "
+        f"{_percent(_lth(LOTTERY, 0))}",
+    }
+    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+
+
+def _of_sweep(name: str, network: str, level: int, column: str, step: int = 0) -> float:
+    """A mean over the replicates of the sweep over rewind steps."""
+    rows = _table(name)
+    rows = rows[rows.run.str.startswith("fashion_mnist_k_") & (rows.network == network)]
+    return _mean(rows[(rows.level == level) & (rows.rewind_step == step)][column])
+
+
+def _stabilizing() -> dict[str, list[Measured]]:
+    """Claims 2.4 to 2.7, of distances."""
+
+    def distance(column: str, network: str, level: int, step: int = 0) -> str:
+        return f"{_of_sweep('fashion_mnist_stability', network, level, column, step):.1f}"
+
+    here = {}
+    for number, column in (("2.4", "pruning_l2"), ("2.5", "data_order_l2")):
+        of_levels = (
+            f"{distance(column, 'ticket', level)} at {_level(level)}, random mask "
+            f"{distance(column, _MASK, level)}"
+            for level in (6, 12)
+        )
+        here[number] = f"distance {'; '.join(of_levels)}"
+    for number, column in (("2.6", "pruning_l2"), ("2.7", "data_order_l2")):
+        of_levels = (
+            ", ".join(distance(column, "ticket", level, step) for step in (0, 100, 1000))
+            + f" at {_level(level)}"
+            for level in (6, 12)
+        )
+        here[number] = f"distance {' and '.join(of_levels)} from iterations 0, 100, 1,000"
+    rows = _table("fashion_mnist_stability")
+    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+
+
+def _linear_mode_connectivity() -> dict[str, list[Measured]]:
+    """Claims 3.1, 3.5, 3.6 and 4.2, of instability."""
+    rows = _table("fashion_mnist_instability")
+
+    def mean(column: str, network: str, level: int, step: int) -> str:
+        return _percent(_of_sweep("fashion_mnist_instability", network, level, column, step))
+
+    barrier, accuracy = partial(mean, "test_error_barrier"), partial(mean, "test_accuracy")
+
+    def both(of: Callable[[str, int, int], str]) -> str:
+        return f"{of(_MASK, 18, 0)} and {of(_NEW_WEIGHTS, 18, 0)}, ticket {of('ticket', 18, 0)}"
+
+    def barrier_with(rate: float, warmup: int) -> str:
+        settings = rows[rows.run.str.startswith("fashion_mnist_settings_")]
+        settings = settings[(settings.learning_rate == rate) & (settings.warmup_steps == warmup)]
+        return _percent(_mean(settings.test_error_barrier))
+
+    of_dense = [f"{barrier('dense', 0, step)} from {step}" for step in (0, 50, 100, 500)]
+    steps = (0, 100, 1000)
+    of_tickets = [f"{barrier('ticket', 18, step)} from {step:,}" for step in steps]
+    accuracies = ", ".join(accuracy("ticket", 18, step) for step in steps)
+    here = {
+        "3.1": f"barrier {', '.join(of_dense)}",
+        "3.5": f"at {_level(18)}: barrier {', '.join(of_tickets)}; accuracy {accuracies}, dense "
+        f"{accuracy('dense', 0, 0)}",
+        "3.6": f"at {_level(18)} from 0: {both(accuracy)}; barrier {both(barrier)}",
+        "4.2": f"barrier {barrier('dense', 0, 0)} as the first paper trains; "
+        f"{barrier_with(0.0003, 0)} at rate 0.0003; {barrier_with(0.0048, 0)} at rate 0.0048; "
+        f"{barrier_with(0.0012, 1000)} with warmup over 1,000 iterations",
+    }
+    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+
+
+def _why_tickets_win() -> dict[str, list[Measured]]:
+    """Claims 4.3 to 4.5, of solutions that are compared."""
+    rows = _table("fashion_mnist_same_region")
+    levels = sorted(rows.level.unique())
+    shares = ", ".join(_level(level) for level in levels)
+
+    def means(other: str, column: str, digits: int = 2) -> str:
+        compared = rows[rows[other] == 1]
+        of_levels = (_mean(compared[compared.level == level][column]) for level in levels)
+        return _percents(of_levels, digits)
+
+    here = {
+        "4.3": f"at {shares}: barrier to it {means('pruned_from', 'test_error_barrier')}, to an "
+        f"independent ticket {means('independent', 'test_error_barrier')}",
+        "4.4": f"at {shares}: agreement {means('pruned_from', 'agreement', 1)}, of independent "
+        f"tickets {means('independent', 'agreement', 1)}",
+        "4.5": f"at {shares}: barrier to the dense network {means('dense', 'test_error_barrier')}",
+    }
+    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+
+
+def _successive_levels() -> dict[str, list[Measured]]:
+    """Claims 5.1 to 5.3 and 5.9, of levels and the next ones."""
+    rows = _table("fashion_mnist_successive_levels")
+    dense = rows[rows.first_level == 0].set_index("replicate").first_test_accuracy
+    accuracies = rows[["first_test_accuracy", "second_test_accuracy"]].min(axis=1)
+    match = [
+        _matches(accuracy, dense[replicate])
+        for accuracy, replicate in zip(accuracies, rows.replicate, strict=True)
+    ]
+    matching, others = rows[match], rows[[not each for each in match]]
+    barriers, largest = others.test_error_barrier, matching.test_error_barrier.max()
+
+    here = {
+        "5.1": f"barrier {_percent(_mean(matching.test_error_barrier))}, at most "
+        f"{_percent(largest)}, over {len(matching)} pairs down to "
+        f"{_share(matching.second_density.min())}",
+        "5.2": f"barrier {_percent(_mean(barriers))} over {len(others)} pairs; "
+        f"{(barriers > largest).sum()} of them above the largest of those that match, "
+        f"{(barriers > UNSTABLE).sum()} above two points",
+    }
+    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+
+
+def _robustness() -> dict[str, list[Measured]]:
+    """Claim 5.3, of rewind points that are moved as far as successive ones are apart."""
+    moves = {
+        name: _table(f"fashion_mnist_{name}").query("level > 0 and factor == 1")
+        for name in ("robustness_fresh_noise", "robustness")
+    }
+    fresh, same = (
+        f"{_percent(_mean(rows.error_barrier))}, at most {_percent(rows.error_barrier.max())}"
+        for rows in moves.values()
+    )
+    rows = moves["robustness_fresh_noise"]
+    levels = f"levels of {_share(rows.density.max())} to {_share(rows.density.min())}"
+    return {
+        "5.3": _of_fashion_mnist(
+            rows, f"{levels}: barrier {fresh}, with fresh noise; {same}, in the same data order"
+        )
+    }
+
+
+def _curvature() -> dict[str, list[Measured]]:
+    """Claims 5.4 to 5.7, of flatness and pruning ratios."""
+    rows = _table("fashion_mnist_curvature")
+    levels = sorted(rows.level.unique())
+
+    def means(column: str) -> list[float]:
+        return [_mean(rows[rows.level == level][column]) for level in levels]
+
+    def predicted_and_found(weights: str) -> str:
+        predicted, found = (
+            _percents(means(f"{kind}_ratio_{weights}"), 1) for kind in ("predicted", "retrained")
+        )
+        return f"predicted {predicted}%, found {found}%"
+
+    better = rows[rows.retrained_ratio_magnitude > rows.predicted_ratio_magnitude]
+    curvatures = (
+        f"{smallest:.5f}, random {random:.5f}, at {_level(level)}"
+        for smallest, random, level in zip(
+            means("sharpness_of_smallest"), means("sharpness_of_random"), levels, strict=True
+        )
+    )
+    shares = ", ".join(_level(level) for level in levels)
+    here = {
+        "5.4": f"at {shares}: {predicted_and_found('magnitude')} of the weights; predicted more "
+        f"than found in {len(rows) - len(better)} of {len(rows)} cases",
+        "5.5": f"at {shares}: {predicted_and_found('random')}",
+        "5.6": f"better in {len(better)} of {len(rows)} cases, at "
+        f"{' and '.join(_level(level) for level in sorted(better.level))}",
+        "5.7": f"curvature {'; '.join(curvatures)}",
+    }
+    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+
+
+def _magnitudes() -> dict[str, list[Measured]]:
+    """Claim 5.9, of new small weights."""
+    rows = _table("fashion_mnist_magnitudes")
+    first, sparse = (
+        f"{_percent(_mean(rows[rows.level == level].below_threshold), 1)}% at {_level(level)}"
+        for level in (1, 12)
+    )
+    here = f"{first}, {sparse} of the survivors become smaller than the largest weight just pruned"
+    return {"5.9": _of_fashion_mnist(rows, here)}
