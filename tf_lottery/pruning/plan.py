@@ -267,7 +267,7 @@ class PruningPlan:
                 count = round(before * (count / before) ** progress)
             arrays = self._kept(group, [scores[name] for name in group.names], masks, count)
             kept.update(zip(group.names, arrays, strict=True))
-        return Mask({name: kept[name] for name in mask})
+        return Mask.of_new({name: kept[name] for name in mask})
 
     def shuffled(self, mask: Mask, random: np.random.Generator) -> Mask:
         """Draws a mask with as many weights in each array, in pieces of the plan's structure."""
