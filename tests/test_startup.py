@@ -37,6 +37,21 @@ def test_tensorflow_starts_silently_and_errors_are_seen_afterwards():
     assert (result.returncode, result.stderr) == (0, "seen")
 
 
+@pytest.mark.slow
+def test_keras_3_is_imported_by_those_alone_who_use_it():
+    result = run(
+        "-c",
+        "import sys; from tf_lottery.startup import import_tensorflow_quietly as start; start(); "
+        "import tf_lottery.experiments.lottery, tf_lottery.experiments.branching; "
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'keras']; "
+        "import keras; import keras.src.optimizers; import tf_lottery; "
+        "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]); "
+        "model.compile('adam', 'mse'); "
+        "print(tf_lottery.get_mask(tf_lottery.prunable(model)).total)",
+    )
+    assert (result.returncode, result.stdout) == (0, "12\n"), result.stderr
+
+
 def import_noisily(tmp_path: Path, *before: str, **environment: str) -> str:
     """What standard error shows of a module that writes log lines, warns and fails."""
     lines = [

@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# What TensorFlow and tfmot import of Keras 3, or try to.
+_OF_KERAS_3 = ("keras.src.optimizers", "keras.engine")
 # What TensorFlow's C++ code writes while it is loaded, whichever level is asked for.
 _LOG_LINE = re.compile(
     rb"(WARNING: All log messages before absl::InitializeLog\(\)|[IWE]\d{4} \d\d:\d\d:).*\n?"
@@ -37,7 +39,7 @@ def import_quietly(name: str) -> ModuleType:
     """
     if "tensorflow" in sys.modules or os.environ.get(_LEVEL) != "3":
         return importlib.import_module(name)
-    with _without_log_lines():
+    with _without_log_lines(), without_keras_3():
         return importlib.import_module(name)
 
 
@@ -71,6 +73,23 @@ def _without_log_lines() -> Iterator[None]:
                     os.write(2, line)
 
 
+@contextmanager
+def without_keras_3() -> Iterator[None]:
+    """Has TensorFlow and tfmot, which are imported meanwhile, not import Keras 3.
+
+    It takes a quarter of the time. They need it for nothing, and go on where there is none; whoever
+    uses it imports it later.
+    """
+    names = () if "keras" in sys.modules else _OF_KERAS_3
+    # So the import system is told that there is no such module.
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
+
+
 def _flush_stderr() -> None:
     if sys.stderr is not None:
         sys.stderr.flush()
@@ -79,7 +98,7 @@ def _flush_stderr() -> None:
 def import_tensorflow_quietly() -> None:
     """Imports TensorFlow and Keras; errors of the import are raised as usual."""
     ask_for_quiet_logs()
-    with silent_stderr():
+    with silent_stderr(), without_keras_3():
         import tensorflow  # noqa: F401
         import tf_keras  # noqa: F401
 

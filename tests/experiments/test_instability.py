@@ -9,11 +9,12 @@ import pytest
 
 import tf_lottery
 from tf_lottery.config.analyses import ANALYSES
+from tf_lottery.experiments.commands import Analyze
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.rows import run_analysis, trainings_of_analysis
 from tf_lottery.experiments.measuring.trained_copies import Networks, copies_to_train, train_branch
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.metrics import Row, read_csv
+from tf_lottery.store.metrics import Row, read_csv, read_table
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
@@ -132,7 +133,7 @@ def test_copies_of_a_reinitialized_network_begin_with_the_same_new_weights(run_t
     # Without learning, networks end where they begin.
     short = {"train_steps": "6it", "evaluate_every": "6it", "rewind_step": "2it", "levels": 1}
     run = run_tiny(tmp_path, learning_rate=1e-30, **short)
-    reinitialized = Networks("random_reinitialization", (1,))
+    reinitialized = Networks("random_reinitialization", (1,), 2)
     analyzed = AnalyzedRun(run)
     copies = [train_branch(analyzed, one) for one in copies_to_train(analyzed, 2, reinitialized)]
     names = [copy.path.name for copy in copies]
@@ -200,6 +201,44 @@ def test_what_was_measured_stays_when_other_networks_are_measured(copied_run):
     assert analyze(copied_run, [0, 1], baselines="")[1] == row
     branches = {path.name for path in (copied_run / "branches").iterdir()}
     assert branches == {f"rewound_dense-data_seed_{seed}" for seed in SEEDS}
+
+
+def test_copies_are_trained_from_every_kept_state_that_is_asked_for(finished_run):
+    options = {"rewind_step": "7it,0it", "baselines": ""}
+    command = Analyze("instability", (finished_run,), None, (0, 2), options, {})
+    trainings = trainings_of_analysis(command, finished_run)
+    found = [(*one.branches, one.levels, one.changes) for one in trainings]
+    kept = [{"rewind_step": "0it"}, {}]
+    assert found == [
+        (branch, levels, {**step, "data_seed": seed})
+        for step in kept
+        for branch, levels in (("rewound_dense", (0,)), ("retrain", (2,)))
+        for seed in SEEDS
+    ]
+
+
+def test_a_state_that_was_not_kept_is_refused(finished_run):
+    message = "--rewind_step=3it: .* keeps no state of iteration 3, but of 0, 7; .*keep_states=3it"
+    for analysis in ("instability", "stability"):
+        with pytest.raises(ValueError, match=message):
+            run_analysis(finished_run, analysis, rewind_step="0it,3it")
+    assert not (finished_run / "branches").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("analysis", ["instability", "stability"])
+def test_copies_from_a_kept_state_are_those_of_a_run_rewound_to_it(run_tiny, tmp_path, analysis):
+    keeping = run_tiny(tmp_path / "keeping", levels=1, keep_states="12it")
+    rewound = run_tiny(tmp_path / "rewound", levels=1, rewind_step="12it")
+    points = {"points": 3} if analysis == "instability" else {}
+    run_analysis(keeping, analysis, rewind_step="7it,12it", **points)
+    run_analysis(rewound, analysis, **points)
+    ours, theirs = (
+        read_table(next((run / "landscape").glob(f"{analysis}__*.csv")))
+        for run in (keeping, rewound)
+    )
+    assert {row["rewind_step"] for row in ours} == {7, 12}
+    assert [row for row in ours if row["rewind_step"] == 12] == theirs
 
 
 @pytest.mark.slow

@@ -54,7 +54,11 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of the configuration, and those that say what is to be done with it."""
     define_config_flags(flag_values)
     matching = {option.name: option for option in options_of(Matching)}
-    define_options({**analysis_options(), **matching}.values(), flag_values)
+    of_analyses = {**analysis_options(), **matching}
+    shared = of_analyses.keys() & all_options().keys()
+    define_options((of_analyses[name] for name in of_analyses if name not in shared), flag_values)
+    for name in shared:
+        flag_values[name].help += f" {of_analyses[name].metadata['help']}"
     define_options(options_of(ExportConfig), flag_values)
     define_replaced_flags(flag_values)
     for flag, known in (
@@ -293,14 +297,23 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
 
 def _analysis(flag_values: flags.FlagValues) -> Analyze:
     analysis = ANALYSES.find(flag_values["experiment"].value)
-    given = {name: flag_values[name].value for name in names_of(analysis.parameters)}
+    own = names_of(analysis.parameters)
+    # Of experiments too, which have another default.
+    shared = set(own) & all_options().keys()
+    given = {
+        name: flag_values[name].value
+        for name in own
+        if name not in shared or flag_values[name].present
+    }
+    here, expected = _here_and_expected(flag_values, {"other_run"})
     return Analyze(
         analysis.name,
         _runs(flag_values),
         _chosen_replicates(flag_values),
         _chosen_levels(flag_values),
         analysis.checked(given),
-        *_here_and_expected(flag_values, {"other_run"}),
+        here,
+        {name: value for name, value in expected.items() if name not in shared},
         jobs=_jobs(flag_values),
         launcher=_launcher(flag_values),
     )

@@ -11,6 +11,7 @@ from tf_lottery.config.analyses import (
     analysis_options,
 )
 from tf_lottery.config.branches import branch_options
+from tf_lottery.config.experiment import config_options
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.matching import Matching
 from tf_lottery.config.options import names_of
@@ -72,7 +73,7 @@ def _only_for() -> dict[str, tuple[str, ...]]:
         "tolerance": of_matching,
         **dict.fromkeys(names_of(ExportConfig), ("export",)),
         "overwrite": ("lottery", "train", "export"),
-        **{name: analyses_with(name) for name in analysis_options()},
+        **{n: analyses_with(n) for n in analysis_options() if n not in config_options()},
         **dict.fromkeys(names_of(Matching), of_matching),
     }
 

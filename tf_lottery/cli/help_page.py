@@ -9,7 +9,7 @@ from absl import flags
 import tf_lottery
 from tf_lottery.cli.flag_uses import is_of_use
 from tf_lottery.cli.reproduction import TAKEN
-from tf_lottery.config.analyses import analysis_names, analysis_options
+from tf_lottery.config.analyses import ANALYSES, analysis_names, analysis_options
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.controls import BranchConfig, SeedConfig
 from tf_lottery.config.data import DataConfig
@@ -146,7 +146,7 @@ def _takes(experiment: str, name: str) -> bool:
     if experiment == "export":
         return name in (*_OF_FOLLOWERS, "export_dir", *names_of(ExportConfig))
     if experiment in analysis_names():
-        return name in (*_OF_FOLLOWERS, *analysis_options())
+        return name in _OF_FOLLOWERS or ANALYSES.find(experiment).takes(name)
     # What is of use to training is for it.
     return True
 

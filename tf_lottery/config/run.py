@@ -13,7 +13,7 @@ from tf_lottery.config.options import (
     refuse_together,
     require,
 )
-from tf_lottery.config.training import read_point
+from tf_lottery.config.training import read_points
 
 ExperimentName = Literal["lottery", "train", "branch"]
 Distribution = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
@@ -27,14 +27,6 @@ def _check_name(flag: str, name: Any) -> None:
     right = f"use up to {_LONGEST_NAME} letters, digits, '.', '_' and '-', not beginning with '.'"
     holds = _NAME.fullmatch(name) is not None and len(name) <= _LONGEST_NAME
     require(holds, flag.removeprefix("--"), name, right)
-
-
-def _read_points(flag: str, text: Any) -> tuple[str, ...]:
-    """The points that a text names, as they are written."""
-    points = tuple(point.strip() for point in text.split(",")) if text else ()
-    for point in points:
-        read_point(flag, point)
-    return points
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,7 @@ class RunConfig:
         "",
         "Points in the training of the dense network, such as 0it,500it,2ep, whose states are kept "
         "for other runs to rewind to; a sweep of the rewind step sets it.",
-        reads=_read_points,
+        reads=read_points,
     )
     threads: int | None = option(
         None,
@@ -126,4 +118,4 @@ class RunConfig:
     @property
     def points_kept(self) -> tuple[str, ...]:
         """The points that `keep_states` names."""
-        return _read_points("--keep_states", self.keep_states)
+        return read_points("--keep_states", self.keep_states)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_lottery.config.options import between, check_options, option, require
+from tf_lottery.config.training import read_points
 
 # Networks that tickets are compared with; branches of the same names.
 BASELINES = ("random_mask", "random_reinitialization")
@@ -35,6 +36,12 @@ class Copies:
         "drawn weights; both, separated by a comma; empty: nothing.",
         reads=_read_baselines,
     )
+    rewind_step: str | None = option(
+        None,
+        "With --experiment=instability and stability: the steps to train copies from, such as "
+        "0it,500it, whose states the run has kept (--keep_states); unset: the run's rewind step.",
+        reads=read_points,
+    )
 
     def __post_init__(self):
         check_options(self)
@@ -43,3 +50,8 @@ class Copies:
     def chosen_baselines(self) -> tuple[str, ...]:
         """Those of `BASELINES` that `baselines` names."""
         return _read_baselines("--baselines", self.baselines)
+
+    @property
+    def rewind_points(self) -> tuple[str, ...]:
+        """The points that `rewind_step` names; none: that of the run."""
+        return read_points("--rewind_step", self.rewind_step)

@@ -35,6 +35,14 @@ def read_point(flag: str, text: Any) -> int:
     return parse_steps(text, steps_per_epoch=1, total_steps=1, argument=flag)
 
 
+def read_points(flag: str, text: Any) -> tuple[str, ...]:
+    """The points in training that a text names, as they are written, if they can be read."""
+    points = tuple(point.strip() for point in text.split(",")) if text else ()
+    for point in points:
+        read_point(flag, point)
+    return points
+
+
 def _read_point_if_given(flag: str, text: Any) -> int | None:
     return read_point(flag, text) if text else None
 

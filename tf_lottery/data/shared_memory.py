@@ -16,7 +16,7 @@ else:
     tf = LazyModule("tensorflow")
 
 # TensorFlow's CPU kernels rely on tensors that begin at such addresses.
-_ALIGNMENT = 64
+ALIGNMENT = 64
 
 
 def shareable_empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
@@ -30,8 +30,8 @@ def shareable_empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
       The array.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
@@ -61,7 +61,7 @@ def shared_tensor(array: np.ndarray) -> tf.Tensor:
       `shareable_empty`), if it is read-only, or not contiguous.
     """
     flags = array.flags
-    aligned = array.ctypes.data % _ALIGNMENT == 0
+    aligned = array.ctypes.data % ALIGNMENT == 0
     if aligned and array.size and flags.writeable and flags.c_contiguous:
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     with tf.device("CPU:0"):

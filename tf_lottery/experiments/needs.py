@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tf_lottery.config.experiment import ExperimentConfig
-from tf_lottery.data import Dataset, Split, StreamedDataset
+from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.models.build import draw_model
 from tf_lottery.store.machine import available_disk, available_memory, bytes_text
 
@@ -113,11 +113,9 @@ def needs_of(config: ExperimentConfig, dataset: Dataset | StreamedDataset) -> Ne
 
 
 def _bytes_of_batches(config: ExperimentConfig, dataset: Dataset | StreamedDataset) -> int:
-    """Bytes of the batches of one compiled call, and of what it takes them from."""
+    """Bytes of the batches of one compiled call, which takes them from the data as they are."""
     if not isinstance(dataset, Dataset):
         return 0
-    splits = [split for split in (dataset.train, dataset.validation, dataset.test) if split]
-    data = sum(split.images.nbytes for split in splits if isinstance(split, Split))
     example = dataset.train.images[0].nbytes
     steps = config.run.steps_per_execution or 1
-    return data + steps * config.training.batch_size * example
+    return steps * config.training.batch_size * example

@@ -11,6 +11,7 @@ import tf_keras as keras
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
+from tf_lottery.data.shared_sets import DescribedSet, load_once
 from tf_lottery.experiments.compiled_network import CompiledNetwork, take_compiled
 from tf_lottery.experiments.lengths import (
     Lengths,
@@ -233,11 +234,13 @@ def prepare(
     strategy = tf.distribute.get_strategy()
     check_batch_size(config.training.batch_size, strategy)
     precision = resolve_precision(config.training.mixed_precision)
-    dataset = own_data
-    if dataset is None:
+    if own_data is None:
         # The chief first: the workers may share a folder, in which only one can prepare the data.
         chief_first = Workers(strategy).on_chief(lambda: _load_data(config))
-        dataset = chief_first or _load_data(config)
+        described = chief_first or _load_data(config)
+    else:
+        described = DescribedSet.of(own_data)
+    dataset = described.dataset
     check_validation(config, dataset.validation is not None)
     lengths = resolve_lengths(config, len(dataset.train))
     check_steps_per_execution(config, lengths.steps_per_epoch)
@@ -246,7 +249,7 @@ def prepare(
         tell(f"Note: --steps_per_execution={asked} has no effect on streamed data.")
     needs = needs_of(config, dataset)
     needs.check_memory()
-    mean, variance = dataset.pixel_statistics()
+    mean, variance = described.pixel_statistics
     details = RunDetails(
         input_shape=tuple(dataset.input_shape),
         classes=dataset.classes,
@@ -258,7 +261,7 @@ def prepare(
         rewind_step=lengths.rewind_step,
         init_seed=config.init_seed,
         data_seed=config.data_seed,
-        data_sha256=dataset.fingerprint(),
+        data_sha256=described.fingerprint,
         data_name=None if own_data is None else own_data.name,
         replicas=strategy.num_replicas_in_sync,
         precision=precision,
@@ -274,27 +277,30 @@ def prepare(
     return experiment
 
 
-def _load_data(config: ExperimentConfig) -> Dataset | StreamedDataset:
+def _load_data(config: ExperimentConfig) -> DescribedSet:
     return _load(config.data, config.run.data_dir, config.run.manual_dir)
 
 
 # Replicates, sweeps and branches that run one after the other have the same data.
 @lru_cache(maxsize=1)
-def _load(
-    data: DataConfig, data_dir: str | None, manual_dir: str | None
-) -> Dataset | StreamedDataset:
-    return load_dataset(
-        data.dataset,
-        data_dir=data_dir,
-        manual_dir=manual_dir,
-        validation_examples=data.validation_examples,
-        split_seed=data.split_seed,
-        image_size=data.image_size,
-        streaming=data.streaming,
-        shuffle_buffer=data.shuffle_buffer,
-        smallest_crop=data.smallest_crop,
-        random_flip=data.random_flip,
-    )
+def _load(data: DataConfig, data_dir: str | None, manual_dir: str | None) -> DescribedSet:
+    def load() -> DescribedSet:
+        return DescribedSet.of(
+            load_dataset(
+                data.dataset,
+                data_dir=data_dir,
+                manual_dir=manual_dir,
+                validation_examples=data.validation_examples,
+                split_seed=data.split_seed,
+                image_size=data.image_size,
+                streaming=data.streaming,
+                shuffle_buffer=data.shuffle_buffer,
+                smallest_crop=data.smallest_crop,
+                random_flip=data.random_flip,
+            )
+        )
+
+    return load_once(repr((data, data_dir, manual_dir)), load)
 
 
 def _check_augmentation(experiment: Experiment) -> None:

@@ -41,9 +41,14 @@ class Mask(Mapping[str, np.ndarray]):
                     f"mask of {name} has dtype {kind}; use bool: arrays of NumPy that are True "
                     "where the weight remains, such as weights != 0."
                 )
-            copy = np.array(array, order="C")
-            copy.setflags(write=False)
-            self._arrays[name] = copy
+            self._arrays[name] = _frozen(np.array(array, order="C"))
+
+    @classmethod
+    def of_new(cls, arrays: Mapping[str, np.ndarray]) -> "Mask":
+        """Makes a mask of boolean arrays without copying them: nobody else may have them."""
+        mask = cls({})
+        mask._arrays = {name: _frozen(np.asarray(a, order="C")) for name, a in arrays.items()}
+        return mask
 
     @classmethod
     def ones_like(cls, weights: Mapping[str, np.ndarray]) -> "Mask":
@@ -160,9 +165,14 @@ class Mask(Mapping[str, np.ndarray]):
             try:
                 _refuse_bomb(file)
                 with np.load(file, allow_pickle=False) as members:
-                    return cls(dict(_unpack(members)))
+                    return cls.of_new(dict(_unpack(members)))
             except Exception as error:  # Damage makes zipfile and NumPy raise nearly anything.
                 raise ValueError(f"{path} is damaged or is not a mask file: {error}") from error
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
 
 
 def _file(path: str | Path) -> Path:

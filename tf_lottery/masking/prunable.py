@@ -250,7 +250,7 @@ def get_mask(model: Any) -> Mask:
             "them; set_mask gives a prunable model those of Mask.save, and "
             "prunable(model, keep_zeros=True) those that its zeros show."
         )
-    return Mask({name: mask.numpy() != 0 for name, (_, mask) in variables.items()})
+    return Mask.of_new({name: mask.numpy() != 0 for name, (_, mask) in variables.items()})
 
 
 def set_mask(model: Any, mask: Mask) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
-from tensorflow_model_optimization.sparsity.keras import PruningSchedule
 
 from tf_lottery.config.arguments import check_fraction, is_number, refusal
+from tf_lottery.masking.tfmot import PruningSchedule
 
 
 def rates_of_levels(pruning_rate: Any, *, zero: bool = False) -> tuple[float, ...]:

@@ -3,13 +3,11 @@
 from typing import Any
 
 import tf_keras as keras
-from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
-    PruneLowMagnitude,
-)
 
 from tf_lottery.config.pruning import NOMINAL_RATE
 from tf_lottery.masking.mask_constraint import MaskConstraint
 from tf_lottery.masking.schedule import IMPSchedule
+from tf_lottery.masking.tfmot import PruneLowMagnitude
 
 # Weight attribute -> constraint attribute, by layer class; the first class that fits counts, since
 # separable and depthwise convolutions are convolutions too.

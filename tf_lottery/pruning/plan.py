@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
-import scipy.optimize
 
 from tf_lottery.config.arguments import MOST_LEVELS, check_choice, check_whole
 from tf_lottery.config.pruning import PruningScope, Structure
@@ -116,6 +115,8 @@ class PruningPlan:
                 f"rate 0, so that the density stays above {kept / total:.3g}."
             )
 
+        import scipy.optimize  # Slow to import, and most plans are not of a density.
+
         def excess(levels: float) -> float:
             sizes = (
                 group.size * (1 - group.schedule.pruning_rate) ** levels for group in self.groups
@@ -155,6 +156,8 @@ class PruningPlan:
         Raises:
           ValueError: if the mask has fewer weights.
         """
+        import scipy.optimize  # As above.
+
         sizes = [self._remaining_of(group, mask) for group in self.groups]
         if not 0 <= count <= sum(sizes):
             raise ValueError(f"count={count}: use 0 to {sum(sizes)}, the weights that remain.")
@@ -267,7 +270,7 @@ class PruningPlan:
                 count = round(before * (count / before) ** progress)
             arrays = self._kept(group, [scores[name] for name in group.names], masks, count)
             kept.update(zip(group.names, arrays, strict=True))
-        return Mask({name: kept[name] for name in mask})
+        return Mask.of_new({name: kept[name] for name in mask})
 
     def shuffled(self, mask: Mask, random: np.random.Generator) -> Mask:
         """Draws a mask with as many weights in each array, in pieces of the plan's structure."""

@@ -31,39 +31,99 @@ def keep_highest(
       ValueError: if a survivor's score is NaN or fewer than `count` weights survive.
     """
     dtype = np.float32 if np.can_cast(np.result_type(*scores), np.float32) else np.float64
-    for score, mask in _chunks(scores, masks):
-        if np.isnan(score).any() and np.isnan(score[mask]).any():
-            raise ValueError("a score is NaN: the network has diverged and cannot be ranked.")
     survivors = sum(int(np.count_nonzero(mask)) for mask in masks)
-    if count > survivors:
-        raise ValueError(f"{count} weights should remain, but only {survivors} are left.")
-    results = [np.zeros(mask.shape, bool) for mask in masks]
-    if count == 0:
-        return results
-    threshold = _threshold(scores, masks, count, dtype)
-    ties = count
+    if not 0 < count <= survivors:
+        for score, mask in _chunks(scores, masks):
+            _refuse_nan(score, mask)
+        if count:
+            raise ValueError(f"{count} weights should remain, but only {survivors} are left.")
+        return [np.zeros(mask.shape, bool) for mask in masks]
+    likely = _likely_bounds(scores, masks, count, dtype)
+    return _kept_by_bounds(scores, masks, count, likely) or _kept_by_threshold(
+        scores, masks, count, _threshold(scores, masks, count, dtype, likely)
+    )
+
+
+def _kept_by_bounds(
+    scores: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    count: int,
+    bounds: tuple[np.floating, np.floating],
+) -> list[np.ndarray] | None:
+    """What to keep, found in one look at all scores; None if the last one is not between bounds."""
+    low, high = bounds
+    results = [np.empty(mask.shape, bool) for mask in masks]
+    between, values, missing = [], [np.empty(0, low.dtype)], count
     for score, mask, kept in _chunks(scores, masks, results):
-        np.greater(score.astype(dtype, copy=False), threshold, out=kept)
+        _refuse_nan(score, mask)
+        score = score.astype(low.dtype, copy=False)
+        np.greater_equal(score, high, out=kept)
         kept &= mask
-        ties -= int(np.count_nonzero(kept))
-    for score, mask, kept in _chunks(scores, masks, results):
-        if not ties:
-            break
-        first = np.flatnonzero(mask & (score.astype(dtype, copy=False) == threshold))[:ties]
+        missing -= int(np.count_nonzero(kept))
+        undecided = score > low
+        undecided &= mask
+        # And not kept.
+        np.greater(undecided, kept, out=undecided)
+        places = np.flatnonzero(undecided)
+        if places.size:
+            between.append((kept, places.astype(np.uint16)))
+            values.append(score[places])
+    candidates = np.concatenate(values)
+    rank = candidates.size - missing
+    if not 0 <= rank < candidates.size:
+        return None
+    candidates.partition(rank)
+    threshold = candidates[rank]
+    ties = missing - int(np.count_nonzero(candidates > threshold))
+    for (kept, places), own in zip(between, values[1:], strict=True):
+        kept[places[own > threshold]] = True
+        first = places[own == threshold][:ties]
         kept[first] = True
         ties -= first.size
     return results
 
 
+def _kept_by_threshold(
+    scores: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    count: int,
+    threshold: np.floating,
+) -> list[np.ndarray]:
+    """The survivors above a score, and the first of those that are equal to it."""
+    results = [np.empty(mask.shape, bool) for mask in masks]
+    ties = count
+    for score, mask, kept in _chunks(scores, masks, results):
+        np.greater(score.astype(threshold.dtype, copy=False), threshold, out=kept)
+        kept &= mask
+        ties -= int(np.count_nonzero(kept))
+    for score, mask, kept in _chunks(scores, masks, results):
+        if not ties:
+            break
+        first = np.flatnonzero(mask & (score.astype(threshold.dtype, copy=False) == threshold))
+        kept[first[:ties]] = True
+        ties -= first[:ties].size
+    return results
+
+
+def _refuse_nan(score: np.ndarray, mask: np.ndarray) -> None:
+    # The least of some numbers is NaN if one of them is.
+    if np.isnan(score.min()) and np.isnan(score[mask]).any():
+        raise ValueError("a score is NaN: the network has diverged and cannot be ranked.")
+
+
 def _threshold(
-    scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], count: int, dtype: type[np.floating]
+    scores: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    count: int,
+    dtype: type[np.floating],
+    likely: tuple[np.floating, np.floating],
 ) -> np.floating:
     """The `count`-th highest surviving score.
 
-    It is sought between bounds that a sample suggests; where they are wrong, among all scores.
+    It is sought between likely bounds; where they are wrong, among all scores.
     """
     everything = dtype(-np.inf), dtype(np.inf)
-    for low, high in (_likely_bounds(scores, masks, count, dtype), everything):
+    for low, high in (likely, everything):
         between, above = [], 0
         for score, mask in _chunks(scores, masks):
             score = score.astype(dtype, copy=False)

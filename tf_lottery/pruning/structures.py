@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_model_optimization.python.core.sparsity.keras import pruning_utils
 
+from tf_lottery.masking.tfmot import pruning_utils
 from tf_lottery.pruning.ranking import CHUNK
 
 # Weights in a block: TFLite has no other size for 32-bit kernels.

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.data import Augmentation, Epoch, Split, epoch_order
+from tf_lottery.data.shared_memory import shared_tensor
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.step import TrainingStep
 from tf_lottery.training.traced import traced
@@ -152,7 +153,9 @@ def place(data: Split) -> PlacedData:
 def _on_every_device(array: np.ndarray) -> tf.Tensor:
     strategy = tf.distribute.get_strategy()
     if strategy.num_replicas_in_sync == 1:
-        return tf.constant(array)
+        # In the host's memory it stays where it is.
+        on_host = not tf.config.list_logical_devices("GPU")
+        return shared_tensor(array) if on_host else tf.constant(array)
     devices = iter(strategy.extended.worker_devices)
 
     def copy(context: tf.distribute.InputContext) -> tf.Tensor:

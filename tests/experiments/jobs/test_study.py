@@ -1,7 +1,13 @@
-"""Studies in processes of their own: the same bits, however many there are and who is killed."""
+"""Studies in processes of their own: the same bits, however many there are and who is killed.
+
+How often each is killed is TF_LOTTERY_KILLS (3 if it is unset). For twenty times:
+
+    TF_LOTTERY_KILLS=20 pytest -m slow tests/experiments/jobs/test_study.py -k "killed and _kill_9"
+"""
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,11 +37,18 @@ def runs_in(workdir, outcome_of):
 
 
 @pytest.fixture(scope="module")
-def one_by_one(tmp_path_factory, flags_of_tiny, outcome_of):
-    workdir = tmp_path_factory.mktemp("one_by_one")
+def timed_one_by_one(tmp_path_factory, flags_of_tiny, outcome_of):
+    """What a study comes to that nobody disturbs, and how long it takes."""
+    workdir, started = tmp_path_factory.mktemp("one_by_one"), time.monotonic()
     said = do(workdir, flags_of_tiny, 1)
+    seconds = time.monotonic() - started
     assert said.count("[6 of 6]") == 1
-    return runs_in(workdir, outcome_of)
+    return runs_in(workdir, outcome_of), seconds
+
+
+@pytest.fixture(scope="module")
+def one_by_one(timed_one_by_one):
+    return timed_one_by_one[0]
 
 
 def test_replicates_are_trained_side_by_side(tmp_path, flags_of_tiny):
@@ -109,22 +122,29 @@ def test_copies_of_an_analysis_are_trained_side_by_side(tmp_path, flags_of_tiny,
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("who", ["worker", "parent", "ctrl_c", "interrupt"])
+@pytest.mark.timeout(14400)
+@pytest.mark.parametrize(
+    ("who", "jobs"),
+    [("worker", 2), ("parent", 2), ("parent", 1), ("ctrl_c", 2), ("interrupt", 2)],
+    ids=["worker_kill_9", "parent_kill_9", "alone_kill_9", "ctrl_c", "interrupt"],
+)
 def test_whoever_is_killed_the_same_command_ends_with_the_same_bits(
-    who, one_by_one, tmp_path, flags_of_tiny, outcome_of
+    who, jobs, timed_one_by_one, tmp_path, flags_of_tiny, outcome_of
 ):
-    chance = random.Random(who)
-    for attempt in range(int(os.environ.get("TF_LOTTERY_KILLS", "3"))):
+    expected, seconds = timed_one_by_one
+    chance, attempt, kills = random.Random(f"{who} {jobs}"), 0, 0
+    while kills < int(os.environ.get("TF_LOTTERY_KILLS", "3")):
+        attempt += 1
         workdir = tmp_path / str(attempt)
         with (tmp_path / "log").open("w") as log:
             process = subprocess.Popen(
-                arguments(workdir, flags_of_tiny, 2),
+                arguments(workdir, flags_of_tiny, jobs),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-            time.sleep(chance.uniform(1, 20))
+            after = chance.uniform(1, 0.9 * seconds)
+            time.sleep(after)
             kill(who, process.pid)
             code = process.wait(120)
         said = (tmp_path / "log").read_text()
@@ -134,8 +154,11 @@ def test_whoever_is_killed_the_same_command_ends_with_the_same_bits(
             assert "The same command continues" in said, said
         if who == "worker":
             assert "the same command continues" in said, said
-        do(workdir, flags_of_tiny, 2)
-        assert runs_in(workdir, outcome_of) == one_by_one
+        do(workdir, flags_of_tiny, jobs)
+        assert runs_in(workdir, outcome_of) == expected, f"killed after {after:.3f} seconds"
+        kills += 1
+        print(f"{who}, --jobs={jobs}: killed after {after:.3f} seconds", flush=True)
+        shutil.rmtree(workdir)
 
 
 def kill(who, pid):

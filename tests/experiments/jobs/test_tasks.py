@@ -67,7 +67,7 @@ def test_branches_of_several_runs(finished_run):
 
 @pytest.mark.parametrize(("cores", "tasks", "threads"), [(8, 3, 2), (2, 5, 1), (4, 1, 4)])
 def test_tasks_share_the_cores_however_many_are_done_at_once(cores, tasks, threads, monkeypatch):
-    monkeypatch.setattr("tf_lottery.experiments.jobs.cores.joblib.cpu_count", lambda: cores)
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
     monkeypatch.setattr("tf_lottery.experiments.jobs.cores.gpus", lambda: 0)
     some = [Task(str(number), None, Path("x"), Path("x")) for number in range(tasks)]
     later = Task("later", None, Path("x"), Path("x"), (0,))

@@ -99,9 +99,9 @@ def test_the_table_leaves_empty_what_the_dense_network_lacks():
 
 
 def test_the_table_of_layers_names_the_kernels():
-    rows = [row(2, layer=2), row(2, layer=3, pruning_cosine=np.nan)]
+    rows = [row(2, 1000, layer=2), row(2, 1000, layer=3, pruning_cosine=np.nan)]
     cells = cells_of(print_layers, rows, ["conv/kernel", "dense/kernel", "output/kernel"])
-    assert cells[0] == ["Layers of level 2:"]
+    assert cells[0] == ["Layers of level 2, rewind step 1,000:"]
     assert cells[-2:] == [
         ["2", "dense/kernel", "12.35", "0.500", "30.00", "0.250"],
         ["3", "output/kernel", "12.35", "-", "30.00", "0.250"],

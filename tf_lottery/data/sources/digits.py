@@ -1,5 +1,8 @@
 """scikit-learn's embedded handwritten digits: data that needs neither a download nor a folder."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from tf_lottery.config.datasets import DataSize, register_dataset
@@ -19,11 +22,9 @@ def load_digits() -> Dataset:
     Returns:
       The data set, without validation examples.
     """
-    from sklearn import datasets  # Slow to import, and other data does not need it.
-
-    digits = datasets.load_digits()
-    images = digits.images.astype(np.uint8)
-    labels = digits.target.astype(np.int32)
+    table = _table()
+    images = table[:, :-1].reshape(-1, 8, 8).astype(np.uint8)
+    labels = table[:, -1].astype(np.int32)
     is_test = _evenly_spaced_in_every_class(labels)
     return checked_dataset(
         "digits",
@@ -31,6 +32,20 @@ def load_digits() -> Dataset:
         train=(images[~is_test], labels[~is_test]),
         test=(images[is_test], labels[is_test]),
     )
+
+
+def _table() -> np.ndarray:
+    """A row for each image: its pixels and its class."""
+    package = find_spec("sklearn")
+    for folder in (package and package.submodule_search_locations) or ():
+        # Importing scikit-learn takes longer than all that is done with the data at first.
+        file = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            return np.loadtxt(file, delimiter=",")
+    from sklearn import datasets
+
+    digits = datasets.load_digits()
+    return np.column_stack([digits.data, digits.target])
 
 
 def _evenly_spaced_in_every_class(labels: np.ndarray) -> np.ndarray:

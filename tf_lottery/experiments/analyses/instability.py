@@ -60,15 +60,16 @@ def instability(
     tickets' masks on newly drawn weights, the same ones for all copies. The copies are branches of
     the run (rewound_dense, retrain, random_mask, random_reinitialization) with a --data_seed each.
     Writes landscape/instability__SETTINGS.csv in the run folder, a row per network, and figures.
-    Networks that were measured before are neither trained nor measured again. A sweep of the rewind
-    step makes the runs to be compared.
+    Networks that were measured before are neither trained nor measured again. With
+    `--rewind_step`, copies are trained from other steps of the dense network, a row for each.
 
     Raises:
-      ValueError: if a level is not finished, or the run has another way of retraining.
+      ValueError: if a level is not finished, the run has not kept a state to train from, or it has
+        another way of retraining.
     """
     check_rewinds(run, "instability")
     return Rows(
-        network_keys(copies, run.levels(levels)),
+        network_keys(run, copies, run.levels(levels)),
         (*INSTABILITY_COLUMNS, *barrier_columns(lines.splits)),
         partial(_measure, lines=lines, copies=copies.copies),
         partial(print_instability, stable_below=stable_below / 100, split=lines.splits[0]),
@@ -92,7 +93,7 @@ def _measure(
         trainings = copies_to_train(analyzed, copies, networks)
         trained = [train_branch(analyzed, training) for training in trainings]
         for key in networks.keys:
-            level = key[0]
+            level = key[1]
             ends = [solution_in(analyzed, copy, level) for copy in trained]
             pairs = list(combinations(ends, 2))
             found = [barriers(line) for line in measure_lines(analyzed, lines, pairs)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import combinations
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,22 +53,26 @@ def stability(run: MeasuredRun, levels: Sequence[int] | None, *, copies: Copies)
     order: between copies of each network, those of `instability`. Both of the tickets and of
     `--baselines`. Writes landscape/stability__SETTINGS.csv in the run folder, a row per network,
     landscape/stability_layers__SETTINGS.csv, a row per kernel of each, and figures. Networks that
-    were measured before are neither trained nor measured again.
+    were measured before are neither trained nor measured again. With `--rewind_step`, subnetworks
+    and copies are trained from other steps of the dense network, a row for each.
 
     Raises:
-      ValueError: if a level or level 0 is not finished, or the run has another way of retraining.
+      ValueError: if a level or level 0 is not finished, the run has not kept a state to train from,
+        or it has another way of retraining.
     """
     check_rewinds(run, "stability")
     chosen = run.levels(levels)
     run.levels([0])
-    sparsest = chosen[-1], "ticket" if chosen[-1] else "dense"
+    keys = network_keys(run, copies, chosen)
+    sparsest = keys[-1][0], chosen[-1], "ticket" if chosen[-1] else "dense"
 
     def show_layers(rows: Sequence[Row]) -> None:
         kernels = list(Mask.load(run.run.level(0).masks_path))
-        print_layers([row for row in rows if (row["level"], row["network"]) == sparsest], kernels)
+        key = itemgetter("rewind_step", "level", "network")
+        print_layers([row for row in rows if key(row) == sparsest], kernels)
 
     return Rows(
-        network_keys(copies, chosen),
+        keys,
         STABILITY_COLUMNS,
         partial(_measure, copies=copies.copies),
         print_stability,
@@ -91,7 +96,7 @@ def _measure(
         trained = [train_branch(analyzed, training) for training in trainings]
         with CountingProgress("networks compared", len(networks.levels)) as progress:
             for key in networks.keys:
-                level = key[0]
+                level = key[1]
                 ends = [solution_in(analyzed, copy, level) for copy in trained]
                 pairs = list(combinations(ends, 2))
                 own = solution_in(analyzed, same_order, level) if level else None
@@ -122,10 +127,13 @@ def _measure(
 
 def _in_same_order(measured: MeasuredRun, networks: Networks) -> Training | None:
     """Networks trained in the data order of the dense network; None if those of the run are."""
-    in_order = measured.config.training.same_data_order
-    if networks.network == "dense" or (in_order and networks.network == "ticket"):
+    as_in_run = (
+        measured.config.training.same_data_order
+        and networks.rewind_step == measured.run.details.rewind_step
+    )
+    if networks.network == "dense" or (as_in_run and networks.network == "ticket"):
         return None
-    return Training(networks.branch, networks.levels, {"same_data_order": True})
+    return networks.training(measured, same_data_order=True)
 
 
 def _trainings(

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import joblib
-
 from tf_lottery.experiments.jobs.tasks import Task
 from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.messages import tell
@@ -20,12 +18,18 @@ def gpus() -> int:
     return len(list(_GPUS.iterdir())) if _GPUS.is_dir() else 0
 
 
+def _cores() -> int:
+    import joblib  # Slow to import, for those that do one thing alone.
+
+    return joblib.cpu_count()
+
+
 def shared_threads(tasks: Sequence[Task]) -> int:
     """Threads of each task: the cores, shared by as many as could be done at once.
 
     They are the same whatever --jobs is, since the last bits of sums may depend on them.
     """
-    cores, at_once = joblib.cpu_count(), sum(not task.after for task in tasks)
+    cores, at_once = _cores(), sum(not task.after for task in tasks)
     return max(1, cores // max(1, at_once))
 
 
@@ -49,7 +53,7 @@ def jobs_at_once(jobs: int | None, tasks: Sequence[Task], threads: int) -> int:
       threads: of each.
     """
     if jobs is None:
-        jobs = gpus() or max(1, joblib.cpu_count() // threads)
+        jobs = gpus() or max(1, _cores() // threads)
     return max(1, min(jobs, len(tasks)))
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
+from tf_lottery.data.shared_sets import SharedSets
 from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.experiments.jobs.tasks import Task
@@ -44,6 +45,7 @@ class Processes:
         self._do, self.count, self._plugins = do, count, tuple(plugins)
         self._context = multiprocessing.get_context("spawn")
         self.events: Any = self._context.SimpleQueue()
+        self._sets = SharedSets()
         self._devices: Any = self._context.SimpleQueue() if devices else None
         for number in range(devices):
             self._devices.put(number)
@@ -61,6 +63,7 @@ class Processes:
         for executor in self._executors.values():
             executor.shutdown(cancel_futures=True)
         self.events.put(None)
+        self._sets.close()
         if isinstance(error, BrokenProcessPool):
             raise ConnectionError(
                 "one of the processes that train side by side was ended from outside, as the "
@@ -99,7 +102,7 @@ class Processes:
                 self.count,
                 self._context,
                 start_worker,
-                (self.events, self._plugins, self._devices, threads),
+                (self.events, self._plugins, self._devices, threads, self._sets),
                 # Who has a GPU keeps it.
                 max_tasks_per_child=None if self._devices else _TASKS_PER_WORKER,
             )

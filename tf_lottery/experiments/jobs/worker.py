@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.data.shared_sets import SharedSets, share_with
 from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.outcome import TOLD, Outcome, portable
 from tf_lottery.registry import import_plugin
@@ -62,7 +63,11 @@ class Reporting:
 
 
 def start_worker(
-    events: SimpleQueue, plugins: Sequence[str], devices: SimpleQueue | None, threads: int
+    events: SimpleQueue,
+    plugins: Sequence[str],
+    devices: SimpleQueue | None,
+    threads: int,
+    sets: SharedSets,
 ) -> None:
     """Prepares this process, before its first task.
 
@@ -71,9 +76,11 @@ def start_worker(
       plugins: modules to import.
       devices: queue of the numbers of GPUs, of which this process takes one; None without GPUs.
       threads: that TensorFlow computes an operation with.
+      sets: data that are shared with other processes.
     """
     global _events
     _events = events
+    share_with(sets)
     # Ctrl-C reaches all processes of a terminal; what to do about it is told by the first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(STOP, _stop)

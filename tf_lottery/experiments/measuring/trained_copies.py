@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.config.trained_copies import Copies
-from tf_lottery.experiments.branch_config import plan_branch
+from tf_lottery.experiments.branch_config import check_kept_state, plan_branch
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.experiments.outdated_runs import refuse_outdated_copies
@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do no
 # Added to the run's own seed of the data order, which no copy has.
 _FIRST_SEED = 1000
 
-# Level, place among the networks, and one of `NETWORKS`.
-NetworkKey = tuple[int, int, str]
+# Rewind step, level, place among the networks, and one of `NETWORKS`.
+NetworkKey = tuple[int, int, int, str]
 
 # Baselines are branches of the same name.
 _BRANCHES = {"dense": "rewound_dense", "ticket": "retrain"}
@@ -38,20 +38,29 @@ class Networks:
     Attributes:
       network: one of `NETWORKS`.
       levels: those to train.
+      rewind_step: iteration that they are trained from.
     """
 
     network: str
     levels: tuple[int, ...]
+    rewind_step: int
 
     @property
     def keys(self) -> list[NetworkKey]:
         """Of their rows."""
-        return [(level, network_place(self.network), self.network) for level in self.levels]
+        place = network_place(self.network)
+        return [(self.rewind_step, level, place, self.network) for level in self.levels]
 
     @property
     def branch(self) -> str:
         """Name of the branch."""
         return _BRANCHES.get(self.network, self.network)
+
+    def training(self, measured: MeasuredRun, **changes: Any) -> Training:
+        """The branch of a run that trains them, with flags that differ from the run's."""
+        if self.rewind_step != measured.run.details.rewind_step:
+            changes["rewind_step"] = f"{self.rewind_step}it"
+        return Training(self.branch, self.levels, changes)
 
 
 def check_rewinds(measured: MeasuredRun, analysis: str) -> None:
@@ -75,29 +84,44 @@ def check_rewinds(measured: MeasuredRun, analysis: str) -> None:
         )
 
 
-def network_keys(copies: Copies, levels: Sequence[int]) -> list[NetworkKey]:
-    """The networks to look at: of each pruned level the ticket and `--baselines`."""
+def network_keys(measured: MeasuredRun, copies: Copies, levels: Sequence[int]) -> list[NetworkKey]:
+    """The networks to look at: of each pruned level the ticket and `--baselines`.
+
+    Raises:
+      ValueError: if the run has not kept the state of a step to train from; says which it has.
+    """
     of_pruned = "ticket", *copies.chosen_baselines
     return [
         key
+        for step in _rewind_steps(measured, copies)
         for level in levels
         for network in (of_pruned if level else ("dense",))
-        for key in Networks(network, (level,)).keys
+        for key in Networks(network, (level,), step).keys
     ]
+
+
+def _rewind_steps(measured: MeasuredRun, copies: Copies) -> list[int]:
+    details, steps = measured.run.details, set()
+    for point in copies.rewind_points:
+        step = details.iteration(point, "--rewind_step")
+        check_kept_state(measured.run, point, step)
+        steps.add(step)
+    return sorted(steps or {details.rewind_step})
 
 
 def network_key(row: Row) -> NetworkKey:
     """Which network a row of an analysis' CSV file is about."""
-    return row["level"], network_place(row["network"]), row["network"]
+    return row["rewind_step"], row["level"], network_place(row["network"]), row["network"]
 
 
 def networks_to_train(missing: Sequence[NetworkKey]) -> list[Networks]:
     """The networks that are missing, by the branch that trains them."""
-    levels: dict[str, list[int]] = defaultdict(list)
-    for level, _, network in missing:
-        levels[network].append(level)
+    levels: dict[tuple[int, int, str], list[int]] = defaultdict(list)
+    for step, level, place, network in missing:
+        levels[step, place, network].append(level)
     return [
-        Networks(network, tuple(levels[network])) for network in sorted(levels, key=network_place)
+        Networks(network, tuple(levels[step, place, network]), step)
+        for step, place, network in sorted(levels)
     ]
 
 
@@ -107,8 +131,7 @@ def copies_to_train(measured: MeasuredRun, count: int, networks: Networks) -> li
     They are branches of the run with a `--data_seed`, whose levels are the copies.
     """
     return [
-        Training(networks.branch, networks.levels, {"data_seed": seed_of_copy(measured, copy)})
-        for copy in range(count)
+        networks.training(measured, data_seed=seed_of_copy(measured, copy)) for copy in range(count)
     ]
 
 
@@ -151,9 +174,9 @@ def solution_in(analyzed: AnalyzedRun, folder: RunFolder, level: int) -> Solutio
 def network_row(analyzed: AnalyzedRun, copies: int, key: NetworkKey, density: float) -> Row:
     """The values of `NETWORK_COLUMNS`."""
     lengths, training = analyzed.experiment.lengths, analyzed.config.training
-    level, _, network = key
+    step, level, _, network = key
     return {
-        "rewind_step": lengths.rewind_step,
+        "rewind_step": step,
         "learning_rate": training.learning_rate,
         "warmup_steps": parse_steps(
             training.warmup_steps,

@@ -11,7 +11,7 @@ from rich.console import Console
 from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.curves import Curve
-from tf_lottery.report.formats import format_number
+from tf_lottery.report.formats import format_count, format_number
 from tf_lottery.report.landscape.columns import OF_NETWORKS, RowColumn
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.landscape.network_figure import network_figure
@@ -100,7 +100,8 @@ def print_layers(
         RowColumn("kernel", lambda row: kernels[int(row["layer"]) - 1], holds_names=True),
         *_DISTANCES,
     ]
-    print_line(f"Layers of level {rows[0]['level']}:", console)
+    of_network = f"level {rows[0]['level']}, rewind step {format_count(rows[0]['rewind_step'])}"
+    print_line(f"Layers of {of_network}:", console)
     print_table(columns, rows, console)
 
 
