@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tf_lottery.config.data_files import absolute_dataset
 from tf_lottery.config.options import AutoOnOff, Range, at_least, check_options, option
 
 
@@ -11,8 +12,12 @@ class DataConfig:
 
     dataset: str = option(
         "digits",
-        "'digits' (embedded), an image-classification set of tensorflow-datasets, or one that a "
-        "--plugin registers.",
+        "'digits' (embedded); an image-classification set of tensorflow-datasets; one that a "
+        "--plugin registers; or files of your own: folder:PATH (class folders of images, below "
+        "train/ and test/, or a fifth of each class is tested on), npz:PATH (x_train, y_train, "
+        "x_test, y_test), 'csv:PATH?label=COLUMN' (a table, or a folder with train.csv and "
+        "test.csv; &test=PATH names the table to test on, else a fifth of each class is; &drop=A,B "
+        "leaves columns out).",
     )
     validation_examples: int = option(
         200,
@@ -47,3 +52,5 @@ class DataConfig:
 
     def __post_init__(self):
         check_options(self)
+        # The class is frozen. Wherever it is used, it means the files that it means here.
+        object.__setattr__(self, "dataset", absolute_dataset(self.dataset))

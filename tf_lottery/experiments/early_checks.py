@@ -15,6 +15,7 @@ from tf_lottery.experiments.lengths import (
     check_steps_per_execution,
     check_validation,
 )
+from tf_lottery.experiments.own_data import refuse_without_arrays
 from tf_lottery.experiments.own_export import OwnExport
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.tf_config import check_workers
@@ -30,6 +31,7 @@ def check_early(config: ExperimentConfig, overwrite: bool = False) -> None:
     Raises:
       ValueError: names the flag, its value, and what would be right.
     """
+    refuse_without_arrays(config.run_path, "tf_lottery.run_experiment(config, data)")
     check_dataset(config.data.dataset, config.run.data_dir)
     check_workers(config.run)
     if of_several_workers(config):

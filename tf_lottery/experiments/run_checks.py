@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.arguments import check_truth, refusal
+from tf_lottery.config.data_files import data_files
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.config.options import options_of
 from tf_lottery.data import Dataset, StreamedDataset
+from tf_lottery.data.labels import note_of_empty_classes
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import OPEN_ENDED
 from tf_lottery.experiments.setup import Experiment
@@ -189,7 +191,8 @@ def _right_data(run: RunFolder, experiment: Experiment) -> str:
         return "give the same ones in the same order"
     if name := run.details.data_name:
         return f"it was begun in Python with data of your own ({name}): give them there"
-    return "check --data_dir"
+    files = data_files(experiment.config.data.dataset)
+    return "check --data_dir" if files is None else f"check whether {files.path} has changed"
 
 
 def _data_text(experiment: Experiment) -> str:
@@ -217,6 +220,17 @@ def tell_of_layers(experiment: Experiment) -> None:
         tell(f"{flag}: {matches}.")
 
 
+def tell_of_data(experiment: Experiment) -> None:
+    """Says what is worth knowing of the data before they are trained on."""
+    dataset = experiment.dataset
+    notes = list(dataset.notes)
+    if isinstance(dataset, Dataset):
+        labels, names = dataset.train.labels, dataset.class_names
+        notes += filter(None, [note_of_empty_classes(labels, dataset.classes, names)])
+    for note in notes:
+        tell(f"{_data_text(experiment)}: {note}")
+
+
 def tell_of_useless_flags(experiment: Experiment) -> None:
     """Says which flags change nothing of this data and this network.
 
@@ -232,6 +246,9 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
     else:
         in_memory = f"--dataset={config.data.dataset} is held in memory"
         useless |= dict.fromkeys(("shuffle_buffer", "smallest_crop"), in_memory)
+    held_out = experiment.dataset.validation
+    if held_out is not None and len(held_out) != config.data.validation_examples:
+        useless["validation_examples"] = f"the data have {len(held_out)} of their own"
     if not any(name.endswith("/gamma") for name in model_variables(experiment.network.model)):
         plain = f"--model={config.model.model} has no batch normalization"
         useless["batch_norm_init"] = plain

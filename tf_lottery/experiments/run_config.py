@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.controls import BranchConfig
-from tf_lottery.config.experiment import ExperimentConfig, config_from_values
+from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_from_values
 from tf_lottery.config.flags import read_flag_file
 from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
@@ -20,8 +20,8 @@ def config_of_run(
 
     Args:
       run: a run folder, or the folder of a branch, which has its data where its run has them.
-      here: options of `RunConfig` that take the place of the run's: where its data are, on which
-        devices it runs.
+      here: options of `RunConfig` and those of `LOCATED` that take the place of the run's: where
+        its data are, on which devices it runs.
       changes: other options that differ from the run's.
 
     Raises:
@@ -31,10 +31,11 @@ def config_of_run(
     if flag_file.exists():
         RunFolder.read(run.home).check_flags()
         kept = read_flag_file(flag_file)
+    located = {name for name in LOCATED if run.identity.agrees(name, kept.get(name))}
     return config_from_values(
         {
             **flags_in_effect(run.identity),
-            **{name: value for name, value in kept.items() if name in where},
+            **{name: value for name, value in kept.items() if name in {*where, *located}},
             # In iterations: changes of the batch or the length of training do not move it.
             "rewind_step": f"{run.details.rewind_step}it",
             **_absolute(changes or {}),

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.config.data import DataConfig
+from tf_lottery.config.data_files import data_files
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
 from tf_lottery.experiments.compiled_network import CompiledNetwork, take_compiled
@@ -250,6 +251,7 @@ def prepare(
     details = RunDetails(
         input_shape=tuple(dataset.input_shape),
         classes=dataset.classes,
+        class_names=dataset.class_names,
         pixel_mean=tuple(mean),
         pixel_variance=tuple(variance),
         train_examples=len(dataset.train),
@@ -275,13 +277,16 @@ def prepare(
 
 
 def _load_data(config: ExperimentConfig) -> Dataset | StreamedDataset:
-    return _load(config.data, config.run.data_dir, config.run.manual_dir)
+    files = data_files(config.data.dataset)
+    state = None if files is None else files.state()
+    return _load(config.data, config.run.data_dir, config.run.manual_dir, state)
 
 
-# Replicates, sweeps and branches that run one after the other have the same data.
+# Replicates, sweeps and branches that run one after the other have the same data, unless the files
+# have changed meanwhile.
 @lru_cache(maxsize=1)
 def _load(
-    data: DataConfig, data_dir: str | None, manual_dir: str | None
+    data: DataConfig, data_dir: str | None, manual_dir: str | None, state: Hashable
 ) -> Dataset | StreamedDataset:
     return load_dataset(
         data.dataset,

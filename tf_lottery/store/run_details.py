@@ -22,6 +22,8 @@ class RunDetails:
       pixel_mean: of the training data, by channel.
       pixel_variance: of the same.
       train_examples: number of training examples.
+      class_names: what the classes are called, in the order of the outputs; None where that is not
+        known.
       steps_per_epoch: iterations of an epoch.
       train_steps: iterations of the training of the dense network.
       rewind_step: iteration that pruned networks are rewound to.
@@ -47,6 +49,7 @@ class RunDetails:
     pixel_mean: tuple[float, ...]
     pixel_variance: tuple[float, ...]
     train_examples: int | None = None
+    class_names: tuple[str, ...] | None = None
     steps_per_epoch: int
     train_steps: int
     rewind_step: int
