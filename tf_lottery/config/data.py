@@ -28,7 +28,8 @@ class DataConfig:
     image_size: int | None = option(
         None,
         "Side of the images that the network sees; unset: as stored. Smaller images in memory are "
-        "padded with black; streamed images are cropped and resized.",
+        "padded with black, those of folder:PATH are resized; streamed images are cropped and "
+        "resized.",
         within=at_least(1),
     )
     shift_crop: int = option(
@@ -48,6 +49,10 @@ class DataConfig:
         0.08,
         "Smallest area of a random training crop of streamed images; 1: the central crop.",
         within=Range("use 0 < share <= 1", lambda share: 0 < share <= 1),
+    )
+
+    skip_unreadable: bool = option(
+        False, "Leave images of folder:PATH out that cannot be read; they are named."
     )
 
     def __post_init__(self):

@@ -241,6 +241,11 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
     useless = {}
     if not experiment.is_convolutional:
         useless["conv_pruning_rate"] = f"--model={config.model.model} has no convolutions"
+    files = data_files(config.data.dataset)
+    if files is None or files.kind != "folder":
+        useless["skip_unreadable"] = "it is for --dataset=folder:PATH"
+    elif streamed:
+        useless["shuffle_buffer"] = "the order of a folder's images is drawn among all of them"
     if streamed:
         useless["in_memory"] = "the data are streamed"
     else:

@@ -299,6 +299,7 @@ def _load(
         shuffle_buffer=data.shuffle_buffer,
         smallest_crop=data.smallest_crop,
         random_flip=data.random_flip,
+        skip_unreadable=data.skip_unreadable,
     )
 
 
