@@ -16,7 +16,9 @@ class ModelConfig:
 
     model: str = option(
         "lenet_300_100",
-        "The network; resnet20_w2 is twice as wide as resnet20.",
+        "The network; resnet20_w2 is twice as wide as resnet20. MODULE:FUNCTION is one of yours: "
+        "FUNCTION(inputs, classes) in a module that is installed or in the current folder returns "
+        "logits, or FUNCTION(input_shape, classes) a functional or sequential model.",
     )
     initializer: Initializer = option(
         "glorot_normal",

@@ -25,6 +25,7 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.store.training_rules import RULES, made_by_older_version
 from tf_lottery.tickets.chosen_layers import chosen_by_name, layers_with_kernels
+from tf_lottery.tickets.load import check_network
 from tf_lottery.tickets.random_layers import random_layers
 from tf_lottery.training.workers import Workers
 
@@ -58,8 +59,8 @@ def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
     Raises:
       ValueError: if they were not; says which differ from this one.
     """
-    # Workers may have other numbers of cores.
-    details = replace(experiment.details, threads=None)
+    # Workers may have other numbers of cores, and files elsewhere.
+    details = replace(experiment.details, threads=None, network_file=None)
     content = {"identity": experiment.config.identity(), "details": details.to_json()}
     number = int(checksum(content)[:15], 16)
     others = [index for index, own in enumerate(workers.all(number)) if own != number]
@@ -113,6 +114,7 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
       RunFolderMismatchError: if the run would go on with other data or in another precision.
     """
     check_same_data(run, experiment)
+    check_network(run, experiment.details.network_sha256)
     begun, now = run.details, experiment.details
     if begun.precision != now.precision:
         flag = "off" if begun.precision == "float32" else "on"

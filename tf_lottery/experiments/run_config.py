@@ -10,6 +10,7 @@ from tf_lottery.config.flags import read_flag_file
 from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.begun_without import flags_in_effect
+from tf_lottery.experiments.own_network import look_for_network_of
 from tf_lottery.store.run_folder import RunFolder
 
 
@@ -27,6 +28,7 @@ def config_of_run(
     Raises:
       ValueError: if its flag file is damaged, or a value is out of range.
     """
+    look_for_network_of(run.home)
     flag_file, where, kept = run.home / "flags.cfg", names_of(RunConfig), {}
     if flag_file.exists():
         RunFolder.read(run.home).check_flags()

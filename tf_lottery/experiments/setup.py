@@ -20,7 +20,10 @@ from tf_lottery.experiments.lengths import (
     resolve_lengths,
 )
 from tf_lottery.experiments.needs import Needs, needs_of
+from tf_lottery.experiments.own_network import look_for_network_of
 from tf_lottery.messages import tell
+from tf_lottery.models.build import network_sha256
+from tf_lottery.models.own_networks import file_of, is_own
 from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_together
@@ -229,6 +232,7 @@ def prepare(
     """
     # First what needs no data, which can take long to prepare.
     with plugins_named(config.run_path):
+        look_for_network_of(config.run_path)
         check_model_name(config.model.model)
         find_method(config.pruning.score)
     strategy = tf.distribute.get_strategy()
@@ -262,6 +266,10 @@ def prepare(
         data_seed=config.data_seed,
         data_sha256=dataset.fingerprint(),
         data_name=None if own_data is None else own_data.name,
+        network_file=file_of(config.model.model) if is_own(config.model.model) else None,
+        network_sha256=network_sha256(
+            config.model.model, tuple(dataset.input_shape), dataset.classes
+        ),
         replicas=strategy.num_replicas_in_sync,
         precision=precision,
         rules=RULES,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tf_lottery.models.own_networks import check_own, find_architecture, is_own
 from tf_lottery.registry import Registry
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def register_model(
 
 def model_names() -> list[str]:
     """Returns what `--model` accepts, for people: names, and patterns such as "lenet_N_M_…"."""
-    return sorted(name for family in FAMILIES.all().values() for name in family.shown)
+    shown = (name for family in FAMILIES.all().values() for name in family.shown)
+    return [*sorted(shown), "MODULE:FUNCTION"]
 
 
 def example_models() -> list[str]:
@@ -105,7 +107,10 @@ def check_model_name(name: str) -> None:
     Raises:
       ValueError: if the name is unknown; says which are known.
     """
-    find_family(name)
+    if is_own(name):
+        check_own(name)
+    else:
+        find_family(name)
 
 
 def find_family(name: str) -> tuple[Family, tuple[str | None, ...]]:
@@ -120,6 +125,8 @@ def find_family(name: str) -> tuple[Family, tuple[str | None, ...]]:
     Raises:
       ValueError: if the name is unknown; says which are known, and which may have been meant.
     """
+    if is_own(name):
+        return Family(find_architecture(name), name, (name,), (name,), (name,)), ()
     families = FAMILIES.all().values()
     for family in families:
         if (groups := family.match(name)) is not None:

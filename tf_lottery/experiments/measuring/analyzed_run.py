@@ -22,6 +22,7 @@ from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
+from tf_lottery.tickets.load import check_network
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState, weights_of
 
@@ -55,6 +56,7 @@ class AnalyzedRun(MeasuredRun):
         with plugins_named(self.run.path), tf.distribute.get_strategy().scope():
             self.experiment: Experiment = prepare(self.config, dataset)
         check_same_data(self.run, self.experiment)
+        check_network(self.run, self.experiment.details.network_sha256)
 
     def level(self, number: int) -> Solution:
         """The solution of a finished level."""
