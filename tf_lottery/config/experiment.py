@@ -91,7 +91,7 @@ class ExperimentConfig:
 
 
 # Flags that also say where something is, which may be elsewhere later.
-LOCATED = ("dataset",)
+LOCATED = ("dataset", "initial_weights")
 
 
 def identity_value(name: str, value: Any) -> Any:
@@ -101,6 +101,8 @@ def identity_value(name: str, value: Any) -> Any:
       name: of the flag.
       value: of the flag.
     """
+    if name == "initial_weights" and value is not None:
+        return Path(value).name
     return dataset_name(value) if name == "dataset" and isinstance(value, str) else value
 
 

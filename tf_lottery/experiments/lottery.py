@@ -28,6 +28,7 @@ from tf_lottery.experiments.run_checks import (
     check_rules,
     open_run,
     tell_of_data,
+    tell_of_initial_weights,
     tell_of_layers,
     tell_of_useless_flags,
 )
@@ -120,6 +121,7 @@ class _Lottery:
         if not last.is_complete():
             check_fine_tuning(experiment)
             tell_of_data(experiment)
+            tell_of_initial_weights(experiment)
             tell_of_useless_flags(experiment)
             tell_of_layers(experiment)
             folders = (config.run_path / f"level_{level}" for level in range(experiment.levels + 1))

@@ -115,6 +115,7 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
     """
     check_same_data(run, experiment)
     check_network(run, experiment.details.network_sha256)
+    check_same_initial_weights(run, experiment)
     begun, now = run.details, experiment.details
     if begun.precision != now.precision:
         flag = "off" if begun.precision == "float32" else "on"
@@ -188,6 +189,19 @@ def check_same_data(run: RunFolder, experiment: Experiment) -> None:
         )
 
 
+def check_same_initial_weights(run: RunFolder, experiment: Experiment) -> None:
+    """Checks that the file of initial weights is the one that a run was begun with.
+
+    Raises:
+      RunFolderMismatchError: if it has changed.
+    """
+    if run.details.initial_weights_sha256 != experiment.details.initial_weights_sha256:
+        raise RunFolderMismatchError(
+            f"--initial_weights={experiment.config.model.initial_weights}: the weights are not "
+            f"those that {run.path} was begun with; give the same file, or choose another --name."
+        )
+
+
 def _right_data(run: RunFolder, experiment: Experiment) -> str:
     if experiment.details.data_name:
         return "give the same ones in the same order"
@@ -220,6 +234,18 @@ def tell_of_layers(experiment: Experiment) -> None:
     layers = layers_with_kernels(experiment.network.model)
     for flag, matches in chosen_by_name(Identity(experiment.config.identity()), layers).items():
         tell(f"{flag}: {matches}.")
+
+
+def tell_of_initial_weights(experiment: Experiment) -> None:
+    """Says from which weights the dense network starts, if they are not drawn."""
+    model = experiment.config.model
+    if model.initial_weights is not None:
+        drawn = model.initial_weights_except
+        tell(
+            f"The dense network starts from {model.initial_weights}"
+            f"{f', but for {drawn}' if drawn else ''}; its pixels are standardised by the "
+            "statistics of the training data."
+        )
 
 
 def tell_of_data(experiment: Experiment) -> None:

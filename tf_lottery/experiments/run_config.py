@@ -7,6 +7,7 @@ from typing import Any
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_from_values
 from tf_lottery.config.flags import read_flag_file
+from tf_lottery.config.network import ModelConfig
 from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.begun_without import flags_in_effect
@@ -52,7 +53,7 @@ def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values with absolute paths, which mean the same wherever a branch is replayed."""
     paths = {
         option.name
-        for section in (RunConfig, BranchConfig)
+        for section in (RunConfig, BranchConfig, ModelConfig)
         for option in options_of(section)
         if option.metadata["path"]
     }

@@ -1,5 +1,6 @@
 """Everything an experiment needs before it trains, with all the errors a user can cause."""
 
+import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -11,6 +12,7 @@ import tf_keras as keras
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.data_files import data_files
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.initial_weights import weight_files
 from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
 from tf_lottery.experiments.compiled_network import CompiledNetwork, take_compiled
 from tf_lottery.experiments.lengths import (
@@ -33,7 +35,9 @@ from tf_lottery.pruning.score import Method, find_method
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.seal import file_sha256
 from tf_lottery.store.training_rules import RULES
+from tf_lottery.tickets.initial_weights import give_initial_weights
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant, first_step
 from tf_lottery.training.execution import ExecutionPlan, choose_execution, has_convolutions
@@ -100,6 +104,9 @@ class Experiment:
             self.config.init_seed,
             dtype_policy=self.prepared.precision,
         )
+        given = self.config.model
+        if given.initial_weights is not None:
+            give_initial_weights(model, given.initial_weights, given.initial_weights_except)
         kept = take_compiled(self._compiled_key) if self.shares else None
         if kept is not None:
             kept.begin_anew(model)
@@ -270,6 +277,7 @@ def prepare(
         network_sha256=network_sha256(
             config.model.model, tuple(dataset.input_shape), dataset.classes
         ),
+        initial_weights_sha256=_sha256_of_weights(config),
         replicas=strategy.num_replicas_in_sync,
         precision=precision,
         rules=RULES,
@@ -309,6 +317,13 @@ def _load(
         random_flip=data.random_flip,
         skip_unreadable=data.skip_unreadable,
     )
+
+
+def _sha256_of_weights(config: ExperimentConfig) -> str | None:
+    if config.model.initial_weights is None:
+        return None
+    digests = map(file_sha256, weight_files(config.model.initial_weights))
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _check_augmentation(experiment: Experiment) -> None:

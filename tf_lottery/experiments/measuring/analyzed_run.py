@@ -12,7 +12,7 @@ from tf_lottery.config.lines import Lines
 from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.experiments.feeding import build_evaluators
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.experiments.run_checks import check_same_data
+from tf_lottery.experiments.run_checks import check_same_data, check_same_initial_weights
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, check_same_network
@@ -57,6 +57,7 @@ class AnalyzedRun(MeasuredRun):
             self.experiment: Experiment = prepare(self.config, dataset)
         check_same_data(self.run, self.experiment)
         check_network(self.run, self.experiment.details.network_sha256)
+        check_same_initial_weights(self.run, self.experiment)
 
     def level(self, number: int) -> Solution:
         """The solution of a finished level."""
