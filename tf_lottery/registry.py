@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -165,12 +165,23 @@ def import_plugin(name: str) -> None:
         meant = name.removesuffix(".py").strip("./").replace("/", ".")
         right = f", such as {meant}" if _NAME.fullmatch(meant) else ""
         raise ValueError(f"--plugin={name}: write the name of a module{right}.")
-    here = os.getcwd()  # noqa: PTH109 - sys.path holds texts
-    if here not in sys.path:
-        sys.path.append(here)
+    import_users_module(f"--plugin={name}", name)
+    _PLUGINS[name] = None
+
+
+def import_users_module(flag: str, name: str) -> ModuleType:
+    """Imports a module of the user's, which may lie in the current folder.
+
+    Args:
+      flag: that names it, with its value.
+      name: of the module.
+
+    Raises:
+      ValueError: if it cannot be imported; names the flag.
+    """
+    look_in_current_folder()
     try:
-        importlib.import_module(name)
-        _PLUGINS[name] = None
+        return importlib.import_module(name)
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name in _parents(name)
         reason = (
@@ -178,7 +189,14 @@ def import_plugin(name: str) -> None:
             if missing
             else f"its import failed with {type(error).__name__}: {error}"
         )
-        raise ValueError(f"--plugin={name}: {reason}.") from error
+        raise ValueError(f"{flag}: {reason}.") from error
+
+
+def look_in_current_folder() -> None:
+    """Has Python find modules in the current folder too, as the last place."""
+    here = os.getcwd()  # noqa: PTH109 - sys.path holds texts
+    if here not in sys.path:
+        sys.path.append(here)
 
 
 @functools.cache

@@ -205,7 +205,7 @@ def test_run_paths(tmp_path: Path):
     config = config_from_values({"workdir": str(tmp_path), "replicate": 2})
     assert config.run_path == tmp_path / "digits_lenet_300_100" / "replicate_2"
     config = config_from_values({"workdir": str(tmp_path), "dataset": "cifar10:3.0.2/x y"})
-    assert config.run_path.parent == tmp_path / "cifar10_3.0.2_x_y_lenet_300_100"
+    assert config.run_path.parent == tmp_path / "cifar10_x_y_lenet_300_100"
     assert config_from_values({"workdir": "~/runs"}).run_path.parts[:2] == Path.home().parts[:2]
 
 

@@ -21,7 +21,7 @@ from tf_lottery.cli.sweeps import combinations
 from tf_lottery.config.analyses import ANALYSES, analysis_names, analysis_options
 from tf_lottery.config.arguments import check_path
 from tf_lottery.config.branches import BRANCHES
-from tf_lottery.config.experiment import ExperimentConfig, config_from_values
+from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import (
     all_options,
@@ -344,7 +344,7 @@ def _here_and_expected(
     asked = {"experiment", "levels", "replicate"}
     given = given_values(flag_values)
     return (
-        {name: value for name, value in given.items() if name in here},
+        {name: value for name, value in given.items() if name in {*here, *LOCATED}},
         {name: value for name, value in given.items() if name not in here | asked},
     )
 

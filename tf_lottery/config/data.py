@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tf_lottery.config.data_files import absolute_dataset
 from tf_lottery.config.options import AutoOnOff, Range, at_least, check_options, option
 
 
@@ -11,8 +12,12 @@ class DataConfig:
 
     dataset: str = option(
         "digits",
-        "'digits' (embedded), an image-classification set of tensorflow-datasets, or one that a "
-        "--plugin registers.",
+        "'digits' (embedded); an image-classification set of tensorflow-datasets; one that a "
+        "--plugin registers; or files of your own: folder:PATH (class folders of images, below "
+        "train/ and test/, or a fifth of each class is tested on), npz:PATH (x_train, y_train, "
+        "x_test, y_test), 'csv:PATH?label=COLUMN' (a table, or a folder with train.csv and "
+        "test.csv; &test=PATH names the table to test on, else a fifth of each class is; &drop=A,B "
+        "leaves columns out).",
     )
     validation_examples: int = option(
         200,
@@ -23,7 +28,8 @@ class DataConfig:
     image_size: int | None = option(
         None,
         "Side of the images that the network sees; unset: as stored. Smaller images in memory are "
-        "padded with black; streamed images are cropped and resized.",
+        "padded with black, those of folder:PATH are resized; streamed images are cropped and "
+        "resized.",
         within=at_least(1),
     )
     shift_crop: int = option(
@@ -45,5 +51,11 @@ class DataConfig:
         within=Range("use 0 < share <= 1", lambda share: 0 < share <= 1),
     )
 
+    skip_unreadable: bool = option(
+        False, "Leave images of folder:PATH out that cannot be read; they are named."
+    )
+
     def __post_init__(self):
         check_options(self)
+        # The class is frozen. Wherever it is used, it means the files that it means here.
+        object.__setattr__(self, "dataset", absolute_dataset(self.dataset))

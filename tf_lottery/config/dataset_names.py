@@ -4,6 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
+from tf_lottery.config.data_files import data_files, kinds_of_files
 from tf_lottery.config.datasets import DATASETS
 
 _NAME = re.compile(
@@ -14,7 +15,7 @@ _USUAL = ("mnist", "fashion_mnist", "cifar10")
 
 
 def check_dataset(name: str, data_dir: str | None) -> None:
-    """Refuses a data set that is known nowhere, and a folder of data that is not there.
+    """Refuses a data set that is known nowhere, and files and folders that are not there.
 
     Args:
       name: as given to `--dataset`.
@@ -24,6 +25,10 @@ def check_dataset(name: str, data_dir: str | None) -> None:
       ValueError: names the flag and what may have been meant.
     """
     if name in DATASETS.all():
+        return
+    files = data_files(name)
+    if files is not None:
+        files.check()
         return
     if not name:
         raise _unknown(name, [])
@@ -79,8 +84,9 @@ def _unknown(name: str, known: list[str]) -> ValueError:
     begun = [other for other in names if own and other.startswith(own)]
     close = list(dict.fromkeys([*begun, *difflib.get_close_matches(own, names, n=_MOST_SUGGESTED)]))
     meant = f" Did you mean {' or '.join(close[:_MOST_SUGGESTED])}?" if close else ""
+    own = ", ".join(f"{kind}:PATH" for kind in kinds_of_files())
     return ValueError(
         f"--dataset={name} is not known.{meant} Choose {', '.join(DATASETS.all())} or an "
         f"image-classification set of tensorflow-datasets, such as {', '.join(_USUAL)} "
-        "(https://www.tensorflow.org/datasets/catalog/overview)."
+        f"(https://www.tensorflow.org/datasets/catalog/overview), or files of your own: {own}."
     )

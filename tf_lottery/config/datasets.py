@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tf_lottery.config.data_files import data_files
 from tf_lottery.registry import Registry
 
 
@@ -63,7 +64,7 @@ def register_dataset(name: str, size: DataSize | None = None) -> Callable[[Calla
 
 
 def check_streaming(name: str, streaming: str) -> None:
-    """Refuses to stream a set that registered itself, as those are loaded into memory.
+    """Refuses to stream what is loaded into memory: sets that registered themselves, and tables.
 
     Args:
       name: as given to `--dataset`.
@@ -72,5 +73,8 @@ def check_streaming(name: str, streaming: str) -> None:
     Raises:
       ValueError: if it is to be streamed.
     """
-    if name in DATASETS.all() and streaming == "on":
-        raise ValueError(f"--streaming=on: --dataset={name} is not on the disk; use auto.")
+    files = data_files(name)
+    is_held = name in DATASETS.all() if files is None else files.kind != "folder"
+    if is_held and streaming == "on":
+        why = "is not on the disk" if files is None else "is read into memory"
+        raise ValueError(f"--streaming=on: --dataset={name} {why}; use auto.")

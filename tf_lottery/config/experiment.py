@@ -11,6 +11,7 @@ from tf_lottery.config.arguments import check_mapping, is_number
 from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
 from tf_lottery.config.controls import BranchConfig, SeedConfig
 from tf_lottery.config.data import DataConfig
+from tf_lottery.config.data_files import dataset_name, short_name
 from tf_lottery.config.network import ModelConfig
 from tf_lottery.config.options import names_of, options_of, refuse_together
 from tf_lottery.config.pruning import PruningConfig
@@ -63,8 +64,14 @@ class ExperimentConfig:
     @property
     def name(self) -> str:
         """Name of the run, a plain folder name."""
-        default = f"{self.data.dataset}_{self.model.model}"
-        return self.run.name or re.sub(r"[^A-Za-z0-9._-]", "_", default)
+        if self.run.name:
+            return self.run.name
+        # Earlier versions had the version of a data set in it, and their runs go on.
+        former, default = (
+            re.sub(r"[^A-Za-z0-9._-]", "_", f"{dataset}_{self.model.model}")
+            for dataset in (self.data.dataset, short_name(self.data.dataset))
+        )
+        return former if (Path(self.run.workdir).expanduser() / former).is_dir() else default
 
     @property
     def run_path(self) -> Path:
@@ -75,8 +82,28 @@ class ExperimentConfig:
     def identity(self) -> dict[str, Any]:
         """Flag values that the results depend on, keyed by flag name."""
         sections = (self.data, self.model, self.training, self.pruning, self.seeds)
-        found = {name: getattr(one, name) for one in sections for name in names_of(one)}
+        found = {
+            name: identity_value(name, getattr(one, name))
+            for one in sections
+            for name in names_of(one)
+        }
         return found if self.branch.branch is None else found | self.branch.values()
+
+
+# Flags that also say where something is, which may be elsewhere later.
+LOCATED = ("dataset", "initial_weights")
+
+
+def identity_value(name: str, value: Any) -> Any:
+    """What of a flag's value results depend on: not where files are.
+
+    Args:
+      name: of the flag.
+      value: of the flag.
+    """
+    if name == "initial_weights" and value is not None:
+        return Path(value).name
+    return dataset_name(value) if name == "dataset" and isinstance(value, str) else value
 
 
 def sections() -> dict[str, type]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tf_lottery.config.layer_patterns import read_patterns
 from tf_lottery.config.options import below_one, check_options, option, positive
 
 Initializer = Literal["glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "normal"]
@@ -16,7 +17,9 @@ class ModelConfig:
 
     model: str = option(
         "lenet_300_100",
-        "The network; resnet20_w2 is twice as wide as resnet20.",
+        "The network; resnet20_w2 is twice as wide as resnet20. MODULE:FUNCTION is one of yours: "
+        "FUNCTION(inputs, classes) in a module that is installed or in the current folder returns "
+        "logits, or FUNCTION(input_shape, classes) a functional or sequential model.",
     )
     initializer: Initializer = option(
         "glorot_normal",
@@ -41,8 +44,27 @@ class ModelConfig:
         within=below_one("share"),
     )
 
+    initial_weights: str | None = option(
+        None,
+        "File of weights that the dense network starts from, in place of drawn ones, and that "
+        "--rewind_step=0it rewinds to: .weights.h5 or .h5 of Keras, or a checkpoint, such as "
+        "RUN/level_0/weights. Replicates differ in the data order then.",
+        path=True,
+    )
+    initial_weights_except: str = option(
+        "",
+        "Layers, or patterns such as block_4*, separated by commas, that are drawn all the same, "
+        "such as the output for other classes.",
+        reads=read_patterns,
+    )
+
     def __post_init__(self):
         check_options(self)
+        if self.initial_weights_except and self.initial_weights is None:
+            raise ValueError(
+                f"--initial_weights_except={self.initial_weights_except} is for "
+                "--initial_weights=FILE; give both, or neither."
+            )
         if self.initializer == "normal" and self.init_stddev is None:
             raise ValueError(
                 "--initializer=normal needs a standard deviation, such as --init_stddev=0.05."

@@ -35,8 +35,12 @@ class Dataset:
       name: the name it was loaded by.
       classes: number of classes; every label is in `[0, classes)`.
       train: examples to train on.
-      validation: examples held out of the training examples, or None where none are.
+      validation: examples held out of the training examples, or that the set has for it; None
+        where there are none.
       test: examples that are only reported.
+      class_names: what the classes are called; None where that is not known.
+      by_feature: whether each feature of flat data is standardised by its own statistics.
+      notes: what is worth saying of them before training, as sentences.
     """
 
     name: str
@@ -44,6 +48,9 @@ class Dataset:
     train: Split
     validation: Split | None
     test: Split
+    class_names: tuple[str, ...] | None = None
+    by_feature: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -57,13 +64,18 @@ class Dataset:
 
         Returns:
           The means and the (population) variances of the training pixels: one value per
-          channel for images, a single value over all features for flat data.
+          channel for images, a single value over all features for flat data, or with `by_feature`
+          one for each; the variance of a feature that is the same in all examples is given as 1.
         """
         images = self.train.images
-        channels = images.shape[-1] if images.ndim == 4 else 1
+        channels = images.shape[-1] if images.ndim == 4 or self.by_feature else 1
         pixels = images.reshape(-1, channels)
         mean = _channel_means(pixels, lambda channel, chunk: chunk)
         variance = _channel_means(pixels, lambda channel, chunk: (chunk - mean[channel]) ** 2)
+        if self.by_feature:
+            # What rounding leaves of the variance of a constant would make other values huge.
+            constant = (pixels == pixels[0]).all(axis=0)
+            variance = tuple(np.where(constant, 1.0, variance).tolist())
         return mean, variance
 
     def fingerprint(self) -> str:
@@ -82,8 +94,9 @@ def checked_dataset(
     classes: int,
     train: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Dataset:
-    """Makes a `Dataset` without validation examples from arrays, or says what is wrong with them.
+    """Makes a `Dataset` from arrays, or says what is wrong with them.
 
     Images of rank 3 get a trailing channel axis, flat data (rank 2) keeps its shape. uint8 and
     float32 pixels are taken as they are, without a copy where they are contiguous; other numbers
@@ -94,9 +107,10 @@ def checked_dataset(
       classes: number of classes, at least 2.
       train: images and labels to train on.
       test: images and labels that are only reported.
+      validation: images and labels that are neither; None if there are none.
 
     Returns:
-      The data set; its `validation` is None.
+      The data set.
 
     Raises:
       ValueError: if there is a split without examples, images and labels of different length,
@@ -106,17 +120,11 @@ def checked_dataset(
     if classes < 2:
         raise ValueError(f"classes={classes}: a classification task has at least 2 classes.")
     train_split = _checked_split("train", *train, classes)
-    test_split = _checked_split("test", *test, classes)
-    for property_name, of_train, of_test in (
-        ("shape", train_split.images.shape[1:], test_split.images.shape[1:]),
-        ("type", train_split.images.dtype, test_split.images.dtype),
-    ):
-        if of_train != of_test:
-            raise ValueError(
-                f"The test images have {property_name} {of_test}, the train images "
-                f"{of_train}: all splits must have the same."
-            )
-    return Dataset(name, classes, train_split, None, test_split)
+    test_split = _checked_like("test", test, train_split, classes)
+    held_out = None
+    if validation is not None:
+        held_out = _checked_like("validation", validation, train_split, classes)
+    return Dataset(name, classes, train_split, held_out, test_split)
 
 
 def checked_labels(split_name: str, labels: np.ndarray) -> np.ndarray:
@@ -145,6 +153,22 @@ def checked_labels(split_name: str, labels: np.ndarray) -> np.ndarray:
             f"The {split_name} labels are of type {labels.dtype}: class numbers must be integers."
         )
     return labels
+
+
+def _checked_like(
+    split_name: str, examples: tuple[np.ndarray, np.ndarray], train: Split, classes: int
+) -> Split:
+    split = _checked_split(split_name, *examples, classes)
+    for property_name, of_train, of_split in (
+        ("shape", train.images.shape[1:], split.images.shape[1:]),
+        ("type", train.images.dtype, split.images.dtype),
+    ):
+        if of_train != of_split:
+            raise ValueError(
+                f"The {split_name} images have {property_name} {of_split}, the train images "
+                f"{of_train}: all splits must have the same."
+            )
+    return split
 
 
 def _checked_split(split_name: str, images, labels, classes: int) -> Split:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
+from tf_lottery.data.encoded_examples import EncodedFormat
 
 _EVALUATION_BORDER = 32
 _ASPECT_RATIOS = (3 / 4, 4 / 3)
@@ -26,7 +24,7 @@ class EncodedImages:
       size: height and width of the crops, in pixels.
     """
 
-    feature: tfds.features.Image
+    feature: EncodedFormat
     size: tuple[int, int]
 
     @property

@@ -71,10 +71,10 @@ def pad_images(images: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def padded(dataset: Dataset, image_size: int | None) -> Dataset:
-    """Pads the training and test images of a set.
+    """Pads the images of a set.
 
     Args:
-      dataset: a data set without validation examples.
+      dataset: the data set.
       image_size: side of the padded images, in pixels; None leaves them as they are.
 
     Returns:
@@ -85,11 +85,13 @@ def padded(dataset: Dataset, image_size: int | None) -> Dataset:
     """
     if image_size is None:
         return dataset
-    examples = len(dataset.train) + len(dataset.test)
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    there = {name: split for name, split in splits.items() if split is not None}
+    examples = sum(map(len, there.values()))
     pixel_bytes = dataset.train.images.itemsize
     check_padded(dataset.name, dataset.input_shape, image_size, examples, pixel_bytes)
-    train, test = (
-        Split(pad_images(split.images, image_size), split.labels)
-        for split in (dataset.train, dataset.test)
-    )
-    return dataclasses.replace(dataset, train=train, test=test)
+    padded_splits = {
+        name: Split(pad_images(split.images, image_size), split.labels)
+        for name, split in there.items()
+    }
+    return dataclasses.replace(dataset, **padded_splits)

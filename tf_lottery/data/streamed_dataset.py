@@ -36,6 +36,8 @@ class StreamedDataset:
       validation: examples held out of the training examples, or None where none are.
       test: examples that are only reported.
       identity: what tells the set from others.
+      class_names: as of `Dataset`.
+      notes: as of `Dataset`.
     """
 
     name: str
@@ -45,6 +47,8 @@ class StreamedDataset:
     validation: TfdsEvaluationStream | None
     test: TfdsEvaluationStream
     identity: dict[str, Any] = field(repr=False)
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def pixel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Returns what standardises the training images.

@@ -1,15 +1,15 @@
-"""Streams of examples that are read from a prepared set of tensorflow-datasets while training."""
+"""Streams of examples that are read from the disk while training."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
+from tf_lottery.data.encoded_examples import EncodedExamples
 from tf_lottery.data.encoded_images import EncodedImages
 from tf_lottery.data.order import Epoch, Noise, noise_seed
 from tf_lottery.data.shares import StepShares, check_pipeline, evaluation_batches
 from tf_lottery.data.streams import PARALLEL_CALLS, PREFETCHED_STEPS, opened
-from tf_lottery.data.tfds_set import StoredExamples
 
 
 class TfdsTrainingStream:
@@ -30,7 +30,7 @@ class TfdsTrainingStream:
 
     def __init__(
         self,
-        stored: StoredExamples,
+        stored: EncodedExamples,
         images: EncodedImages,
         *,
         shuffle_buffer: int,
@@ -127,7 +127,7 @@ class TfdsEvaluationStream:
       examples: how many there are.
     """
 
-    def __init__(self, stored: StoredExamples, images: EncodedImages):
+    def __init__(self, stored: EncodedExamples, images: EncodedImages):
         """Takes the examples.
 
         Args:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
 from tf_lottery.config.controls import BranchConfig
-from tf_lottery.config.experiment import ExperimentConfig, config_options
+from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_options
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
@@ -74,7 +74,7 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     changes = {
         name: value
         for name, value in values.items()
-        if name not in where | own and known.get(name) != value
+        if name not in where | own and not known.agrees(name, value)
     }
     taken = changes_taken(run, branch, values)
     for name in sorted(set(values) - set(taken)):
@@ -82,7 +82,8 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
         changes.pop(name, None)
     values = taken
     _check_changes(run, known, changes)
-    here = {name: value for name, value in values.items() if name in where}
+    located = {name for name in LOCATED if name not in changes}
+    here = {name: value for name, value in values.items() if name in where | located}
     of_branch = {name: value for name, value in values.items() if name in own}
     _check_scope(branch, Identity({**known, **changes}), values)
     if "rewind_step" in changes:

@@ -32,6 +32,7 @@ from tf_lottery.experiments.finished_branches import (
 from tf_lottery.experiments.kept_states import JournalRewoundTo, state_at
 from tf_lottery.experiments.level_training import LevelTrainer
 from tf_lottery.experiments.outdated_runs import refuse_outdated_tickets
+from tf_lottery.experiments.own_data import refuse_without_arrays
 from tf_lottery.experiments.results import write_results, write_results_if_possible
 from tf_lottery.experiments.run_checks import (
     check_details,
@@ -62,7 +63,7 @@ def run_branch(
     branch: str,
     levels: Sequence[int] | None = None,
     *,
-    dataset: Dataset | StreamedDataset | None = None,
+    dataset: Dataset | StreamedDataset | str | None = None,
     for_analysis: bool = False,
     matching_tolerance: float = DEFAULT_POINTS,
     **changes: Any,
@@ -76,7 +77,8 @@ def run_branch(
       run: a run folder, WORKDIR/NAME/replicate_R; its experiment may still be running.
       branch: such as "random_reinitialization"; `tf_lottery.tickets.branches` has them all.
       levels: finished levels to start from; None: all that are finished now.
-      dataset: your own data, if the experiment was run on them.
+      dataset: your own data, if the experiment was run on them; or, as text, the value of --dataset
+        that says where the run's files lie now.
       for_analysis: marks a new branch as a step of an analysis: reports do not list it, and
         nothing is said of matching.
       matching_tolerance: points that a level's test accuracy may be below that of the run's dense
@@ -95,7 +97,13 @@ def run_branch(
     check_path("run", run)
     if levels is not None:
         check_levels(levels)
+    if isinstance(dataset, str):
+        dataset, changes = None, {**changes, "dataset": dataset}
     check_is_dataset(dataset)
+    if dataset is None:
+        refuse_without_arrays(
+            Path(run), f'tf_lottery.run_branch("{run}", "{branch}", dataset=data)'
+        )
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
     with plugins_named(Path(run)):
         kind = find_branch(branch)

@@ -47,7 +47,7 @@ def check_dense_source(config: ExperimentConfig) -> None:
     wanted = dense_training_of(config)
     known = flags_in_effect(other.identity)
     for name, value in wanted.items():
-        if known[name] != value:
+        if not known.agrees(name, value):
             raise ValueError(
                 f"--dense_from={other.path}: it was made with --{name}={known[name]}, and this run "
                 f"has --{name}={value}; name a run that differs in pruning alone."

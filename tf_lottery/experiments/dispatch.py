@@ -50,6 +50,7 @@ from tf_lottery.experiments.jobs.tasks import (
     tasks_of_experiments,
 )
 from tf_lottery.experiments.late_flags import tell_of_useless_jobs
+from tf_lottery.experiments.own_data import refuse_without_arrays
 from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.replicates import replicate_folders
@@ -220,6 +221,11 @@ def _run_branches(command: RunBranches) -> None:
         for plan, levels in to_show:
             show_finished_branch(plan, levels, command.matching_tolerance, command.changes)
         return
+    for plan in plans:
+        refuse_without_arrays(
+            plan.run.path,
+            f'tf_lottery.run_branch("{plan.run.path}", "{plan.branch}", dataset=data)',
+        )
     where = plans[0].config.run
     if not command.launcher.is_local:
         tasks = tasks_of_branches(command, runs)
@@ -268,6 +274,12 @@ def _analyze(command: Analyze) -> None:
 
     is_local = command.launcher.is_local
     is_left = not all(is_measured(command, folder) for folder in folders)
+    for folder in folders if is_left else ():
+        refuse_without_arrays(
+            folder,
+            f'tf_lottery.experiments.measuring.rows.run_analysis("{folder}", "{command.analysis}", '
+            "dataset=data)",
+        )
     if command.jobs != 1 or (is_left and not is_local):
         tasks = (
             tasks_of_analysis(command, folders, partial(trainings_of_analysis, command))
@@ -310,6 +322,11 @@ def _export(command: ExportTickets) -> None:
     runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     for folder in runs:
         run = RunFolder.read(folder)
+        refuse_without_arrays(
+            folder,
+            "tf_lottery.experiments.ticket_export.export_tickets([pathlib.Path("
+            f'"{folder}")], dataset=data)',
+        )
         check_source(
             run, (0, *run.complete_levels()[-1:]) if command.level is None else (0, command.level)
         )

@@ -4,6 +4,7 @@ from tf_lottery.config.data import DataConfig
 from tf_lottery.config.dataset_names import check_dataset
 from tf_lottery.config.datasets import DATASETS, DataSize, check_streaming
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.initial_weights import weight_files
 from tf_lottery.data import Augmentation, steps_per_epoch
 from tf_lottery.data.image_size import check_padded
 from tf_lottery.data.splits import check_held_out
@@ -15,6 +16,7 @@ from tf_lottery.experiments.lengths import (
     check_steps_per_execution,
     check_validation,
 )
+from tf_lottery.experiments.own_data import refuse_without_arrays
 from tf_lottery.experiments.own_export import OwnExport
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.tf_config import check_workers
@@ -30,7 +32,10 @@ def check_early(config: ExperimentConfig, overwrite: bool = False) -> None:
     Raises:
       ValueError: names the flag, its value, and what would be right.
     """
+    refuse_without_arrays(config.run_path, "tf_lottery.run_experiment(config, data)")
     check_dataset(config.data.dataset, config.run.data_dir)
+    if config.model.initial_weights is not None:
+        weight_files(config.model.initial_weights)
     check_workers(config.run)
     if of_several_workers(config):
         return  # All of them have to be told.

@@ -11,6 +11,7 @@ from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.begun_without import as_begun, defaults_of
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.late_flags import tell_of_idle_flags, tell_of_late_flags
+from tf_lottery.experiments.own_network import look_for_network_of
 from tf_lottery.experiments.results import print_results, show_results, title_of
 from tf_lottery.messages import tell
 from tf_lottery.models.registry import check_model_name
@@ -32,6 +33,7 @@ def refuse_early(config: ExperimentConfig) -> None:
         another process works in it, or it is damaged.
     """
     with plugins_named(config.run_path):
+        look_for_network_of(config.run_path)
         check_model_name(config.model.model, config.model.dropout)
         find_method(config.pruning.score)
     if of_several_workers(config):

@@ -15,7 +15,7 @@ def check_flags_of_run(run: RunFolder, expected: Mapping[str, Any]) -> None:
     for flag, value in expected.items():
         if flag == "rewind_step":
             _check_rewind_step(run, value)
-        elif value != run.identity.get(flag, value):
+        elif flag in run.identity and not run.identity.agrees(flag, value):
             raise ValueError(
                 f"--{flag}={value}: {run.path} was made with --{flag}={run.identity[flag]}; leave "
                 "the flag out, or name another run."

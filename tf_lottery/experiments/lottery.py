@@ -27,6 +27,8 @@ from tf_lottery.experiments.run_checks import (
     check_fine_tuning,
     check_rules,
     open_run,
+    tell_of_data,
+    tell_of_initial_weights,
     tell_of_layers,
     tell_of_useless_flags,
 )
@@ -118,6 +120,8 @@ class _Lottery:
         last = LevelFolder(config.run_path / f"level_{experiment.levels}")
         if not last.is_complete():
             check_fine_tuning(experiment)
+            tell_of_data(experiment)
+            tell_of_initial_weights(experiment)
             tell_of_useless_flags(experiment)
             tell_of_layers(experiment)
             folders = (config.run_path / f"level_{level}" for level in range(experiment.levels + 1))

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.arguments import check_truth, refusal
+from tf_lottery.config.data_files import data_files
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.config.options import options_of
 from tf_lottery.data import Dataset, StreamedDataset
+from tf_lottery.data.labels import note_of_empty_classes
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import OPEN_ENDED
 from tf_lottery.experiments.setup import Experiment
@@ -23,6 +25,7 @@ from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import checksum
 from tf_lottery.store.training_rules import RULES, made_by_older_version
 from tf_lottery.tickets.chosen_layers import chosen_by_name, layers_with_kernels
+from tf_lottery.tickets.load import check_network
 from tf_lottery.training.workers import Workers
 
 
@@ -55,8 +58,8 @@ def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
     Raises:
       ValueError: if they were not; says which differ from this one.
     """
-    # Workers may have other numbers of cores.
-    details = replace(experiment.details, threads=None)
+    # Workers may have other numbers of cores, and files elsewhere.
+    details = replace(experiment.details, threads=None, network_file=None)
     content = {"identity": experiment.config.identity(), "details": details.to_json()}
     number = int(checksum(content)[:15], 16)
     others = [index for index, own in enumerate(workers.all(number)) if own != number]
@@ -109,6 +112,8 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
       RunFolderMismatchError: if the run would go on with other data or in another precision.
     """
     check_same_data(run, experiment)
+    check_network(run, experiment.details.network_sha256)
+    check_same_initial_weights(run, experiment)
     begun, now = run.details, experiment.details
     if begun.precision != now.precision:
         flag = "off" if begun.precision == "float32" else "on"
@@ -182,12 +187,26 @@ def check_same_data(run: RunFolder, experiment: Experiment) -> None:
         )
 
 
+def check_same_initial_weights(run: RunFolder, experiment: Experiment) -> None:
+    """Checks that the file of initial weights is the one that a run was begun with.
+
+    Raises:
+      RunFolderMismatchError: if it has changed.
+    """
+    if run.details.initial_weights_sha256 != experiment.details.initial_weights_sha256:
+        raise RunFolderMismatchError(
+            f"--initial_weights={experiment.config.model.initial_weights}: the weights are not "
+            f"those that {run.path} was begun with; give the same file, or choose another --name."
+        )
+
+
 def _right_data(run: RunFolder, experiment: Experiment) -> str:
     if experiment.details.data_name:
         return "give the same ones in the same order"
     if name := run.details.data_name:
         return f"it was begun in Python with data of your own ({name}): give them there"
-    return "check --data_dir"
+    files = data_files(experiment.config.data.dataset)
+    return "check --data_dir" if files is None else f"check whether {files.path} has changed"
 
 
 def _data_text(experiment: Experiment) -> str:
@@ -215,6 +234,29 @@ def tell_of_layers(experiment: Experiment) -> None:
         tell(f"{flag}: {matches}.")
 
 
+def tell_of_initial_weights(experiment: Experiment) -> None:
+    """Says from which weights the dense network starts, if they are not drawn."""
+    model = experiment.config.model
+    if model.initial_weights is not None:
+        drawn = model.initial_weights_except
+        tell(
+            f"The dense network starts from {model.initial_weights}"
+            f"{f', but for {drawn}' if drawn else ''}; its pixels are standardised by the "
+            "statistics of the training data."
+        )
+
+
+def tell_of_data(experiment: Experiment) -> None:
+    """Says what is worth knowing of the data before they are trained on."""
+    dataset = experiment.dataset
+    notes = list(dataset.notes)
+    if isinstance(dataset, Dataset):
+        labels, names = dataset.train.labels, dataset.class_names
+        notes += filter(None, [note_of_empty_classes(labels, dataset.classes, names)])
+    for note in notes:
+        tell(f"{_data_text(experiment)}: {note}")
+
+
 def tell_of_useless_flags(experiment: Experiment) -> None:
     """Says which flags change nothing of this data and this network.
 
@@ -225,11 +267,19 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
     useless = {}
     if not experiment.is_convolutional:
         useless["conv_pruning_rate"] = f"--model={config.model.model} has no convolutions"
+    files = data_files(config.data.dataset)
+    if files is None or files.kind != "folder":
+        useless["skip_unreadable"] = "it is for --dataset=folder:PATH"
+    elif streamed:
+        useless["shuffle_buffer"] = "the order of a folder's images is drawn among all of them"
     if streamed:
         useless["in_memory"] = "the data are streamed"
     else:
         in_memory = f"--dataset={config.data.dataset} is held in memory"
         useless |= dict.fromkeys(("shuffle_buffer", "smallest_crop"), in_memory)
+    held_out = experiment.dataset.validation
+    if held_out is not None and len(held_out) != config.data.validation_examples:
+        useless["validation_examples"] = f"the data have {len(held_out)} of their own"
     if not any(name.endswith("/gamma") for name in model_variables(experiment.network.model)):
         plain = f"--model={config.model.model} has no batch normalization"
         useless["batch_norm_init"] = plain

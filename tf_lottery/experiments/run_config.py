@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.controls import BranchConfig
-from tf_lottery.config.experiment import ExperimentConfig, config_from_values
+from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_from_values
 from tf_lottery.config.flags import read_flag_file
+from tf_lottery.config.network import ModelConfig
 from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.begun_without import flags_in_effect
+from tf_lottery.experiments.own_network import look_for_network_of
 from tf_lottery.store.run_folder import RunFolder
 
 
@@ -20,21 +22,23 @@ def config_of_run(
 
     Args:
       run: a run folder, or the folder of a branch, which has its data where its run has them.
-      here: options of `RunConfig` that take the place of the run's: where its data are, on which
-        devices it runs.
+      here: options of `RunConfig` and those of `LOCATED` that take the place of the run's: where
+        its data are, on which devices it runs.
       changes: other options that differ from the run's.
 
     Raises:
       ValueError: if its flag file is damaged, or a value is out of range.
     """
+    look_for_network_of(run.home)
     flag_file, where, kept = run.home / "flags.cfg", names_of(RunConfig), {}
     if flag_file.exists():
         RunFolder.read(run.home).check_flags()
         kept = read_flag_file(flag_file)
+    located = {name for name in LOCATED if run.identity.agrees(name, kept.get(name))}
     return config_from_values(
         {
             **flags_in_effect(run.identity),
-            **{name: value for name, value in kept.items() if name in where},
+            **{name: value for name, value in kept.items() if name in {*where, *located}},
             # In iterations: changes of the batch or the length of training do not move it.
             "rewind_step": f"{run.details.rewind_step}it",
             **_absolute(changes or {}),
@@ -49,7 +53,7 @@ def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values with absolute paths, which mean the same wherever a branch is replayed."""
     paths = {
         option.name
-        for section in (RunConfig, BranchConfig)
+        for section in (RunConfig, BranchConfig, ModelConfig)
         for option in options_of(section)
         if option.metadata["path"]
     }

@@ -1,5 +1,6 @@
 """Everything an experiment needs before it trains, with all the errors a user can cause."""
 
+import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -9,7 +10,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.config.data import DataConfig
+from tf_lottery.config.data_files import data_files
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.initial_weights import weight_files
 from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
 from tf_lottery.data.shared_sets import DescribedSet, load_once
 from tf_lottery.experiments.compiled_network import CompiledNetwork, take_compiled
@@ -20,7 +23,10 @@ from tf_lottery.experiments.lengths import (
     resolve_lengths,
 )
 from tf_lottery.experiments.needs import Needs, needs_of
+from tf_lottery.experiments.own_network import look_for_network_of
 from tf_lottery.messages import tell
+from tf_lottery.models.build import network_sha256
+from tf_lottery.models.own_networks import file_of, is_own
 from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_together
@@ -30,7 +36,9 @@ from tf_lottery.pruning.score import Method, find_method
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.seal import file_sha256
 from tf_lottery.store.training_rules import RULES
+from tf_lottery.tickets.initial_weights import give_initial_weights
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant, first_step
 from tf_lottery.training.execution import ExecutionPlan, choose_execution, has_convolutions
@@ -97,6 +105,9 @@ class Experiment:
             self.config.init_seed,
             dtype_policy=self.prepared.precision,
         )
+        given = self.config.model
+        if given.initial_weights is not None:
+            give_initial_weights(model, given.initial_weights, given.initial_weights_except)
         kept = take_compiled(self._compiled_key) if self.shares else None
         if kept is not None:
             kept.begin_anew(model)
@@ -229,6 +240,7 @@ def prepare(
     """
     # First what needs no data, which can take long to prepare.
     with plugins_named(config.run_path):
+        look_for_network_of(config.run_path)
         check_model_name(config.model.model, config.model.dropout)
         find_method(config.pruning.score)
     strategy = tf.distribute.get_strategy()
@@ -253,6 +265,7 @@ def prepare(
     details = RunDetails(
         input_shape=tuple(dataset.input_shape),
         classes=dataset.classes,
+        class_names=dataset.class_names,
         pixel_mean=tuple(mean),
         pixel_variance=tuple(variance),
         train_examples=len(dataset.train),
@@ -263,6 +276,11 @@ def prepare(
         data_seed=config.data_seed,
         data_sha256=described.fingerprint,
         data_name=None if own_data is None else own_data.name,
+        network_file=file_of(config.model.model) if is_own(config.model.model) else None,
+        network_sha256=network_sha256(
+            config.model.model, tuple(dataset.input_shape), dataset.classes
+        ),
+        initial_weights_sha256=_sha256_of_weights(config),
         replicas=strategy.num_replicas_in_sync,
         precision=precision,
         rules=RULES,
@@ -278,12 +296,17 @@ def prepare(
 
 
 def _load_data(config: ExperimentConfig) -> DescribedSet:
-    return _load(config.data, config.run.data_dir, config.run.manual_dir)
+    files = data_files(config.data.dataset)
+    state = None if files is None else files.state()
+    return _load(config.data, config.run.data_dir, config.run.manual_dir, state)
 
 
-# Replicates, sweeps and branches that run one after the other have the same data.
+# Replicates, sweeps and branches that run one after the other have the same data, unless the files
+# have changed meanwhile.
 @lru_cache(maxsize=1)
-def _load(data: DataConfig, data_dir: str | None, manual_dir: str | None) -> DescribedSet:
+def _load(
+    data: DataConfig, data_dir: str | None, manual_dir: str | None, state: Hashable
+) -> DescribedSet:
     def load() -> DescribedSet:
         return DescribedSet.of(
             load_dataset(
@@ -297,10 +320,18 @@ def _load(data: DataConfig, data_dir: str | None, manual_dir: str | None) -> Des
                 shuffle_buffer=data.shuffle_buffer,
                 smallest_crop=data.smallest_crop,
                 random_flip=data.random_flip,
+                skip_unreadable=data.skip_unreadable,
             )
         )
 
-    return load_once(repr((data, data_dir, manual_dir)), load)
+    return load_once(repr((data, data_dir, manual_dir, state)), load)
+
+
+def _sha256_of_weights(config: ExperimentConfig) -> str | None:
+    if config.model.initial_weights is None:
+        return None
+    digests = map(file_sha256, weight_files(config.model.initial_weights))
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _check_augmentation(experiment: Experiment) -> None:

@@ -1,6 +1,8 @@
 """Builds models by name."""
 
 import functools
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 
@@ -11,6 +13,7 @@ import tf_keras as keras
 from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer
 from tf_lottery.models.assembly import Blueprint, NetworkOptions, assemble, draw
 from tf_lottery.models.images import UnsuitableInputError
+from tf_lottery.models.own_networks import check_logits, errors_named, is_own
 from tf_lottery.models.registry import check_model_name, find_family
 from tf_lottery.store.machine import available_memory, bytes_text
 
@@ -36,7 +39,8 @@ def build_model(
     strategy.
 
     Args:
-      name: a registered name, such as "lenet_300_100" or "resnet20"; also the model's Keras name.
+      name: a registered name, such as "lenet_300_100" or "resnet20", or MODULE:FUNCTION; also the
+        model's Keras name, MODULE.FUNCTION.
       input_shape: shape of one example, `(height, width, channels)` or `(features,)`.
       classes: number of logits, at least 2.
       init_seed: seed of the initial weights, at least 0.
@@ -69,7 +73,9 @@ def build_model(
     standardise = keras.layers.Normalization(
         axis=-1, mean=mean, variance=variance, dtype="float32", name="normalization"
     )
-    return assemble(name, blueprint, tuple(input_shape), standardise, options)
+    # TensorFlow's scopes, which are named after the model, take no colon.
+    own_name = name.replace(":", ".")
+    return assemble(own_name, blueprint, tuple(input_shape), standardise, options)
 
 
 def draw_model(
@@ -91,15 +97,37 @@ def draw_model(
     return _draw(name, tuple(input_shape), classes, dropout)
 
 
+def network_sha256(name: str, input_shape: tuple[int, ...], classes: int) -> str | None:
+    """Tells whether a network of the user's has changed.
+
+    Args:
+      name: as given to `--model`.
+      input_shape: shape of one example.
+      classes: number of logits.
+
+    Returns:
+      The SHA-256 of its layers and how they are connected; None for networks of other names.
+    """
+    if not is_own(name):
+        return None
+    config = draw_model(name, input_shape, classes).config
+    text = json.dumps(config, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 # Branches and analyses build the network of a run again and again.
 @functools.lru_cache(maxsize=2)
 def _draw(name: str, input_shape: tuple[int, ...], classes: int, dropout: float) -> Blueprint:
     family, groups = find_family(name)
-    chosen = {"dropout": dropout} if family.takes_dropout else {}
+    chosen = {"dropout": dropout} if dropout else {}
     try:
-        return draw(
-            lambda inputs: family.architecture(inputs, classes, *groups, **chosen), input_shape
-        )
+        with errors_named(name):
+            blueprint = draw(
+                lambda inputs: family.architecture(inputs, classes, *groups, **chosen), input_shape
+            )
+        if is_own(name):
+            check_logits(name, blueprint.config)
+        return blueprint
     except UnsuitableInputError as error:
         raise ValueError(
             f"--model={name} does not fit images of shape {input_shape}: {error}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tf_lottery.models.own_networks import check_own, find_architecture, is_own
 from tf_lottery.registry import Registry
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def register_model(
 
 def model_names() -> list[str]:
     """Returns what `--model` accepts, for people: names, and patterns such as "lenet_N_M_…"."""
-    return sorted(name for family in FAMILIES.all().values() for name in family.shown)
+    shown = (name for family in FAMILIES.all().values() for name in family.shown)
+    return [*sorted(shown), "MODULE:FUNCTION"]
 
 
 def example_models() -> list[str]:
@@ -114,8 +116,11 @@ def check_model_name(name: str, dropout: float = 0.0) -> None:
       ValueError: if the name is unknown, or if the model has no place for dropout; says which are
         known, or have one.
     """
-    family, _ = find_family(name)
-    if dropout and not family.takes_dropout:
+    if is_own(name):
+        check_own(name)
+    else:
+        find_family(name)
+    if dropout and (is_own(name) or not find_family(name)[0].takes_dropout):
         families = FAMILIES.all().values()
         takers = sorted(name for each in families if each.takes_dropout for name in each.shown)
         raise ValueError(
@@ -136,6 +141,8 @@ def find_family(name: str) -> tuple[Family, tuple[str | None, ...]]:
     Raises:
       ValueError: if the name is unknown; says which are known, and which may have been meant.
     """
+    if is_own(name):
+        return Family(find_architecture(name), name, (name,), (name,), (name,)), ()
     families = FAMILIES.all().values()
     for family in families:
         if (groups := family.match(name)) is not None:

@@ -22,6 +22,8 @@ class RunDetails:
       pixel_mean: of the training data, by channel.
       pixel_variance: of the same.
       train_examples: number of training examples.
+      class_names: what the classes are called, in the order of the outputs; None where that is not
+        known.
       steps_per_epoch: iterations of an epoch.
       train_steps: iterations of the training of the dense network.
       rewind_step: iteration that pruned networks are rewound to.
@@ -29,6 +31,9 @@ class RunDetails:
       data_seed: draws the data order.
       data_sha256: of all examples.
       data_name: of the user's own data; None of the set that --dataset names.
+      network_file: of the module of --model=MODULE:FUNCTION; None of other networks.
+      network_sha256: of such a network's layers and their connections.
+      initial_weights_sha256: of the files of --initial_weights; None where weights are drawn.
       replicas: devices that share a batch.
       precision: Keras policy of the layers in training.
       rules: number of the rules of training (`store.training_rules`).
@@ -47,6 +52,7 @@ class RunDetails:
     pixel_mean: tuple[float, ...]
     pixel_variance: tuple[float, ...]
     train_examples: int | None = None
+    class_names: tuple[str, ...] | None = None
     steps_per_epoch: int
     train_steps: int
     rewind_step: int
@@ -54,6 +60,9 @@ class RunDetails:
     data_seed: int
     data_sha256: str
     data_name: str | None = None
+    network_file: str | None = None
+    network_sha256: str | None = None
+    initial_weights_sha256: str | None = None
     replicas: int = 1
     precision: str = "float32"
     rules: int = 1

@@ -6,8 +6,9 @@ import tf_keras as keras
 
 from tf_lottery.config.arguments import check_choice, check_path, check_whole
 from tf_lottery.masking.prunable import prunable
-from tf_lottery.models.build import build_model
-from tf_lottery.store.errors import RunFolderError
+from tf_lottery.models.build import build_model, network_sha256
+from tf_lottery.models.own_networks import look_where_it_was
+from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_details import RunDetails
@@ -49,6 +50,24 @@ def build_prunable_model(
     return prunable(model, exclude=chosen.excluded, pruning_rates=chosen.rates)
 
 
+def check_network(run: RunFolder, sha256: str | None) -> None:
+    """Checks that a function of the user's makes the network that a run was begun with.
+
+    Args:
+      run: the run folder.
+      sha256: of the network that it makes now, from `models.build.network_sha256`.
+
+    Raises:
+      RunFolderMismatchError: if it makes another.
+    """
+    if run.details.network_sha256 != sha256:
+        raise RunFolderMismatchError(
+            f"--model={run.identity.model} does not make the network that {run.path} was begun "
+            f"with, by {run.details.network_file}; restore that, or give the changed function "
+            "another name and its runs another --name."
+        )
+
+
 def load_ticket(run: str | Path, level: int, weights: TicketWeights = "trained") -> keras.Model:
     """Loads the ticket of a level.
 
@@ -77,7 +96,11 @@ def load_ticket(run: str | Path, level: int, weights: TicketWeights = "trained")
     values, mask = journal.load(level)
     if weights == "rewind":
         values = journal.rewind_state().weights
+    identity, details = folder.identity, folder.details
     with plugins_named(folder.path):
-        model = build_prunable_model(folder.identity, folder.details, init_seed=0)
+        look_where_it_was(identity.model, details.network_file)
+        sha256 = network_sha256(identity.model, details.input_shape, details.classes)
+        check_network(folder, sha256)
+        model = build_prunable_model(identity, details, init_seed=0)
     set_weights(model, values, mask)
     return model

@@ -59,6 +59,7 @@ COMPANIONS = (
     {"structure": "units"},
     {"initializer": "normal"},
     {"init_stddev": 0.1},
+    {"initial_weights": "x.weights.h5"},
 )
 
 

@@ -12,7 +12,7 @@ from tf_lottery.config.lines import Lines
 from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.experiments.feeding import build_evaluators
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.experiments.run_checks import check_same_data
+from tf_lottery.experiments.run_checks import check_same_data, check_same_initial_weights
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, check_same_network
@@ -22,6 +22,7 @@ from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
+from tf_lottery.tickets.load import check_network
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState, weights_of
 
@@ -55,6 +56,8 @@ class AnalyzedRun(MeasuredRun):
         with plugins_named(self.run.path), tf.distribute.get_strategy().scope():
             self.experiment: Experiment = prepare(self.config, dataset)
         check_same_data(self.run, self.experiment)
+        check_network(self.run, self.experiment.details.network_sha256)
+        check_same_initial_weights(self.run, self.experiment)
 
     def level(self, number: int) -> Solution:
         """The solution of a finished level."""

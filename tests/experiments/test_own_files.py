@@ -1,0 +1,119 @@
+"""Runs on data of one's own, named by flags: what is made of them later finds the data."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import tf_lottery
+from tests.command_line import run_command_of
+from tests.edited_config import edit_config
+from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.run_folder import RunFolder
+
+SHORT = {
+    "levels": 1,
+    "train_steps": "6it",
+    "evaluate_every": "6it",
+    "rewind_step": "0it",
+    "batch_size": 8,
+    "validation_examples": 8,
+}
+
+
+def write_npz(path, seed=0, step=1):
+    random = np.random.default_rng(seed)
+    labels = np.arange(48) % 3 * step
+    images = random.integers(0, 99, (48, 4, 4)).astype(np.uint8) + 40 * labels[:, None, None]
+    images = images.astype(np.uint8)
+    np.savez(path, x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
+
+
+@pytest.fixture
+def run_on(flags_of_tiny):
+    """Returns a function that runs a short experiment on files; gives its run folder."""
+
+    def run(workdir, dataset, **flags):
+        values = {**flags_of_tiny, "workdir": str(workdir), **SHORT, "dataset": dataset, **flags}
+        config = tf_lottery.config_from_values(values)
+        tf_lottery.run_experiment(config)
+        return config.run_path
+
+    return run
+
+
+@pytest.fixture
+def npz_run(run_on, tmp_path, monkeypatch):
+    """A run on a file that was named by a relative path; the current folder is another one now."""
+    (tmp_path / "mine").mkdir()
+    write_npz(tmp_path / "mine" / "data.npz")
+    monkeypatch.chdir(tmp_path / "mine")
+    run = run_on(tmp_path, "npz:data.npz")
+    monkeypatch.chdir("/")
+    return run
+
+
+def test_later_commands_find_the_data_and_where_they_have_moved(npz_run, command, tmp_path, capsys):
+    assert RunFolder.read(npz_run).identity.dataset == "npz:data.npz"
+    branch = ["--experiment=branch", f"--run={npz_run}", "--branch=random_mask"]
+    run_command_of(*branch)
+    assert (npz_run / "branches" / "random_mask" / "level_1" / "level.json").exists()
+    assert AnalyzedRun(npz_run).experiment.dataset.test.images.shape == (8, 4, 4, 1)
+    shutil.move(tmp_path / "mine" / "data.npz", tmp_path / "data.npz")
+    with pytest.raises(ValueError, match=r"no file /.*mine/data.npz; where .* moved, say so with"):
+        run_command_of(*branch, "--branch=retrain")
+    moved = f"--dataset=npz:{tmp_path}/data.npz"
+    run_command_of(*branch, "--branch=retrain", moved)
+    run_command_of("--experiment=magnitudes", f"--run={npz_run}", moved)
+    # Continuing from another folder, where the file lies now.
+    given = [f"--{name}={value}" for name, value in {**SHORT, "levels": 2}.items()]
+    command(*given, moved, workdir=tmp_path)
+    assert (npz_run / "level_2" / "level.json").exists()
+
+
+def test_another_file_of_that_name_is_noticed(npz_run, run_on, tmp_path):
+    for name in ("data.npz", "other.npz"):
+        write_npz(tmp_path / name, seed=1)
+    with pytest.raises(
+        RunFolderMismatchError, match=r"not those .* check whether /.*/data.npz has"
+    ):
+        run_on(tmp_path, f"npz:{tmp_path}/data.npz", levels=2)
+    with pytest.raises(RunFolderMismatchError, match=r"holds another experiment"):
+        run_on(tmp_path, f"npz:{tmp_path}/other.npz")
+
+
+@pytest.mark.slow
+def test_a_file_that_changes_between_two_runs_of_one_process_is_read_again(run_on, tmp_path):
+    path = tmp_path / "data.npz"
+    fingerprints = []
+    for seed in (0, 1):
+        write_npz(path, seed)
+        run = run_on(tmp_path / str(seed), f"npz:{path}", levels=0)
+        fingerprints.append(RunFolder.read(run).details.data_sha256)
+    assert fingerprints[0] != fingerprints[1]
+
+
+@pytest.mark.slow
+def test_a_class_without_training_examples_is_said(run_on, tmp_path, capsys):
+    write_npz(tmp_path / "data.npz", step=2)
+    run_on(tmp_path, f"npz:{tmp_path}/data.npz", levels=0)
+    said = "data.npz: there is no training example of the classes 1, 3; the network has an output"
+    assert said in capsys.readouterr().out
+
+
+def test_runs_on_arrays_of_a_script_say_what_to_do(copied_run, command, tmp_path):
+    edit_config(copied_run, details={"data_name": "pets"})
+    said = r"was begun in Python with data of your own \(pets\), .*Go on in Python.*: tf_lottery"
+    with pytest.raises(RunFolderMismatchError, match=said + r"\.run_experiment\(config, data\)"):
+        command("--levels=3", workdir=tmp_path)
+    asked = {
+        r"\.run_branch\(": ["--experiment=branch", f"--run={copied_run}", "--branch=random_mask"],
+        r".*run_analysis\(": ["--experiment=magnitudes", f"--run={copied_run}"],
+        r".*export_tickets\(": ["--experiment=export", f"--run={copied_run}"],
+    }
+    for call, arguments in asked.items():
+        with pytest.raises(RunFolderMismatchError, match=said + call):
+            run_command_of(*arguments)
+    # What needs no data goes on.
+    command(workdir=tmp_path)

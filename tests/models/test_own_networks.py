@@ -1,0 +1,122 @@
+"""Networks that a function of the user's makes."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tf_lottery.models.build import build_model, network_sha256
+from tf_lottery.models.registry import check_model_name
+
+MODULE = """
+import keras as keras_3
+import tf_keras as keras
+
+def build(inputs, classes):
+    x = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
+    return keras.layers.Dense(classes, name="output")(keras.layers.Flatten()(x))
+
+def functional(input_shape, classes):
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, build(inputs, classes))
+
+def sequential(input_shape, classes):
+    layers = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
+    return keras.Sequential([*layers, keras.layers.Dense(classes, name="output")])
+
+def softmax(inputs, classes):
+    x = keras.layers.Flatten()(inputs)
+    return keras.layers.Dense(classes, activation="softmax", name="last")(x)
+
+def narrow(inputs, classes):
+    return keras.layers.Dense(2)(keras.layers.Flatten()(inputs))
+
+def failing(inputs, classes):
+    layers = {}
+    return layers["output"]
+
+def nothing(inputs, classes):
+    pass
+
+def alone(inputs):
+    return inputs
+
+def of_keras_3(inputs, classes):
+    return keras_3.layers.Dense(classes)(keras_3.layers.Flatten()(inputs))
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+def subclassed(input_shape, classes):
+    return Subclassed()
+"""
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory):
+    """A module of networks in the current folder; its name."""
+    folder = tmp_path_factory.mktemp("networks")
+    (folder / "own_nets.py").write_text(MODULE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [*sys.path])
+        yield "own_nets"
+    sys.modules.pop("own_nets", None)
+
+
+def build(name, classes=3):
+    return build_model(name, (6, 6, 1), classes, 0, ([0.5], [0.25]))
+
+
+@pytest.mark.parametrize("function", ["build", "functional", "sequential"])
+def test_the_layers_are_those_of_the_function_behind_standardised_pixels(module, function):
+    check_model_name(f"{module}:{function}")
+    model = build(f"{module}:{function}")
+    assert [layer.name for layer in model.layers] == [
+        *("images", "normalization", "conv2d", "flatten", "output")
+    ]
+    # The same weights as those of a registered network: drawn by seed alone.
+    reference = build(f"{module}:build")
+    for weight, other in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+    assert model(np.ones((2, 6, 6, 1))).shape == (2, 3)
+
+
+def test_a_changed_network_has_another_fingerprint(module):
+    one, same = (network_sha256(f"{module}:build", (6, 6, 1), 3) for _ in range(2))
+    assert one == same
+    assert network_sha256(f"{module}:narrow", (6, 6, 1), 2) != one
+    assert network_sha256("lenet_9", (6, 6, 1), 3) is None
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("softmax", "its last layer, last, has a softmax, which the loss has already; leave"),
+        ("narrow", r"its outputs have shape \(None, 2\), and \(None, 3\) is needed"),
+        ("failing", r"KeyError \(own_nets.py, line 26\): 'output'"),
+        ("nothing", "nothing returned <class 'NoneType'>. Networks of the program are of tf_keras"),
+        ("alone", r"alone\(inputs\) cannot be called; write build\(inputs, classes\)"),
+        ("of_keras_3", r"TypeError: .* Networks of the program are of tf_keras"),
+        ("subclassed", "ValueError.*no functional or sequential model; return logits"),
+        ("missing", "own_nets has no function missing; it has build, functional"),
+    ],
+)
+def test_what_is_wrong_with_a_function_is_told(module, function, said):
+    with pytest.raises(ValueError, match=rf"^--model={module}:{function}: .*{said}"):
+        build(f"{module}:{function}")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_such_module:build", "there is no module no_such_module, neither installed nor in the"),
+        ("own_nets.py:build", "write MODULE:FUNCTION, such as own_nets:build."),
+        ("own_nets:", "write MODULE:FUNCTION, such as my_networks:build."),
+        ("own_nets.inner:build", "there is no module own_nets.inner"),
+    ],
+)
+def test_names_that_are_none_are_told_without_tensorflow(module, name, said):
+    with pytest.raises(ValueError, match=f"^--model={name}: {said}"):
+        check_model_name(name)

@@ -1,0 +1,326 @@
+"""Image files in class folders: which there are, how large they are, and what they hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tf_lottery.config.data_files import DataFiles
+from tf_lottery.data.labels import check_known_classes
+from tf_lottery.data.undivided import chosen_for_test
+from tf_lottery.messages import tell
+from tf_lottery.startup import LazyModule
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = LazyModule("tensorflow")
+
+# As Keras' image_dataset_from_directory reads them.
+_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG")
+_GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
+_HELD_OUT = ("validation", "val")
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+_LONGEST_END = 16
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles:
+    """Image files that belong together, as all of a split.
+
+    Attributes:
+      paths: the files, `[images]`.
+      labels: their classes, int32 `[images]`.
+      shapes: `(height, width, channels)` of each, int32 `[images, 3]`; there is 1 channel or 3.
+    """
+
+    paths: np.ndarray
+    labels: np.ndarray
+    shapes: np.ndarray
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self.paths)
+
+    def at(self, places: np.ndarray) -> ImageFiles:
+        """Those at some places, or where it is true of them."""
+        return ImageFiles(self.paths[places], self.labels[places], self.shapes[places])
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFolder:
+    """What a folder of class folders holds; `find_images` makes it.
+
+    Attributes:
+      files: the folder.
+      class_names: names of the class folders, in order.
+      splits: the images by split: "train", "test" and, if there are any, "validation".
+      channels: of all images: 1 if none of them has colours, else 3.
+      left_out: what was left out, in sentences.
+    """
+
+    files: DataFiles
+    class_names: tuple[str, ...]
+    splits: Mapping[str, ImageFiles]
+    channels: int
+    left_out: tuple[str, ...]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of all images; None if they differ."""
+        sizes = np.unique(
+            np.concatenate([own.shapes[:, :2] for own in self.splits.values()]), axis=0
+        )
+        return None if len(sizes) > 1 else (int(sizes[0, 0]), int(sizes[0, 1]))
+
+    def check_one_size(self) -> None:
+        """Checks that all images have one size.
+
+        Raises:
+          ValueError: if they differ; names two.
+        """
+        if self.size is not None:
+            return
+        paths = np.concatenate([own.paths for own in self.splits.values()])
+        sizes = np.concatenate([own.shapes[:, :2] for own in self.splits.values()])
+        other = int(np.argmax((sizes != sizes[0]).any(axis=1)))
+        named = " and ".join(
+            f"{_relative(self.files, paths[place])} ({sizes[place, 0]}x{sizes[place, 1]})"
+            for place in (0, other)
+        )
+        raise self.files.refusal(
+            f"its images differ in size, such as {named}; say with --image_size to which size they "
+            "are brought, such as --image_size=64"
+        )
+
+
+def find_images(files: DataFiles, skip_unreadable: bool) -> ImageFolder:
+    """Finds the images of a folder, and reads the header of each.
+
+    The folder has a folder for each class, below train/, test/ (or, if there is none, validation/,
+    which is tested on then) and validation/ (or val/), as of `tfds.ImageFolder`; or without these,
+    as of Keras' `image_dataset_from_directory`: then the share `test` of each class is tested on,
+    drawn in the same way every time. Classes are in the order of their names; files of other kinds,
+    and hidden ones, are left out.
+
+    Args:
+      files: the folder.
+      skip_unreadable: whether images that cannot be read are left out.
+
+    Raises:
+      ValueError: if there are no such folders, classes that are not trained on, or images that
+        cannot be read; names them.
+    """
+    roots = _roots(files)
+    names = _class_folders(roots["train"])
+    if len(names) < 2:
+        raise files.refusal(
+            f"{roots['train']} has {len(names)} class folders; a folder for each of at least 2 "
+            "classes is needed"
+        )
+    others: list[str] = []
+    splits = {split: _files_of(files, root, split, names, others) for split, root in roots.items()}
+    splits, unreadable = _with_shapes(files, splits)
+    _refuse_or_tell(files, unreadable, skip_unreadable)
+    if "test" not in splits:
+        held = chosen_for_test(splits["train"].labels, files.test_share)
+        splits = {"train": splits["train"].at(~held), "test": splits["train"].at(held)}
+    for split, own in splits.items():
+        if not len(own):
+            raise files.refusal(
+                f"there are no images for the {split} split; names of images end in "
+                f"{', '.join(sorted(_SUFFIXES))}"
+            )
+    try:
+        check_known_classes({split: own.labels for split, own in splits.items()}, names)
+    except ValueError as error:
+        raise files.refusal(str(error).rstrip(".")) from error
+    channels = int(max(own.shapes[:, 2].max() for own in splits.values()))
+    notes = (f"{len(others)} other files are left out, such as {others[0]}.",) if others else ()
+    return ImageFolder(files, tuple(names), splits, channels, notes)
+
+
+def decoded(encoded: bytes | tf.Tensor, channels: int) -> tf.Tensor:
+    """The pixels of an encoded image, uint8 `[height, width, channels]`; the first of a GIF."""
+    return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+
+
+def read_images(
+    folder: ImageFolder, split: str, size: tuple[int, int], skip_unreadable: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads all images of a split into memory.
+
+    Args:
+      folder: the folder.
+      split: "train", "test" or "validation".
+      size: height and width to which images of another size are resized bilinearly, as Keras'
+        `image_dataset_from_directory` does it.
+      skip_unreadable: whether images that cannot be read are left out.
+
+    Returns:
+      Images, uint8 `[images, height, width, channels]`, and labels, int32 `[images]`.
+
+    Raises:
+      ValueError: if images cannot be read; names them.
+    """
+    own = folder.splits[split]
+    images = np.empty((len(own), *size, folder.channels), np.uint8)
+
+    def read(place: int) -> str | None:
+        try:
+            pixels = decoded(Path(own.paths[place]).read_bytes(), folder.channels)
+        except (OSError, tf.errors.OpError) as error:
+            return _reason(error)
+        if tuple(pixels.shape[:2]) != size:
+            pixels = tf.cast(tf.round(tf.image.resize(pixels, size)), tf.uint8)
+        images[place] = pixels.numpy()
+        return None
+
+    with tf.device("CPU:0"):
+        reasons = _in_threads(read, range(len(own)))
+    unreadable = {own.paths[place]: reason for place, reason in enumerate(reasons) if reason}
+    _refuse_or_tell(folder.files, unreadable, skip_unreadable)
+    if unreadable:
+        kept = np.array([reason is None for reason in reasons])
+        return images[kept], own.labels[kept]
+    return images, own.labels
+
+
+def _roots(files: DataFiles) -> dict[str, Path]:
+    """The folder of each split; that of all images, if they are not divided."""
+    held_out = [files.path / name for name in _HELD_OUT if (files.path / name).is_dir()]
+    train, test = files.path / "train", files.path / "test"
+    divided = [path.name for path in (test, *held_out) if path.is_dir()]
+    if not train.is_dir():
+        if divided:
+            raise files.refusal(f"it has {divided[0]}/, and no train/")
+        return {"train": files.path}
+    if not divided:
+        raise files.refusal("it has train/, and neither test/ nor validation/")
+    if "test" in files.options:
+        raise files.refusal("test= is for folders without train/ and test/; leave it out")
+    if not test.is_dir():
+        return {"train": train, "test": held_out[0]}
+    splits = {"train": train, "test": test}
+    return {**splits, "validation": held_out[0]} if held_out else splits
+
+
+def _class_folders(root: Path) -> list[str]:
+    return sorted(
+        path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def _files_of(
+    files: DataFiles, root: Path, split: str, names: Sequence[str], others: list[str]
+) -> ImageFiles:
+    """The images of a split, without their shapes; files of other kinds are added to `others`."""
+    paths, labels = [], []
+    for name in _class_folders(root):
+        found = []
+        for path in _walk(root / name):
+            if path.suffix.lower() in _SUFFIXES:
+                found.append(str(path))
+            else:
+                others.append(_relative(files, path))
+        if found and name not in names:
+            raise files.refusal(
+                f"{_relative(files, root / name)} is a class that the training images lack; leave "
+                "it out, or train on some"
+            )
+        paths += found
+        labels += [names.index(name)] * len(found) if found else []
+    return ImageFiles(
+        np.array(paths, object), np.array(labels, np.int32), np.zeros((len(paths), 3))
+    )
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in order, without those that are hidden."""
+    for place, below, names in os.walk(folder):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _with_shapes(
+    files: DataFiles, splits: Mapping[str, ImageFiles]
+) -> tuple[dict[str, ImageFiles], dict[str, str]]:
+    """The splits with the shapes of their images; why the others cannot be read, by path."""
+    complete, unreadable = {}, {}
+    for split, own in splits.items():
+        looked_at = _in_threads(_shape_or_reason, own.paths)
+        readable = np.array([not isinstance(found, str) for found in looked_at], bool)
+        unreadable |= {
+            path: found
+            for path, found in zip(own.paths, looked_at, strict=True)
+            if isinstance(found, str)
+        }
+        shapes = [found for found in looked_at if not isinstance(found, str)]
+        complete[split] = ImageFiles(
+            own.paths[readable], own.labels[readable], np.array(shapes, np.int32).reshape(-1, 3)
+        )
+    return complete, unreadable
+
+
+def _shape_or_reason(path: str) -> tuple[int, int, int] | str:
+    """The shape of an image from its header, or why it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            width, height = image.size
+            channels = 1 if image.mode in _GREY else 3
+            end = _ENDS.get(image.format or "")
+        if end is not None and end not in _last_bytes(path):
+            # Cut off, or something follows the image.
+            decoded(Path(path).read_bytes(), channels)
+    # Pillow raises all kinds of errors where a header is damaged.
+    except Exception as error:
+        return _reason(error)
+    return height, width, channels
+
+
+def _last_bytes(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        file.seek(-min(_LONGEST_END, Path(path).stat().st_size), os.SEEK_END)
+        return file.read()
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "cannot identify image file" in text or not text:
+        return "no JPEG, PNG, BMP or GIF"
+    return text[:80]
+
+
+def _refuse_or_tell(files: DataFiles, unreadable: Mapping[str, str], skip: bool) -> None:
+    if not unreadable:
+        return
+    named = "; ".join(
+        f"{_relative(files, path)} ({reason})"
+        for path, reason in list(unreadable.items())[:_MOST_NAMED]
+    )
+    more = f"; and {len(unreadable) - _MOST_NAMED} more" if len(unreadable) > _MOST_NAMED else ""
+    if not skip:
+        raise files.refusal(
+            f"images that cannot be read: {named}{more}; replace them, or give --skip_unreadable "
+            "to leave them out"
+        )
+    tell(f"{files.flag}: left out, as they cannot be read: {named}{more}.")
+
+
+def _relative(files: DataFiles, path: Path | str) -> str:
+    return os.path.relpath(path, files.path)
+
+
+def _in_threads(function, items) -> list:
+    with ThreadPoolExecutor() as threads:
+        return list(threads.map(function, items))

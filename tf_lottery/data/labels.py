@@ -1,0 +1,56 @@
+"""Which classes there are examples of."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+_MOST_NAMED = 5
+
+
+def check_known_classes(
+    labels: Mapping[str, np.ndarray], class_names: Sequence[str] | None = None
+) -> None:
+    """Checks that no class is tested on that is not trained on.
+
+    Args:
+      labels: class numbers `[examples]` by split, those of "train" among them.
+      class_names: what the classes are called, for the message.
+
+    Raises:
+      ValueError: names the first such class and its first example.
+    """
+    for split, own in labels.items():
+        unknown = np.flatnonzero(~np.isin(own, labels["train"]))
+        if unknown.size:
+            label = int(own[unknown[0]])
+            name = label if class_names is None else class_names[label]
+            raise ValueError(
+                f"the {split} data have the class {name} (example {unknown[0]}), of which there is "
+                "no training example; leave such examples out, or train on some."
+            )
+
+
+def note_of_empty_classes(
+    labels: np.ndarray, classes: int, class_names: Sequence[str] | None = None
+) -> str | None:
+    """Says which classes no training example has.
+
+    Args:
+      labels: class numbers of the training examples, `[examples]`.
+      classes: number of classes.
+      class_names: what the classes are called.
+
+    Returns:
+      A sentence; None if there are examples of each.
+    """
+    empty = np.setdiff1d(np.arange(classes), labels)
+    if not empty.size:
+        return None
+    names = [str(label) if class_names is None else class_names[label] for label in map(int, empty)]
+    named = ", ".join(names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    which = f"class {named}" if len(names) == 1 else f"the classes {named}{more}"
+    return (
+        f"there is no training example of {which}; the network has an output for each of the "
+        f"{classes} classes all the same."
+    )
