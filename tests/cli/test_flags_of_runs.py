@@ -93,6 +93,8 @@ def other_than(own: Any, flag: str) -> Any:
         return 3
     if flag == "score":
         return "random"
+    if flag == "stop_below":
+        return "2pt"
     if flag == "rewind_step":
         return "0it"  # That is kept, too.
     return "7it" if own in ("0it", "1000it", "1ep", "") else "other"

@@ -15,6 +15,7 @@ from tf_lottery.store.metrics import csv_text, write_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import ADAPTIVE_COLUMNS, SUMMARY_COLUMNS, LevelSummary, is_adaptive
 from tf_lottery.store.sealed_table import write_sealed_csv
+from tf_lottery.store.stopping import known_end
 
 
 @dataclass(frozen=True)
@@ -124,4 +125,6 @@ def print_results(run: RunFolder, summaries: list[LevelSummary], tolerance: floa
     """Prints the table that ends a run, and where the run is."""
     if summaries:
         print_summary(summaries, tolerance=tolerance)
+    if (end := known_end(run)) is not None:
+        tell(f"The search {end}.")
     tell(f"Run folder: {run.path}")

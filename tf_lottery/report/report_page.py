@@ -99,7 +99,15 @@ def report_page(
     runs = [method for method in methods if method.branch is None]
     return environment.get_template("page.html.j2").render(
         title="Lottery tickets: " + ", ".join(run.run for run in runs),
-        facts=[_facts(run, with_label=len(runs) > 1) for run in runs],
+        facts=[
+            *(_facts(run, with_label=len(runs) > 1) for run in runs),
+            *(
+                f"{run.label}, {record.replicate}: {record.state.ended}."
+                for run in runs
+                for record in run.records
+                if record.state.ended is not None
+            ),
+        ],
         progress=_progress(methods),
         notices=comparability_notices(methods),
         emptied=emptied_notices(methods),
