@@ -4,14 +4,14 @@ from absl import flags
 
 import tf_lottery
 from tf_lottery.cli.commands import Command, command_from_flags, define_flags
+from tf_lottery.cli.flag_files import with_content
 
 
 def command_of(*arguments: str) -> Command:
-    """What is asked for; --flagfile is a flag as in main.py, and may be given several times."""
+    """What is asked for."""
     values = flags.FlagValues()
     define_flags(values)
-    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
-    values(["main.py", *arguments])
+    values(with_content(["main.py", *arguments]))
     return command_from_flags(values)
 
 

@@ -77,7 +77,6 @@ BAD_FLAGS = {
     "--matching_tolerance=nan": "0 to 100",
     "--name=": "letters",
     "--name=" + "n" * 300: "up to 200 letters",
-    "--workdir=": "--workdir",
     "--dataset=": "--dataset=",
     "--random_flip=maybe": "random_flip",
     "--in_memory=yes": "auto|on|off",

@@ -182,9 +182,6 @@ def test_a_name_beside_a_run_is_refused(kind, finished_run):
         ("interpolate --points=1000000000", "--points=1000000000 is out of range: use 3 to 10000"),
         ("curvature --loss_rise=inf", "--loss_rise=inf is out of range: use a positive number"),
         ("branch", "--experiment=branch needs --branch: .* such as random_mask"),
-        ("report --report_dir=", "--report_dir=: give the path of a folder"),
-        ("export --export_dir=", "--export_dir=: give the path of a folder"),
-        ("verify --run=", "--run=: give the path of a folder"),
     ],
 )
 def test_flags_of_what_follows_from_runs(asked, message, finished_run):

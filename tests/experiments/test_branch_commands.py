@@ -161,7 +161,7 @@ def test_several_branches_of_all_replicates(start_main, copied_run, run_tiny, tm
             r"--pruning_scope=layerwise: --branch=before_training ranks .* together with "
             r"--score=snip.*--branch=before_training_layerwise",
         ),
-        ({"branch_seed": -1}, r"--branch_seed=-1 is out of range"),
+        ({"branch": "random_mask", "branch_seed": -1}, r"--branch_seed=-1 is out of range"),
     ],
     ids=str,
 )

@@ -82,7 +82,8 @@ def test_how_a_finished_run_would_be_trained_has_no_effect(said, copied_run):
     branch = ("--experiment=branch", f"--run={copied_run}", "--branch=random_mask")
     said(*branch, "--levels=2")
     assert said(*branch, "--levels=2", "--threads=3", "--jobs=2", "--keep_states=3it") == [
-        "Note: --keep_states=3it has no effect: --experiment=branch trains no dense network.",
+        "Note: --keep_states=3it has no effect: --experiment=branch trains no dense network, and "
+        "exports nothing.",
         "Note: --jobs=2 has no effect: nothing is left to train.",
         "Note: --threads=3 has no effect: nothing is left to train.",
     ]

@@ -1,7 +1,7 @@
 """What `main.py` is asked to do, from its flags: experiments, what follows from runs, or a list."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,16 @@ from absl import flags
 
 from tf_lottery.cli.flag_uses import (
     define_replaced_flags,
-    refuse_other_names,
     refuse_replaced_flags,
     refuse_useless_flags,
     tell_of_flags_taken_over,
     tell_of_useless_levels,
-    tell_of_useless_states,
+    unset_empty_paths,
 )
+from tf_lottery.cli.flags_of_runs import settle_flags_of_runs
 from tf_lottery.cli.paper_figures import PAPER_FIGURES, figures_text
 from tf_lottery.cli.sweeps import combinations
-from tf_lottery.config.analyses import ANALYSES, analysis_names, analysis_options
+from tf_lottery.config.analyses import ANALYSES, analysis_options
 from tf_lottery.config.arguments import check_path
 from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_from_values
@@ -161,29 +161,13 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
       ValueError: if a value is out of range, missing, or of no use here; names the flag.
     """
     kind = flag_values["experiment"].value
+    unset_empty_paths(flag_values)
     refuse_replaced_flags(flag_values)
     refuse_useless_flags(kind, flag_values)
-    refuse_other_names(kind, flag_values)
     tell_of_flags_taken_over(flag_values)
     tell_of_useless_levels(kind, flag_values)
-    tell_of_useless_states(kind, flag_values)
-    if kind == "branch":
-        return _branches(flag_values)
-    if kind == "report":
-        return WriteReport(
-            _runs(flag_values),
-            _path(flag_values, "report_dir"),
-            matching_tolerance=_matching_tolerance(flag_values),
-        )
-    if kind in analysis_names():
-        return _analysis(flag_values)
-    if kind == "export":
-        return _export(flag_values)
-    if kind == "list":
-        return ListRuns(Path(flag_values["workdir"].value).expanduser())
-    if kind == "verify":
-        runs = tuple(Path(run).expanduser() for run in _run_values(flag_values))
-        return VerifyRuns(Path(flag_values["workdir"].value).expanduser(), runs)
+    if kind not in ("lottery", "train"):
+        return _of_runs(kind, flag_values)
     configs = tuple(_experiments(flag_values))
     export_dir = flag_values["export_dir"].value
     if export_dir and len(configs) > 1:
@@ -207,6 +191,30 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
         jobs=_jobs(flag_values),
         launcher=_launcher(flag_values),
     )
+
+
+def _of_runs(kind: str, flag_values: flags.FlagValues) -> Command:
+    """A command on runs that there are."""
+    workdir = Path(flag_values["workdir"].value).expanduser()
+    if kind == "list":
+        settle_flags_of_runs(kind, flag_values, ())
+        return ListRuns(workdir)
+    runs = _runs(flag_values, needed=kind != "verify")
+    settle_flags_of_runs(kind, flag_values, runs)
+    if kind == "verify":
+        return VerifyRuns(workdir, runs, _expected(flag_values))
+    if kind == "report":
+        return WriteReport(
+            runs,
+            _path(flag_values, "report_dir"),
+            _expected(flag_values),
+            matching_tolerance=_matching_tolerance(flag_values),
+        )
+    if kind == "branch":
+        return _branches(flag_values, runs)
+    if kind == "export":
+        return _export(flag_values, runs)
+    return _analysis(flag_values, runs)
 
 
 def _jobs(flag_values: flags.FlagValues) -> int | None:
@@ -247,21 +255,16 @@ def _matching_tolerance(flag_values: flags.FlagValues) -> float:
     return points
 
 
-def _runs(flag_values: flags.FlagValues) -> tuple[Path, ...]:
-    runs = _run_values(flag_values)
-    if not runs:
+def _runs(flag_values: flags.FlagValues, *, needed: bool = True) -> tuple[Path, ...]:
+    runs = flag_values["run"].value
+    for run in runs:
+        check_path("--run", run)
+    if needed and not runs:
         raise ValueError(
             f"--experiment={flag_values['experiment'].value} needs --run=WORKDIR/NAME, or "
             "--run=WORKDIR/NAME/replicate_R."
         )
     return tuple(path for run in runs for path in named_runs(run))
-
-
-def _run_values(flag_values: flags.FlagValues) -> list[str]:
-    runs = flag_values["run"].value
-    for run in runs:
-        check_path("--run", run)
-    return runs
 
 
 def _path(flag_values: flags.FlagValues, flag: str) -> Path | None:
@@ -272,7 +275,7 @@ def _path(flag_values: flags.FlagValues, flag: str) -> Path | None:
     return Path(folder).expanduser()
 
 
-def _branches(flag_values: flags.FlagValues) -> RunBranches:
+def _branches(flag_values: flags.FlagValues, runs: tuple[Path, ...]) -> RunBranches:
     if flag_values["branch"].value is None:
         raise ValueError(
             "--experiment=branch needs --branch: the controls to run, such as random_mask, or "
@@ -283,7 +286,7 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
         raise ValueError(f"--branch={flag_values['branch'].value}: name the branches to run.")
     asked = {"experiment", "branch", "levels", "replicate"}
     return RunBranches(
-        _runs(flag_values),
+        runs,
         _chosen_replicates(flag_values),
         tuple(names),
         _chosen_levels(flag_values),
@@ -295,7 +298,7 @@ def _branches(flag_values: flags.FlagValues) -> RunBranches:
     )
 
 
-def _analysis(flag_values: flags.FlagValues) -> Analyze:
+def _analysis(flag_values: flags.FlagValues, runs: tuple[Path, ...]) -> Analyze:
     analysis = ANALYSES.find(flag_values["experiment"].value)
     own = names_of(analysis.parameters)
     # Of experiments too, which have another default.
@@ -305,21 +308,20 @@ def _analysis(flag_values: flags.FlagValues) -> Analyze:
         for name in own
         if name not in shared or flag_values[name].present
     }
-    here, expected = _here_and_expected(flag_values, {"other_run"})
     return Analyze(
         analysis.name,
-        _runs(flag_values),
+        runs,
         _chosen_replicates(flag_values),
         _chosen_levels(flag_values),
         analysis.checked(given),
-        here,
-        {name: value for name, value in expected.items() if name not in shared},
+        _here(flag_values, {"other_run"}),
+        _expected(flag_values, {"other_run", "replicate", *shared}),
         jobs=_jobs(flag_values),
         launcher=_launcher(flag_values),
     )
 
 
-def _export(flag_values: flags.FlagValues) -> ExportTickets:
+def _export(flag_values: flags.FlagValues, runs: tuple[Path, ...]) -> ExportTickets:
     levels = _chosen_levels(flag_values)
     if levels is not None and len(levels) > 1:
         raise ValueError(
@@ -327,26 +329,30 @@ def _export(flag_values: flags.FlagValues) -> ExportTickets:
             "a run is exported at a time; name one."
         )
     return ExportTickets(
-        _runs(flag_values),
+        runs,
         _chosen_replicates(flag_values),
         levels[0] if levels else None,
         _path(flag_values, "export_dir"),
         ExportConfig(**{name: flag_values[name].value for name in names_of(ExportConfig)}),
-        *_here_and_expected(flag_values, set()),
+        _here(flag_values, set()),
+        _expected(flag_values, {"replicate"}),
     )
 
 
-def _here_and_expected(
-    flag_values: flags.FlagValues, more: set[str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Given flags that say where something is, `more` among them, and those of experiments."""
+def _here(flag_values: flags.FlagValues, more: set[str]) -> dict[str, Any]:
+    """Given flags that say where something is, `more` among them."""
     here = set(names_of(RunConfig)) - {"experiment"} | more
-    asked = {"experiment", "levels", "replicate"}
-    given = given_values(flag_values)
-    return (
-        {name: value for name, value in given.items() if name in {*here, *LOCATED}},
-        {name: value for name, value in given.items() if name not in here | asked},
-    )
+    return {
+        name: value
+        for name, value in given_values(flag_values).items()
+        if name in {*here, *LOCATED}
+    }
+
+
+def _expected(flag_values: flags.FlagValues, others: Collection[str] = ()) -> dict[str, Any]:
+    """Given flags that the runs should have been made with: all of experiments but `others`."""
+    others = {*names_of(RunConfig), "levels", *others}
+    return {name: value for name, value in given_values(flag_values).items() if name not in others}
 
 
 def _chosen_levels(flag_values: flags.FlagValues) -> tuple[int, ...] | None:

@@ -1,7 +1,5 @@
 """Which flags are for which experiments."""
 
-from pathlib import Path
-
 from absl import flags
 
 from tf_lottery.config.analyses import (
@@ -13,8 +11,9 @@ from tf_lottery.config.analyses import (
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.experiment import config_options
 from tf_lottery.config.export import ExportConfig
+from tf_lottery.config.flags import all_options
 from tf_lottery.config.matching import Matching
-from tf_lottery.config.options import names_of
+from tf_lottery.config.options import names_of, options_of
 from tf_lottery.messages import tell
 
 _OF_ALL_LEVELS = ("report", "list", "verify")
@@ -42,7 +41,7 @@ def refuse_replaced_flags(flag_values: flags.FlagValues) -> None:
         flag = flag_values[name]
         if flag.present:
             raise ValueError(
-                f"{_as_given(flag)} is of an earlier version; write {replacements[flag.value]} in "
+                f"{as_given(flag)} is of an earlier version; write {replacements[flag.value]} in "
                 "its place."
             )
 
@@ -78,6 +77,28 @@ def _only_for() -> dict[str, tuple[str, ...]]:
     }
 
 
+def unset_empty_paths(flag_values: flags.FlagValues) -> None:
+    """Takes flags of files and folders that are given without a value as not given.
+
+    So is what a script writes as --export_dir=$FOLDER, where it has no such folder.
+    """
+    options = {
+        **all_options(),
+        **analysis_options(),
+        **{option.name: option for option in options_of(ExportConfig)},
+    }
+    for name in ("run", "report_dir", *options):
+        if name in options and not options[name].metadata["path"]:
+            continue
+        flag = flag_values[name]
+        values = flag.value if isinstance(flag.value, list) else [flag.value]
+        given = [value for value in values if value != ""]
+        if flag.present and not given:
+            flag.unparse()
+        elif isinstance(flag.value, list):
+            flag.value = given
+
+
 def is_of_use(name: str, experiment: str) -> bool:
     """Whether a flag is not for other experiments alone."""
     return experiment in _only_for().get(name, (experiment,))
@@ -98,32 +119,9 @@ def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None
         given = flag.present and flag.value != flag.default
         if given and experiment not in experiments:
             raise ValueError(
-                f"{_as_given(flag)} is for --experiment={' or '.join(experiments)}, but "
+                f"{as_given(flag)} is for --experiment={' or '.join(experiments)}, but "
                 f"--experiment={experiment} was given."
             )
-
-
-def refuse_other_names(experiment: str, flag_values: flags.FlagValues) -> None:
-    """Refuses a --name that is not that of the runs, where --run says which they are.
-
-    Flag files of experiments, which have their names, may be given with --run.
-
-    Args:
-      experiment: the value of --experiment.
-      flag_values: the parsed flags.
-
-    Raises:
-      ValueError: if it is another name.
-    """
-    name, runs = flag_values["name"], flag_values["run"].value
-    if experiment in ("lottery", "train") or not name.present or name.value is None:
-        return
-    others = [run for run in runs if name.value not in Path(run).expanduser().absolute().parts[-2:]]
-    if others:
-        raise ValueError(
-            f"--name={name.value} has no use with --experiment={experiment}: --run={others[0]} "
-            "says which run is meant; leave it out."
-        )
 
 
 # Flags that others take the place of.
@@ -139,7 +137,7 @@ def tell_of_flags_taken_over(flag_values: flags.FlagValues) -> None:
     for name, by in _TAKEN_OVER.items():
         flag, other = flag_values[name], flag_values[by]
         if other.present and other.value and flag.present and flag.value != flag.default:
-            tell(f"Note: {_as_given(flag)} has no effect: {_as_given(other)} takes its place.")
+            tell(f"Note: {as_given(flag)} has no effect: {as_given(other)} takes its place.")
 
 
 def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> None:
@@ -152,21 +150,8 @@ def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> No
         )
 
 
-def tell_of_useless_states(experiment: str, flag_values: flags.FlagValues) -> None:
-    """Says so if flags about the dense network are given where none is trained.
-
-    The flag file of a run, which may be given with --run, may have them too.
-    """
-    for name in () if experiment in ("lottery", "train") else ("keep_states", "dense_from"):
-        flag = flag_values[name]
-        if flag.present and flag.value:
-            tell(
-                f"Note: {_as_given(flag)} has no effect: --experiment={experiment} trains no dense "
-                "network."
-            )
-
-
-def _as_given(flag: flags.Flag) -> str:
+def as_given(flag: flags.Flag) -> str:
+    """A flag as it is written on a command line."""
     if flag.boolean:
         return f"--{flag.name}" if flag.value else f"--no{flag.name}"
     values = flag.value if isinstance(flag.value, list) else [flag.value]

@@ -6,7 +6,7 @@ import sys
 from absl import app, flags, logging
 
 import tf_lottery
-from tf_lottery.cli import commands, help_page, reproduction, shipped_configs
+from tf_lottery.cli import commands, flag_files, help_page, reproduction, shipped_configs
 from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.config import flags as experiment_flags
 from tf_lottery.registry import import_plugin
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _parse(arguments: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(arguments)
+        return flags.FLAGS(flag_files.with_content(arguments))
     except flags.CantOpenFlagFileError as error:
         refused = error.__context__
         if not isinstance(refused, OSError):
@@ -74,6 +74,8 @@ def _parse(arguments: list[str]) -> list[str]:
             f"Error: {' '.join(given) or '--flagfile'} is no flag file: it is not text ({error}). "
             f"{_A_FLAG_FILE}"
         )
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
 
 
 def _print_whole(text: str) -> None:

@@ -38,6 +38,8 @@ class Branch(Parametrized):
       needs_next_level: whether it looks at the level after the one that it starts from.
       keeps_slots: whether it begins with the optimizer's slots of the rewind step, and so cannot
         have another optimizer than its run.
+      prunes: whether it may prune anew, so that --score and the like make a difference.
+      draws: whether it may draw random numbers, so that --branch_seed makes a difference.
       look: how it is drawn; None: in a way that is found by its name.
     """
 
@@ -47,6 +49,8 @@ class Branch(Parametrized):
     needs_other_run: bool = False
     needs_next_level: bool = False
     keeps_slots: bool = False
+    prunes: bool = True
+    draws: bool = True
     look: Look | None = None
 
 
@@ -61,6 +65,8 @@ def register_branch(
     needs_other_run: bool = False,
     needs_next_level: bool = False,
     keeps_slots: bool = False,
+    prunes: bool = True,
+    draws: bool = True,
     look: Look | None = None,
 ) -> Callable[[Callable], Callable]:
     """Registers a function `(origin: Origin, **parameters) -> Start` as a branch of its name.
@@ -83,6 +89,8 @@ def register_branch(
       needs_other_run: as in `Branch`.
       needs_next_level: as in `Branch`.
       keeps_slots: as in `Branch`.
+      prunes: as in `Branch`.
+      draws: as in `Branch`.
       look: as in `Branch`.
 
     Returns:
@@ -100,6 +108,8 @@ def register_branch(
             needs_other_run,
             needs_next_level,
             keeps_slots,
+            prunes,
+            draws,
             look,
         )
         BRANCHES.add(branch.name, branch, function.__module__)

@@ -13,6 +13,7 @@ from tf_lottery.config.options import (
     refuse_together,
     require,
 )
+from tf_lottery.config.stopping import read_stop_rule
 from tf_lottery.config.training import read_points
 
 ExperimentName = Literal["lottery", "train", "branch"]
@@ -31,7 +32,7 @@ def _check_name(flag: str, name: Any) -> None:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where the experiment runs; nothing here changes its results by more than rounding."""
+    """Where the experiment runs; nothing here changes its levels by more than rounding."""
 
     experiment: ExperimentName = option(
         "lottery",
@@ -52,6 +53,13 @@ class RunConfig:
     )
     manual_dir: str | None = option(
         None, "Folder with downloaded archives, for machines without internet.", path=True
+    )
+    stop_below: str = option(
+        "",
+        "The search ends with the first level whose validation accuracy, at the end of its "
+        "training, is below this: an accuracy, such as 0.9, or points below that of the dense "
+        "network, such as 2pt; unset: with the last of --levels.",
+        reads=read_stop_rule,
     )
     export_ticket: bool = option(
         False,

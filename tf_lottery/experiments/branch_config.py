@@ -14,6 +14,7 @@ from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
 from tf_lottery.experiments.begun_without import flags_in_effect
+from tf_lottery.experiments.flags_of_run import other_values
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
 from tf_lottery.pruning.score import find_method
@@ -25,6 +26,11 @@ _CHANGEABLE = frozenset(
     {*names_of(TrainingConfig)}
     | {"shift_crop", "random_flip", "cutout", "smallest_crop"}
     | {"score", "score_examples", "pruning_scope", "rewind_step", "data_seed"}
+)
+# Of where an experiment is, its dense network and its export.
+_OF_EXPERIMENTS = (
+    *("workdir", "name", "dense_from", "keep_states"),
+    *("export_ticket", "export_dir"),
 )
 _LONGEST_LABEL = 100
 
@@ -71,11 +77,10 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     where, own = {*names_of(RunConfig)}, {*names_of(BranchConfig), *branch_options()}
     known = flags_in_effect(folder.identity)
     _refuse_unknown(values)
-    changes = {
-        name: value
-        for name, value in values.items()
-        if name not in where | own and not known.agrees(name, value)
-    }
+    _refuse_useless(values)
+    changes = other_values(
+        folder, {name: value for name, value in values.items() if name not in where | own}
+    )
     taken = changes_taken(run, branch, values)
     for name in sorted(set(values) - set(taken)):
         tell(f"Note: --{name}={values[name]} has no effect: --branch={branch} does not use it.")
@@ -106,17 +111,26 @@ def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str
       branch: name of a branch.
       values: flag values; those that say nothing, being unset or the run's own, are left out.
     """
-    kind = BRANCHES.find(branch)
-    known = flags_in_effect(RunFolder.read(run).identity)
-    fine_tunes = "fine_tune" in (branch, known.retraining)
-    takes = {"fine_tune_learning_rate": fine_tunes, "other_run": kind.needs_other_run}
-    unset = {"fine_tune_learning_rate": known.fine_tune_learning_rate, "other_run": None}
-    for name, parameter in branch_options().items():
-        takes[name], unset[name] = kind.takes(name), parameter.default
+    kind, folder = BRANCHES.find(branch), RunFolder.read(run)
+    known = flags_in_effect(folder.identity)
+    changed = Identity({**known, **values})
+    takes = {
+        "score": kind.prunes,
+        "score_examples": kind.prunes and find_method(changed.score).needs_data,
+        "pruning_scope": kind.prunes and branch != "before_training_layerwise",
+        "fine_tune_learning_rate": "fine_tune" in (branch, known.retraining),
+        "lr_decay": changed.get("lr_schedule") == "step",
+        "weight_decay_mode": bool(changed.get("weight_decay")),
+    }
+    unset = {name: parameter.default for name, parameter in branch_options().items()}
+    takes |= {name: kind.takes(name) for name in unset}
+    takes |= {"other_run": kind.needs_other_run, "branch_seed": kind.draws}
+    unset |= {"other_run": None, "branch_seed": BranchConfig.branch_seed}
+    others = other_values(folder, {n: v for n, v in values.items() if n not in unset})
     return {
         name: value
         for name, value in values.items()
-        if takes.get(name, True) or value == unset[name]
+        if takes.get(name, True) or (value == unset[name] if name in unset else name not in others)
     }
 
 
@@ -132,15 +146,29 @@ def _refuse_unknown(values: Mapping[str, Any]) -> None:
             )
 
 
+def _refuse_useless(values: Mapping[str, Any]) -> None:
+    for name in _OF_EXPERIMENTS:
+        if values.get(name):
+            raise ValueError(f"--{name}={values[name]}: a branch has no use for it; leave it out.")
+
+
 def refuse_change(name: str, value: Any, branches: str) -> NoReturn:
     """Refuses a flag that none of the branches takes.
 
     Raises:
       ValueError: always; names the branches that take it.
     """
+    known = BRANCHES.all().items()
+    pruning = ", ".join(name for name, kind in known if kind.prunes)
     takers = {
+        "score": pruning,
+        "score_examples": f"{pruning}, with a --score that looks at examples",
+        "pruning_scope": pruning,
         "fine_tune_learning_rate": "fine_tune, and branches of runs with --retraining=fine_tune",
-        "other_run": ", ".join(n for n, b in BRANCHES.all().items() if b.needs_other_run),
+        "lr_decay": "--lr_schedule=step",
+        "weight_decay_mode": "a --weight_decay above 0",
+        "other_run": ", ".join(name for name, kind in known if kind.needs_other_run),
+        "branch_seed": ", ".join(name for name, kind in known if kind.draws),
         **{parameter: ", ".join(branches_with(parameter)) for parameter in branch_options()},
     }
     raise ValueError(

@@ -6,6 +6,7 @@ from tf_lottery.config.branches import Branch
 from tf_lottery.experiments.branch_config import BranchPlan
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.stopping import because_of_end
 
 
 def check_structure(plan: BranchPlan, branch: Branch) -> None:
@@ -81,6 +82,7 @@ def _check_levels(run: RunFolder, branch: Branch, levels: Sequence[int], listed:
         if level not in finished:
             raise ValueError(
                 f"--levels: level {level} is not finished in {run.path}; finished are {listed}."
+                f"{because_of_end(run)}"
             )
         if level < first:
             raise ValueError(

@@ -70,11 +70,13 @@ class WriteReport:
     Attributes:
       runs: run folders, or the folders of all replicates of an experiment.
       folder: where to; None: beside the runs.
+      expected: flag values that were given: those that the runs should have been made with.
       matching_tolerance: as of `RunExperiments`.
     """
 
     runs: tuple[Path, ...]
     folder: Path | None
+    expected: Mapping[str, Any] = field(default_factory=dict)
     matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
 
 
@@ -92,10 +94,12 @@ class VerifyRuns:
     Attributes:
       workdir: whose runs are verified, if none is named.
       runs: run folders, or folders that hold some.
+      expected: as of `WriteReport`.
     """
 
     workdir: Path
     runs: tuple[Path, ...] = ()
+    expected: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,13 @@ def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) ->
 
 def _difference(begun: RunDetails, now: RunDetails) -> str:
     """Says in what the training of two dense networks differs, if it does."""
-    later = {"rewind_step": 0, "levels": 0, "network_file": None, "others": {}}
+    later = {
+        "rewind_step": 0,
+        "levels": 0,
+        "stop_below": None,
+        "network_file": None,
+        "others": {},
+    }
     one, other = vars(replace(begun, **later)), vars(replace(now, **later))
     names = (name for name in one if one[name] != other[name])
     return next((f"trained with {n}={one[n]}, and not {n}={other[n]}" for n in names), "")

@@ -34,7 +34,7 @@ from tf_lottery.experiments.finished_runs import (
     show_finished,
     takes_all_devices,
 )
-from tf_lottery.experiments.flags_of_run import check_flags_of_run
+from tf_lottery.experiments.flags_of_run import check_flags_of_run, check_flags_of_runs
 from tf_lottery.experiments.jobs.control_checks import check_controls
 from tf_lottery.experiments.jobs.study import (
     check_launcher,
@@ -85,6 +85,7 @@ def run_command(command: Command) -> int:
     if isinstance(command, VerifyRuns):
         from tf_lottery.report.verification import verify_runs
 
+        check_flags_of_runs(_runs_in(command.runs), command.expected)
         return int(verify_runs(command.workdir, command.runs))
     if isinstance(command, WriteReport):
         return int(_write_report(command))
@@ -99,10 +100,22 @@ def run_command(command: Command) -> int:
     return 0
 
 
+def _runs_in(folders: Sequence[Path]) -> list[Path]:
+    """The run folders in those that are named; of what is none, others tell."""
+    from tf_lottery.report.run_state import find_runs
+
+    return [
+        run
+        for folder in folders
+        for run in ([folder] if (folder / "config.json").exists() else find_runs(folder))
+    ]
+
+
 def _write_report(command: WriteReport) -> bool:
     """Returns whether something is damaged."""
     from tf_lottery.report.report import compare_runs
 
+    check_flags_of_runs(_runs_in(command.runs), command.expected)
     report = compare_runs(
         command.runs, command.folder, matching_tolerance=command.matching_tolerance
     )
@@ -255,8 +268,11 @@ def _changes(run: Path, command: RunBranches) -> dict[str, dict[str, Any]]:
     """For each branch of a run, those of the changes that it takes."""
     taken = {branch: changes_taken(run, branch, command.changes) for branch in command.branches}
     for name, value in command.changes.items():
-        if not any(name in changes for changes in taken.values()):
+        useless = [branch for branch, changes in taken.items() if name not in changes]
+        if len(useless) == len(taken):
             refuse_change(name, value, ",".join(command.branches))
+        if useless:
+            tell(f"Note: --{name}={value} has no effect on --branch={','.join(useless)}.")
     return taken
 
 
@@ -327,6 +343,7 @@ def _export(command: ExportTickets) -> None:
             "tf_lottery.experiments.ticket_export.export_tickets([pathlib.Path("
             f'"{folder}")], dataset=data)',
         )
+        check_flags_of_run(run, command.expected)
         check_source(
             run, (0, *run.complete_levels()[-1:]) if command.level is None else (0, command.level)
         )

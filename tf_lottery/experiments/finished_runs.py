@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import flags_text
@@ -19,6 +20,7 @@ from tf_lottery.pruning.score import find_method
 from tf_lottery.report.formats import format_numbers
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.stopping import early_end
 from tf_lottery.store.training_rules import made_by_older_version
 
 # What may differ from before: earlier levels do not depend on how many there will be.
@@ -88,6 +90,7 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
     ) as run:
         if sentence := made_by_older_version(run):
             tell(f"Note: {sentence}")
+        run.remember(replace(run.details, stop_below=config.run.stop_below or None))
         tell_of_late_flags(config, run)
         tell_of_idle_flags(config.run, run)
         tell(f"{levels_text(run.complete_levels())} complete already")
@@ -106,6 +109,8 @@ def _last_level(config: ExperimentConfig, run: RunFolder) -> int | None:
     """The last level that the run is to have; None if its network has to say that."""
     if config.run.experiment == "train":
         return 0
+    if (end := early_end(run, config.run.stop_below)) is not None:
+        return end.level
     if config.pruning.target_density is not None:
         return run.details.levels or None
     return config.pruning.levels

@@ -74,11 +74,15 @@ def check_validation(config: ExperimentConfig, is_there: bool) -> None:
     Raises:
       ValueError: if there are none.
     """
-    if config.training.validate_every and not is_there:
-        raise ValueError(
-            f"--validate_every={config.training.validate_every} needs validation data; "
-            "--validation_examples holds some out of the training data."
-        )
+    for name, value in (
+        ("validate_every", config.training.validate_every),
+        ("stop_below", config.run.stop_below),
+    ):
+        if value and not is_there:
+            raise ValueError(
+                f"--{name}={value} needs validation data; --validation_examples holds some out of "
+                "the training data."
+            )
 
 
 def check_steps_per_execution(config: ExperimentConfig, epoch: int) -> None:

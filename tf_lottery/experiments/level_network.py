@@ -8,6 +8,7 @@ from tf_lottery.experiments.early_stopping import ValidationWatch
 from tf_lottery.experiments.feeding import build_evaluators, build_program, find_hardest_examples
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.exporting.compaction.trainable import compact_for_training
+from tf_lottery.masking.multiply_adds import Operations, weight_uses
 from tf_lottery.training.evaluation import Evaluation
 from tf_lottery.training.network import Network
 from tf_lottery.training.training_program import TrainingProgram
@@ -22,6 +23,7 @@ class LevelNetwork:
       program: runs its steps.
       evaluators: by split.
       watch: looks for the lowest validation loss.
+      operations: what it does for an example, by the weights that its mask leaves.
       parameters: number of weights of all kinds, if it is a small one.
     """
 
@@ -29,6 +31,7 @@ class LevelNetwork:
     program: TrainingProgram
     evaluators: Mapping[str, Callable[[], Evaluation]]
     watch: ValidationWatch
+    operations: Operations
     parameters: int | None = None
 
 
@@ -42,6 +45,7 @@ def masked_network(experiment: Experiment) -> LevelNetwork:
         part("program", lambda: build_program(experiment)),
         evaluators,
         ValidationWatch(experiment.network, evaluators, hardest),
+        part("uses", lambda: weight_uses(experiment.network.model)).by(experiment.network.mask),
     )
 
 
@@ -67,5 +71,6 @@ def compacted_network(experiment: Experiment) -> LevelNetwork:
         build_program(experiment, small),
         evaluators,
         ValidationWatch(small, evaluators, hardest),
+        weight_uses(small.model).by(small.mask),
         compacted.parameters,
     )

@@ -123,7 +123,7 @@ class LevelTrainer:
             ) from error
         if network is not self._experiment.network:
             self._experiment.network.restore(network.state(), mask)
-        return records.finish(mask)
+        return {**records.finish(mask), **self._now.operations.record()}
 
     def _resume(self, records: LevelRecords) -> bool:
         """Goes on from a checkpoint; returns whether there was one."""

@@ -39,10 +39,11 @@ from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
+from tf_lottery.store.stopping import early_end
 from tf_lottery.tickets.imp import iterative_magnitude_pruning
 from tf_lottery.tickets.journal import LevelJournal
 from tf_lottery.training.strategy import open_strategy
-from tf_lottery.training.workers import Workers
+from tf_lottery.training.workers import Message, Workers
 
 
 def run_experiment(
@@ -136,7 +137,7 @@ class _Lottery:
                 defaults_of(self.config),
             )
         )
-        if not experiment.ends_at_density:
+        if not (experiment.ends_at_density or config.run.stop_below):
             self.export.check(run, experiment.levels)
         known = run.details.levels
         levels = known if experiment.ends_at_density else experiment.levels
@@ -144,7 +145,9 @@ class _Lottery:
         tell_of_late_flags(config, run)
         # A run that was begun with --experiment=train may go on as a lottery.
         if not (known and experiment.ends_at_density):
-            run.remember(replace(run.details, levels=max(known, experiment.levels)))
+            known = max(known, experiment.levels)
+        stops = config.run.stop_below or None
+        run.remember(replace(run.details, levels=known, stop_below=stops))
         return run
 
     def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
@@ -153,12 +156,14 @@ class _Lottery:
         source = dense_source(self.config)
         if run is not None and source is not None:
             take_dense_training(run, experiment, source)
-        levels = range(_last_level(experiment, journal, pruner) + 1)
+        end = self._end(run, workers)
+        levels = range((_last_level(experiment, journal, pruner) if end is None else end) + 1)
         firsts = [experiment.first_step(level) for level in levels]
         steps = [lengths.last(first) - first for first in firsts]
         finished = [level for level in levels if journal.is_complete(level)]
         with reported(run, experiment, steps, finished) as reports:
             if len(finished) == len(levels):
+                self._remember_end(run, end)
                 return
             evidence = build_evidence(experiment, lambda: journal.rewind_state().weights)
             if not finished:
@@ -167,6 +172,13 @@ class _Lottery:
             if reports.progress is not None and self.config.pruning.adaptive:
                 pruner = ReportedPruner(pruner, experiment, reports.progress)
             train = LevelTrainer(experiment, reports.records_of, workers)
+
+            def ends_with(level: int) -> bool:
+                end = self._end(run, workers)
+                if end is not None and reports.progress is not None:
+                    reports.progress.expect_levels(steps[: level + 1], exact=True)
+                return end is not None
+
             for level in iterative_magnitude_pruning(
                 network,
                 pruner,
@@ -174,6 +186,7 @@ class _Lottery:
                 journal,
                 evidence=evidence,
                 agree=workers.agree,
+                ends_with=ends_with,
                 variant=experiment.variant,
                 rewind_optimizer=self.config.pruning.rewind_optimizer,
             ):
@@ -183,6 +196,24 @@ class _Lottery:
         if run is not None and experiment.ends_at_density:
             # Until now it was the most that there might be.
             run.remember(replace(run.details, levels=run.complete_levels()[-1]))
+        self._remember_end(run, self._end(run, workers))
+
+    def _end(self, run: RunFolder | None, workers: Workers) -> int | None:
+        """The finished level that ends the search early, by --stop_below."""
+        rule = self.config.run.stop_below
+        if not rule:
+            return None
+
+        def look() -> Message:
+            end = None if run is None else early_end(run, rule)
+            return Message(None if end is None else end.level)
+
+        return workers.from_chief(look).record
+
+    def _remember_end(self, run: RunFolder | None, end: int | None) -> None:
+        if run is not None and end is not None:
+            # Those that were trained before there was the rule stay.
+            run.remember(replace(run.details, levels=max(end, run.finished_levels()[-1])))
 
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
         results = write_results(run, title_of(self.config))

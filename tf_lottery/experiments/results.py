@@ -9,12 +9,20 @@ from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.messages import tell
 from tf_lottery.report.summary_figure import summary_figure
 from tf_lottery.report.summary_table import print_summary
-from tf_lottery.store.atomic import atomic_path
+from tf_lottery.store.atomic import atomic_path, write_text
 from tf_lottery.store.errors import RunFolderError, StorageError
-from tf_lottery.store.metrics import csv_text, write_csv
+from tf_lottery.store.metrics import csv_text, table_text, write_csv
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.schema import ADAPTIVE_COLUMNS, SUMMARY_COLUMNS, LevelSummary, is_adaptive
+from tf_lottery.store.schema import (
+    ADAPTIVE_COLUMNS,
+    DENSITIES_COLUMNS,
+    SUMMARY_COLUMNS,
+    LevelSummary,
+    density_rows,
+    is_adaptive,
+)
 from tf_lottery.store.sealed_table import write_sealed_csv
+from tf_lottery.store.stopping import known_end
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,14 @@ class Results:
 def write_summary(run: RunFolder) -> list[LevelSummary]:
     """Writes summary.csv, a row per complete level, and returns the rows.
 
-    Rates that were chosen go into landscape/adaptive_pruning.csv.
+    A row for each kernel of each level goes into densities.csv. Rates that were chosen go into
+    landscape/adaptive_pruning.csv.
     """
     records = _records(run)
     summaries = [LevelSummary.from_record(record) for record in records]
     write_csv(run.summary_csv, SUMMARY_COLUMNS, [row.numbers() for row in summaries])
+    if densities := [row for record in records for row in density_rows(record)]:
+        write_text(run.densities_csv, table_text(DENSITIES_COLUMNS, densities))
     chosen = [{name: record[name] for name in ADAPTIVE_COLUMNS} for record in _adaptive(records)]
     if chosen:
         write_sealed_csv(_adaptive_csv(run), ADAPTIVE_COLUMNS, chosen)
@@ -124,4 +135,6 @@ def print_results(run: RunFolder, summaries: list[LevelSummary], tolerance: floa
     """Prints the table that ends a run, and where the run is."""
     if summaries:
         print_summary(summaries, tolerance=tolerance)
+    if (end := known_end(run)) is not None:
+        tell(f"The search {end}.")
     tell(f"Run folder: {run.path}")

@@ -34,6 +34,7 @@ def write_card(
         _speed(report),
         _sparse_kernels(report.formats),
         _loading(report.formats, network),
+        _arithmetic(report),
         _densities(report),
         _compaction(report),
         _origin(provenance),
@@ -173,6 +174,11 @@ def _loading(results: Sequence[FormatResult], network: PlainNetwork) -> str:
         code = code.replace("{file}", f'"{files[0]}"')
         text += f"\n\n{title}:\n\n```python\n{code}\n```"
     return text
+
+
+def _arithmetic(report: ExportReport) -> str:
+    sentences = "" if report.arithmetic is None else str(report.arithmetic)
+    return f"## Arithmetic\n\n{sentences}" if sentences else ""
 
 
 def _densities(report: ExportReport) -> str:

@@ -10,7 +10,7 @@ from tf_lottery.exporting.card import write_card
 from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
 from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, ExportFolder
 from tf_lottery.exporting.export_progress import ExportProgress, no_progress
-from tf_lottery.exporting.export_report import ExportReport
+from tf_lottery.exporting.export_report import Arithmetic, ExportReport
 from tf_lottery.exporting.formats import formats_named, known_formats
 from tf_lottery.exporting.network_of import float32_network, network_of
 from tf_lottery.exporting.plain_network import (
@@ -154,6 +154,7 @@ def export_into(
             precision=files.precision(),
             thresholds=files.thresholds,
             compaction=compaction,
+            arithmetic=Arithmetic.of(ticket.model, ours.model),
         )
         report.write_csv(temporary / TABLE)
         if compaction:

@@ -16,6 +16,7 @@ from tf_lottery.exporting.measure import (
 )
 from tf_lottery.exporting.stored_kernels import StoredKernel, kernels_in_words
 from tf_lottery.exporting.verify import Verification, only
+from tf_lottery.masking.multiply_adds import weight_uses, weights_of_kernels
 from tf_lottery.store.metrics import table_text
 
 if TYPE_CHECKING:
@@ -131,6 +132,55 @@ class Compaction:
 
 
 @dataclass(frozen=True)
+class Arithmetic:
+    """Multiply-adds for an example.
+
+    Attributes:
+      dense: of a network of the ticket's shapes in which all weights count.
+      in_files: of the exported network, which may lack units, with all weights of its kernels.
+      remaining: of the exported network, with the weights that are not 0.
+      not_counted: layers that are not among them.
+    """
+
+    dense: int | None
+    in_files: int | None
+    remaining: int | None
+    not_counted: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, ticket: Any, exported: Any) -> "Arithmetic":
+        """Counts.
+
+        Args:
+          ticket: the model of the ticket.
+          exported: that in the files.
+        """
+        uses = weight_uses(exported)
+        return cls(
+            weight_uses(ticket).by({}).total,
+            uses.by({}).total,
+            uses.by(weights_of_kernels(exported)).total,
+            uses.not_counted,
+        )
+
+    def __str__(self) -> str:
+        """The same in sentences."""
+        others = f"Not counted: {', '.join(self.not_counted)}." if self.not_counted else ""
+        if self.remaining is None:
+            return others
+        text = (
+            f"For an example, the weights that are left do {self.remaining:,} multiplications with "
+            f"additions, of {self.dense:,} of the dense network."
+        )
+        if self.in_files != self.dense:
+            text += (
+                " With the units that are left, kernels that are stored dense do "
+                f"{self.in_files:,}."
+            )
+        return " ".join(filter(None, [text, others]))
+
+
+@dataclass(frozen=True)
 class Precision:
     """What becomes of a ticket that computes in 16-bit floats when it computes in float32.
 
@@ -169,6 +219,7 @@ class ExportReport:
       thresholds: by the name of an output of one unit that has labels, above which number it tells
         class 1.
       precision: what float32 changes, in which the files compute; None if the ticket does too.
+      arithmetic: what the network does for an example; None if that was not counted.
     """
 
     folder: Path
@@ -180,6 +231,7 @@ class ExportReport:
     compaction: Compaction | None = None
     precision: Precision | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    arithmetic: Arithmetic | None = None
 
     @property
     def accuracy(self) -> float | None:

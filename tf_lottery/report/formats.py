@@ -46,6 +46,20 @@ def format_count(count: int | None) -> str:
     return MISSING if count is None else f"{count:,}"
 
 
+def format_large(count: float | None) -> str:
+    """Writes a large number with three significant digits, such as "4.09 G" or "266 k"."""
+    if count is None:
+        return MISSING
+    for unit, size in ((" G", 1e9), (" M", 1e6), (" k", 1e3)):
+        # What is rounded up to 1,000 of a unit is 1 of the next.
+        if count >= 0.9995 * size:
+            digits = np.format_float_positional(
+                count / size, precision=3, unique=False, fractional=False, trim="k"
+            )
+            return digits.rstrip(".") + unit
+    return f"{count:g}"
+
+
 def format_yes(value: bool | None) -> str:
     """Writes whether something is so; "-" if that is not known."""
     return MISSING if value is None else "yes" if value else "no"

@@ -52,6 +52,7 @@ class LevelStatistics:
       early_stop_step: iteration of early stopping.
       layer_densities: mean fraction of the weights that remain, by kernel.
       emptied: number of replicates in which a layer has no weight left.
+      multiply_adds: mean number of multiply-adds for an example; None where no replicate has it.
     """
 
     level: int
@@ -63,6 +64,7 @@ class LevelStatistics:
     early_stop_step: Spread | None
     layer_densities: Mapping[str, float]
     emptied: int = 0
+    multiply_adds: float | None = None
 
     @property
     def known_accuracy(self) -> Spread:
@@ -256,6 +258,7 @@ def _statistics(number: int, records: Sequence[LevelRecord]) -> LevelStatistics:
     def spread(field: Callable) -> Spread | None:
         return Spread.of(field(record.summary) for record in records)
 
+    counted = spread(lambda summary: summary.multiply_adds)
     layers: dict[str, list[float]] = defaultdict(list)
     for record in records:
         for name, (remaining, total) in record.layers.items():
@@ -272,4 +275,5 @@ def _statistics(number: int, records: Sequence[LevelRecord]) -> LevelStatistics:
         early_stop_step=spread(lambda summary: summary.early_stop_step),
         layer_densities={name: statistics.fmean(values) for name, values in layers.items()},
         emptied=sum(bool(record.summary.empty_layers) for record in records),
+        multiply_adds=None if counted is None else counted.mean,
     )

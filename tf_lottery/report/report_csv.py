@@ -35,13 +35,14 @@ def levels_csv(methods: Sequence[MethodResults]) -> str:
       The text. Fractions have all their digits; unknown numbers are empty cells. Layers without
       weights are separated by semicolons.
     """
-    columns = (*_OF_A_METHOD, "replicate", *SUMMARY_COLUMNS, "empty_layers")
+    columns = (*_OF_A_METHOD, "replicate", *SUMMARY_COLUMNS, "empty_layers", "multiply_adds")
     rows = (
         {
             **_of_method(method),
             "replicate": record.replicate,
             **record.levels[level].summary.numbers(),
             "empty_layers": ";".join(record.levels[level].summary.empty_layers),
+            "multiply_adds": record.levels[level].summary.multiply_adds,
         }
         for method in methods
         for record in method.records

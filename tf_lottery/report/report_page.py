@@ -16,6 +16,7 @@ from tf_lottery.report.formats import (
     format_accuracy,
     format_count,
     format_density,
+    format_large,
     format_numbers,
     format_range,
     format_yes,
@@ -88,6 +89,7 @@ def report_page(
         "inline": lambda figure: Markup(figure.inline_svg),
         "density": format_density,
         "count": format_count,
+        "large": format_large,
         "yes": format_yes,
         "level": lambda level: marked_level(level.level, emptied=level.emptied > 0),
         "mean": _mean,
@@ -99,7 +101,15 @@ def report_page(
     runs = [method for method in methods if method.branch is None]
     return environment.get_template("page.html.j2").render(
         title="Lottery tickets: " + ", ".join(run.run for run in runs),
-        facts=[_facts(run, with_label=len(runs) > 1) for run in runs],
+        facts=[
+            *(_facts(run, with_label=len(runs) > 1) for run in runs),
+            *(
+                f"{run.label}, {record.replicate}: {record.state.ended}."
+                for run in runs
+                for record in run.records
+                if record.state.ended is not None
+            ),
+        ],
         progress=_progress(methods),
         notices=comparability_notices(methods),
         emptied=emptied_notices(methods),
@@ -109,6 +119,7 @@ def report_page(
         verdicts=verdicts(tickets),
         branch_verdicts=branch_verdicts(tickets),
         rule=rule_sentence(tickets),
+        multiply_adds=_multiply_adds(methods),
         figures=figures,
         left_out=left_out_sentence(len(runs)),
         lines=line_images(methods),
@@ -138,6 +149,21 @@ def _facts(run: MethodResults, *, with_label: bool) -> str:
         facts.append(f"{format_count(run.levels[0].weights_remaining)} prunable weights")
     facts.append(f"{count} replicate{'s' if count > 1 else ''}")
     return (f"{run.label}: " if with_label else "") + " · ".join(facts)
+
+
+def _multiply_adds(methods: Sequence[MethodResults]) -> str:
+    """What the column of multiply-adds counts; empty where it is empty."""
+    if all(level.multiply_adds is None for method in methods for level in method.levels):
+        return ""
+    left_out = {
+        layer
+        for method in methods
+        for record in method.records
+        for level in record.levels.values()
+        for layer in level.not_counted
+    }
+    others = f" Not counted are {', '.join(sorted(left_out))}." if left_out else ""
+    return f"Multiply-adds for an example: those of the weights that remain.{others}"
 
 
 def _progress(methods: Sequence[MethodResults]) -> list[str]:

@@ -13,7 +13,12 @@ from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder, data_name
-from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS, LevelSummary
+from tf_lottery.store.schema import (
+    METRICS_COLUMNS,
+    NOT_COUNTED,
+    RENAMED_METRICS,
+    LevelSummary,
+)
 
 # Test accuracies, fractions, by iteration.
 LearningCurve = Mapping[int, float]
@@ -27,10 +32,12 @@ class LevelRecord:
       summary: its outcome.
       layers: remaining and all weights of each prunable kernel, by name; empty if the run was
         made before that was recorded.
+      not_counted: layers whose multiply-adds are not among those of the summary.
     """
 
     summary: LevelSummary
     layers: Mapping[str, tuple[int, int]]
+    not_counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,4 +188,4 @@ def _level_record(folder: LevelFolder) -> LevelRecord:
         raise RunFolderError(
             f"{folder.path} has a record that is not that of a level ({error!r})"
         ) from error
-    return LevelRecord(summary, layers)
+    return LevelRecord(summary, layers, tuple(record.get(NOT_COUNTED, ())))

@@ -17,6 +17,7 @@ from tf_lottery.store.levels import LEVEL_NAME
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 from tf_lottery.store.search_folder import SEARCH_SEAL, holds_a_search
+from tf_lottery.store.stopping import known_end
 
 _RUN_NAME = re.compile(r"replicate_[0-9]+")
 _NUMBER = re.compile(r"([0-9]+)")
@@ -43,6 +44,7 @@ class RunState:
       complete_levels: in order.
       asked_levels: those that are to be trained, in order; None of a branch that an earlier version
         has made without noting them.
+      ended: why the search ended before the last level that was planned, as the end of a sentence.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class RunState:
     dense_accuracy: float | None = None
     complete_levels: tuple[int, ...] = ()
     asked_levels: tuple[int, ...] | None = None
+    ended: str | None = None
 
 
 def read_run_state(path: Path) -> RunState:
@@ -200,7 +203,13 @@ def _read_state(run: RunFolder, held: bool) -> RunState:
         dense_accuracy=_dense_accuracy(run),
         complete_levels=tuple(complete),
         asked_levels=None if asked is None else tuple(asked),
+        ended=_ended(run),
     )
+
+
+def _ended(run: RunFolder) -> str | None:
+    end = known_end(run)
+    return None if end is None else str(end)
 
 
 def _asked_levels(run: RunFolder, complete: list[int]) -> list[int] | None:

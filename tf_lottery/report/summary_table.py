@@ -13,6 +13,7 @@ from tf_lottery.report.formats import (
     format_accuracy,
     format_count,
     format_density,
+    format_large,
     format_levels,
     format_numbers,
     format_points,
@@ -27,6 +28,7 @@ LEVEL = _Column("level", lambda row: marked_level(row.level, emptied=bool(row.em
 DENSITY = _Column("density", lambda row: format_density(row.density))
 TEST_ACCURACY = _Column("test\naccuracy", lambda row: format_accuracy(row.test_accuracy))
 _WEIGHTS = _Column("weights\nremaining", lambda row: format_count(row.weights_remaining))
+_MULTIPLY_ADDS = _Column("multiply-\nadds", lambda row: format_large(row.multiply_adds))
 
 
 def summary_table(summaries: Sequence[LevelSummary], tolerance: float = DEFAULT_TOLERANCE) -> Table:
@@ -110,8 +112,9 @@ def print_branch(
     def above(header: str, others: Callable[[LevelSummary], float | None]) -> Column[LevelSummary]:
         return _Column(header, lambda row: format_points(row.test_accuracy, others(row)))
 
+    counted = any(row.multiply_adds is not None for row in summaries)
     columns = [
-        *(LEVEL, DENSITY, _WEIGHTS, TEST_ACCURACY),
+        *(LEVEL, DENSITY, _WEIGHTS, *([_MULTIPLY_ADDS] if counted else []), TEST_ACCURACY),
         _Column("of the\nticket", lambda row: format_accuracy(of_tickets.get(row.level))),
         above("difference\n(points)", lambda row: of_tickets.get(row.level)),
         above("vs. dense\n(points)", lambda row: dense_accuracy),
@@ -148,7 +151,7 @@ def summary_sentences(
         fraction.
 
     Returns:
-      One or two sentences.
+      One to three sentences.
     """
     dense = dense_summary(summaries)
     if dense is None:
@@ -156,7 +159,15 @@ def summary_sentences(
     if all(summary.level == 0 for summary in summaries):
         accuracy = format_accuracy(dense.test_accuracy)
         return [f"The dense network's test accuracy is {accuracy}; no level was pruned."]
-    return _matching_sentences(summaries, dense.test_accuracy, tolerance)
+    sentences = _matching_sentences(summaries, dense.test_accuracy, tolerance)
+    last = summaries[-1]
+    if dense.multiply_adds is not None and last.multiply_adds is not None:
+        sentences.append(
+            f"For an example, the dense network does {format_large(dense.multiply_adds)} "
+            f"multiply-adds, level {last.level} with its weights "
+            f"{format_large(last.multiply_adds)}."
+        )
+    return sentences
 
 
 def _matching_sentences(

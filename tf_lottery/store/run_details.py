@@ -44,6 +44,7 @@ class RunDetails:
       changes: flags that a branch changes of its run's; None of a run.
       branch_levels: levels of a branch that were asked for; None of a run.
       for_analysis: whether it is a branch that is a step of an analysis.
+      stop_below: the accuracy that ends the search, as --stop_below last had it; None: none.
       others: entries that this version does not know.
     """
 
@@ -73,6 +74,7 @@ class RunDetails:
     changes: Mapping[str, Any] | None = None
     branch_levels: tuple[int, ...] | None = None
     for_analysis: bool = False
+    stop_below: str | None = None
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def iteration(self, point: str, argument: str) -> int:

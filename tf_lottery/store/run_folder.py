@@ -1,6 +1,7 @@
 """The run folder: everything one replicate of an experiment leaves on the disk.
 
-config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  summary.png  tensorboard/
+config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  densities.csv  summary.png
+tensorboard/
 branches/LABEL/: run folders of the controls that start from its levels
 landscape/: results of analyses
 export/level_N/, export/level_N_saved_model/: tickets to ship
@@ -254,6 +255,11 @@ class RunFolder(LevelsFolder):
         return self.path / "summary.csv"
 
     @property
+    def densities_csv(self) -> Path:
+        """The table with a row per kernel of each level."""
+        return self.path / "densities.csv"
+
+    @property
     def summary_png(self) -> Path:
         """The figure of the summary."""
         return self.path / "summary.png"
@@ -302,6 +308,11 @@ class RunFolder(LevelsFolder):
     def tensorboard(self, level: int) -> Path:
         """Returns the folder for a level's TensorBoard logs, which need not exist."""
         return self.path / "tensorboard" / f"level_{level}"
+
+    @property
+    def tensorboard_of_levels(self) -> Path:
+        """The folder for TensorBoard logs of all levels, which need not exist."""
+        return self.path / "tensorboard" / "levels"
 
     def finished_levels(self) -> list[int]:
         """Returns the complete levels from 0 up to the first that is not complete."""

@@ -75,6 +75,9 @@ class LevelSummary:
       seconds: time that the level took.
       empty_layers: names of the layers of which no weight remains; none of runs that were made
         before layers were recorded.
+      multiply_adds: multiplications with additions that the network does for an example, with the
+        weights that remain; None of runs that were made before they were counted, and of networks
+        without a kernel of which they are known.
     """
 
     level: int
@@ -86,13 +89,19 @@ class LevelSummary:
     early_stop_test_accuracy: float | None
     seconds: float
     empty_layers: tuple[str, ...] = ()
+    multiply_adds: int | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> LevelSummary:
         """Reads the record of a level, which may hold more than a summary."""
         remaining = {name: count for name, (count, _) in record.get("layers", {}).items()}
         numbers = {column: record[column] for column in SUMMARY_COLUMNS}
-        return cls(**numbers, empty_layers=empty_layers(remaining))
+        counted = record.get(MULTIPLY_ADDS)
+        return cls(
+            **numbers,
+            empty_layers=empty_layers(remaining),
+            multiply_adds=sum(counted.values()) if counted else None,
+        )
 
     def numbers(self) -> dict[str, int | float | None]:
         """The values of `SUMMARY_COLUMNS`."""
@@ -100,12 +109,38 @@ class LevelSummary:
 
 
 SUMMARY_COLUMNS = tuple(
-    field.name for field in dataclasses.fields(LevelSummary) if field.name != "empty_layers"
+    field.name
+    for field in dataclasses.fields(LevelSummary)
+    if field.name not in ("empty_layers", "multiply_adds")
 )
 
 # Of a level that was trained as a small network: its number of weights of all kinds, while
 # `weights_remaining` counts what the mask leaves of the whole network's.
 PARAMETERS_TRAINED = "parameters_trained"
+
+# Of what a level's network does for an example: by kernel, and the layers that are not counted.
+MULTIPLY_ADDS, NOT_COUNTED = "multiply_adds", "not_counted"
+
+# densities.csv: a kernel of a level in each row.
+DENSITIES_COLUMNS = ("level", "kernel", "weights", "remaining", "density", "multiply_adds")
+
+
+def density_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a level in densities.csv; none of a level that was made without such records."""
+    layers, counted = record.get("layers", {}), record.get(MULTIPLY_ADDS, {})
+    return [
+        {
+            "level": record["level"],
+            "kernel": kernel,
+            "weights": weights,
+            "remaining": remaining,
+            "density": None if weights is None else remaining / weights,
+            "multiply_adds": counted.get(kernel),
+        }
+        for kernel in dict.fromkeys([*layers, *counted])
+        for remaining, weights in [layers.get(kernel, (None, None))]
+    ]
+
 
 # Of a level after the first whose pruning rate was chosen.
 ADAPTIVE_COLUMNS = (

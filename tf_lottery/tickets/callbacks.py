@@ -87,6 +87,7 @@ class LevelWatch(IterationCallback):
         save_at: int | None,
         save: Callable[[int], None],
         resume: Callable[[int], None] = lambda first: None,
+        check_metrics: Callable[[Any], None] = lambda logs: None,
     ):
         """Watches a level.
 
@@ -98,10 +99,12 @@ class LevelWatch(IterationCallback):
           save: saves the state.
           resume: is called with the iteration if another callback begins the level later, as
             BackupAndRestore does after an interruption.
+          check_metrics: is called with the logs of each epoch.
         """
         super().__init__(first)
         self._first, self._last, self._steps = first, last, steps_per_epoch
         self._save_at, self._save, self._resume = save_at, save, resume
+        self._check_metrics = check_metrics
         self.epochs_seen: list[int] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -126,6 +129,11 @@ class LevelWatch(IterationCallback):
             self._save(self.iteration)
         if self._last is not None and self.iteration >= self._last:
             self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Checks that what the search looks at is among the metrics."""
+        super().on_epoch_end(epoch, logs)
+        self._check_metrics(logs)
 
     def end_of_epoch(self, epoch: int) -> int:
         """The iteration at which an epoch of those seen ended."""

@@ -45,9 +45,15 @@ class LevelResult:
 
 @dataclass(repr=False)
 class SearchHistory:
-    """Results of all levels so far, in order; a notebook shows them as a table."""
+    """Results of all levels so far, in order; a notebook shows them as a table.
+
+    Attributes:
+      levels: the results.
+      ended: why the search ended before its last level, in a sentence; None if it did not.
+    """
 
     levels: list[LevelResult] = field(default_factory=list)
+    ended: str | None = None
 
     def to_frame(self) -> "pandas.DataFrame":
         """A row per level: what `LevelResult` has, with a column for each of its metrics."""

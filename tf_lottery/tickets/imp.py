@@ -37,6 +37,7 @@ def iterative_magnitude_pruning(
     evidence: Callable[[int], Evidence],
     variant: Variant = Variant(),  # noqa: B008, as it is frozen
     agree: Callable[[Mask], Mask] = lambda mask: mask,
+    ends_with: Callable[[int], bool] = lambda level: False,
     rewind_optimizer: bool = False,
 ) -> Iterator[LevelToTrain]:
     """Finds a sparse subnetwork that is trainable from an early point of training.
@@ -67,6 +68,7 @@ def iterative_magnitude_pruning(
       evidence: what the pruner looks at besides the weights, given the level.
       variant: prunes another network in step 3, or starts from other weights in step 4.
       agree: gives each of several workers the mask of the first, as devices may round differently.
+      ends_with: whether a finished level is the last one, by what was found there.
       rewind_optimizer: rewind the optimizer too, rather than start it afresh.
 
     Yields:
@@ -75,6 +77,8 @@ def iterative_magnitude_pruning(
     for number in range(levels + 1):
         if journal.is_complete(number):
             continue
+        if number and ends_with(number - 1):
+            return
         # Of step 2 the first part: whoever trains level 0 keeps the state on the way.
         level = LevelToTrain(number, journal.save_rewind_state)
         if number == 0:

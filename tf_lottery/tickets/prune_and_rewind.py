@@ -25,6 +25,7 @@ from tf_lottery.tickets.last_level import LastLevel
 from tf_lottery.tickets.level_end import check_rewind_step_reached
 from tf_lottery.tickets.level_in_fit import LevelInFit
 from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
+from tf_lottery.tickets.stopping import StoppingRule
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.divergence import TrainingDivergedError
@@ -82,6 +83,8 @@ class PruneAndRewind(IterationCallback):
         prune_from: PruneFrom = "previous_level",
         retraining: Retraining = "rewind_weights",
         fine_tune_learning_rate: float | None = None,
+        stop_below: float | str | None = None,
+        stop_metric: str | None = None,
         level_callbacks: Callbacks | Callable[[int], Callbacks] = (),
         score_data: Any = None,
         folder: str | Path | None = None,
@@ -102,6 +105,10 @@ class PruneAndRewind(IterationCallback):
           prune_from: "previous_level", "dense" or "rewind_step".
           retraining: "rewind_weights", "rewind_learning_rate" or "fine_tune".
           fine_tune_learning_rate: with "fine_tune", in place of the last learning rate.
+          stop_below: the search, and `fit` with it, ends with the first level whose accuracy on
+            validation data is below this: 0.9, or "2pt" below level 0; levels then are to begin and
+            end with an epoch.
+          stop_metric: the metric that it looks at.
           level_callbacks: callbacks that begin anew at each level, whose epochs are those of the
             level; or a function from level to them. EarlyStopping among them ends the level, not
             the search. If one stops within an epoch, tf_keras begins the next level with the
@@ -127,6 +134,7 @@ class PruneAndRewind(IterationCallback):
             prune_from=prune_from,
             retraining=retraining,
             fine_tune_learning_rate=fine_tune_learning_rate,
+            stopping=StoppingRule(stop_below, stop_metric),
         )
         check_whole("epochs_per_level", epochs_per_level, 1, example=10)
         if not callable(level_callbacks):
@@ -173,6 +181,7 @@ class PruneAndRewind(IterationCallback):
         for argument, given in (
             ("level_callbacks", self._level_callbacks),
             ("folder", self._folder),
+            ("stop_below", self._arguments.stopping.below),
         ):
             if given and self._rewind_step % steps:
                 raise ValueError(
@@ -240,6 +249,7 @@ class PruneAndRewind(IterationCallback):
             return
         if not running.stopped:
             self._check_length(running)
+        self._search.check_metrics(logs)
         running.end_epoch(logs)
         if running.is_over:
             self._end_level(running, logs)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +41,7 @@ from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
+from tf_lottery.tickets.stopping import StoppingRule
 from tf_lottery.tickets.texts import check_fit_texts
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
@@ -77,6 +79,8 @@ class IterativeMagnitudePruning:
         retraining: Retraining = "rewind_weights",
         fine_tune_learning_rate: float | None = None,
         target_density: float | None = None,
+        stop_below: float | str | None = None,
+        stop_metric: str | None = None,
         optimizer: Any = None,
         folder: str | Path | None = None,
     ):
@@ -116,6 +120,11 @@ class IterativeMagnitudePruning:
             has to be given where the optimizer's schedule ends near 0.
           target_density: in place of `levels`: prune until this fraction of the weights remains,
             the last time only as much as it takes.
+          stop_below: the search ends with the first level whose accuracy on validation data is
+            below this: an accuracy, such as 0.9, or points below that of level 0, such as "2pt". By
+            default it ends with the last level.
+          stop_metric: the metric that `stop_below` looks at, if it is not the one accuracy among
+            those on validation data: "val_top_5_accuracy".
           optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
             is compiled with.
           folder: keeps the finished levels, in place of memory: the same search of the same model,
@@ -141,6 +150,7 @@ class IterativeMagnitudePruning:
             retraining=retraining,
             fine_tune_learning_rate=fine_tune_learning_rate,
             target_density=target_density,
+            stopping=StoppingRule(stop_below, stop_metric),
         )
         optimizer = chosen_optimizer(model, optimizer)
         self._search = TicketSearch(arguments, model, optimizer, folder)
@@ -191,6 +201,7 @@ class IterativeMagnitudePruning:
         check_fit_texts(model, x)
         check_fit_data(model, x, {"y": y, **fit_arguments})
         check_labels(model, y)
+        arguments.stopping.check_fit(fit_arguments)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
         steps_per_epoch = steps_per_epoch or self._search.steps_per_epoch
@@ -222,6 +233,7 @@ class IterativeMagnitudePruning:
                 save_at,
                 lambda step: level.save_rewind_state(search.state()),
                 lambda step: check_resumed(step, save_at, kept=journal.has_rewind_state()),
+                partial(search.check_metrics, seldom=True),
             )
             forget_resumed_epoch(model)
             with naming_bad_data({"x": x, "y": y, **fit_arguments}, steps_per_epoch):

@@ -31,6 +31,7 @@ from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
 from tf_lottery.tickets.fit_length import needs_length
+from tf_lottery.tickets.stopping import StoppingRule
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant, first_step_after_pruning
 from tf_lottery.training.network import Network
 from tf_lottery.training.schedule_lead import last_and_highest_rate
@@ -50,6 +51,7 @@ class SearchArguments:
     prune_from: PruneFrom
     retraining: Retraining
     fine_tune_learning_rate: float | None
+    stopping: StoppingRule
     target_density: float | None = None
 
     def __post_init__(self):
@@ -67,6 +69,7 @@ class SearchArguments:
         _ = self.method, Variant(self.prune_from, self.retraining)
         self._check_density()
         self._check_retraining()
+        self.stopping.check()
         if self.adaptive_rate is not None:
             right = "does not go with an adaptive pruning rate; use"
             self._refuse_unless("structure", "weights", right)
@@ -181,6 +184,8 @@ class SearchArguments:
           levels: the number of them.
         """
         arguments = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        # Levels do not depend on when the search ends.
+        del arguments["stopping"]
         variables = model_variables(network.model)
         weights = {name: list(variable.shape) for name, variable in variables.items()}
         # Keras 3 numbers the optimizers of a process.

@@ -149,6 +149,7 @@ class TicketSearch:
             journal,
             evidence=evidence,
             variant=variant,
+            ends_with=lambda level: self._ends(),
             rewind_optimizer=arguments.rewind_optimizer,
         ):
             self._initial_state = None if level.number else self._initial_state
@@ -157,6 +158,7 @@ class TicketSearch:
                 self._warn_of_random_layers(level.number)
             trained = True
             yield level
+        self.history.ended = arguments.stopping.end(self.history.levels)
         if not trained:
             # In another process, perhaps.
             self.set_last()
@@ -164,6 +166,28 @@ class TicketSearch:
                 "All levels of this search are finished: nothing was trained, and the data were "
                 "not looked at. A new search trains again."
             )
+
+    def check_metrics(self, logs: Mapping[str, Any] | None, *, seldom: bool = False) -> None:
+        """Checks that what ends the search is among the metrics of an epoch.
+
+        Args:
+          logs: those of Keras.
+          seldom: whether there may be epochs without validation.
+
+        Raises:
+          ValueError: if it is not.
+        """
+        stopping = self._arguments.stopping
+        validated = any(name.startswith("val_") for name in logs or {})
+        if stopping.rule is not None and (validated or not seldom):
+            stopping.metric_in(logs or {})
+
+    def _ends(self) -> bool:
+        """Whether one of the levels has ended the search; says so."""
+        end = self._arguments.stopping.end(self.history.levels)
+        if end is not None:
+            tell(end)
+        return end is not None
 
     def _warn_of_random_layers(self, level: int) -> None:
         """Says so if a level will not have the random numbers that it had without interruption."""

@@ -1,14 +1,30 @@
 """TensorBoard logs of one level."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from tf_lottery.store.errors import StorageError
-from tf_lottery.store.schema import METRICS, MetricsRow
+from tf_lottery.store.schema import METRICS, LevelSummary, MetricsRow, density_rows
+
+
+def write_levels(folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Writes what remains of each level's kernels as TensorBoard scalars, whose steps are levels.
+
+    Args:
+      folder: for these events alone; what is there gives way.
+      records: of the levels.
+
+    Raises:
+      StorageError: if the system refuses to write.
+    """
+    with EventLog(folder).levels() as write:
+        for record in records:
+            write(record)
 
 
 class EventLog:
@@ -37,6 +53,27 @@ class EventLog:
             for metric in METRICS:
                 if row.get(metric.column) is not None:
                     tf.summary.scalar(metric.tag, row[metric.column])
+
+    @contextmanager
+    def levels(self) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Gives what writes the record of a level, and closes the files at the end."""
+
+        def write(record: Mapping[str, Any]) -> None:
+            with self._storage_errors(), self._writer.as_default(step=record["level"]):
+                summary = LevelSummary.from_record(record)
+                tf.summary.scalar("density", summary.density)
+                for row in density_rows(record):
+                    if row["density"] is not None:
+                        tf.summary.scalar(f"density_of_kernels/{row['kernel']}", row["density"])
+                for tag, value in (
+                    ("multiply_adds", summary.multiply_adds),
+                    ("accuracy/test", summary.test_accuracy),
+                ):
+                    if value is not None:
+                        tf.summary.scalar(tag, value)
+
+        yield write
+        self.close()
 
     def close(self) -> None:
         """Flushes and closes the files."""

@@ -10,6 +10,7 @@ from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
+from tf_lottery.store.stopping import because_of_end
 
 
 class MeasuredRun:
@@ -66,7 +67,10 @@ class MeasuredRun:
         if missing or not finished:
             listed = ", ".join(map(str, finished)) or "none"
             which = f"level {missing[0]} is not finished" if missing else "no level is finished"
-            raise ValueError(f"--levels: {which} in {self.run.path}; finished are {listed}.")
+            raise ValueError(
+                f"--levels: {which} in {self.run.path}; finished are {listed}."
+                f"{because_of_end(self.run)}"
+            )
         levels = finished if wanted is None else sorted(set(wanted))
         for level in levels:
             self.run.level(level).verify()

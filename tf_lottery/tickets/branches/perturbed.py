@@ -13,7 +13,7 @@ from tf_lottery.config.parameters import Parameter
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(needs_next_level=True, keeps_slots=True, look=Look("sky", "d", 2))
+@register_branch(needs_next_level=True, keeps_slots=True, prunes=False, look=Look("sky", "d", 2))
 def perturbed(
     origin: Origin,
     *,
