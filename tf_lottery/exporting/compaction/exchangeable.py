@@ -18,19 +18,19 @@ from tf_lottery.training.plain_copies import undistributed
 
 
 def exchangeable_units(model: Any) -> list[ExchangeableUnits]:
-    """The units and filters of a network that can change places (arXiv 2209.04836, section 2).
+    """The units and filters of a network that can change places (arXiv 2209.04836).
 
-    Units that shortcuts and other channelwise layers tie together are one unit with many places:
-    so are the filters of all blocks of a stage of a ResNet, and with each filter go its
-    normalizations, its depthwise kernels, and the rows of the Dense layer that it is flattened
-    into. Inputs and outputs of the model stay where they are.
+    Units that shortcuts tie together, as in all blocks of a stage of a ResNet, count as one, which
+    has many places. With a unit go its bias, its normalization, its depthwise kernels, and the rows
+    of the Dense layer that it is flattened into. Inputs and outputs of the model stay where they
+    are.
 
     Args:
       model: a model made by `prunable`, or a plain one, of either Keras. It is left as it is.
 
     Returns:
-      Groups of units, in the order of the network; those of different layers, and those that other
-      layers are connected to, are in different groups.
+      Groups of units, in the order of the network. Units of different layers are in different
+      groups, and so are those of one layer that go to different layers.
 
     Raises:
       ValueError: if it is a subclassed model, or has a layer of which it is not known which of its
