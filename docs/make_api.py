@@ -60,6 +60,12 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "Execution": ("tf_lottery.training.execution", ""),
     "Solutions and their distances": ("tf_lottery.landscape.solutions", ""),
     "Lines between solutions": ("tf_lottery.landscape.interpolation", ""),
+    "Solutions up to the order of units": ("tf_lottery.landscape.weight_matching", ""),
+    "Units that can change places": (
+        "tf_lottery.exporting.compaction.exchangeable",
+        "exchangeable_units",
+    ),
+    "Permutations of units": ("tf_lottery.masking.permutations", ""),
     "Networks at any weights": ("tf_lottery.landscape.solution_evaluator", ""),
     "Statistics of batch normalization": ("tf_lottery.landscape.statistics", ""),
     "What networks answer": ("tf_lottery.landscape.predictions", ""),

@@ -286,6 +286,7 @@ def test_levels_that_are_neither_a_number_nor_ranges_are_errors_of_absl(levels: 
         ("--sweep=levels:1,2", analysis_names()),
         ("--points=5", ["lottery", "branch", "report", "list", "curvature", "magnitudes"]),
         ("--line_mask=first", ["train", "report", "curvature", "magnitudes"]),
+        ("--align=weights", ["train", "list", "instability", "successive_levels", "curvature"]),
         ("--solutions=a,b", ["lottery", "report", "successive_levels", "curvature", "magnitudes"]),
         (
             "--matching_tolerance=1",
@@ -416,6 +417,7 @@ def test_analyses_take_all_levels_and_replicates_of_their_runs_unless_told(analy
             {"solutions": "level_0,../replicate_2/level_1", "points": 3, "line_mask": "first"},
         ),
         ("interpolate", {"line_statistics": "interpolated", "line_split": "both"}),
+        ("same_region", {"points": 5, "align": "weights"}),
         ("successive_levels", {"points": 4, "line_split": "train", "matching_tolerance": 1.5}),
         (
             "curvature",
@@ -438,7 +440,7 @@ def test_analyses_take_where_the_data_are_and_nothing_else_of_an_experiment():
     assert asked.here == where
 
 
-@pytest.mark.parametrize("flag", ["line_mask", "line_statistics", "line_split"])
+@pytest.mark.parametrize("flag", ["line_mask", "line_statistics", "line_split", "align"])
 def test_options_of_analyses_that_are_not_known_are_errors_of_absl(flag: str):
     with pytest.raises(flags.Error, match=f"--{flag}=some"):
         command("--experiment=interpolate", "--run=a", f"--{flag}=some")

@@ -10,16 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.models.registry import FAMILIES
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import load_tensors
 
 BRANCH = "branches/random_mask/level_1"
 OTHER = "../replicate_2/level_1"
+SETTINGS = "3_points__union__estimated__test"
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +67,7 @@ def rows(path: Path) -> list[dict[str, float | None]]:
         ]
 
 
-def line(
-    run: Path, ends: str, settings: str = "3_points__union__estimated__test"
-) -> list[dict[str, float]]:
+def line(run: Path, ends: str, settings: str = SETTINGS) -> list[dict[str, float]]:
     return rows(run / "landscape" / "lines" / f"{ends}__{settings}.csv")
 
 
@@ -324,3 +326,48 @@ def test_statistics_are_those_of_the_line_or_estimated_anew(normalized_run, digi
         losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(data)), data.labels]
         assert estimated[-level]["train_loss"] == pytest.approx(losses.mean(), rel=1e-3)
         assert stored[-level]["train_loss"] != pytest.approx(losses.mean(), rel=1e-2)
+
+
+def test_a_solution_is_aligned_with_its_permuted_self(run, capsys):
+    random = np.random.default_rng(0)
+    weights = load_tensors(run / "level_1" / "weights")
+    orders = {"dense_1": random.permutation(20), "dense_2": random.permutation(10)}
+    for layer, after in (("dense_1", "dense_2"), ("dense_2", "output")):
+        for name in (f"{layer}/kernel", f"{layer}/bias"):
+            weights[name] = weights[name][..., orders[layer]]
+        weights[f"{after}/kernel"] = weights[f"{after}/kernel"][orders[layer]]
+    tensors = {f"weights/{name}": array for name, array in weights.items()}
+    SealedTensors(run / "permuted").save(tensors, {})
+    measure(run, "level_1,permuted")
+    measure(run, "level_1,permuted", align="weights")
+    apart = line(run, "level_1--permuted")
+    aligned = line(run, "level_1--permuted", f"{SETTINGS}__aligned_by_weights")
+    assert [row["test_error"] for row in aligned] == [recorded(run / "level_1")[1]] * 3
+    assert apart[1]["test_loss"] > aligned[1]["test_loss"] + 0.01
+    printed = [words.split() for words in capsys.readouterr().out.splitlines()]
+    distances = [words[-2:] for words in printed if words[:3] == ["level", "1", "permuted"]]
+    assert len(distances) == 2
+    assert float(distances[0][0]) > 1
+    assert distances[1] == ["0.00", "1.000"]
+    images = {path.name for path in (run / "landscape" / "lines").glob("*.png")}
+    assert images == {
+        f"level_1--permuted__{SETTINGS}.png",
+        f"level_1--permuted__{SETTINGS}__aligned_by_weights.png",
+    }
+
+
+@pytest.mark.slow
+def test_a_network_whose_units_are_not_known_to_move_is_not_aligned(run_tiny, tmp_path):
+    @tf_lottery.plugins.register_model("normalized_layers", examples=["normalized_layers"])
+    def network(inputs, classes):
+        features = keras.layers.Dense(8, "relu", name="one")(keras.layers.Flatten()(inputs))
+        features = keras.layers.LayerNormalization(name="norm")(features)
+        return keras.layers.Dense(classes, name="output")(features)
+
+    try:
+        run = run_tiny(tmp_path, model="normalized_layers", levels=1, train_steps="9it")
+        with pytest.raises(ValueError, match=r"^--align=weights: .*not known for norm: LayerNorm"):
+            measure(run, "level_0,level_1", align="weights")
+    finally:
+        FAMILIES.remove("normalized_layers")
+    assert not (run / "landscape").exists()

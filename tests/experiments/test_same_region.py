@@ -134,6 +134,26 @@ def test_numbers_are_those_of_the_solutions_on_the_disk(run):
             assert row[f"test_{of}_barrier"] == pytest.approx(barrier, abs=1e-12)
 
 
+def test_lines_to_aligned_solutions_are_kept_apart_and_answers_are_the_same(run):
+    as_trained = measure(run, [2])
+    measure(run, [2], align="weights")
+    aligned = read_table(run / "landscape" / f"{FILE}__aligned_by_weights.csv")
+    assert read_table(run / "landscape" / f"{FILE}.csv") == as_trained
+    of_lines = {"l2", "cosine", "test_error_barrier", "test_loss_barrier"}
+    for row, before in zip(aligned, as_trained, strict=True):
+        of_others = row.keys() - of_lines
+        assert {name: row[name] for name in of_others} == {name: before[name] for name in of_others}
+    shorter = {
+        kind: row["l2"] < 0.95 * before["l2"]
+        for row, before in zip(aligned, as_trained, strict=True)
+        for kind in kinds(row)
+    }
+    assert shorter == {"pruned_from": False, "dense": False, "independent": True, "noise": False}
+    for image in ("barrier", "agreement", "gain"):
+        name = f"same_region_{image}{FILE.removeprefix('same_region')}__aligned_by_weights.png"
+        assert (run / "landscape" / name).exists()
+
+
 @pytest.mark.slow
 def test_only_what_is_missing_or_of_another_run_now_is_measured(run, study):
     assert [row["level"] for row in measure(run, [2])] == [2] * 4

@@ -44,6 +44,17 @@ def test_names_have_words_and_no_commas_and_those_of_older_versions_are_read(old
     assert settings_of(old) == settings_of(new)
 
 
+def test_settings_that_are_left_out_leave_the_places_of_the_others():
+    lines = ("30", "union", "estimated", "test")
+    stem = "same_region__30_points__union__estimated__test"
+    assert result_stem("same_region", [*lines, None]) == stem
+    aligned = result_stem("same_region", [*lines, None, "aligned_by_weights"])
+    assert aligned == f"{stem}__aligned_by_weights"
+    assert settings_of(aligned)[-2:] == ("test data", "units matched by their weights")
+    both = result_stem("same_region", [*lines, "b_replicate_1", "aligned_by_weights"])
+    assert both == f"{stem}__beside_b_replicate_1__aligned_by_weights"
+
+
 def test_settings_are_told_in_words():
     assert settings_of("robustness,30,union,estimated,test,fresh") == (
         "30 points on a line",

@@ -23,21 +23,23 @@ _TEXTS = {
     "train": "training data",
     "both": "test and training data",
     "fresh_noise": "fresh SGD noise",
+    "aligned_by_weights": "units matched by their weights",
 }
 
 
-def result_stem(name: str, settings: Sequence[str]) -> str:
+def result_stem(name: str, settings: Sequence[str | None]) -> str:
     """Returns the name of a file of results, without a suffix.
 
     Args:
       name: of the analysis, or the ends of a line.
-      settings: their values as text, in the order of the analysis.
+      settings: their values as text, in the order of the analysis; None for those left out.
     """
     file = result_files().get(name)
     forms = LINE_SETTINGS if file is None else file.settings
     # A file of a version to come may have more.
     forms = (*forms, *("{}",) * (len(settings) - len(forms)))
-    written = (form.format(text) for form, text in zip(forms, settings, strict=False))
+    given = zip(forms, settings, strict=False)
+    written = (form.format(text) for form, text in given if text is not None)
     return _SEPARATOR.join([name, *written])
 
 
@@ -61,14 +63,15 @@ def settings_of(stem: str) -> tuple[str, ...]:
     return tuple(f"{text} on a line" if text.endswith(" points") else text for text in texts)
 
 
-def result_path(folder: Path, name: str, settings: Sequence[str]) -> Path:
+def result_path(folder: Path, name: str, settings: Sequence[str | None]) -> Path:
     """Returns the path of a file of results: that of an older version, if there is only that.
 
     Args:
       folder: that it is in.
       name: of the analysis, or the ends of a line.
-      settings: their values as text.
+      settings: as of `result_stem`.
     """
     path = folder / f"{result_stem(name, settings)}.csv"
-    old = folder / f"{_OLD_SEPARATOR.join([name, *settings])}.csv"
+    given = (text for text in settings if text is not None)
+    old = folder / f"{_OLD_SEPARATOR.join([name, *given])}.csv"
     return old if old.exists() and not path.exists() else path

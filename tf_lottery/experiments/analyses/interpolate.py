@@ -7,6 +7,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
+from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.analyses import register_analysis
 from tf_lottery.config.lines import Lines
 from tf_lottery.config.parameters import Parameter
@@ -33,30 +34,39 @@ def interpolate(
         ),
     ] = "",
     lines: Lines,
+    alignment: Alignment,
 ) -> Callable[[AnalyzedRun], None]:
     """Measures the lines between each solution of `--solutions` and the next.
+
+    With `--align=weights` the units of the next are first put in the order that is most like that
+    of the solution before it.
 
     Lines that were measured before are read. Each goes into
     landscape/lines/FIRST--SECOND__SETTINGS.csv in the run folder, all of them into one figure
     beside it.
 
     Raises:
-      ValueError: if there are fewer than two solutions, one cannot be found, or levels are given.
+      ValueError: if there are fewer than two solutions, one cannot be found, levels are given, or
+        the network cannot be aligned.
     """
     names = [name.strip() for name in solutions.split(",") if name.strip()]
     if levels is not None:
         raise ValueError("--levels is not for --experiment=interpolate; name them in --solutions.")
     if len(names) < 2:
         raise ValueError(f"--solutions={solutions}: name two or more, such as level_0,level_5.")
-    return partial(_show_lines, names=names, lines=lines)
+    return partial(_show_lines, names=names, lines=lines, alignment=alignment)
 
 
-def _show_lines(analyzed: AnalyzedRun, names: Sequence[str], lines: Lines) -> None:
-    from tf_lottery.experiments.measuring.lines import measure_lines, slug
+def _show_lines(
+    analyzed: AnalyzedRun, names: Sequence[str], lines: Lines, alignment: Alignment
+) -> None:
+    from tf_lottery.experiments.measuring.lines import line_settings, measure_lines, slug
     from tf_lottery.landscape.solutions import distance
 
-    pairs = list(pairwise([analyzed.solution(name) for name in names]))
-    measured = measure_lines(analyzed, lines, pairs)
+    align = analyzed.aligner(alignment)
+    solutions = [analyzed.solution(name) for name in names]
+    pairs = [(first, align(first, second)) for first, second in pairwise(solutions)]
+    measured = measure_lines(analyzed, lines, pairs, alignment)
     rows = [
         LineRow(
             line.labels,
@@ -70,8 +80,7 @@ def _show_lines(analyzed: AnalyzedRun, names: Sequence[str], lines: Lines) -> No
         [LineCurves(line.labels, line.positions, line.errors, line.losses) for line in measured],
         f"lines of {analyzed.run.path.parent.name}, {analyzed.run.path.name}",
     )
-    settings = [str(value) for value in lines.settings]
-    stem = result_stem(f"{slug(names[0])}--{slug(names[-1])}", settings)
+    stem = result_stem(f"{slug(names[0])}--{slug(names[-1])}", line_settings(lines, alignment))
     with atomic_path(analyzed.folder / "lines" / f"{stem}.png") as path:
         path.write_bytes(figure.png)
     tell(f"Lines: {analyzed.folder / 'lines'}")

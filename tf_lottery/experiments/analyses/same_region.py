@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.config.lines import Lines
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
@@ -68,22 +69,27 @@ class _Comparison:
 
 
 @register_analysis(
-    ResultFile("same_region", (*LINE_SETTINGS, "beside_{}"), same_region_figures),
+    ResultFile("same_region", (*LINE_SETTINGS, "beside_{}", "{}"), same_region_figures),
     takes_other_run=True,
     place=6,
 )
-def same_region(run: MeasuredRun, levels: Sequence[int] | None, *, lines: Lines) -> Rows:
+def same_region(
+    run: MeasuredRun, levels: Sequence[int] | None, *, lines: Lines, alignment: Alignment
+) -> Rows:
     """Compares each level with the solution it was pruned from, and others (arXiv 2106.06955).
 
     The others are the dense network; the same level of an independent run, `--other_run` or the
     first other replicate that has it; and, for the noise of SGD alone, the first copy of the level
     in another data order (`--branch=retrain --data_seed=S`), as the instability analysis trains
-    them; nothing is trained here. Writes landscape/same_region__SETTINGS.csv in the run folder, and
-    figures. What was measured before is not measured again. Levels are from 1.
+    them; nothing is trained here. With `--align=weights` lines and distances are those to the
+    others with their units in the order that is most like the level's. Writes
+    landscape/same_region__SETTINGS.csv in the run folder, and figures. What was measured before is
+    not measured again. Levels are from 1.
 
     Raises:
       ValueError: if a level is not finished, the run is a branch or prunes before training,
-        --other_run cannot be compared with, or test data are streamed.
+        --other_run cannot be compared with, test data are streamed, or the network cannot be
+        aligned.
     """
     path, given = run.run.path, run.config.branch.other_run
     if run.run.kind_of_branch is not None:
@@ -100,9 +106,9 @@ def same_region(run: MeasuredRun, levels: Sequence[int] | None, *, lines: Lines)
     return Rows(
         list(comparisons),
         (*SAME_REGION_COLUMNS, *barrier_columns(lines.splits)),
-        partial(_measure, comparisons=comparisons, lines=lines),
+        partial(_measure, comparisons=comparisons, lines=lines, alignment=alignment),
         partial(print_same_region, split=lines.splits[0]),
-        (*lines.settings, *(["_".join(Path(given).parts[-2:])] if given else [])),
+        (*lines.settings, "_".join(Path(given).parts[-2:]) if given else None, *alignment.settings),
         key=_key,
         holds=lambda row: comparisons[_key(row)].is_of(row),
     )
@@ -203,6 +209,7 @@ def _measure(
     missing: Sequence[_Key],
     comparisons: Mapping[_Key, _Comparison],
     lines: Lines,
+    alignment: Alignment,
 ) -> Iterator[Row]:
     from tf_lottery.data import Split
     from tf_lottery.experiments.measuring.lines import barriers, measure_line
@@ -216,7 +223,7 @@ def _measure(
             # That it is the same network, before anything is measured.
             analyzed.solution(comparison.path)
             break
-    evaluate = analyzed.evaluator(lines)
+    align, evaluate = analyzed.aligner(alignment), analyzed.evaluator(lines)
     predict = Predictor(
         experiment.network.model, test.images, experiment.execution.evaluation_batch
     )
@@ -226,11 +233,12 @@ def _measure(
             probabilities = predict(solution)
             for comparison in (comparisons[key] for key in keys):
                 other = analyzed.solution(comparison.path)
-                line = measure_line(evaluate, (solution, other), lines, progress.advance)
+                ends = solution, align(solution, other)
+                line = measure_line(evaluate, ends, lines, progress.advance)
                 yield {
                     **_described(comparison, analyzed.summary(level).density),
                     **_of_answers(probabilities, predict(other), test.labels),
-                    **vars(distance(solution, other)),
+                    **vars(distance(*ends)),
                     **barriers(line),
                 }
 

@@ -1,22 +1,25 @@
 """A run folder with its network and its data, to be measured."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.lines import Lines
 from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.experiments.feeding import build_evaluators
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.run_checks import check_same_data, check_same_initial_weights
 from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.exporting.compaction.exchangeable import exchangeable_units
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, check_same_network
 from tf_lottery.landscape.statistics import StatisticsEstimator
+from tf_lottery.landscape.weight_matching import aligned
 from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.needed_plugins import plugins_named
@@ -121,6 +124,27 @@ class AnalyzedRun(MeasuredRun):
         estimates = lines.line_statistics == "estimated"
         estimator = self._statistics_estimator if estimates else None
         return SolutionEvaluator(self.experiment.network.model, evaluators, estimator)
+
+    def aligner(self, alignment: Alignment) -> Callable[[Solution, Solution], Solution]:
+        """What puts the units of a second solution of the network in the order of a first one's.
+
+        Args:
+          alignment: how; with "none" the second solution stays as it is.
+
+        Returns:
+          `(first, second)` to the second solution, its mask permuted along.
+
+        Raises:
+          ValueError: if it is not known which units of the network can change places; names the
+            layer.
+        """
+        if alignment.align == "none":
+            return lambda first, second: second
+        try:
+            groups = exchangeable_units(self.experiment.network.model)
+        except ValueError as error:
+            raise ValueError(f"--align={alignment.align}: {error}") from error
+        return lambda first, second: aligned(first, second, groups)
 
     @cached_property
     def _statistics_estimator(self) -> StatisticsEstimator:

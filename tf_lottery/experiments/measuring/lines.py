@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.lines import Lines
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.landscape.interpolation import Line, interpolate
@@ -45,12 +46,23 @@ def barriers(line: Line) -> Row:
     }
 
 
-def measure_lines(analyzed: AnalyzedRun, lines: Lines, pairs: Sequence[Ends]) -> list[Line]:
+def measure_lines(
+    analyzed: AnalyzedRun,
+    lines: Lines,
+    pairs: Sequence[Ends],
+    alignment: Alignment | None = None,
+) -> list[Line]:
     """Measures lines between pairs of solutions, or reads those that were measured before.
 
     Each is kept in landscape/lines/FIRST--SECOND__SETTINGS.csv in the run folder.
+
+    Args:
+      analyzed: the run.
+      lines: how they are measured.
+      pairs: the solutions.
+      alignment: how the second of each was aligned with the first; None: it was not.
     """
-    settings = [str(value) for value in lines.settings]
+    settings = line_settings(lines, alignment)
     paths = [
         result_path(analyzed.folder / "lines", "--".join(slug(end.label) for end in pair), settings)
         for pair in pairs
@@ -66,6 +78,12 @@ def measure_lines(analyzed: AnalyzedRun, lines: Lines, pairs: Sequence[Ends]) ->
                 write_sealed_csv(path, columns, line.rows())
             found.append(_read(path, columns, pair, lines.splits))
     return found
+
+
+def line_settings(lines: Lines, alignment: Alignment | None = None) -> list[str]:
+    """What lines depend on besides their ends, for the names of their files."""
+    given = () if alignment is None else alignment.settings
+    return [*map(str, lines.settings), *given]
 
 
 def slug(name: str) -> str:

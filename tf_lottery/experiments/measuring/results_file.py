@@ -26,7 +26,7 @@ class ResultsFile:
         analyzed: MeasuredRun,
         name: str,
         columns: Sequence[str],
-        settings: Iterable[str | int | float] = (),
+        settings: Iterable[str | int | float | None] = (),
     ):
         """Opens nothing yet.
 
@@ -34,10 +34,11 @@ class ResultsFile:
           analyzed: the run.
           name: of the file, as in `ResultFile`.
           columns: of the CSV file.
-          settings: what the results depend on besides the run: results of others stay beside.
+          settings: what the results depend on besides the run: results of others stay beside. None
+            for those that the name of the file leaves out.
         """
         self._analyzed, self._columns = analyzed, tuple(columns)
-        texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in settings]
+        texts = [_text(value) for value in settings]
         self.path = result_path(analyzed.folder, name, texts)
         # What the names of figures end in.
         self._ending = result_stem(name, texts).removeprefix(name)
@@ -90,3 +91,9 @@ class ResultsFile:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+
+def _text(value: str | int | float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -46,7 +46,8 @@ class Rows:
         that is missing; of an analysis with a second file, a pair of it and its rows there. It is
         called only if a row is missing: what it imports is not waited for otherwise.
       show: prints a table of rows.
-      settings: what the rows depend on besides the run: those of others are in a file of their own.
+      settings: what the rows depend on besides the run: those of others are in a file of their own,
+        whose name leaves out those that are None.
       key: of a row, in either file; rows are in the order of their keys.
       holds: whether a row that is there is still right; if not, it is measured again.
       counted: what the rows are, for a bar; empty: the analysis has bars of its own.
@@ -60,7 +61,7 @@ class Rows:
     columns: Sequence[str]
     measure: Callable[[AnalyzedRun, list[Any]], Iterator[Any]]
     show: Show
-    settings: Sequence[str | int | float] = ()
+    settings: Sequence[str | int | float | None] = ()
     key: Callable[[Row], Any] = itemgetter("level")
     holds: Callable[[Row], bool] = lambda row: True
     counted: str = ""

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from tf_lottery.exporting.compaction.calls import Call, CallGraph
-from tf_lottery.exporting.compaction.channelwise import Channelwise
 from tf_lottery.exporting.compaction.layer_kinds import rule_of
 from tf_lottery.exporting.compaction.rules import Constants, Fixed, Rule
+from tf_lottery.exporting.compaction.slots import Survivors, keep_fixed, tied_slots
 from tf_lottery.exporting.compaction.weighted import Mixing
 
 # Layers that in training make something else of 0.
@@ -49,9 +47,9 @@ def find_dead_channels(graph: CallGraph, *, in_training: bool = False) -> Channe
     """
     rules = [rule_of(call, graph) for call in graph.calls]
     constants = _find_constants(graph, rules, in_training)
-    slots = _tied_slots(graph, rules)
-    survivors = _Survivors(1 + max(int(array.max(initial=-1)) for array in slots))
-    _keep_fixed(graph, rules, slots, survivors)
+    slots = tied_slots(graph, rules)
+    survivors = Survivors(slots)
+    keep_fixed(graph, rules, slots, survivors)
     while True:
         _spread(graph, rules, constants, slots, survivors)
         empty = [array for array in slots if array.size and not survivors.kept[array].any()]
@@ -60,21 +58,6 @@ def find_dead_channels(graph: CallGraph, *, in_training: bool = False) -> Channe
         survivors.keep(empty[0][:1], "a layer keeps at least one")
     kept = [survivors.kept[array] for array in slots]
     return Channels(rules, constants, kept, [survivors.reasons[array] for array in slots])
-
-
-class _Survivors:
-    """Slots, which are sets of tied channels, that stay."""
-
-    def __init__(self, count: int):
-        self.kept = np.zeros(count, bool)
-        self.reasons = np.full(count, "", object)
-
-    def keep(self, slots: np.ndarray, reason: str) -> bool:
-        """Keeps slots, and remembers the reason for new ones; whether there are any."""
-        new = slots[~self.kept[slots]]
-        self.kept[new] = True
-        self.reasons[new] = reason
-        return new.size > 0
 
 
 def _find_constants(
@@ -92,46 +75,12 @@ def _find_constants(
     return constants
 
 
-def _tied_slots(graph: CallGraph, rules: Sequence[Rule | Fixed]) -> list[np.ndarray]:
-    """Numbers the channels of all tensors, so that tied ones have the same number."""
-    ends = np.cumsum([graph.channels(tensor) for tensor in range(len(graph.shapes))])
-    starts = [0, *ends[:-1]]
-    pairs = [np.empty((2, 0), np.int64)]
-    for call, rule in zip(graph.calls, rules, strict=True):
-        if isinstance(rule, Channelwise):
-            for tensor, (sources, results) in zip(call.inputs, rule.ties(), strict=True):
-                own = starts[tensor] + sources, starts[call.outputs[0]] + results
-                pairs.append(np.array(own))
-    rows, columns = np.concatenate(pairs, axis=1)
-    tied = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(ends[-1], ends[-1]))
-    _, numbers = connected_components(tied, directed=False)
-    return [numbers[start:end] for start, end in zip(starts, ends, strict=True)]
-
-
-def _keep_fixed(
-    graph: CallGraph,
-    rules: Sequence[Rule | Fixed],
-    slots: Sequence[np.ndarray],
-    survivors: _Survivors,
-) -> None:
-    for tensor in graph.outputs:
-        survivors.keep(slots[tensor], "they are outputs of the model")
-    for call, rule in zip(graph.calls, rules, strict=True):
-        if isinstance(rule, Fixed):
-            for tensor in call.inputs:
-                survivors.keep(slots[tensor], f"{call.path} is left as it is")
-            for tensor in call.outputs:
-                survivors.keep(slots[tensor], f"{call.path} is left as it is")
-        elif isinstance(rule, Mixing) and rule.keeps_outputs:
-            survivors.keep(slots[call.outputs[0]], "the activation may mix them")
-
-
 def _spread(
     graph: CallGraph,
     rules: Sequence[Rule | Fixed],
     constants: Sequence[Constants],
     slots: Sequence[np.ndarray],
-    survivors: _Survivors,
+    survivors: Survivors,
 ) -> None:
     """Keeps what layers need for the outputs that they keep, and what is needed for that."""
     mixing = [

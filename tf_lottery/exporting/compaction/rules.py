@@ -13,7 +13,10 @@ Tie = tuple[np.ndarray, np.ndarray]
 """Input channels, and the output channels made of them: they stay or go together."""
 
 Part = tuple[np.ndarray | None, ...]
-"""Of an array, what stays along each of its last axes, as booleans; None: all of the axis."""
+"""Of an array, what is known of the channels along each of its last axes; None: none are there.
+
+Whether they stay, as booleans; or the numbers of their slots.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,10 @@ class Rule:
         raise NotImplementedError
 
     def parts(self, kept: Sequence[np.ndarray], kept_outputs: np.ndarray) -> list[Part]:
-        """What stays of each of the layer's weights.
+        """What is known of the channels along the axes of each of the layer's weights.
 
         Args:
-          kept: whether a channel stays, for each input.
+          kept: whether a channel stays, or its slot, for each input.
           kept_outputs: the same for the output.
         """
         raise NotImplementedError

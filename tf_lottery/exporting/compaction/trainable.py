@@ -10,6 +10,7 @@ from tf_lottery.exporting.compaction.calls import Call, CallGraph, read_calls
 from tf_lottery.exporting.compaction.dead_channels import Channels, find_dead_channels
 from tf_lottery.exporting.compaction.rebuilding import rebuild
 from tf_lottery.exporting.compaction.rules import Part, Rule
+from tf_lottery.exporting.compaction.slots import weight_parts
 from tf_lottery.exporting.compaction.weighted import Mixing
 from tf_lottery.masking.copies import freeze_alike, plain_copy, why_not_copied
 from tf_lottery.masking.kernels import find_kernels
@@ -117,12 +118,8 @@ def _compact(model: Any, mask: Mask) -> SmallModel:
         raise NotCompactedError(_why_nothing_goes(graph, channels))
     names = {id(variable): name for name, variable in variables.items()}
     selections = {name: _whole(variable.shape) for name, variable in variables.items()}
-    for call, rule in zip(graph.calls, channels.rules, strict=True):
-        if isinstance(rule, Rule):
-            kept = [channels.kept[tensor] for tensor in call.inputs]
-            parts = rule.parts(kept, channels.kept[call.outputs[0]]) if call.parameters else []
-            for variable, part in zip(call.layer.weights if parts else [], parts, strict=True):
-                selections[names[id(variable)]] = _selection(variable.shape, part)
+    for variable, part in weight_parts(graph, channels.rules, channels.kept):
+        selections[names[id(variable)]] = _selection(variable.shape, part)
     zeroed = frozenset(name for name in variables if _last_part(name) in _SHIFTS)
     return SmallModel(rebuild(stand_in, graph, channels), selections, zeroed, mask)
 
