@@ -30,11 +30,15 @@ format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The pages that are made from the code, and of all pages the site, in site/.
 docs: .venv/installed
 	$(BIN)/python docs/make_api.py
 	$(BIN)/python docs/make_architecture.py
 	$(BIN)/python docs/make_claims.py
 	$(BIN)/python docs/make_claims_figure.py
+	$(BIN)/python docs/make_flags.py
+	$(BIN)/python docs/make_site.py
+	$(BIN)/zensical build
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/import_time.py
@@ -48,7 +52,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/landscape.py
 
 clean:
-	rm -rf .venv .coverage* .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .coverage* .pytest_cache .ruff_cache .import_linter_cache .cache build/site_pages site
 
 .venv/installed: requirements.txt requirements-test.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv

@@ -86,22 +86,6 @@ def test_fields_of_the_configuration_have_the_help_of_their_flags():
     assert "- `optimizer: str = 'adam'`: Optimizer. Choices: `sgd`, `adam`, `adamw`." in PAGE
 
 
-def test_links_lead_to_headings():
-    anchors: dict[str, int] = {}
-    text = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
-    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
-        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        anchors[anchor] = anchors.get(anchor, 0) + 1
-    targets = {
-        f"{anchor}-{number}" if number else anchor
-        for anchor, count in anchors.items()
-        for number in range(count)
-    }
-    links = re.findall(r"\]\(#(.*?)\)", PAGE)
-    assert len(links) > 100
-    assert set(links) <= targets
-
-
 def test_a_name_without_a_docstring_is_refused(tmp_path):
     package = tmp_path / "tf_lottery"
     package.mkdir()

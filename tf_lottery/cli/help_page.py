@@ -102,11 +102,8 @@ def help_text(experiment: str | None, flag_values: flags.FlagValues = flags.FLAG
         else f"The flags of --experiment={experiment}."
     )
     parts = [head, f"{which}\n`tf-lottery configs` lists the flag files that are there already."]
-    shown: set[str] = set()
-    for title, names in _groups().items():
-        own = [name for name in dict.fromkeys(names) if name not in shown]
-        shown.update(own)
-        taken = [name for name in own if experiment is None or _takes(experiment, name)]
+    for title, names in flag_groups().items():
+        taken = [name for name in names if experiment is None or _takes(experiment, name)]
         if taken:
             parts.append("\n".join([title, *_entries(taken, flag_values)]))
     parts.append(
@@ -116,8 +113,17 @@ def help_text(experiment: str | None, flag_values: flags.FlagValues = flags.FLAG
     return "\n\n".join(parts) + "\n"
 
 
-def _groups() -> dict[str, tuple[str, ...]]:
-    """Title and flags of each group; a flag stands in the first group that has it."""
+def flag_groups() -> dict[str, tuple[str, ...]]:
+    """Title and flags of each group, each flag once."""
+    groups, shown = {}, set()
+    for title, names in _named_groups().items():
+        groups[title] = tuple(name for name in dict.fromkeys(names) if name not in shown)
+        shown.update(names)
+    return groups
+
+
+def _named_groups() -> dict[str, tuple[str, ...]]:
+    """As `flag_groups`; a flag that stands in several is of the first."""
     return {
         "What to do, and where": _WHAT,
         "Data": ("dataset", "data_dir", "manual_dir", *names_of(DataConfig)),
@@ -151,28 +157,34 @@ def _takes(experiment: str, name: str) -> bool:
     return True
 
 
+def described_flag(
+    name: str, flag_values: flags.FlagValues = flags.FLAGS
+) -> tuple[str, tuple[str, ...], str, str]:
+    """How a flag is written, its choices, its default (empty: none), and what it does."""
+    flag = flag_values[name]
+    choices = tuple(getattr(flag.parser, "enum_values", None) or ())
+    written = f"--[no]{name}" if flag.boolean else f"--{name}"
+    unset = flag.default is None or flag.default in ("", [])
+    default = "" if unset else str(flag.default_as_str).strip("'")
+    text = flag.help.split(">: ", 1)[-1] if choices else flag.help
+    return written, choices, default, " ".join(_OF_ABSL.sub("", text).split())
+
+
 def _entries(names: Iterable[str], flag_values: flags.FlagValues) -> list[str]:
     lines = []
     for name in names:
-        flag = flag_values[name]
-        choices = "|".join(getattr(flag.parser, "enum_values", None) or ())
-        prefix = "--[no]" if flag.boolean else "--"
-        text = flag.help.split(">: ", 1)[-1] if choices else flag.help
-        text = _OF_ABSL.sub("", text)
-        if len(choices) > _WIDTH // 2:
-            text += f" Choose from {', '.join(choices.split('|'))}."
-            choices = ""
-        value = "" if flag.boolean else f"={choices or '...'}"
-        default = flag.default
-        unset = default is None or default in ("", [])
-        given = "" if unset else f" (default: {flag.default_as_str.strip(chr(39))})"
+        written, choices, default, text = described_flag(name, flag_values)
+        listed = "|".join(choices)
+        if len(listed) > _WIDTH // 2:
+            text += f" Choose from {', '.join(choices)}."
+            listed = ""
+        value = "" if flag_values[name].boolean else f"={listed or '...'}"
+        given = f" (default: {default})" if default else ""
         lines += textwrap.wrap(
-            f"{prefix}{name}{value}{given}", _WIDTH, initial_indent="  ", subsequent_indent="      "
+            f"{written}{value}{given}", _WIDTH, initial_indent="  ", subsequent_indent="      "
         )
         indent = " " * 6
-        lines += textwrap.wrap(
-            " ".join(text.split()), _WIDTH, initial_indent=indent, subsequent_indent=indent
-        )
+        lines += textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
     return lines
 
 
@@ -184,7 +196,7 @@ def completion_script(shell: str, flag_values: flags.FlagValues = flags.FLAGS) -
       flag_values: the defined flags.
     """
     names, cases = [], []
-    for name in sorted({name for group in _groups().values() for name in group}):
+    for name in sorted({name for group in flag_groups().values() for name in group}):
         flag = flag_values[name]
         names += [f"--{name}", f"--no{name}"] if flag.boolean else [f"--{name}="]
         if choices := getattr(flag.parser, "enum_values", None):
