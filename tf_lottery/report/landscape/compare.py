@@ -9,10 +9,12 @@ from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, RowColumn, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, runs_apart
+from tf_lottery.report.palette import DASHES, GREY, LineStyle
 from tf_lottery.report.table import print_sentences, print_table
 from tf_lottery.store.metrics import Row
 
 _REPLICATES = "other replicates"
+_OF_CHANCE = LineStyle(GREY, "", DASHES[1])
 _MEANING = (
     "Jaccard: of the weights that remain in either mask, those that remain in both; by chance: "
     "what two random masks that leave as many weights in each layer are expected to have. Hamming: "
@@ -27,8 +29,8 @@ def compare_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
       measurements: rows of `COMPARE_COLUMNS`.
 
     Returns:
-      "compare" against the weights that remain, of each run one, with two lines for the other
-      replicates, for each branch, and for another run.
+      "compare" against the weights that remain, of each run one, with lines for the other
+      replicates, for each branch, for another run, and for chance.
     """
     return drawn(_figure(of_run, ending) for ending, of_run in runs_apart(measurements).items())
 
@@ -41,8 +43,10 @@ def _figure(measurements: Sequence[Measurement], ending: str) -> FigureFile | No
             replace(one, rows=tuple(row for row in one.rows if _group(row) == group))
             for one in measurements
         ]
-        labels = {"jaccard": group, "jaccard_of_chance": f"{group}, by chance"}
-        curves += curves_by_density(of_group, labels)
+        curves += curves_by_density(of_group, {"jaccard": group})
+    # Of all groups, as it depends on nothing but how many weights remain in each layer.
+    by_chance = curves_by_density(measurements, {"jaccard_of_chance": "two random masks"})
+    curves += [replace(curve, style=_OF_CHANCE) for curve in by_chance]
     label = f" of {measurements[0].run}" if ending and measurements else ""
     return density_figure(
         curves,
@@ -50,8 +54,8 @@ def _figure(measurements: Sequence[Measurement], ending: str) -> FigureFile | No
         f"compare{ending}",
         f"What masks{label} have in common",
         "Of the weights that remain in either of two masks of a level, the share that remains in "
-        "both; by chance: the expected share of two random masks that leave as many weights in "
-        "each layer.",
+        "both. Two random masks: the expected share of masks that leave as many weights in each "
+        "layer.",
         factor=100,
     )
 
