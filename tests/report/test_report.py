@@ -135,6 +135,7 @@ def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
         "early_stop_test_accuracy": "0.5",
         "seconds": "12.5",
         "empty_layers": "",
+        "multiply_adds": "",
     }
     assert (levels[-1]["branch"], levels[-1]["density"]) == ("random_mask", repr(0.8**2))
     run, branch = rows(folder / "tickets.csv")

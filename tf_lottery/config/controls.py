@@ -47,7 +47,8 @@ class BranchConfig:
     other_run: str | None = option(
         None,
         "Run folder of the replicate whose masks --branch=mask_of_replicate takes, or whose "
-        "solutions --experiment=same_region compares with; unset there: the first other replicate.",
+        "solutions --experiment=same_region compares with; unset there: the first other replicate. "
+        "With --experiment=compare: another run whose masks are compared with.",
         path=True,
     )
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)

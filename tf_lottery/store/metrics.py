@@ -15,9 +15,9 @@ from tf_lottery.store.errors import DamagedFileError
 # The column says what a cell is: an int, a float or a name, or None where it is empty.
 Row = dict[str, Any]
 
-# Columns of names; all others are of numbers.
-_NAMES = frozenset({"network"})
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Columns of names, and of texts on one line; all others are of numbers.
+_NAMES, _TEXTS = frozenset({"network", "kind"}), frozenset({"other", "kernel"})
+_NAME, _TEXT = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[^\x00-\x1f]+")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -181,8 +181,9 @@ def _normalized(row: Mapping, columns: Sequence[str]) -> Row:
 
 
 def _as_value(column: str, value) -> int | float | str | None:
-    if column in _NAMES:
-        if isinstance(value, str) and _NAME.fullmatch(value):
+    if column in _NAMES or column in _TEXTS:
+        form = _NAME if column in _NAMES else _TEXT
+        if isinstance(value, str) and form.fullmatch(value):
             return value
         raise ValueError(f"column {column!r}: {value!r} is not a name")
     if value is None:
@@ -229,7 +230,7 @@ def _parse(path: Path, line: int, cells: list[str], columns: Sequence[str]) -> R
 
 
 def _parse_cell(column: str, cell: str) -> int | float | str | None:
-    if column in _NAMES:
+    if column in _NAMES or column in _TEXTS:
         return _as_value(column, cell)
     if not cell:
         return None

@@ -54,6 +54,16 @@ SAME_REGION_COLUMNS = (
     *("agreement", "agreement_on_errors", "error_overlap", "l2", "cosine"),
 )
 
+# What a level's mask is compared with.
+MASKS_OF = ("replicate", "branch", "run")
+_OF_MASKS = ("level", "density", "kind", "other")
+_COMMON = (
+    *("remaining", "other_remaining", "in_both", "jaccard", "jaccard_of_chance"),
+    *("hamming", "hamming_of_chance"),
+)
+COMPARE_COLUMNS = (*_OF_MASKS, "weights", *_COMMON)
+COMPARE_KERNELS_COLUMNS = (*_OF_MASKS, "kernel", "weights", *_COMMON)
+
 # Which weights are pruned at once, and how it was found how many.
 ORDERS = ("magnitude", "random")
 RATIOS = ("predicted", "retrained", "measured")

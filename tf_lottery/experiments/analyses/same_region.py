@@ -16,6 +16,7 @@ from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.config.lines import Lines
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.other_runs import other_replicates
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.messages import tell
@@ -23,7 +24,6 @@ from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.same_region import print_same_region, same_region_figures
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import Row
-from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.result_columns import COMPARISONS, SAME_REGION_COLUMNS, barrier_columns
 from tf_lottery.store.result_names import LINE_SETTINGS
 from tf_lottery.store.run_folder import RunFolder
@@ -142,7 +142,7 @@ def _independent_runs(measured: MeasuredRun, levels: Sequence[int]) -> Mapping[i
     """The run with which each level is compared; those without one are left out."""
     run, given = measured.run, measured.config.branch.other_run
     if given is None:
-        siblings = [other for other in _siblings(run) if _dependence(run, other) is None]
+        siblings = [other for other in other_replicates(run) if _dependence(run, other) is None]
         having = [(level, other) for other in reversed(siblings) for level in levels]
         return {level: other for level, other in having if other.level(level).is_complete()}
     try:
@@ -155,18 +155,6 @@ def _independent_runs(measured: MeasuredRun, levels: Sequence[int]) -> Mapping[i
         if not other.level(level).is_complete():
             raise ValueError(f"--other_run={given}: level {level} is not finished there.")
     return dict.fromkeys(levels, other)
-
-
-def _siblings(run: RunFolder) -> Iterator[RunFolder]:
-    own = run.path.absolute()
-    try:
-        folders = replicate_folders(own.parent)
-    except RunFolderError:
-        # The run folder was renamed or moved away from the others.
-        return
-    for folder in folders:
-        if folder != own and (folder / "config.json").exists():
-            yield RunFolder.read(folder)
 
 
 def _dependence(run: RunFolder, other: RunFolder) -> str | None:

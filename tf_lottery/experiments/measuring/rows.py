@@ -53,13 +53,15 @@ class Rows:
       counted: what the rows are, for a bar; empty: the analysis has bars of its own.
       part_columns: of the second file.
       show_parts: prints a table of its rows.
+      needs_network: whether measuring takes the network and the data; if not, `measure` is given
+        the `MeasuredRun`, without TensorFlow.
       trainings: of the keys that are missing, those that measuring them takes. They may have been
         done before, side by side; `measure` does those that were not.
     """
 
     keys: Sequence[Any]
     columns: Sequence[str]
-    measure: Callable[[AnalyzedRun, list[Any]], Iterator[Any]]
+    measure: Callable[[Any, list[Any]], Iterator[Any]]
     show: Show
     settings: Sequence[str | int | float | None] = ()
     key: Callable[[Row], Any] = itemgetter("level")
@@ -67,6 +69,7 @@ class Rows:
     counted: str = ""
     part_columns: Sequence[str] = ()
     show_parts: Show = _shows_nothing
+    needs_network: bool = True
     trainings: Callable[[list[Any]], Iterable[Training]] = lambda missing: ()
 
 
@@ -117,7 +120,7 @@ def run_analysis(
     files = _files(run, analysis, wanted)
     tables = [_by_key(file.read(), wanted.key) for file in files]
     if missing := _missing(wanted, tables):
-        _measure(wanted, load(), missing, files, tables)
+        _measure(wanted, load() if wanted.needs_network else run, missing, files, tables)
     shown = [[row for key in wanted.keys for row in table[key]] for table in tables]
     for show, rows in zip((wanted.show, wanted.show_parts), shown, strict=False):
         show(rows)
@@ -199,7 +202,7 @@ def _by_key(rows: Sequence[Row], key: Callable[[Row], Any]) -> dict[Any, list[Ro
 
 def _measure(
     wanted: Rows,
-    analyzed: AnalyzedRun,
+    analyzed: MeasuredRun,
     missing: list[Any],
     files: Sequence[ResultsFile],
     tables: Sequence[dict[Any, list[Row]]],

@@ -1,0 +1,135 @@
+"""--experiment=compare: masks of replicates, branches and runs; without TensorFlow."""
+
+import csv
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.command_line import run_command_of
+from tests.edited_config import edit_config
+from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.masking.masks import Mask
+from tf_lottery.report.report import write_report
+from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.run_folder import RunFolder
+
+RANDOM = np.random.default_rng(3)
+
+
+def shuffle(folder):
+    """Gives the levels of a folder random masks of the same densities."""
+    for level in (1, 2):
+        one = LevelFolder(folder / f"level_{level}")
+        mask = Mask.load(one.masks_path)
+        shuffled = {
+            name: RANDOM.permutation(array.ravel()).reshape(array.shape)
+            for name, array in mask.items()
+        }
+        Mask(shuffled).save(one.masks_path)
+        record = one.record()
+        (one.path / "level.json").unlink()
+        one.complete(record)
+
+
+@pytest.fixture(scope="module")
+def compared(finished_run, tmp_path_factory):
+    """A run with two other replicates and three branches, compared; not to be changed."""
+    folder = tmp_path_factory.mktemp("compared") / "tiny"
+    for number in (1, 2, 3):
+        run = folder / f"replicate_{number}"
+        shutil.copytree(finished_run, run)
+        edit_config(run, {"replicate": number}, {"init_seed": number, "data_seed": number})
+        if number > 1:
+            shuffle(run)
+    run = folder / "replicate_1"
+    for label in ("random_mask", "retrain-data_seed_9", "random_reinitialization"):
+        branch = run / "branches" / label
+        shutil.copytree(finished_run, branch)
+        kind = label.split("-")[0]
+        edit_config(branch, {"branch": kind}, {"for_analysis": kind == "retrain"})
+    shuffle(run / "branches" / "random_mask")
+    run_analysis(run, "compare")
+    return run
+
+
+def rows_of(run, name="compare"):
+    with (run / "landscape" / f"{name}.csv").open() as file:
+        lines = [line for line in file if not line.startswith("#")]
+    return list(csv.DictReader(lines))
+
+
+def test_every_other_mask_is_compared_with_each_level(compared):
+    rows = rows_of(compared)
+    others = [("replicate", "replicate_2"), ("replicate", "replicate_3"), ("branch", "random_mask")]
+    assert [(int(row["level"]), row["kind"], row["other"]) for row in rows] == [
+        (level, *other) for level in (1, 2) for other in others
+    ]
+    mask = Mask.load(compared / "level_2" / "masks.npz")
+    other = Mask.load(compared.parent / "replicate_3" / "level_2" / "masks.npz")
+    row = rows[4]
+    assert float(row["jaccard"]) == mask.overlap(other)
+    assert float(row["density"]) == mask.density
+    differing = sum(int((mask[name] != other[name]).sum()) for name in mask)
+    assert float(row["hamming"]) == pytest.approx(differing / mask.total)
+    # They were drawn at random.
+    for row in rows:
+        assert float(row["jaccard"]) == pytest.approx(float(row["jaccard_of_chance"]), abs=0.05)
+    kernels = rows_of(compared, "compare_kernels")
+    assert len(kernels) == 3 * len(rows)
+    of_row = [r for r in kernels if (r["level"], r["other"]) == ("2", "replicate_3")]
+    assert [r["kernel"] for r in of_row] == list(mask)
+    for row in of_row:
+        own, theirs = mask[row["kernel"]], other[row["kernel"]]
+        assert float(row["jaccard"]) == (own & theirs).sum() / (own | theirs).sum()
+
+
+def test_it_is_shown_again_and_in_reports(compared, capsys, tmp_path):
+    before = (compared / "landscape" / "compare.csv").read_bytes()
+    run_command_of("--experiment=compare", f"--run={compared}", "--jobs=1")
+    shown = capsys.readouterr().out
+    assert "replicate_3" in shown and "dense_2/kernel" in shown
+    assert "two random masks" in " ".join(shown.split())
+    assert (compared / "landscape" / "compare.csv").read_bytes() == before
+    assert (compared / "landscape" / "compare.png").exists()
+    page = write_report([compared.parent], tmp_path / "report").read_text()
+    assert "What masks have in common" in page
+    assert (tmp_path / "report" / "compare.csv").exists()
+
+
+def test_another_run_is_named(compared, run_tiny, tmp_path):
+    copy = tmp_path / "other" / "replicate_1"
+    shutil.copytree(compared.parent / "replicate_2", copy)
+    run_analysis(compared, "compare", [2], here={"other_run": str(copy)})
+    rows = rows_of(compared, "compare__beside_other_replicate_1")
+    assert [row["other"] for row in rows][-1] == "other/replicate_1"
+    assert rows[-1]["jaccard"] == rows[0]["jaccard"]
+
+
+def test_what_cannot_be_compared_is_refused(compared, finished_run, run_tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"no other replicate and no branch .* give --other_run"):
+        run_analysis(finished_run, "compare")
+    with pytest.raises(ValueError, match="level 0 is not pruned"):
+        run_analysis(compared, "compare", [0])
+    with pytest.raises(ValueError, match="is a branch; name the run"):
+        run_analysis(compared / "branches" / "random_mask", "compare")
+    with pytest.raises(ValueError, match=rf"--other_run={tmp_path}: .*is not a run folder"):
+        run_analysis(compared, "compare", here={"other_run": str(tmp_path)})
+    wide = run_tiny(tmp_path, name="wide", model="lenet_21_10", levels=1)
+    with pytest.raises(ValueError, match=r"wide/replicate_1, level 1: the masks are of other netw"):
+        run_analysis(compared, "compare", [1], here={"other_run": str(wide)})
+
+
+@pytest.mark.slow
+def test_tensorflow_is_not_needed(compared, tmp_path):
+    copy = tmp_path / "tiny"
+    shutil.copytree(compared.parent, copy)
+    shutil.rmtree(copy / "replicate_1" / "landscape")
+    program = (
+        "import sys; sys.modules['tensorflow'] = None\nfrom tf_lottery.cli import main; main()"
+    )
+    flags = ["--experiment=compare", f"--run={copy / 'replicate_1'}", "--jobs=1"]
+    subprocess.run([sys.executable, "-c", program, *flags], check=True, stdout=subprocess.PIPE)
+    assert RunFolder.read(copy / "replicate_1").landscape.is_dir()

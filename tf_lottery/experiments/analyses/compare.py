@@ -1,0 +1,151 @@
+"""--experiment=compare: how much the masks of a run have in common with others."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tf_lottery.config.analyses import ResultFile, register_analysis
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.other_runs import other_replicates
+from tf_lottery.experiments.measuring.rows import Rows
+from tf_lottery.landscape.mask_overlap import overlap_of, overlaps_of_kernels
+from tf_lottery.masking.masks import Mask
+from tf_lottery.report.landscape.compare import (
+    compare_figures,
+    print_compared_kernels,
+    print_compared_masks,
+)
+from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_columns import COMPARE_COLUMNS, COMPARE_KERNELS_COLUMNS, MASKS_OF
+from tf_lottery.store.run_folder import RunFolder
+
+_Key = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class _Other:
+    """A run folder, or that of a branch, whose masks are compared with.
+
+    Attributes:
+      kind: one of `MASKS_OF`.
+      name: of the replicate, the branch or the run.
+      run: its folder.
+    """
+
+    kind: str
+    name: str
+    run: RunFolder
+
+    def key(self, level: int) -> _Key:
+        """Tells a row from the others, and sorts as they are shown."""
+        return level, MASKS_OF.index(self.kind), self.name
+
+
+@register_analysis(
+    ResultFile("compare", ("beside_{}",), compare_figures, title="Masks"),
+    ResultFile("compare_kernels", ("beside_{}",), title="Of each kernel"),
+    takes_other_run=True,
+    place=9,
+)
+def compare(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
+    """Compares the masks of levels with those of other replicates, of branches, and of a run.
+
+    With the same level of each other replicate of the experiment, of each branch that has a mask of
+    its own there, and of `--other_run`: the Jaccard index, beside that of two random masks that
+    leave as many weights in each kernel, and the Hamming distance. Writes landscape/compare.csv and
+    landscape/compare_kernels.csv, a row per kernel, in the run folder, and a figure. Levels are
+    from 1; what was compared before is not compared again. It needs neither data nor network.
+
+    Raises:
+      ValueError: if a level is not finished, the run is a branch, there is nothing to compare with,
+        or --other_run has another network.
+    """
+    path, given = run.run.path, run.config.branch.other_run
+    if run.run.kind_of_branch is not None:
+        raise ValueError(f"--run={path} is a branch; name the run that it starts from.")
+    wanted = [level for level in run.levels(levels) if level]
+    if not wanted:
+        raise ValueError("--levels: level 0 is not pruned; choose levels from 1.")
+    others = [*_others(run.run), *_named_run(given)]
+    compared = {
+        other.key(level): other
+        for level in wanted
+        for other in others
+        if other.run.level(level).is_complete() and not _is_the_same(run.run, other, level)
+    }
+    if not compared:
+        raise ValueError(
+            f"--run={path}: no other replicate and no branch with masks of its own has "
+            "one of these levels; give --other_run, or run branches such as random_mask."
+        )
+    return Rows(
+        list(compared),
+        COMPARE_COLUMNS,
+        partial(_measure, others=compared),
+        print_compared_masks,
+        ["_".join(Path(given).parts[-2:])] if given else [],
+        key=_key,
+        counted="masks",
+        part_columns=COMPARE_KERNELS_COLUMNS,
+        show_parts=print_compared_kernels,
+        needs_network=False,
+    )
+
+
+def _others(run: RunFolder) -> Iterator[_Other]:
+    for other in other_replicates(run):
+        yield _Other("replicate", other.path.name, other)
+    for path in run.branches():
+        if (path / "config.json").exists():
+            branch = RunFolder.read(path)
+            if not branch.details.for_analysis:
+                yield _Other("branch", path.name, branch)
+
+
+def _named_run(given: str | None) -> Iterator[_Other]:
+    if given is None:
+        return
+    path = Path(given).expanduser().absolute()
+    try:
+        yield _Other("run", "/".join(path.parts[-2:]), RunFolder.read(path))
+    except RunFolderError as error:
+        raise ValueError(f"--other_run={given}: {error}") from error
+
+
+def _is_the_same(run: RunFolder, other: _Other, level: int) -> bool:
+    """Whether a branch trains the level's own mask, as those do that change something else."""
+    if other.kind != "branch":
+        return False
+    files = (one.level(level).masks_path for one in (run, other.run))
+    own, others = (path.read_bytes() for path in files)
+    return own == others
+
+
+def _key(row: Row) -> _Key:
+    return row["level"], MASKS_OF.index(row["kind"]), row["other"]
+
+
+def _measure(
+    run: MeasuredRun, missing: Sequence[_Key], others: dict[_Key, _Other]
+) -> Iterator[tuple[Row, list[Row]]]:
+    for key in missing:
+        level, other = key[0], others[key]
+        other.run.level(level).verify()
+        mask, theirs = (Mask.load(one.level(level).masks_path) for one in (run.run, other.run))
+        try:
+            kernels = overlaps_of_kernels(mask, theirs)
+        except ValueError as error:
+            raise ValueError(f"{other.run.path}, level {level}: {error}") from error
+        of_both = {
+            "level": level,
+            "density": mask.density,
+            "kind": other.kind,
+            "other": other.name,
+        }
+        whole = overlap_of([(array, theirs[name]) for name, array in mask.items()])
+        yield (
+            {**of_both, **vars(whole)},
+            [{**of_both, "kernel": name, **vars(found)} for name, found in kernels.items()],
+        )
