@@ -15,7 +15,7 @@ import tf_keras as keras
 import tf_lottery
 from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.measuring.rows import run_analysis
-from tf_lottery.models.registry import FAMILIES
+from tf_lottery.models.registry import FAMILIES, register_model
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
@@ -358,7 +358,7 @@ def test_a_solution_is_aligned_with_its_permuted_self(run, capsys):
 
 @pytest.mark.slow
 def test_a_network_whose_units_are_not_known_to_move_is_not_aligned(run_tiny, tmp_path):
-    @tf_lottery.plugins.register_model("normalized_layers", examples=["normalized_layers"])
+    @register_model("normalized_layers", examples=["normalized_layers"])
     def network(inputs, classes):
         features = keras.layers.Dense(8, "relu", name="one")(keras.layers.Flatten()(inputs))
         features = keras.layers.LayerNormalization(name="norm")(features)
@@ -369,5 +369,5 @@ def test_a_network_whose_units_are_not_known_to_move_is_not_aligned(run_tiny, tm
         with pytest.raises(ValueError, match=r"^--align=weights: .*not known for norm: LayerNorm"):
             measure(run, "level_0,level_1", align="weights")
     finally:
-        FAMILIES.remove("normalized_layers")
+        FAMILIES.remove("network")
     assert not (run / "landscape").exists()

@@ -29,8 +29,8 @@ def exchangeable_units(model: Any) -> list[ExchangeableUnits]:
       model: a model made by `prunable`, or a plain one, of either Keras. It is left as it is.
 
     Returns:
-      Groups of units, in the order of the network. Units of different layers are in different
-      groups, and so are those of one layer that go to different layers.
+      Groups of units, in the order of the network. Those of a group are computed and taken by the
+      same layers.
 
     Raises:
       ValueError: if it is a subclassed model, or has a layer of which it is not known which of its
