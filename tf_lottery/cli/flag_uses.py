@@ -65,6 +65,7 @@ def _only_for() -> dict[str, tuple[str, ...]]:
             ("jobs", "launcher", "launcher_options"), ("lottery", "train", "branch", *names)
         ),
         "for_analysis": ("branch",),
+        "report": ("lottery", "train"),
         "report_dir": ("report",),
         "tolerance": of_matching,
         **dict.fromkeys(names_of(ExportConfig), ("export",)),
