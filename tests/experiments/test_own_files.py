@@ -117,3 +117,66 @@ def test_runs_on_arrays_of_a_script_say_what_to_do(copied_run, command, tmp_path
             run_command_of(*arguments)
     # What needs no data goes on.
     command(workdir=tmp_path)
+
+
+def test_a_run_that_was_begun_with_a_version_of_its_data_goes_on_without(made_with):
+    run = made_with(dataset="digits:1.0.0")
+    identity = dict(RunFolder.read(run).identity)
+    RunFolder.refuse(run, {**identity, "dataset": "digits"})
+    assert RunFolder.read(run).identity.agrees("dataset", "digits:2.0.0")
+    with pytest.raises(RunFolderMismatchError, match=r"has \"digits:1.0.0\", this .* \"iris"):
+        RunFolder.refuse(run, {**identity, "dataset": "iris"})
+
+
+@pytest.mark.slow
+def test_a_prepared_set_is_found_without_its_code_and_its_version_makes_no_other_run(
+    run_on, tmp_path, capsys
+):
+    import tensorflow_datasets as tfds
+
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(4, 4, 1)),
+            "label": tfds.features.ClassLabel(num_classes=2),
+        }
+    )
+    examples = [
+        {"image": np.full((4, 4, 1), 9 * number, np.uint8), "label": number % 2}
+        for number in range(24)
+    ]
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="my_set",
+        version="1.0.0",
+        features=features,
+        split_datasets={"train": examples, "test": examples[:6]},
+        data_dir=str(tmp_path / "sets"),
+    )
+    flags = {"data_dir": str(tmp_path / "sets"), "validation_examples": 4}
+    run = run_on(tmp_path, "my_set:1.0.0", **flags)
+    assert RunFolder.read(run).identity.dataset == "my_set"
+    assert run_on(tmp_path, "my_set", **flags, levels=2) == run
+    assert RunFolder.read(run).complete_levels() == [0, 1, 2]
+    run_command_of("--experiment=branch", f"--run={run}", "--branch=random_mask", "--levels=2")
+
+
+@pytest.mark.slow
+def test_images_of_different_sizes_are_streamed_by_runs_and_what_follows(run_on, tmp_path):
+    import tensorflow as tf
+
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(24):
+            size = (*random.integers(9, 20, 2), 3)
+            pixels = random.integers(0, 120, size).astype(np.uint8) + 99 * (name == "dog")
+            encoded = tf.io.encode_jpeg(pixels.astype(np.uint8)).numpy()
+            (tmp_path / "pets" / name / f"{number}.jpg").write_bytes(encoded)
+    run = run_on(tmp_path, f"folder:{tmp_path}/pets", image_size=8)
+    assert RunFolder.read(run).details.class_names == ("cat", "dog")
+    assert RunFolder.read(run).details.input_shape == (8, 8, 3)
+    tf_lottery.run_branch(run, "random_mask", [1])
+    analyzed = AnalyzedRun(run).experiment.dataset
+    assert (len(analyzed.train), len(analyzed.validation), len(analyzed.test)) == (30, 8, 10)
+    with pytest.raises(ValueError, match=r"differ in size, such as cat/0.jpg .* --image_size"):
+        run_on(tmp_path / "other", f"folder:{tmp_path}/pets")
+    assert not (tmp_path / "other").exists()

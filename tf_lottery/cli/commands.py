@@ -143,6 +143,13 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "rewind step and evaluations are scaled alike.",
         flag_values=flag_values,
     )
+    flags.DEFINE_bool(
+        "report",
+        False,
+        "Write the report of the experiment, with its replicates and controls, when all of them "
+        "have ended.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_string(
         "report_dir",
         None,
@@ -188,6 +195,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
         levels,
         matching_tolerance=_matching_tolerance(flag_values),
         overwrite=overwrite,
+        report=flag_values["report"].value,
         jobs=_jobs(flag_values),
         launcher=_launcher(flag_values),
     )

@@ -68,6 +68,7 @@ def _only_for() -> dict[str, tuple[str, ...]]:
         "for_analysis": ("branch",),
         "figure": ("reproduce",),
         "fraction": ("reproduce",),
+        "report": ("lottery", "train"),
         "report_dir": ("report", "reproduce"),
         "tolerance": of_matching,
         **dict.fromkeys(names_of(ExportConfig), ("export",)),

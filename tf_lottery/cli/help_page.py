@@ -24,16 +24,8 @@ from tf_lottery.config.training import TrainingConfig
 _WIDTH = 80
 _OF_ABSL = re.compile(r";\s*repeat this option to specify a list of values")
 _WHAT = (
-    "experiment",
-    "run",
-    "workdir",
-    "name",
-    "replicate",
-    "replicates",
-    "sweep",
-    "figure",
-    "fraction",
-    "report_dir",
+    *("experiment", "run", "workdir", "name", "replicate", "replicates", "sweep"),
+    *("figure", "fraction", "report", "report_dir"),
 )
 _MATCHING = names_of(Matching)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_lottery.config.data_files import DataFiles
 from tf_lottery.data.dataset import Dataset, checked_dataset
-from tf_lottery.data.labels import check_known_classes
+from tf_lottery.data.labels import check_known_classes, classes_text
 from tf_lottery.data.undivided import chosen_for_test
 
 _ROWS_AT_ONCE = 4096
@@ -247,9 +247,7 @@ def _class_names(files: DataFiles, train: _Table) -> tuple[str, ...]:
 
 
 def _notes(dataset: Dataset, features: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    shown = [f"{number}: {name}" for number, name in enumerate(names[:10])]
-    more = f", … ({len(names)})" if len(names) > len(shown) else ""
-    notes = [f"{len(features)} features; the classes are {', '.join(shown)}{more}."]
+    notes = [f"{len(features)} features; {classes_text(names)}."]
     train = dataset.train.images
     constant = [
         name for name, same in zip(features, (train == train[0]).all(axis=0), strict=True) if same

@@ -15,6 +15,7 @@ from tf_lottery.config.data_files import DataFiles
 from tf_lottery.data.dataset import Dataset, checked_dataset
 from tf_lottery.data.encoded_images import EncodedImages
 from tf_lottery.data.image_files import ImageFiles, ImageFolder, decoded, find_images, read_images
+from tf_lottery.data.labels import classes_text
 from tf_lottery.data.memory import check_fits_memory
 from tf_lottery.data.shares import pipeline_range
 from tf_lottery.data.splits import check_held_out, with_validation
@@ -220,12 +221,10 @@ def _sha256(folder: ImageFolder, images: ImageFiles) -> str:
 
 def _notes(folder: ImageFolder) -> tuple[str, ...]:
     counts = ", ".join(f"{len(own)} for {split}" for split, own in _in_order(folder))
-    names = [f"{number}: {name}" for number, name in enumerate(folder.class_names[:10])]
-    more = f", … ({len(folder.class_names)})" if len(folder.class_names) > len(names) else ""
     sizes = "of different sizes" if folder.size is None else "of {}x{}".format(*folder.size)
     colours = "in colours" if folder.channels == 3 else "in grey"
     return (
-        f"images {colours} {sizes}, {counts}; the classes are {', '.join(names)}{more}.",
+        f"images {colours} {sizes}, {counts}; {classes_text(folder.class_names)}.",
         *folder.left_out,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 _MOST_NAMED = 5
+_MOST_LISTED = 10
 
 
 def check_known_classes(
@@ -28,6 +29,16 @@ def check_known_classes(
                 f"the {split} data have the class {name} (example {unknown[0]}), of which there is "
                 "no training example; leave such examples out, or train on some."
             )
+
+
+def classes_text(class_names: Sequence[str]) -> str:
+    """The classes with their numbers, such as "the classes are 0: cat, 1: dog"."""
+    named = [
+        str(number) if name == str(number) else f"{number}: {name}"
+        for number, name in enumerate(class_names)
+    ]
+    more = f", … ({len(named)})" if len(named) > _MOST_LISTED else ""
+    return f"the classes are {', '.join(named[:_MOST_LISTED])}{more}"
 
 
 def note_of_empty_classes(

@@ -22,6 +22,7 @@ class RunExperiments:
       matching_tolerance: points that a level's test accuracy may be below the dense network's and
         still matches it.
       overwrite: whether the exported ticket may replace another export.
+      report: whether a report of them is written when they have ended.
       jobs: how many trainings run at once, each in a process of its own; None: as many as this
         machine is good for; 1: one after the other in this process.
       launcher: what begins them.
@@ -32,6 +33,7 @@ class RunExperiments:
     control_levels: tuple[int, ...] | None = None
     matching_tolerance: float = field(default=DEFAULT_POINTS, kw_only=True)
     overwrite: bool = field(default=False, kw_only=True)
+    report: bool = field(default=False, kw_only=True)
     jobs: int | None = field(default=1, kw_only=True)
     launcher: Launcher = field(default=LOCAL, kw_only=True)
 

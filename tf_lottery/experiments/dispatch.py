@@ -96,7 +96,7 @@ def run_command(command: Command) -> int:
     elif isinstance(command, ExportTickets):
         _export(command)
     else:
-        _run_experiments(command)
+        return int(_run_experiments(command))
     return 0
 
 
@@ -127,7 +127,8 @@ def _write_report(command: WriteReport) -> bool:
     return bool(report.damaged)
 
 
-def _run_experiments(command: RunExperiments) -> None:
+def _run_experiments(command: RunExperiments) -> bool:
+    """Returns whether something of what is reported is damaged."""
     for config in command.configs:
         refuse_early(config)
     check_controls(command)
@@ -136,7 +137,7 @@ def _run_experiments(command: RunExperiments) -> None:
         is_left = not is_finished(command.configs[0], command.overwrite)
         tell_of_useless_jobs(command.jobs, _ONE_ALONE if is_left else _NOTHING_LEFT)
         _run_experiment(command)
-        return
+        return command.report and _report_of(command)
     where = command.configs[0].run
     _check_elsewhere(command, where)
     unfinished = [one for one in command.configs if not is_finished(one, command.overwrite)]
@@ -144,9 +145,7 @@ def _run_experiments(command: RunExperiments) -> None:
         check_early(config, command.overwrite)
     if not command.launcher.is_local:
         _do_elsewhere(tasks, command, where, where.threads)
-        folders = (config.run_path.parent for config in command.configs)
-        _print_report_command("a report", folders, command.matching_tolerance)
-        return
+        return _report_of(command)
     # Replicates differ in nothing that can be wrong.
     seeds = {"replicate": 1, "init_seed": None, "data_seed": None}
     kinds = {replace(one, seeds=replace(one.seeds, **seeds)): None for one in unfinished}
@@ -156,9 +155,19 @@ def _run_experiments(command: RunExperiments) -> None:
     else:
         tell_of_useless_jobs(command.jobs, _ALL_DEVICES if is_left else _NOTHING_LEFT)
         outcomes = do_one_by_one(tasks, run_command, where.threads, list(kinds))
-    folders = (config.run_path.parent for config in command.configs)
-    _print_report_command("a report", folders, command.matching_tolerance)
+    damaged = _report_of(command)
     refuse_diverged(tasks, outcomes)
+    return damaged
+
+
+def _report_of(command: RunExperiments) -> bool:
+    """Writes the report, or says how; returns whether something is damaged."""
+    folders = naturally_sorted({config.run_path.parent for config in command.configs})
+    tolerance = command.matching_tolerance
+    if command.report:
+        return _write_report(WriteReport(tuple(folders), None, matching_tolerance=tolerance))
+    _print_report_command("a report", folders, tolerance)
+    return False
 
 
 def _do_elsewhere(

@@ -57,9 +57,15 @@ def _network(report: ExportReport, network: PlainNetwork, provenance: Provenance
     return (
         f"# {network.name}\n\nA network{trained} of {before:,} parameters, with {weights} "
         f"({_percent(report.density)}) left; {fate}. It maps {_tensors(network.inputs)} to "
-        f"{_tensors(network.outputs)}. {_precision(report)}Written with tf_lottery {__version__} "
-        f"and TensorFlow {tf.__version__}."
+        f"{_tensors(network.outputs)}. {_classes(provenance)}{_precision(report)}"
+        f"Written with tf_lottery {__version__} and TensorFlow {tf.__version__}."
     )
+
+
+def _classes(provenance: Provenance | None) -> str:
+    if provenance is None or provenance.class_names is None:
+        return ""
+    return f"The outputs stand for the classes {', '.join(provenance.class_names)}, in this order. "
 
 
 def _precision(report: ExportReport) -> str:

@@ -18,11 +18,13 @@ class Provenance:
       dataset: name of the data it was trained on; None if the run does not say.
       level: number of prunings.
       flags: the flag file that replays its experiment.
+      class_names: what its outputs stand for, in order; None where that is not known.
     """
 
     dataset: str | None
     level: int
     flags: str
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def ticket_source(
         dense = load_ticket(home.path, 0)
     flags = read_text(folder.path / "flags.cfg")
     name = data_name(folder.identity, folder.details)
-    provenance = Provenance(name, level, flags)
+    provenance = Provenance(name, level, flags, folder.details.class_names)
     ticket = folder.level(level).ticket()
     return TicketSource(model, ticket_name(folder, level), dense, provenance, ticket)
 

@@ -16,6 +16,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.experiment import identity_value
 from tf_lottery.store.atomic import remove_leftovers, temporary_sibling
 from tf_lottery.store.config_file import (
     StoredConfig,
@@ -320,9 +321,12 @@ class RunFolder(LevelsFolder):
 
 
 def data_name(identity: Identity, details: RunDetails | None) -> str | None:
-    """Returns the name of a run's data: that of --dataset, unless it was run on other data."""
+    """Returns the name of a run's data: that of --dataset, unless it was run on other data.
+
+    It has neither the version of the set nor the folders that files are in.
+    """
     own = None if details is None else details.data_name
-    return identity.dataset if own is None else own
+    return identity_value("dataset", identity.dataset) if own is None else own
 
 
 def _refuse_foreign_folder(path: Path) -> None:

@@ -102,6 +102,7 @@ def test_an_experiment_with_all_that_goes_with_it():
         (1, 2, 5),
         matching_tolerance=0.25,
         overwrite=True,
+        report=True,
         **HOW,
     )
     assert read(command_line(command)) == command

@@ -45,6 +45,8 @@ def _of_experiment(command: RunExperiments) -> Iterator[str]:
         yield f"--control_levels={_numbers(command.control_levels)}"
     if command.overwrite:
         yield "--overwrite"
+    if command.report:
+        yield "--report"
     yield from _tolerance(command.matching_tolerance)
     yield from _how(command.jobs, command.launcher)
 

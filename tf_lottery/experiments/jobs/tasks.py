@@ -85,6 +85,7 @@ def tasks_of_experiments(command: RunExperiments) -> list[Task]:
             configs=(config,),
             controls=(),
             control_levels=None,
+            report=False,
             jobs=1,
             launcher=LOCAL,
         )
