@@ -124,7 +124,7 @@ BAD_INPUT = {
     "--dataset=no_such_set": ("--dataset=no_such_set", "digits", "csv:PATH"),
     "--dataset=npz:none.npz": ("there is no file /", "none.npz", "--dataset=npz:PATH"),
     "--dataset=csv:main.py?lable=y": ("lable is no option of csv", "label: the column"),
-    "--dataset=npz:. --streaming=on": ("is a folder; name the file",),
+    "--dataset=npz:.": ("is a folder; name the file",),
     "--model=no_such_module:build": ("--model=no_such_module:build", "neither installed nor"),
     "--model=nets.py:build": ("write MODULE:FUNCTION, such as nets:build",),
     "--initial_weights=none.h5": ("--initial_weights=none.h5: there is no such file",),
