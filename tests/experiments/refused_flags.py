@@ -120,5 +120,12 @@ BAD_INPUT = {
     "--shift_crop=9": ("--shift_crop=9", "8x8", "at most 8"),
     "--image_size=4": ("--image_size=4", "8"),
     "--streaming=on": ("--streaming=on", "digits"),
-    "--dataset=no_such_set": ("--dataset=no_such_set", "digits"),
+    "--dataset=no_such_set": ("--dataset=no_such_set", "digits", "csv:PATH"),
+    "--dataset=npz:none.npz": ("there is no file /", "none.npz", "--dataset=npz:PATH"),
+    "--dataset=csv:main.py?lable=y": ("lable is no option of csv", "label: the column"),
+    "--dataset=npz:.": ("is a folder; name the file",),
+    "--model=no_such_module:build": ("--model=no_such_module:build", "neither installed nor"),
+    "--model=nets.py:build": ("write MODULE:FUNCTION, such as nets:build",),
+    "--initial_weights=none.h5": ("--initial_weights=none.h5: there is no such file",),
+    "--initial_weights_except=output": ("is for --initial_weights=FILE",),
 }

@@ -132,6 +132,7 @@ def test_a_run_that_was_begun_with_a_version_of_its_data_goes_on_without(made_wi
 def test_a_prepared_set_is_found_without_its_code_and_its_version_makes_no_other_run(
     run_on, tmp_path, capsys
 ):
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     features = tfds.features.FeaturesDict(
@@ -140,15 +141,13 @@ def test_a_prepared_set_is_found_without_its_code_and_its_version_makes_no_other
             "label": tfds.features.ClassLabel(num_classes=2),
         }
     )
-    examples = [
-        {"image": np.full((4, 4, 1), 9 * number, np.uint8), "label": number % 2}
-        for number in range(24)
-    ]
+    images = np.arange(24, dtype=np.uint8)[:, None, None, None] * np.full((4, 4, 1), 9, np.uint8)
+    train = tf.data.Dataset.from_tensor_slices({"image": images, "label": np.arange(24) % 2})
     tfds.dataset_builders.store_as_tfds_dataset(
         name="my_set",
         version="1.0.0",
         features=features,
-        split_datasets={"train": examples, "test": examples[:6]},
+        split_datasets={"train": train.take(24), "test": train.take(6)},
         data_dir=str(tmp_path / "sets"),
     )
     flags = {"data_dir": str(tmp_path / "sets"), "validation_examples": 4}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
@@ -104,10 +105,15 @@ class DataFiles:
             raise self.refusal(f"{self.path} is a folder; name the file")
 
     def state(self) -> Hashable:
-        """Tells whether the files have changed since they were read in this process."""
+        """Tells whether the files have changed since they were read in this process.
+
+        Of a folder, whether files have come or gone.
+        """
         found = []
         for path in [self.path, *filter(None, map(self.file_of, self.options))]:
-            for part in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            folders = [Path(place) for place, _, _ in os.walk(path)]
+            tables = [*path.glob("*.csv")] if self.kind == "csv" else []
+            for part in [*sorted(folders), *sorted(tables)] or [path]:
                 with suppress(OSError):
                     about = part.stat()
                     found.append((str(part), about.st_mtime_ns, about.st_size))

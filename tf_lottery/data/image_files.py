@@ -13,6 +13,7 @@ import numpy as np
 
 from tf_lottery.config.data_files import DataFiles
 from tf_lottery.data.labels import check_known_classes
+from tf_lottery.data.shared_memory import shareable_empty
 from tf_lottery.data.undivided import chosen_for_test
 from tf_lottery.messages import tell
 from tf_lottery.startup import LazyModule
@@ -172,7 +173,7 @@ def read_images(
       ValueError: if images cannot be read; names them.
     """
     own = folder.splits[split]
-    images = np.empty((len(own), *size, folder.channels), np.uint8)
+    images = shareable_empty((len(own), *size, folder.channels), np.dtype(np.uint8))
 
     def read(place: int) -> str | None:
         try:

@@ -15,7 +15,7 @@ from tf_lottery.config.data_files import DataFiles
 from tf_lottery.data.dataset import Dataset, checked_dataset
 from tf_lottery.data.encoded_images import EncodedImages
 from tf_lottery.data.image_files import ImageFiles, ImageFolder, decoded, find_images, read_images
-from tf_lottery.data.labels import classes_text
+from tf_lottery.data.labels import classes_text, note_of_empty_classes
 from tf_lottery.data.memory import check_fits_memory
 from tf_lottery.data.shares import pipeline_range
 from tf_lottery.data.splits import check_held_out, with_validation
@@ -183,6 +183,7 @@ def _streamed(
     if held_out is None and validation_examples:
         check_held_out(len(train), validation_examples, split_seed)
         train, held_out = train.hold_out(validation_examples, split_seed)
+    empty = note_of_empty_classes(train.images.labels, len(folder.class_names), folder.class_names)
     identity = {
         "set": "folder",
         "classes": list(folder.class_names),
@@ -206,7 +207,7 @@ def _streamed(
         test=TfdsEvaluationStream(examples["test"], images),
         identity=identity,
         class_names=folder.class_names,
-        notes=_notes(folder),
+        notes=(*_notes(folder), *filter(None, [empty])),
     )
 
 
