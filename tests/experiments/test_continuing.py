@@ -11,7 +11,11 @@ from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 
 
 def _without_report(files):
-    return {name: seen for name, seen in files.items() if not name.startswith("summary.")}
+    return {
+        name: seen
+        for name, seen in files.items()
+        if not name.startswith(("summary.", "densities."))
+    }
 
 
 def test_finished_command_only_reports(

@@ -4,7 +4,7 @@ import pytest
 import tf_keras as keras
 
 from tf_lottery.exporting.card import write_card
-from tf_lottery.exporting.export_report import ExportReport, FormatResult
+from tf_lottery.exporting.export_report import Arithmetic, ExportReport, FormatResult
 from tf_lottery.exporting.measure import (
     ALL_THREADS,
     BATCH_SIZES,
@@ -65,3 +65,22 @@ def test_says_nothing_of_what_there_is_none_of(tmp_path, kernels):
     card = card_of(tmp_path, kernels=kernels, performance=None)
     for absent in ("## Speed", "## Kernels", "Fastest", "computed sparse", "None"):
         assert absent not in card
+
+
+def test_says_how_much_the_network_computes():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(6, name="hidden")(inputs)
+    ticket = keras.Model(inputs, keras.layers.Dense(2, name="output")(hidden))
+    kernel = ticket.get_layer("hidden").kernel
+    kernel.assign(kernel * ([1.0] * 3 + [0.0] * 3))
+    small = keras.Sequential([inputs, keras.layers.Dense(3), keras.layers.Dense(2)])
+    assert str(Arithmetic.of(ticket, ticket)) == (
+        "For an example, the weights that are left do 24 multiplications with additions, of 36 of "
+        "the dense network."
+    )
+    assert str(Arithmetic.of(ticket, small)) == (
+        "For an example, the weights that are left do 18 multiplications with additions, of 36 of "
+        "the dense network. With the units that are left, kernels that are stored dense do 18."
+    )
+    memory = keras.Sequential([keras.Input((3, 2)), keras.layers.LSTM(2, name="memory")])
+    assert str(Arithmetic.of(memory, memory)) == "Not counted: memory/cell."
