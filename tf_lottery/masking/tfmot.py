@@ -7,6 +7,8 @@ with without_keras_3():
     from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
         PruneLowMagnitude,
     )
-    from tensorflow_model_optimization.sparsity.keras import PruningSchedule
+    from tensorflow_model_optimization.sparsity import keras as sparsity
+
+PruningSchedule = sparsity.PruningSchedule
 
 __all__ = ["PruneLowMagnitude", "PruningSchedule", "pruning_utils"]
