@@ -105,3 +105,13 @@ def test_without_validation_data_it_is_refused(run_tiny, tmp_path):
     with pytest.raises(ValueError, match=r"--stop_below=0\.9 needs validation data"):
         run_tiny(tmp_path, stop_below="0.9", validation_examples=0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ticket_that_is_exported_is_accurate_enough(stopped, flags_of_tiny, tmp_path):
+    shutil.copytree(stopped.parents[1], tmp_path, dirs_exist_ok=True)
+    values = {**flags_of_tiny, **FLAGS, "workdir": str(tmp_path), "export_ticket": True}
+    config = tf_lottery.config_from_values(values)
+    assert not is_finished(config)
+    tf_lottery.run_experiment(config)
+    assert [path.name for path in (config.run_path / "export").iterdir()] == ["level_0_saved_model"]
+    assert is_finished(config)

@@ -64,7 +64,7 @@ class RunConfig:
     export_ticket: bool = option(
         False,
         "Write the last level's ticket as a SavedModel when the run is finished, into the run "
-        "folder, as export/level_N_saved_model.",
+        "folder, as export/level_N_saved_model; where --stop_below ended it, of the level before.",
     )
     export_dir: str | None = option(
         None,

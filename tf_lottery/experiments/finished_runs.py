@@ -62,8 +62,10 @@ def is_finished(config: ExperimentConfig, overwrite: bool = False) -> bool:
         if not (config.run_path / "config.json").exists():
             return False
         run = RunFolder.read(config.run_path)
-        last = _last_level(config, run)
-        if last is None or (config.run.export_ticket and not run.saved_model(last).exists()):
+        last, ticket = _last_level(config, run), _ticket_level(config, run)
+        if last is None or ticket is None:
+            return False
+        if config.run.export_ticket and not run.saved_model(ticket).exists():
             return False
         return set(range(last + 1)) <= set(run.complete_levels())
     return False
@@ -96,9 +98,9 @@ def show_finished(config: ExperimentConfig, matching_tolerance: float) -> None:
         tell(f"{levels_text(run.complete_levels())} complete already")
         results = show_results(run, title_of(config), anew=bool(repaired))
         print_results(run, results.summaries, tolerance)
-        last = _last_level(config, run)
-        if config.run.export_ticket and last is not None:
-            ticket = run.saved_model(last)
+        level = _ticket_level(config, run)
+        if config.run.export_ticket and level is not None:
+            ticket = run.saved_model(level)
             # Of a damaged one is told already.
             if not any(damage.error.path.is_relative_to(ticket.absolute()) for damage in damages):
                 tell(f"SavedModel: {ticket}")
@@ -114,6 +116,12 @@ def _last_level(config: ExperimentConfig, run: RunFolder) -> int | None:
     if config.pruning.target_density is not None:
         return run.details.levels or None
     return config.pruning.levels
+
+
+def _ticket_level(config: ExperimentConfig, run: RunFolder) -> int | None:
+    """The level whose ticket the run exports; None if its network has to say that."""
+    end = early_end(run, config.run.stop_below)
+    return _last_level(config, run) if end is None else end.ticket
 
 
 def levels_text(levels: Sequence[int]) -> str:

@@ -218,7 +218,9 @@ class _Lottery:
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
         results = write_results(run, title_of(self.config))
         print_results(run, results.summaries, self.tolerance)
-        self.export.write(run, min(experiment.levels, results.summaries[-1].level))
+        last = min(experiment.levels, results.summaries[-1].level)
+        end = early_end(run, self.config.run.stop_below)
+        self.export.write(run, last if end is None else end.ticket)
         return results.refuse_failure()
 
     def rescue(self, run: RunFolder | None) -> None:

@@ -25,6 +25,11 @@ class EarlyEnd:
     least: float
     rule: str
 
+    @property
+    def ticket(self) -> int:
+        """The level before it, which is accurate enough: what there is to export."""
+        return max(0, self.level - 1)
+
     def __str__(self) -> str:
         """Says so, as the end of a sentence."""
         return (
