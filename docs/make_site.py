@@ -1,13 +1,17 @@
 """Copies the documents of mkdocs.yml, and what they link, to where the site is built from.
 
-They lie there as in the repository, so that every link holds in both. What the site's Markdown
-does otherwise than that of the repository's pages is written out: the anchors of headings.
+They lie there as in the repository, so that every link holds in both. Notebooks become pages, with
+what they show. What the site's Markdown does otherwise than that of the repository's pages is
+written out: the anchors of headings.
 """
 
+import base64
+import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,6 +23,9 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^(#+ )(.*)$", re.MULTILINE)
 # For the site alone: directives that are no Markdown.
 _OF_THE_SITE = re.compile(r"^<!-- site\n(.*?)^-->$", re.MULTILINE | re.DOTALL)
+
+
+_NOTEBOOK = ".ipynb"
 
 
 def pages_of(nav: Iterable) -> Iterator[str]:
@@ -52,9 +59,36 @@ def links_of(text: str) -> list[str]:
     return _LINK.findall(_FENCE.sub("", text))
 
 
+def notebook_page(notebook: Mapping[str, Any], name: str) -> tuple[str, dict[str, bytes]]:
+    """A notebook as Markdown: text, code and what it showed; and its pictures, by file name."""
+    parts, pictures = [], {}
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        for output in cell.get("outputs", ()):
+            shown = output.get("data", {})
+            said = "".join(output.get("text", ()) or shown.get("text/plain", ()))
+            if "image/png" in shown:
+                file = f"{name}_{cell['id']}.png"
+                pictures[file] = base64.b64decode(shown["image/png"])
+                parts.append(f"![what the cell draws]({file})")
+            else:
+                parts.append(f"```text\n{said.rstrip()}\n```")
+    return "\n\n".join(parts) + "\n", pictures
+
+
+def read_page(path: Path) -> tuple[str, dict[str, bytes]]:
+    """A document, or the notebook of its name, as Markdown; and the pictures in it."""
+    if path.exists():
+        return path.read_text(encoding="utf-8"), {}
+    notebook = json.loads(path.with_suffix(_NOTEBOOK).read_text(encoding="utf-8"))
+    return notebook_page(notebook, path.stem)
+
+
 def page_for_site(text: str) -> str:
     """A document as the site's Markdown has to be given it."""
     text = _OF_THE_SITE.sub(r"\1", text)
+    text = text.replace(f"{_NOTEBOOK})", ".md)")
     taken: dict[str, int] = {}
     parts, end = [], 0
     for fence in _FENCE.finditer(text):
@@ -99,16 +133,18 @@ def make_pages(folder: Path, root: Path = ROOT) -> None:
         _copy(name, root, folder)
     for name in pages:
         source, target = root / name, folder / name
-        text = source.read_text(encoding="utf-8")
+        text, pictures = read_page(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page_for_site(text), encoding="utf-8")
+        for file, picture in pictures.items():
+            target.with_name(file).write_bytes(picture)
         for link in links_of(text):
             path = link.partition("#")[0]
-            if "://" in link or not path:
+            if "://" in link or not path or path in pictures:
                 continue
             file = (source.parent / path).resolve()
             linked = file.relative_to(root).as_posix() if file.is_relative_to(root) else link
-            if linked in pages:
+            if linked.replace(_NOTEBOOK, ".md") in pages:
                 continue
             if not file.is_file() or file.suffix == ".md":
                 wrong.append(f"{name}: {link}")

@@ -20,14 +20,21 @@ PAGES = list(MADE["pages_of"](CONFIG["nav"]))
 anchors_of = functools.cache(MADE["anchors_of"])
 
 
-def test_every_document_is_in_the_navigation_once():
-    assert sorted(PAGES) == sorted(DOCUMENTS)
+NOTEBOOKS = [
+    path.relative_to(ROOT).with_suffix(".md").as_posix()
+    for path in (ROOT / "docs" / "notebooks").glob("*.ipynb")
+]
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_document_and_notebook_is_in_the_navigation_once():
+    assert len(NOTEBOOKS) == 3
+    assert sorted(PAGES) == sorted([*DOCUMENTS, *NOTEBOOKS])
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, *NOTEBOOKS])
 def test_anchors_are_there(name):
     missing = []
-    for link in MADE["links_of"](DOCUMENTS[name]):
+    for link in MADE["links_of"](MADE["read_page"](ROOT / name)[0]):
         path, _, anchor = link.partition("#")
         if anchor and "://" not in link:
             target = (ROOT / name).parent.joinpath(path).resolve() if path else ROOT / name
@@ -93,6 +100,21 @@ FOR_SITE = """# A page { #a-page }
 
 def test_a_page_is_written_out_for_the_site():
     assert MADE["page_for_site"](PAGE) == FOR_SITE
+
+
+def test_a_notebook_becomes_a_page():
+    picture = {"data": {"image/png": "UE5H", "text/plain": ["<Figure>"]}}
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "\n", "[next](next.ipynb)"]},
+        {"cell_type": "code", "id": "a", "source": ["x = 1"], "outputs": []},
+        {"cell_type": "code", "id": "b", "source": ["x"], "outputs": [{"text": ["1\n"]}, picture]},
+    ]
+    text, pictures = MADE["notebook_page"]({"cells": cells}, "first")
+    assert pictures == {"first_b.png": b"PNG"}
+    assert MADE["page_for_site"](text) == (
+        "# Title { #title }\n\n[next](next.md)\n\n```python\nx = 1\n```\n\n```python\nx\n```\n\n"
+        "```text\n1\n```\n\n![what the cell draws](first_b.png)\n"
+    )
 
 
 def write_site(root: Path, link: str) -> None:
