@@ -168,7 +168,7 @@ def test_long_names_fit_80_columns_and_are_broken_between_words(splits):
 
 def test_names_of_kernels_stay_whole_beside_their_numbers():
     kernel = "stage_3/block_2/convolution_1/kernel"
-    row = {"level": 4, "layer": 1, **dict.fromkeys(DISTANCE_COLUMNS, 0.5)}
+    row = {"level": 4, "layer": 1, "rewind_step": 0, **dict.fromkeys(DISTANCE_COLUMNS, 0.5)}
     lines = printed(print_layers, [row], [kernel]).splitlines()
     assert max(map(len, lines)) <= 80
     assert any(kernel in line and "0.500" in line for line in lines)
