@@ -7,6 +7,7 @@ from tf_lottery.cli import reproduction, shipped_configs
 from tf_lottery.cli.commands import define_flags
 from tf_lottery.cli.paper_figures import PAPER_FIGURES, PaperFigure
 from tf_lottery.config.steps import scaled_point
+from tf_lottery.experiments.lengths import resolve_lengths
 
 
 def asked(*arguments):
@@ -18,13 +19,15 @@ def asked(*arguments):
 
 @pytest.mark.parametrize("name", PAPER_FIGURES)
 def test_a_figure_is_made_of_valid_commands(name, tmp_path):
-    values = asked(f"--figure={name}", "--fraction=0.01", f"--workdir={tmp_path}", "--levels=2")
+    values = asked(f"--figure={name}", "--fraction=0.002", f"--workdir={tmp_path}", "--levels=2")
     lines = reproduction.reproduction(values)
     figure = PAPER_FIGURES[name]
     commands = [reproduction._command_of(line) for line in lines[: len(figure.files)]]
     for command in commands:
         assert command.controls == figure.controls
         assert {config.pruning.levels for config in command.configs} == {2}
+        for config in command.configs:
+            resolve_lengths(config, 50_000)
     assert [line[0] for line in lines[len(figure.files) :]] == [
         *(f"--experiment={analysis}" for analysis in figure.analyses),
         "--experiment=report",

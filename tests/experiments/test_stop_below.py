@@ -115,3 +115,12 @@ def test_the_ticket_that_is_exported_is_accurate_enough(stopped, flags_of_tiny, 
     tf_lottery.run_experiment(config)
     assert [path.name for path in (config.run_path / "export").iterdir()] == ["level_0_saved_model"]
     assert is_finished(config)
+
+
+def test_a_rule_that_comes_too_late_is_told(stopped, flags_of_tiny, capsys, tmp_path):
+    shutil.copytree(stopped.parents[1], tmp_path, dirs_exist_ok=True)
+    values = {**flags_of_tiny, **FLAGS, "workdir": str(tmp_path), "stop_below": "0.999"}
+    tf_lottery.run_experiment(tf_lottery.config_from_values(values))
+    output = " ".join(capsys.readouterr().out.split())
+    assert "Note: by now, the search would have ended with level 0, whose validation" in output
+    assert "(--stop_below=0.999); later levels are there, and stay." in output

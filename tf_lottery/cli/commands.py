@@ -140,7 +140,8 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "fraction",
         1.0,
         "Of --experiment=reproduce: share of the paper's length of training; milestones, warmup, "
-        "rewind step and evaluations are scaled alike.",
+        "rewind step and evaluations are scaled alike; --validate_every stays, but for runs that "
+        "are evaluated more often.",
         flag_values=flag_values,
     )
     flags.DEFINE_bool(

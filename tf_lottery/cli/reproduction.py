@@ -13,12 +13,12 @@ from tf_lottery.cli.paper_figures import PAPER_FIGURES, PaperFigure
 from tf_lottery.config.flags import all_options, read_flag_file
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
-from tf_lottery.config.steps import scaled_point
+from tf_lottery.config.steps import parse_steps, scaled_point
 from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.messages import tell
 
-# Points in training; how often the validation loss is looked at stays.
+# The validation loss is looked at as often as in the paper, or with every evaluation.
 _POINTS = ("train_steps", "lr_milestones", "warmup_steps", "rewind_step", "evaluate_every")
 _NAMED_BY_THE_FIGURE = ("experiment", "name", "export_dir", "dense_from")
 # What may be said besides the figure: where and how it is computed, and how much of it.
@@ -108,7 +108,7 @@ def _command_of(line: Sequence[str]) -> Command:
 
 def text_of(line: Sequence[str]) -> str:
     """A command line as it would be typed."""
-    return f"main.py {shlex.join(line)}"
+    return f"python main.py {shlex.join(line)}"
 
 
 def _refuse_other_flags(flag_values: flags.FlagValues) -> None:
@@ -117,8 +117,8 @@ def _refuse_other_flags(flag_values: flags.FlagValues) -> None:
         flag = flag_values[name]
         if flag.present and name not in ("experiment", *TAKEN):
             raise ValueError(
-                f"--{name}={flag.value} is not for --experiment=reproduce, whose figure says it; "
-                "run the commands that it prints, with other flags and another --name."
+                f"--{name}={flag.value} is not for --experiment=reproduce: the figure fixes "
+                "it; run the commands that it prints, with other flags and another --name."
             )
 
 
@@ -138,11 +138,19 @@ def _experiments(
 
 
 def _shortened(values: dict[str, str], fraction: float) -> dict[str, str]:
-    return {
+    shortened = {
         flag: ",".join(scaled_point(point, fraction) for point in values[flag].split(","))
         for flag in _POINTS
         if values.get(flag)
     }
+    look, evaluation = values.get("validate_every"), shortened["evaluate_every"]
+    if look and _iterations(look) > _iterations(evaluation):
+        shortened["validate_every"] = evaluation
+    return shortened
+
+
+def _iterations(point: str) -> int:
+    return parse_steps(point, steps_per_epoch=None, argument="a flag file")
 
 
 def _written(given: dict[str, flags.Flag], names: Sequence[str]) -> Iterator[str]:

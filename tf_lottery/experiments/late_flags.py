@@ -13,6 +13,7 @@ from tf_lottery.config.run import RunConfig
 from tf_lottery.config.steps import refuse_no_state
 from tf_lottery.messages import tell
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.stopping import early_end
 
 # They say how something is trained.
 _OF_TRAINING = (
@@ -22,7 +23,7 @@ _OF_TRAINING = (
 
 
 def tell_of_late_flags(config: ExperimentConfig, run: RunFolder) -> None:
-    """Says which flags about the dense network have no effect, as it is trained already.
+    """Says which flags have no effect, as what they are about is trained already.
 
     Args:
       config: of the experiment, as it is run now.
@@ -41,6 +42,9 @@ def tell_of_late_flags(config: ExperimentConfig, run: RunFolder) -> None:
             f"it, train it again with --experiment=train, another --name, and "
             f"--keep_states={points}."
         )
+    end = early_end(run, config.run.stop_below)
+    if end is not None and end.level < run.finished_levels()[-1]:
+        tell(f"Note: by now, the search would have {end}; later levels are there, and stay.")
     source = config.run.dense_from
     if source is not None and run.level(0).is_complete() and not _is_taken(run, source):
         tell(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.config.arguments import check_path, refusal
+from tf_lottery.config.arguments import check_mapping, check_path, refusal
 from tf_lottery.exporting.torch_layout import TorchArray, torch_arrays
 from tf_lottery.masking.copies import plain_copy
 from tf_lottery.masking.keras_versions import is_graph, is_model, keras_class_names
@@ -153,6 +153,7 @@ def from_torch(model: Any, ticket: TorchTicket | Mapping[str, Any]) -> None:
         masks and the model has none; nothing is changed then.
     """
     if not isinstance(ticket, TorchTicket):
+        check_mapping("ticket", ticket, "what to_torch gives, or a state_dict")
         ticket = TorchTicket(ticket, {})
     plain = _plain(model)
     layout = _layout(plain)

@@ -163,7 +163,7 @@ def summary_sentences(
     last = summaries[-1]
     if dense.multiply_adds is not None and last.multiply_adds is not None:
         sentences.append(
-            f"For an example, the dense network does {format_large(dense.multiply_adds)} "
+            f"Per example, the dense network does {format_large(dense.multiply_adds)} "
             f"multiply-adds, level {last.level} with its weights "
             f"{format_large(last.multiply_adds)}."
         )

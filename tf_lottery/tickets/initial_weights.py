@@ -96,7 +96,9 @@ def _read(flag: str, path: str, layers: Sequence[_Layer]) -> dict[str, np.ndarra
         if len(files) > 1:
             return _of_checkpoint(str(Path(path).expanduser()).removesuffix(".index"), layers)
         if not h5py.is_hdf5(files[0]):
-            raise ValueError("it is neither an HDF5 file of Keras, such as x.weights.h5, nor one")
+            raise ValueError(
+                "it is neither an HDF5 file of Keras, such as x.weights.h5, nor a checkpoint"
+            )
         with h5py.File(files[0], "r") as file:
             whole: Any = file.get("model_weights", file)
             if "layer_names" in whole.attrs:
