@@ -127,5 +127,7 @@ BAD_INPUT = {
     "--model=no_such_module:build": ("--model=no_such_module:build", "neither installed nor"),
     "--model=nets.py:build": ("write MODULE:FUNCTION, such as nets:build",),
     "--initial_weights=none.h5": ("--initial_weights=none.h5: there is no such file",),
+    "--ticket=none": ("--ticket=none needs --ticket_level",),
+    "--ticket_level=1": ("--ticket_level=1 is for --ticket=RUN",),
     "--initial_weights_except=output": ("is for --initial_weights=FILE",),
 }

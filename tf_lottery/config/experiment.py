@@ -91,7 +91,7 @@ class ExperimentConfig:
 
 
 # Flags that also say where something is, which may be elsewhere later.
-LOCATED = ("dataset", "initial_weights")
+LOCATED = ("dataset", "initial_weights", "ticket")
 
 
 def identity_value(name: str, value: Any) -> Any:
@@ -103,6 +103,9 @@ def identity_value(name: str, value: Any) -> Any:
     """
     if name == "initial_weights" and value is not None:
         return Path(value).name
+    if name == "ticket" and value is not None:
+        # NAME/replicate_R
+        return "/".join(Path(value).expanduser().absolute().parts[-2:])
     return dataset_name(value) if name == "dataset" and isinstance(value, str) else value
 
 

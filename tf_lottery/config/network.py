@@ -4,11 +4,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tf_lottery.config.layer_patterns import read_patterns
-from tf_lottery.config.options import below_one, check_options, option, positive
+from tf_lottery.config.options import (
+    at_least,
+    below_one,
+    check_options,
+    option,
+    positive,
+    refuse_together,
+)
 
 Initializer = Literal["glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "normal"]
 BatchNorm = Literal["per_replica", "synchronized"]
 BatchNormInit = Literal["ones", "uniform"]
+TicketWeights = Literal["none", "rewind", "trained"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,22 @@ class ModelConfig:
         "such as the output for other classes.",
         reads=read_patterns,
     )
+    ticket: str | None = option(
+        None,
+        "Run folder whose ticket of level --ticket_level is trained on these data, with "
+        "--experiment=train: level 0 has its mask. An output of other classes is drawn, and dense.",
+        path=True,
+    )
+    ticket_level: int | None = option(None, "Level of --ticket.", within=at_least(0))
+    ticket_weights: TicketWeights = option(
+        "rewind",
+        "Weights that --ticket is trained from: those of its run's rewind step, those that it was "
+        "trained to there, or none of them: drawn ones.",
+    )
 
     def __post_init__(self):
         check_options(self)
+        self._check_ticket()
         if self.initial_weights_except and self.initial_weights is None:
             raise ValueError(
                 f"--initial_weights_except={self.initial_weights_except} is for "
@@ -74,3 +95,23 @@ class ModelConfig:
                 f"--init_stddev={self.init_stddev} is for --initializer=normal, and not for "
                 f"--initializer={self.initializer}; leave it out."
             )
+
+    def _check_ticket(self) -> None:
+        if self.ticket is None:
+            given = {"ticket_level": self.ticket_level, "ticket_weights": self.ticket_weights}
+            unset = {"ticket_level": None, "ticket_weights": ModelConfig.ticket_weights}
+            for name, value in given.items():
+                if value != unset[name]:
+                    raise ValueError(
+                        f"--{name}={value} is for --ticket=RUN; give both, or neither."
+                    )
+            return
+        if self.ticket_level is None:
+            raise ValueError(
+                f"--ticket={self.ticket} needs --ticket_level: the level whose mask is taken."
+            )
+        refuse_together(
+            self.initial_weights is not None and self.ticket_weights != "none",
+            *("ticket_weights", self.ticket_weights, "initial_weights", self.initial_weights),
+            "weights are taken from one of the two; use --ticket_weights=none",
+        )

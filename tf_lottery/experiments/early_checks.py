@@ -18,6 +18,7 @@ from tf_lottery.experiments.lengths import (
 )
 from tf_lottery.experiments.own_data import refuse_without_arrays
 from tf_lottery.experiments.own_export import OwnExport
+from tf_lottery.experiments.ticket_source import check_ticket_source
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.tf_config import check_workers
 
@@ -60,6 +61,7 @@ def check_folders(config: ExperimentConfig, export: OwnExport) -> None:
     """
     export.check_explicit()
     check_dense_source(config)
+    check_ticket_source(config)
     RunFolder.check_place(config.run_path)
 
 

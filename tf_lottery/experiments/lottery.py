@@ -30,10 +30,12 @@ from tf_lottery.experiments.run_checks import (
     tell_of_data,
     tell_of_initial_weights,
     tell_of_layers,
+    tell_of_ticket,
     tell_of_useless_flags,
 )
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
+from tf_lottery.experiments.taken_ticket import keep_ticket
 from tf_lottery.messages import tell
 from tf_lottery.pruning.pruner import Pruner
 from tf_lottery.store.level_folder import LevelFolder
@@ -123,6 +125,7 @@ class _Lottery:
             check_fine_tuning(experiment)
             tell_of_data(experiment)
             tell_of_initial_weights(experiment)
+            tell_of_ticket(experiment)
             tell_of_useless_flags(experiment)
             tell_of_layers(experiment)
             folders = (config.run_path / f"level_{level}" for level in range(experiment.levels + 1))
@@ -137,6 +140,7 @@ class _Lottery:
                 defaults_of(self.config),
             )
         )
+        keep_ticket(run, experiment.ticket)
         if not (experiment.ends_at_density or config.run.stop_below):
             self.export.check(run, experiment.levels)
         known = run.details.levels
@@ -153,6 +157,8 @@ class _Lottery:
     def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
         lengths, network = experiment.lengths, experiment.network
         journal, pruner = journal_of(run, workers), experiment.pruner
+        if (ticket := experiment.ticket_in_network) is not None:
+            network.set_weights(network.weights(), ticket.mask)
         source = dense_source(self.config)
         if run is not None and source is not None:
             take_dense_training(run, experiment, source)

@@ -16,6 +16,7 @@ from tf_lottery.data.labels import note_of_empty_classes
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import OPEN_ENDED
 from tf_lottery.experiments.setup import Experiment
+from tf_lottery.experiments.ticket_source import ticket_has_changed
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderMismatchError
@@ -114,6 +115,7 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
     check_same_data(run, experiment)
     check_network(run, experiment.details.network_sha256)
     check_same_initial_weights(run, experiment)
+    check_same_ticket(run, experiment)
     begun, now = run.details, experiment.details
     if begun.precision != now.precision:
         flag = "off" if begun.precision == "float32" else "on"
@@ -200,6 +202,16 @@ def check_same_initial_weights(run: RunFolder, experiment: Experiment) -> None:
         )
 
 
+def check_same_ticket(run: RunFolder, experiment: Experiment) -> None:
+    """Checks that the ticket of another run is the one that a run was begun with.
+
+    Raises:
+      RunFolderMismatchError: if it has changed.
+    """
+    if run.details.ticket_sha256 != experiment.details.ticket_sha256:
+        raise ticket_has_changed(experiment.config, run.path)
+
+
 def _right_data(run: RunFolder, experiment: Experiment) -> str:
     if experiment.details.data_name:
         return "give the same ones in the same order"
@@ -244,6 +256,24 @@ def tell_of_initial_weights(experiment: Experiment) -> None:
             f"{f', but for {drawn}' if drawn else ''}; its pixels are standardised by the "
             "statistics of the training data."
         )
+
+
+def tell_of_ticket(experiment: Experiment) -> None:
+    """Says what level 0 is trained from, if that is a ticket of another run."""
+    ticket, model = experiment.ticket_in_network, experiment.config.model
+    if ticket is None:
+        return
+    weights = {
+        "none": "weights drawn here",
+        "rewind": "its run's weights at the rewind step",
+        "trained": "the weights that it was trained to",
+    }[model.ticket_weights]
+    drawn = ", ".join(ticket.drawn)
+    tell(
+        f"Level 0 is trained under the mask of level {model.ticket_level} of {model.ticket}, from "
+        f"{weights}: {ticket.mask.remaining:,} of {ticket.mask.total:,} weights remain."
+        + (f" Dense and drawn here, as the shapes differ: {drawn}." if drawn else "")
+    )
 
 
 def tell_of_data(experiment: Experiment) -> None:

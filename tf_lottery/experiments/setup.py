@@ -24,6 +24,7 @@ from tf_lottery.experiments.lengths import (
 )
 from tf_lottery.experiments.needs import Needs, needs_of
 from tf_lottery.experiments.own_network import look_for_network_of
+from tf_lottery.experiments.taken_ticket import taken_ticket
 from tf_lottery.messages import tell
 from tf_lottery.models.build import network_sha256
 from tf_lottery.models.own_networks import file_of, is_own
@@ -38,6 +39,7 @@ from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.seal import file_sha256
 from tf_lottery.store.training_rules import RULES
+from tf_lottery.tickets.given_ticket import GivenTicket, TicketInNetwork, fit_ticket
 from tf_lottery.tickets.initial_weights import give_initial_weights
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.variants import Variant, first_step
@@ -67,6 +69,7 @@ class Experiment:
       needs: what it takes of the machine.
       prepared: what is known of it before its network is built.
       shares: whether it takes over what was compiled for the same network in this process.
+      ticket: of another run, that level 0 is trained from; None: the dense network.
     """
 
     config: ExperimentConfig
@@ -75,6 +78,7 @@ class Experiment:
     needs: Needs
     prepared: RunDetails = field(repr=False)
     shares: bool = False
+    ticket: GivenTicket | None = field(default=None, repr=False)
 
     @cached_property
     def details(self) -> RunDetails:
@@ -93,7 +97,7 @@ class Experiment:
 
     @property
     def network(self) -> Network:
-        """The network with its initial weights, and its optimizer."""
+        """The network with its initial weights, and its optimizer; dense, also with a ticket."""
         return self.compiled.network
 
     @cached_property
@@ -108,11 +112,18 @@ class Experiment:
         given = self.config.model
         if given.initial_weights is not None:
             give_initial_weights(model, given.initial_weights, given.initial_weights_except)
+        if self.ticket is not None:
+            fit_ticket(model, self.ticket).give_weights(model)
         kept = take_compiled(self._compiled_key) if self.shares else None
         if kept is not None:
             kept.begin_anew(model)
             return kept
         return CompiledNetwork(self._compiled_key, self.network_of(model))
+
+    @property
+    def ticket_in_network(self) -> TicketInNetwork | None:
+        """What of the other run's ticket the network has."""
+        return None if self.ticket is None else fit_ticket(self.network.model, self.ticket)
 
     def network_of(self, model: keras.Model) -> Network:
         """A prunable model with an optimizer of its own, as the experiment trains."""
@@ -259,6 +270,7 @@ def prepare(
     asked = config.run.steps_per_execution
     if asked is not None and isinstance(dataset, StreamedDataset):
         tell(f"Note: --steps_per_execution={asked} has no effect on streamed data.")
+    ticket = taken_ticket(config)
     needs = needs_of(config, dataset)
     needs.check_memory()
     mean, variance = described.pixel_statistics
@@ -281,6 +293,7 @@ def prepare(
             config.model.model, tuple(dataset.input_shape), dataset.classes
         ),
         initial_weights_sha256=_sha256_of_weights(config),
+        ticket_sha256=None if ticket is None else ticket.sha256,
         replicas=strategy.num_replicas_in_sync,
         precision=precision,
         rules=RULES,
@@ -288,7 +301,7 @@ def prepare(
         tensorflow=tf.__version__,
         numpy=np.__version__,
     )
-    experiment = Experiment(config, dataset, lengths, needs, details, shares)
+    experiment = Experiment(config, dataset, lengths, needs, details, shares, ticket)
     _check_augmentation(experiment)
     # An unsuitable network, too many levels and so on, before anything is written.
     _ = experiment.plan, experiment.execution

@@ -101,7 +101,7 @@ def _curve(method: MethodResults, style: LineStyle, quantity: _Quantity) -> Curv
 
 
 def _is_dense(method: MethodResults, quantity: _Quantity) -> bool:
-    if method.branch is not None or not method.levels:
+    if method.branch is not None or not method.levels or method.begins_with_a_ticket:
         return False
     return method.levels[0].level == 0 and quantity.of(method.levels[0]) is not None
 

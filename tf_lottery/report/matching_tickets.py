@@ -39,6 +39,8 @@ class Ticket:
 
     def note(self) -> str:
         """Returns what a reader should know about the outcome; may be empty."""
+        if self.results.begins_with_a_ticket:
+            return "level 0 is no dense network"
         if self.dense is None:
             return "the dense network (level 0) has no test accuracy yet"
         threshold = math.inf if self.level is None else self.level.density
@@ -63,7 +65,11 @@ def find_tickets(
     Returns:
       A ticket per method, in the same order.
     """
-    dense = {method.run: method.accuracies(0) for method in methods if method.branch is None}
+    dense = {
+        method.run: {} if method.begins_with_a_ticket else method.accuracies(0)
+        for method in methods
+        if method.branch is None
+    }
     return [_find_ticket(method, dense[method.run], tolerance) for method in methods]
 
 

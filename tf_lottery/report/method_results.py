@@ -104,6 +104,11 @@ class MethodResults:
         """The flags that a branch changes of its run's."""
         return next((record.changes for record in self.records if record.changes), {})
 
+    @property
+    def begins_with_a_ticket(self) -> bool:
+        """Whether level 0 is not the dense network, but the ticket of another run."""
+        return bool(self.levels) and self.levels[0].level == 0 and self.levels[0].density < 1
+
     def accuracies(self, level: int) -> dict[str, float]:
         """Returns the test accuracies at a level that are known, fractions by replicate."""
         accuracies = {

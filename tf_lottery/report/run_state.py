@@ -40,7 +40,8 @@ class RunState:
       epochs: those at which training of that level ends.
       density: fraction of prunable weights that remain at the last complete level.
       test_accuracy: fraction, of the last complete level.
-      dense_accuracy: test accuracy of the run's level 0; of a branch, that of its run.
+      dense_accuracy: test accuracy of the run's level 0, if that is the dense network; of a branch,
+        that of its run.
       complete_levels: in order.
       asked_levels: those that are to be trained, in order; None of a branch that an earlier version
         has made without noting them.
@@ -266,5 +267,7 @@ def _dense_accuracy(run: RunFolder) -> float | None:
     with suppress(OSError, ValueError):
         home = run if run.kind_of_branch is None else RunFolder.read(run.home)
         if home.level(0).is_complete():
-            return home.level(0).record().get("test_accuracy")
+            record = home.level(0).record()
+            # Level 0 may be the ticket of another run.
+            return record.get("test_accuracy") if record.get("density", 1) == 1 else None
     return None

@@ -27,11 +27,16 @@ def early_stop(rows: Iterable[Mapping[str, Any]]) -> tuple[int | None, float | N
 
 
 def dense_summary(summaries: Sequence[LevelSummary]) -> LevelSummary | None:
-    """Returns level 0, or None if it is absent or its test accuracy is unknown."""
+    """Returns level 0; None if it is absent, its test accuracy is unknown or it is not dense."""
     for summary in summaries:
-        if summary.level == 0 and is_known(summary.test_accuracy):
+        if summary.level == 0 and is_known(summary.test_accuracy) and not is_ticket(summary):
             return summary
     return None
+
+
+def is_ticket(summary: LevelSummary) -> bool:
+    """Whether a level is not the dense network; level 0 may be the ticket of another run."""
+    return summary.level > 0 or summary.density < 1
 
 
 def matching_levels(

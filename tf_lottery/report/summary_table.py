@@ -18,7 +18,7 @@ from tf_lottery.report.formats import (
     format_numbers,
     format_points,
 )
-from tf_lottery.report.summary import dense_summary, matching_levels
+from tf_lottery.report.summary import dense_summary, is_ticket, matching_levels
 from tf_lottery.report.table import Column, print_sentences, print_table, table_of
 from tf_lottery.store.schema import LevelSummary
 
@@ -154,6 +154,11 @@ def summary_sentences(
       One to three sentences.
     """
     dense = dense_summary(summaries)
+    if dense is None and any(row.level == 0 and is_ticket(row) for row in summaries):
+        return [
+            "Level 0 is the ticket of another run; the dense network to compare it with is trained "
+            "by a run without --ticket."
+        ]
     if dense is None:
         return ["The test accuracy of the dense network (level 0) is not known."]
     if all(summary.level == 0 for summary in summaries):

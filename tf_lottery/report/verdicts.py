@@ -54,6 +54,14 @@ def rule_sentence(tickets: Sequence[Ticket]) -> str:
 
 
 def _run_verdict(ticket: Ticket) -> str:
+    if ticket.results.begins_with_a_ticket:
+        level = ticket.results.levels[0]
+        accuracy = level.accuracy
+        known = "is not known" if accuracy is None else f"is {format_accuracy(accuracy.mean)}"
+        return (
+            f"Level 0 is the ticket of another run, with {format_density(level.density)} of the "
+            f"weights; its test accuracy {known}{_range(accuracy) if accuracy else ''}."
+        )
     if ticket.dense is None:
         return "The test accuracy of the dense network (level 0) is not known yet."
     dense = format_accuracy(ticket.dense.mean)

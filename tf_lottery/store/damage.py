@@ -76,6 +76,7 @@ def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
     findings.damages += _damages_of_seals(run)
     findings.damages += _damages_of_rewind(run, complete, size)
     findings.damages += _damages_of_kept_states(run, size)
+    findings.damages += _damages_of_ticket(run, size)
     if wholly and not is_held(run.path):
         findings.damages += _damages_of_checkpoints(run, complete)
     _inspect_flags(run, complete, findings)
@@ -242,6 +243,19 @@ def _damages_of_kept_states(run: RunFolder, size: int | None) -> Iterator[Damage
             )
             error = DamagedFileError(error.path, error.problem, remedy)
             yield Damage(error, "a state of the dense network that other runs rewind to")
+
+
+def _damages_of_ticket(run: RunFolder, size: int | None) -> Iterator[Damage]:
+    folder = run.ticket.path
+    if not folder.exists():
+        return
+    for error in _errors_in(folder, size):
+        remedy = (
+            f"Restore it from a backup, or delete the folder {folder.absolute()} and start the "
+            "same command again, which takes the ticket from --ticket again."
+        )
+        error = DamagedFileError(error.path, error.problem, remedy)
+        yield Damage(error, "the ticket of another run that level 0 is trained from")
 
 
 def _errors_in(folder: Path, size: int | None) -> list[DamagedFileError]:

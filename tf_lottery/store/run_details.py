@@ -34,6 +34,7 @@ class RunDetails:
       network_file: of the module of --model=MODULE:FUNCTION; None of other networks.
       network_sha256: of such a network's layers and their connections.
       initial_weights_sha256: of the files of --initial_weights; None where weights are drawn.
+      ticket_sha256: of the mask and the weights that --ticket gives; None without.
       replicas: devices that share a batch.
       precision: Keras policy of the layers in training.
       rules: number of the rules of training (`store.training_rules`).
@@ -64,6 +65,7 @@ class RunDetails:
     network_file: str | None = None
     network_sha256: str | None = None
     initial_weights_sha256: str | None = None
+    ticket_sha256: str | None = None
     replicas: int = 1
     precision: str = "float32"
     rules: int = 1

@@ -2,6 +2,7 @@
 
 config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  densities.csv  summary.png
 tensorboard/
+ticket/: that of another run, which level 0 is trained from
 branches/LABEL/: run folders of the controls that start from its levels
 landscape/: results of analyses
 export/level_N/, export/level_N_saved_model/: tickets to ship
@@ -264,6 +265,11 @@ class RunFolder(LevelsFolder):
     def summary_png(self) -> Path:
         """The figure of the summary."""
         return self.path / "summary.png"
+
+    @property
+    def ticket(self) -> SealedTensors:
+        """The ticket of another run that level 0 is trained from, which need not exist."""
+        return SealedTensors(self.path / "ticket")
 
     def kept_state(self, step: int) -> SealedTensors:
         """The network at a step of level 0 that is kept for other runs, which need not exist."""

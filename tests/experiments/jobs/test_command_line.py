@@ -60,6 +60,7 @@ COMPANIONS = (
     {"initializer": "normal"},
     {"init_stddev": 0.1},
     {"initial_weights": "x.weights.h5"},
+    {"ticket": "x", "ticket_level": 1},
 )
 
 
