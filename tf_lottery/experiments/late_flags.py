@@ -17,7 +17,7 @@ from tf_lottery.store.run_folder import RunFolder
 # They say how something is trained.
 _OF_TRAINING = (
     *("distribution", "num_virtual_devices", "tpu", "threads", "in_memory"),
-    "steps_per_execution",
+    *("steps_per_execution", "log_to"),
 )
 
 
