@@ -42,7 +42,8 @@ def test_tensorboard_has_them_by_level(finished_run):
     found = {}
     for event in tf.compat.v1.train.summary_iterator(str(file)):
         for value in event.summary.value:
-            found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+            if value.metadata.plugin_data.plugin_name == "scalars":
+                found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
     for row in rows_of(finished_run):
         tag = f"density_of_kernels/{row['kernel']}"
         assert found[tag, int(row["level"])] == pytest.approx(float(row["density"]))

@@ -46,7 +46,7 @@ def test_files(finished_run):
     names = {path.name for path in finished_run.iterdir() if not path.name.startswith(".lock")}
     assert names == {
         *("config.json", "flags.cfg", "rewind", "level_0", "level_1", "level_2"),
-        *("summary.csv", "summary.png", "tensorboard"),
+        *("summary.csv", "densities.csv", "summary.png", "tensorboard"),
     }
     assert json.loads((finished_run / "config.json").read_text())["identity"]["levels"] == 2
     assert finished_run.name == "replicate_1"
