@@ -5,12 +5,13 @@ from __future__ import annotations
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.datasets import DATASETS
+from tf_lottery.config.loggers import LOGGERS
 from tf_lottery.exporting.formats.export_format import FORMATS
 from tf_lottery.models.registry import FAMILIES
 from tf_lottery.pruning.score import SCORES
 from tf_lottery.registry import imported_plugins
 
-REGISTRIES = (ANALYSES, BRANCHES, DATASETS, FAMILIES, FORMATS, SCORES)
+REGISTRIES = (ANALYSES, BRANCHES, DATASETS, FAMILIES, FORMATS, LOGGERS, SCORES)
 
 
 def what_tests_have_added() -> list[str]:

@@ -32,7 +32,7 @@ OPTIONS = {name: o for name, o in config_options().items() if name not in NOT_OF
 
 # What is done with a flag that is not the run's: "changed" in a branch, "used", or "chosen" among
 # the run's levels; "refused" as another run's, or "said" to have no effect.
-_COMPUTING = dict.fromkeys(("threads", "in_memory", "steps_per_execution"), "used")
+_COMPUTING = dict.fromkeys(("threads", "in_memory", "steps_per_execution", "log_to"), "used")
 _DEVICES = dict.fromkeys(("distribution", "num_virtual_devices", "tpu"), "used")
 _EXPORTED = {"export_dir": "said", "export_ticket": "said"}
 _SAID = dict.fromkeys(names_of(RunConfig), "said")
@@ -93,6 +93,8 @@ def other_than(own: Any, flag: str) -> Any:
         return 3
     if flag == "score":
         return "random"
+    if flag == "log_to":
+        return "mlflow"
     if flag == "stop_below":
         return "2pt"
     if flag == "rewind_step":

@@ -27,6 +27,7 @@ def val_accuracies(history):
     return [result.metrics["val_accuracy"] for result in history.levels]
 
 
+@pytest.mark.slow
 @BOTH
 def test_both_searches_end_with_the_first_level_below(keras):
     whole = val_accuracies(plain(keras).history)

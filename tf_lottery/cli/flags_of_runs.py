@@ -24,7 +24,7 @@ from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 
 _REPLICATE = re.compile(r"replicate_\d+")
 _DATA = ("data_dir", "manual_dir", "plugin")
-_COMPUTING = ("threads", "in_memory", "steps_per_execution")
+_COMPUTING = ("threads", "in_memory", "steps_per_execution", "log_to")
 _DEVICES = ("distribution", "num_virtual_devices", "tpu")
 # Which runs are meant.
 _PLACES = ("experiment", "workdir", "name")

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tf_lottery.config.loggers import read_loggers
 from tf_lottery.config.options import (
     AutoOnOff,
     at_least,
@@ -73,6 +74,12 @@ class RunConfig:
         "--experiment=export: the folder of the export; unset: export/level_N in the run folder.",
         path=True,
     )
+    log_to: str = option(
+        "tensorboard",
+        "Where metrics go besides the run folder's tables: some of tensorboard, wandb and mlflow, "
+        "separated by commas, or loggers of a plug-in; --log_to= for nowhere.",
+        reads=read_loggers,
+    )
     distribution: Distribution = option(
         "auto",
         "Where the network is trained: one_device; mirrored: on all GPUs of this machine (or on "
@@ -122,6 +129,11 @@ class RunConfig:
             *("tpu", self.tpu, "distribution", self.distribution),
             "it does not use a TPU; use auto or tpu",
         )
+
+    @property
+    def loggers(self) -> tuple[str, ...]:
+        """The loggers that `log_to` names."""
+        return read_loggers("--log_to", self.log_to)
 
     @property
     def points_kept(self) -> tuple[str, ...]:

@@ -183,6 +183,8 @@ def branch_flags(plan: BranchPlan, levels: str) -> str:
     flags = {"experiment": "branch", "run": plan.run.path.absolute(), "levels": levels}
     flags |= {**config.branch.values(), **plan.changes}
     flags |= {name: getattr(config.run, name) for name in ("data_dir", "manual_dir", "plugin")}
+    if config.run.log_to != RunConfig.log_to:
+        flags["log_to"] = config.run.log_to
     return "".join(
         f"--{name}={value}\n" for name, value in flags.items() if value not in (None, "")
     )

@@ -41,6 +41,7 @@ from tf_lottery.experiments.run_checks import (
     check_rules,
     open_run,
 )
+from tf_lottery.experiments.run_logs import RunLogs
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
 from tf_lottery.masking.masks import Mask, Weights
@@ -141,8 +142,14 @@ class _BranchWork:
             lambda: _open_branch(plan, experiment, levels, self.for_analysis, resources)
         )
 
-    def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
-        _train_levels(self.plan, experiment, self.branch, self.levels, run, workers)
+    def train(
+        self,
+        experiment: Experiment,
+        run: RunFolder | None,
+        workers: Workers,
+        logs: RunLogs | None,
+    ) -> None:
+        _train_levels(self.plan, experiment, self.branch, self.levels, run, workers, logs)
 
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
         results = write_results(run, title_of_branch(self.plan))
@@ -220,8 +227,9 @@ def _train_levels(
     levels: Sequence[int],
     own: RunFolder | None,
     workers: Workers,
+    logs: RunLogs | None,
 ) -> None:
-    journal = journal_of(own, workers)
+    journal = journal_of(own, workers, logs)
     missing = [level for level in levels if not journal.is_complete(level)]
     lengths, network = experiment.lengths, experiment.network
     length = lengths.train_steps - lengths.rewind_step
@@ -235,7 +243,7 @@ def _train_levels(
     learning_rate = network.optimizer.learning_rate.numpy()
     finished = sorted(set(levels) - set(missing))
     title = f"Branch {plan.label} of {plan.run.path}"
-    with reported(own, experiment, steps, finished, title) as reports:
+    with reported(own, experiment, logs, steps, finished, title) as reports:
         if not missing:
             return
         train = LevelTrainer(experiment, reports.records_of, workers)

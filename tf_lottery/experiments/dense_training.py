@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tf_lottery.experiments.kept_states import state_at
+from tf_lottery.experiments.run_logs import RunLogs
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.messages import tell
 from tf_lottery.store.atomic import atomic_path
@@ -16,16 +17,18 @@ from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS
 from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.training.event_log import EventLog
 
 
-def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) -> None:
+def take_dense_training(
+    run: RunFolder, experiment: Experiment, source: Path, logs: RunLogs
+) -> None:
     """Copies level 0 and the state at the rewind step, if another run has them; says so.
 
     Args:
       run: the run folder, opened to work in it.
       experiment: what is run in it; its network is as initialized.
       source: the other run folder.
+      logs: of the run.
 
     Raises:
       DamagedFileError: if a file of the other run is not as it was written.
@@ -47,10 +50,11 @@ def take_dense_training(run: RunFolder, experiment: Experiment, source: Path) ->
     level.path.mkdir(exist_ok=True)
     with atomic_path(level.metrics_path) as path:
         path.write_bytes(metrics.read_bytes())
-    EventLog(run.tensorboard(0), MetricsLog.load(metrics, METRICS_COLUMNS).rows).close()
+    logs.start_level(0, MetricsLog.load(metrics, METRICS_COLUMNS).rows)
     own = RunJournal(run)
     own.save_rewind_state(state)
     own.save(0, weights, mask, other.level(0).record())
+    logs.finish_level(0)
     tell(f"Level 0 is taken from {other.path}, which has trained the same dense network.")
 
 

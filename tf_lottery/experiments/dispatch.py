@@ -11,6 +11,7 @@ from typing import Any
 
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.arguments import refusal
+from tf_lottery.config.loggers import check_loggers
 from tf_lottery.config.matching import DEFAULT_POINTS
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
@@ -249,6 +250,7 @@ def _run_branches(command: RunBranches) -> None:
             f'tf_lottery.run_branch("{plan.run.path}", "{plan.branch}", dataset=data)',
         )
     where = plans[0].config.run
+    check_loggers(where.log_to)
     if not command.launcher.is_local:
         tasks = tasks_of_branches(command, runs)
         _do_elsewhere(tasks, command, where, command.changes.get("threads"))

@@ -5,6 +5,7 @@ from tf_lottery.config.dataset_names import check_dataset
 from tf_lottery.config.datasets import DATASETS, DataSize, check_streaming
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.initial_weights import weight_files
+from tf_lottery.config.loggers import check_loggers
 from tf_lottery.data import Augmentation, steps_per_epoch
 from tf_lottery.data.image_size import check_padded
 from tf_lottery.data.splits import check_held_out
@@ -34,6 +35,7 @@ def check_early(config: ExperimentConfig, overwrite: bool = False) -> None:
       ValueError: names the flag, its value, and what would be right.
     """
     refuse_without_arrays(config.run_path, "tf_lottery.run_experiment(config, data)")
+    check_loggers(config.run.log_to)
     check_dataset(config.data.dataset, config.run.data_dir)
     if config.model.initial_weights is not None:
         weight_files(config.model.initial_weights)

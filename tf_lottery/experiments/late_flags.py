@@ -18,7 +18,7 @@ from tf_lottery.store.stopping import early_end
 # They say how something is trained.
 _OF_TRAINING = (
     *("distribution", "num_virtual_devices", "tpu", "threads", "in_memory"),
-    "steps_per_execution",
+    *("steps_per_execution", "log_to"),
 )
 
 

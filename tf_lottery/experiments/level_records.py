@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tf_lottery.experiments.lengths import Lengths
+from tf_lottery.experiments.run_logs import RunLogs
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.report.summary import early_stop
@@ -20,7 +21,6 @@ from tf_lottery.store.schema import (
     LevelSummary,
     MetricsRow,
 )
-from tf_lottery.training.event_log import EventLog
 from tf_lottery.training.network import NetworkState
 
 # Saving the state may take this share of the time; small networks would else mostly save.
@@ -64,22 +64,32 @@ class LevelRecords:
 
 
 def records_of_levels(
-    run: RunFolder | None, lengths: Lengths, progress: ProgressReporter | None
+    run: RunFolder | None,
+    lengths: Lengths,
+    progress: ProgressReporter | None,
+    logs: RunLogs | None,
 ) -> Callable[[int], LevelRecords]:
     """Returns the function from a level to its records: written by the chief, who has `run`."""
 
     def records_of(level: int) -> LevelRecords:
-        if run is None or progress is None:
+        if run is None or progress is None or logs is None:
             return LevelRecords()
-        return WrittenRecords(run, level, lengths, progress)
+        return WrittenRecords(run, level, lengths, progress, logs)
 
     return records_of
 
 
 class WrittenRecords(LevelRecords):
-    """Metrics, TensorBoard logs, checkpoints and progress of one level."""
+    """Metrics, logs, checkpoints and progress of one level."""
 
-    def __init__(self, run: RunFolder, level: int, lengths: Lengths, progress: ProgressReporter):
+    def __init__(
+        self,
+        run: RunFolder,
+        level: int,
+        lengths: Lengths,
+        progress: ProgressReporter,
+        logs: RunLogs,
+    ):
         """Opens nothing yet.
 
         Args:
@@ -87,9 +97,10 @@ class WrittenRecords(LevelRecords):
           level: number of prunings so far.
           lengths: of training.
           progress: is told of everything.
+          logs: are told of evaluations.
         """
         self._run, self._level, self._lengths = run, level, lengths
-        self._progress, self._folder = progress, run.level(level)
+        self._progress, self._logs, self._folder = progress, logs, run.level(level)
         self._log = MetricsLog(self._folder.metrics_path, METRICS_COLUMNS)
         self._seconds_before = 0.0
 
@@ -116,7 +127,7 @@ class WrittenRecords(LevelRecords):
         self._parameters = parameters
         if layers := mask.empty_layers():
             self._progress.note(f"level {self._level}: {no_weight_remains(layers)}")
-        self._events = EventLog(self._run.tensorboard(self._level), self._log.rows)
+        self._logs.start_level(self._level, self._log.rows)
         self._started = time.perf_counter() - self._seconds_before
         self._last_checkpoint, self._checkpoint_cost = time.perf_counter(), 0.0
         self._progress.start_level(
@@ -135,7 +146,7 @@ class WrittenRecords(LevelRecords):
         """Keeps a row of metrics."""
         row: MetricsRow = {"step": step, **values}
         self._log.append(row)
-        self._events.append(row)
+        self._logs.evaluation(self._level, row)
         self._progress.update(step, row)
 
     def checkpoint(self, state: Callable[[], NetworkState]) -> None:
@@ -167,7 +178,6 @@ class WrittenRecords(LevelRecords):
 
     def finish(self, mask: Mask) -> dict[str, Any]:
         """Writes the metrics and summarizes them."""
-        self._events.close()
         self._log.write()
         last = self._log.rows[-1]
         step, accuracy = early_stop(self._log.rows)

@@ -33,6 +33,7 @@ from tf_lottery.experiments.run_checks import (
     tell_of_ticket,
     tell_of_useless_flags,
 )
+from tf_lottery.experiments.run_logs import RunLogs
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.skeleton import carry_out, journal_of, reported
 from tf_lottery.experiments.taken_ticket import keep_ticket
@@ -154,20 +155,26 @@ class _Lottery:
         run.remember(replace(run.details, levels=known, stop_below=stops))
         return run
 
-    def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
+    def train(
+        self,
+        experiment: Experiment,
+        run: RunFolder | None,
+        workers: Workers,
+        logs: RunLogs | None,
+    ) -> None:
         lengths, network = experiment.lengths, experiment.network
-        journal, pruner = journal_of(run, workers), experiment.pruner
+        journal, pruner = journal_of(run, workers, logs), experiment.pruner
         if (ticket := experiment.ticket_in_network) is not None:
             network.set_weights(network.weights(), ticket.mask)
         source = dense_source(self.config)
-        if run is not None and source is not None:
-            take_dense_training(run, experiment, source)
+        if run is not None and logs is not None and source is not None:
+            take_dense_training(run, experiment, source, logs)
         end = self._end(run, workers)
         levels = range((_last_level(experiment, journal, pruner) if end is None else end) + 1)
         firsts = [experiment.first_step(level) for level in levels]
         steps = [lengths.last(first) - first for first in firsts]
         finished = [level for level in levels if journal.is_complete(level)]
-        with reported(run, experiment, steps, finished) as reports:
+        with reported(run, experiment, logs, steps, finished) as reports:
             if len(finished) == len(levels):
                 self._remember_end(run, end)
                 return

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.loggers import check_loggers
 from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.experiments.compiled_network import keep_compiled
 from tf_lottery.experiments.level_records import LevelRecords, records_of_levels
 from tf_lottery.experiments.run_checks import check_same_experiment
+from tf_lottery.experiments.run_logs import RunLogs
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
 from tf_lottery.experiments.threads_of_runs import recorded_threads
@@ -41,8 +43,14 @@ class Work(Protocol):
         """Opens the run folder, which stays locked as long as the resources are held."""
         ...
 
-    def train(self, experiment: Experiment, run: RunFolder | None, workers: Workers) -> None:
-        """Trains the levels that are missing."""
+    def train(
+        self,
+        experiment: Experiment,
+        run: RunFolder | None,
+        workers: Workers,
+        logs: RunLogs | None,
+    ) -> None:
+        """Trains the levels that are missing. Only the chief has logs."""
         ...
 
     def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
@@ -75,17 +83,23 @@ def carry_out(
     strategy = open_strategy(config.run)
     workers = Workers(strategy)
     with workers.together(), ExitStack() as resources:
+        workers.on_chief(lambda: check_loggers(config.run.log_to))
         work.check(workers)
         with strategy.scope():
             experiment = prepare(config, dataset, shares=True)
         check_same_experiment(experiment, workers)
         run = work.open(experiment, workers, resources)
+        logs = None if run is None else RunLogs(run, config)
         try:
             with strategy.scope():
-                work.train(experiment, run, workers)
+                work.train(experiment, run, workers, logs)
         except BaseException:
             work.rescue(run)
+            if logs is not None:
+                logs.end(finished=False)
             raise
+        if logs is not None:
+            logs.end(finished=True)
         if isinstance(experiment.dataset.train, Split):
             # Streams may have read ahead.
             keep_compiled(experiment.compiled)
@@ -93,9 +107,9 @@ def carry_out(
         return workers.on_chief(lambda: work.finish(experiment, run) if run else []) or []
 
 
-def journal_of(run: RunFolder | None, workers: Workers) -> LevelJournal:
+def journal_of(run: RunFolder | None, workers: Workers, logs: RunLogs | None) -> LevelJournal:
     """The journal of a run folder, which only the chief has."""
-    own = None if run is None else SummarizingJournal(run)
+    own = None if run is None or logs is None else SummarizingJournal(run, logs)
     return SharedJournal(own, workers) if own is None or workers.count > 1 else own
 
 
@@ -116,6 +130,7 @@ class Reports:
 def reported(
     run: RunFolder | None,
     experiment: Experiment,
+    logs: RunLogs | None,
     steps: Sequence[int],
     finished: Sequence[int],
     title: str | None = None,
@@ -125,6 +140,7 @@ def reported(
     Args:
       run: the run folder.
       experiment: what is trained.
+      logs: of the run.
       steps: iterations of each level from 0 on.
       finished: levels that are there already.
       title: is written first.
@@ -135,4 +151,4 @@ def reported(
                 progress.note(title)
             for level in finished:
                 progress.skip_level(level)
-        yield Reports(progress, records_of_levels(run, experiment.lengths, progress))
+        yield Reports(progress, records_of_levels(run, experiment.lengths, progress, logs))

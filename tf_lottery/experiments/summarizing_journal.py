@@ -6,24 +6,22 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.experiments.results import write_summary
+from tf_lottery.experiments.run_logs import RunLogs
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.training.event_log import write_levels
 
 
 class SummarizingJournal(RunJournal):
-    """Keeps summary.csv, densities.csv and the logs of levels up to date, level by level."""
+    """Keeps summary.csv, densities.csv and what loggers know up to date, level by level."""
 
-    def __init__(self, run: RunFolder):
+    def __init__(self, run: RunFolder, logs: RunLogs):
         super().__init__(run)
-        self._summarized = run
+        self._summarized, self._logs = run, logs
 
     def save(
         self, level: int, weights: Mapping[str, np.ndarray], mask: Mask, record: Mapping[str, Any]
     ) -> None:
         super().save(level, weights, mask, record)
         write_summary(self._summarized)
-        run = self._summarized
-        levels = run.complete_levels()
-        write_levels(run.tensorboard_of_levels, (run.level(number).record() for number in levels))
+        self._logs.finish_level(level)

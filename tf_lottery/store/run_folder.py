@@ -1,7 +1,7 @@
 """The run folder: everything one replicate of an experiment leaves on the disk.
 
 config.json  flags.cfg  rewind/  level_0/ … level_N/  summary.csv  densities.csv  summary.png
-tensorboard/
+tensorboard/  logging/: what loggers have and were told
 ticket/: that of another run, which level 0 is trained from
 branches/LABEL/: run folders of the controls that start from its levels
 landscape/: results of analyses
@@ -315,11 +315,6 @@ class RunFolder(LevelsFolder):
     def tensorboard(self, level: int) -> Path:
         """Returns the folder for a level's TensorBoard logs, which need not exist."""
         return self.path / "tensorboard" / f"level_{level}"
-
-    @property
-    def tensorboard_of_levels(self) -> Path:
-        """The folder for TensorBoard logs of all levels, which need not exist."""
-        return self.path / "tensorboard" / "levels"
 
     def finished_levels(self) -> list[int]:
         """Returns the complete levels from 0 up to the first that is not complete."""

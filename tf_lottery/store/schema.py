@@ -25,7 +25,7 @@ class Metric:
       column: its name.
       split: "train", "validation" or "test".
       measure: "loss" is the mean cross-entropy in nats, "accuracy" the fraction of right answers.
-      tag: its name in TensorBoard.
+      tag: its name in TensorBoard, and for other loggers.
     """
 
     column: str
@@ -140,6 +140,17 @@ def density_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         for kernel in dict.fromkeys([*layers, *counted])
         for remaining, weights in [layers.get(kernel, (None, None))]
     ]
+
+
+def level_values(record: Mapping[str, Any]) -> dict[str, float]:
+    """What loggers are told of a finished level, by the names that it has there."""
+    summary = LevelSummary.from_record(record)
+    values = {"density": summary.density}
+    values |= {
+        f"density_of_kernels/{row['kernel']}": row["density"] for row in density_rows(record)
+    }
+    values |= {"multiply_adds": summary.multiply_adds, "accuracy/test": summary.test_accuracy}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 # Of a level after the first whose pruning rate was chosen.

@@ -44,7 +44,7 @@ def candidates(option):
     yield from ((not option.default,) if isinstance(option.default, bool) else ())
     yield from choices_of(option.type)
     yield from (3, 1.5, 0.9, 0.1, 1e-07, 0.30000000000000004, 2)
-    yield from ("n-1", "5it,9it", "50%", "0.5,0.25", "1it", "a*:0.1,b:0", "2pt", ODD)
+    yield from ("n-1", "5it,9it", "50%", "0.5,0.25", "1it", "a*:0.1,b:0", "2pt", "mlflow", ODD)
 
 
 # What some options are refused without.

@@ -1,0 +1,1 @@
+"""What `--log_to` logs to: one file each."""
