@@ -424,10 +424,10 @@ def test_fine_tuning_that_was_interrupted_comes_to_the_same_bits(
 ):
     append = WrittenRecords.append
 
-    def append_or_stop(records, row):
-        if row["step"] == 20:
+    def append_or_stop(records, step, values):
+        if step == 20:
             raise KeyboardInterrupt
-        append(records, row)
+        append(records, step, values)
 
     flags = {**SHORT, **VARIANTS["fine_tune"]}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
