@@ -186,6 +186,7 @@ def assert_same(
         assert array.tobytes() == expected.tobytes()
 
 
+@pytest.mark.slow
 def test_killed_within_a_small_level(start_main, outcome_of, small_run, tmp_path):
     flags = [f"--{name}={value}" for name, value in UNITS.items()]
     moment = ("level_2/checkpoint/step_20", signal.SIGKILL)

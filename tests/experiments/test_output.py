@@ -71,7 +71,7 @@ def test_time_left(run_tiny, tmp_path, monkeypatch, capsys):
 def test_help_is_short(tmp_path):
     result = _run_main("--help", cwd=tmp_path)
     assert "--pruning_rate=... (default: 0.2)\n      Fraction of the remaining" in result.stdout
-    assert len(result.stdout.splitlines()) < 450
+    assert len(result.stdout.splitlines()) < 480
     assert max(map(len, result.stdout.splitlines())) <= 100
 
 
