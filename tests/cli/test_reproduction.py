@@ -20,15 +20,16 @@ def asked(*arguments):
 @pytest.mark.parametrize("name", PAPER_FIGURES)
 def test_a_figure_is_made_of_valid_commands(name, tmp_path):
     values = asked(f"--figure={name}", "--fraction=0.002", f"--workdir={tmp_path}", "--levels=2")
-    lines = reproduction.reproduction(values)
+    experiments, followers = reproduction.reproduction(values)
     figure = PAPER_FIGURES[name]
-    commands = [reproduction._command_of(line) for line in lines[: len(figure.files)]]
+    commands = [reproduction._command_of(line) for line in experiments]
+    assert len(commands) == len(figure.files)
     for command in commands:
         assert command.controls == figure.controls
         assert {config.pruning.levels for config in command.configs} == {2}
         for config in command.configs:
             resolve_lengths(config, 50_000)
-    assert [line[0] for line in lines[len(figure.files) :]] == [
+    assert [line[0] for line in followers] == [
         *(f"--experiment={analysis}" for analysis in figure.analyses),
         "--experiment=report",
     ]
@@ -36,7 +37,7 @@ def test_a_figure_is_made_of_valid_commands(name, tmp_path):
 
 def test_a_share_of_the_length_scales_every_point():
     values = asked("--figure=lmc:resnet20", "--fraction=0.05", "--replicates=2", "--workdir=w")
-    standard, _, warmup, instability, report = reproduction.reproduction(values)
+    (standard, _, warmup), (instability, report) = reproduction.reproduction(values)
     (config,) = reproduction._command_of(standard).configs
     assert config.training.train_steps == "3150it"
     assert config.training.lr_milestones == "1600it,2400it"

@@ -53,7 +53,10 @@ def test_a_version_is_no_other_run_but_runs_that_have_it_in_their_name_go_on(tmp
 @pytest.mark.parametrize(
     ("dataset", "said"),
     [
-        ("npz:missing.npz", "there is no file /.*missing.npz; where the data have moved, say so"),
+        (
+            "npz:missing.npz",
+            "there is no file /.*missing.npz; where the data of a run have moved, give",
+        ),
         ("folder:missing", "there is no folder /.*missing; "),
         ("folder:file.csv", "/.*file.csv is no folder; name the one"),
         ("npz:.", "is a folder; name the file"),

@@ -43,7 +43,10 @@ def rows_in(run, level):
     "flags",
     [
         pytest.param({"rewind_optimizer": True, "same_data_order": True}, marks=pytest.mark.slow),
-        pytest.param({"retraining": "fine_tune", "lr_schedule": "linear"}, marks=pytest.mark.slow),
+        pytest.param(
+            {"retraining": "fine_tune", "lr_schedule": "linear", "fine_tune_learning_rate": 1e-4},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"retraining": "rewind_learning_rate", "prune_from": "dense", "score": "snip"},
             marks=pytest.mark.slow,

@@ -95,15 +95,35 @@ def refusals(keras):
     layers = keras.layers
     pixels = keras.Input((3, 4, 2))
     recurrent = keras.Sequential([keras.Input((3, 4)), layers.LSTM(2, name="lstm")])
-    nested = keras.Sequential([keras.Input((4,)), keras.Sequential([layers.Dense(2)], name="in")])
     flat = layers.Flatten()(pixels)
     joined = layers.Concatenate(name="both")([flat, layers.GlobalMaxPooling2D()(pixels)])
     mixed = keras.Model(pixels, layers.Dense(2)(joined))
+    twice = layers.Dense(24, name="twice")
+    shared = keras.Model(pixels, twice(twice(flat)))
+    within = layers.Normalization(mean=0.0, variance=1.0, name="inner")(layers.ReLU()(pixels))
+    standardised = keras.Model(pixels, layers.Conv2D(2, 1)(within))
     return [
         (recurrent, r"lstm.* is a LSTM.*not known how PyTorch"),
-        (nested, r"has models within it, in"),
-        (mixed, r"both joins features that a Flatten gives"),
+        (mixed, r"both takes features that a Flatten gives; .* behind a Concatenate of them"),
+        (shared, r"twice is called several times, with features"),
+        (standardised, r"inner standardises within the network"),
     ]
+
+
+@TF_KERAS_FAST
+def test_models_in_models_and_layers_that_are_called_twice(keras):
+    pixels = keras.Input((3, 4, 2))
+    inner = [keras.layers.Flatten(), keras.layers.Dense(5, name="dense")]
+    hidden = keras.Sequential([keras.Input((3, 4, 2)), *inner], name="block")(pixels)
+    again = keras.layers.Dense(5, name="again")
+    model = sparse(keras.Model(pixels, again(again(hidden))))
+    ticket = to_torch(model)
+    assert set(ticket.masks) == {"block.dense.weight", "again.weight"}
+    images = RANDOM.random((6, 3, 4, 2)).astype(np.float32)
+    outputs = images.transpose(0, 3, 1, 2).reshape(6, -1)
+    for name in ("block.dense", "again", "again"):
+        outputs = outputs @ ticket.weights[f"{name}.weight"].T + ticket.weights[f"{name}.bias"]
+    np.testing.assert_allclose(outputs, model(images), rtol=1e-5)
 
 
 @TF_KERAS_FAST
@@ -115,6 +135,10 @@ def test_layers_that_are_not_known_are_named(keras):
 
 def test_a_ticket_of_another_network_is_refused():
     model = build_model("lenet_8", (4, 4, 1), 3, 0, ((0.0,), (1.0,)))
+    with pytest.raises(ValueError, match="weights='rewind': it is for run folders"):
+        to_torch(model, weights="rewind")
+    with pytest.raises(ValueError, match="ticket=None: use a mapping"):
+        from_torch(model, None)
     ticket = to_torch(sparse(model))
     with pytest.raises(ValueError, match=r"mask of dense_1.weight, and lenet_8 none"):
         from_torch(model, ticket)

@@ -96,7 +96,7 @@ def test_a_changed_network_has_another_fingerprint(module):
         ("softmax", "its last layer, last, has a softmax, which the loss has already; leave"),
         ("narrow", r"its outputs have shape \(None, 2\), and \(None, 3\) is needed"),
         ("failing", r"KeyError \(own_nets.py, line 26\): 'output'"),
-        ("nothing", "nothing returned <class 'NoneType'>. Networks of the program are of tf_keras"),
+        ("nothing", "nothing returns nothing; end it with a return of the logits"),
         ("alone", r"alone\(inputs\) cannot be called; write build\(inputs, classes\)"),
         ("of_keras_3", r"TypeError: .* Networks of the program are of tf_keras"),
         ("subclassed", "ValueError.*no functional or sequential model; return logits"),

@@ -97,6 +97,8 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path):
     model, theirs = ours(), plain(tf_keras)
     with pytest.raises(ValueError, match="there is no such file, and no checkpoint of that name"):
         give_initial_weights(model, str(tmp_path / "none.h5"), "")
+    with pytest.raises(ValueError, match=r"is a folder; name the file in it.*RUN/level_0/weights"):
+        give_initial_weights(model, str(tmp_path), "")
     (tmp_path / "text.h5").write_text("weights")
     with pytest.raises(ValueError, match=r"text.h5 cannot be read \(it is neither an HDF5 file"):
         give_initial_weights(model, str(tmp_path / "text.h5"), "")

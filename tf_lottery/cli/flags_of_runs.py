@@ -25,6 +25,7 @@ from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 _REPLICATE = re.compile(r"replicate_\d+")
 _DATA = ("data_dir", "manual_dir", "plugin")
 _COMPUTING = ("threads", "in_memory", "steps_per_execution", "log_to")
+USED_BY_ANALYSES = (*_DATA, *_COMPUTING)
 _DEVICES = ("distribution", "num_virtual_devices", "tpu")
 # Which runs are meant.
 _PLACES = ("experiment", "workdir", "name")
@@ -67,7 +68,7 @@ def _used(experiment: str) -> Collection[str]:
     if experiment == "export":
         return (*_DATA, "export_dir")
     if experiment in analysis_names():
-        return (*_DATA, *_COMPUTING)
+        return USED_BY_ANALYSES
     return ("plugin",)
 
 

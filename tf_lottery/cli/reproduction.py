@@ -9,6 +9,7 @@ from absl import flags
 from tf_lottery.cli import shipped_configs
 from tf_lottery.cli.commands import command_from_flags, define_flags
 from tf_lottery.cli.flag_uses import refuse_useless_flags
+from tf_lottery.cli.flags_of_runs import USED_BY_ANALYSES
 from tf_lottery.cli.paper_figures import PAPER_FIGURES, PaperFigure
 from tf_lottery.config.flags import all_options, read_flag_file
 from tf_lottery.config.options import names_of
@@ -27,8 +28,7 @@ TAKEN = (
     *("replicates", "levels", "control_levels", "jobs", "launcher", "launcher_options"),
     "report_dir",
 )
-_OF_RUNS_ALONE = ("levels", "control_levels", "replicates", "keep_states", "export_ticket")
-_OF_ANALYSES = (*names_of(RunConfig), "jobs", "launcher", "launcher_options")
+_OF_ANALYSES = (*USED_BY_ANALYSES, "jobs", "launcher", "launcher_options")
 
 
 def reproduce(flag_values: flags.FlagValues) -> int:
@@ -43,28 +43,29 @@ def reproduce(flag_values: flags.FlagValues) -> int:
     Raises:
       ValueError: as of `reproduction`, or if a command cannot be carried out.
     """
-    lines = reproduction(flag_values)
-    tell(f"{PAPER_FIGURES[flag_values['figure'].value].title}. The commands:")
-    for line in lines:
-        tell(f"  {text_of(line)}")
+    experiments, followers = reproduction(flag_values)
     # What is wrong with a later experiment is told before the first is trained.
-    experiments = [_command_of(line) for line in lines if not _follows(line)]
+    commands = [_command_of(line) for line in experiments]
+    tell(f"{PAPER_FIGURES[flag_values['figure'].value].title}. The commands:")
+    for line in (*experiments, *followers):
+        tell(f"  {text_of(line)}")
     status = 0
-    for command in experiments:
+    for command in commands:
         status |= run_command(command)
-    for line in filter(_follows, lines):
+    for line in followers:
         status |= run_command(_command_of(line))
     return status
 
 
-def reproduction(flag_values: flags.FlagValues) -> list[list[str]]:
+def reproduction(flag_values: flags.FlagValues) -> tuple[list[list[str]], list[list[str]]]:
     """The command lines that make a figure, in their order.
 
     Args:
       flag_values: the parsed flags.
 
     Returns:
-      The arguments of each; done again, a command goes on where it stopped.
+      The arguments of each experiment, and of each command that follows from their runs; done
+      again, a command goes on where it stopped.
 
     Raises:
       ValueError: if no figure is named, or flags are given that a figure leaves no choice of.
@@ -81,21 +82,17 @@ def reproduction(flag_values: flags.FlagValues) -> list[list[str]]:
     given = {flag: flag_values[flag] for flag in TAKEN if flag_values[flag].present}
     workdir = Path(flag_values["workdir"].value)
     folders = [workdir / _run_name(file, figure, fraction) for file in figure.files]
-    lines = [
+    experiments = [
         _experiments(file, figure, fraction, folder.name, given)
         for file, folder in zip(figure.files, folders, strict=True)
     ]
     runs = [f"--run={folder}" for folder in folders]
-    followers = _written(given, [flag for flag in _OF_ANALYSES if flag not in _OF_RUNS_ALONE])
-    lines += [[f"--experiment={each}", *runs, *followers] for each in figure.analyses]
-    report = given["report_dir"].value if "report_dir" in given else None
-    folder = report or workdir / f"reproduction_{_as_name(name)}{_of_length(fraction)}"
-    return [*lines, ["--experiment=report", *runs, f"--report_dir={folder}"]]
-
-
-def _follows(line: Sequence[str]) -> bool:
-    """Whether a command needs the runs of others."""
-    return line[0].startswith("--experiment=")
+    here = list(_written(given, _OF_ANALYSES))
+    analyses = [[f"--experiment={each}", *runs, *here] for each in figure.analyses]
+    named = given["report_dir"].value if "report_dir" in given else None
+    folder = named or workdir / f"reproduction_{name.replace(':', '_')}{_of_length(fraction)}"
+    report = ["--experiment=report", *runs, f"--report_dir={folder}"]
+    return experiments, [*analyses, report]
 
 
 def _command_of(line: Sequence[str]) -> Command:
@@ -163,7 +160,3 @@ def _run_name(file: str, figure: PaperFigure, fraction: float) -> str:
 
 def _of_length(fraction: float) -> str:
     return "" if fraction == 1 else f"_x{fraction:g}"
-
-
-def _as_name(figure: str) -> str:
-    return figure.replace(":", "_")

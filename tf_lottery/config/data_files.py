@@ -96,8 +96,9 @@ class DataFiles:
         for path in [self.path, *filter(None, map(self.file_of, self.options))]:
             if not path.exists():
                 raise self.refusal(
-                    f"there is no {'folder' if is_folder else 'file'} {path}; where the data have "
-                    f"moved, say so with --dataset={self.kind}:PATH"
+                    f"there is no {'folder' if is_folder else 'file'} {path}; where the data of a "
+                    f"run have moved, give --dataset={self.kind}:PATH, whose last name is to be "
+                    f"{path.name} still"
                 )
         if is_folder and not self.path.is_dir():
             raise self.refusal(f"{self.path} is no folder; name the one that holds the images")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -124,8 +125,8 @@ def find_images(files: DataFiles, skip_unreadable: bool) -> ImageFolder:
     names = _class_folders(roots["train"])
     if len(names) < 2:
         raise files.refusal(
-            f"{roots['train']} has {len(names)} class folders; a folder for each of at least 2 "
-            "classes is needed"
+            f"{roots['train']} needs a folder for each of at least 2 classes, and has "
+            f"{', '.join(names) or 'none'}"
         )
     others: list[str] = []
     splits = {split: _files_of(files, root, split, names, others) for split, root in roots.items()}
@@ -296,7 +297,8 @@ def _last_bytes(path: str) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    # Without what TensorFlow says of its own functions.
+    text = " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", str(error)).split())
     if "cannot identify image file" in text or not text:
         return "no JPEG, PNG, BMP or GIF"
     return text[:80]

@@ -8,6 +8,26 @@ _MOST_NAMED = 5
 _MOST_LISTED = 10
 
 
+def check_class_numbers(labels: np.ndarray) -> None:
+    """Checks that training labels number classes, and are not names or codes of them.
+
+    Args:
+      labels: of the training examples, `[examples]`.
+
+    Raises:
+      ValueError: if one is negative, or so large that most classes could not have an example.
+    """
+    if not labels.size:
+        return
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= labels.size:
+        raise ValueError(
+            f"the labels of the {labels.size} training examples are {least} to {most}: class "
+            "numbers are to begin at 0 and leave none out; "
+            "numpy.unique(labels, return_inverse=True)[1] has them."
+        )
+
+
 def check_known_classes(
     labels: Mapping[str, np.ndarray], class_names: Sequence[str] | None = None
 ) -> None:

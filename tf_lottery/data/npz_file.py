@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_lottery.config.data_files import DataFiles
 from tf_lottery.data.dataset import Dataset, checked_dataset, checked_labels
-from tf_lottery.data.labels import check_known_classes
+from tf_lottery.data.labels import check_class_numbers, check_known_classes
 from tf_lottery.data.memory import check_fits_memory
 from tf_lottery.store.machine import available_memory
 
@@ -50,6 +50,7 @@ def load_npz(files: DataFiles) -> Dataset:
         _refuse(files, f"is no file that numpy.savez wrote, or is damaged ({error})")
     try:
         labels = {split: checked_labels(split, own) for split, (_, own) in arrays.items()}
+        check_class_numbers(labels["train"])
         check_known_classes(labels)
         classes = int(labels["train"].max(initial=0)) + 1
         return checked_dataset(str(files), classes, **arrays)

@@ -1,21 +1,25 @@
 """How PyTorch lays out the weights of a layer, and the features behind a Flatten."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tf_lottery.exporting.compaction.calls import Call, CallGraph
 from tf_lottery.masking.keras_versions import keras_class_names
+
+# For each feature in PyTorch its place in Keras, `[features]`; None where both are the same.
+Order = np.ndarray | None
 
 # Layers behind which each feature is where it was.
 _PASSING = {
     *("Activation", "ActivityRegularization", "ELU", "Identity", "LeakyReLU", "PReLU", "ReLU"),
     *("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Softmax", "ThresholdedReLU"),
-    *("BatchNormalization", "LayerNormalization", "Normalization", "Rescaling"),
-    *("SyncBatchNormalization", "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),
+    *("BatchNormalization", "LayerNormalization", "SyncBatchNormalization", "Rescaling"),
+    *("Add", "Average", "Flatten", "Maximum", "Minimum", "Multiply", "Subtract"),
 }
-_JOINING = {"Concatenate", "Dot", "Permute", "RepeatVector", "Reshape"}
 
 
 @dataclass(frozen=True)
@@ -35,64 +39,69 @@ class TorchArray:
     to_keras: Callable[[np.ndarray], np.ndarray]
 
 
-def torch_arrays(layer: Any, path: str) -> list[TorchArray]:
+def torch_arrays(layer: Any, path: str, order: Order) -> list[TorchArray]:
     """The arrays of a layer.
 
     Args:
       layer: of a graph, without masks.
       path: of the layer, for the message.
+      order: of the features that come to it.
 
     Raises:
       ValueError: if it is not known how PyTorch has a layer of its kind.
     """
     for kind in keras_class_names(layer):
         if kind in _LAYOUTS:
-            return list(_LAYOUTS[kind](layer))
+            return list(_LAYOUTS[kind](layer, order))
     raise ValueError(
         f"{path} is a {type(layer).__name__}, of which it is not known how PyTorch lays out its "
         f"weights; known are {', '.join(sorted(_LAYOUTS))}."
     )
 
 
-def feature_order(tensor: Any) -> np.ndarray | None:
-    """Where the features of a flat tensor are from, as PyTorch flattens.
+def feature_orders(graph: CallGraph) -> dict[int, Order]:
+    """Where the features of flat tensors are from, as PyTorch flattens.
 
     Keras flattens height, width, channels, and PyTorch channels, height, width.
 
     Args:
-      tensor: symbolic, of a graph.
+      graph: of a model without masks.
 
     Returns:
-      For each feature in PyTorch, its place in Keras, `[features]`; None where both are the same.
+      The order of the features of each tensor, by its number.
 
     Raises:
-      ValueError: if flat features are mixed with others before they come to this tensor.
+      ValueError: if flat features are mixed before they come to a Dense layer; names the layer.
     """
-    layer = tensor._keras_history[0]
-    kinds = set(keras_class_names(layer))
-    if "Flatten" in kinds:
-        sizes = layer.input.shape[1:]
-        if len(sizes) == 1:
-            return feature_order(layer.input)
-        places = np.arange(np.prod(sizes)).reshape(sizes)
+    orders: dict[int, Order] = {}
+    for call in graph.calls:
+        order = _order_behind(call, graph, orders)
+        orders |= dict.fromkeys(call.outputs, order)
+    return orders
+
+
+def _order_behind(call: Call, graph: CallGraph, orders: dict[int, Order]) -> Order:
+    kinds = set(keras_class_names(call.layer))
+    sizes = [size or 0 for tensor in call.inputs[:1] for size in graph.shapes[tensor][1:]]
+    if "Flatten" in kinds and len(sizes) > 1:
+        places = np.arange(math.prod(sizes)).reshape(sizes)
         order = np.moveaxis(places, -1, 0).ravel()
         return None if np.array_equal(order, places.ravel()) else order
-    if kinds & (_PASSING | _JOINING):
-        given = layer.input if isinstance(layer.input, list) else [layer.input]
-        orders = [feature_order(each) for each in given]
-        if all(order is None for order in orders):
-            return None
-        first = orders[0]
-        alike = first is not None and all(
-            order is not None and np.array_equal(order, first) for order in orders
+    given = [orders[tensor] for tensor in call.inputs]
+    if "Dense" in kinds or all(order is None for order in given):
+        return None
+    first = given[0]
+    if not kinds & _PASSING or not all(same_order(order, first) for order in given):
+        raise ValueError(
+            f"{call.path} takes features that a Flatten gives; PyTorch has them in another order, "
+            f"which is not known behind a {type(call.layer).__name__} of them."
         )
-        if kinds & _JOINING or not alike:
-            raise ValueError(
-                f"{layer.name} joins features that a Flatten gives with others; PyTorch has them "
-                "in another order, which cannot be told behind it."
-            )
-        return first
-    return None
+    return first
+
+
+def same_order(one: Order, other: Order) -> bool:
+    """Whether two orders are the same."""
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
 def _same(array: np.ndarray) -> np.ndarray:
@@ -110,7 +119,7 @@ def _kept(name: str, weight: str) -> TorchArray:
     return TorchArray(name, weight, _same, _same)
 
 
-def _ordered(name: str, weight: str, order: np.ndarray | None) -> TorchArray:
+def _ordered(name: str, weight: str, order: Order) -> TorchArray:
     """An array with one value for each feature."""
     if order is None:
         return _kept(name, weight)
@@ -118,8 +127,7 @@ def _ordered(name: str, weight: str, order: np.ndarray | None) -> TorchArray:
     return TorchArray(name, weight, lambda array: array[order], lambda array: array[back])
 
 
-def _dense(layer: Any) -> Iterator[TorchArray]:
-    order = feature_order(layer.input)
+def _dense(layer: Any, order: Order) -> Iterator[TorchArray]:
     if order is None:
         yield _moved("weight", "kernel", (1, 0))
     else:
@@ -130,7 +138,7 @@ def _dense(layer: Any) -> Iterator[TorchArray]:
     yield from _bias(layer)
 
 
-def _convolution(layer: Any) -> Iterator[TorchArray]:
+def _convolution(layer: Any, order: Order) -> Iterator[TorchArray]:
     yield _moved("weight", "kernel", _last_two_first(len(layer.kernel.shape)))
     yield from _bias(layer)
 
@@ -153,14 +161,14 @@ def _of_depth(name: str, weight: str, shape: tuple[int, ...]) -> TorchArray:
     )
 
 
-def _depthwise(layer: Any) -> Iterator[TorchArray]:
+def _depthwise(layer: Any, order: Order) -> Iterator[TorchArray]:
     # The Kerases differ in its name.
     kernel = "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
     yield _of_depth("weight", kernel, tuple(getattr(layer, kernel).shape))
     yield from _bias(layer)
 
 
-def _separable(layer: Any) -> Iterator[TorchArray]:
+def _separable(layer: Any, order: Order) -> Iterator[TorchArray]:
     yield _of_depth("depthwise.weight", "depthwise_kernel", tuple(layer.depthwise_kernel.shape))
     axes = _last_two_first(len(layer.pointwise_kernel.shape))
     yield _moved("pointwise.weight", "pointwise_kernel", axes)
@@ -173,29 +181,28 @@ def _bias(layer: Any) -> Iterator[TorchArray]:
         yield _kept("bias", "bias")
 
 
-def _batch_norm(layer: Any) -> Iterator[TorchArray]:
-    order = feature_order(layer.input)
+def _batch_norm(layer: Any, order: Order) -> Iterator[TorchArray]:
     yield from _scale_and_shift(layer, order)
     yield _ordered("running_mean", "moving_mean", order)
     yield _ordered("running_var", "moving_variance", order)
 
 
-def _layer_norm(layer: Any) -> Iterator[TorchArray]:
-    yield from _scale_and_shift(layer, feature_order(layer.input))
+def _layer_norm(layer: Any, order: Order) -> Iterator[TorchArray]:
+    yield from _scale_and_shift(layer, order)
 
 
-def _scale_and_shift(layer: Any, order: np.ndarray | None) -> Iterator[TorchArray]:
+def _scale_and_shift(layer: Any, order: Order) -> Iterator[TorchArray]:
     if layer.scale:
         yield _ordered("weight", "gamma", order)
     if layer.center:
         yield _ordered("bias", "beta", order)
 
 
-def _embedding(layer: Any) -> Iterator[TorchArray]:
+def _embedding(layer: Any, order: Order) -> Iterator[TorchArray]:
     yield _kept("weight", "embeddings")
 
 
-_LAYOUTS: dict[str, Callable[[Any], Iterator[TorchArray]]] = {
+_LAYOUTS: dict[str, Callable[[Any, Order], Iterator[TorchArray]]] = {
     "Dense": _dense,
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _convolution),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _convolution),

@@ -11,10 +11,16 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.config.arguments import check_mapping, check_path, refusal
-from tf_lottery.exporting.torch_layout import TorchArray, torch_arrays
+from tf_lottery.exporting.compaction.calls import read_calls
+from tf_lottery.exporting.torch_layout import (
+    TorchArray,
+    feature_orders,
+    same_order,
+    torch_arrays,
+)
 from tf_lottery.masking.copies import plain_copy
-from tf_lottery.masking.keras_versions import is_graph, is_model, keras_class_names
-from tf_lottery.masking.layers import keras_variables, leaf_layers, own_weights
+from tf_lottery.masking.keras_versions import is_graph, is_layer, is_model, keras_class_names
+from tf_lottery.masking.layers import keras_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, masked_variables, set_mask
 from tf_lottery.store.atomic import atomic_path
@@ -215,6 +221,8 @@ def _model(run: Any, level: int | None, weights: TicketWeights) -> Any:
         return load_ticket(run, level, weights)
     if level is not None:
         raise refusal("level", level, "it is for run folders; leave it out for a model")
+    if weights != "trained":
+        raise refusal("weights", weights, "it is for run folders; a model has the weights it has")
     return run
 
 
@@ -224,34 +232,49 @@ def _plain(model: Any) -> Any:
             f"{model.name} is no Sequential or functional model, so that it is not known what "
             "comes to its layers."
         )
-    nested = [layer.name for layer in model.layers if is_model(layer) and layer.weights]
-    if nested:
-        raise ValueError(
-            f"{model.name} has models within it, {', '.join(nested)}; PyTorch's layout is known of "
-            "models whose layers are all their own."
-        )
     return plain_copy(model)
 
 
 def _layout(plain: Any) -> dict[str, tuple[str, TorchArray]]:
     """Name in PyTorch to name of the weight in Keras, and how the array is laid out."""
     named = {id(variable): name for name, variable in keras_variables(plain).items()}
-    found = {}
-    for path, layer in leaf_layers(plain):
-        if not own_weights(layer) or "Normalization" in keras_class_names(layer):
+    graph = read_calls(plain)
+    orders = feature_orders(graph)
+    found, seen = {}, {}
+    for call in graph.calls:
+        layer = call.layer
+        if not (is_layer(layer) and layer.weights) or _standardises(layer):
             continue
-        for array in torch_arrays(layer, path):
+        order = orders[call.inputs[0]]
+        if not same_order(seen.setdefault(id(layer), order), order):
+            raise ValueError(
+                f"{call.path} is called several times, with features that PyTorch has in different "
+                "orders."
+            )
+        for array in torch_arrays(layer, call.path, order):
             weight = named[id(getattr(layer, array.weight))]
-            found[f"{path.replace('/', '.')}.{array.name}"] = weight, array
+            found[f"{call.path.replace('/', '.')}.{array.name}"] = weight, array
     return found
 
 
 def _pixels(plain: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    for _, layer in leaf_layers(plain):
-        if "Normalization" in keras_class_names(layer):
-            variance = np.maximum(np.sqrt(np.ravel(layer.variance)), 1e-7)
-            return np.ravel(layer.mean).astype(np.float32), variance.astype(np.float32)
-    return None
+    graph = read_calls(plain)
+    inputs = {tensor for call in graph.calls if call.is_input for tensor in call.outputs}
+    calls = [call for call in graph.calls if _standardises(call.layer)]
+    if not calls:
+        return None
+    layer = calls[0].layer
+    if len(calls) > 1 or calls[0].inputs[0] not in inputs:
+        raise ValueError(
+            f"{calls[-1].path} standardises within the network, for which PyTorch has no layer. "
+            "Only a single Normalization, of the inputs, is told, as `pixels`."
+        )
+    deviation = np.maximum(np.sqrt(np.ravel(layer.variance)), 1e-7)
+    return np.ravel(layer.mean).astype(np.float32), deviation.astype(np.float32)
+
+
+def _standardises(layer: Any) -> bool:
+    return "Normalization" in keras_class_names(layer)
 
 
 def _file(path: str | Path) -> Path:

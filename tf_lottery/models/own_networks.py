@@ -118,6 +118,10 @@ def find_architecture(name: str) -> Callable[[tf.Tensor, int], tf.Tensor]:
         result: Any = build(tuple(inputs.shape[1:]) if takes_shape else inputs, classes)
         if isinstance(result, keras.Model):
             result = _connected(result, inputs)
+        if result is None:
+            raise ValueError(
+                f"--model={name}: {function} returns nothing; end it with a return of the logits."
+            )
         if not hasattr(result, "shape"):
             raise ValueError(f"--model={name}: {function} returned {type(result)}. {_OF_KERAS_2}")
         if tuple(result.shape) != (None, classes):
