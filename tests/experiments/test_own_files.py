@@ -61,7 +61,9 @@ def test_later_commands_find_the_data_and_where_they_have_moved(npz_run, command
     assert (npz_run / "branches" / "random_mask" / "level_1" / "level.json").exists()
     assert AnalyzedRun(npz_run).experiment.dataset.test.images.shape == (8, 4, 4, 1)
     shutil.move(tmp_path / "mine" / "data.npz", tmp_path / "data.npz")
-    with pytest.raises(ValueError, match=r"no file /.*mine/data.npz; where .* moved, say so with"):
+    with pytest.raises(
+        ValueError, match=r"no file /.*mine/data.npz; where .* moved, give --dataset=npz:PATH"
+    ):
         run_command_of(*branch, "--branch=retrain")
     moved = f"--dataset=npz:{tmp_path}/data.npz"
     run_command_of(*branch, "--branch=retrain", moved)
