@@ -2,10 +2,11 @@
 
     python benchmarks/train_step.py [--rounds=7] [--only=masks,tfmot,experiment]
     python benchmarks/train_step.py --against=CLONE_OF_ANOTHER_VERSION [--rounds=7]
+    python benchmarks/train_step.py --kernels [--rounds=7]
 
 Random images of Fashion-MNIST's and CIFAR-10's shapes; no data is read. Run it on an idle machine.
 With --against, an epoch of masked training here takes turns with one of the other version, each in
-a process of its own.
+a process of its own; with --kernels, one with oneDNN's kernels with one without.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from tf_lottery.training.step import StepOptions, TrainingStep
 BATCH = 60
 # The number and shape of their images.
 NETWORKS = {"lenet_300_100": (60_000, (28, 28, 1)), "conv2": (1800, (32, 32, 3))}
+NETWORKS_OF_KERNELS = NETWORKS | {"resnet20": (1800, (32, 32, 3))}
 TRAIN_WHEN_TOLD = """
 import ast, sys
 import train_step
@@ -54,7 +56,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="masks,tfmot,experiment")
     parser.add_argument("--against", type=Path, help="folder of another version")
+    parser.add_argument("--kernels", action="store_true", help="oneDNN's against TensorFlow's own")
     arguments = parser.parse_args()
+    if arguments.kernels:
+        compare_kernels(arguments.rounds)
+        return
     if arguments.against:
         compare_versions(arguments.against, arguments.rounds)
         return
@@ -88,15 +94,26 @@ def compare_versions(other: Path, rounds: int) -> None:
         print_ratios(f"{name}, batch {BATCH}, an epoch with masks", seconds, "the other")
 
 
+def compare_kernels(rounds: int) -> None:
+    here = Path(__file__).parents[1]
+    for name in NETWORKS_OF_KERNELS:
+        with version(here, name, "1") as with_onednn, version(here, name, "0") as without:
+            seconds = alternate({"with oneDNN": with_onednn, "without": without}, rounds)
+        print_ratios(f"{name}, batch {BATCH}, an epoch with masks", seconds, "without")
+
+
 @contextmanager
-def version(clone: Path, name: str) -> Iterator[Callable[[], None]]:
+def version(clone: Path, name: str, onednn: str = "1") -> Iterator[Callable[[], None]]:
     """A process that trains an epoch of a network with the code of a clone, whenever it is called.
 
     What it calls is this file as it is there.
     """
-    command = [sys.executable, "-c", TRAIN_WHEN_TOLD, name, repr(NETWORKS[name])]
+    command = [sys.executable, "-c", TRAIN_WHEN_TOLD, name, repr(NETWORKS_OF_KERNELS[name])]
     folder = clone.resolve()
-    environment = os.environ | {"PYTHONPATH": f"{folder}:{folder / 'benchmarks'}"}
+    environment = os.environ | {
+        "PYTHONPATH": f"{folder}:{folder / 'benchmarks'}",
+        "TF_ENABLE_ONEDNN_OPTS": onednn,
+    }
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, cwd=folder, stdin=pipe, stdout=pipe, env=environment, text=True, bufsize=1

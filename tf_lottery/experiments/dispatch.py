@@ -25,6 +25,7 @@ from tf_lottery.experiments.commands import (
     VerifyRuns,
     WriteReport,
 )
+from tf_lottery.experiments.cpu_kernels import choose_kernels
 from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.early_checks import check_early
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
@@ -79,6 +80,10 @@ def run_command(command: Command) -> int:
         raise refusal("command", command, "make one by tf_lottery.cli.commands.command_from_flags")
     if isinstance(command, RunExperiments | RunBranches | Analyze):
         check_launcher(command.launcher)
+    if isinstance(command, RunExperiments):
+        choose_kernels(config.run_path for config in command.configs)
+    elif isinstance(command, RunBranches | Analyze | ExportTickets):
+        choose_kernels(command.runs)
     if isinstance(command, ListRuns):
         from tf_lottery.report.listing import print_runs
 

@@ -60,7 +60,7 @@ def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
       ValueError: if they were not; says which differ from this one.
     """
     # Workers may have other numbers of cores, and files elsewhere.
-    details = replace(experiment.details, threads=None, network_file=None)
+    details = replace(experiment.details, threads=None, onednn=False, network_file=None)
     content = {"identity": experiment.config.identity(), "details": details.to_json()}
     number = int(checksum(content)[:15], 16)
     others = [index for index, own in enumerate(workers.all(number)) if own != number]
@@ -132,12 +132,22 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
             f"the last bits of its results may differ. --threads={begun.threads} in a process of "
             "its own keeps them."
         )
+    if begun.onednn != now.onednn and experiment.is_convolutional:
+        tell(
+            f"Note: the run was begun {_with(begun.onednn)} the environment variable "
+            f"TF_ENABLE_ONEDNN_OPTS=1 and goes on {_with(now.onednn)} it: the last bits of its "
+            "results may differ."
+        )
     if begun.replicas != now.replicas:
         tell(
             f"The run was begun on {begun.replicas} replicas and goes on with {now.replicas}: "
             "its results will differ in rounding, and with --batch_norm=per_replica in more than "
             "that."
         )
+
+
+def _with(is_so: bool) -> str:
+    return "with" if is_so else "without"
 
 
 def check_fine_tuning(experiment: Experiment) -> None:

@@ -16,6 +16,7 @@ from tf_lottery.config.initial_weights import weight_files
 from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
 from tf_lottery.data.shared_sets import DescribedSet, load_once
 from tf_lottery.experiments.compiled_network import CompiledNetwork, take_compiled
+from tf_lottery.experiments.cpu_kernels import onednn_is_chosen
 from tf_lottery.experiments.lengths import (
     Lengths,
     check_steps_per_execution,
@@ -298,6 +299,7 @@ def prepare(
         precision=precision,
         rules=RULES,
         threads=threads_in_use(),
+        onednn=onednn_is_chosen(),
         tensorflow=tf.__version__,
         numpy=np.__version__,
     )

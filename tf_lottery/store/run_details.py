@@ -39,6 +39,8 @@ class RunDetails:
       precision: Keras policy of the layers in training.
       rules: number of the rules of training (`store.training_rules`).
       threads: that compute an operation; None: one for each core.
+      onednn: whether TensorFlow was told to use oneDNN's kernels; if not, it used them on some
+        processors.
       tensorflow: its version.
       numpy: its version.
       levels: the last level; the most there may be while rates are chosen to end at a density.
@@ -70,6 +72,7 @@ class RunDetails:
     precision: str = "float32"
     rules: int = 1
     threads: int | None = None
+    onednn: bool = False
     tensorflow: str | None = None
     numpy: str | None = None
     levels: int = 0
