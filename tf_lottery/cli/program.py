@@ -8,6 +8,7 @@ from absl import app, flags, logging
 import tf_lottery
 from tf_lottery.cli import commands, flag_files, help_page, reproduction, shipped_configs
 from tf_lottery.cli.plugin_flag import plugins_in
+from tf_lottery.cli.sweeps import hint_to_sweep
 from tf_lottery.config import flags as experiment_flags
 from tf_lottery.registry import import_plugin
 
@@ -67,7 +68,8 @@ def _parse(arguments: list[str]) -> list[str]:
             f"{_A_FLAG_FILE}"
         )
     except flags.Error as error:
-        sys.exit(f"Error: {str(error).removeprefix('ERROR:: ')}\nmain.py --help lists the flags.")
+        problem = str(error).removeprefix("ERROR:: ")
+        sys.exit(f"Error: {problem}{hint_to_sweep(problem)}\nmain.py --help lists the flags.")
     except UnicodeDecodeError as error:
         given = [argument for argument in arguments if argument.startswith(("--flagf", "-flagf"))]
         sys.exit(

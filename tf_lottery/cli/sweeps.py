@@ -1,6 +1,7 @@
 """Sweeps: the combinations of several values of some flags."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from tf_lottery.registry import likely_names
 
 # What results depend on; replicates have a flag of their own.
 _SWEEPABLE = set(ExperimentConfig().identity()) - {"replicate"}
+_SEVERAL_VALUES = re.compile(r"flag --(?P<name>\w+)=(?P<values>[^:,]+(,[^:,]+)+):")
 _WHAT_MAY_BE = (
     "What may be swept is what the results depend on, such as rewind_step, pruning_rate, score, "
     "model, learning_rate or init_seed."
@@ -54,6 +56,18 @@ def combinations(
         choices[name] = [(text, _parsed(name, text, sweep)) for text in _split(texts, sweep)]
     for values in product(*choices.values()):
         yield dict(zip(choices, values, strict=True))
+
+
+def hint_to_sweep(problem: str) -> str:
+    """How to do several runs, if that is what a refused value is about.
+
+    Args:
+      problem: such as "flag --learning_rate=0.1,0.2: use a number, such as 0.5".
+    """
+    found = _SEVERAL_VALUES.match(problem)
+    if found is None or found["name"] not in _SWEEPABLE:
+        return ""
+    return f". For a run with each value, give --sweep={found['name']}:{found['values']}"
 
 
 def _refuse(sweep: str, name: str, values: list[str], known: Iterable[str]) -> NoReturn:

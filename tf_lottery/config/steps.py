@@ -101,7 +101,7 @@ def parse_steps(
     if match is None or len(match["number"]) > _LONGEST:
         raise ValueError(
             f"{argument}: {shown(text)} is not a point in training; write iterations as '500it', "
-            "epochs as '2ep' or a share of training as '1%'."
+            f"epochs as '2ep' or a share of training as '1%'.{_for_several(argument, text)}"
         )
     number, unit = Fraction(match["number"]), match["unit"] or "it"
     if number * (steps_per_epoch or 1 if unit == "ep" else 1) > _MOST:
@@ -122,3 +122,9 @@ def parse_steps(
     if number.denominator != 1:
         raise ValueError(f"{argument}: {text!r}: iterations are whole numbers.")
     return int(number)
+
+
+def _for_several(argument: str, text: str | int) -> str:
+    if argument != "--rewind_step" or "," not in str(text):
+        return ""
+    return f" For a run from each of several, give --sweep=rewind_step:{text}."
