@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tf_lottery.config.data_files import data_files, kinds_of_files
 from tf_lottery.config.datasets import DATASETS
+from tf_lottery.private_names import private_names
 
 _NAME = re.compile(
     r"([\w-]+:)?[A-Za-z_]\w*(/[\w+.-]+)?(:(\d+|\*)\.(\d+|\*)\.(\d+|\*))?(/(\w+=[^,]+,?)+)?"
@@ -49,8 +50,9 @@ def _set_name(name: str) -> str:
 
 def _may_be_found(name: str, known: list[str], data_dir: str | None) -> bool:
     """Whether tensorflow-datasets may know it, or have a prepared copy without its code."""
-    from tensorflow_datasets.core import naming
-    from tensorflow_datasets.core.utils import file_utils
+    with private_names("tensorflow-datasets"):
+        from tensorflow_datasets.core import naming
+        from tensorflow_datasets.core.utils import file_utils
 
     of_a_community = name.count(":") and not re.fullmatch(r"[^:]*:[\d*.]+(/.*)?", name)
     own = _set_name(name)

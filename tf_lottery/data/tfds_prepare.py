@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tf_lottery.config.dataset_names import check_dataset
+from tf_lottery.private_names import private_names
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -73,7 +74,9 @@ def prepare_set(builder: tfds.core.DatasetBuilder, flag: str, manual_dir: str | 
     """
     import requests
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    with private_names("tensorflow-datasets"):
+        from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
     if manual_dir is not None and not pathlib.Path(manual_dir).expanduser().is_dir():
         raise ValueError(
@@ -155,7 +158,8 @@ def _offline_advice(builder: tfds.core.DatasetBuilder) -> str:
 @contextlib.contextmanager
 def _few_download_retries() -> Iterator[None]:
     """Lets a machine without internet know within seconds; tfds would retry for minutes."""
-    from tensorflow_datasets.core.download import downloader
+    with private_names("tensorflow-datasets"):
+        from tensorflow_datasets.core.download import downloader
 
     usual = downloader.MAX_RETRIES
     downloader.MAX_RETRIES = _DOWNLOAD_RETRIES

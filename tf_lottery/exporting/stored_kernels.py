@@ -7,7 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from tensorflow.lite.python import schema_py_generated as schema
+from tf_lottery.private_names import private_names
+
+with private_names("tensorflow"):
+    from tensorflow.lite.python import schema_py_generated as schema
 
 _OPERATIONS = {
     number: name for name, number in vars(schema.BuiltinOperator).items() if name[0] != "_"

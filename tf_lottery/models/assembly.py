@@ -12,10 +12,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-# TensorFlow has no public name for a variable without a value.
-from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
-
 from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer
+from tf_lottery.private_names import private_names
+
+with private_names("tensorflow"):
+    # A variable without a value.
+    from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
 _INITIALIZERS: dict[Initializer, type] = {
     "glorot_normal": keras.initializers.GlorotNormal,

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.python.convert import mlir_sparsify
-from tensorflow.lite.tools import flatbuffer_utils
 
+from tf_lottery.private_names import private_names
 from tf_lottery.pruning.structures import BLOCK
+
+with private_names("tensorflow"):
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.python.convert import mlir_sparsify
+    from tensorflow.lite.tools import flatbuffer_utils
 
 
 def with_whole_blocks(sparse: bytes, convert_dense: Callable[[], bytes]) -> bytes:

@@ -26,12 +26,15 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.lite.python import schema_py_generated
 
 from tf_lottery.exporting.formats.export_format import ExportFormat, register_export_format
 from tf_lottery.exporting.formats.filled_blocks import with_whole_blocks
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
+from tf_lottery.private_names import private_names
 from tf_lottery.startup import silent_stderr
+
+with private_names("tensorflow"):
+    from tensorflow.lite.python import schema_py_generated
 
 _LARGEST_CALIBRATION = 300
 _ONE_BY_ONE = "takes one example at a time"
