@@ -17,7 +17,7 @@ from pairs import alternate, print_ratios
 STATEMENTS = {
     "nothing": "pass",
     "tf_lottery": "import tf_lottery",
-    "its flags (--help)": "from tf_lottery.cli import commands; commands.define_flags()",
+    "its flags (--help)": "from tf_lottery.cli.command_flags import define_flags; define_flags()",
     "tensorflow": "import tensorflow",
     "tensorflow, tf_keras, tfmot": "import tensorflow, tf_keras, tensorflow_model_optimization",
     "all names of tf_lottery": "from tf_lottery import *",

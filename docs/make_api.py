@@ -86,6 +86,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "What an analysis measures": ("tf_lottery.experiments.measuring.rows", ""),
     "Running a command": ("tf_lottery", "run_command"),
     "Commands": ("tf_lottery.experiments.commands", ""),
+    "Flags of commands": ("tf_lottery.cli.command_flags", ""),
     "Reading commands": ("tf_lottery.cli.commands", ""),
 }
 

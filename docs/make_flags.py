@@ -5,7 +5,7 @@ from pathlib import Path
 
 from absl import flags
 
-from tf_lottery.cli.commands import define_flags
+from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.help_page import described_flag, flag_groups
 
 PAGE = Path(__file__).with_name("flags.md")

@@ -3,7 +3,8 @@
 from absl import flags
 
 import tf_lottery
-from tf_lottery.cli.commands import Command, command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import Command, command_from_flags
 from tf_lottery.cli.flag_files import with_content
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from tf_lottery.cli.commands import define_flags
+from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import config_from_flags
 from tf_lottery.config.steps import parse_steps

@@ -7,7 +7,8 @@ import shlex
 from absl import flags
 
 from tests.documents import DOCUMENTS, ROOT
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import command_from_flags
 
 PAGE = DOCUMENTS["docs/flags.md"]
 

@@ -11,13 +11,13 @@ import pytest
 from absl import flags
 
 from tests.documents import DOCUMENTS
+from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.commands import (
     Analyze,
     RunBranches,
     RunExperiments,
     WriteReport,
     command_from_flags,
-    define_flags,
 )
 
 TUTORIAL = DOCUMENTS["docs/tutorial.md"]

@@ -7,13 +7,13 @@ import pytest
 from absl import flags
 
 from tests.report.runs_on_disk import write_branch, write_run
+from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.commands import (
     Analyze,
     Command,
     ExportTickets,
     RunBranches,
     command_from_flags,
-    define_flags,
 )
 from tf_lottery.cli.flag_files import with_content
 from tf_lottery.config.data import DataConfig

@@ -13,7 +13,7 @@ import pytest
 from absl import flags
 
 import tf_lottery
-from tf_lottery.cli.commands import define_flags
+from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.help_page import asked_for, completion_script, experiment_in, help_text
 from tf_lottery.config.analyses import analysis_names
 from tf_lottery.config.experiment import config_options

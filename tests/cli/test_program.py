@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from absl import flags
 
-from tf_lottery.cli import commands
+from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli import program as cli
 from tf_lottery.cli.plugin_flag import plugins_in
 
@@ -116,7 +116,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
 )
 def test_what_is_no_number_is_told_in_plain_words(flag, value, right):
     values = flags.FlagValues()
-    commands.define_flags(values)
+    define_flags(values)
     with pytest.raises(flags.IllegalFlagValueError) as refused:
         values(["main.py", f"--{flag}={value}"])
     assert str(refused.value) == f"flag --{flag}={value}: {right}"

@@ -10,7 +10,8 @@ import pytest
 from absl import flags
 
 import tf_lottery
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.config.flags import read_flag_file
 from tf_lottery.data import Epoch, epoch_order, load_dataset
 from tf_lottery.experiments import evidence as judging

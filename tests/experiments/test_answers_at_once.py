@@ -41,7 +41,8 @@ class Refusing:
 
 sys.meta_path.insert(0, Refusing())
 from absl import flags
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.experiments.dispatch import run_command
 
 def answer(given):

@@ -11,7 +11,8 @@ import pytest
 from absl import flags
 
 import tf_lottery
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.config.matching import matching_rule
 from tf_lottery.config.number_ranges import parse_ranges
 

@@ -12,7 +12,8 @@ import pytest
 from absl import flags
 
 import tf_lottery
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.cli.help_page import help_text
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun

@@ -11,7 +11,8 @@ from absl import flags
 
 import tf_lottery
 from tests.edited_config import edit_config
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.data import checked_dataset, load_dataset
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.metrics import Row, read_table

@@ -6,7 +6,14 @@ import sys
 from absl import app, flags, logging
 
 import tf_lottery
-from tf_lottery.cli import commands, flag_files, help_page, reproduction, shipped_configs
+from tf_lottery.cli import (
+    command_flags,
+    commands,
+    flag_files,
+    help_page,
+    reproduction,
+    shipped_configs,
+)
 from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.cli.sweeps import hint_to_sweep
 from tf_lottery.config import flags as experiment_flags
@@ -33,7 +40,7 @@ def main() -> None:
             import_plugin(name)
     except ValueError as error:
         sys.exit(f"Error: {error}")
-    commands.define_flags()
+    command_flags.define_flags()
     try:
         answer = help_page.asked_for(sys.argv[1:])
     except ValueError as error:
@@ -41,7 +48,7 @@ def main() -> None:
     if answer is not None:
         _print_whole(answer)
         return
-    for module in (commands, experiment_flags):
+    for module in (command_flags, experiment_flags):
         for flag in flags.FLAGS.get_key_flags_for_module(module):
             # --help shows the key flags of the program that is run, whichever that is.
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)

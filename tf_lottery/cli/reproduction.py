@@ -7,7 +7,8 @@ from pathlib import Path
 from absl import flags
 
 from tf_lottery.cli import shipped_configs
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.cli.flag_uses import refuse_useless_flags
 from tf_lottery.cli.flags_of_runs import USED_BY_ANALYSES
 from tf_lottery.cli.paper_figures import PAPER_FIGURES, PaperFigure

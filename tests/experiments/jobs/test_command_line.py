@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from tf_lottery.cli.commands import command_from_flags, define_flags
+from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.config.analyses import ANALYSES, analysis_names
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.experiment import ExperimentConfig, config_from_values, config_options
