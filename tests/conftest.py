@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # As the program has it: what is computed here and there is compared bit by bit.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Programs that tests start keep nothing in the user's folder for caches.
+os.environ.setdefault("TF_XLA_FLAGS", "")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from absl import flags
 
-from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli import program as cli
+from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.plugin_flag import plugins_in
 
 _MAIN = Path(__file__).parents[2] / "main.py"

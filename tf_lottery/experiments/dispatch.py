@@ -25,6 +25,7 @@ from tf_lottery.experiments.commands import (
     VerifyRuns,
     WriteReport,
 )
+from tf_lottery.experiments.compiled_programs import keep_compiled_programs
 from tf_lottery.experiments.cpu_kernels import choose_kernels
 from tf_lottery.experiments.damage_checks import check_source
 from tf_lottery.experiments.early_checks import check_early
@@ -84,6 +85,8 @@ def run_command(command: Command) -> int:
         choose_kernels(config.run_path for config in command.configs)
     elif isinstance(command, RunBranches | Analyze | ExportTickets):
         choose_kernels(command.runs)
+    if isinstance(command, RunExperiments | RunBranches | Analyze):
+        keep_compiled_programs()
     if isinstance(command, ListRuns):
         from tf_lottery.report.listing import print_runs
 
