@@ -25,6 +25,6 @@ def weight_files(path: str) -> Sequence[Path]:
     if not file.is_file():
         raise ValueError(
             f"--initial_weights={path}: there is no such file, and no checkpoint of that name; "
-            "where it has moved, say so with --initial_weights=PATH."
+            "where it has moved or been renamed, say so with --initial_weights=PATH."
         )
     return [file]

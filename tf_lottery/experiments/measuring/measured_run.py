@@ -1,6 +1,7 @@
 """A run folder with what was measured of it, to be shown without TensorFlow."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,10 @@ class MeasuredRun:
         """
         one_device = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
         return config_of_run(self.run, {**self._here, **one_device, "experiment": "lottery"})
+
+    def naming_unreadable(self) -> AbstractContextManager[None]:
+        """Names images that turn out to be unreadable; without data there are none."""
+        return nullcontext()
 
     @property
     def folder(self) -> Path:
