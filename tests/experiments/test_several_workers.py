@@ -177,3 +177,15 @@ def test_two_workers_train_a_ticket_of_another_run(start_workers, workdirs, run_
     assert mask == Mask.load(run_of_one / "level_1" / "masks.npz")
     trained = load_tensors(run_folder(workdirs) / "level_0" / "weights")
     assert all((trained[name][~array] == 0).all() for name, array in mask.items())
+
+
+@pytest.mark.slow
+def test_two_workers_train_networks_of_different_shapes_one_after_the_other(
+    start_workers, workdirs
+):
+    given = ("--experiment=train", "--train_steps=6it", "--evaluate_every=6it", "--rewind_step=0it")
+    sweep = "--sweep=model:lenet_20_10,lenet_30_10"
+    chief, follower = start_workers(*given, sweep, workdirs=workdirs)
+    assert (follower.wait(), chief.wait()) == (0, 0), f"{follower.output}\n{chief.output}"
+    runs = [workdirs[0] / f"tiny_model_lenet_{units}_10" for units in (20, 30)]
+    assert all((run / "replicate_1" / "level_0" / "level.json").exists() for run in runs)

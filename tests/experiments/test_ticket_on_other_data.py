@@ -1,6 +1,7 @@
 """Tickets that are trained on other data than they were found on."""
 
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -189,9 +190,9 @@ def convolutional_run(run_tiny, tmp_path_factory):
 def test_convolutional_tickets(convolutional_run, flags, structure, devices, mirrored):
     source = convolutional_run(structure)
     own = {"ticket": str(source), "ticket_level": 1, "rewind_step": "0it", "experiment": "train"}
-    where = {} if devices is None else {"distribution": "mirrored"}
-    values = {**CONVOLUTIONAL, **own, **where, "structure": structure, "name": "conv"}
-    found = run(flags, **values)
+    values = {**CONVOLUTIONAL, **own, "structure": structure, "name": "conv"}
+    with mirrored.scope() if devices == 2 else nullcontext():
+        found = run(flags, **values)
     theirs, mask = mask_of(source, 1), mask_of(found, 0)
     rewound = weights_of(tf_lottery.load_ticket(source, 1, "rewind"))
     first = weights_of(tf_lottery.load_ticket(found, 0, "rewind"))
