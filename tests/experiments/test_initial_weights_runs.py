@@ -82,12 +82,18 @@ def test_a_file_that_has_changed_is_noticed(run, weights, command, tmp_path):
         command(*flags, f"--initial_weights={other}", "--levels=1", workdir=tmp_path)
 
 
-def test_weights_that_do_not_fit_are_told_before_anything_is_written(weights, command, tmp_path):
+def test_weights_that_do_not_fit_are_told_before_anything_is_written(
+    weights, command, finished_run, tmp_path
+):
     flags = [f"--initial_weights={tmp_path}/mine/pets.weights.h5", "--model=lenet_20_11"]
     with pytest.raises(
         ValueError, match=r"dense_2/kernel has shape \(20, 10\) in it and \(20, 11\)"
     ):
         command(*flags, workdir=tmp_path)
+    for folder in (finished_run.parent, finished_run, finished_run / "level_0"):
+        said = f"{folder} is a folder; name its weights, {finished_run}/level_0/weights.$"
+        with pytest.raises(ValueError, match=f"^--initial_weights={said}"):
+            command(f"--initial_weights={folder}", workdir=tmp_path)
     with pytest.raises(ValueError, match="--initial_weights=nowhere: there is no such file"):
         command("--initial_weights=nowhere", workdir=tmp_path)
     with pytest.raises(

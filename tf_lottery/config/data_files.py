@@ -198,8 +198,11 @@ def short_name(dataset: str) -> str:
 
 
 def kinds_of_files() -> Iterable[str]:
-    """The kinds of files that data may be in."""
-    return _KINDS
+    """The kinds of files that data may be in, as they are given to --dataset."""
+    return [
+        f"{kind}:PATH{'?label=COLUMN' if 'label' in options else ''}"
+        for kind, options in _KINDS.items()
+    ]
 
 
 def _absolute(path: Path | str) -> Path:
