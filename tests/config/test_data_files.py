@@ -73,7 +73,7 @@ def test_a_version_is_no_other_run_but_runs_that_have_it_in_their_name_go_on(tmp
     [
         (
             "npz:missing.npz",
-            "there is no file /.*missing.npz; where .* moved or been renamed, give --dataset=npz:",
+            "no file /.*missing.npz; where the data .* renamed, say so with --dataset=npz:PATH",
         ),
         ("folder:missing", "there is no folder /.*missing; "),
         ("folder:file.csv", "/.*file.csv is no folder; name the one"),

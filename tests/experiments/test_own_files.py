@@ -66,7 +66,7 @@ def test_later_commands_find_the_data_and_where_they_have_moved(npz_run, command
     shutil.move(tmp_path / "mine" / "data.npz", tmp_path / "data.npz")
     with pytest.raises(
         ValueError,
-        match=r"no file /.*mine/data.npz; where .* been renamed, give --dataset=npz:PATH",
+        match=r"no file /.*mine/data.npz; where .* been renamed, say so with --dataset=npz:PATH",
     ):
         run_command_of(*branch, "--branch=retrain")
     moved = f"--dataset=npz:{tmp_path}/data.npz"

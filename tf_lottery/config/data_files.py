@@ -112,8 +112,8 @@ class DataFiles:
             if not path.exists():
                 raise self.refusal(
                     f"there is no {'folder' if is_folder else 'file'} {path}; where the data of a "
-                    f"run have moved or been renamed, give --dataset={self.kind}:PATH, as they are "
-                    "named now"
+                    "run have moved or been renamed, say so with "
+                    f"--dataset={self._text('PATH', self.options)}"
                 )
         if is_folder and not self.path.is_dir():
             raise self.refusal(f"{self.path} is no folder; name the one that holds the images")
