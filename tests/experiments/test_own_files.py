@@ -116,6 +116,18 @@ def test_data_that_were_renamed_are_the_same(npz_run, command, tmp_path, capsys)
     assert "Different data sets" not in (npz_run.parent / "report" / "index.html").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_copies_that_analyses_train_find_renamed_files(npz_run, tmp_path, jobs):
+    file = shutil.move(tmp_path / "mine" / "data.npz", tmp_path / "renamed.npz")
+    run_command_of(
+        *("--experiment=instability", f"--run={npz_run}", f"--dataset=npz:{file}", "--copies=2"),
+        *("--levels=1", "--baselines=", "--points=3", f"--jobs={jobs}"),
+    )
+    assert len(list((npz_run / "branches").iterdir())) == 2
+    assert list((npz_run / "landscape").glob("instability__*.csv"))
+
+
 def test_classes_that_were_renamed_are_told(run_on, tmp_path, capsys):
     pets = tmp_path / "pets"
     for name, colour in (("cat", 9), ("dog", 200)):

@@ -168,7 +168,7 @@ def trainings_of_analysis(command: Analyze, path: Path) -> list[RunBranches]:
         return []
     where, found = run.config.run, []
     here = {"data_dir": where.data_dir, "manual_dir": where.manual_dir}
-    here = {name: value for name, value in here.items() if value is not None}
+    here = {name: value for name, value in here.items() if value is not None} | run.located
     for training in wanted.trainings(missing):
         levels, changes = tuple(sorted(training.levels)), {**here, **training.changes}
         plan = plan_branch(path, training.branch, training.changes)
