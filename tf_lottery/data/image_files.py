@@ -258,9 +258,10 @@ def unreadable_error(files: DataFiles, unreadable: Mapping[str, str]) -> ValueEr
       unreadable: why each cannot be read, by path.
     """
     return files.refusal(
-        f"images that cannot be read: {_named(files, unreadable)}; restore them, or give "
-        "--skip_unreadable, which takes another image of the class in the place of each: the same "
-        "command then continues where it stopped"
+        f"images that cannot be read: {_named(files, unreadable)}; restore them, and the same "
+        "command continues where it stopped. If such a file is damaged inside alone, its beginning, "
+        "end and size as they were, it does so with --skip_unreadable too, which takes another "
+        "image of the class in its place"
     )
 
 
