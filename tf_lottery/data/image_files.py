@@ -259,9 +259,9 @@ def unreadable_error(files: DataFiles, unreadable: Mapping[str, str]) -> ValueEr
     """
     return files.refusal(
         f"images that cannot be read: {_named(files, unreadable)}; restore them, and the same "
-        "command continues where it stopped. If such a file is damaged inside alone, its beginning, "
-        "end and size as they were, it does so with --skip_unreadable too, which takes another "
-        "image of the class in its place"
+        "command continues where it stopped. If such a file is damaged inside alone, its "
+        "beginning, end and size as they were, it does so with --skip_unreadable too, which "
+        "takes another image of the class in its place"
     )
 
 
