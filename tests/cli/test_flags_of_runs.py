@@ -24,7 +24,8 @@ from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.dispatch import run_command
-from tf_lottery.experiments.flags_of_run import check_flags_of_runs
+from tf_lottery.experiments.flags_of_run import check_flags_of_run, check_flags_of_runs
+from tf_lottery.store.run_folder import RunFolder
 
 KINDS = ("branch", "export", "curvature", "report", "verify")
 NOT_OF_RUNS = {"experiment", "branch", "branch_seed", "other_run"}
@@ -37,7 +38,7 @@ _DEVICES = dict.fromkeys(("distribution", "num_virtual_devices", "tpu"), "used")
 _EXPORTED = {"export_dir": "said", "export_ticket": "said"}
 _SAID = dict.fromkeys(names_of(RunConfig), "said")
 _PLACES = {"name": "refused", "workdir": "refused", "plugin": "used"}
-_DATA = {"data_dir": "used", "manual_dir": "used"}
+_DATA = {"data_dir": "used", "manual_dir": "used", "skip_unreadable": "used"}
 _SEEN_IN_TRAINING = {"shift_crop", "random_flip", "cutout", "smallest_crop"}
 _CHANGED = {
     *(*names_of(TrainingConfig), "score", "score_examples", "pruning_scope"),
@@ -134,7 +135,10 @@ def ask(run):
         command = command_of(f"--experiment={kind}", f"--run={run}", *branch, *flags)
         if isinstance(command, RunBranches):
             return command, plan_branch(run, "one_shot", command.changes).changes
-        check_flags_of_runs([run], command.expected)
+        if kind in ("report", "verify"):
+            check_flags_of_runs([run], command.expected)
+        else:
+            check_flags_of_run(RunFolder.read(run), command.expected)
         return command, {}
 
     return give

@@ -48,6 +48,19 @@ def test_a_share_of_the_length_scales_every_point():
     assert report[-1] == "--report_dir=w/reproduction_lmc_resnet20_x0.05"
 
 
+def test_how_often_one_looks_and_how_it_is_computed_can_be_changed():
+    values = asked("--figure=lth:3", "--evaluate_every=50it", "--jit_compile=off")
+    ((line, *_), _) = reproduction.reproduction(values)
+    (config, *_) = reproduction._command_of(line).configs
+    looks = config.training.evaluate_every, config.training.validate_every
+    assert looks == ("50it", "50it")
+    assert config.training.jit_compile == "off"
+    values = asked("--figure=lth:3", "--fraction=0.1", "--validate_every=5it")
+    (config, *_) = reproduction._command_of(reproduction.reproduction(values)[0][0]).configs
+    looks = config.training.evaluate_every, config.training.validate_every
+    assert looks == ("250it", "5it")
+
+
 @pytest.mark.parametrize(
     ("text", "scaled"),
     [("0it", "0it"), ("1000it", "100it"), ("3it", "1it"), ("90ep", "9ep"), ("5%", "5%")],
@@ -61,7 +74,7 @@ def test_scaled_points(text, scaled):
     [
         ((), "needs --figure: one of lth:1, "),
         (("--figure=lth:5", "--fraction=0"), r"--fraction=0.0 is out of range: use 0 < fraction"),
-        (("--figure=lth:5", "--model=conv2"), "--model=conv2 is not for --experiment=reproduce"),
+        (("--figure=lth:5", "--model=conv2"), "--model=conv2 is not for .*it takes --replicates"),
         (("--figure=lth:5", "--run=r"), "--run=r is for --experiment="),
     ],
 )

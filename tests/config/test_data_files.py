@@ -6,7 +6,7 @@ import pytest
 
 from tf_lottery.config.data_files import absolute_dataset, data_files, dataset_name
 from tf_lottery.config.dataset_names import check_dataset
-from tf_lottery.config.experiment import config_from_values
+from tf_lottery.config.experiment import config_from_values, is_same_value
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,24 @@ from tf_lottery.config.experiment import config_from_values
 def test_the_name_is_the_same_wherever_the_files_are(given, name):
     assert dataset_name(given) == name
     assert dataset_name(absolute_dataset(given)) == name
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("npz:a.npz", "npz:~/else where/b.npz", True),
+        ("npz:a.npz", "folder:a.npz", False),
+        ("folder:/pets", "folder:cats?test=0.20", True),
+        ("folder:/pets", "folder:/pets?test=0.3", False),
+        ("csv:a.csv?label=y&drop=id,n", "csv:b.csv?drop=n,id&label=y", True),
+        ("csv:a.csv?label=y", "csv:a.csv?label=z", False),
+        ("csv:a.csv?label=y&test=b.csv", "csv:c.csv?label=y&test=d.csv", True),
+        ("my_set:1.0.0", "my_set", True),
+        ("my_set", "npz:my_set", False),
+    ],
+)
+def test_names_of_files_make_no_other_run_but_how_they_are_read_does(one, other, same):
+    assert is_same_value("dataset", one, other) == same
 
 
 def test_paths_are_read_where_the_flag_is_given(tmp_path, monkeypatch):
@@ -55,7 +73,7 @@ def test_a_version_is_no_other_run_but_runs_that_have_it_in_their_name_go_on(tmp
     [
         (
             "npz:missing.npz",
-            "there is no file /.*missing.npz; where the data of a run have moved, give",
+            "no file /.*missing.npz; where the data .* renamed, say so with --dataset=npz:PATH",
         ),
         ("folder:missing", "there is no folder /.*missing; "),
         ("folder:file.csv", "/.*file.csv is no folder; name the one"),

@@ -41,6 +41,25 @@ def test_unknown_sets_are_refused_with_what_may_have_been_meant(name, meant, tmp
     assert "Choose digits or" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("pets", "folder:pets"),
+        ("images:pets", "folder:pets"),
+        ("file:pets/a.npz", "npz:pets/a.npz"),
+        ("pets/b.csv", r"csv:pets/b.csv\?label=COLUMN"),
+    ],
+)
+def test_files_without_their_kind_are_told_how_they_are_given(name, meant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets").mkdir()
+    for file in ("a.npz", "b.csv"):
+        (tmp_path / "pets" / file).touch()
+    said = rf"^--dataset={name} is not known. Did you mean --dataset={meant}\? Choose digits or"
+    with pytest.raises(ValueError, match=said):
+        check_dataset(name, None)
+
+
 def test_a_mistyped_folder_is_not_made(tmp_path):
     folder = tmp_path / "tdfs"
     with pytest.raises(ValueError, match=rf"^--data_dir={folder} is no folder: name the folder "):

@@ -42,6 +42,13 @@ def test_configurations_cannot_be_changed():
         ExperimentConfig().pruning.levels = 3
 
 
+def test_a_rate_of_nothing_is_told_how_some_layers_are_pruned_alone():
+    with pytest.raises(
+        ValueError, match=r"such as conv1, give --pruning_rates_by_layer=\*:0,conv1"
+    ):
+        config_from_values({"pruning_rate": 0.0, "pruning_rates_by_layer": "output:0.5"})
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -89,6 +89,9 @@ def test_without_classes_the_training_labels_say_how_many():
     [
         ((images(5), labels(4)), None, "5 images but 4 labels"),
         ((images(0), labels(0)), None, "train"),
+        ((images(5), labels(5) + 0.0), None, r"float64: .*; labels.astype\(int\) makes them"),
+        ((images(5), labels(5) + 0.5), None, r"float64: .*; numpy.unique\(y, return_inverse"),
+        ((images(5), np.array([*"abcab"])), None, r"<U1: .*; numpy.unique\(y, return_inverse"),
         (None, (images(0), labels(0)), "test split is empty"),
         ((images(5, (4, 4, 2)), labels(5)), None, "test images have shape"),
         ((images(5, dtype=np.float32), labels(5)), None, "uint8.*float32"),

@@ -158,6 +158,34 @@ def test_an_image_that_is_damaged_inside_is_named_where_all_are_read(divided):
     assert len(load_dataset(f"folder:{divided}", skip_unreadable=True).train) == 6
 
 
+def test_a_streamed_image_that_is_damaged_inside_is_named_and_another_takes_its_place(
+    divided, capsys
+):
+    streamed = {"streaming": "on", "image_size": 6, "smallest_crop": 1.0}
+    whole = load_dataset(f"folder:{divided}", **streamed)
+    path = divided / "train" / "cat" / "0.png"
+    content = bytearray(path.read_bytes())
+    content[-30] ^= 255
+    path.write_bytes(content)
+    damaged = load_dataset(f"folder:{divided}", **streamed)
+    said = r"cannot be read: train/cat/0.png \(.*; restore them, .* stopped.*--skip_unreadable"
+    with pytest.raises(ValueError, match=said):
+        damaged.pixel_statistics()
+    with pytest.raises(ValueError, match=said), damaged.naming_unreadable():
+        list(damaged.train.batches(Epoch(0, 0, 1), 0, 7))
+    with pytest.raises(tf.errors.OpError, match="other"), whole.naming_unreadable():
+        path.write_bytes(path.with_name("1.png").read_bytes())
+        raise tf.errors.InvalidArgumentError(None, None, "other")
+    path.write_bytes(content)
+    capsys.readouterr()
+    skipping = load_dataset(f"folder:{divided}", skip_unreadable=True, **streamed)
+    assert "cannot be read: train/cat/0.png (" in capsys.readouterr().out
+    assert skipping.fingerprint() == whole.fingerprint()
+    ((images, labels, _),) = skipping.train.batches(Epoch(0, 0, 1), 0, 7)
+    cats = images.numpy()[labels.numpy() == 0]
+    assert len(np.unique(cats, axis=0)) == len(cats) - 1
+
+
 @pytest.mark.parametrize(
     ("counts", "options", "said"),
     [

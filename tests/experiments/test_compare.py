@@ -15,6 +15,7 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.report.report import write_report
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.tickets.run_journal import RunJournal
 
 RANDOM = np.random.default_rng(3)
 
@@ -108,6 +109,51 @@ def test_another_run_is_named(compared, run_tiny, tmp_path):
     assert rows[-1]["jaccard"] == rows[0]["jaccard"]
 
 
+def permuted(arrays, orders):
+    """Arrays by the names of the tiny network, with its hidden units in other orders."""
+    moved = dict(arrays)
+    for layer, after in (("dense_1", "dense_2"), ("dense_2", "output")):
+        for name in moved.keys() & {f"{layer}/kernel", f"{layer}/bias"}:
+            moved[name] = moved[name][..., orders[layer]]
+        moved[f"{after}/kernel"] = moved[f"{after}/kernel"][orders[layer]]
+    return moved
+
+
+def replace_level(run, level, weights, mask):
+    folder = RunFolder.read(run).level(level)
+    record = folder.record()
+    (folder.path / "level.json").unlink()
+    RunJournal(RunFolder.read(run)).save(level, weights, mask, record)
+
+
+def test_masks_move_with_units_that_are_matched(copied_run, capsys):
+    """A network and its permuted self; and a branch of the same initial weights, which stays."""
+    copied_run = copied_run.rename(copied_run.with_name("replicate_1"))
+    other, branch = copied_run.with_name("replicate_2"), copied_run / "branches" / "one_shot"
+    for copy, change in ((other, {"replicate": 2}), (branch, {"branch": "one_shot"})):
+        shutil.copytree(copied_run, copy, ignore=shutil.ignore_patterns("branches"))
+        edit_config(copy, change)
+    journal = RunJournal(RunFolder.read(copied_run))
+    orders = {"dense_1": RANDOM.permutation(20), "dense_2": RANDOM.permutation(10)}
+    weights, mask = journal.load(2)
+    replace_level(other, 2, permuted(weights, orders), Mask(permuted(mask, orders)))
+    replace_level(branch, 2, *journal.load(1))
+    run_analysis(copied_run, "compare", [2])
+    capsys.readouterr()
+    run_command_of("--experiment=compare", f"--run={copied_run}", "--levels=2", "--align=weights")
+    assert "The units of each other network were first put" in capsys.readouterr().out
+    plain = {row["other"]: row for row in rows_of(copied_run)}
+    matched = {row["other"]: row for row in rows_of(copied_run, "compare__aligned_by_weights")}
+    assert float(plain["replicate_2"]["jaccard"]) < 0.7
+    assert float(matched["replicate_2"]["jaccard"]) == 1
+    assert float(matched["replicate_2"]["hamming"]) == 0
+    assert matched["one_shot"] == plain["one_shot"]
+    kernels = rows_of(copied_run, "compare_kernels__aligned_by_weights")
+    assert [row["jaccard"] for row in kernels if row["other"] == "replicate_2"] == ["1.0"] * 3
+    page = write_report([copied_run.parent], copied_run.parent / "report").read_text()
+    assert "What masks have in common, units matched by their weights" in page
+
+
 def test_what_cannot_be_compared_is_refused(compared, finished_run, run_tiny, tmp_path):
     with pytest.raises(ValueError, match=r"no other replicate and no branch .* give --other_run"):
         run_analysis(finished_run, "compare")
@@ -118,8 +164,9 @@ def test_what_cannot_be_compared_is_refused(compared, finished_run, run_tiny, tm
     with pytest.raises(ValueError, match=rf"--other_run={tmp_path}: .*is not a run folder"):
         run_analysis(compared, "compare", here={"other_run": str(tmp_path)})
     wide = run_tiny(tmp_path, name="wide", model="lenet_21_10", levels=1)
-    with pytest.raises(ValueError, match=r"wide/replicate_1, level 1: the masks are of other netw"):
-        run_analysis(compared, "compare", [1], here={"other_run": str(wide)})
+    for align in ("none", "weights"):
+        with pytest.raises(ValueError, match=r"wide/replicate_1, level 1: .* other|different netw"):
+            run_analysis(compared, "compare", [1], here={"other_run": str(wide)}, align=align)
 
 
 @pytest.mark.slow

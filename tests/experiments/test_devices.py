@@ -65,3 +65,22 @@ def test_bfloat16_leaves_weights_float32(run_tiny, finished_run, tmp_path):
         for name in mask
     ]  # fmt: skip
     assert all(exact)  # not rounded to bfloat16 on the way
+
+
+@pytest.mark.slow
+def test_two_replicas_train_networks_of_different_shapes_one_after_the_other(
+    start_main, outcome_of, tmp_path
+):
+    devices = ("--distribution=mirrored", "--num_virtual_devices=2", "--levels=1")
+    short = ("--train_steps=6it", "--evaluate_every=6it", "--rewind_step=0it")
+    sweep = ("--sweep=model:lenet_20_10,lenet_30_10", "--replicates=1-2")
+    process = start_main(*devices, *short, *sweep, workdir=tmp_path / "together")
+    assert process.wait() == 0, process.output
+    alone = ("--model=lenet_30_10", "--name=tiny_model_lenet_30_10", "--replicate=2")
+    process = start_main(*devices, *short, *alone, workdir=tmp_path / "alone")
+    assert process.wait() == 0, process.output
+    together, once = (
+        tmp_path / place / "tiny_model_lenet_30_10" / "replicate_2"
+        for place in ("together", "alone")
+    )
+    assert outcome_of(together) == outcome_of(once)

@@ -162,3 +162,30 @@ def test_a_tf_config_that_does_not_fit(start_main, tmp_path, tf_config, wrong):
     assert wrong in process.output
     assert "Traceback" not in process.output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_two_workers_train_a_ticket_of_another_run(start_workers, workdirs, run_of_one):
+    given = (
+        *("--experiment=train", "--train_steps=10it", "--evaluate_every=5it", "--rewind_step=0it"),
+        *("--dataset=digits", f"--ticket={run_of_one}", "--ticket_level=1"),
+    )
+    for _ in range(2):
+        for process in start_workers(*given, workdirs=workdirs):
+            assert process.wait() == 0, process.output
+    mask = Mask.load(run_folder(workdirs) / "level_0" / "masks.npz")
+    assert mask == Mask.load(run_of_one / "level_1" / "masks.npz")
+    trained = load_tensors(run_folder(workdirs) / "level_0" / "weights")
+    assert all((trained[name][~array] == 0).all() for name, array in mask.items())
+
+
+@pytest.mark.slow
+def test_two_workers_train_networks_of_different_shapes_one_after_the_other(
+    start_workers, workdirs
+):
+    given = ("--experiment=train", "--train_steps=6it", "--evaluate_every=6it", "--rewind_step=0it")
+    sweep = "--sweep=model:lenet_20_10,lenet_30_10"
+    chief, follower = start_workers(*given, sweep, workdirs=workdirs)
+    assert (follower.wait(), chief.wait()) == (0, 0), f"{follower.output}\n{chief.output}"
+    runs = [workdirs[0] / f"tiny_model_lenet_{units}_10" for units in (20, 30)]
+    assert all((run / "replicate_1" / "level_0" / "level.json").exists() for run in runs)

@@ -1,6 +1,7 @@
 """Tickets that are trained on other data than they were found on."""
 
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -137,3 +138,73 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(flags, tmp_path
     with pytest.raises(ValueError, match=said):
         run(flags, **change)
     assert not (tmp_path / "four").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("runs/tiny/replicate_2", "ticket_of_tiny_replicate_2_level_3"),
+        (
+            "runs/tiny/replicate_2/branches/one_shot",
+            "ticket_of_tiny_replicate_2_one_shot_level_3",
+        ),
+        ("replicate_1", "ticket_of_work_replicate_1_level_3"),
+    ],
+)
+def test_a_run_without_a_name_is_called_after_its_ticket(source, name, tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    config = config_from_values({**SHORT, "ticket": source, "ticket_level": 3})
+    assert config.name == f"digits_lenet_300_100_{name}"
+
+
+CONVOLUTIONAL = {
+    "model": "conv2",
+    "train_steps": "4it",
+    "evaluate_every": "4it",
+    "rewind_step": "2it",
+    "batch_size": 20,
+    "levels": 1,
+    "pruning_rate": 0.5,
+}
+LAYERS = ("conv_1", "conv_2", "dense_1", "dense_2")
+
+
+@pytest.fixture(scope="module")
+def convolutional_run(run_tiny, tmp_path_factory):
+    """Returns a function that gives a run of a convolutional network, by --structure."""
+    found = {}
+
+    def run(structure):
+        if structure not in found:
+            folder = tmp_path_factory.mktemp(structure)
+            found[structure] = run_tiny(folder, **CONVOLUTIONAL, structure=structure)
+        return found[structure]
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("structure", ["weights", "units"])
+@pytest.mark.parametrize("devices", [None, 2])
+def test_convolutional_tickets(convolutional_run, flags, structure, devices, mirrored):
+    source = convolutional_run(structure)
+    own = {"ticket": str(source), "ticket_level": 1, "rewind_step": "0it", "experiment": "train"}
+    values = {**CONVOLUTIONAL, **own, "structure": structure, "name": "conv"}
+    with mirrored.scope() if devices == 2 else nullcontext():
+        found = run(flags, **values)
+    theirs, mask = mask_of(source, 1), mask_of(found, 0)
+    rewound = weights_of(tf_lottery.load_ticket(source, 1, "rewind"))
+    first = weights_of(tf_lottery.load_ticket(found, 0, "rewind"))
+    trained = weights_of(tf_lottery.load_ticket(found, 0))
+    assert mask["output/kernel"].all() and mask["output/kernel"].shape == (256, 4)
+    for layer in LAYERS:
+        kernel = f"{layer}/kernel"
+        np.testing.assert_array_equal(mask[kernel], theirs[kernel])
+        np.testing.assert_array_equal(first[kernel], rewound[kernel])
+        np.testing.assert_array_equal(trained[kernel][~mask[kernel]], 0.0)
+        assert np.any(trained[kernel] != first[kernel])
+    tf_lottery.run_branch(found, "random_mask", [0])
+    shuffled = mask_of(found / "branches" / "random_mask", 0)
+    assert shuffled.remaining == mask.remaining
+    assert shuffled != mask

@@ -115,6 +115,8 @@ def test_what_is_wrong_with_a_function_is_told(module, function, said):
         ("own_nets.py:build", "write MODULE:FUNCTION, such as own_nets:build."),
         ("own_nets:", "write MODULE:FUNCTION, such as my_networks:build."),
         ("own_nets.inner:build", "there is no module own_nets.inner"),
+        ("own_nets", "write own_nets:FUNCTION, .* such as own_nets:build."),
+        ("own_nets.py", "write own_nets:FUNCTION, with the function of own_nets.py that makes"),
     ],
 )
 def test_names_that_are_none_are_told_without_tensorflow(module, name, said):

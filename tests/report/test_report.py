@@ -321,7 +321,12 @@ def test_a_run_of_which_nothing_can_be_read_has_a_page(tmp_path):
 
 def test_several_runs_are_compared_and_what_differs_is_said(mnist, tmp_path):
     flags = {"dataset": "cifar10", "model": "conv2", "learning_rate": 0.3}
-    write_replicate(tmp_path / "conv" / "replicate_1", [0.7, 0.7], identity=flags)
+    write_replicate(
+        tmp_path / "conv" / "replicate_1",
+        [0.7, 0.7],
+        identity=flags,
+        details={"data_sha256": "other"},
+    )
     path = write_report([mnist, tmp_path / "conv"])
     assert path == tmp_path / "report_mnist_conv" / "index.html"
     text = Page(path).text

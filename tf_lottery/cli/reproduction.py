@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from absl import flags
@@ -23,8 +24,12 @@ from tf_lottery.messages import tell
 # The validation loss is looked at as often as in the paper, or with every evaluation.
 _POINTS = ("train_steps", "lr_milestones", "warmup_steps", "rewind_step", "evaluate_every")
 _NAMED_BY_THE_FIGURE = ("experiment", "name", "export_dir", "dense_from")
+# Flags of runs that change neither what is trained nor what the figure shows, but how often one
+# looks, and how it is computed.
+_OF_RUNS = ("evaluate_every", "validate_every", "jit_compile", "mixed_precision")
 # What may be said besides the figure: where and how it is computed, and how much of it.
 TAKEN = (
+    *_OF_RUNS,
     *(name for name in names_of(RunConfig) if name not in _NAMED_BY_THE_FIGURE),
     *("replicates", "levels", "control_levels", "jobs", "launcher", "launcher_options"),
     "report_dir",
@@ -115,8 +120,9 @@ def _refuse_other_flags(flag_values: flags.FlagValues) -> None:
         flag = flag_values[name]
         if flag.present and name not in ("experiment", *TAKEN):
             raise ValueError(
-                f"--{name}={flag.value} is not for --experiment=reproduce: the figure fixes "
-                "it; run the commands that it prints, with other flags and another --name."
+                f"--{name}={flag.value} is not for --experiment=reproduce: the figure fixes it. "
+                f"Of runs it takes --replicates, --levels, --{', --'.join(_OF_RUNS)}; for others, "
+                "run the commands that it prints, with another --name."
             )
 
 
@@ -126,6 +132,7 @@ def _experiments(
     path = Path(shipped_configs.find(f"paper/{file}.cfg"))
     values = read_flag_file(path)
     shortened = {} if fraction == 1 else _shortened(values, fraction)
+    shortened |= _validations({**values, **shortened}, given)
     line = [f"--flagfile={path}", f"--name={name}", *figure.changed]
     line += [f"--{flag}={value}" for flag, value in shortened.items()]
     if figure.controls:
@@ -136,19 +143,26 @@ def _experiments(
 
 
 def _shortened(values: dict[str, str], fraction: float) -> dict[str, str]:
-    shortened = {
+    return {
         flag: ",".join(scaled_point(point, fraction) for point in values[flag].split(","))
         for flag in _POINTS
         if values.get(flag)
     }
-    look, evaluation = values.get("validate_every"), shortened["evaluate_every"]
-    if look and _iterations(look) > _iterations(evaluation):
-        shortened["validate_every"] = evaluation
-    return shortened
+
+
+def _validations(values: dict[str, str], given: dict[str, flags.Flag]) -> dict[str, str]:
+    """--validate_every, where evaluations have become more frequent than it is."""
+    look = values.get("validate_every")
+    evaluation = given["evaluate_every"].value if "evaluate_every" in given else None
+    evaluation = evaluation or values["evaluate_every"]
+    with suppress(ValueError):  # Epochs, whose iterations are not known here.
+        if look and _iterations(look) > _iterations(evaluation):
+            return {"validate_every": evaluation}
+    return {}
 
 
 def _iterations(point: str) -> int:
-    return parse_steps(point, steps_per_epoch=None, argument="a flag file")
+    return parse_steps(point, steps_per_epoch=None, argument="a point in training")
 
 
 def _written(given: dict[str, flags.Flag], names: Sequence[str]) -> Iterator[str]:

@@ -52,7 +52,9 @@ class DataConfig:
     )
 
     skip_unreadable: bool = option(
-        False, "Leave images of folder:PATH out that cannot be read; they are named."
+        False,
+        "Leave images of folder:PATH out that cannot be read; they are named. Of streamed ones, "
+        "all of which are decoded for that before training, another of the class takes the place.",
     )
 
     def __post_init__(self):

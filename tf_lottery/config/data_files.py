@@ -57,6 +57,21 @@ class DataFiles:
         return self._text(self.path.name, {**self.options, **own})
 
     @property
+    def reading(self) -> str:
+        """How the files are read: the kind and the options, without where and what they are.
+
+        Options that are at their defaults, or in another order, read the same.
+        """
+        own = {name: text for name, text in self.options.items() if not self._is_path(name)}
+        if "drop" in own:
+            own["drop"] = ",".join(sorted(part.strip() for part in own["drop"].split(",")))
+        if "test" in own:
+            own["test"] = f"{_as_number(own['test']):g}"
+        if own.get("test") == f"{_TEST_SHARE:g}":
+            del own["test"]
+        return self._text("", dict(sorted(own.items())))
+
+    @property
     def test_share(self) -> float:
         """The share of each class that is tested on where the data are not divided.
 
@@ -97,8 +112,8 @@ class DataFiles:
             if not path.exists():
                 raise self.refusal(
                     f"there is no {'folder' if is_folder else 'file'} {path}; where the data of a "
-                    f"run have moved, give --dataset={self.kind}:PATH, whose last name is to be "
-                    f"{path.name} still"
+                    "run have moved or been renamed, say so with "
+                    f"--dataset={self._text('PATH', self.options)}"
                 )
         if is_folder and not self.path.is_dir():
             raise self.refusal(f"{self.path} is no folder; name the one that holds the images")
@@ -160,12 +175,18 @@ def absolute_dataset(dataset: str) -> str:
 
 
 def dataset_name(dataset: str) -> str:
-    """What makes a data set this one: without the folder of its files, or without its version.
-
-    That the examples are the same is told by their fingerprint.
-    """
+    """What people call a data set: without the folder of its files, or without its version."""
     files = data_files(dataset)
     return _VERSION.sub("", dataset, count=1) if files is None else files.name
+
+
+def dataset_reading(dataset: str) -> str:
+    """What of a data set is told apart before examples are read: not what its files are called.
+
+    Whether the examples are the same is told by their fingerprint.
+    """
+    files = data_files(dataset)
+    return dataset_name(dataset) if files is None else files.reading
 
 
 def short_name(dataset: str) -> str:
@@ -177,8 +198,11 @@ def short_name(dataset: str) -> str:
 
 
 def kinds_of_files() -> Iterable[str]:
-    """The kinds of files that data may be in."""
-    return _KINDS
+    """The kinds of files that data may be in, as they are given to --dataset."""
+    return [
+        f"{kind}:PATH{'?label=COLUMN' if 'label' in options else ''}"
+        for kind, options in _KINDS.items()
+    ]
 
 
 def _absolute(path: Path | str) -> Path:

@@ -37,6 +37,9 @@ def check_dataset(name: str, data_dir: str | None) -> None:
     import tensorflow_datasets as tfds
 
     known = tfds.list_builders(with_community_datasets=False)
+    path = name.partition(":")[2]
+    if _kind_of(path):
+        raise _unknown(name, known)
     if not _NAME.fullmatch(name):
         raise _unknown(name, known)
     _check_folder(data_dir, _set_name(name))
@@ -80,13 +83,26 @@ def _check_folder(data_dir: str | None, set_name: str) -> None:
         )
 
 
+def _kind_of(path: str) -> str | None:
+    """How a file or folder that there is may be given to `--dataset`; None if it may not."""
+    place = Path(path).expanduser()
+    if path and place.is_dir():
+        return f"folder:{path}"
+    if place.suffix in (".npz", ".csv") and place.is_file():
+        ending = "?label=COLUMN" if place.suffix == ".csv" else ""
+        return f"{place.suffix[1:]}:{path}{ending}"
+    return None
+
+
 def _unknown(name: str, known: list[str]) -> ValueError:
     own = re.sub(r"\W", "_", _set_name(name).lower())
     names = [*DATASETS.all(), *known]
     begun = [other for other in names if own and other.startswith(own)]
     close = list(dict.fromkeys([*begun, *difflib.get_close_matches(own, names, n=_MOST_SUGGESTED)]))
+    files = _kind_of(name) or _kind_of(name.partition(":")[2])
+    close = [f"--dataset={files}"] if files else close
     meant = f" Did you mean {' or '.join(close[:_MOST_SUGGESTED])}?" if close else ""
-    own = ", ".join(f"{kind}:PATH" for kind in kinds_of_files())
+    own = ", ".join(kinds_of_files())
     return ValueError(
         f"--dataset={name} is not known.{meant} Choose {', '.join(DATASETS.all())} or an "
         f"image-classification set of tensorflow-datasets, such as {', '.join(_USUAL)} "

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,7 +12,7 @@ from tf_lottery.config.arguments import check_mapping, is_number
 from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
 from tf_lottery.config.controls import BranchConfig, SeedConfig
 from tf_lottery.config.data import DataConfig
-from tf_lottery.config.data_files import dataset_name, short_name
+from tf_lottery.config.data_files import dataset_name, dataset_reading, short_name
 from tf_lottery.config.network import ModelConfig
 from tf_lottery.config.options import names_of, options_of, refuse_together
 from tf_lottery.config.pruning import PruningConfig
@@ -66,9 +67,10 @@ class ExperimentConfig:
         """Name of the run, a plain folder name."""
         if self.run.name:
             return self.run.name
+        ticket = "" if self.model.ticket is None else f"_{self.model.name_of_ticket}"
         # Earlier versions had the version of a data set in it, and their runs go on.
         former, default = (
-            re.sub(r"[^A-Za-z0-9._-]", "_", f"{dataset}_{self.model.model}")
+            re.sub(r"[^A-Za-z0-9._-]", "_", f"{dataset}_{self.model.model}{ticket}")
             for dataset in (self.data.dataset, short_name(self.data.dataset))
         )
         return former if (Path(self.run.workdir).expanduser() / former).is_dir() else default
@@ -90,12 +92,12 @@ class ExperimentConfig:
         return found if self.branch.branch is None else found | self.branch.values()
 
 
-# Flags that also say where something is, which may be elsewhere later.
-LOCATED = ("dataset", "initial_weights", "ticket")
+# Flags that also say where something is, which may be elsewhere later, or how it is read.
+LOCATED = ("dataset", "initial_weights", "ticket", "skip_unreadable")
 
 
 def identity_value(name: str, value: Any) -> Any:
-    """What of a flag's value results depend on: not where files are.
+    """What of a flag's value a run folder keeps: not where files are.
 
     Args:
       name: of the flag.
@@ -107,6 +109,38 @@ def identity_value(name: str, value: Any) -> Any:
         # NAME/replicate_R
         return "/".join(Path(value).expanduser().absolute().parts[-2:])
     return dataset_name(value) if name == "dataset" and isinstance(value, str) else value
+
+
+def is_same_value(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of a flag mean the same, as far as it is told without reading files.
+
+    Data and weights in files may have other names: fingerprints tell whether they are the same.
+    """
+    return _value_without_files(name, one) == _value_without_files(name, other)
+
+
+def has_renamed_files(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether data or weights go by another name, so that only their content can be compared.
+
+    Args:
+      stored: flag values of a run.
+      given: flag values; those that are missing are as in the run.
+    """
+    return any(
+        identity_value(name, stored.get(name)) != identity_value(name, given[name])
+        for name in ("dataset", "initial_weights")
+        if name in given
+    )
+
+
+def _value_without_files(name: str, value: Any) -> Any:
+    if name == "skip_unreadable":
+        return None
+    if name == "initial_weights":
+        return value is not None
+    if name == "dataset" and isinstance(value, str):
+        return dataset_reading(value)
+    return identity_value(name, value)
 
 
 def sections() -> dict[str, type]:

@@ -1,6 +1,7 @@
 """Options of the network."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from tf_lottery.config.layer_patterns import read_patterns
@@ -96,6 +97,14 @@ class ModelConfig:
                 f"--initializer={self.initializer}; leave it out."
             )
 
+    @property
+    def name_of_ticket(self) -> str:
+        """What --ticket and --ticket_level name: `ticket_of_NAME_replicate_R_level_N`."""
+        assert self.ticket is not None, "there is one"
+        *_, name, replicate, branches, branch = ("", "", "", *_parts(self.ticket))
+        of = (name, replicate, branch) if branches == "branches" else (branches, branch)
+        return f"ticket_of_{'_'.join(of)}_level_{self.ticket_level}"
+
     def _check_ticket(self) -> None:
         if self.ticket is None:
             given = {"ticket_level": self.ticket_level, "ticket_weights": self.ticket_weights}
@@ -115,3 +124,7 @@ class ModelConfig:
             *("ticket_weights", self.ticket_weights, "initial_weights", self.initial_weights),
             "weights are taken from one of the two; use --ticket_weights=none",
         )
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return Path(path).expanduser().absolute().parts

@@ -162,6 +162,12 @@ class PruningConfig:
     )
 
     def __post_init__(self):
+        require(
+            not isinstance(self.pruning_rate, float) or self.pruning_rate != 0,
+            *("pruning_rate", self.pruning_rate),
+            "use a fraction between 0 and 1, such as 0.2, or auto; to prune some layers alone, "
+            "such as conv1, give --pruning_rates_by_layer=*:0,conv1:0.2",
+        )
         check_options(self)
         _check_adaptive_rate(self)
         _check_density(self)

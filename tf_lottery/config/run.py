@@ -41,7 +41,12 @@ class RunConfig:
         "branch: controls that start from levels of --run.",
     )
     workdir: str = option("runs", "Folder that holds all runs.", path=True)
-    name: str | None = option(None, "Name of the run; unset: DATASET_MODEL.", reads=_check_name)
+    name: str | None = option(
+        None,
+        "Name of the run; unset: DATASET_MODEL; with --ticket, the ticket's run and level are "
+        "added.",
+        reads=_check_name,
+    )
     plugin: str = option(
         "",
         "Modules of yours, separated by commas, that register scores, branches, networks, data or "

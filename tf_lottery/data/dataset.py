@@ -150,9 +150,19 @@ def checked_labels(split_name: str, labels: np.ndarray) -> np.ndarray:
         )
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"The {split_name} labels are of type {labels.dtype}: class numbers must be integers."
+            f"The {split_name} labels are of type {labels.dtype}: class numbers must be integers; "
+            f"{_integers_of(labels)}."
         )
     return labels
+
+
+def _integers_of(labels: np.ndarray) -> str:
+    if np.issubdtype(labels.dtype, np.floating) and (labels == np.floor(labels)).all():
+        return "labels.astype(int) makes them of these"
+    return (
+        "numpy.unique(y, return_inverse=True)[1] makes them of names, where y has the labels of "
+        "all examples, those for test too"
+    )
 
 
 def _checked_like(

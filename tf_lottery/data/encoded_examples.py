@@ -27,6 +27,10 @@ class EncodedImageSet(Protocol):
         """Makes the error to raise where it cannot be read."""
         ...
 
+    def unreadable(self) -> ValueError | None:
+        """The error to raise if some of its images cannot be; looks at all of them."""
+        ...
+
 
 class EncodedExamples(Protocol):
     """Encoded images and labels on the disk, in an order of which a part is like the whole."""

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +42,14 @@ class ImageFiles:
       paths: the files, `[images]`.
       labels: their classes, int32 `[images]`.
       shapes: `(height, width, channels)` of each, int32 `[images, 3]`; there is 1 channel or 3.
+      substitutes: the files that are read in place of those at `paths`, which cannot be; None if
+        all can.
     """
 
     paths: np.ndarray
     labels: np.ndarray
     shapes: np.ndarray
+    substitutes: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Returns the number of images."""
@@ -54,7 +57,13 @@ class ImageFiles:
 
     def at(self, places: np.ndarray) -> ImageFiles:
         """Those at some places, or where it is true of them."""
-        return ImageFiles(self.paths[places], self.labels[places], self.shapes[places])
+        substitutes = None if self.substitutes is None else self.substitutes[places]
+        return ImageFiles(self.paths[places], self.labels[places], self.shapes[places], substitutes)
+
+    @property
+    def read_paths(self) -> np.ndarray:
+        """The files that are read, `[images]`."""
+        return self.paths if self.substitutes is None else self.substitutes
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +205,80 @@ def read_images(
     return images, own.labels
 
 
+def unreadable_images(folder: ImageFolder) -> dict[str, str]:
+    """Decodes all images of a folder; says of those that cannot be read why, by path."""
+
+    def reason_of(path: str) -> str | None:
+        try:
+            decoded(Path(path).read_bytes(), folder.channels)
+        except (OSError, tf.errors.OpError) as error:
+            return _reason(error)
+        return None
+
+    with tf.device("CPU:0"):
+        return {
+            path: reason
+            for own in folder.splits.values()
+            for path, reason in zip(
+                own.read_paths, _in_threads(reason_of, own.read_paths), strict=True
+            )
+            if reason
+        }
+
+
+def with_substitutes(folder: ImageFolder) -> ImageFolder:
+    """The folder with another image of the class for each that cannot be read; says for which.
+
+    All images are decoded for that. The number of images and their order stay, so that a run goes
+    on that was begun before this was known.
+
+    Raises:
+      ValueError: if no image of a class can be read.
+    """
+    tell(f"{folder.files.flag}: decoding all images, to find those that cannot be read.")
+    unreadable = unreadable_images(folder)
+    if not unreadable:
+        return folder
+    tell(
+        f"{folder.files.flag}: cannot be read: {_named(folder.files, unreadable)}; another image "
+        "of its class is taken in the place of each."
+    )
+    splits = {
+        split: replace(own, substitutes=_substitutes(folder, split, unreadable))
+        for split, own in folder.splits.items()
+    }
+    return replace(folder, splits=splits)
+
+
+def unreadable_error(files: DataFiles, unreadable: Mapping[str, str]) -> ValueError:
+    """The error of images that turn out in training to be unreadable.
+
+    Args:
+      files: the folder.
+      unreadable: why each cannot be read, by path.
+    """
+    return files.refusal(
+        f"images that cannot be read: {_named(files, unreadable)}; restore them, and the same "
+        "command continues where it stopped. If such a file is damaged inside alone, its "
+        "beginning, end and size as they were, it does so with --skip_unreadable too, which "
+        "takes another image of the class in its place"
+    )
+
+
+def _substitutes(folder: ImageFolder, split: str, unreadable: Mapping[str, str]) -> np.ndarray:
+    own = folder.splits[split]
+    readable = np.array([path not in unreadable for path in own.paths], bool)
+    paths = own.paths.copy()
+    for place in np.flatnonzero(~readable):
+        others = np.flatnonzero(readable & (own.labels == own.labels[place]))
+        if not len(others):
+            name = folder.class_names[own.labels[place]]
+            raise folder.files.refusal(f"no image of {name} for the {split} split can be read")
+        # The next one, so that several are not replaced by the same.
+        paths[place] = own.paths[others[np.searchsorted(others, place) % len(others)]]
+    return paths
+
+
 def _roots(files: DataFiles) -> dict[str, Path]:
     """The folder of each split; that of all images, if they are not divided."""
     held_out = [files.path / name for name in _HELD_OUT if (files.path / name).is_dir()]
@@ -307,17 +390,22 @@ def _reason(error: Exception) -> str:
 def _refuse_or_tell(files: DataFiles, unreadable: Mapping[str, str], skip: bool) -> None:
     if not unreadable:
         return
+    named = _named(files, unreadable)
+    if not skip:
+        raise files.refusal(
+            f"images that cannot be read: {named}; replace them, or give --skip_unreadable to "
+            "leave them out"
+        )
+    tell(f"{files.flag}: left out, as they cannot be read: {named}.")
+
+
+def _named(files: DataFiles, unreadable: Mapping[str, str]) -> str:
     named = "; ".join(
         f"{_relative(files, path)} ({reason})"
         for path, reason in list(unreadable.items())[:_MOST_NAMED]
     )
-    more = f"; and {len(unreadable) - _MOST_NAMED} more" if len(unreadable) > _MOST_NAMED else ""
-    if not skip:
-        raise files.refusal(
-            f"images that cannot be read: {named}{more}; replace them, or give --skip_unreadable "
-            "to leave them out"
-        )
-    tell(f"{files.flag}: left out, as they cannot be read: {named}{more}.")
+    more = len(unreadable) - _MOST_NAMED
+    return f"{named}; and {more} more" if more > 0 else named
 
 
 def _relative(files: DataFiles, path: Path | str) -> str:

@@ -14,7 +14,16 @@ import tensorflow as tf
 from tf_lottery.config.data_files import DataFiles
 from tf_lottery.data.dataset import Dataset, checked_dataset
 from tf_lottery.data.encoded_images import EncodedImages
-from tf_lottery.data.image_files import ImageFiles, ImageFolder, decoded, find_images, read_images
+from tf_lottery.data.image_files import (
+    ImageFiles,
+    ImageFolder,
+    decoded,
+    find_images,
+    read_images,
+    unreadable_error,
+    unreadable_images,
+    with_substitutes,
+)
 from tf_lottery.data.labels import classes_text, note_of_empty_classes
 from tf_lottery.data.memory import check_fits_memory
 from tf_lottery.data.shares import pipeline_range
@@ -48,8 +57,8 @@ def load_folder(
       streaming: "on", "off", or "auto": where images differ in size.
       smallest_crop: as of `load_dataset`.
       random_flip: as of `load_dataset`.
-      skip_unreadable: whether images that cannot be read are left out. Of streamed ones, headers
-        and ends are looked at.
+      skip_unreadable: whether images that cannot be read are left out. Of streamed ones, those
+        whose header or end is damaged; others are taken in the place of the rest.
 
     Returns:
       The data set, with the images as uint8, in colours if any of them has some.
@@ -64,6 +73,7 @@ def load_folder(
     size = folder.size if image_size is None else (image_size, image_size)
     assert size is not None, "the sizes were looked at"
     if streaming == "on" or (streaming == "auto" and folder.size is None):
+        folder = with_substitutes(folder) if skip_unreadable else folder
         return _streamed(folder, size, validation_examples, split_seed, smallest_crop, random_flip)
     images = sum(len(own) for own in folder.splits.values())
     check_fits_memory(str(files), images * math.prod(size) * folder.channels, available_memory())
@@ -101,8 +111,13 @@ class FolderSet:
         return decoded(encoded, self.folder.channels)
 
     def damage(self, error: Exception) -> ValueError:
-        """Makes the error to raise for an image that cannot be read."""
-        return self.folder.files.refusal(f"an image cannot be read ({error})")
+        """Makes the error to raise for an image that cannot be read; looks which it is."""
+        return self.unreadable() or self.folder.files.refusal(f"an image cannot be read ({error})")
+
+    def unreadable(self) -> ValueError | None:
+        """The error to raise if images cannot be read, which names them; all are decoded."""
+        found = unreadable_images(self.folder)
+        return unreadable_error(self.folder.files, found) if found else None
 
 
 @dataclass(frozen=True)
@@ -161,7 +176,8 @@ class FolderExamples:
             places = np.random.Generator(np.random.Philox(order)).permutation(len(images))
             images = images.at(places)
         keys = self.image_set.image_key, self.image_set.label_key
-        return tf.data.Dataset.from_tensor_slices((images.paths.astype(str), images.labels)).map(
+        paths = images.read_paths.astype(str)
+        return tf.data.Dataset.from_tensor_slices((paths, images.labels)).map(
             lambda path, label: dict(zip(keys, (tf.io.read_file(path), label), strict=True)),
             num_parallel_calls=PARALLEL_CALLS,
             deterministic=True,

@@ -23,8 +23,9 @@ def check_class_numbers(labels: np.ndarray) -> None:
     if least < 0 or most >= labels.size:
         raise ValueError(
             f"the labels of the {labels.size} training examples are {least} to {most}: class "
-            "numbers are to begin at 0 and leave none out; "
-            "numpy.unique(labels, return_inverse=True)[1] has them."
+            "numbers are to begin at 0 and leave none out; of names or codes, "
+            "numpy.unique(y, return_inverse=True)[1] makes them, where y has the labels of all "
+            "examples, those for test too."
         )
 
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tf_lottery.data.encoded_images import EncodedImages
 from tf_lottery.data.splits import check_held_out
@@ -67,6 +70,19 @@ class StreamedDataset:
     def fingerprint(self) -> str:
         """Returns the SHA-256 of the set's metadata: which examples there are, and their size."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+
+    @contextmanager
+    def naming_unreadable(self) -> Iterator[None]:
+        """Raises a `ValueError` that names the images that cannot be read, where they are why."""
+        image_set = self.train.stored.image_set
+        try:
+            yield
+        except tf.errors.DataLossError as error:
+            raise image_set.damage(error) from error
+        except tf.errors.OpError as error:
+            if (damage := image_set.unreadable()) is None:
+                raise
+            raise damage from error
 
     @cached_property
     def _estimated_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

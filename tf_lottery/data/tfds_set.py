@@ -111,6 +111,9 @@ class ImageSet:
             f"({type(error).__name__}). Delete that folder to prepare the set again."
         )
 
+    def unreadable(self) -> None:
+        """Nothing: what was raised in reading tells it."""
+
     def _splits(self) -> list[str]:
         # Without metadata (as under tfds.testing.mock_data) any split is accepted.
         return list(self.builder.info.splits) or ["train", "test"]

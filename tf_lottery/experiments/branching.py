@@ -207,6 +207,8 @@ def _open_branch(
             branch_flags(plan, ",".join(map(str, levels))),
             replace(
                 experiment.details,
+                # Its outputs stand for what those of its run do.
+                class_names=plan.run.details.class_names,
                 changes=plan.changes,
                 branch_levels=tuple(levels),
                 for_analysis=for_analysis,

@@ -65,6 +65,7 @@ def _difference(begun: RunDetails, now: RunDetails) -> str:
         "levels": 0,
         "stop_below": None,
         "network_file": None,
+        "class_names": None,
         "others": {},
     }
     one, other = vars(replace(begun, **later)), vars(replace(now, **later))

@@ -303,18 +303,20 @@ def _analyze(command: Analyze) -> None:
         check_source(run, command.levels)
     from tf_lottery.experiments.measuring.rows import (
         is_measured,
+        needs_data,
         run_analysis,
         trainings_of_analysis,
     )
 
     is_local = command.launcher.is_local
     is_left = not all(is_measured(command, folder) for folder in folders)
-    for folder in folders if is_left else ():
-        refuse_without_arrays(
-            folder,
-            f'tf_lottery.experiments.measuring.rows.run_analysis("{folder}", "{command.analysis}", '
-            "dataset=data)",
-        )
+    for folder in folders:
+        if needs_data(command, folder):
+            refuse_without_arrays(
+                folder,
+                f'tf_lottery.experiments.measuring.rows.run_analysis("{folder}", '
+                f'"{command.analysis}", dataset=data)',
+            )
     if command.jobs != 1 or (is_left and not is_local):
         tasks = (
             tasks_of_analysis(command, folders, partial(trainings_of_analysis, command))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from tf_lottery.config.experiment import has_renamed_files
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.begun_without import defaults_of
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags
@@ -44,6 +45,8 @@ def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int]
     asked = levels_of_branch(plan.run, function, levels, verify=False)
     if of_several_workers(plan.config) or not (plan.path / "config.json").exists():
         return None
+    if has_renamed_files(plan.run.identity, plan.config.identity()):
+        return None  # Whether they are the same is told by what is in them.
     with suppress(OSError):
         known = RunFolder.read(plan.path).details.branch_levels or ()
         if set(asked) <= set(known) and is_complete(plan, asked):

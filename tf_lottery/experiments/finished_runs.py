@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig, has_renamed_files
 from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.config.run import RunConfig
@@ -62,6 +62,8 @@ def is_finished(config: ExperimentConfig, overwrite: bool = False) -> bool:
         if not (config.run_path / "config.json").exists():
             return False
         run = RunFolder.read(config.run_path)
+        if has_renamed_files(run.identity, config.identity()):
+            return False  # Whether they are the same is told by what is in them.
         last, ticket = _last_level(config, run), _ticket_level(config, run)
         if last is None or ticket is None:
             return False

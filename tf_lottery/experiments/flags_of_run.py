@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config.experiment import identity_value
+from tf_lottery.config.experiment import LOCATED, identity_value, is_same_value
 from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.run_folder import RunFolder
@@ -27,17 +27,15 @@ def check_flags_of_run(run: RunFolder, expected: Mapping[str, Any]) -> None:
         if flag == "rewind_step":
             _refuse_rewind_step(run, value)
         if flag in known:
-            raise ValueError(
-                f"--{flag}={value}: {run.path} was made with --{flag}={known[flag]}; leave the "
-                "flag out, or name another run."
-            )
+            raise _is_another(run, flag, value)
 
 
 def check_flags_of_runs(runs: Iterable[Path], expected: Mapping[str, Any]) -> None:
-    """Checks the same of several runs, as far as they can be read.
+    """Checks the same of several runs, as far as they can be read, where no data are.
 
     Raises:
-      ValueError: as `check_flags_of_run`.
+      ValueError: as `check_flags_of_run`, or if data or weights are called or read otherwise than
+        in a run, as what they hold is not looked at.
     """
     for path in runs if expected else ():
         run = None
@@ -45,6 +43,11 @@ def check_flags_of_runs(runs: Iterable[Path], expected: Mapping[str, Any]) -> No
             run = RunFolder.read(path)
         if run is not None:
             check_flags_of_run(run, expected)
+            known = flags_in_effect(run.identity)
+            for flag in LOCATED:
+                value = identity_value(flag, expected.get(flag, known.get(flag)))
+                if value != identity_value(flag, known.get(flag)):
+                    raise _is_another(run, flag, expected[flag])
 
 
 def other_values(run: RunFolder, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +62,8 @@ def other_values(run: RunFolder, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     known = flags_in_effect(run.identity)
     has_same_epochs = all(
-        values.get(name, known.get(name)) == known.get(name) for name in _OF_EPOCHS
+        is_same_value(name, values.get(name, known.get(name)), known.get(name))
+        for name in _OF_EPOCHS
     )
 
     def is_same(flag: str) -> bool:
@@ -67,7 +71,7 @@ def other_values(run: RunFolder, values: Mapping[str, Any]) -> dict[str, Any]:
         if flag in _SEEDS:
             # Unset, they are the replicate's number.
             own = known.get("replicate") if own is None else own
-        if _plain(identity_value(flag, value)) == _plain(identity_value(flag, own)):
+        if is_same_value(flag, _plain(value), _plain(own)):
             return True
         if flag not in _POINTS or not has_same_epochs:
             return False
@@ -76,6 +80,14 @@ def other_values(run: RunFolder, values: Mapping[str, Any]) -> dict[str, Any]:
         return _iteration(run, flag, value) == _iteration(run, flag, own)
 
     return {flag: value for flag, value in values.items() if not is_same(flag)}
+
+
+def _is_another(run: RunFolder, flag: str, value: Any) -> ValueError:
+    own = flags_in_effect(run.identity).get(flag)
+    return ValueError(
+        f"--{flag}={value}: {run.path} was made with --{flag}={own}; leave the flag out, or name "
+        "another run."
+    )
 
 
 def _plain(value: Any) -> Any:

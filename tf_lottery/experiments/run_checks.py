@@ -8,7 +8,7 @@ from typing import Any
 
 from tf_lottery.config.arguments import check_truth, refusal
 from tf_lottery.config.data_files import data_files
-from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig, has_renamed_files
 from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.config.options import options_of
 from tf_lottery.data import Dataset, StreamedDataset
@@ -28,6 +28,8 @@ from tf_lottery.store.training_rules import RULES, made_by_older_version
 from tf_lottery.tickets.chosen_layers import chosen_by_name, layers_with_kernels
 from tf_lottery.tickets.load import check_network
 from tf_lottery.training.workers import Workers
+
+_MOST_NAMED = 3
 
 
 def check_experiment_arguments(config: Any, dataset: Any, overwrite: Any) -> None:
@@ -91,18 +93,15 @@ def open_run(
       ValueError: as `RunFolder.open` and `check_details`.
     """
     identity = experiment.config.identity()
-    # Damage is told before the folder is opened, which repairs some of it.
+    # Before the folder is opened, which repairs some damage, and has its flags replayed later.
     with suppress(OSError):
         RunFolder.refuse(path, identity, defaults, OPEN_ENDED)
         if (path / "config.json").exists():
-            check_own_damage(RunFolder.read(path))
+            begun = RunFolder.read(path)
+            check_own_damage(begun)
+            check_details(begun, experiment)
     run = RunFolder.open(path, identity, details, flags_text, defaults, OPEN_ENDED)
     tell_of_scope(experiment)
-    try:
-        check_details(run, experiment)
-    except ValueError:
-        run.close()
-        raise
     return run
 
 
@@ -192,10 +191,17 @@ def check_same_data(run: RunFolder, experiment: Experiment) -> None:
     Raises:
       RunFolderMismatchError: if they are not.
     """
+    renamed = _renamed_classes(run.details.class_names, experiment.details.class_names)
     if run.details.data_sha256 != experiment.details.data_sha256:
         raise RunFolderMismatchError(
             f"{_data_text(experiment)}: the examples are not those that {run.path} was begun "
-            f"with; {_right_data(run, experiment)}, or choose another --name."
+            f"with{f' ({renamed})' if renamed else ''}; {_right_data(run, experiment)}, or choose "
+            "another --name."
+        )
+    if renamed:
+        tell(
+            f"Note: {_data_text(experiment)}: {renamed}; the examples are the same, and {run.path} "
+            "keeps the names that it was begun with."
         )
 
 
@@ -228,7 +234,24 @@ def _right_data(run: RunFolder, experiment: Experiment) -> str:
     if name := run.details.data_name:
         return f"it was begun in Python with data of your own ({name}): give them there"
     files = data_files(experiment.config.data.dataset)
-    return "check --data_dir" if files is None else f"check whether {files.path} has changed"
+    if files is None:
+        return "check --data_dir"
+    if has_renamed_files(run.identity, experiment.config.identity()):
+        return f"give those, which were in {run.identity.dataset} then"
+    return f"check whether {files.path} has changed"
+
+
+def _renamed_classes(begun: Sequence[str] | None, now: Sequence[str] | None) -> str:
+    """Says which classes have other names than those that a run has kept; "" if none."""
+    if begun is None or now is None or len(begun) != len(now):
+        return ""
+    others = [
+        f"class {number} is called {new} now, and was {old}"
+        for number, (old, new) in enumerate(zip(begun, now, strict=True))
+        if old != new
+    ]
+    more = f"; and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    return "; ".join(others[:_MOST_NAMED]) + more
 
 
 def _data_text(experiment: Experiment) -> str:

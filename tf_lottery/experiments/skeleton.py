@@ -5,7 +5,7 @@ results that are written however it ends.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -91,7 +91,7 @@ def carry_out(
         run = work.open(experiment, workers, resources)
         logs = None if run is None else RunLogs(run, config)
         try:
-            with strategy.scope():
+            with strategy.scope(), naming_unreadable(experiment.dataset):
                 work.train(experiment, run, workers, logs)
         except BaseException:
             work.rescue(run)
@@ -105,6 +105,12 @@ def carry_out(
             keep_compiled(experiment.compiled)
         # Without the scope, in which workers can only build networks together.
         return workers.on_chief(lambda: work.finish(experiment, run) if run else []) or []
+
+
+def naming_unreadable(dataset: Dataset | StreamedDataset) -> AbstractContextManager[None]:
+    """Raises a `ValueError` that names files that turn out to be unreadable in streaming."""
+    streamed = isinstance(dataset, StreamedDataset)
+    return dataset.naming_unreadable() if streamed else nullcontext()
 
 
 def journal_of(run: RunFolder | None, workers: Workers, logs: RunLogs | None) -> LevelJournal:

@@ -52,6 +52,20 @@ def check_own(name: str) -> None:
         )
 
 
+def refuse_module_alone(name: str) -> None:
+    """Refuses the name of a file in the current folder that is given without its function.
+
+    Raises:
+      ValueError: if it is one; says what may have been meant.
+    """
+    module = name.removesuffix(".py")
+    if module.isidentifier() and Path(f"{module}.py").is_file():
+        raise ValueError(
+            f"--model={name}: write {module}:FUNCTION, with the function of {module}.py that makes "
+            f"the network, such as {module}:build."
+        )
+
+
 def look_where_it_was(name: str, file: str | None) -> None:
     """Has a module be found where it was when a run was begun, if it is nowhere else.
 

@@ -11,7 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tf_lottery.models.own_networks import check_own, find_architecture, is_own
+from tf_lottery.models.own_networks import (
+    check_own,
+    find_architecture,
+    is_own,
+    refuse_module_alone,
+)
 from tf_lottery.registry import Registry
 
 if TYPE_CHECKING:
@@ -147,5 +152,6 @@ def find_family(name: str) -> tuple[Family, tuple[str | None, ...]]:
     for family in families:
         if (groups := family.match(name)) is not None:
             return family, groups
+    refuse_module_alone(name)
     spelled = {text.lower(): text for family in families for text in family.spelled}
     raise FAMILIES.unknown(name, model_names(), spelled)

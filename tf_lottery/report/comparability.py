@@ -40,7 +40,7 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
     networks = _labels_by_value(runs, lambda record: record.model)
     contents = _labels_by_value(runs, lambda record: record.details and record.details.data_sha256)
     notices = []
-    if len(data_sets) > 1:
+    if len(data_sets) > 1 and len(contents) != 1:
         notices.append(f"Different data sets are compared here: {_listing(data_sets)}.")
     elif len(contents) > 1:
         notices.append(
@@ -52,13 +52,24 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
         notices.append(f"Different networks are compared here: {_listing(networks)}.")
     for method in methods:
         mixed = _flags_that_differ([record.identity for record in method.records])
-        mixed = [flag for flag in mixed if flag not in OF_A_REPLICATE | _OF_A_BRANCH]
+        ignored = OF_A_REPLICATE | _OF_A_BRANCH | _renamed_alone(method.records)
+        mixed = [flag for flag in mixed if flag not in ignored]
         if mixed:
             flags = ", ".join(f"--{flag}" for flag in mixed)
             notices.append(
                 f"{method.label}: the replicates, of which means are taken, differ in {flags}."
             )
     return notices + _rule_notices(methods)
+
+
+def _renamed_alone(records: Sequence[RunRecord]) -> set[str]:
+    """Flags whose files have the same content in all runs, whatever they are called."""
+    details = [record.details for record in records if record.details is not None]
+    digests = {
+        "dataset": {one.data_sha256 for one in details},
+        "initial_weights": {one.initial_weights_sha256 for one in details},
+    }
+    return {flag for flag, found in digests.items() if len(found) == 1}
 
 
 def _rule_notices(methods: Sequence[MethodResults]) -> list[str]:

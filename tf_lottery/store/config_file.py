@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config.experiment import identity_value
+from tf_lottery.config.experiment import is_same_value
 from tf_lottery.store.atomic import read_json, read_text, write_json, write_text
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
 from tf_lottery.store.identity import Identity
@@ -183,7 +183,7 @@ def refuse_other_experiment(
     was = {**json.loads(json.dumps(dict(defaults or {}))), **stored}
     differences = []
     for name in sorted(stored.keys() | given.keys()):
-        if name in was and name in given and identity_value(name, was[name]) == given[name]:
+        if name in was and name in given and is_same_value(name, was[name], given[name]):
             continue
         has = f"has {json.dumps(stored[name])}" if name in stored else "was made without it"
         says = f"says {json.dumps(given[name])}" if name in given else "has no such flag"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from tf_lottery.config.controls import BranchConfig
-from tf_lottery.config.experiment import identity_value
+from tf_lottery.config.experiment import is_same_value
 from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer, ModelConfig
 from tf_lottery.config.pruning import (
     PruneFrom,
@@ -96,8 +96,8 @@ class Identity(Mapping[str, Any]):
         return self._flags.get(flag, default)
 
     def agrees(self, flag: str, value: Any) -> bool:
-        """Whether a flag has this value, wherever the files that it names are."""
-        return identity_value(flag, self.get(flag)) == identity_value(flag, value)
+        """Whether a flag has this value, wherever its files are and whatever they are called."""
+        return is_same_value(flag, self.get(flag), value)
 
     def __repr__(self) -> str:
         return f"Identity({dict(self._flags)!r})"

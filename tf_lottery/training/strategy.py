@@ -1,6 +1,7 @@
 """The distribution strategy that the flags ask for."""
 
 import socket
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import tensorflow as tf
@@ -31,9 +32,9 @@ def open_strategy(config: RunConfig) -> tf.distribute.Strategy:
     if distribution == "tpu":
         return _tpu_strategy(config.tpu)
     if distribution == "multi_worker":
-        return _multi_worker_strategy()
+        return _multi_worker_strategy(tuple(addresses_of_workers()))
     if distribution == "mirrored":
-        return tf.distribute.MirroredStrategy(_local_devices())
+        return _mirrored_strategy(tuple(_local_devices()))
     # The default one, which uses the first GPU if there is any.
     return tf.distribute.get_strategy()
 
@@ -84,6 +85,14 @@ def _local_devices() -> list[str]:
     return [f"{kind}:{index}" for index in range(len(tf.config.list_logical_devices(kind)))]
 
 
+# One for all runs of a process: each new one would count its collective operations from the same
+# number, and TensorFlow takes those of a network of other shapes for members of the former's. A
+# second one of several workers begins anew with what connects them, while others may use it.
+@lru_cache
+def _mirrored_strategy(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(devices)
+
+
 def _tpu_strategy(address: str | None) -> tf.distribute.Strategy:
     flag = f"--tpu={address}" if address is not None else "--distribution=tpu without --tpu"
     target = urlsplit(address or "")
@@ -106,8 +115,8 @@ def _tpu_strategy(address: str | None) -> tf.distribute.Strategy:
         ) from error
 
 
-def _multi_worker_strategy() -> tf.distribute.Strategy:
-    addresses = addresses_of_workers()
+@lru_cache
+def _multi_worker_strategy(addresses: tuple[str, ...]) -> tf.distribute.Strategy:
     tell(f"Waiting for {len(addresses)} workers: {', '.join(addresses)}")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()

@@ -1,10 +1,14 @@
 """--experiment=compare: how much the masks of a run have in common with others."""
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
+from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.other_runs import other_replicates
@@ -20,6 +24,9 @@ from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import COMPARE_COLUMNS, COMPARE_KERNELS_COLUMNS, MASKS_OF
 from tf_lottery.store.run_folder import RunFolder
+
+if TYPE_CHECKING:  # It imports TensorFlow, for which masks as they are do not wait.
+    from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 
 _Key = tuple[int, int, str]
 
@@ -44,12 +51,12 @@ class _Other:
 
 
 @register_analysis(
-    ResultFile("compare", ("beside_{}",), compare_figures, title="Masks"),
-    ResultFile("compare_kernels", ("beside_{}",), title="Of each kernel"),
+    ResultFile("compare", ("beside_{}", "{}"), compare_figures, title="Masks"),
+    ResultFile("compare_kernels", ("beside_{}", "{}"), title="Of each kernel"),
     takes_other_run=True,
     place=9,
 )
-def compare(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
+def compare(run: MeasuredRun, levels: Sequence[int] | None, *, alignment: Alignment) -> Rows:
     """Compares the masks of levels with those of other replicates, of branches, and of a run.
 
     With the same level of each other replicate of the experiment, of each branch that has a mask of
@@ -58,9 +65,13 @@ def compare(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
     landscape/compare_kernels.csv, a row per kernel, in the run folder, and a figure. Levels are
     from 1; what was compared before is not compared again. It needs neither data nor network.
 
+    With `--align=weights` it needs both: the other mask is permuted along when the units of its
+    solution are put in the order in which its weights are most like the level's. The results have
+    files of their own, compare__aligned_by_weights.csv and so on.
+
     Raises:
       ValueError: if a level is not finished, the run is a branch, there is nothing to compare with,
-        or --other_run has another network.
+        --other_run has another network, or the network cannot be aligned.
     """
     path, given = run.run.path, run.config.branch.other_run
     if run.run.kind_of_branch is not None:
@@ -68,7 +79,7 @@ def compare(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
     wanted = [level for level in run.levels(levels) if level]
     if not wanted:
         raise ValueError("--levels: level 0 is not pruned; choose levels from 1.")
-    others = [*_others(run.run), *_named_run(given)]
+    others, aligns = [*_others(run.run), *_named_run(given)], alignment.align != "none"
     compared = {
         other.key(level): other
         for level in wanted
@@ -83,14 +94,14 @@ def compare(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
     return Rows(
         list(compared),
         COMPARE_COLUMNS,
-        partial(_measure, others=compared),
-        print_compared_masks,
-        ["_".join(Path(given).parts[-2:])] if given else [],
+        partial(_measure, others=compared, alignment=alignment),
+        partial(print_compared_masks, matched=aligns),
+        ["_".join(Path(given).parts[-2:]) if given else None, *alignment.settings],
         key=_key,
         counted="masks",
         part_columns=COMPARE_KERNELS_COLUMNS,
         show_parts=print_compared_kernels,
-        needs_network=False,
+        needs_network=aligns,
     )
 
 
@@ -128,13 +139,17 @@ def _key(row: Row) -> _Key:
 
 
 def _measure(
-    run: MeasuredRun, missing: Sequence[_Key], others: dict[_Key, _Other]
+    run: MeasuredRun,
+    missing: Sequence[_Key],
+    others: Mapping[_Key, _Other],
+    alignment: Alignment,
 ) -> Iterator[tuple[Row, list[Row]]]:
+    masks = _masks if alignment.align == "none" else _matched(cast("AnalyzedRun", run), alignment)
     for key in missing:
         level, other = key[0], others[key]
         other.run.level(level).verify()
-        mask, theirs = (Mask.load(one.level(level).masks_path) for one in (run.run, other.run))
         try:
+            mask, theirs = masks(run.run, other.run, level)
             kernels = overlaps_of_kernels(mask, theirs)
         except ValueError as error:
             raise ValueError(f"{other.run.path}, level {level}: {error}") from error
@@ -149,3 +164,22 @@ def _measure(
             {**of_both, **vars(whole)},
             [{**of_both, "kernel": name, **vars(found)} for name, found in kernels.items()],
         )
+
+
+def _masks(run: RunFolder, other: RunFolder, level: int) -> tuple[Mask, Mask]:
+    own, theirs = (Mask.load(one.level(level).masks_path) for one in (run, other))
+    return own, theirs
+
+
+def _matched(
+    analyzed: AnalyzedRun, alignment: Alignment
+) -> Callable[[RunFolder, RunFolder, int], tuple[Mask, Mask]]:
+    """What gives the masks of two solutions after the units of the second were matched."""
+    align = analyzed.aligner(alignment)
+
+    def masks(run: RunFolder, other: RunFolder, level: int) -> tuple[Mask, Mask]:
+        solution = analyzed.level(level)
+        theirs = analyzed.solution(str(other.path.absolute() / f"level_{level}"))
+        return solution.mask, align(solution, theirs).mask
+
+    return masks

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tf_lottery.experiments.feeding import build_evaluators
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.run_checks import check_same_data, check_same_initial_weights
 from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.experiments.skeleton import naming_unreadable
 from tf_lottery.exporting.compaction.exchangeable import exchangeable_units
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, check_same_network
@@ -61,6 +63,10 @@ class AnalyzedRun(MeasuredRun):
         check_same_data(self.run, self.experiment)
         check_network(self.run, self.experiment.details.network_sha256)
         check_same_initial_weights(self.run, self.experiment)
+
+    def naming_unreadable(self) -> AbstractContextManager[None]:
+        """Raises a `ValueError` that names images that turn out to be unreadable in streaming."""
+        return naming_unreadable(self.experiment.dataset)
 
     def level(self, number: int) -> Solution:
         """The solution of a finished level."""

@@ -1,11 +1,12 @@
 """A run folder with what was measured of it, to be shown without TensorFlow."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.experiment import LOCATED, ExperimentConfig
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.store.run_folder import RunFolder
@@ -47,6 +48,15 @@ class MeasuredRun:
         """
         one_device = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
         return config_of_run(self.run, {**self._here, **one_device, "experiment": "lottery"})
+
+    @property
+    def located(self) -> dict[str, Any]:
+        """Where its files are now and how they are read, as far as that was said: flag values."""
+        return {name: self._here[name] for name in LOCATED if name in self._here}
+
+    def naming_unreadable(self) -> AbstractContextManager[None]:
+        """Names images that turn out to be unreadable; without data there are none."""
+        return nullcontext()
 
     @property
     def folder(self) -> Path:

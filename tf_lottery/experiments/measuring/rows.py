@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_lottery.config.analyses import ANALYSES, Analysis
+from tf_lottery.config.experiment import has_renamed_files
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.branch_levels import is_complete
@@ -115,12 +116,18 @@ def run_analysis(
 
     wanted = analysis.function(run, levels, **arguments)
     if not isinstance(wanted, Rows):
-        wanted(load())
+        analyzed = load()
+        with analyzed.naming_unreadable():
+            wanted(analyzed)
         return
     files = _files(run, analysis, wanted)
     tables = [_by_key(file.read(), wanted.key) for file in files]
     if missing := _missing(wanted, tables):
-        _measure(wanted, load() if wanted.needs_network else run, missing, files, tables)
+        measured = load() if wanted.needs_network else run
+        with measured.naming_unreadable():
+            _measure(wanted, measured, missing, files, tables)
+    elif has_renamed_files(run.run.identity, here or {}):
+        load()  # Checks whether they hold what the run was begun with.
     shown = [[row for key in wanted.keys for row in table[key]] for table in tables]
     for show, rows in zip((wanted.show, wanted.show_parts), shown, strict=False):
         show(rows)
@@ -144,6 +151,12 @@ def is_measured(command: Analyze, path: Path) -> bool:
     return wanted is not None and not missing
 
 
+def needs_data(command: Analyze, path: Path) -> bool:
+    """Whether what an analysis has not found yet takes data; errors as `run_analysis`."""
+    _, wanted, missing = _asked(command, path)
+    return wanted is None or (bool(missing) and wanted.needs_network)
+
+
 def trainings_of_analysis(command: Analyze, path: Path) -> list[RunBranches]:
     """What an analysis of a run folder is still to train, as `run_analysis` would.
 
@@ -155,7 +168,7 @@ def trainings_of_analysis(command: Analyze, path: Path) -> list[RunBranches]:
         return []
     where, found = run.config.run, []
     here = {"data_dir": where.data_dir, "manual_dir": where.manual_dir}
-    here = {name: value for name, value in here.items() if value is not None}
+    here = {name: value for name, value in here.items() if value is not None} | run.located
     for training in wanted.trainings(missing):
         levels, changes = tuple(sorted(training.levels)), {**here, **training.changes}
         plan = plan_branch(path, training.branch, training.changes)

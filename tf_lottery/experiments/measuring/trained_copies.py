@@ -152,6 +152,7 @@ def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
     from tf_lottery.experiments.branching import run_branch
 
     path, config = analyzed.run.path, analyzed.config.run
+    located = {name: value for name, value in analyzed.located.items() if name != "dataset"}
     run_branch(
         path,
         training.branch,
@@ -160,6 +161,7 @@ def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
         dataset=analyzed.experiment.dataset,
         data_dir=config.data_dir,
         manual_dir=config.manual_dir,
+        **located,
         **training.changes,
     )
     return RunFolder.read(plan_branch(path, training.branch, training.changes).path)

@@ -12,9 +12,16 @@ from tf_lottery.report.landscape.measurements import Measurement, runs_apart
 from tf_lottery.report.palette import DASHES, GREY, LineStyle
 from tf_lottery.report.table import print_sentences, print_table
 from tf_lottery.store.metrics import Row
+from tf_lottery.store.result_names import current_stem, settings_of
 
 _REPLICATES = "other replicates"
 _OF_CHANCE = LineStyle(GREY, "", DASHES[1])
+_MATCHED = "units matched by their weights"
+_MATCHING = (
+    "The units of each other network were first put in the order in which its weights are most "
+    "like the level's (--align=weights), and its mask with them. That alone makes masks more alike "
+    "than chance, whose masks are not matched."
+)
 _MEANING = (
     "Jaccard: of the weights that remain in either mask, those that remain in both; by chance: "
     "what two random masks that leave as many weights in each layer are expected to have. Hamming: "
@@ -48,14 +55,16 @@ def _figure(measurements: Sequence[Measurement], ending: str) -> FigureFile | No
     by_chance = curves_by_density(measurements, {"jaccard_of_chance": "two random masks"})
     curves += [replace(curve, style=_OF_CHANCE) for curve in by_chance]
     label = f" of {measurements[0].run}" if ending and measurements else ""
+    stems = (current_stem(one.file.removesuffix(".csv")) for one in measurements)
+    matched = any(_MATCHED in settings_of(stem) for stem in stems)
     return density_figure(
         curves,
-        "Jaccard index (%)",
+        f"Jaccard index (%){f', {_MATCHED}' if matched else ''}",
         f"compare{ending}",
-        f"What masks{label} have in common",
+        f"What masks{label} have in common{f', {_MATCHED}' if matched else ''}",
         "Of the weights that remain in either of two masks of a level, the share that remains in "
         "both. Two random masks: the expected share of masks that leave as many weights in each "
-        "layer.",
+        f"layer.{f' {_MATCHING}' if matched else ''}",
         factor=100,
     )
 
@@ -64,12 +73,15 @@ def _group(row: Row) -> str:
     return _REPLICATES if row["kind"] == "replicate" else row["other"]
 
 
-def print_compared_masks(rows: Sequence[Row], console: Console | None = None) -> None:
+def print_compared_masks(
+    rows: Sequence[Row], console: Console | None = None, *, matched: bool = False
+) -> None:
     """Prints a row for each mask that a level's is compared with.
 
     Args:
       rows: of compare.csv, in order.
       console: where to print; standard output by default.
+      matched: whether the units of the others were matched first.
     """
     columns = [
         *(LEVEL, DENSITY),
@@ -77,7 +89,7 @@ def print_compared_masks(rows: Sequence[Row], console: Console | None = None) ->
         *_SHARES,
     ]
     print_table(columns, rows, console)
-    print_sentences([_MEANING], console)
+    print_sentences([_MEANING, *([_MATCHING] if matched else [])], console)
 
 
 def print_compared_kernels(rows: Sequence[Row], console: Console | None = None) -> None:
