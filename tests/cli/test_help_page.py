@@ -156,12 +156,17 @@ zle -N zle-line-init
     ("typed", "completed"),
     [
         ("--optim", "--optimizer="),
-        ("--optimizer=s", "--optimizer=sgd "),
-        ("--optimizer=ad", "--optimizer=adam"),
         ("--optimizer s", "--optimizer sgd "),
-        ("--nonest", "--nonesterov "),
-        ("--flagfile=fol", "--flagfile=folder/"),
         ("--flagfile=folder/so", "--flagfile=folder/some.cfg "),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (
+                ("--optimizer=s", "--optimizer=sgd "),
+                ("--optimizer=ad", "--optimizer=adam"),
+                ("--nonest", "--nonesterov "),
+                ("--flagfile=fol", "--flagfile=folder/"),
+            )
+        ),
     ],
 )
 def test_completions_of_zsh(values, typed, completed, tmp_path):

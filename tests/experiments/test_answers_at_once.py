@@ -167,7 +167,7 @@ def test_a_finished_run_is_shown_again(ask, workdir):
     assert "imported:\n" in answer.stdout
 
 
-@pytest.mark.parametrize("experiment", ["list", "verify"])
+@pytest.mark.parametrize("experiment", [pytest.param("list", marks=pytest.mark.slow), "verify"])
 def test_lists_and_verification(experiment, ask, workdir, tmp_path):
     answer = ask(f"--experiment={experiment}", f"--workdir={workdir}", tiny=False)
     assert answer.returncode == 0, answer.stdout
@@ -183,10 +183,10 @@ def test_lists_and_verification(experiment, ask, workdir, tmp_path):
 @pytest.mark.parametrize(
     "experiment",
     [
-        *("branch", "curvature"),
+        "branch",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("export", "interpolate", "successive_levels")
+            for name in ("curvature", "export", "interpolate", "successive_levels")
         ),
     ],
 )

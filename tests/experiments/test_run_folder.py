@@ -10,6 +10,7 @@ import tf_keras as keras
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tf_lottery
+from tests.command_line import run_command_of
 from tf_lottery.data import Epoch, epoch_order, load_dataset
 from tf_lottery.experiments.setup import prepare
 from tf_lottery.store.errors import StorageError
@@ -218,11 +219,8 @@ def test_tensorboard_shows_the_metrics(finished_run):
             assert shown == wanted
 
 
-def test_flag_file_replays_the_run(finished_run, start_main, outcome_of, tmp_path):
-    process = start_main(
-        f"--flagfile={finished_run / 'flags.cfg'}", f"--workdir={tmp_path}", workdir=tmp_path
-    )
-    assert process.wait() == 0, process.output
+def test_flag_file_replays_the_run(finished_run, outcome_of, tmp_path):
+    run_command_of(f"--flagfile={finished_run / 'flags.cfg'}", f"--workdir={tmp_path}")
     assert outcome_of(tmp_path / "tiny" / "replicate_1") == outcome_of(finished_run)
 
 

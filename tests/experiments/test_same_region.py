@@ -30,8 +30,7 @@ def study(finished_run, run_tiny, tmp_path_factory) -> Path:
     shutil.copytree(finished_run, workdir / "tiny" / "replicate_1")
     for replicate in (2, 3):
         run_tiny(workdir, replicate=replicate)
-    for seed in (1002, 1001):
-        tf_lottery.run_branch(workdir / "tiny" / "replicate_1", "retrain", [2], data_seed=seed)
+    tf_lottery.run_branch(workdir / "tiny" / "replicate_1", "retrain", [2], data_seed=1001)
     return workdir / "tiny"
 
 
@@ -71,6 +70,9 @@ def softmax(run: Path, level: Path) -> np.ndarray:
 
 @pytest.mark.slow
 def test_levels_are_compared_with_all_that_there_is(run, capsys):
+    # The copy of the lowest seed is taken, whichever was trained first.
+    tf_lottery.run_branch(run, "retrain", [2], data_seed=1000)
+    capsys.readouterr()
     rows = measure(run)
     seeds = [(row["other_level"], row["other_init_seed"], row["other_data_seed"]) for row in rows]
     found = [(row["level"], kinds(row), of) for row, of in zip(rows, seeds, strict=True)]
@@ -80,7 +82,7 @@ def test_levels_are_compared_with_all_that_there_is(run, capsys):
         (2, ["pruned_from"], (1, 1, 1)),
         (2, ["dense"], (0, 1, 1)),
         (2, ["independent"], (2, 3, 3)),
-        (2, ["noise"], (2, 1, 1001)),
+        (2, ["noise"], (2, 1, 1000)),
     ]
     output = capsys.readouterr().out
     assert "no other replicate" not in output

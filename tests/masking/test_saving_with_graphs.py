@@ -30,6 +30,11 @@ ALL_FORMATS = pytest.mark.parametrize(
 )
 
 
+def small(keras: Any) -> Any:
+    layers = [keras.layers.SimpleRNN(3, name="rnn"), keras.layers.Dense(2, name="output")]
+    return keras.Sequential([keras.layers.Input((5, 4)), *layers])
+
+
 def recurrent(keras: Any) -> Any:
     inputs = keras.layers.Input((5, 4))
     x = keras.layers.Bidirectional(keras.layers.GRU(3, return_sequences=True))(inputs)
@@ -73,7 +78,13 @@ def assert_stays_sparse(model: Any, keras: Any, mask: tf_lottery.Mask) -> None:
 @ALL_FORMATS
 @pytest.mark.parametrize(
     "build",
-    [sequential, *(pytest.param(each, marks=pytest.mark.slow) for each in (recurrent, attention))],
+    [
+        small,
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in (sequential, recurrent, attention)
+        ),
+    ],
 )
 def test_loaded_models_keep_their_masks_and_train_on(
     build: Callable[[Any], Any], keras: Any, suffix: str, tmp_path: Path
@@ -94,7 +105,7 @@ def test_loaded_models_keep_their_masks_and_train_on(
 
 @TF_KERAS_FAST
 def test_rates_of_layers_and_zeros_from_the_start_are_saved_too(keras: Any, tmp_path: Path):
-    model = sequential(keras)
+    model = small(keras)
     kernel, bias = model.get_layer("output").get_weights()
     kernel[0] = 0
     model.get_layer("output").set_weights([kernel, bias])
@@ -138,11 +149,6 @@ for file in ("held", "wrapped"):
     assert tf_lottery.get_mask(load_model(rf"{tmp_path}/{{file}}{suffix}")).density < 1
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def small(keras: Any) -> Any:
-    layers = [keras.layers.SimpleRNN(3, name="rnn"), keras.layers.Dense(2, name="output")]
-    return keras.Sequential([keras.layers.Input((5, 4)), *layers])
 
 
 def own_class(keras: Any) -> type:
@@ -229,6 +235,7 @@ def test_weights_that_are_loaded_from_whole_models_have_their_masks(keras: Any, 
     assert tf_lottery.get_mask(loaded) == tf_lottery.get_mask(model)
 
 
+@pytest.mark.slow
 @TF_KERAS_FAST
 def test_checkpoints_of_weights_alone_keep_masks(keras: Any, tmp_path: Path):
     model = sparse(small(keras))

@@ -113,7 +113,8 @@ def test_layers_that_are_frozen_within_others_stay_so(keras):
 
 
 def test_models_that_tfmot_has_wrapped_are_refused():
-    model = network(tf_keras)
+    layers = [tf_keras.layers.Input((8,)), tf_keras.layers.Dense(3, name="hidden")]
+    model = tf_keras.Sequential(layers)
     pruned = tfmot.sparsity.keras.prune_low_magnitude(model)
     with pytest.raises(ValueError, match=r"hidden is a PruneLowMagnitude.*strip_pruning"):
         tf_lottery.prunable(pruned)
