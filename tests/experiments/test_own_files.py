@@ -57,21 +57,28 @@ def npz_run(run_on, tmp_path, monkeypatch):
     return run
 
 
-def test_later_commands_find_the_data_and_where_they_have_moved(npz_run, command, tmp_path, capsys):
+def test_later_commands_find_the_data_and_where_they_have_moved(npz_run, tmp_path):
     assert RunFolder.read(npz_run).identity.dataset == "npz:data.npz"
-    branch = ["--experiment=branch", f"--run={npz_run}", "--branch=random_mask"]
-    run_command_of(*branch)
-    assert (npz_run / "branches" / "random_mask" / "level_1" / "level.json").exists()
     assert AnalyzedRun(npz_run).experiment.dataset.test.images.shape == (8, 4, 4, 1)
     shutil.move(tmp_path / "mine" / "data.npz", tmp_path / "data.npz")
     with pytest.raises(
         ValueError,
         match=r"no file /.*mine/data.npz; where .* been renamed, say so with --dataset=npz:PATH",
     ):
-        run_command_of(*branch, "--branch=retrain")
+        run_command_of("--experiment=branch", f"--run={npz_run}", "--branch=retrain")
+    moved = f"--dataset=npz:{tmp_path}/data.npz"
+    run_command_of("--experiment=magnitudes", f"--run={npz_run}", moved)
+    assert (npz_run / "landscape" / "magnitudes.csv").exists()
+
+
+@pytest.mark.slow
+def test_what_is_trained_later_finds_the_data_and_where_they_have_moved(npz_run, command, tmp_path):
+    branch = ["--experiment=branch", f"--run={npz_run}"]
+    run_command_of(*branch, "--branch=random_mask")
+    assert (npz_run / "branches" / "random_mask" / "level_1" / "level.json").exists()
+    shutil.move(tmp_path / "mine" / "data.npz", tmp_path / "data.npz")
     moved = f"--dataset=npz:{tmp_path}/data.npz"
     run_command_of(*branch, "--branch=retrain", moved)
-    run_command_of("--experiment=magnitudes", f"--run={npz_run}", moved)
     # Continuing from another folder, where the file lies now.
     given = [f"--{name}={value}" for name, value in {**SHORT, "levels": 2}.items()]
     command(*given, moved, workdir=tmp_path)
