@@ -1,5 +1,6 @@
 """ONNX, which many runtimes read: for reach, as zeros make it neither smaller nor faster."""
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,15 +31,17 @@ class Onnx(ExportFormat):
         # Without it the variables of the signature would be deleted.
         loaded = tf.saved_model.load(str(network.saved_model))
         serve = loaded.signatures["serving_default"]
-        specs = list(serve.structured_input_signature[1].values())
+        taken = serve.structured_input_signature[1]
+        specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in taken.items()]
 
         @tf.function(autograph=False)
         def function(*given: tf.Tensor) -> dict[str, tf.Tensor]:
-            return serve(**{spec.name: tensor for spec, tensor in zip(specs, given, strict=True)})
+            return serve(**dict(zip(taken, given, strict=True)))
 
         with _errors() as errors:
             try:
                 model, _ = import_module("tf2onnx").convert.from_function(function, specs)
+                content = model.SerializeToString()
             except Exception as error:  # Its errors have no common class below Exception.
                 errors.append(str(error).strip().partition("\n")[0])
         if errors:
@@ -46,11 +49,10 @@ class Onnx(ExportFormat):
             raise ValueError(
                 f"{self.name}: tf2onnx cannot convert {network.plain.name}: {errors[-1]}"
             )
-        path.write_bytes(model.SerializeToString())
+        path.write_bytes(content)
 
     def loading_code(self, network: PlainNetwork) -> str:
         """Loads it with ONNX Runtime."""
-        names = [tensor.name for tensor in network.outputs]
         load = (
             "import onnxruntime\n\n"
             f'session = onnxruntime.InferenceSession("{self.file_name}", '
@@ -58,8 +60,8 @@ class Onnx(ExportFormat):
         )
         if network.is_simple:
             return f'{load}(outputs,) = session.run(None, {{"{network.inputs[0].name}": inputs}})'
-        names = ", ".join(f'"{name}"' for name in names)
-        return f"{load}names = [{names}]\noutputs = dict(zip(names, session.run(names, inputs)))"
+        names = json.dumps([tensor.name for tensor in network.outputs])
+        return f"{load}names = {names}\noutputs = dict(zip(names, session.run(names, inputs)))"
 
 
 @contextmanager
