@@ -43,13 +43,11 @@ def test_recurrent_networks_of_texts_of_any_length(tmp_path):
     model = keras.Model(words, keras.layers.Dense(2)(keras.layers.LSTM(4)(embedded)))
     texts = np.random.default_rng(0).integers(0, 10, (40, 7)).astype(np.int32)
     folder = tmp_path / "out"
-    report = export(model, folder, ["onnx"], test_data=(texts, np.arange(40) % 2))
+    report = export(model, folder, ["onnx"], test_data=(texts, None), measure=False)
     (result,) = report.formats
     assert result.verification.largest_difference < 1e-5
     (found,) = run_snippets(folder, texts[:3, :5])
     np.testing.assert_allclose(found, model(texts[:3, :5]), rtol=1e-4, atol=1e-5)
-    one, *_, many = result.performance.latencies
-    assert one.milliseconds > 0 and one.batch_size == 1 and many.batch_size == 32
 
 
 def test_operation_that_is_not_known_is_named(tmp_path, caplog):
