@@ -18,7 +18,9 @@ if ONNX.packages_missing():
 def test_inputs_and_outputs_keep_their_names_for_any_number_of_examples(tmp_path, monkeypatch):
     keras.utils.set_random_seed(1)
     left, right = (keras.Input((3,), name=name) for name in ("b-side", "a-side"))
-    hidden = keras.layers.Subtract()([keras.layers.Dense(3)(left), right])
+    # A layer that holds constants, which are no inputs.
+    centred = keras.layers.Normalization(mean=0.5, variance=2.0)(left)
+    hidden = keras.layers.Subtract()([keras.layers.Dense(3)(centred), right])
     # In another order than that in which TensorFlow flattens dictionaries.
     outputs = {name: keras.layers.Dense(2, name=name)(hidden) for name in ("second", "first")}
     model = keras.Model([left, right], outputs, name="sides")

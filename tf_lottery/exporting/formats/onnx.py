@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-import tensorflow as tf
-
 from tf_lottery.exporting.formats.export_format import ExportFormat, register_export_format
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 
@@ -28,19 +26,24 @@ class Onnx(ExportFormat):
 
     def write(self, network: ExportedNetwork, path: Path) -> None:
         """Converts the signature of the network's SavedModel with tf2onnx."""
-        # Without it the variables of the signature would be deleted.
-        loaded = tf.saved_model.load(str(network.saved_model))
-        serve = loaded.signatures["serving_default"]
-        taken = serve.structured_input_signature[1]
-        specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in taken.items()]
-
-        @tf.function(autograph=False)
-        def function(*given: tf.Tensor) -> dict[str, tf.Tensor]:
-            return serve(**dict(zip(taken, given, strict=True)))
-
         with _errors() as errors:
             try:
-                model, _ = import_module("tf2onnx").convert.from_function(function, specs)
+                # Not `from_function`, which takes constants that a layer holds for inputs.
+                graph, inputs, outputs, names = import_module("tf2onnx.tf_loader").from_saved_model(
+                    str(network.saved_model),
+                    None,
+                    None,
+                    tag=["serve"],
+                    signatures=["serving_default"],
+                    return_tensors_to_rename=True,
+                )
+                model, _ = import_module("tf2onnx.convert").from_graph_def(
+                    graph,
+                    name=network.plain.name,
+                    input_names=inputs,
+                    output_names=outputs,
+                    tensors_to_rename=names,
+                )
                 content = model.SerializeToString()
             except Exception as error:  # Its errors have no common class below Exception.
                 errors.append(str(error).strip().partition("\n")[0])
