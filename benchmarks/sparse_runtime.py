@@ -14,7 +14,6 @@ import os
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,9 +23,7 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 import tf_keras as keras
-
-# tf.lite.Interpreter will move to another package; TensorFlow is pinned below that version.
-warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter.*")
+from ai_edge_litert.interpreter import Interpreter
 
 BLOCK = 4
 BATCHES = (1, 32)
@@ -258,7 +255,7 @@ def converted(model: keras.Model, optimizations: Sequence[tf.lite.Optimize] = ()
 
 def storage(content: bytes) -> str:
     """How the only kernel of a file is stored, and so whether it is computed sparse."""
-    details = tf.lite.Interpreter(model_content=content).get_tensor_details()
+    details = Interpreter(model_content=content).get_tensor_details()
     stored = [tensor["sparsity_parameters"] for tensor in details if tensor["sparsity_parameters"]]
     if not stored:
         return "dense"
@@ -267,7 +264,7 @@ def storage(content: bytes) -> str:
 
 def interpreted(content: bytes, shape: tuple[int, ...], threads: int) -> Call:
     """The function of a TensorFlow Lite file."""
-    interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
+    interpreter = Interpreter(model_content=content, num_threads=threads)
     (given,) = interpreter.get_input_details()
     (result,) = interpreter.get_output_details()
     interpreter.resize_tensor_input(given["index"], shape)

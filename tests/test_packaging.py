@@ -93,7 +93,7 @@ def test_the_wheel_says_what_it_is_and_needs(wheel: Path):
     assert told["Requires-Python"] == "<3.14,>=3.11"
     all_needed = told.get_all("Requires-Dist")
     needed = {re.match(r"[\w-]+", line)[0] for line in all_needed if "extra ==" not in line}
-    extras = ["gpu", "torch", "slurm", "dask", "wandb", "mlflow", "docs", "notebooks"]
+    extras = ["gpu", "torch", "onnx", "slurm", "dask", "wandb", "mlflow", "docs", "notebooks"]
     assert told.get_all("Provides-Extra") == extras
     not_in_tests = re.compile(r"extra == .(gpu|wandb|mlflow)\b")
     in_tests = (ROOT / "requirements-test.txt").read_text()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 import tf_lottery
 from tests.conformance.user_model_checks import check_pruned
@@ -173,7 +174,7 @@ def _serve(path: Path, inputs: Any) -> list[Any]:
 
 
 def _run_tflite(path: Path, inputs: np.ndarray) -> list[Any]:
-    run = tf.lite.Interpreter(str(path)).get_signature_runner("serving_default")
+    run = Interpreter(str(path)).get_signature_runner("serving_default")
     (name,) = run.get_input_details()
     (output,) = run(**{name: inputs}).values()
     return [output]

@@ -155,8 +155,8 @@ def test_units_without_effect_are_removed_where_there_are_some(run_tiny, tmp_pat
     [
         (("--levels=3",), r"^--levels: level 3 is not finished in .*; finished are 0, 1, 2\."),
         (
-            ("--formats=onnx,keras",),
-            r"^--formats=onnx,keras: onnx is no format; choose from s",
+            ("--formats=caffe,keras",),
+            r"^--formats=caffe,keras: caffe is no format; choose from s",
         ),
         (("--formats=keras,",), r"^--formats=keras,: leave out the empty name; choose from s"),
         (("--formats=,",), r"^--formats=,: name at least one format; choose from s"),

@@ -14,9 +14,9 @@ import tf_keras as keras
 import tf_lottery
 from tf_lottery.exporting.export import export
 from tf_lottery.exporting.export_report import FormatResult
-from tf_lottery.exporting.formats import known_formats
+from tf_lottery.exporting.formats import default_formats
 
-FORMATS = known_formats()
+FORMATS = {kind.name: kind for kind in default_formats()}
 
 PIXELS = np.random.default_rng(5).integers(0, 17, (40, 4, 4, 1))
 LABELS = np.random.default_rng(6).integers(0, 5, 40)

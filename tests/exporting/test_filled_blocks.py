@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tf_keras as keras
+from ai_edge_litert.interpreter import Interpreter
 
 from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
@@ -25,7 +25,7 @@ def exported(folder, shape, *layers) -> ExportedNetwork:
 
 
 def outputs_of(path, inputs: np.ndarray) -> np.ndarray:
-    run = tf.lite.Interpreter(str(path)).get_signature_runner("serving_default")
+    run = Interpreter(str(path)).get_signature_runner("serving_default")
     (outputs,) = run(input_1=inputs).values()
     return outputs
 

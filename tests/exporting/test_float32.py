@@ -10,10 +10,10 @@ import tensorflow as tf
 import tf_lottery
 from tf_lottery.exporting.export import export
 from tf_lottery.exporting.float32 import short_policies
-from tf_lottery.exporting.formats import known_formats
+from tf_lottery.exporting.formats import default_formats
 from tf_lottery.exporting.network_of import float32_network, network_of
 
-FORMATS = known_formats()
+FORMATS = {kind.name: kind for kind in default_formats()}
 
 POLICIES = ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16")
 IMAGES = np.random.default_rng(5).standard_normal((24, 6, 6, 1)).astype(np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from ai_edge_litert.interpreter import Interpreter
 
 from tf_lottery.exporting.formats import formats_named, known_formats
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
@@ -69,8 +70,8 @@ def write(network, tmp_path_factory):
     return write_once
 
 
-def interpreter_of(path) -> tf.lite.Interpreter:
-    interpreter = tf.lite.Interpreter(str(path))
+def interpreter_of(path) -> Interpreter:
+    interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
     return interpreter
 
@@ -174,6 +175,7 @@ def test_operation_that_keras_cannot_save_is_a_reason_without_a_file(tmp_path):
 def test_integers_need_a_representative(network):
     without = ExportedNetwork(network.plain, network.folder)
     for name, kind in FORMATS.items():
+        assert kind.by_default == (name != "onnx")
         reason = kind.reason_unavailable(without)
         assert (reason is not None) == (name == "tflite_int8")
     assert "representative=" in FORMATS["tflite_int8"].reason_unavailable(without)
@@ -190,6 +192,16 @@ def test_formats_are_named_in_their_own_order():
     kinds = formats_named(["tflite", "saved_model", "tflite"])
     assert [kind.name for kind in kinds] == ["saved_model", "tflite"]
     assert [kind.name for kind in formats_named("tflite")] == ["tflite"]
-    for names in (["onnx", "tflite"], []):
-        with pytest.raises(ValueError, match=r"(onnx is no|at least one) format; choose from sav"):
+    for names in (["caffe", "tflite"], []):
+        with pytest.raises(ValueError, match=r"(caffe is no|at least one) format; choose from sav"):
             formats_named(names)
+
+
+def test_packages_that_are_missing_are_told_with_what_installs_them(monkeypatch):
+    monkeypatch.setattr(FORMATS["onnx"], "packages", ("numpy", "tf2onnx_of_nobody"))
+    with pytest.raises(ValueError) as refused:
+        formats_named(["tflite", "onnx"])
+    assert str(refused.value) == (
+        "formats=['tflite', 'onnx']: onnx needs tf2onnx_of_nobody, which is not installed: pip "
+        'install "tf_lottery[onnx]".'
+    )

@@ -6,6 +6,7 @@ import sklearn.datasets
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
+from ai_edge_litert.interpreter import Interpreter
 from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (  # noqa: E501
     default_8bit_prune_preserve_quantize_scheme as prune_preserve,
 )
@@ -55,15 +56,15 @@ def kernels_of(model: keras.Model) -> dict[str, np.ndarray]:
     return {name: array for name, array in weights.items() if name.endswith("kernel")}
 
 
-def converted(model: keras.Model) -> tf.lite.Interpreter:
+def converted(model: keras.Model) -> Interpreter:
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    interpreter = Interpreter(model_content=converter.convert())
     interpreter.allocate_tensors()
     return interpreter
 
 
-def kernels_of_file(interpreter: tf.lite.Interpreter) -> list[np.ndarray]:
+def kernels_of_file(interpreter: Interpreter) -> list[np.ndarray]:
     """8-bit kernels, in the order and shape of a Keras model's."""
     details = [d for d in interpreter.get_tensor_details() if "LastValueQuant" in d["name"]]
     assert len(details) == 3
@@ -76,7 +77,7 @@ def kernels_of_file(interpreter: tf.lite.Interpreter) -> list[np.ndarray]:
     return [found[layer] for layer in ("conv", "hidden", "sums")]
 
 
-def accuracy_of_file(interpreter: tf.lite.Interpreter) -> float:
+def accuracy_of_file(interpreter: Interpreter) -> float:
     run = interpreter.get_signature_runner("serving_default")
     (given,), (output,) = run.get_input_details(), run.get_output_details()
     outputs = run(**{given: IMAGES[TEST]})[output]

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tf_keras as keras
+from ai_edge_litert.interpreter import Interpreter
 
 from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
@@ -47,7 +47,7 @@ def test_only_kernels_in_blocks_are_computed_sparse(tmp_path):
         ((24, 64), Storage.DENSE),
         ((8, 24), Storage.COMPUTED_SPARSE),
     ]
-    details = tf.lite.Interpreter(str(path)).get_tensor_details()
+    details = Interpreter(str(path)).get_tensor_details()
     block_maps = [
         (tuple(tensor["shape"]), len(tensor["sparsity_parameters"]["block_map"]) > 0)
         for tensor in details

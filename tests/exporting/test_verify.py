@@ -1,5 +1,9 @@
 """Comparing files with their network in another process, and their sizes."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tf_keras as keras
@@ -11,7 +15,7 @@ from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.serving import ServingError, answers
 from tf_lottery.exporting.verify import verify
 
-FORMATS = known_formats()
+FORMATS = {name: kind for name, kind in known_formats().items() if not kind.packages_missing()}
 INPUTS = np.random.default_rng(5).uniform(0, 16, (45, 6)).astype(np.float32)
 STARTS_ANEW = """
 import json, os, pathlib, sys
@@ -23,6 +27,13 @@ with pathlib.Path(sys.argv[2]).open("w") as answers:
             answers.close()
             os.kill(os.getpid(), 9) if "killed" in job["file"] else os._exit(3)
         answers.write(json.dumps({"error": "no"} if job["name"] == "wrong" else job) + "\\n")
+"""
+
+SAYS_WHAT_IS_IMPORTED = """
+import runpy, sys
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+print(*{name.partition(".")[0] for name, module in sys.modules.items() if module})
 """
 
 
@@ -92,7 +103,9 @@ def test_file_that_ends_its_process_does_not_end_the_others(monkeypatch, tmp_pat
     script.write_text(STARTS_ANEW)
     monkeypatch.setattr(serving, "_SCRIPT", script)
     names = ("good", "wrong", "fatal", "better", "fatal")
-    jobs = [{"name": name, "file": f"{name}.file"} for name in names]
+    jobs = [{"name": name, "file": f"{name}.file", "runtime": "tflite"} for name in names]
+    # Which has a process of its own.
+    jobs[0]["runtime"] = "keras"
     jobs[-1]["file"] = "killed.file"
     good, wrong, fatal, better, killed = answers(jobs)
     assert (good, better) == (jobs[0], jobs[3])
@@ -101,6 +114,26 @@ def test_file_that_ends_its_process_does_not_end_the_others(monkeypatch, tmp_pat
     assert str(fatal) == ending
     assert str(killed) == "fatal: killed.file ended the process that ran it (SIGKILL)"
     assert answers([]) == []
+
+
+def test_tflite_files_are_run_without_tensorflow(network, tmp_path):
+    path = tmp_path / "model.tflite"
+    FORMATS["tflite"].write(network, path)
+    job = {
+        "file": str(path),
+        "runtime": "tflite",
+        "outputs": {"classes": f"{tmp_path}/classes.npy"},
+    }
+    job["inputs"] = serving.saved_inputs({"given": INPUTS}, tmp_path)
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"threads": 1, "cpus": 1, "jobs": [job]}))
+    command = [sys.executable, "-P", "-c", SAYS_WHAT_IS_IMPORTED, str(serving._SCRIPT)]
+    command += [str(request), str(tmp_path / "answers")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "ai_edge_litert" in said.stdout.split()
+    assert not {"keras", "tensorflow", "tf_keras", "tf_lottery"} & set(said.stdout.split())
+    (expected,) = network.plain.compute({"given": INPUTS}).values()
+    np.testing.assert_allclose(np.load(tmp_path / "classes.npy"), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_size_of_a_folder_is_that_of_its_files(tmp_path):

@@ -102,10 +102,12 @@ def test_sentences_say_what_was_found_and_what_is_particular(tmp_path):
 
 def test_headers_are_explained(tmp_path):
     row = LONG | FILES | DENSE | LATENCIES | {"peak_memory_bytes": 683_000_000}
-    assert printed(tmp_path, row, width=120)[-5:] == [
+    assert printed(tmp_path, row, width=120)[-6:] == [
         'Columns "times dense" divide by what the dense network takes in the same format.',
         "The largest difference is that of an output from the ticket's own.",
-        "Peak memory is that of the whole process, with Python and TensorFlow.",
+        "Peak memory is that of the whole process: Python, what loads the file (tflite: LiteRT, "
+        "onnx: ONNX Runtime, others: ",
+        "TensorFlow), and the file.",
         "Times are medians of calls with 1 and with 32 examples, on 1 thread and on all.",
         "All numbers are in the folder's export.csv; its README.md says how to load each file.",
     ]

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tf_keras as keras
+from ai_edge_litert.interpreter import Interpreter
 
 import tf_lottery
 from tf_lottery.exporting.formats import known_formats
@@ -82,7 +82,7 @@ def test_tflite_multiplies_a_network_of_blocks_sparse(tmp_path):
     inputs = {network.inputs[0].name: x}
     path = tmp_path / "sparse.tflite"
     FORMATS["tflite_sparse"].write(ExportedNetwork(network, tmp_path, inputs), path)
-    interpreter = tf.lite.Interpreter(str(path))
+    interpreter = Interpreter(str(path))
     details = interpreter.get_tensor_details()
     stored = [tensor["sparsity_parameters"] for tensor in details if tensor["sparsity_parameters"]]
     assert [len(parameters["block_map"]) for parameters in stored] == [1, 1, 1]

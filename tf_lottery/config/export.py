@@ -11,8 +11,8 @@ class ExportConfig:
 
     formats: str = option(
         "",
-        "Formats of --experiment=export, such as saved_model,tflite; unset: all that the network "
-        "can be written in.",
+        "Formats of --experiment=export, such as saved_model,tflite; unset: all but onnx that the "
+        "network can be written in.",
     )
     compact: AutoOnOff = option(
         "auto",
@@ -33,7 +33,7 @@ class ExportConfig:
 
     @property
     def format_names(self) -> tuple[str, ...] | None:
-        """The formats; None for all that can be written."""
+        """The formats; None for all but onnx that can be written."""
         if not self.formats:
             return None
         return tuple(name.strip() for name in self.formats.split(","))

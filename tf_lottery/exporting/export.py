@@ -11,7 +11,7 @@ from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
 from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, ExportFolder
 from tf_lottery.exporting.export_progress import ExportProgress, no_progress
 from tf_lottery.exporting.export_report import Arithmetic, ExportReport
-from tf_lottery.exporting.formats import formats_named, known_formats
+from tf_lottery.exporting.formats import default_formats, formats_named
 from tf_lottery.exporting.network_of import float32_network, network_of
 from tf_lottery.exporting.plain_network import (
     ExportedNetwork,
@@ -59,7 +59,7 @@ def export(
       source: a prunable or plain model of either Keras, what `compact` gave, or the path of a run
         folder. A subclassed model needs `test_data`.
       folder: to make; it may exist if it is empty.
-      formats: names of formats; None for all that the network can be written in.
+      formats: names of formats; None for all but onnx that the network can be written in.
       level: of the run folder; None for its last finished one.
       test_data: inputs with which the files are verified, and labels or None. Without it they are
         verified on standard normal numbers, if the model takes floats of known shapes.
@@ -118,7 +118,7 @@ def export_into(
         raise refusal("progress", progress, "give a function that takes what begins, or None")
     if dense is not None and not is_model(dense):
         raise refusal("dense", dense, "give a model of Keras, or leave it out")
-    kinds = list(known_formats().values()) if formats is None else formats_named(formats)
+    kinds = default_formats() if formats is None else formats_named(formats)
     target.holds()
     origin = ticket_source(source, level, dense)
     as_trained = network_of(origin.model, test_data)

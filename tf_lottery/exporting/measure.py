@@ -59,7 +59,7 @@ class Performance:
 
     Attributes:
       peak_memory: most bytes of memory of a process that runs it with all threads, at the largest
-        batch size; TensorFlow itself, with Python, included.
+        batch size; Python and what loads the file (LiteRT, ONNX Runtime or TensorFlow) included.
       runtime_memory: most bytes of memory of that process before it loaded the file.
       latencies: by threads and batch size.
     """

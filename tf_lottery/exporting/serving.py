@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.exporting.plain_network import Arrays
+from tf_lottery.exporting.serving_script import NEED_TENSORFLOW
 from tf_lottery.training.threads import cores
 
 _SCRIPT = Path(__file__).with_name("serving_script.py")
@@ -45,7 +46,9 @@ def saved_inputs(inputs: Arrays, folder: Path) -> dict[str, str]:
 def answers(
     jobs: Sequence[Mapping[str, Any]], threads: int = 0
 ) -> list[dict[str, Any] | ServingError]:
-    """Does jobs in a fresh process, on the CPU, and in another when a job has ended that.
+    """Does jobs in fresh processes, on the CPU: one without TensorFlow for those that do without.
+
+    When a job has ended its process, another goes on.
 
     Args:
       jobs: as `serving_script` describes them, each with the `name` of its format besides.
@@ -54,6 +57,18 @@ def answers(
     Returns:
       The answer to each job, or why there is none.
     """
+    results: dict[int, dict[str, Any] | ServingError] = {}
+    for needs in (False, True):
+        places = [at for at, job in enumerate(jobs) if (job["runtime"] in NEED_TENSORFLOW) is needs]
+        found = _answers_alike([jobs[at] for at in places], threads)
+        results |= zip(places, found, strict=True)
+    return [results[at] for at in range(len(jobs))]
+
+
+def _answers_alike(
+    jobs: Sequence[Mapping[str, Any]], threads: int
+) -> list[dict[str, Any] | ServingError]:
+    """Answers jobs all of which need TensorFlow, or none."""
     results: list[dict[str, Any] | ServingError] = []
     while len(results) < len(jobs):
         left = jobs[len(results) :]

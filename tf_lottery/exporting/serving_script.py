@@ -1,12 +1,13 @@
-"""Runs exported files in a process that knows TensorFlow but nothing of tf_lottery.
+"""Runs exported files in a process that knows what loads them, but nothing of tf_lottery.
 
 Started by `serving` as `python -P serving_script.py REQUEST.json ANSWERS.jsonl`: a file of its own,
 which imports no other module of this package.
 
-A request has `threads` (0: all) and `jobs`. A job has `file`, `runtime`, `inputs` (the .npy of
-each, by name, in the network's order) and either `outputs`, likewise, to be written, or
-`batch_sizes`, `seconds` and, perhaps, `dense_file` to measure. Every job's answer is a line of
-JSON, written before the next job begins.
+A request has `threads` (0: one per CPU), `cpus` (their number) and `jobs`, all of which need
+TensorFlow, or none. A job has `file`, `runtime`, `inputs` (the .npy of each, by name, in the
+network's order) and either `outputs`, likewise, to be written, or `batch_sizes`, `seconds` and,
+perhaps, `dense_file` to measure. Every job's answer is a line of JSON, written before the next job
+begins.
 """
 
 import contextlib
@@ -17,15 +18,22 @@ import sys
 import tarfile
 import tempfile
 import time
-import warnings
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+NEED_TENSORFLOW = frozenset({"keras", "saved_model"})
+_MODULES = {
+    "keras": "tensorflow",
+    "onnx": "onnxruntime",
+    "saved_model": "tensorflow",
+    "tflite": "ai_edge_litert.interpreter",
+}
+# What a file still needs of these would be missing where it is used.
+_ABSENT = ("tf_lottery", "tensorflow_model_optimization")
 _BATCH = 32
 _WARM_UP_CALLS = 5
 _SAMPLE_SECONDS = 0.002
@@ -41,16 +49,20 @@ def load(runtime: str, path: str, threads: int, output_names: Iterable[str] = ()
     Args:
       runtime: what loads it.
       path: the file.
-      threads: of TensorFlow Lite.
+      threads: of LiteRT and ONNX Runtime.
       output_names: of the outputs, in the network's order. Without them those of a .keras archive,
         whose names may be others, are computed and not returned.
     """
     if runtime == "tflite":
         return _TFLiteCall(path, threads)
+    if runtime == "onnx":
+        return _load_onnx(path, threads)
     return _load_keras(path, output_names) if runtime == "keras" else _load_saved_model(path)
 
 
 def _load_saved_model(path: str) -> Call:
+    import tensorflow as tf
+
     with contextlib.ExitStack() as stack:
         if path.endswith(".tar.gz"):
             folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -70,13 +82,15 @@ def _load_saved_model(path: str) -> Call:
 
 
 def _load_keras(path: str, output_names: Iterable[str]) -> Call:
+    import tensorflow as tf
+
     keras = importlib.import_module(_keras_of_archive(path))
     model = keras.models.load_model(path, compile=False)
     # A Sequential model of Keras 3 does not tell its input.
     structure = model.inputs[0] if len(model.inputs) == 1 else model.input
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def flat_outputs(flat_inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    def flat_outputs(flat_inputs: list[Any]) -> list[Any]:
         inputs = tf.nest.pack_sequence_as(structure, flat_inputs)
         return tf.nest.flatten(model(inputs, training=False))
 
@@ -93,14 +107,27 @@ def _keras_of_archive(path: str) -> str:
     return "keras" if version.startswith("3.") else "tf_keras"
 
 
+def _load_onnx(path: str, threads: int) -> Call:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def call(inputs: Arrays) -> Arrays:
+        return dict(zip(names, session.run(names, inputs), strict=True))
+
+    return call
+
+
 class _TFLiteCall:
     """An interpreter whose batch size follows its inputs, if the file lets it."""
 
     def __init__(self, path: str, threads: int):
-        with warnings.catch_warnings():
-            # Its class will move to another package; TensorFlow is pinned below that version.
-            warnings.simplefilter("ignore")
-            self._interpreter = tf.lite.Interpreter(path, num_threads=threads)
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(path, num_threads=threads)
         # The runner is not kept: no tensor may be resized while there is one.
         runner = self._interpreter.get_signature_runner("serving_default")
         given, results = runner.get_input_details(), runner.get_output_details()
@@ -214,12 +241,18 @@ def _medians(times: list[list[float]]) -> dict[str, float | None]:
 
 def main(request_path: str, answers_path: str) -> None:
     """Does the jobs of a request and writes their answers, errors among them."""
-    # What a file still needs of these would be missing where it is used.
-    for absent in ("tf_lottery", "tensorflow_model_optimization"):
-        sys.modules[absent] = None  # pyright: ignore[reportArgumentType] - forbids the import
     request = json.loads(Path(request_path).read_text(encoding="utf-8"))
-    tf.config.threading.set_intra_op_parallelism_threads(request["threads"])
-    tf.config.threading.set_inter_op_parallelism_threads(request["threads"])
+    runtimes = {job["runtime"] for job in request["jobs"]}
+    for absent in _ABSENT if runtimes & NEED_TENSORFLOW else (*_ABSENT, "tensorflow"):
+        sys.modules[absent] = None  # pyright: ignore[reportArgumentType] - forbids the import
+    # Before memory is measured: the rest is what a file takes.
+    for module in {_MODULES[runtime] for runtime in runtimes}:
+        importlib.import_module(module)
+    if runtimes & NEED_TENSORFLOW:
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(request["threads"])
+        tf.config.threading.set_inter_op_parallelism_threads(request["threads"])
     with Path(answers_path).open("w", encoding="utf-8") as answers:
         for job in request["jobs"]:
             do = write_outputs if "outputs" in job else measure

@@ -20,7 +20,10 @@ _ABOUT = {
         'Columns "times dense" divide by what the dense network takes in the same format.'
     ),
     "largest_difference": "The largest difference is that of an output from the ticket's own.",
-    "peak_memory_bytes": "Peak memory is that of the whole process, with Python and TensorFlow.",
+    "peak_memory_bytes": (
+        "Peak memory is that of the whole process: Python, what loads the file (tflite: LiteRT, "
+        "onnx: ONNX Runtime, others: TensorFlow), and the file."
+    ),
     "ms_batch_1_one_thread": (
         "Times are medians of calls with 1 and with 32 examples, on 1 thread and on all."
     ),

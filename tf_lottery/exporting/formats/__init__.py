@@ -16,8 +16,13 @@ def known_formats() -> Mapping[str, ExportFormat]:
     return dict(sorted(FORMATS.all().items(), key=lambda item: (item[1].place, item[0])))
 
 
+def default_formats() -> list[ExportFormat]:
+    """The formats that are written unless some are named."""
+    return [kind for kind in known_formats().values() if kind.by_default]
+
+
 def check_formats(argument: str, value: Any, names: Collection[str]) -> None:
-    """Checks that there are formats of some names.
+    """Checks that there are formats of some names, and the packages that they need.
 
     Args:
       argument: what the user calls them.
@@ -25,7 +30,7 @@ def check_formats(argument: str, value: Any, names: Collection[str]) -> None:
       names: the names in it.
 
     Raises:
-      ValueError: if there is no format of a name, or no name.
+      ValueError: if there is no format of a name, or no name, or a package is not installed.
     """
     known = known_formats()
     choices = f"choose from {', '.join(known)}"
@@ -36,13 +41,17 @@ def check_formats(argument: str, value: Any, names: Collection[str]) -> None:
     if unknown:
         are = "is no format" if len(unknown) == 1 else "are no formats"
         raise refusal(argument, value, f"{', '.join(unknown)} {are}; {choices}")
+    for name in sorted(set(names)):
+        missing = known[name].packages_missing()
+        if missing:
+            raise refusal(argument, value, missing)
 
 
 def formats_named(names: Iterable[str]) -> list[ExportFormat]:
     """The formats of these names, without repetitions, in the order in which they are written.
 
     Raises:
-      ValueError: if there is no format of a name, or no name.
+      ValueError: as `check_formats`.
     """
     known = known_formats()
     named = [names] if isinstance(names, str) else names
@@ -56,6 +65,7 @@ def formats_named(names: Iterable[str]) -> list[ExportFormat]:
 __all__ = [
     "ExportFormat",
     "check_formats",
+    "default_formats",
     "formats_named",
     "known_formats",
     "register_export_format",

@@ -1,6 +1,7 @@
 """What every format of an exported network has in common."""
 
 from abc import ABC, abstractmethod
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,10 +15,13 @@ class ExportFormat(ABC):
     Attributes:
       name: as in the argument `formats`.
       file_name: of the file or folder, within the folder of the export.
-      runtime: what loads it in `serving_script`: "saved_model", "keras" or "tflite".
+      runtime: what loads it in `serving_script`: "saved_model", "keras", "tflite" or "onnx".
       quantized: whether weights are rounded to 8 bits, so that outputs are not quite the model's.
       about: the format in a few words, for the model card.
       place: among the formats, which are written and shown in the order of their places.
+      by_default: whether it is written unless formats are named.
+      packages: that it needs and tf_lottery does not bring, as they are imported.
+      extra: of tf_lottery, which installs them.
     """
 
     name: str
@@ -26,6 +30,20 @@ class ExportFormat(ABC):
     quantized: bool = False
     about: str
     place: int = 100
+    by_default: bool = True
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+
+    def packages_missing(self) -> str | None:
+        """Says which packages are not installed, and what installs them; None if all are."""
+        missing = [name for name in self.packages if find_spec(name) is None]
+        if not missing:
+            return None
+        are = "is" if len(missing) == 1 else "are"
+        return (
+            f"{self.name} needs {', '.join(missing)}, which {are} not installed: "
+            f'pip install "tf_lottery[{self.extra}]"'
+        )
 
     def reason_unavailable(self, network: ExportedNetwork) -> str | None:
         """Says why the network cannot be written in this format; None if it can."""

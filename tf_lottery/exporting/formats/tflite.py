@@ -1,6 +1,6 @@
 """TensorFlow Lite flatbuffers: 32-bit, sparse, and with 8-bit integers.
 
-What TensorFlow 2.21's converter and interpreter were seen to do with sparse kernels:
+What TensorFlow 2.21's converter and LiteRT 2.3's interpreter were seen to do with sparse kernels:
 
 - `EXPERIMENTAL_SPARSITY` encodes every kernel (Dense, all convolutions) below a density of about
   0.65 element by element, others not at all. The file shrinks to about the density plus an index
@@ -71,15 +71,14 @@ class TFLite(ExportFormat):
         return remark
 
     def loading_code(self, network: PlainNetwork) -> str:
-        """Loads it with TensorFlow's interpreter; ai-edge-litert has the same class."""
+        """Loads it with LiteRT's interpreter, which needs no TensorFlow."""
         call = "run(**inputs)"
         if network.is_simple:
             (given,), (result,) = network.inputs, network.outputs
             call = f'run({given.name}=inputs)["{result.name}"]'
         return (
-            "import tensorflow as tf\n\n"
-            "# On devices: from ai_edge_litert.interpreter import Interpreter\n"
-            f'interpreter = tf.lite.Interpreter("{self.file_name}")\n'
+            "from ai_edge_litert.interpreter import Interpreter\n\n"
+            f'interpreter = Interpreter("{self.file_name}")\n'
             'run = interpreter.get_signature_runner("serving_default")\n'
             f"outputs = {call}"
         )
