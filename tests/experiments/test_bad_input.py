@@ -21,8 +21,6 @@ _OF_A_PROCESS = {
     "--no_such_flag=1": ("no_such_flag",),
     "banana": ("Error: banana: flags begin with --",),
 }
-# Each asks a process of its own; of the others the same is told elsewhere too.
-_FAST = ("--pruning_rate=0", "--tpu=grpc://127.0.0.1:1", "--num_virtual_devices=7", "banana")
 
 
 @pytest.mark.parametrize("argument", BAD_INPUT)
@@ -36,13 +34,8 @@ def test_refused_before_anything_is_written(argument, command, tmp_path, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "argument",
-    [
-        each if each in _FAST else pytest.param(each, marks=pytest.mark.slow)
-        for each in _OF_A_PROCESS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("argument", _OF_A_PROCESS)
 def test_refused_by_the_program(argument, start_main, tmp_path):
     process = start_main(argument, workdir=tmp_path)
     assert process.wait() == 1, process.output

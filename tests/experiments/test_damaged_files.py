@@ -1,12 +1,12 @@
 """Files of a run folder that someone damaged are named, and neither trained on nor replaced."""
 
 import shutil
-import signal
 
 import numpy as np
 import pytest
 
 from tests.edited_config import edit_json
+from tests.experiments.interrupted import interrupt_when
 from tf_lottery.store.errors import DamagedFileError
 
 
@@ -37,14 +37,13 @@ def remove_last_line(path):
 
 
 @pytest.fixture(scope="module")
-def killed_run(start_main, tmp_path_factory):
-    """A run that was killed within level 1; not to be changed."""
-    workdir = tmp_path_factory.mktemp("killed")
+def interrupted_run(run_tiny, tmp_path_factory):
+    """A run that was interrupted within level 1; not to be changed."""
+    workdir = tmp_path_factory.mktemp("interrupted")
     run = workdir / "tiny" / "replicate_1"
-    moment = "level_1/checkpoint/step_10"
-    process = start_main(workdir=workdir, signal_at=(moment, signal.SIGKILL))
-    assert process.wait() == -signal.SIGKILL, process.output
-    assert (run / moment).exists()
+    moment = run / "level_1" / "checkpoint" / "step_10"
+    interrupt_when(moment, lambda: run_tiny(workdir))
+    assert moment.exists()
     assert not (run / "level_1" / "level.json").exists()
     return run
 
@@ -103,9 +102,9 @@ def test_damage_between_levels(name, damage, half_run, run_tiny, snapshot, tmp_p
         ),
     ],
 )
-def test_damage_within_a_level(name, damage, killed_run, run_tiny, snapshot, tmp_path):
+def test_damage_within_a_level(name, damage, interrupted_run, run_tiny, snapshot, tmp_path):
     run = tmp_path / "tiny" / "replicate_1"
-    shutil.copytree(killed_run, run)
+    shutil.copytree(interrupted_run, run)
     damage(run / name)
     before = _files(run, snapshot)
     with pytest.raises(DamagedFileError) as error:

@@ -139,7 +139,8 @@ def test_second_process_on_one_run_folder(start_main, run, tmp_path, snapshot):
 
 
 # Too small for the weights, for weights and slots.
-@pytest.mark.parametrize("largest_file", [4_000, pytest.param(15_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("largest_file", [4_000, 15_000])
 def test_full_disk(
     start_main, outcome_of, reference, half_run_of_reference, tmp_path, snapshot, largest_file
 ):

@@ -1,7 +1,6 @@
 """Lines between solutions and between levels of run folders, measured anew from the files."""
 
 import csv
-import math
 import re
 import shutil
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import pytest
 import tf_keras as keras
 
 import tf_lottery
+from tests.experiments.interrupted import interrupt_when
 from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.models.registry import FAMILIES, register_model
@@ -20,7 +20,6 @@ from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
 from tf_lottery.store.tensors import load_tensors
-from tf_lottery.training.training_program import TrainingProgram
 
 BRANCH = "branches/random_mask/level_1"
 OTHER = "../replicate_2/level_1"
@@ -151,21 +150,9 @@ def test_lines_lie_in_the_mask_that_was_asked_for(run, digits):
     assert len(found) == 4
 
 
-def test_a_checkpoint_of_a_level_in_training_is_a_solution(
-    run_tiny, half_run, tmp_path, monkeypatch
-):
+def test_a_checkpoint_of_a_level_in_training_is_a_solution(run_tiny, half_run, tmp_path):
     moment = "level_2/checkpoint/step_20"
-    train = TrainingProgram.run
-
-    def stop(program, epoch, first, last):
-        if (half_run / moment).exists():
-            raise KeyboardInterrupt
-        train(program, epoch, first, last)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("tf_lottery.experiments.level_records._CHECKPOINT_SHARE", math.inf)
-        patch.setattr(TrainingProgram, "run", stop)
-        run_tiny(tmp_path)
+    interrupt_when(half_run / moment, lambda: run_tiny(tmp_path))
     measure(half_run, f"level_1,{moment}", line_mask="second")
     end = line(
         half_run, "level_1--level_2_checkpoint_step_20", "3_points__second__estimated__test"

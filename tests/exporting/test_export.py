@@ -272,7 +272,7 @@ def test_replaces_nothing_but_an_earlier_export(ticket, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"formats": ["onnx"]}, r"formats=\['onnx'\]: onnx is no format; choose from saved_model"),
+        ({"formats": ["pb"]}, r"formats=\['pb'\]: pb is no format; choose from saved_model"),
         ({"formats": [3]}, r"formats=\[3\]: use a list of names, such as"),
         ({"dense": "path"}, "dense='path': give a model of Keras"),
         ({"level": 3}, "level=3 is of no use with a model"),
