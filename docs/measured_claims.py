@@ -230,7 +230,7 @@ def _stabilizing() -> dict[str, list[Measured]]:
 
 
 def _linear_mode_connectivity() -> dict[str, list[Measured]]:
-    """Claims 3.1, 3.5, 3.6 and 4.2, of instability."""
+    """Claims 3.1, 3.3, 3.5, 3.6 and 4.2, of instability."""
     rows = _table("fashion_mnist_instability")
 
     def mean(column: str, network: str, level: int, step: int) -> str:
@@ -259,7 +259,16 @@ def _linear_mode_connectivity() -> dict[str, list[Measured]]:
         f"{barrier_with(0.0003, 0)} at rate 0.0003; {barrier_with(0.0048, 0)} at rate 0.0048; "
         f"{barrier_with(0.0012, 1000)} with warmup over 1,000 iterations",
     }
-    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+    cifar = _table("cifar10_resnet14").dropna(subset="barrier_of_dense_copies")
+    of_copies = ", ".join(
+        f"{_percent(row.barrier_of_dense_copies)} from {row.rewind_step}"
+        for row in cifar.itertuples()
+    )
+    length = "ResNet-14, 1,200 of 63,000 iterations"
+    return {
+        **{number: _of_fashion_mnist(rows, text) for number, text in here.items()},
+        "3.3": [Measured("CIFAR-10", 1, f"{length}: barrier {of_copies}")],
+    }
 
 
 def _why_tickets_win() -> dict[str, list[Measured]]:
