@@ -37,6 +37,15 @@ def test_cells(summaries):
     assert ["3", "51.2%", "136,294", "97.12%", "3,400", "97.01%", "-0.38", "12.5"] in rows
 
 
+@pytest.mark.parametrize(("width", "counts"), [(90, []), (91, ["4", "3"])])
+def test_multiply_adds_have_a_column_where_there_is_room(width, counts, make_summary):
+    levels = [make_summary(level, 0.9, multiply_adds=4 - level) for level in range(2)]
+    lines = printed(levels, width=width).splitlines()
+    rows = [row for row in map(str.split, lines) if row[1:2] in (["100%"], ["80.0%"])]
+    assert [row[3] for row in rows] == (counts or ["90.00%", "90.00%"])
+    assert max(map(len, lines)) <= width
+
+
 def test_tiny_difference_has_no_minus_zero(make_summary):
     text = printed([make_summary(0, 0.975), make_summary(1, 0.974999)])
     assert "+0.00" in text

@@ -30,8 +30,13 @@ TEST_ACCURACY = _Column("test\naccuracy", lambda row: format_accuracy(row.test_a
 _WEIGHTS = _Column("weights\nremaining", lambda row: format_count(row.weights_remaining))
 _MULTIPLY_ADDS = _Column("multiply-\nadds", lambda row: format_large(row.multiply_adds))
 
+# Columns of a terminal that has room for multiply-adds.
+_WIDE = 91
 
-def summary_table(summaries: Sequence[LevelSummary], tolerance: float = DEFAULT_TOLERANCE) -> Table:
+
+def summary_table(
+    summaries: Sequence[LevelSummary], tolerance: float = DEFAULT_TOLERANCE, width: int = 80
+) -> Table:
     """Lays out the levels as a table, the sparsest matching level in bold.
 
     Levels at which a layer has no weight left are marked; `footnotes` says what the mark means.
@@ -40,13 +45,16 @@ def summary_table(summaries: Sequence[LevelSummary], tolerance: float = DEFAULT_
       summaries: the levels, in the order in which they are shown.
       tolerance: how far below the dense network's a matching level's test accuracy may be, as a
         fraction.
+      width: of the terminal; multiply-adds are shown where it has room for them.
 
     Returns:
-      The table: 80 columns wide at most for networks of up to 999 million weights.
+      The table: 80 columns wide at most for networks of up to 999 million weights, 91 with
+      multiply-adds.
     """
     dense = dense_summary(summaries)
+    counted = width >= _WIDE and any(row.multiply_adds is not None for row in summaries)
     columns = [
-        *(LEVEL, DENSITY, _WEIGHTS, TEST_ACCURACY),
+        *(LEVEL, DENSITY, _WEIGHTS, *([_MULTIPLY_ADDS] if counted else []), TEST_ACCURACY),
         _Column("early-stop\nstep", lambda row: format_count(row.early_stop_step)),
         _Column("accuracy\nthere", lambda row: format_accuracy(row.early_stop_test_accuracy)),
         points_to_dense(dense),
@@ -82,7 +90,7 @@ def print_summary(
         fraction.
     """
     console = console or default_console()
-    console.print(summary_table(summaries, tolerance))
+    console.print(summary_table(summaries, tolerance, console.width))
     print_footnotes(summaries, console)
     console.print()
     print_sentences(summary_sentences(summaries, tolerance), console)
