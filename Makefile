@@ -4,8 +4,9 @@ BIN := .venv/bin
 # slow tests need up to 12 GB each.
 WORKERS ?= 3
 SLOW_WORKERS ?= 2
+CORE := tests/config tests/masking tests/pruning tests/store tests/tickets tests/training tests/test_packaging.py
 
-.PHONY: run test test-all coverage lint format docs bench clean
+.PHONY: run test test-all test-pythons coverage lint format docs bench clean
 
 run: .venv/installed
 	$(BIN)/python main.py --flagfile=configs/digits_lenet.cfg
@@ -15,6 +16,19 @@ test: lint
 
 test-all: lint
 	$(BIN)/pytest -n $(SLOW_WORKERS) --dist loadfile -m "slow or not slow"
+
+# The main job and the tests of the core with each other Python that is here, and, on 3.11, with the
+# lowest versions of what is needed; in environments of their own, .venv-3.12 and so on, of 2.8 GB.
+test-pythons:
+	for python in 3.12 3.13; do \
+	  ! python$$python -c "" 2> /dev/null || $(MAKE) test-python-$$python || exit 1; \
+	done
+	$(MAKE) test-python-lowest
+
+test-python-%: .venv-%/installed
+	.venv-$*/bin/python -m pip check
+	.venv-$*/bin/python main.py --flagfile=configs/digits_lenet.cfg --workdir=$$(mktemp -d)
+	.venv-$*/bin/pytest -n $(WORKERS) --dist loadfile $(CORE)
 
 # What the fast tests reach, their processes included.
 coverage: .venv/installed
@@ -52,10 +66,23 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/landscape.py
 
 clean:
-	rm -rf .venv .coverage* .pytest_cache .ruff_cache .import_linter_cache .cache build/site_pages site
+	rm -rf .venv .venv-* .coverage* .pytest_cache .ruff_cache .import_linter_cache .cache build/site_pages site
 
 .venv/installed: requirements.txt requirements-test.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	@echo "Installing TensorFlow and what it needs into .venv, 2.8 GB: minutes, more on a slow line."
 	$(BIN)/pip install --disable-pip-version-check -r requirements-dev.txt -e .
+	touch $@
+
+# Kept, though only patterns name them.
+.PRECIOUS: .venv-%/installed
+
+.venv-lowest/installed: requirements.txt requirements-test.txt requirements-lowest.txt
+	python3.11 -m venv .venv-lowest
+	.venv-lowest/bin/pip install --disable-pip-version-check -r requirements-test.txt -c requirements-lowest.txt -e .
+	touch $@
+
+.venv-%/installed: requirements.txt requirements-test.txt
+	python$* -m venv .venv-$*
+	.venv-$*/bin/pip install --disable-pip-version-check -r requirements-test.txt -e .
 	touch $@
