@@ -60,3 +60,19 @@ def test_operation_that_is_not_known_is_named(tmp_path, caplog):
         ONNX.write(network, tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
     assert "Betainc" not in caplog.text
+
+
+@pytest.mark.slow
+def test_networks_of_keras_3(tmp_path):
+    keras_3 = pytest.importorskip("keras", minversion="3")
+    image = keras_3.Input((8, 8, 3), name="pixels")
+    hidden = keras_3.layers.Conv2D(6, 3, padding="same", use_bias=False)(image)
+    hidden = keras_3.layers.ReLU()(keras_3.layers.BatchNormalization()(hidden))
+    pooled = keras_3.layers.GlobalAveragePooling2D()(hidden)
+    model = keras_3.Model(image, keras_3.layers.Dense(3)(pooled))
+    pixels = np.random.default_rng(0).normal(size=(40, 8, 8, 3)).astype(np.float32)
+    report = export(model, tmp_path / "out", ["onnx"], test_data=(pixels, None), measure=False)
+    (result,) = report.formats
+    assert result.verification.largest_difference < 1e-5
+    (found,) = run_snippets(tmp_path / "out", pixels[:3])
+    np.testing.assert_allclose(found, model(pixels[:3]), rtol=1e-4, atol=1e-5)
