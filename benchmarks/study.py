@@ -1,11 +1,11 @@
 r"""How long a study takes: side by side, one by one, and with another version.
 
-    python benchmarks/study.py --data_dir=DIR [--other=CHECKOUT] [--rounds=2]
+    python benchmarks/study.py --data_dir=DIR [--other=CHECKOUT] [--rounds=2] [--steps=10000]
 
 Fashion-MNIST, LeNet-300-100: 3 replicates of 6 levels, 3 controls of two levels of each, 2,000
-steps. Each way is a process of its own, with all start-up, in a temporary folder; the ways take
-turns. `--other` is a checkout of an earlier version, which runs the same in two commands. Bare
-steps are those of all 39 trainings, by one thread. Run it on an idle machine.
+steps (or more). Each way is a process of its own, with all start-up, in a temporary folder; the
+ways take turns. `--other` is a checkout of an earlier version, which runs the same in two commands.
+Bare steps are those of all 39 trainings, by one thread. Run it on an idle machine.
 """
 
 import os
@@ -22,6 +22,7 @@ _DATA = flags.DEFINE_string("data_dir", None, "Where the data set is.", required
 _OTHER = flags.DEFINE_string("other", None, "A checkout of another version.")
 _ROUNDS = flags.DEFINE_integer("rounds", 2, "How often each way is timed.")
 _STEPS = flags.DEFINE_integer("steps", 2000, "Of each training.")
+_ONE_BY_ONE = flags.DEFINE_boolean("one_by_one", True, "Time it one by one, too.")
 
 _HERE = Path(__file__).parents[1]
 _CONTROLS = "random_mask,random_reinitialization,retrain"
@@ -61,7 +62,8 @@ def main(_) -> None:
     bare = step * trainings * _STEPS.value
     print(f"bare steps of {trainings} trainings, one thread: {bare:.1f} s", flush=True)
     ways = {"side by side": lambda workdir: _study(_HERE, workdir, "auto")}
-    ways["one by one"] = lambda workdir: _study(_HERE, workdir, 1)
+    if _ONE_BY_ONE.value:
+        ways["one by one"] = lambda workdir: _study(_HERE, workdir, 1)
     if _OTHER.value:
         ways["the other version"] = lambda workdir: _two_commands(Path(_OTHER.value), workdir)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
