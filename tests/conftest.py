@@ -68,7 +68,8 @@ def pictures() -> None:
 
 @pytest.fixture(scope="session")
 def mirrored() -> tf.distribute.Strategy:
-    """A MirroredStrategy over two replicas; one only, as collectives of several would mix."""
-    import tensorflow as tf
+    """The program's MirroredStrategy over two replicas: collectives of several would mix."""
+    from tf_lottery.config.run import RunConfig
+    from tf_lottery.training.strategy import open_strategy
 
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return open_strategy(RunConfig(distribution="mirrored"))

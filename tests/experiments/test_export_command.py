@@ -11,6 +11,7 @@ import tf_keras as keras
 
 import tf_lottery
 from tests.command_line import run_command_of as command
+from tests.documents import ROOT
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.data import load_dataset
 from tf_lottery.experiments import example_data
@@ -64,7 +65,9 @@ def test_the_last_level_goes_into_the_run_folder_verified_on_its_test_data(
 def test_main_exports_and_measures_and_the_run_goes_on(start_main, half_run, tmp_path):
     given = ("--experiment=export", f"--run={half_run}", "--levels=1", "--compact=off")
     given += ("--formats=saved_model,tflite",)
-    process = start_main(*given, workdir=tmp_path / "elsewhere")
+    # Of the flags of the run, the command is given none.
+    elsewhere = {"workdir": tmp_path / "elsewhere", "script": ROOT / "main.py"}
+    process = start_main(*given, **elsewhere)
     assert process.wait() == 0, process.output
     assert "Traceback" not in process.output
     rows = rows_of(half_run / "export" / "level_1")
@@ -74,7 +77,7 @@ def test_main_exports_and_measures_and_the_run_goes_on(start_main, half_run, tmp
         assert float(row["ratio_batch_1_one_thread"]) > 0
         assert int(row["dense_bytes"]) > 0
     assert not (tmp_path / "elsewhere").exists()
-    process = start_main(*given, workdir=tmp_path / "elsewhere")
+    process = start_main(*given, **elsewhere)
     assert process.wait() == 1
     assert "Error: the run's own export folder " in process.output
     assert "give overwrite=True (--overwrite)" in process.output
@@ -219,7 +222,7 @@ def test_runs_of_other_data_are_refused(run_tiny, tmp_path):
     short = {"levels": 1, "train_steps": "9it", "batch_size": 9, "validation_examples": 0}
     run = run_tiny(tmp_path, data, **short)
     assert RunFolder.read(run).details.data_name == "arrays"
-    with pytest.raises(ValueError, match=r"^--dataset=digits: the examples are not those"):
+    with pytest.raises(ValueError, match=r"was begun in Python with data of your own .arrays."):
         export(run)
     assert not (run / "export").exists()
 

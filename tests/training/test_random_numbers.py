@@ -64,9 +64,9 @@ def test_a_step_draws_the_same_again(name):
     np.testing.assert_array_equal(first, again(EPOCH, 0)[0])
 
 
-def test_replicas_draw_their_own():
+def test_replicas_draw_their_own(mirrored):
     [of_one] = drawing(LAYERS["dropout"]())(EPOCH, 3)
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with mirrored.scope():
         first, second = drawing(LAYERS["dropout"]())(EPOCH, 3)
     np.testing.assert_array_equal(first, of_one)
     assert not np.array_equal(first, second)
