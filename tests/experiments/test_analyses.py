@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 import tf_lottery
 from tests.command_line import run_command_of as command
+from tests.documents import ROOT
 from tf_lottery.data import load_dataset
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.rows import run_analysis
@@ -66,16 +67,16 @@ def test_all_replicates_are_analyzed_unless_some_are_chosen(study, capsys):
 @pytest.mark.slow
 def test_main_does_it_in_a_process_of_its_own(start_main, copied_run, tmp_path):
     flags_given = ("--experiment=successive_levels", f"--run={copied_run}", "--points=3")
-    elsewhere = tmp_path / "elsewhere"
-    process = start_main(*flags_given, "--levels=0-1", workdir=elsewhere)
+    elsewhere = {"workdir": tmp_path / "elsewhere", "script": ROOT / "main.py"}
+    process = start_main(*flags_given, "--levels=0-1", **elsewhere)
     assert process.wait() == 0, process.output
     (path,) = (copied_run / "landscape").glob("*.csv")
     assert f"Pairs of levels: {path}" in process.output.replace("\n", "")
-    process = start_main(*flags_given, "--levels=0-7", workdir=elsewhere)
+    process = start_main(*flags_given, "--levels=0-7", **elsewhere)
     assert process.wait() == 1
     assert "Error: --levels: level 3 is not finished in" in process.output
     assert "Traceback" not in process.output
-    assert not elsewhere.exists()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.slow
