@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ os.environ.setdefault("TF_XLA_FLAGS", "")
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Sets the devices up, but not in a process that only hands the tests to others."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # In the background a shell may have programs ignore Ctrl-C, and those that tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if session.config.getoption("numprocesses", default=None):
         return
     import tensorflow as tf
