@@ -18,7 +18,7 @@ test-all: lint
 	$(BIN)/pytest -n $(SLOW_WORKERS) --dist loadfile -m "slow or not slow"
 
 # The main job and the tests of the core with each other Python that is here, and, on 3.11, with the
-# lowest versions of what is needed; in environments of their own, .venv-3.12 and so on, of 2.8 GB.
+# lowest versions of what is needed; in environments of their own, .venv-3.12 and so on, of 3.2 GB.
 test-pythons:
 	for python in 3.12 3.13; do \
 	  ! python$$python -c "" 2> /dev/null || $(MAKE) test-python-$$python || exit 1; \
@@ -70,7 +70,7 @@ clean:
 
 .venv/installed: requirements.txt requirements-test.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
-	@echo "Installing TensorFlow and what it needs into .venv, 2.8 GB: minutes, more on a slow line."
+	@echo "Installing TensorFlow and what it needs into .venv, 3.2 GB: minutes, more on a slow line."
 	$(BIN)/pip install --disable-pip-version-check -r requirements-dev.txt -e .
 	touch $@
 
