@@ -5,7 +5,8 @@ r"""How long a study takes: side by side, one by one, and with another version.
 Fashion-MNIST, LeNet-300-100: 3 replicates of 6 levels, 3 controls of two levels of each, 2,000
 steps (or more). Each way is a process of its own, with all start-up, in a temporary folder; the
 ways take turns. `--other` is a checkout of an earlier version, which runs the same in two commands.
-Bare steps are those of all 39 trainings, by one thread. Run it on an idle machine.
+Bare steps are those of all 39 trainings, by one thread; they are timed before and after each way,
+since a machine's speed may change by a third within minutes. Run it on an idle machine.
 """
 
 import os
@@ -57,39 +58,39 @@ _NETWORK = {
 
 
 def main(_) -> None:
-    step = _seconds_of_a_step()
-    trainings = 3 * (7 + 3 * 2)
-    bare = step * trainings * _STEPS.value
-    print(f"bare steps of {trainings} trainings, one thread: {bare:.1f} s", flush=True)
     ways = {"side by side": lambda workdir: _study(_HERE, workdir, "auto")}
     if _ONE_BY_ONE.value:
         ways["one by one"] = lambda workdir: _study(_HERE, workdir, 1)
     if _OTHER.value:
         ways["the other version"] = lambda workdir: _two_commands(Path(_OTHER.value), workdir)
+    bare: list[float] = []
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(_ROUNDS.value):
+        steps = [_seconds_of_bare_steps()]
         for name, way in ways.items():
             with tempfile.TemporaryDirectory() as workdir:
                 start = time.perf_counter()
                 way(workdir)
                 seconds[name].append(time.perf_counter() - start)
             print(f"{name}: {seconds[name][-1]:.1f} s", flush=True)
+            steps.append(_seconds_of_bare_steps())
+        bare.append(statistics.mean(steps))
+        print(f"bare steps, one thread: {bare[-1]:.1f} s", flush=True)
     cores = os.cpu_count() or 1
     for name, own in seconds.items():
-        line = (
-            f"{name}: {statistics.median(own):.1f} s, {statistics.median(own) * cores / bare:.2f}"
-        )
-        line += " times bare steps / cores"
+        of_bare = statistics.median(a * cores / b for a, b in zip(own, bare, strict=True))
+        line = f"{name}: {statistics.median(own):.1f} s, {of_bare:.2f} times bare steps / cores"
         if _OTHER.value and name != "the other version":
             pairs = zip(own, seconds["the other version"], strict=True)
             line += f", x {statistics.median(a / b for a, b in pairs):.2f} of the other version"
         print(line)
 
 
-def _seconds_of_a_step() -> float:
+def _seconds_of_bare_steps() -> float:
     arguments = [sys.executable, "-c", _BARE, *map(str, _NETWORK.values()), _DATA.value]
     done = subprocess.run(arguments, cwd=_HERE, check=True, capture_output=True, text=True)
-    return statistics.median(map(float, done.stdout.split()))
+    trainings = 3 * (7 + 3 * 2)
+    return trainings * _STEPS.value * statistics.median(map(float, done.stdout.split()))
 
 
 def _flags(workdir: str) -> list[str]:

@@ -16,6 +16,9 @@ from tf_lottery.masking.keras_versions import (
 )
 from tf_lottery.masking.wrapper import unwrapped
 
+# Most attributes are of these types, and looking at others takes longer.
+_HOLD_NO_LAYER = (type(None), bool, int, float, str)
+
 
 def leaf_layers(model: Any) -> Iterator[tuple[str, Any]]:
     """Layers of a model and of the models and layers in it, each once, with their paths.
@@ -51,7 +54,9 @@ def sublayers(layer: Any) -> list[tuple[str, Any]]:
     return of_graph + [
         found
         for attribute, value in vars(layer).items()
-        if attribute not in inherited and not attribute.startswith("_self_")
+        if not isinstance(value, _HOLD_NO_LAYER)
+        and attribute not in inherited
+        and not attribute.startswith("_self_")
         for found in _layers_in(attribute, value)
     ]
 

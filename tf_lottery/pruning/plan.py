@@ -11,7 +11,7 @@ from tf_lottery.config.pruning import PruningScope, Structure
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.schedule import IMPSchedule
 from tf_lottery.pruning.groups import Group, OnePruning, Together
-from tf_lottery.pruning.ranking import keep_highest
+from tf_lottery.pruning.ranking import ScoredBy, keep_highest
 from tf_lottery.pruning.structures import (
     keep_highest_blocks,
     keep_highest_units,
@@ -268,7 +268,7 @@ class PruningPlan:
             if progress < 1:
                 before = self._remaining_of(group, mask)
                 count = round(before * (count / before) ** progress)
-            arrays = self._kept(group, [scores[name] for name in group.names], masks, count)
+            arrays = self._kept(group, scores, masks, count)
             kept.update(zip(group.names, arrays, strict=True))
         return Mask.of_new({name: kept[name] for name in mask})
 
@@ -287,10 +287,14 @@ class PruningPlan:
     def _kept(
         self,
         group: Group,
-        scores: Sequence[np.ndarray],
+        all_scores: Mapping[str, np.ndarray],
         masks: Sequence[np.ndarray],
         count: int,
     ) -> Sequence[np.ndarray]:
+        if self.structure == "weights" and isinstance(all_scores, ScoredBy):
+            arrays = [all_scores.arrays[name] for name in group.names]
+            return keep_highest(arrays, masks, count, all_scores.key)
+        scores = [all_scores[name] for name in group.names]
         if self.structure == "weights":
             return keep_highest(scores, masks, count)
         axes = [self.unit_axes[name] for name in group.names]

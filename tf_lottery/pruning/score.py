@@ -11,7 +11,7 @@ from tf_lottery.config.arguments import shown
 from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.registry import Registry, likely_names
 
-Scores = dict[str, np.ndarray]
+Scores = Mapping[str, np.ndarray]
 
 
 class Evidence(Protocol):

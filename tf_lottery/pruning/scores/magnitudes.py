@@ -3,6 +3,7 @@
 import numpy as np
 
 from tf_lottery.masking.masks import Mask, Weights
+from tf_lottery.pruning.ranking import ScoredBy
 from tf_lottery.pruning.score import Evidence, Scores, register_score
 
 
@@ -16,9 +17,10 @@ def magnitude(weights: Weights, mask: Mask, evidence: Evidence | None = None) ->
       evidence: not looked at.
 
     Returns:
-      Score of each masked weight, arrays of the weights' shapes.
+      Score of each masked weight, arrays of the weights' shapes, each computed when it is looked
+      at.
     """
-    return {name: np.abs(weights[name]) for name in mask}
+    return ScoredBy(np.abs, {name: weights[name] for name in mask})
 
 
 @register_score()
