@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tf_lottery.pruning.ranking import keep_highest
+from tf_lottery.pruning.ranking import ScoredBy, keep_highest
 
 # Below and above the size of the pieces in which arrays are ranked.
 SHAPES = [(7, 5), (300, 300), (1,), (0, 4), (2, 2, 20_000), (9,)]
@@ -130,3 +130,33 @@ def test_scores_are_not_gathered(tied: bool):
     finally:
         tracemalloc.stop()
     assert peak < 0.5 * sum(score.nbytes for score in scores)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("key", [np.abs, np.negative])
+def test_a_key_ranks_as_what_it_gives(kind: str, key: np.ufunc):
+    rng = np.random.default_rng(0)
+    values = [draw(kind, shape, rng) for shape in SHAPES]
+    masks = [rng.random(value.shape) < 0.7 for value in values]
+    expected = [key(value) for value in values]
+    for count in (0, 1, 5_000, sum(int(mask.sum()) for mask in masks)):
+        kept = keep_highest(values, masks, count, key)
+        for own, right in zip(kept, stable_sort(expected, masks, count), strict=True):
+            assert np.array_equal(own, right)
+
+
+def test_scores_by_a_key_are_a_mapping_of_what_it_gives():
+    scores = ScoredBy(np.abs, {"a": np.array([-1.0, 2.0]), "b": np.array([[-3.0]])})
+    assert list(scores) == ["a", "b"] and len(scores) == 2
+    assert {name: array.tolist() for name, array in scores.items()} == {"a": [1, 2], "b": [[3]]}
+
+
+def test_a_key_takes_no_memory_for_all_scores():
+    weights, masks = [np.full(1 << 22, -1.0, np.float32)], [np.ones(1 << 22, bool)]
+    tracemalloc.start()
+    try:
+        keep_highest(weights, masks, 1 << 21, np.abs)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.75 * weights[0].nbytes
