@@ -17,6 +17,7 @@ from typing import Any
 
 from tf_lottery.data.shared_sets import SharedSets
 from tf_lottery.experiments.commands import Command
+from tf_lottery.experiments.jobs.mailbox import Mailbox
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.experiments.jobs.tasks import Task
 from tf_lottery.experiments.jobs.worker import STOP, do_task, start_worker
@@ -44,7 +45,7 @@ class Processes:
         _start_quiet_tracker()
         self._do, self.count, self._plugins = do, count, tuple(plugins)
         self._context = multiprocessing.get_context("spawn")
-        self.events: Any = self._context.SimpleQueue()
+        self._mailbox = Mailbox(self._hear)
         self._sets = SharedSets()
         self._devices: Any = self._context.SimpleQueue() if devices else None
         for number in range(devices):
@@ -62,7 +63,7 @@ class Processes:
     ) -> None:
         for executor in self._executors.values():
             executor.shutdown(cancel_futures=True)
-        self.events.put(None)
+        self._mailbox.close()
         self._sets.close()
         if isinstance(error, BrokenProcessPool):
             raise ConnectionError(
@@ -75,9 +76,7 @@ class Processes:
         self, place: int, task: Task, threads: int, progress: SideBySideProgress
     ) -> Future[Outcome]:
         """As of `Engine`."""
-        if self._progress is None:
-            self._progress = progress
-            threading.Thread(target=self._tell, args=(progress,), daemon=True).start()
+        self._progress = progress
         return self.call(threads, do_task, self._do, place, task.command, progress.interactive)
 
     def settle(self, place: int) -> None:
@@ -102,24 +101,25 @@ class Processes:
                 self.count,
                 self._context,
                 start_worker,
-                (self.events, self._plugins, self._devices, threads, self._sets),
+                (self._mailbox.address, self._plugins, self._devices, threads, self._sets),
                 # Who has a GPU keeps it.
                 max_tasks_per_child=None if self._devices else _TASKS_PER_WORKER,
             )
         with _ctrl_c_ignored():
             return executor.submit(do, *arguments)
 
-    def _tell(self, progress: SideBySideProgress) -> None:
-        while (event := self.events.get()) is not None:
-            kind, place, value = event
-            if kind == "begun":
-                self._process_of[place] = value
-            elif kind == "ended":
-                self._told[place].set()
-            elif kind == "line":
-                progress.line(place, value)
-            else:
-                progress.live(place, *value)
+    def _hear(self, message: tuple[str, int, Any]) -> None:
+        kind, place, value = message
+        if kind == "begun":
+            self._process_of[place] = value
+        elif kind == "ended":
+            self._told[place].set()
+        elif self._progress is None:
+            raise AssertionError("no task has begun")
+        elif kind == "line":
+            self._progress.line(place, value)
+        else:
+            self._progress.live(place, *value)
 
 
 def _start_quiet_tracker() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.data.shared_sets import SharedSets, share_with
 from tf_lottery.experiments.commands import Command
+from tf_lottery.experiments.jobs.mailbox import Sender
 from tf_lottery.experiments.jobs.outcome import TOLD, Outcome, portable
 from tf_lottery.registry import import_plugin
 from tf_lottery.report.watching import Watcher, watched_by
@@ -24,7 +25,7 @@ from tf_lottery.startup import import_tensorflow_quietly
 STOP = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 # To the process that started this one.
-_events: SimpleQueue | None = None
+_sender: Sender | None = None
 # Whether a task is being done, and is to be stopped.
 _working, _told_to_stop = False, False
 
@@ -58,12 +59,12 @@ class Reporting:
         self._tell("live", (text, seconds_left))
 
     def _tell(self, kind: str, value: Any) -> None:
-        if _events is not None:
-            _events.put((kind, self._place, value))
+        if _sender is not None:
+            _sender.send((kind, self._place, value))
 
 
 def start_worker(
-    events: SimpleQueue,
+    mailbox: Any,
     plugins: Sequence[str],
     devices: SimpleQueue | None,
     threads: int,
@@ -72,14 +73,14 @@ def start_worker(
     """Prepares this process, before its first task.
 
     Args:
-      events: takes what tasks have to say: kind, place of the task, value.
+      mailbox: address of the one that takes what tasks have to say: kind, place of the task, value.
       plugins: modules to import.
       devices: queue of the numbers of GPUs, of which this process takes one; None without GPUs.
       threads: that TensorFlow computes an operation with.
       sets: data that are shared with other processes.
     """
-    global _events
-    _events = events
+    global _sender
+    _sender = Sender(mailbox)
     share_with(sets)
     # Ctrl-C reaches all processes of a terminal; what to do about it is told by the first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
