@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -40,6 +41,8 @@ class SideBySideProgress:
         self._seconds: list[float] = []
         self._begun: dict[int, float] = {}
         self._live: Live | None = None
+        # Threads tell what runs, while the main one begins and ends it.
+        self._one_at_a_time = threading.Lock()
         self._width = max(map(len, titles), default=0)
 
     @property
@@ -67,12 +70,14 @@ class SideBySideProgress:
     def begin(self, place: int) -> None:
         """Says that one of them begins."""
         self._begun[place] = self._clock()
-        self._running = {**self._running, place: ("starting", None, self._clock())}
+        with self._one_at_a_time:
+            self._running = {**self._running, place: ("starting", None, self._clock())}
 
     def live(self, place: int, text: str, seconds_left: float | None) -> None:
         """Says where one of them stands, and how long it will take if that is known."""
-        if place in self._running:
-            self._running = {**self._running, place: (text, seconds_left, self._clock())}
+        with self._one_at_a_time:
+            if place in self._running:
+                self._running = {**self._running, place: (text, seconds_left, self._clock())}
 
     def line(self, place: int, text: str) -> None:
         """Prints a line about one of them."""
@@ -84,7 +89,8 @@ class SideBySideProgress:
         begun = self._begun.pop(place, None)
         if begun is not None:
             self._seconds.append(self._clock() - begun)
-        self._running = {key: value for key, value in self._running.items() if key != place}
+        with self._one_at_a_time:
+            self._running = {key: own for key, own in self._running.items() if key != place}
         done = "Stopped:" if stopped else f"[{len(self._seconds)} of {len(self._titles)}]"
         self._print(f"{done} {self._titles[place]}")
         if text.strip():

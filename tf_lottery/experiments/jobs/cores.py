@@ -48,12 +48,17 @@ def jobs_at_once(jobs: int | None, tasks: Sequence[Task], threads: int) -> int:
     """How many tasks are done at once.
 
     Args:
-      jobs: asked for; None: one for each GPU, or else as many as the cores are enough for.
+      jobs: asked for; None: one for each GPU, or else as many as the cores are enough for. There
+        are no more than GPUs, if there are any.
       tasks: what is to be done.
       threads: of each.
     """
+    devices = gpus()
     if jobs is None:
-        jobs = gpus() or max(1, _cores() // threads)
+        jobs = devices or max(1, _cores() // threads)
+    elif 0 < devices < jobs:
+        tell(f"Note: {devices} instead of {jobs} at a time: each has a GPU.")
+        jobs = devices
     return max(1, min(jobs, len(tasks)))
 
 

@@ -4,17 +4,27 @@ Each has a connection of its own. A queue of all would have a lock of all, which
 killed while it writes never gives back.
 """
 
+import hmac
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import AuthenticationError, current_process
 from multiprocessing.connection import Client, Connection, Listener
-from typing import Any
+from typing import Any, NamedTuple
 
 # What a connection raises whose other end is gone, or was killed in the middle of a message.
-_CUT_OFF = (OSError, EOFError, AuthenticationError)
+_CUT_OFF = (OSError, EOFError)
+_SECONDS_TO_CLOSE = 5.0
+_SECONDS_AFTER_ERRORS = 0.1
+
+
+class Address(NamedTuple):
+    """Where a mailbox listens, and the word by which it knows who may be heard."""
+
+    place: Any
+    password: bytes
 
 
 class Mailbox:
@@ -30,43 +40,46 @@ class Mailbox:
         self._take, self._one_at_a_time, self._closed = take, threading.Lock(), False
         # On Linux a name without a file, of which nothing is left if this process is killed.
         name = f"\0tf_lottery_{secrets.token_hex(16)}" if sys.platform == "linux" else None
-        self._listener = Listener(name, backlog=16, authkey=current_process().authkey)
-        self.address = self._listener.address
+        self._listener = Listener(name, backlog=128)
+        self.address = Address(self._listener.address, secrets.token_bytes(32))
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 
     def close(self) -> None:
         """Takes no new connection; those that there are end with their other ends."""
         self._closed = True
-        # The last one, for which the thread waits.
-        Sender(self.address).close()
-        self._accepting.join()
+        # Wakes the thread that waits for one.
+        with suppress(*_CUT_OFF):
+            Client(self.address.place).close()
+        self._accepting.join(_SECONDS_TO_CLOSE)
         self._listener.close()
 
     def _accept(self) -> None:
-        while True:
-            with suppress(*_CUT_OFF):
+        while not self._closed:
+            try:
                 connection = self._listener.accept()
-                if self._closed:
-                    connection.close()
-                    return
-                threading.Thread(target=self._hear, args=(connection,), daemon=True).start()
+            except _CUT_OFF:
+                # Such as that this process has too many files open.
+                time.sleep(_SECONDS_AFTER_ERRORS)
+                continue
+            threading.Thread(target=self._hear, args=(connection,), daemon=True).start()
 
     def _hear(self, connection: Connection) -> None:
-        with connection:
+        with connection, suppress(*_CUT_OFF):
+            given = connection.recv_bytes(len(self.address.password))
+            if not hmac.compare_digest(given, self.address.password):
+                return
             while True:
-                try:
-                    message = connection.recv()
-                except _CUT_OFF:
-                    return
-                with self._one_at_a_time:
+                message = connection.recv()
+                # What cannot be shown, as nobody reads standard output any more, ends no training.
+                with self._one_at_a_time, suppress(OSError, SystemExit):
                     self._take(message)
 
 
 class Sender:
     """The connection of a process to the mailbox of the one that started it."""
 
-    def __init__(self, address: Any):
+    def __init__(self, address: Address):
         """Connects.
 
         Args:
@@ -76,7 +89,8 @@ class Sender:
           OSError: nobody listens there any more.
         """
         self._one_at_a_time = threading.Lock()
-        self._connection = Client(address, authkey=current_process().authkey)
+        self._connection = Client(address.place)
+        self._connection.send_bytes(address.password)
 
     def send(self, message: Any) -> None:
         """Sends anything that pickle can write.

@@ -24,7 +24,9 @@ from tf_lottery.experiments.jobs.worker import STOP, do_task, start_worker
 from tf_lottery.report.side_by_side import SideBySideProgress
 
 _PATIENCE_SECONDS = 5.0
-# A process that has trained so often is replaced: TensorFlow does not give all memory back.
+# Processes that have trained so often are replaced: TensorFlow does not give all memory back. An
+# executor's max_tasks_per_child does not always replace them, and then waits for ever
+# (python/cpython#115634).
 _TASKS_PER_WORKER = 50
 
 
@@ -44,6 +46,7 @@ class Processes:
         """
         _start_quiet_tracker()
         self._do, self.count, self._plugins = do, count, tuple(plugins)
+        self._workers = count
         self._context = multiprocessing.get_context("spawn")
         self._mailbox = Mailbox(self._hear)
         self._sets = SharedSets()
@@ -51,6 +54,8 @@ class Processes:
         for number in range(devices):
             self._devices.put(number)
         self._executors: dict[int, ProcessPoolExecutor] = {}
+        self._calls: dict[int, int] = defaultdict(int)
+        self._stopping = False
         self._progress: SideBySideProgress | None = None
         self._process_of: dict[int, int] = {}
         self._told: dict[int, threading.Event] = defaultdict(threading.Event)
@@ -86,6 +91,8 @@ class Processes:
 
     def stop(self, running: Mapping[Future[Outcome], int]) -> None:
         """As of `Engine`."""
+        # Who begins yet is told then.
+        self._stopping = True
         for future in list(running):
             future.cancel()
         for place in running.values():
@@ -95,23 +102,29 @@ class Processes:
 
     def call(self, threads: int, do: Callable[..., Outcome], *arguments: Any) -> Future[Outcome]:
         """Has a process do something with a number of threads."""
-        executor = self._executors.get(threads)
-        if executor is None:
-            executor = self._executors[threads] = ProcessPoolExecutor(
-                self.count,
+        # Who has a GPU keeps it, whatever the number of threads.
+        kind = threads if self._devices is None else 0
+        if self._devices is None and self._calls[kind] >= _TASKS_PER_WORKER * self._workers:
+            self._executors.pop(kind).shutdown(wait=False)
+            self._calls[kind] = 0
+        self._calls[kind] += 1
+        if kind not in self._executors:
+            self._executors[kind] = ProcessPoolExecutor(
+                self._workers,
                 self._context,
                 start_worker,
                 (self._mailbox.address, self._plugins, self._devices, threads, self._sets),
-                # Who has a GPU keeps it.
-                max_tasks_per_child=None if self._devices else _TASKS_PER_WORKER,
             )
-        with _ctrl_c_ignored():
-            return executor.submit(do, *arguments)
+        with _ctrl_c_kept_from_children():
+            return self._executors[kind].submit(do, *arguments)
 
     def _hear(self, message: tuple[str, int, Any]) -> None:
         kind, place, value = message
         if kind == "begun":
             self._process_of[place] = value
+            if self._stopping:
+                with suppress(ProcessLookupError):
+                    os.kill(value, STOP)
         elif kind == "ended":
             self._told[place].set()
         elif self._progress is None:
@@ -127,6 +140,8 @@ def _start_quiet_tracker() -> None:
 
     Python's own would warn of that on the terminal, as if it were a mistake of the user's.
     """
+    if os.name != "posix":
+        return
     before = list(sys.warnoptions)
     # It gets the options of this process.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
@@ -137,13 +152,13 @@ def _start_quiet_tracker() -> None:
 
 
 @contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Has processes that are started within begin without answering to Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
+def _ctrl_c_kept_from_children() -> Iterator[None]:
+    """Has processes that are started within not answer to Ctrl-C; this one answers afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -46,7 +46,7 @@ class Scheduler:
 
         Raises:
           KeyboardInterrupt: on Ctrl-C, once all tasks have stopped.
-          BrokenProcessPool: if a process of this machine was killed.
+          BrokenProcessPool: if a process of this machine was killed, once the others have stopped.
         """
         try:
             while self._begin() or self._running:
@@ -54,7 +54,7 @@ class Scheduler:
                 done, _ = wait(self._running, timeout, FIRST_COMPLETED)
                 for future in done:
                     self._end(future)
-        except KeyboardInterrupt:
+        except BaseException:
             self._stop()
             raise
         return self._outcomes

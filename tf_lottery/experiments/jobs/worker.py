@@ -15,7 +15,7 @@ from typing import Any
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.data.shared_sets import SharedSets, share_with
 from tf_lottery.experiments.commands import Command
-from tf_lottery.experiments.jobs.mailbox import Sender
+from tf_lottery.experiments.jobs.mailbox import Address, Sender
 from tf_lottery.experiments.jobs.outcome import TOLD, Outcome, portable
 from tf_lottery.registry import import_plugin
 from tf_lottery.report.watching import Watcher, watched_by
@@ -26,7 +26,7 @@ STOP = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 # To the process that started this one.
 _sender: Sender | None = None
-# Whether a task is being done, and is to be stopped.
+# Whether a task is being done, and whether this process is to do no more.
 _working, _told_to_stop = False, False
 
 
@@ -64,7 +64,7 @@ class Reporting:
 
 
 def start_worker(
-    mailbox: Any,
+    mailbox: Address,
     plugins: Sequence[str],
     devices: SimpleQueue | None,
     threads: int,
@@ -80,12 +80,15 @@ def start_worker(
       sets: data that are shared with other processes.
     """
     global _sender
-    _sender = Sender(mailbox)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _sender = Sender(mailbox)
+    except OSError:
+        os._exit(1)  # The one that started this one is gone.
     share_with(sets)
     # Ctrl-C reaches all processes of a terminal; what to do about it is told by the first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(STOP, _stop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     if devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(devices.get())
     import_tensorflow_quietly()
@@ -109,6 +112,8 @@ def do_task(
     """
     reporting = Reporting(place, interactive)
     try:
+        if _told_to_stop:
+            return Outcome(interrupted=True)
         return _done(reporting, lambda: do(command))
     finally:
         reporting.end()
@@ -141,10 +146,9 @@ def _done(watcher: Watcher | None, do: Callable[[], Any]) -> Outcome:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     global _told_to_stop
-    if not _working:
-        os._exit(0)
     _told_to_stop = True
-    raise KeyboardInterrupt
+    if _working:
+        raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,89 @@
+"""Worker processes that are killed, told to stop and replaced, in a program of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[3]
+_START = """
+import faulthandler, os, signal, threading, time
+from types import SimpleNamespace
+from tf_lottery.experiments.jobs import processes, worker
+from tf_lottery.report.side_by_side import SideBySideProgress
+
+def speak():
+    while True:
+        worker._sender.send(("live", 0, ("all the time " * 10_000, None)))
+
+def die():
+    for _ in range(4):
+        threading.Thread(target=speak, daemon=True).start()
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def do(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+if __name__ == "__main__":
+    faulthandler.dump_traceback_later(100, exit=True)
+    progress = SideBySideProgress(["one", "two"])
+    with processes.Processes(do, 2, (), 0) as pool:
+"""
+
+
+@pytest.fixture
+def output_of(tmp_path):
+    """Runs lines with `pool`, two processes, and returns what they print."""
+
+    def run(lines: str) -> str:
+        program = tmp_path / "program.py"
+        program.write_text(_START + "".join(f"        {line}\n" for line in lines.splitlines()))
+        done = subprocess.run(
+            [sys.executable, str(program)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        )
+        assert done.returncode == 0 or "ConnectionError" in done.stderr, done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_worker_that_is_killed_while_it_speaks_ends_the_study(output_of):
+    said = output_of("pool._progress = progress\npool.call(1, die).result()")
+    assert "ended from outside" in said and "the same command continues" in said
+
+
+def test_a_task_that_is_stopped_while_its_process_starts_is_not_done(output_of):
+    said = output_of(
+        "task = SimpleNamespace(command=60)\n"
+        "future = pool.begin(0, task, 1, progress)\n"
+        "time.sleep(0.5)\n"
+        "pool.stop({future: 0})\n"
+        "outcome = future.result()\n"
+        "print(outcome.interrupted)"
+    )
+    assert said.strip().splitlines()[-1] == "True"
+
+
+@pytest.mark.slow
+def test_processes_that_have_done_enough_are_replaced(output_of):
+    said = output_of(
+        "processes._TASKS_PER_WORKER = 3\n"
+        "task, pids = SimpleNamespace(command=0), []\n"
+        "checks = [pool.call(1, worker.check_task) for _ in range(5)]\n"
+        "for _ in range(10):\n"
+        "    futures = [pool.begin(place, task, 1, progress) for place in (0, 1)]\n"
+        "    pids += [future.result().result for future in futures]\n"
+        "print(len(pids), len(set(pids)) >= 4)"
+    )
+    assert said.strip().splitlines()[-1] == "20 True"
