@@ -75,6 +75,13 @@ def test_a_task_that_is_stopped_while_its_process_starts_is_not_done(output_of):
     assert said.strip().splitlines()[-1] == "True"
 
 
+def test_nobody_waits_for_checks_when_one_of_them_has_found_a_mistake(output_of):
+    said = output_of(
+        "pool.call(1, time.sleep, 1000)\ntime.sleep(1)\nraise ConnectionError('a mistake')"
+    )
+    assert said.strip().splitlines()[-1] == "ConnectionError: a mistake"
+
+
 @pytest.mark.slow
 def test_processes_that_have_done_enough_are_replaced(output_of):
     said = output_of(

@@ -66,6 +66,10 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
+        if error is not None:
+            # Tasks have stopped by now, and nobody waits for checks any more.
+            for child in multiprocessing.active_children():
+                child.terminate()
         for executor in self._executors.values():
             executor.shutdown(cancel_futures=True)
         self._mailbox.close()
