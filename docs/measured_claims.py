@@ -230,7 +230,7 @@ def _stabilizing() -> dict[str, list[Measured]]:
 
 
 def _linear_mode_connectivity() -> dict[str, list[Measured]]:
-    """Claims 3.1, 3.3, 3.5, 3.6 and 4.2, of instability."""
+    """Claims 3.1 to 3.3, 3.5, 3.6, 3.8 and 4.2, of instability."""
     rows = _table("fashion_mnist_instability")
 
     def mean(column: str, network: str, level: int, step: int) -> str:
@@ -265,9 +265,38 @@ def _linear_mode_connectivity() -> dict[str, list[Measured]]:
         for row in cifar.itertuples()
     )
     length = "ResNet-14, 1,200 of 63,000 iterations"
+    on_fashion_mnist = {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+    on_mnist = _instability_on_mnist()
+    both_sets = {
+        number: on_mnist.get(number, []) + on_fashion_mnist.get(number, [])
+        for number in {**on_mnist, **on_fashion_mnist}
+    }
+    return {**both_sets, "3.3": [Measured("CIFAR-10", 1, f"{length}: barrier {of_copies}")]}
+
+
+def _instability_on_mnist() -> dict[str, list[Measured]]:
+    """Claims 3.2, 3.5, 3.6 and 3.8, of LeNet on MNIST; each replicate's number."""
+    rows, levels = _table("mnist_lmc_instability"), _table("mnist_lmc")
+    at = f"at {_share(levels.density[levels.level == 15].iloc[0])}"
+
+    def each(network: str, column: str) -> str:
+        return " and ".join(_percents([value]) for value in rows[rows.network == network][column])
+
+    accuracy, barrier = "test_accuracy", "test_error_barrier"
+    dense = " and ".join(map(_percent, levels[levels.level == 0].test_accuracy))
+    here = {
+        "3.2": f"barrier {each('dense', barrier)} of the dense networks, "
+        f"{each('ticket', barrier)} of tickets {at}",
+        "3.5": f"{at} from 0: barrier {each('ticket', barrier)}; accuracy "
+        f"{each('ticket', accuracy)}, dense {dense}",
+        "3.6": f"{at} from 0: {each(_MASK, accuracy)} of random masks, "
+        f"{each(_NEW_WEIGHTS, accuracy)} of new weights, ticket {each('ticket', accuracy)}; "
+        f"barrier {each(_MASK, barrier)}, {each(_NEW_WEIGHTS, barrier)}, "
+        f"ticket {each('ticket', barrier)}",
+        "3.8": f"LeNet {dense}",
+    }
     return {
-        **{number: _of_fashion_mnist(rows, text) for number, text in here.items()},
-        "3.3": [Measured("CIFAR-10", 1, f"{length}: barrier {of_copies}")],
+        number: [Measured("MNIST", rows.replicate.nunique(), text)] for number, text in here.items()
     }
 
 
