@@ -205,7 +205,7 @@ def _of_sweep(name: str, network: str, level: int, column: str, step: int = 0) -
 
 
 def _stabilizing() -> dict[str, list[Measured]]:
-    """Claims 2.4 to 2.7, of distances."""
+    """Claim 2.3, of the rewind step, and 2.4 to 2.7, of distances."""
 
     def distance(column: str, network: str, level: int, step: int = 0) -> str:
         return f"{_of_sweep('fashion_mnist_stability', network, level, column, step):.1f}"
@@ -226,7 +226,23 @@ def _stabilizing() -> dict[str, list[Measured]]:
         )
         here[number] = f"distance {' and '.join(of_levels)} from iterations 0, 100, 1,000"
     rows = _table("fashion_mnist_stability")
-    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+    of_distances = {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+    return {"2.3": [_accuracy_by_rewind_step()], **of_distances}
+
+
+def _accuracy_by_rewind_step() -> Measured:
+    half = _table("cifar10_resnet14_half")
+    rows = half[half.density < 0.1]
+    tickets = "; ".join(
+        f"{' and '.join(map(_percent, own.ticket_accuracy))} from {step}"
+        for step, own in rows.groupby("rewind_step")
+    )
+    dense = " and ".join(map(_percent, rows[rows.rewind_step == 0].dense_accuracy))
+    network = "ResNet-14 of half the width, 2,000 of 63,000 iterations"
+    at = f"at {_share(rows.density.iloc[0])}"
+    return Measured(
+        "CIFAR-10", len(rows[rows.rewind_step == 0]), f"{network}: {tickets}, {at}; dense {dense}"
+    )
 
 
 def _linear_mode_connectivity() -> dict[str, list[Measured]]:
