@@ -1,5 +1,14 @@
 """The program: flags, commands, help."""
 
-from tf_lottery.cli.program import main
+import sys
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Does what the flags in `sys.argv` describe, and exits."""
+    try:
+        # Takes a moment, in which somebody may think better of it.
+        from tf_lottery.cli import program
+
+        program.main()
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted before anything was begun.")

@@ -82,6 +82,21 @@ def test_nobody_waits_for_checks_when_one_of_them_has_found_a_mistake(output_of)
     assert said.strip().splitlines()[-1] == "ConnectionError: a mistake"
 
 
+def test_nothing_goes_on_unseen_when_nobody_reads_the_output_any_more(output_of):
+    said = output_of(
+        "def broken(*_):\n"
+        "    raise SystemExit(1)\n"
+        "progress.line = progress.live = broken\n"
+        "pool._progress = progress\n"
+        "try:\n"
+        "    pool._hear(('line', 0, 'text'))\n"
+        "    time.sleep(30)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('stopped')"
+    )
+    assert said.strip().splitlines()[-1] == "stopped"
+
+
 @pytest.mark.slow
 def test_processes_that_have_done_enough_are_replaced(output_of):
     said = output_of(

@@ -71,8 +71,7 @@ class Mailbox:
                 return
             while True:
                 message = connection.recv()
-                # What cannot be shown, as nobody reads standard output any more, ends no training.
-                with self._one_at_a_time, suppress(OSError, SystemExit):
+                with self._one_at_a_time:
                     self._take(message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import multiprocessing
 import os
 import signal
@@ -131,12 +132,18 @@ class Processes:
                     os.kill(value, STOP)
         elif kind == "ended":
             self._told[place].set()
-        elif self._progress is None:
-            raise AssertionError("no task has begun")
-        elif kind == "line":
-            self._progress.line(place, value)
+        elif self._progress is not None:
+            try:
+                self._show(self._progress, kind, place, value)
+            except (BrokenPipeError, SystemExit):
+                # Who reads the output, such as `head`, has seen enough: as if by Ctrl-C.
+                _thread.interrupt_main()
+
+    def _show(self, progress: SideBySideProgress, kind: str, place: int, value: Any) -> None:
+        if kind == "line":
+            progress.line(place, value)
         else:
-            self._progress.live(place, *value)
+            progress.live(place, *value)
 
 
 def _start_quiet_tracker() -> None:
