@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import math
 import os
 import signal
@@ -291,6 +292,16 @@ def test_what_comes_in_between_is_not_replaced(tmp_path, names_in):
         (folder / "theirs").write_text("y")
     assert names_in(folder) == ["theirs"]
     assert names_in(tmp_path) == ["ticket"]
+
+
+def test_only_of_a_full_disk_is_room_to_be_made(tmp_path):
+    def remedy(reason, path=tmp_path / "masks.npz"):
+        return str(StorageError(path, reason)).split(f"{reason}. ")[1]
+
+    assert remedy(os.strerror(errno.ENOSPC)).startswith("Make room there, or choose a writable")
+    assert remedy(f"level_0/x; {os.strerror(errno.ENOSPC)}").startswith("Make room there, or")
+    assert remedy(os.strerror(errno.EACCES)).startswith("Choose a writable folder with --workdir")
+    assert remedy(f"{tmp_path} is a folder", tmp_path).startswith("Move it away, or choose a")
 
 
 def test_of_finished_levels_is_said_only_where_there_are_some(tmp_path):

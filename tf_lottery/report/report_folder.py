@@ -85,8 +85,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         _write_contents(folder, files.keys())
     except StorageError as error:
         raise ValueError(
-            f"--report_dir={folder} cannot be written to: {error.reason}. Make room there, or "
-            "name another folder."
+            f"--report_dir={folder} cannot be written to: {error.reason}. "
+            + error.remedy_or("name another folder")
         ) from error
 
 

@@ -1,9 +1,13 @@
 """What can go wrong with a run folder, as errors that tell the user what to do."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# Windows has no quotas.
+_FULL = [getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name)]
 
 
 class RunFolderError(ValueError):
@@ -47,17 +51,31 @@ class StorageError(RunFolderError):
     Args:
       path: what should have been written.
       reason: the operating system's words.
+
+    Attributes:
+      path: as given.
+      reason: as given.
     """
 
     def __init__(self, path: Path, reason: str):
-        self.reason = reason
+        self.path, self.reason = Path(path), reason
         kept = " Finished levels are kept: the same command continues after them."
-        remedy = "Move it away" if Path(path).is_dir() else "Make room there"
-        super().__init__(
-            f"cannot write {Path(path).absolute()}: {reason}. {remedy}, or choose a "
-            "writable folder with --workdir (in the library: workdir, or folder of a search)."
-            + (kept if _beside_finished_levels(Path(path).absolute()) else "")
+        remedy = self.remedy_or(
+            "choose a writable folder with --workdir (in the library: workdir, or folder of a "
+            "search)"
         )
+        super().__init__(
+            f"cannot write {self.path.absolute()}: {reason}. {remedy}"
+            + (kept if _beside_finished_levels(self.path.absolute()) else "")
+        )
+
+    def remedy_or(self, other: str) -> str:
+        """A sentence on what can be done there, if anything can, or else: `other`."""
+        if any(os.strerror(number) in self.reason for number in _FULL):
+            return f"Make room there, or {other}."
+        if self.path.is_dir():
+            return f"Move it away, or {other}."
+        return f"{other[0].upper()}{other[1:]}."
 
 
 def _beside_finished_levels(path: Path) -> bool:

@@ -19,10 +19,29 @@ def speak():
     while True:
         worker._sender.send(("live", 0, ("all the time " * 10_000, None)))
 
+def speak_often():
+    for number in range(200):
+        worker._sender.send(("line", 0, str(number)))
+
 def die():
     for _ in range(4):
         threading.Thread(target=speak, daemon=True).start()
     time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_in_the_middle_of_an_answer():
+    from multiprocessing.connection import Connection
+
+    def send_half(self, data, write=os.write, send=Connection._send):
+        if len(data) > 100_000:
+            write(self._handle, data[:50_000])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return send(self, data)
+
+    Connection._send = send_half
+    return "much" * 100_000
+
+def kill_itself():
     os.kill(os.getpid(), signal.SIGKILL)
 
 def do(seconds):
@@ -61,6 +80,46 @@ def output_of(tmp_path):
 def test_a_worker_that_is_killed_while_it_speaks_ends_the_study(output_of):
     said = output_of("pool._progress = progress\npool.call(1, die).result()")
     assert "ended from outside" in said and "the same command continues" in said
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_worker_that_is_killed_while_it_answers_ends_the_study(output_of):
+    said = output_of(
+        "pool.call(1, time.sleep, 1000)\npool.call(1, die_in_the_middle_of_an_answer).result(60)"
+    )
+    assert "ended from outside" in said
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_the_end_of_the_worker_that_was_started_last_is_seen(output_of):
+    said = output_of(
+        "pool.call(1, time.sleep, 1000)\ntime.sleep(1)\npool.call(1, kill_itself).result(60)"
+    )
+    assert "ended from outside" in said
+
+
+def test_an_answer_comes_after_all_that_was_said(output_of):
+    said = output_of(
+        "task, heard = SimpleNamespace(command=0), []\n"
+        "def hear(place, *told):\n"
+        "    time.sleep(0.01)\n"
+        "    heard.append(told)\n"
+        "progress.line = hear\n"
+        "future = pool.begin(0, task, 1, progress)\n"
+        "pool.call(1, speak_often).result()\n"
+        "print(len(heard), future.result().error)"
+    )
+    assert said.strip().splitlines()[-1] == "200 None"
+
+
+def test_an_error_of_a_call_is_its_callers(output_of):
+    said = output_of(
+        "try:\n"
+        "    pool.call(1, int, 'no number').result()\n"
+        "except ValueError as error:\n"
+        "    print(error)"
+    )
+    assert "no number" in said.strip().splitlines()[-1]
 
 
 def test_a_task_that_is_stopped_while_its_process_starts_is_not_done(output_of):

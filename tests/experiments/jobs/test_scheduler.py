@@ -28,24 +28,19 @@ class InThreads:
         self.begun: list[str] = []
         self._errors = errors or {}
         self.threads: dict[str, int] = {}
-        self._said: dict[int, threading.Event] = {}
 
     def begin(self, place, task, threads, progress) -> Future:
-        name, future, said = task.title, Future(), threading.Event()
+        name, future = task.title, Future()
         self.begun.append(name)
-        self.threads[name], self._said[place] = threads, said
+        self.threads[name] = threads
         outcome = Outcome(self._errors.get(name), text=f"{name} is done\n")
 
         def end():
-            future.set_result(outcome)
             progress.line(place, f"{name} ends")
-            said.set()
+            future.set_result(outcome)
 
         threading.Timer(0.02 * len(self.begun), end).start()
         return future
-
-    def settle(self, place):
-        self._said[place].wait()
 
 
 def run(tasks, processes, threads=None):

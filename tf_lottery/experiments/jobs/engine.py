@@ -30,10 +30,6 @@ class Engine(Protocol):
         """
         ...
 
-    def settle(self, place: int) -> None:
-        """Waits until progress was told of all that a task had to say before it ended."""
-        ...
-
     def stop(self, running: Mapping[Future[Outcome], int]) -> None:
         """Has tasks stop, and those that are yet to begin not begin; does not wait for that.
 

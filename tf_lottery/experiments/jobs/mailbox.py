@@ -30,14 +30,16 @@ class Address(NamedTuple):
 class Mailbox:
     """Takes messages of other processes of this machine, from any number of connections."""
 
-    def __init__(self, take: Callable[[Any], None]):
+    def __init__(self, take: Callable[[Any], None], lose: Callable[[], None] = lambda: None):
         """Begins to listen.
 
         Args:
           take: is called with each message, by one thread at a time; those of one connection come
             in the order in which they were sent.
+          lose: is called when a connection has ended, as when the process there has.
         """
-        self._take, self._one_at_a_time, self._closed = take, threading.Lock(), False
+        self._take, self._lose = take, lose
+        self._one_at_a_time, self._closed = threading.Lock(), False
         # On Linux a name without a file, of which nothing is left if this process is killed.
         name = f"\0tf_lottery_{secrets.token_hex(16)}" if sys.platform == "linux" else None
         self._listener = Listener(name, backlog=128)
@@ -69,10 +71,13 @@ class Mailbox:
             given = connection.recv_bytes(len(self.address.password))
             if not hmac.compare_digest(given, self.address.password):
                 return
-            while True:
-                message = connection.recv()
-                with self._one_at_a_time:
-                    self._take(message)
+            try:
+                while True:
+                    message = connection.recv()
+                    with self._one_at_a_time:
+                        self._take(message)
+            finally:
+                self._lose()
 
 
 class Sender:

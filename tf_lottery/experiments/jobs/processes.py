@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import _thread
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,10 +21,9 @@ from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.mailbox import Mailbox
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.experiments.jobs.tasks import Task
-from tf_lottery.experiments.jobs.worker import STOP, do_task, start_worker
+from tf_lottery.experiments.jobs.worker import STOP, answer, do_task, start_worker
 from tf_lottery.report.side_by_side import SideBySideProgress
 
-_PATIENCE_SECONDS = 5.0
 # Processes that have trained so often are replaced: TensorFlow does not give all memory back. An
 # executor's max_tasks_per_child does not always replace them, and then waits for ever
 # (python/cpython#115634).
@@ -49,17 +48,19 @@ class Processes:
         self._do, self.count, self._plugins = do, count, tuple(plugins)
         self._workers = count
         self._context = multiprocessing.get_context("spawn")
-        self._mailbox = Mailbox(self._hear)
+        self._mailbox = Mailbox(self._hear, self._look_for_dead)
         self._sets = SharedSets()
         self._devices: Any = self._context.SimpleQueue() if devices else None
         for number in range(devices):
             self._devices.put(number)
         self._executors: dict[int, ProcessPoolExecutor] = {}
         self._calls: dict[int, int] = defaultdict(int)
-        self._stopping = False
+        self._numbers = itertools.count()
+        self._unanswered: dict[int, Future[Outcome]] = {}
+        self._unreturned: dict[int, Future[None]] = {}
+        self._stopping, self._ending = False, False
         self._progress: SideBySideProgress | None = None
         self._process_of: dict[int, int] = {}
-        self._told: dict[int, threading.Event] = defaultdict(threading.Event)
 
     def __enter__(self) -> Processes:
         return self
@@ -67,6 +68,7 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
+        self._ending = True
         if error is not None:
             # Tasks have stopped by now, and nobody waits for checks any more.
             for child in multiprocessing.active_children():
@@ -89,17 +91,12 @@ class Processes:
         self._progress = progress
         return self.call(threads, do_task, self._do, place, task.command, progress.interactive)
 
-    def settle(self, place: int) -> None:
-        """As of `Engine`."""
-        # What it has said meanwhile may be yet to be told.
-        self._told[place].wait(_PATIENCE_SECONDS)
-
     def stop(self, running: Mapping[Future[Outcome], int]) -> None:
         """As of `Engine`."""
         # Who begins yet is told then.
         self._stopping = True
-        for future in list(running):
-            future.cancel()
+        for returned in list(self._unreturned.values()):
+            returned.cancel()
         for place in running.values():
             if place in self._process_of:
                 with suppress(ProcessLookupError):
@@ -120,21 +117,54 @@ class Processes:
                 start_worker,
                 (self._mailbox.address, self._plugins, self._devices, threads, self._sets),
             )
+        number, future = next(self._numbers), Future()
+        self._unanswered[number] = future
         with _ctrl_c_kept_from_children():
-            return self._executors[kind].submit(do, *arguments)
+            returned = self._executors[kind].submit(answer, number, do, *arguments)
+        self._unreturned[number] = returned
+        returned.add_done_callback(lambda returned: self._end(number, returned))
+        return future
+
+    def _end(self, number: int, returned: Future[None]) -> None:
+        """Ends a call that is not answered; the answer of one that is comes, or came, by mail."""
+        self._unreturned.pop(number, None)
+        if not returned.cancelled() and returned.exception() is None:
+            return
+        future = self._unanswered.pop(number, None)
+        if future is None:
+            return
+        if returned.cancelled():
+            future.cancel()
+        else:
+            future.set_exception(returned.exception())
+
+    def _look_for_dead(self) -> None:
+        """Has executors look at their processes.
+
+        By itself an executor may not see the end of the process that it started last: it waits for
+        those that there were before.
+        """
+        for executor in list(self._executors.values()):
+            # Some have ended meanwhile, or know already.
+            with suppress(RuntimeError), _ctrl_c_kept_from_children():
+                if not self._ending:
+                    executor.submit(_nothing)
 
     def _hear(self, message: tuple[str, int, Any]) -> None:
-        kind, place, value = message
-        if kind == "begun":
-            self._process_of[place] = value
+        """Takes what a process tells: of a task, by its place, or of a call, by its number."""
+        kind, number, value = message
+        if kind == "answer":
+            future = self._unanswered.pop(number, None)
+            if future is not None:
+                future.set_result(value)
+        elif kind == "begun":
+            self._process_of[number] = value
             if self._stopping:
                 with suppress(ProcessLookupError):
                     os.kill(value, STOP)
-        elif kind == "ended":
-            self._told[place].set()
         elif self._progress is not None:
             try:
-                self._show(self._progress, kind, place, value)
+                self._show(self._progress, kind, number, value)
             except (BrokenPipeError, SystemExit):
                 # Who reads the output, such as `head`, has seen enough: as if by Ctrl-C.
                 _thread.interrupt_main()
@@ -144,6 +174,10 @@ class Processes:
             progress.line(place, value)
         else:
             progress.live(place, *value)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _start_quiet_tracker() -> None:

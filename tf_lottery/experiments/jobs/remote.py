@@ -160,9 +160,6 @@ class Remote:
             self._running[place] = one
         return one.future
 
-    def settle(self, place: int) -> None:
-        """As of `Engine`."""
-
     def stop(self, running: Mapping[Future[Outcome], int]) -> None:
         """As of `Engine`."""
         with self._lock:

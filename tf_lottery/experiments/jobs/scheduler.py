@@ -93,7 +93,6 @@ class Scheduler:
     def _end(self, future: Future[Outcome]) -> None:
         place = self._running.pop(future)
         outcome = future.result()
-        self._engine.settle(place)
         self._outcomes[place] = outcome
         said = outcome.text
         if outcome.error and not self._tasks[place].is_made_up_for(outcome):

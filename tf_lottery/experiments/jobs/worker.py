@@ -43,10 +43,6 @@ class Reporting:
         self._place, self.interactive = place, interactive
         self._tell("begun", os.getpid())
 
-    def end(self) -> None:
-        """Says that nothing more will be said."""
-        self._tell("ended", None)
-
     def line(self, text: str) -> None:
         """Says something that stays."""
         self._tell("line", text)
@@ -99,6 +95,22 @@ def start_worker(
         import_plugin(name)
 
 
+def answer(number: int, do: Callable[..., Outcome], *arguments: Any) -> None:
+    """Does something, and tells what came of it, after all that was said meanwhile.
+
+    Returning it would use a pipe of all processes, and who is killed in the middle of a long
+    outcome would have its reader wait for the rest for ever.
+
+    Args:
+      number: of the call, to be told with the outcome.
+      do: what to do.
+      *arguments: of it.
+    """
+    outcome = do(*arguments)
+    if _sender is not None:
+        _sender.send(("answer", number, outcome))
+
+
 def do_task(
     do: Callable[[Command], int], place: int, command: Command, interactive: bool
 ) -> Outcome:
@@ -111,12 +123,9 @@ def do_task(
       interactive: whether it is seen on a terminal.
     """
     reporting = Reporting(place, interactive)
-    try:
-        if _told_to_stop:
-            return Outcome(interrupted=True)
-        return _done(reporting, lambda: do(command))
-    finally:
-        reporting.end()
+    if _told_to_stop:
+        return Outcome(interrupted=True)
+    return _done(reporting, lambda: do(command))
 
 
 def check_task(config: ExperimentConfig | None = None) -> Outcome:
