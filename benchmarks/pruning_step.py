@@ -71,6 +71,9 @@ class PruningStep:
     def prune_network(self) -> Mask:
         return self.plan.prune(magnitude(self.network.weights(), self.mask), self.mask, self.level)
 
+    def prune_files(self) -> Mask:
+        return self.plan.prune(magnitude(self.read_weights(), self.mask), self.mask, self.level)
+
     def mask_model(self) -> None:
         set_mask(self.network.model, self.new_mask)
 
@@ -141,6 +144,7 @@ def tables(step: PruningStep) -> dict[str, dict[str, Callable[[], object]]]:
             "score": step.score,
             "score and prune": step.prune,
             "the same, from the variables": step.prune_network,
+            "the same, from the files": step.prune_files,
             "set the model's masks": step.mask_model,
             "write and seal masks.npz": step.write_mask,
             "all, with reading the weights": step.whole,
