@@ -214,6 +214,41 @@ def test_wrappers_hold_masks_where_they_can():
     assert not can_be_wrapped(of_keras_3, find_kernels(of_keras_3).kernels)
 
 
+def adapted():
+    """A model of Keras 3 whose first layer computes its kernel from several weights."""
+    model = around(keras_3, keras_3.layers.Dense(8, name="hidden"))
+    model.layers[0].enable_lora(2, b_initializer="ones")
+    return model
+
+
+def test_kernels_that_are_computed_are_refused():
+    message = r"hidden \(Dense\) computes .*LoRA.*save_weights.*exclude=\['hidden'\]"
+    for arguments in ({}, {"allow_unknown": True}, {"exclude": ["output"]}):
+        with pytest.raises(ValueError, match=message):
+            prunable(adapted(), **arguments)
+    model = around(keras_3, keras_3.layers.Dense(8, name="hidden"))
+    model.layers[0].quantize("int4")
+    with pytest.raises(ValueError, match=r"hidden \(Dense\) computes .*before it is quantized"):
+        prunable(model)
+
+
+def test_kernels_that_are_computed_may_stay_dense():
+    model, x = adapted(), np.random.default_rng(0).normal(size=(4, 6))
+    masked = prunable(model, exclude=["hidden"])
+    assert list(get_mask(masked)) == ["output/kernel"]
+    np.testing.assert_array_equal(masked(x), model(x))
+
+
+def test_saved_weights_make_one_kernel_of_one_that_is_computed(tmp_path):
+    model, x = adapted(), np.random.default_rng(0).normal(size=(4, 6))
+    model.save_weights(tmp_path / "merged.weights.h5")
+    plain = around(keras_3, keras_3.layers.Dense(8, name="hidden"))
+    plain.load_weights(tmp_path / "merged.weights.h5")
+    masked = prunable(plain)
+    assert list(get_mask(masked)) == ["hidden/kernel", "output/kernel"]
+    np.testing.assert_allclose(masked(x), model(x), rtol=1e-5)
+
+
 @TF_KERAS_FAST
 def test_whole_units_are_those_of_dense_and_convolution_layers(keras):
     """Recurrent and attention kernels stay whole, and do not count in the rate of the others."""

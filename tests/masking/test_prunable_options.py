@@ -11,6 +11,7 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, own_pruning_rates, prunable, set_mask, strip
 from tf_lottery.masking.wrapper import MaskedLayer
 from tf_lottery.pruning.model_plan import pruning_plan
+from tf_lottery.tickets.search import IterativeMagnitudePruning
 
 layers = keras.layers
 
@@ -204,6 +205,37 @@ def test_inputs_are_normalized_by_the_statistics_of_the_same_data_set(version):
     normalization.adapt(rows)
     model = version.Sequential([version.Input((4,)), normalization, version.layers.Dense(3)])
     np.testing.assert_array_equal(prunable(model)(rows), model(rows))
+
+
+@pytest.mark.parametrize("version", [keras, pytest.param(keras_3, marks=pytest.mark.slow)])
+def test_numbers_are_binned_by_what_the_layer_was_adapted_to(version):
+    rows, classes = np.arange(40, dtype=np.float32)[:, None], np.arange(40) // 10 % 2
+
+    def build(adapted_to):
+        bins = version.layers.Discretization(num_bins=4, name="bins")
+        bins.adapt(adapted_to)
+        number = version.Input((1,))
+        codes = version.layers.CategoryEncoding(4, output_mode="one_hot")(bins(number))
+        hidden = version.layers.Dense(8, "relu", name="hidden")(codes)
+        return version.Model(number, version.layers.Dense(2, name="output")(hidden))
+
+    model = build(rows)
+    masked = prunable(model)
+    np.testing.assert_array_equal(masked(rows), model(rows))
+    assert len(np.unique(masked(rows), axis=0)) == 4
+
+    loss = version.losses.SparseCategoricalCrossentropy(from_logits=True)
+    masked.compile(version.optimizers.SGD(0.1), loss)
+    search = IterativeMagnitudePruning(masked, levels=1, pruning_rate=0.5)
+    search.fit(rows, classes, epochs=2, verbose=0)
+    ticket = search.restore(level=1)
+    assert get_mask(ticket) == search.mask(1)
+    assert get_mask(ticket).remaining == 24
+    np.testing.assert_array_equal(ticket(rows), masked(rows))
+    if version is keras:  # In Keras 3 the bins are no weights.
+        other = prunable(build(3 * rows + 5))
+        search.restore(level=1, into=other)
+        np.testing.assert_array_equal(other(rows), ticket(rows))
 
 
 @pytest.mark.parametrize("version", [keras, keras_3])

@@ -8,7 +8,9 @@ import pytest
 import tf_keras
 
 import tf_lottery
+from tests.same_weights import assert_same_weights
 from tf_lottery.tickets.random_layers import random_layers
+from tf_lottery.training.network import weights_of
 
 X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
 Y = (X.sum(axis=1) > 0).astype(np.int32)
@@ -82,3 +84,43 @@ def test_which_layers_draw(keras):
     )
     found = {name.split("/")[0] for name in random_layers(model)}
     assert found == {"noise", "lstm", "spatial"}
+
+
+def test_epochs_of_another_length_are_refused(finished, tmp_path):
+    said = r"^an epoch has 3 iterations, and had 2 at the levels .* batch_size, or make a new"
+    with pytest.raises(ValueError, match=said):
+        finished.fit(X, Y, epochs=1, batch_size=16, verbose=0)
+    hidden = [tf_keras.layers.Dense(4, name="hidden")]
+    search_of(tf_keras, hidden, folder=tmp_path / "search").fit(X, Y, epochs=1, verbose=0)
+    model = search_of(tf_keras, [tf_keras.layers.Dense(4, name="hidden")])._network.model
+    imp = tf_lottery.PruneAndRewind(
+        2, epochs_per_level=1, pruning_rate=0.5, folder=tmp_path / "search"
+    )
+    with pytest.raises(ValueError, match=said):
+        model.fit(X, Y, epochs=3, batch_size=16, verbose=0, callbacks=[imp])
+
+
+@pytest.mark.parametrize(
+    "keras", [tf_keras, pytest.param(keras_3, marks=pytest.mark.slow)], ids=["tf_keras", "keras"]
+)
+def test_recurrent_layers_begin_each_level_without_states(keras, tmp_path):
+    """Those of a search that goes on in another process have none either."""
+    sequences = np.random.default_rng(2).normal(size=(8, 5, 3)).astype(np.float32)
+    fit = {"epochs": 2, "batch_size": 4, "shuffle": False, "verbose": 0}
+
+    def search(levels, folder=None):
+        keras.utils.set_random_seed(0)
+        recurrent = keras.layers.LSTM(4, stateful=True, name="lstm")
+        inputs = keras.Input(batch_shape=(4, 5, 3))
+        outputs = keras.layers.Dense(2, name="output")(recurrent(inputs))
+        model = tf_lottery.prunable(keras.Model(inputs, outputs))
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+        return tf_lottery.IterativeMagnitudePruning(model, levels, folder=folder)
+
+    targets = sequences[:, 0, :2]
+    at_once = search(1)
+    at_once.fit(sequences, targets, **fit)
+    search(0, tmp_path / "search").fit(sequences, targets, **fit)
+    later = search(1, tmp_path / "search")
+    later.fit(sequences, targets, **fit)
+    assert_same_weights(*(weights_of(each.restore(1)) for each in (at_once, later)))

@@ -1,3 +1,4 @@
+import keras as keras_3
 import numpy as np
 import pytest
 import tf_keras as keras
@@ -23,6 +24,17 @@ def compiled(loss) -> keras.Model:
 def test_a_label_outside_the_outputs_is_named(loss, label):
     with pytest.raises(ValueError, match=rf"label {label}, .* 3 outputs: .* 0 to 2"):
         check_labels(compiled(loss), np.array([0, 2, label]))
+
+
+@pytest.mark.parametrize("version", [keras, keras_3])
+@pytest.mark.parametrize("ignored", [-1, 255])
+def test_labels_that_the_loss_ignores_pass(version, ignored):
+    model = version.Sequential([version.Input((2,)), version.layers.Dense(3)])
+    loss = version.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=ignored)
+    model.compile("sgd", loss)
+    check_labels(model, np.array([0, 2, ignored]))
+    with pytest.raises(ValueError, match=r"label 3, .* 3 outputs: .* 0 to 2"):
+        check_labels(model, np.array([0, ignored, 3]))
 
 
 def test_labels_that_fit_or_are_no_class_numbers_pass():

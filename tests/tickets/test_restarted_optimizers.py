@@ -400,3 +400,75 @@ def test_a_saved_model_trains_on_at_the_same_rate(keras: ModuleType, tmp_path: P
         assert float(np.asarray(each._learning_rate(each.iterations))) == pytest.approx(
             0.1 - 0.099 * 2 * STEPS / 20, rel=1e-5
         )
+
+
+@TF_KERAS_FAST
+def test_every_level_begins_with_the_loss_scale_of_a_new_optimizer(
+    keras: ModuleType, tmp_path: Path
+):
+    """Overflowing gradients halve it; a search that goes on has the bits of one that went on."""
+    wrapper = keras.mixed_precision if keras is tf_keras else keras.optimizers
+    scales: list[float] = []
+
+    def search(levels: int, folder: Path | None = None) -> IterativeMagnitudePruning:
+        optimizer = wrapper.LossScaleOptimizer(keras.optimizers.SGD(1e-4), initial_scale=2.0**121)
+        model = build(keras, optimizer)
+
+        def note(epoch: int, logs: Any = None) -> None:
+            value = (
+                model.optimizer.dynamic_scale if keras is keras_3 else model.optimizer.loss_scale
+            )
+            scales.append(float(np.asarray(value)))
+
+        found = IterativeMagnitudePruning(model, levels, folder=folder)
+        callback = keras.callbacks.LambdaCallback(on_epoch_begin=note)
+        found.fit(
+            X, 256 * Y, epochs=2, batch_size=4, shuffle=False, verbose=0, callbacks=[callback]
+        )
+        return found
+
+    at_once = search(1)
+    assert scales[0] == scales[2] == 2.0**121 > scales[1]
+    search(0, tmp_path / "search")
+    later = search(1, tmp_path / "search")
+    assert_same_weights(*(weights_of(each.restore(1)) for each in (at_once, later)))
+
+
+@TF_KERAS_FAST
+@pytest.mark.parametrize("described", [False, True])
+def test_schedules_of_users_that_keras_cannot_make_anew(keras: ModuleType, described: bool):
+    class Halving(keras.optimizers.schedules.LearningRateSchedule):
+        def __init__(self, rate: float):
+            self.rate = rate
+
+        def __call__(self, step: Any) -> Any:
+            return self.rate * 0.5 ** tf.cast(step, tf.float32)
+
+    if described:
+        Halving.get_config = lambda self: {"rate": self.rate}
+    alike = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+    found = []
+    for schedule in (Halving(0.1), alike):
+        found.append(search(build(keras, keras.optimizers.SGD(schedule, momentum=0.9))))
+        fit(found[-1])
+    one, two = (weights_of(each.restore(1)) for each in found)
+    for weight, value in one.items():
+        np.testing.assert_allclose(value, two[weight], atol=1e-6, err_msg=weight)
+
+
+def test_a_search_with_such_a_schedule_goes_on_from_its_folder(tmp_path: Path):
+    class Halving(tf_keras.optimizers.schedules.LearningRateSchedule):
+        def __init__(self, rate: float):
+            self.rate = rate
+
+        def __call__(self, step: Any) -> Any:
+            return self.rate * 0.5 ** tf.cast(step, tf.float32)
+
+    def made(rate: float) -> IterativeMagnitudePruning:
+        model = build(tf_keras, tf_keras.optimizers.SGD(Halving(rate)))
+        return IterativeMagnitudePruning(model, 1, folder=tmp_path / "search")
+
+    fit(made(0.1))
+    assert len(made(0.1).history.levels) == 2
+    with pytest.raises(ValueError, match="holds another search: optimizer was"):
+        made(0.2)

@@ -10,7 +10,7 @@ import tf_keras
 
 import tf_lottery
 from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
-from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.layers import keras_variables, model_variables
 from tf_lottery.masking.prunable import get_mask, own_pruning_rates, prunable
 from tf_lottery.tickets.search import IterativeMagnitudePruning
 from tf_lottery.training.network import weights_of
@@ -98,6 +98,26 @@ def test_a_rewound_copy_trains_to_the_level_that_it_was(keras: ModuleType):
     for name, value in weights_of(start).items():
         np.testing.assert_array_equal(value, weights_of(expected)[name])
         np.testing.assert_array_equal(value, kept[name])
+
+
+@TF_KERAS_FAST
+@pytest.mark.parametrize("told_by", ["names", "variables"])
+def test_what_does_not_decay_does_not_in_a_copy(keras: ModuleType, told_by: str):
+    model, optimizer = functional(keras), keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    exempt = [
+        variable
+        for name, variable in keras_variables(model).items()
+        if name in ("hidden/bias", "output/kernel")
+    ]
+    told = {"names": {"var_names": ["bias", "gamma"]}, "variables": {"var_list": exempt}}[told_by]
+    optimizer.exclude_from_weight_decay(**told)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    search = IterativeMagnitudePruning(model, 1, 0.4, rewind_step="1ep")
+    search.fit(X, Y, epochs=3, **FIT)
+    start = search.restore(1, "rewind")
+    start.fit(X, Y, epochs=3, initial_epoch=1, **FIT)
+    for name, value in weights_of(start).items():
+        np.testing.assert_array_equal(value, weights_of(model)[name])
 
 
 @pytest.mark.slow
@@ -193,3 +213,45 @@ def test_copies_are_on_all_devices_of_the_searched_model(mirrored):
         for component in mirrored.experimental_local_results(model_variables(copy)[name]):
             assert not component.numpy()[~array].any()
             assert component.numpy()[array].all()
+
+
+@BOTH
+def test_normalization_of_the_model_that_takes_a_ticket_is_the_tickets(keras: ModuleType):
+    """Its constants, too, which Keras makes of its weights when they are adapted."""
+
+    def build(examples: np.ndarray) -> Any:
+        keras.utils.set_random_seed(0)
+        norm = keras.layers.Normalization(name="norm")
+        norm.adapt(examples)
+        layers = [keras.Input((6,)), norm, keras.layers.Dense(3, name="output")]
+        return compiled(prunable(keras.Sequential(layers)), keras)
+
+    search = IterativeMagnitudePruning(build(3 * X + 1), levels=1)
+    search.fit(X, Y, epochs=1, **FIT)
+    other = build(X)
+    # Compiled with its own.
+    other.fit(X, Y, **{**FIT, "batch_size": 16})
+    other.predict(X, verbose=0)
+    search.restore(1, into=other)
+    expected = search.restore(1).predict(X, verbose=0)
+    assert np.array_equal(other.predict(X, verbose=0), expected)
+    assert np.array_equal(np.asarray(other(X)), np.asarray(search.restore(1)(X)))
+    # The loss of the only step, before its update.
+    one_step = {**FIT, "batch_size": 16}
+    losses = [each.fit(X, Y, **one_step).history["loss"] for each in (other, search.restore(1))]
+    np.testing.assert_allclose(*losses, rtol=1e-6)
+
+
+@BOTH
+def test_a_model_that_does_not_fit_stays_as_it_is(keras: ModuleType):
+    search = IterativeMagnitudePruning(functional(keras), levels=0)
+    search.fit(X, Y, epochs=1, **FIT)
+    inputs = keras.Input((6,), name="x")
+    hidden = keras.layers.Dense(10, "relu", name="hidden")(inputs)
+    hidden = keras.layers.BatchNormalization(name="norm")(hidden)
+    other = prunable(keras.Model(inputs, keras.layers.Dense(4, name="output")(hidden)))
+    before = {name: value.copy() for name, value in weights_of(other).items()}
+    with pytest.raises(ValueError, match=r"is no model of this search: output/kernel has shape"):
+        search.restore(0, into=other)
+    after = weights_of(other)
+    assert all(np.array_equal(value, after[name]) for name, value in before.items())

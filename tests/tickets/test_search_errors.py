@@ -1,5 +1,7 @@
 """What a search refuses, and what it keeps when a level fails."""
 
+import warnings
+
 import numpy as np
 import pytest
 import tf_keras as keras
@@ -94,4 +96,68 @@ def test_a_rewind_step_after_the_end_of_data_of_unknown_length(build_model, batc
     with pytest.raises(ValueError, match=match):
         IterativeMagnitudePruning(build_model(), 1, rewind_step="99it").fit(
             unknown, epochs=2, verbose=0
+        )
+
+
+def test_fit_with_another_optimizer_than_the_search_rewinds_is_refused(build_model, batches):
+    given = IterativeMagnitudePruning(
+        build_model(), levels=1, optimizer=keras.optimizers.Adam(0.01)
+    )
+    later = IterativeMagnitudePruning(build_model(), levels=1)
+    later._network.model.compile(keras.optimizers.Adam(0.01), "mse")
+    for search, compiled, rewound in ((given, "SGD", "Adam"), (later, "Adam", "SGD")):
+        said = f"with the {compiled} that it was compiled with, .* another optimizer, {rewound}: "
+        with pytest.raises(ValueError, match=said):
+            search.fit(batches, epochs=1, verbose=0)
+
+
+def test_layers_that_are_frozen_too_late_are_told(build_model):
+    model = build_model()
+    model.get_layer("output").trainable = False
+    model.compile("sgd", "mse")
+    with pytest.warns(
+        UserWarning, match=r"^output/kernel: frozen since .* before tf_lottery\.prun"
+    ):
+        IterativeMagnitudePruning(model, levels=1)
+
+
+def test_movement_before_any_is_refused(build_model):
+    with pytest.raises(ValueError, match="prune_from='rewind_step' does not go with score='move"):
+        IterativeMagnitudePruning(
+            build_model(), levels=1, score="movement", prune_from="rewind_step"
+        )
+
+
+def test_a_callback_that_loads_another_levels_mask_is_refused(build_model, batches, tmp_path):
+    path = str(tmp_path / "dense.weights.h5")
+
+    class Back(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            if not (tmp_path / "dense.weights.h5").exists():
+                self.model.save_weights(path)
+            self.model.load_weights(path)
+
+    search = IterativeMagnitudePruning(build_model(), levels=2)
+    with pytest.raises(
+        ValueError, match=r"^level 1 has the mask of another level: .*callbacks=lambda level"
+    ):
+        search.fit(batches, epochs=1, verbose=0, callbacks=[Back()])
+    assert [result.level for result in search.history.levels] == [0]
+
+
+def test_one_file_for_the_best_of_all_levels_is_told(build_model, batches, tmp_path):
+    def best(path):
+        return keras.callbacks.ModelCheckpoint(str(path), "loss", save_best_only=True)
+
+    search = IterativeMagnitudePruning(build_model(), levels=1)
+    with pytest.warns(UserWarning, match=r"ModelCheckpoint\(save_best_only=True\) is one for all"):
+        search.fit(batches, epochs=1, verbose=0, callbacks=[best(tmp_path / "best.keras")])
+    own = IterativeMagnitudePruning(build_model(), levels=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        own.fit(
+            batches,
+            epochs=1,
+            verbose=0,
+            callbacks=lambda level: [best(tmp_path / f"best_{level}.keras")],
         )

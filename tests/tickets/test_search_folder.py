@@ -320,3 +320,18 @@ def test_what_verify_advises_brings_the_level_of_a_search_back(
     assert not verify_runs(finished.parent)
     masks = str(finished / "level_1" / "masks.npz")
     assert contents(finished / "level_1")[masks] == before[masks]
+
+
+@pytest.mark.slow
+def test_numbers_that_keras_gives_to_optimizers_make_no_other_search(tmp_path):
+    """Also to those within one that scales losses."""
+    for _ in range(2):
+        inner = keras_3.optimizers.Adam(0.01)
+        optimizer = keras_3.optimizers.LossScaleOptimizer(inner, initial_scale=2.0)
+        layers = [keras_3.Input((6,)), keras_3.layers.Dense(3, name="output")]
+        model = prunable(keras_3.Sequential(layers))
+        model.compile(optimizer, "mse")
+        search = IterativeMagnitudePruning(model, 0, folder=tmp_path / "search")
+        x = np.ones((4, 6), np.float32)
+        search.fit(x, x[:, :3], verbose=0)
+    assert len(search.history.levels) == 1

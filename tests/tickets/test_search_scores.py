@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 import tf_keras as keras
 
+from tests.either_keras import TF_KERAS_FAST
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable
@@ -153,6 +155,23 @@ def test_scoring_batches_of_arrays():
     ((inputs, labels),) = scoring_batches(tf.constant(x[:20]), y[:20], {})
     assert inputs.shape == (20, 2)
     assert sorted(labels) == list(range(20))
+
+
+@TF_KERAS_FAST
+def test_sparse_matrices_are_scored_as_dense_arrays_are(arrays, keras):
+    x, masks = np.where(arrays[0] > 0, arrays[0], np.float32(0)), []
+    for inputs in (x, scipy.sparse.csr_matrix(x), scipy.sparse.coo_matrix(x)):
+        keras.utils.set_random_seed(0)
+        hidden = keras.layers.Dense(10, "relu", name="hidden")
+        output = keras.layers.Dense(3, name="output")
+        model = prunable(keras.Sequential([keras.Input((6,)), hidden, output]))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.1), loss)
+        search = IterativeMagnitudePruning(model, 1, 0.5, score="taylor")
+        search.fit(inputs, arrays[1], batch_size=4, shuffle=False, verbose=0)
+        masks.append(search.mask(1))
+    assert masks[0].remaining == 45
+    assert masks[0] == masks[1] == masks[2]
 
 
 def test_scoring_batches_of_data_sets():

@@ -182,14 +182,29 @@ def copied_layer(layer: Any, kind: type | None = None, **changes: Any) -> Any:
     return copy
 
 
-def refresh_constants(model: Any) -> None:
+def refresh_constants(model: Any) -> bool:
     """Makes a model compute with its weights, where they were set after it was built.
 
-    The constants of a `Normalization` layer are made of its weights, by Keras 3 only once.
+    The constants of a `Normalization` layer are made of its weights, by Keras 3 only once, and in
+    tf_keras those of a `Discretization` layer.
+
+    Returns:
+      Whether one is another now; what is compiled computes with the one before.
     """
+    changed = False
     for _, layer in leaf_layers(model):
-        if "Normalization" in keras_class_names(layer):
+        names = keras_class_names(layer)
+        if "Normalization" in names or ("Discretization" in names and not is_keras_3(layer)):
+            before = _constants_of(layer)
             layer.finalize_state()
+            changed |= before != _constants_of(layer)
+    return changed
+
+
+def _constants_of(layer: Any) -> list[bytes]:
+    names = "mean", "variance", "bin_boundaries"
+    values = (getattr(layer, name, None) for name in names)
+    return [np.asarray(value).tobytes() for value in values if value is not None]
 
 
 def freeze_alike(layer: Any, copy: Any) -> None:

@@ -57,7 +57,12 @@ def is_graph(thing: Any) -> bool:
 
 def trains_as_keras_does(model: Any) -> bool:
     """Whether the steps of `fit`, and their loss, are those of Keras, and not of the user's."""
-    return _is_inherited(model, "train_step") and _is_inherited(model, "compute_loss")
+    return has_step_of_keras(model) and _is_inherited(model, "compute_loss")
+
+
+def has_step_of_keras(model: Any) -> bool:
+    """Whether the steps of `fit` are those of Keras, which use the optimizer of `compile`."""
+    return _is_inherited(model, "train_step")
 
 
 def has_graph(thing: Any) -> bool:

@@ -44,12 +44,17 @@ class Kernel:
     Attributes:
       name: as in `model_variables`.
       layer: that has it.
-      variable: the variable of Keras.
+      variable: the variable of Keras; of a kernel that its layer computes, the tensor.
     """
 
     name: str
     layer: Any
     variable: Any
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the layer computes it from other weights, as with LoRA."""
+        return not hasattr(self.variable, "assign")
 
 
 @dataclass
@@ -110,8 +115,10 @@ def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
             # It speaks for the layers in it too.
             settled.append(f"{path}/" if path else "")
         else:
-            held = [getattr(inner, name, None) for name in kernel_attributes(inner)]
-            chosen = [variable for variable in held if variable is not None]
+            held = [(name, getattr(inner, name, None)) for name in kernel_attributes(inner)]
+            chosen = [variable for _, variable in held if variable is not None]
+            # What a layer computes is none of the weights that have names.
+            names = {id(variable): f"{path}/{name}" for name, variable in held} | names
             known = {id(variable) for variable in chosen}
             said = _said_by_user(inner, path, named or {}, used)
             chosen += [variable for variable in said if id(variable) not in known]

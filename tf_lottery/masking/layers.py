@@ -114,6 +114,15 @@ def keras_variables(model: Any) -> dict[str, Any]:
     return named
 
 
+def reset_layer_states(model: Any) -> None:
+    """Forgets what stateful recurrent layers have kept of the examples before."""
+    for _, layer in leaf_layers(model):
+        if getattr(layer, "stateful", False):
+            reset = getattr(layer, "reset_states", None) or getattr(layer, "reset_state", None)
+            if reset is not None:
+                reset()
+
+
 def model_variables(model: Any) -> dict[str, tf.Variable]:
     """The variables of TensorFlow that hold the weights of `keras_variables`."""
     return {name: tensorflow_variable(weight) for name, weight in keras_variables(model).items()}

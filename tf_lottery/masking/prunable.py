@@ -259,6 +259,22 @@ def set_mask(model: Any, mask: Mask) -> None:
     Raises:
       ValueError: if the mask does not fit the model, or it is none.
     """
+    for name, (weight, variable) in fitting_variables(model, mask).items():
+        # On the device: only the mask travels to it, and no weight back and forth.
+        alive = tf.convert_to_tensor(mask[name])
+        weight.assign(tf.where(alive, weight, tf.zeros([], weight.dtype)))
+        variable.assign(tf.cast(alive, variable.dtype))
+
+
+def fitting_variables(model: Any, mask: Mask) -> dict[str, tuple[tf.Variable, tf.Variable]]:
+    """Checks that a mask is one of a model's weights.
+
+    Returns:
+      What `masked_variables` does.
+
+    Raises:
+      ValueError: if it does not fit the model, or it is none.
+    """
     check_is_model(model)
     if not isinstance(mask, Mask):
         raise refusal("mask", mask, "give a tf_lottery.Mask of boolean arrays")
@@ -273,12 +289,7 @@ def set_mask(model: Any, mask: Mask) -> None:
             raise ValueError(
                 f"{name} has shape {shape} in the model, but {array.shape} in the mask."
             )
-    for name, array in mask.items():
-        weight, variable = variables[name]
-        # On the device: only the mask travels to it, and no weight back and forth.
-        alive = tf.convert_to_tensor(array)
-        weight.assign(tf.where(alive, weight, tf.zeros([], weight.dtype)))
-        variable.assign(tf.cast(alive, variable.dtype))
+    return variables
 
 
 def _own_rate(name: str, rates: Mapping[str, float]) -> float | None:

@@ -171,7 +171,7 @@ def check_unknown(model: Any, search: KernelSearch, chosen: list[Kernel]) -> Non
 
 
 def check_something_is_left(model: Any, chosen: list[Kernel], trained: list[Kernel]) -> None:
-    """Refuses a model of which nothing would be pruned.
+    """Refuses a model of which nothing would be pruned, or of which a kernel cannot be.
 
     Args:
       model: the model.
@@ -179,8 +179,9 @@ def check_something_is_left(model: Any, chosen: list[Kernel], trained: list[Kern
       trained: those of them that are not frozen.
 
     Raises:
-      ValueError: if nothing is chosen, or all of it is frozen.
+      ValueError: if nothing is chosen, all of it is frozen, or a layer computes its kernel.
     """
+    _check_kernels_are_weights(chosen)
     if not chosen:
         raise ValueError(
             f"{model.name} has no Dense or convolution layer left to prune, nor another layer with "
@@ -191,6 +192,23 @@ def check_something_is_left(model: Any, chosen: list[Kernel], trained: list[Kern
             f"all kernels of {model.name} are frozen, so that none would be pruned; set trainable "
             "= True for the layers that are to be pruned, before tf_lottery.prunable(model)."
         )
+
+
+def _check_kernels_are_weights(chosen: list[Kernel]) -> None:
+    kernel = next((kernel for kernel in chosen if kernel.is_computed), None)
+    if kernel is None:
+        return
+    path = kernel.name.rpartition("/")[0]
+    way = "prune before it is quantized or otherwise changed"
+    if getattr(kernel.layer, "lora_enabled", False):
+        way = (
+            "it is adapted (LoRA). model.save_weights writes the adapted kernel, and the same "
+            "model without LoRA loads it and can be pruned"
+        )
+    raise ValueError(
+        f"{path} ({type(kernel.layer).__name__}) computes its kernel from other weights, so that "
+        f"zeros in it would not last: {way}. exclude=[{path!r}] leaves the layer dense."
+    )
 
 
 def check_same_weights(model: Any, held: Any) -> None:
@@ -221,9 +239,13 @@ def _counts(model: Any) -> dict[str, int]:
     trained = {id(weight): weight for weight in model.trainable_weights}
     weights = {"weights": keras_variables(model), "trainable weights": trained}
     return {
-        kind: sum(math.prod(weight.shape) for weight in each.values())
-        for kind, each in weights.items()
+        kind: sum(_known_size(weight) for weight in each.values()) for kind, each in weights.items()
     }
+
+
+def _known_size(weight: Any) -> int:
+    # The shape of a Discretization layer's summary in Keras 2 lacks its length.
+    return math.prod(size for size in weight.shape if size is not None)
 
 
 def check_nothing_is_empty(mask: Mask) -> None:

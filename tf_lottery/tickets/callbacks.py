@@ -7,6 +7,7 @@ import numpy as np
 import tf_keras as keras
 
 from tf_lottery.masking.prunable import get_mask, set_mask
+from tf_lottery.tickets.averages import averages_weights, mask_averages, masked_averages
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.training.divergence import first_bad_index
 
@@ -27,6 +28,7 @@ class IterationCallback(keras.callbacks.Callback):
         self.steps_in_first_epoch = 0
         self._losses: list[tuple[int, Any]] = []
         self._first_bad_step: int | None = None
+        self._averages: list[tuple[Any, Any]] | None = None
 
     def first_bad_step(self) -> int | None:
         """First iteration, from 1, after which the loss was not finite; None if it always was."""
@@ -36,12 +38,21 @@ class IterationCallback(keras.callbacks.Callback):
         self._losses.clear()
         return self._first_bad_step
 
+    def set_model(self, model: Any) -> None:
+        """Takes the model."""
+        super().set_model(model)
+        self._averages = None
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remembers the iteration at which the epoch starts."""
         self._epoch_start = self.iteration
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts; `batch` is the last one of an execution of several steps."""
+        if self._averages is None:
+            self._averages = masked_averages(self.model)
+        # Other callbacks may validate or save with them.
+        mask_averages(self._averages)
         self.iteration = self._epoch_start + batch + 1
         if logs and "loss" in logs:
             self._losses.append((self.iteration, logs["loss"]))
@@ -60,15 +71,9 @@ class IterationCallback(keras.callbacks.Callback):
         Raises:
           ValueError: if others than Keras have changed pruned weights.
         """
-        if not self._averages_weights():
+        if not averages_weights(self.model):
             check_pruned_weights(self.model)
         set_mask(self.model, get_mask(self.model))
-
-    def _averages_weights(self) -> bool:
-        """Whether Keras assigns averages of weights when training ends."""
-        optimizer = getattr(self.model, "optimizer", None)
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        return bool(getattr(optimizer, "use_ema", False))
 
 
 class LevelWatch(IterationCallback):

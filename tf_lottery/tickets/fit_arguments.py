@@ -1,6 +1,7 @@
 """The arguments of training, as in `model.fit` or a loop of the user's: whether they are right."""
 
 import numbers
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from tf_lottery.config.arguments import (
     refusal,
     shown,
 )
-from tf_lottery.masking.keras_versions import keras_name
+from tf_lottery.masking.keras_versions import has_step_of_keras, keras_name
 from tf_lottery.tickets.callbacks import IterationCallback
 
 
@@ -67,6 +68,46 @@ def check_one_optimizer(model: Any, advice: str) -> None:
         "level; or make only the network that is to be pruned prunable, and train it in a loop of "
         "yours with search.run."
     )
+
+
+def check_same_optimizer(model: Any, rewound: Any) -> None:
+    """Checks that `fit` trains with the optimizer that the search rewinds.
+
+    Args:
+      model: the model; one with a training step of its own may train with any.
+      rewound: the optimizer of the search.
+
+    Raises:
+      ValueError: if it trains with another one.
+    """
+    # Keras may have wrapped the one that was given, to scale losses.
+    compiled = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if has_step_of_keras(model) and compiled is not getattr(rewound, "inner_optimizer", rewound):
+        raise ValueError(
+            f"fit trains {model.name} with the {type(model.optimizer).__name__} that it was "
+            f"compiled with, and this search rewinds another optimizer, {type(rewound).__name__}: "
+            "compile the model before the search is made, and give optimizer= only for a training "
+            "loop or a train_step of yours."
+        )
+
+
+def warn_of_best_of_all(callbacks: Any, levels: int) -> None:
+    """Warns of callbacks that would save the best of all levels in one place.
+
+    Args:
+      callbacks: as given to `fit`.
+      levels: number of prunings.
+    """
+    if callable(callbacks) or not levels:
+        return
+    found = [one for one in callbacks if getattr(one, "save_best_only", False)]
+    for one in found:
+        warnings.warn(
+            f"{type(one).__name__}(save_best_only=True) is one for all levels, and its file will "
+            "hold the best of them, which may be the dense network. For the best of each level "
+            "give callbacks=lambda level: [...], with a file for each.",
+            stacklevel=3,
+        )
 
 
 def check_fit(

@@ -69,7 +69,12 @@ def scoring_batches(x: Any, y: Any, fit_arguments: Mapping[str, Any]) -> Iterato
     rows = np.random.default_rng(0).permutation(examples)[:_EXAMPLES]
     batch_size = fit_arguments.get("batch_size") or 32
     for part in np.array_split(rows, math.ceil(len(rows) / batch_size)):
-        yield tf.nest.map_structure(lambda array, part=part: np.asarray(array)[part], (x, y))
+        yield tf.nest.map_structure(lambda array, part=part: _rows(array, part), (x, y))
+
+
+def _rows(array: Any, part: np.ndarray) -> np.ndarray:
+    # A sparse matrix of SciPy may be too large to be made dense as a whole.
+    return array.tocsr()[part].toarray() if hasattr(array, "tocsr") else np.asarray(array)[part]
 
 
 def _first_batches(dataset: tf.data.Dataset) -> Iterator[Batch]:

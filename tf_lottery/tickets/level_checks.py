@@ -1,13 +1,15 @@
 """What is checked where a level of a search ends: whether it has diverged."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from tf_lottery.masking.keras_versions import tensorflow_variable
 from tf_lottery.masking.layers import model_variables
-from tf_lottery.masking.prunable import get_mask, starting_counts
+from tf_lottery.masking.prunable import get_mask, masked_variables, starting_counts
 from tf_lottery.training.divergence import (
     TrainingDivergedError,
     bad_data,
@@ -28,6 +30,21 @@ def check_not_pruned(model: Any) -> None:
         raise ValueError(
             f"the model is pruned already ({mask}); start from a dense one, or make a plain sparse "
             "one prunable with tf_lottery.prunable(tf_lottery.strip(model), keep_zeros=True)."
+        )
+
+
+def warn_of_frozen(model: Any) -> None:
+    """Warns of weights that are pruned though they are not trained."""
+    trained = {id(tensorflow_variable(weight)) for weight in model.trainable_variables}
+    frozen = [
+        name for name, (weight, _) in masked_variables(model).items() if id(weight) not in trained
+    ]
+    if frozen:
+        warnings.warn(
+            f"{', '.join(frozen)}: frozen since the model was made prunable, and pruned all the "
+            "same. To leave layers out, freeze them before tf_lottery.prunable(model), or name "
+            "them in its exclude.",
+            stacklevel=4,
         )
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import tensorflow as tf
 
 from tf_lottery.config.arguments import check_path, check_whole, refusal
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
+from tf_lottery.tickets.averages import averages_weights
 from tf_lottery.tickets.callbacks import Callbacks, IterationCallback
 from tf_lottery.tickets.fit_arguments import check_callbacks, check_one_optimizer
 from tf_lottery.tickets.fit_evidence import scoring_batches
@@ -196,7 +196,7 @@ class PruneAndRewind(IterationCallback):
         self._search = TicketSearch(
             self._arguments, self.model, self.model.optimizer, self._folder, forgets=True
         )
-        self._search.steps_per_epoch = steps
+        self._search.set_steps_per_epoch(steps)
         self.history = self._search.history
         self._losses, self._first_bad_step = [], None
         self._first_epoch: int | None = None
@@ -264,7 +264,7 @@ class PruneAndRewind(IterationCallback):
         self._close()
         self._running_fit = False
         last_level, self._last_level = self._last_level, None
-        if last_level and not self._averages_weights():
+        if last_level and not averages_weights(self.model):
             last_level.put_back()
         elif last_level and not self.iteration:
             # Keras has assigned averages of weights, though nothing was trained.
@@ -346,7 +346,7 @@ class PruneAndRewind(IterationCallback):
         try:
             running.level.record = self._search.record(
                 running.level.number,
-                {name: float(np.asarray(value)) for name, value in metrics.items()},
+                metrics,
                 self.first_bad_step,
                 iterations=running.iteration,
                 stopped_early=running.iteration < running.last,

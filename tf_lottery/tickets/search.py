@@ -12,14 +12,17 @@ from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
+from tf_lottery.tickets.averages import averages_weights, validate_averages
 from tf_lottery.tickets.callbacks import Callbacks, LevelWatch
 from tf_lottery.tickets.fit_arguments import (
     check_callbacks,
     check_epoch,
     check_fit,
     check_run,
+    check_same_optimizer,
     checked_metrics,
     chosen_optimizer,
+    warn_of_best_of_all,
 )
 from tf_lottery.tickets.fit_data import check_fit_data
 from tf_lottery.tickets.fit_evidence import scoring_batches
@@ -38,7 +41,7 @@ from tf_lottery.tickets.labels import check_labels
 from tf_lottery.tickets.level_checks import naming_bad_data
 from tf_lottery.tickets.level_end import check_resumed, check_rewind_step_reached, level_end
 from tf_lottery.tickets.own_loop import TrainingSteps
-from tf_lottery.tickets.pruned_weights import check_pruned_weights
+from tf_lottery.tickets.pruned_weights import check_own_mask, check_pruned_weights
 from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.stopping import StoppingRule
@@ -202,9 +205,13 @@ class IterativeMagnitudePruning:
         check_fit_data(model, x, {"y": y, **fit_arguments})
         check_labels(model, y)
         arguments.stopping.check_fit(fit_arguments)
+        check_same_optimizer(model, self._network.optimizer)
+        warn_of_best_of_all(callbacks, search.levels)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
-        steps_per_epoch = steps_per_epoch or self._search.steps_per_epoch
+        if steps_per_epoch is not None:
+            search.set_steps_per_epoch(steps_per_epoch)
+        steps_per_epoch = search.steps_per_epoch
         because = arguments.needs_length()
         if steps_per_epoch is None and because is not None:
             steps_per_epoch = counted_steps(x, because, announce=bool(verbose))
@@ -220,6 +227,7 @@ class IterativeMagnitudePruning:
             nonlocal steps_per_epoch, train_steps
             if verbose:
                 self._announce(level.number)
+            mask = self._network.mask
             first = first_step(level.number, arguments.retraining, train_steps, rewind_step)
             last = last_step(first, train_steps, rewind_step) if train_steps else None
             ends_at = math.ceil(last / steps_per_epoch) if last and steps_per_epoch else epochs
@@ -245,8 +253,10 @@ class IterativeMagnitudePruning:
                     callbacks=[watch, *own],
                     **fit_arguments,
                 )
+                check_own_mask(self._network.mask, mask, level.number)
+                check_pruned_weights(model)
                 steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
-                search.steps_per_epoch = steps_per_epoch
+                search.set_steps_per_epoch(steps_per_epoch)
                 train_steps = epochs * steps_per_epoch
                 end = level_end(
                     level.number, last or train_steps, watch, result.history, own, fit_arguments
@@ -257,9 +267,10 @@ class IterativeMagnitudePruning:
                     kept=journal.has_rewind_state(),
                     stopped=end.stopped_early,
                 )
-                return search.record(
-                    level.number, end.metrics, watch.first_bad_step, **end.record()
-                )
+                metrics = end.metrics
+                if averages_weights(model) and end.weights_at == end.iterations:
+                    metrics |= validate_averages(model, x, y, fit_arguments)
+                return search.record(level.number, metrics, watch.first_bad_step, **end.record())
 
         with search.opened(epochs):
             for level in search.to_train(lambda: scoring_batches(x, y, fit_arguments), train_steps):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ from tf_lottery.tickets.fit_length import needs_length
 from tf_lottery.tickets.stopping import StoppingRule
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant, first_step_after_pruning
 from tf_lottery.training.network import Network
-from tf_lottery.training.schedule_lead import last_and_highest_rate
+from tf_lottery.training.schedule_lead import described_without_lead, last_and_highest_rate
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class SearchArguments:
         _ = self.method, Variant(self.prune_from, self.retraining)
         self._check_density()
         self._check_retraining()
+        if self.score == "movement" and self.prune_from == "rewind_step":
+            right = "does not go with score='movement', which is 0 there; use"
+            self._refuse_unless("prune_from", "previous_level", right)
         self.stopping.check()
         if self.adaptive_rate is not None:
             right = "does not go with an adaptive pruning rate; use"
@@ -188,8 +192,12 @@ class SearchArguments:
         del arguments["stopping"]
         variables = model_variables(network.model)
         weights = {name: list(variable.shape) for name, variable in variables.items()}
+        optimizer = described_without_lead(network.optimizer)
         # Keras 3 numbers the optimizers of a process.
-        optimizer = {**network.optimizer_config, "name": type(network.optimizer).__name__}
+        optimizer["name"] = type(network.optimizer).__name__
+        inner = optimizer.get("inner_optimizer")
+        if inner is not None:
+            inner["config"]["name"] = re.sub(r"_\d+$", "", inner["config"]["name"])
         described = {**arguments, "levels": levels, "weights": weights, "optimizer": optimizer}
         return json.loads(json.dumps(described, default=_described))
 

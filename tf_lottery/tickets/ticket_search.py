@@ -20,8 +20,10 @@ from tf_lottery.tickets.level_checks import (
     check_level,
     check_not_pruned,
     checked,
+    warn_of_frozen,
 )
 from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.tickets.metrics import numbers_in, warn_of_unrecorded
 from tf_lottery.tickets.random_layers import random_layers
 from tf_lottery.tickets.search_arguments import SearchArguments
 from tf_lottery.training.network import Network, NetworkState
@@ -66,6 +68,7 @@ class TicketSearch:
             self.network = Network(model, optimizer)
         check_not_pruned(model)
         check_initial_weights(self.network)
+        warn_of_frozen(model)
         self._seed = random.getrandbits(64)
         self._initial_state: NetworkState | None = None
         self.steps_per_epoch: int | None = None
@@ -114,6 +117,21 @@ class TicketSearch:
                         "make a new search."
                     )
         self._training = training
+
+    def set_steps_per_epoch(self, steps: int) -> None:
+        """Says how long an epoch is.
+
+        Raises:
+          ValueError: if the levels that are finished had epochs of another length.
+        """
+        known = self.steps_per_epoch if self.history.levels else None
+        if known not in (None, steps):
+            raise ValueError(
+                f"an epoch has {steps} iterations, and had {known} at the levels of this search "
+                "that are finished, and are not trained again: give data of the same length and "
+                "the same batch_size, or make a new search."
+            )
+        self.steps_per_epoch = steps
 
     def to_train(
         self, read_batches: Callable[[], Iterable[Batch]], train_steps: int | None
@@ -180,7 +198,7 @@ class TicketSearch:
         stopping = self._arguments.stopping
         validated = any(name.startswith("val_") for name in logs or {})
         if stopping.rule is not None and (validated or not seldom):
-            stopping.metric_in(logs or {})
+            stopping.metric_in(numbers_in(logs or {}))
 
     def _ends(self) -> bool:
         """Whether one of the levels has ended the search; says so."""
@@ -213,7 +231,7 @@ class TicketSearch:
     def record(
         self,
         level: int,
-        metrics: Mapping[str, float],
+        metrics: Mapping[str, Any],
         first_bad_step: Callable[[], int | None] = lambda: None,
         **ended: Any,
     ) -> dict[str, Any]:
@@ -221,7 +239,7 @@ class TicketSearch:
 
         Args:
           level: the level.
-          metrics: of its network.
+          metrics: of its network; see `numbers_in`.
           first_bad_step: as in `check_level`.
           **ended: how it ended, as in `LevelResult`.
 
@@ -231,13 +249,14 @@ class TicketSearch:
         Raises:
           TrainingDivergedError: if a loss or a weight is not finite.
         """
-        metrics = {name: float(value) for name, value in metrics.items()}
-        check_level(level, metrics, self.network, first_bad_step)
+        numbers = numbers_in(metrics)
+        warn_of_unrecorded(metrics, numbers)
+        check_level(level, numbers, self.network, first_bad_step)
         mask = self.network.mask
         self.history.levels.append(
-            LevelResult(level, mask.density, mask.remaining, metrics, **ended)
+            LevelResult(level, mask.density, mask.remaining, numbers, **ended)
         )
-        return {"metrics": metrics, "steps_per_epoch": self.steps_per_epoch, **ended}
+        return {"metrics": numbers, "steps_per_epoch": self.steps_per_epoch, **ended}
 
     def _take_up(self, journal: FolderJournal) -> None:
         """Goes on from what is in the folder now."""

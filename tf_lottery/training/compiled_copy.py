@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_lottery.masking.keras_versions import keras_of
+from tf_lottery.masking.layers import keras_variables
 
 
 def compile_alike(copy: Any, model: Any, optimizer_config: dict[str, Any]) -> bool:
@@ -31,8 +32,36 @@ def compile_alike(copy: Any, model: Any, optimizer_config: dict[str, Any]) -> bo
         return False
     # Keras replaces the description of a schedule in it.
     optimizer = type(model.optimizer).from_config(dict(optimizer_config))
+    _exempt_alike(optimizer, copy, model)
     copy.compile(**{**given, **metrics, "optimizer": optimizer})
     return True
+
+
+def _exempt_alike(optimizer: Any, copy: Any, model: Any) -> None:
+    """Exempts from weight decay what is exempt in the model, which no configuration says.
+
+    Args:
+      optimizer: of the copy, without slots yet.
+      copy: a copy of the model.
+      model: a compiled model.
+    """
+    given, own = (getattr(each, "inner_optimizer", each) for each in (model.optimizer, optimizer))
+    # Keras 2 keeps the names as they were given, Keras 3 joined into one.
+    names = list(getattr(given, "_exclude_from_weight_decay_names", ()))
+    if pattern := getattr(given, "_exclude_from_weight_decay_pattern", None):
+        names.append(pattern.pattern)
+    keys = getattr(given, "_exclude_from_weight_decay", ())
+    if not names and not keys:
+        return
+    copies = keras_variables(copy)
+    own.exclude_from_weight_decay(
+        var_list=[
+            copies[name]
+            for name, variable in keras_variables(model).items()
+            if given._var_key(variable) in keys
+        ],
+        var_names=names,
+    )
 
 
 def _copied(metrics: Any, kind: type) -> Any:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.masking.layers import model_variables
+from tf_lottery.masking.copies import refresh_constants
+from tf_lottery.masking.layers import model_variables, reset_layer_states
 from tf_lottery.masking.masks import Mask
-from tf_lottery.masking.prunable import get_mask, set_mask
+from tf_lottery.masking.prunable import fitting_variables, get_mask, set_mask
 from tf_lottery.training.optimizers import (
     build_slots,
     iteration_counter,
@@ -144,6 +146,7 @@ class Network:
             on from the rewind step either way.
           learning_rate: that holds from here on, in place of the optimizer's own.
         """
+        reset_layer_states(self.model)
         if rewind_optimizer:
             hold_learning_rate(self.optimizer, learning_rate)
             self.restore(state, mask)
@@ -192,10 +195,21 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mas
         difference = sorted(set(weights) ^ set(variables))
         raise ValueError(f"the weights are not those of this model; they differ in {difference}.")
     for name, variable in variables.items():
-        if tuple(variable.shape) != np.shape(weights[name]):
+        if not variable.shape.is_compatible_with(np.shape(weights[name])):
             raise ValueError(
                 f"{name} has shape {tuple(variable.shape)} in the model, but "
                 f"{np.shape(weights[name])} in the given weights."
             )
+    fitting_variables(model, mask)
+    for name, variable in variables.items():
         variable.assign(weights[name])
+    if refresh_constants(model):
+        _forget_compiled(model)
     set_mask(model, mask)
+
+
+def _forget_compiled(model: Any) -> None:
+    """Has Keras compile its steps anew, which hold constants of layers."""
+    for kind in ("train", "test", "predict"):
+        if getattr(model, f"{kind}_function", None) is not None:
+            getattr(model, f"make_{kind}_function")(force=True)

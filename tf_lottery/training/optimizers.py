@@ -67,6 +67,9 @@ def build_slots(
     optimizer: keras.optimizers.Optimizer, variables: list[tf.Variable]
 ) -> keras.optimizers.Optimizer:
     """Creates the optimizer's variables, which Keras otherwise does in the first training step."""
+    # Some optimizers of Keras 3 would make others, which a compiled step does not know.
+    if getattr(optimizer, "built", False):
+        return optimizer
     if hasattr(optimizer, "build"):
         optimizer.build(variables)
     else:
@@ -75,7 +78,7 @@ def build_slots(
 
 
 def optimizer_values(optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
-    """Values of the iteration counter, the learning rate and all slots."""
+    """Values of the iteration counter, the learning rate, all slots and a dynamic loss scale."""
     return [variable.numpy() for variable in _variables(optimizer)]
 
 
@@ -86,6 +89,9 @@ def set_optimizer_values(optimizer: keras.optimizers.Optimizer, values: list[np.
       ValueError: if the values are not those of such an optimizer.
     """
     variables = _variables(optimizer)
+    if len(values) == len(variables) - len(_loss_scaling(optimizer)):
+        # Version 0.2.0 did not keep the scale of losses.
+        variables = variables[: len(values)]
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [np.shape(value) for value in values]:
         raise ValueError(f"the optimizer's variables have shapes {shapes}; other ones were given.")
@@ -153,14 +159,27 @@ def iteration_counter(optimizer: Any) -> Any:
 
 
 def _variables(optimizer: keras.optimizers.Optimizer) -> list[tf.Variable]:
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    variables = optimizer.variables
-    variables = list(optimizer.variables() if callable(variables) else variables)
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    variables = inner.variables
+    variables = list(inner.variables() if callable(variables) else variables)
     # Keras does not list the learning rate and other numbers that an optimizer keeps.
     known = {id(variable) for variable in variables}
-    attributes = {**vars(optimizer), **getattr(optimizer, "_hyper", {})}
-    return variables + [
+    attributes = {**vars(inner), **getattr(inner, "_hyper", {})}
+    variables += [
         value
         for _, value in sorted(attributes.items())
         if isinstance(value, tf.Variable) and id(value) not in known
     ]
+    return variables + _loss_scaling(optimizer)
+
+
+def _loss_scaling(optimizer: Any) -> list[tf.Variable]:
+    """A dynamic loss scale, and how many steps ago it has changed; of either Keras."""
+    of_tf_keras = getattr(optimizer, "_loss_scale", None)
+    found = [
+        getattr(optimizer, "dynamic_scale", None),
+        getattr(optimizer, "step_counter", None),
+        getattr(of_tf_keras, "current_loss_scale", None),
+        getattr(of_tf_keras, "counter", None),
+    ]
+    return [variable for variable in found if variable is not None]

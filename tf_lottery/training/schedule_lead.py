@@ -20,6 +20,8 @@ from tf_lottery.masking.keras_versions import keras_of_optimizer
 
 # At which a schedule is looked at for its peak.
 _POINTS = 33
+# Takes the place of a schedule while an optimizer is described without it.
+_ANY_RATE = 0.5
 
 
 class _LeadingSchedule:
@@ -153,29 +155,73 @@ def ignores_lead(optimizer: Any) -> bool:
 
 
 def config_without_lead(optimizer: Any) -> dict[str, Any]:
-    """The configuration of an optimizer, with the schedule that it was made with."""
-    with _original_schedule(getattr(optimizer, "inner_optimizer", optimizer)):
+    """The configuration of an optimizer, to make another one of.
+
+    The schedule, or function, that it was made with is in it as it is: those of users need not be
+    such that Keras can describe them, nor be registered.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = _rate_as_made(inner)
+    if not callable(rate):
         return optimizer.get_config()
+    with _with_rate(inner, _ANY_RATE):
+        config = optimizer.get_config()
+    own = config if inner is optimizer else config["inner_optimizer"]["config"]
+    own["learning_rate"] = rate
+    return config
+
+
+def described_without_lead(optimizer: Any) -> dict[str, Any]:
+    """The configuration of an optimizer, with a description of its schedule, if there is one.
+
+    Of a schedule that does not describe itself: its class, and the numbers and texts that it has.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = _rate_as_made(inner)
+    if not callable(rate):
+        return optimizer.get_config()
+    try:
+        with _with_rate(inner, rate):
+            return optimizer.get_config()
+    except Exception:  # Any: it is the user's class that fails.
+        kind = getattr(rate, "__qualname__", type(rate).__qualname__)
+        values = {
+            name: value
+            for name, value in getattr(rate, "__dict__", {}).items()
+            if isinstance(value, bool | int | float | str)
+        }
+        config = config_without_lead(optimizer)
+        own = config if inner is optimizer else config["inner_optimizer"]["config"]
+        own["learning_rate"] = {"class_name": kind, "config": values}
+        return config
 
 
 @contextmanager
-def _original_schedule(optimizer: Any) -> Iterator[None]:
-    schedule = _schedule_of(optimizer)
-    if not isinstance(schedule, _LeadingSchedule):
-        yield
-        return
-    _set_schedule(optimizer, schedule.schedule)
+def _with_rate(optimizer: Any, rate: Any) -> Iterator[None]:
+    """Has an optimizer another schedule, function or number for a learning rate meanwhile."""
+    before = _rate_of(optimizer)
+    _set_schedule(optimizer, rate)
     try:
         yield
     finally:
-        _set_schedule(optimizer, schedule)
+        _set_schedule(optimizer, before)
+
+
+def _rate_as_made(optimizer: Any) -> Any:
+    """The learning rate that an optimizer was made with."""
+    rate = _rate_of(optimizer)
+    return rate.schedule if isinstance(rate, _LeadingSchedule) else rate
+
+
+def _rate_of(optimizer: Any) -> Any:
+    # Legacy optimizers keep their numbers in a dictionary.
+    attributes = {**vars(optimizer), **getattr(optimizer, "_hyper", {})}
+    return attributes.get("learning_rate", attributes.get("_learning_rate"))
 
 
 def _schedule_of(optimizer: Any) -> Any:
     """The schedule of the learning rate; None if that is a number."""
-    # Legacy optimizers keep their numbers in a dictionary.
-    attributes = {**vars(optimizer), **getattr(optimizer, "_hyper", {})}
-    rate = attributes.get("learning_rate", attributes.get("_learning_rate"))
+    rate = _rate_of(optimizer)
     schedules = keras_of_optimizer(optimizer).optimizers.schedules
     return rate if isinstance(rate, schedules.LearningRateSchedule) else None
 
