@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,12 @@ from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.experiments.commands import Analyze
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.rows import run_analysis, trainings_of_analysis
-from tf_lottery.experiments.measuring.trained_copies import Networks, copies_to_train, train_branch
+from tf_lottery.experiments.measuring.trained_copies import (
+    Networks,
+    copies_to_train,
+    seed_of_copy,
+    train_branch,
+)
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.metrics import Row, read_csv, read_table
 from tf_lottery.store.run_folder import RunFolder
@@ -267,3 +274,25 @@ def test_options_out_of_range_are_refused(options):
     (flag,) = options
     with pytest.raises(ValueError, match=f"--{flag}="):
         ANALYSES.find("instability").checked(options)
+
+
+@pytest.mark.parametrize("data_seed", [1, 2, 3, 700])
+def test_copies_of_no_two_replicates_see_the_data_in_the_same_order(copied_run, data_seed):
+    def seeds(data_seed: int) -> set[int]:
+        run = AnalyzedRun(copied_run)
+        config = replace(run.config, seeds=replace(run.config.seeds, data_seed=data_seed))
+        return {seed_of_copy(SimpleNamespace(config=config, run=run.run), n) for n in range(1000)}
+
+    own = seeds(data_seed)
+    assert len(own) == 1000 and data_seed not in own
+    assert not own & seeds(data_seed + 1)
+
+
+def test_copies_that_an_earlier_version_has_trained_stay(copied_run):
+    run = AnalyzedRun(copied_run)
+    config = replace(run.config, seeds=replace(run.config.seeds, data_seed=2))
+    measured = SimpleNamespace(config=config, run=run.run)
+    assert [seed_of_copy(measured, copy) for copy in (0, 1, 2)] == [2001, 2002, 2003]
+    for label in ("retrain-data_seed_1003", "random_mask-data_seed_10020-learning_rate_0.1"):
+        (copied_run / "branches" / label).mkdir(parents=True)
+    assert [seed_of_copy(measured, copy) for copy in (0, 1, 2)] == [2001, 1003, 2003]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ from tf_lottery.store.run_folder import RunFolder
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 
-# Added to the run's own seed of the data order, which no copy has.
-_FIRST_SEED = 1000
+# Seeds of the data order that copies of a replicate have for themselves, as have replicates.
+_SEEDS = 1000
 
 # Rewind step, level, place among the networks, and one of `NETWORKS`.
 NetworkKey = tuple[int, int, int, str]
@@ -136,8 +137,16 @@ def copies_to_train(measured: MeasuredRun, count: int, networks: Networks) -> li
 
 
 def seed_of_copy(measured: MeasuredRun, copy: int) -> int:
-    """The `--data_seed` of a copy; copies are counted from 0."""
-    return measured.config.data_seed + _FIRST_SEED + copy
+    """The `--data_seed` of a copy; copies are counted from 0.
+
+    No copies of two replicates have the same, but those that version 0.2.0 has trained.
+    """
+    seed = measured.config.data_seed
+    earlier = seed + _SEEDS + copy
+    label = re.compile(rf"data_seed_{earlier}(?!\d)")
+    if any(label.search(branch.name) for branch in measured.run.branches()):
+        return earlier
+    return _SEEDS * seed + 1 + copy
 
 
 def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
