@@ -29,6 +29,7 @@ def measured_claims() -> dict[str, list[Measured]]:
     return {
         **_lottery_tickets(),
         **_controls(),
+        "1.11": [_conv_on_cifar10()],
         **_stabilizing(),
         **_linear_mode_connectivity(),
         **_why_tickets_win(),
@@ -197,6 +198,29 @@ def _controls_on_mnist() -> dict[str, str]:
     }
 
 
+def _conv_on_cifar10() -> Measured:
+    """Claim 1.11, of Conv-2: tickets and their random reinitializations."""
+    rows = _table("cifar10_conv2")
+    tickets = rows[rows.method == LOTTERY]
+    controls = rows[rows.method == _NEW_WEIGHTS]
+    level = int(controls.level.max())
+
+    def each(table: pd.DataFrame, level: int) -> str:
+        own = table[table.level == level]
+        return " and ".join(map(_percent, own.test_accuracy))
+
+    def share(level: int) -> str:
+        return _share(tickets[tickets.level == level].density.iloc[0])
+
+    best = int(tickets.groupby("level").test_accuracy.mean().idxmax())
+    here = (
+        f"Conv-2, 1,500 of 20,000 iterations: {each(tickets, best)} at {share(best)}, "
+        f"{each(tickets, level)} at {share(level)}, new weights {each(controls, level)}; "
+        f"dense {each(tickets, 0)}"
+    )
+    return Measured("CIFAR-10", tickets.replicate.nunique(), here)
+
+
 def _of_sweep(name: str, network: str, level: int, column: str, step: int = 0) -> float:
     """A mean over the replicates of the sweep over rewind steps."""
     rows = _table(name)
@@ -317,7 +341,7 @@ def _instability_on_mnist() -> dict[str, list[Measured]]:
 
 
 def _why_tickets_win() -> dict[str, list[Measured]]:
-    """Claims 4.3 to 4.5, of solutions that are compared."""
+    """Claims 4.3 to 4.5, of solutions that are compared, and 4.6."""
     rows = _table("fashion_mnist_same_region")
     levels = sorted(rows.level.unique())
     shares = ", ".join(_level(level) for level in levels)
@@ -334,7 +358,29 @@ def _why_tickets_win() -> dict[str, list[Measured]]:
         f"tickets {means('independent', 'agreement', 1)}",
         "4.5": f"at {shares}: barrier to the dense network {means('dense', 'test_error_barrier')}",
     }
-    return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+    results = {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
+    return {**results, "4.6": _before_training()}
+
+
+def _before_training() -> list[Measured]:
+    """Networks that are pruned at iteration 0, beside the tickets of the same replicates."""
+    rows, all_runs = _table("fashion_mnist_before_training"), _table("fashion_mnist_lth")
+    replicates = [f"replicate_{number}" for number in rows.replicate.unique()]
+    tickets = all_runs[(all_runs.method == LOTTERY) & all_runs.replicate.isin(replicates)]
+    names = {"snip": "SNIP", "synflow": "SynFlow", "grasp": "GraSP"}
+
+    def mean(table: pd.DataFrame, level: int) -> str:
+        return _percent(_mean(table[table.level == level].test_accuracy))
+
+    of_levels = [
+        f"at {_level(level)} "
+        + ", ".join(
+            f"{name} {mean(rows[rows.score == score], level)}" for score, name in names.items()
+        )
+        + f", ticket {mean(tickets, level)}"
+        for level in sorted(rows.level.unique())
+    ]
+    return _of_fashion_mnist(rows, f"{'; '.join(of_levels)}; dense {mean(tickets, 0)}")
 
 
 def _successive_levels() -> dict[str, list[Measured]]:
