@@ -242,6 +242,11 @@ def test_flags_that_a_list_ignores_are_said(run, capsys):
     [
         ("retrain", "--score=random", "before_training, before_training_layerwise, one_shot"),
         ("random_mask", "--pruning_scope=layerwise", "one_shot"),
+        (
+            *("before_training_layerwise", "--pruning_scope=layerwise"),
+            "; before_training_layerwise prunes within each layer by itself; the flag is for "
+            "before_training, one_shot\\. Leave it out",
+        ),
         ("retrain", "--branch_seed=1", "random_mask"),
         ("one_shot", "--branch_seed=1", "random_mask"),
         ("one_shot", "--score_examples=9", "one_shot, with a --score that looks at examples"),

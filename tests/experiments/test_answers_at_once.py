@@ -238,7 +238,7 @@ def test_a_finished_branch_is_shown_again(ask, workdir, tmp_path):
     given = ("--experiment=branch", f"--run={run}", "--branch=random_mask")
     answer = ask(*given, tiny=False)
     assert answer.returncode == 0, answer.stderr
-    assert "levels 0 to 2 are complete already" in answer.stdout
+    assert "levels 1 to 2 are complete already" in answer.stdout
     assert f"Branch folder: {run / 'branches' / 'random_mask'}" in answer.stdout
     assert "imported:\n" in answer.stdout
     answer = ask(*given, "--pruning_rate=0.3", tiny=False)

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 import tf_lottery
+from tests.report.runs_on_disk import write_branch
+from tf_lottery.experiments.branch_config import plan_branch
+from tf_lottery.experiments.branch_levels import levels_of_plan
 from tf_lottery.experiments.branching import run_branch
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
+from tf_lottery.tickets.branches import find_branch
 
 BRANCH = "random_reinitialization"
 # Long enough to be killed in the middle.
@@ -162,6 +167,18 @@ def test_several_branches_of_all_replicates(start_main, copied_run, run_tiny, tm
             r"--score=snip.*--branch=before_training_layerwise",
         ),
         ({"branch": "random_mask", "branch_seed": -1}, r"--branch_seed=-1 is out of range"),
+        (
+            {"rewind_step": "0it", "levels": [0, 1]},
+            r"--rewind_step=0it: level 0 is trained from its first step, .* leave out the flag",
+        ),
+        (
+            {"warmup_steps": "7it"},
+            r"--warmup_steps=7it: level 1 is trained from the rewind step on, when the warmup is",
+        ),
+        (
+            {"smallest_crop": 0.5},
+            r"--smallest_crop=0\.5: it changes nothing of data that are held in memory",
+        ),
     ],
     ids=str,
 )
@@ -171,6 +188,72 @@ def test_refused_before_anything_is_written(copied_run, snapshot, arguments, mes
         run_branch(copied_run, **{"branch": "retrain", "levels": [1], **arguments})
     assert snapshot(copied_run) == before
     assert not (copied_run / "branches").exists()
+
+
+def levels_by_default(run, branch, **changes):
+    return levels_of_plan(plan_branch(run, branch, changes), find_branch(branch), None)
+
+
+@pytest.mark.parametrize(
+    ("branch", "changes", "levels"),
+    [
+        ("retrain", {"rewind_step": "0it"}, [1, 2]),
+        ("signed_constant", {"rewind_step": "0it"}, [1, 2]),
+        ("perturbed", {"rewind_step": "0it"}, [0, 1]),
+        ("retrain", {"warmup_steps": "7it"}, [0]),
+        ("retrain", {"warmup_steps": "8it"}, [0, 1, 2]),
+        # The schedule begins after the warmup.
+        ("retrain", {"warmup_steps": "7it", "lr_schedule": "cosine"}, [0, 1, 2]),
+        ("retrain", {"warmup_steps": "7it", "batch_size": 30}, [0, 1, 2]),
+        ("perturbed", {"warmup_steps": "7it"}, [0, 1]),
+    ],
+    ids=str,
+)
+def test_levels_of_which_a_flag_changes_nothing_are_left_out(finished_run, branch, changes, levels):
+    assert levels_by_default(finished_run, branch, **changes) == levels
+
+
+def test_what_is_left_out_is_told(copied_run, capsys):
+    rows = run_branch(copied_run, "retrain", rewind_step="0it", train_steps="12it")
+    assert [row.level for row in rows] == [1, 2]
+    assert (
+        "Note: --branch=retrain leaves out level 0: --rewind_step=0it: level 0 is trained from "
+        "its first step." in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    "branch",
+    ["random_mask", "random_mask_uniform", "random_mask_erk", "shuffled_units"],
+)
+def test_where_nothing_is_pruned_no_mask_is_moved(copied_run, branch):
+    assert levels_by_default(copied_run, branch) == [1, 2]
+    plan = plan_branch(copied_run, branch, {})
+    assert levels_of_plan(plan, find_branch(branch), [0, 1]) == [0, 1]
+    # As in a run with --ticket.
+    level = RunFolder.read(copied_run).level(0)
+    record = {**level.record(), "density": 0.5}
+    (level.path / "level.json").unlink()
+    level.complete(record)
+    assert levels_by_default(copied_run, branch) == [0, 1, 2]
+
+
+def test_of_a_dense_network_alone_no_mask_can_be_moved(copied_run):
+    for level in (1, 2):
+        shutil.rmtree(copied_run / f"level_{level}")
+    message = r"--levels: there is none for --branch=random_mask: nothing is pruned at level 0"
+    with pytest.raises(ValueError, match=message):
+        run_branch(copied_run, "random_mask")
+    assert not (copied_run / "branches").exists()
+
+
+def test_a_branch_goes_on_with_the_levels_that_it_was_begun_with(copied_run):
+    write_branch(copied_run, "random_mask", {}, details={"branch_levels": [0, 1]})
+    label = "retrain-rewind_step_0it"
+    write_branch(copied_run, label, {}, details={"branch_levels": [0]})
+    assert levels_by_default(copied_run, "random_mask") == [0, 1, 2]
+    plan = plan_branch(copied_run, "retrain", {"rewind_step": "0it"})
+    assert (plan.label, levels_of_plan(plan, find_branch("retrain"), [0])) == (label, [0])
 
 
 def test_what_is_no_run_folder_is_refused(copied_run, tmp_path):

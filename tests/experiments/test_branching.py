@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.data import Epoch, epoch_order, load_dataset
 from tf_lottery.experiments.branching import run_branch
 from tf_lottery.store.atomic import is_leftover
 from tf_lottery.store.lock import exclusive
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
+from tf_lottery.training.network import Network
 
 # Float32 weights do not feel it.
 TO_1E_4 = {"lr_schedule": "linear", "final_learning_rate": 1e-4}
@@ -157,6 +160,47 @@ def test_random_reinitialization_changes_the_weights_alone(copied_run):
             assert not np.any((weights[name] == weights_in(copied_run, level)[name]) & array)
         steps = [row["step"] for row in rows_in(own, level)]
         assert steps == [row["step"] for row in rows_in(copied_run, level)]
+
+
+def test_new_weights_begin_with_fresh_slots(made_with, monkeypatch):
+    """Where the run rewinds its optimizer too; a branch of an older version goes on as it began."""
+    run, asked = made_with(rewind_optimizer=True), []
+    rewind = Network.rewind
+
+    def seen(self, *state, **options):
+        if "rewind_optimizer" in options:
+            asked.append(options["rewind_optimizer"])
+        rewind(self, *state, **options)
+
+    monkeypatch.setattr(Network, "rewind", seen)
+    run_branch(run, "random_reinitialization", [1])
+    edit_config(run / "branches" / "random_reinitialization", details={"rules": 3})
+    run_branch(run, "random_reinitialization", [2])
+    run_branch(run, "random_mask", [2])
+    assert asked == [False, True, True]
+
+
+def test_what_an_analysis_has_trained_is_listed_once_the_user_asks_for_it(copied_run, command):
+    def is_step(label):
+        return RunFolder.read(copied_run / "branches" / label).details.for_analysis
+
+    short = {"data_seed": 5, "train_steps": "12it"}
+    label = "retrain-data_seed_5-train_steps_12it"
+    for _ in range(2):
+        run_branch(copied_run, "retrain", [1], for_analysis=True, **short)
+        assert is_step(label)
+    given = ("--experiment=branch", f"--run={copied_run}", "--branch=retrain", "--levels=1")
+    changes = ("--data_seed=5", "--train_steps=12it")
+    command(*given, *changes, "--for_analysis", workdir=copied_run.parents[1])
+    assert is_step(label)
+    # Nothing is left to train.
+    command(*given, *changes, workdir=copied_run.parents[1])
+    assert not is_step(label)
+    run_branch(copied_run, "retrain", [1], for_analysis=True, **short)
+    assert not is_step(label)
+    run_branch(copied_run, "random_mask", [1], for_analysis=True, **short)
+    run_branch(copied_run, "random_mask", [1, 2], **short)
+    assert not is_step("random_mask-data_seed_5-train_steps_12it")
 
 
 @pytest.mark.slow

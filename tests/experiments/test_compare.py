@@ -14,6 +14,7 @@ from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.report import write_report
 from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.metrics import read_table, write_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.tickets.run_journal import RunJournal
 
@@ -104,9 +105,66 @@ def test_another_run_is_named(compared, run_tiny, tmp_path):
     copy = tmp_path / "other" / "replicate_1"
     shutil.copytree(compared.parent / "replicate_2", copy)
     run_analysis(compared, "compare", [2], here={"other_run": str(copy)})
-    rows = rows_of(compared, "compare__beside_other_replicate_1")
+    (path,) = (compared / "landscape").glob("compare__beside_other_replicate_1_*.csv")
+    rows = rows_of(compared, path.stem)
     assert [row["other"] for row in rows][-1] == "other/replicate_1"
     assert rows[-1]["jaccard"] == rows[0]["jaccard"]
+
+
+def of_named_run(run, other):
+    """The files about another run, and the Jaccard index of level 2."""
+    run_analysis(run, "compare", [2], here={"other_run": str(other)})
+    tables = [path.stem for path in (run / "landscape").glob("compare__beside_*.csv")]
+    newest = max(tables, key=lambda stem: (run / "landscape" / f"{stem}.png").stat().st_mtime_ns)
+    return set(tables), float(rows_of(run, newest)[-1]["jaccard"])
+
+
+def test_runs_in_folders_of_the_same_name_are_told_apart(compared, finished_run, tmp_path):
+    run, *others = (tmp_path / name / "x" / "replicate_1" for name in ("own", "one", "two"))
+    shutil.copytree(finished_run, run)
+    for number, other in enumerate(others, 2):
+        shutil.copytree(compared.parent / f"replicate_{number}", other)
+    mask = Mask.load(run / "level_2" / "masks.npz")
+    expected = [mask.overlap(Mask.load(other / "level_2" / "masks.npz")) for other in others]
+    assert expected[0] != expected[1]
+    for other, jaccard in zip(others, expected, strict=True):
+        files, found = of_named_run(run, other)
+        assert found == jaccard
+    assert len(files) == 2
+    # It stays the same where it was moved to.
+    moved = others[0].rename(tmp_path / "replicate_1").rename(tmp_path / "own" / "x" / "moved")
+    files, found = of_named_run(run, moved)
+    assert found == expected[0]
+    (renamed,) = (stem for stem in files if "x_moved" in stem)
+    assert renamed.replace("moved", "replicate_1") in files
+
+
+def test_a_level_that_was_made_anew_is_compared_anew(compared, finished_run, tmp_path):
+    run, other = (tmp_path / name / "replicate_1" for name in ("own", "other"))
+    shutil.copytree(finished_run, run)
+    shutil.copytree(compared.parent / "replicate_2", other)
+    files, _ = of_named_run(run, other)
+    replace_level(other, 2, *RunJournal(RunFolder.read(finished_run)).load(2))
+    assert of_named_run(run, other) == (files, 1)
+
+
+def test_rows_of_an_earlier_version_are_kept_and_gone_on_with(copied_run):
+    copied_run = copied_run.rename(copied_run.with_name("replicate_1"))
+    other = copied_run.with_name("replicate_2")
+    shutil.copytree(copied_run, other)
+    edit_config(other, {"replicate": 2})
+    run_analysis(copied_run, "compare")
+    path = copied_run / "landscape" / "compare.csv"
+    first, _ = read_table(path)
+    old = {name: value for name, value in first.items() if name != "other_ticket"}
+    old["jaccard"] = 0.125  # that nobody would measure
+    write_csv(path, list(old), [old])
+    path.with_name("compare.csv.sha256").unlink()  # as a file without a seal
+    run_analysis(copied_run, "compare")
+    before, now = read_table(path)
+    assert before == {**old, "other_ticket": None}
+    assert (now["level"], now["jaccard"]) == (2, 1)
+    assert now["other_ticket"] == int(RunFolder.read(other).level(2).ticket()[:12], 16)
 
 
 def permuted(arrays, orders):

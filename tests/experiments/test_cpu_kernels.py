@@ -6,7 +6,10 @@ import sys
 import pytest
 
 from tests.edited_config import edit_config
+from tf_lottery.config.experiment import config_from_values
+from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.experiments.cpu_kernels import choose_kernels
+from tf_lottery.experiments.dispatch import run_command
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.store.run_folder import RunFolder
 
@@ -35,6 +38,16 @@ def test_runs_go_on_with_those_they_were_begun_with(chosen, half_run, tmp_path):
         for named in (half_run, half_run.parent):
             assert chosen(named) == value
         assert chosen(new, half_run) == value
+
+
+def test_who_takes_a_dense_network_has_its_kernels(copied_run, tmp_path, monkeypatch):
+    values = {"workdir": str(tmp_path / "new"), "dense_from": str(copied_run)}
+    asked: list = []
+    monkeypatch.setattr("tf_lottery.experiments.dispatch.choose_kernels", asked.extend)
+    monkeypatch.setattr("tf_lottery.experiments.dispatch._run_experiments", lambda command: 0)
+    config = config_from_values(values)
+    run_command(RunExperiments((config,)))
+    assert asked == [config.run_path, copied_run]
 
 
 def test_nothing_is_chosen_on_other_processors(chosen, tmp_path, monkeypatch):

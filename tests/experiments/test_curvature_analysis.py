@@ -12,11 +12,15 @@ from tf_lottery.data import Epoch, Split, epoch_order, load_dataset
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.retraining import Retrainer
 from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.landscape.pruning_limit import predicted_pruning_ratio
+from tf_lottery.landscape.spectrum import Spectrum
 from tf_lottery.report.report import write_report
+from tf_lottery.store.metrics import read_table, write_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 from tf_lottery.training.network import set_weights
 
+ADDED = ("predicted_ratio_magnitude_", "predicted_ratio_random_")
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
 
 
@@ -116,6 +120,47 @@ def test_loss_eigenvalues_and_trace_are_those_of_the_full_hessian(copied_run, tr
     assert row["sharpness_of_smallest"] < row["sharpness_of_random"]
     for order in ("magnitude", "random"):
         assert 0 < row[f"measured_ratio_{order}"] <= row[f"predicted_ratio_{order}"] < 1
+
+
+@pytest.mark.parametrize("rate", [None, 0.8])
+def test_predictions_are_those_of_the_full_hessian(copied_run, run_tiny, tmp_path, train, rate):
+    """Of a thousand weights from random vectors, of three hundred from all eigenvalues."""
+    run, level = copied_run, 2
+    if rate:
+        run, level = run_tiny(tmp_path, name="small", pruning_rate=rate, levels=1), 1
+    measure(run, [level], eigenvalues=1, curvature_examples=200)
+    (row,) = rows(run, "curvature", "200,0.1,0,1")
+    chosen = np.sort(np.random.Generator(np.random.Philox(0)).permutation(len(train))[:200])
+    few = Split(train.images[chosen], train.labels[chosen])
+    spectrum = Spectrum.of(np.linalg.eigvalsh(loss_and_hessian(run, level, few)[1]))
+    weights = remaining_weights(run / f"level_{level}")
+    for order in ("magnitude", "random"):
+        expected = predicted_pruning_ratio(spectrum, weights, 0.1, order)
+        found, error = (row[f"predicted_ratio_{order}{ending}"] for ending in ("", "_error"))
+        assert found == pytest.approx(expected, abs=0.01)
+        assert abs(found - expected) <= 2 * error + 1 / weights.size
+        assert error == 0 if rate else 0.001 < error < 0.02
+
+
+def remaining_weights(level: Path) -> np.ndarray:
+    """The weights that remain in a level, in the order of `KERNELS`."""
+    mask, weights = tf_lottery.Mask.load(level / "masks.npz"), load_tensors(level / "weights")
+    return np.concatenate([weights[name][mask[name]] for name in KERNELS]).astype(np.float64)
+
+
+def test_predictions_of_an_earlier_version_are_measured_again(copied_run):
+    """Its files have no errors; levels that are not asked for stay as they are."""
+    options = {"curvature_examples": 20, "eigenvalues": 1}
+    measure(copied_run, [2], **options)
+    path = copied_run / "landscape" / file_name("curvature", "20,0.1,0,1")
+    (today,) = read_table(path)
+    old = {name: value for name, value in today.items() if not name.startswith(ADDED)}
+    poisoned = [{**old, "level": level, "predicted_ratio_random": 0.125} for level in (1, 2)]
+    write_csv(path, list(old), poisoned)
+    path.with_name(f"{path.name}.sha256").unlink()  # as a file without a seal
+    measure(copied_run, [2], **options)
+    # As text, as NaN is not equal to itself.
+    assert str(read_table(path)) == str([{**dict.fromkeys(today), **poisoned[0]}, today])
 
 
 def mean_sharpness_of_random(level: Path, hessian: np.ndarray) -> float:

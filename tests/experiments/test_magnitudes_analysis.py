@@ -1,6 +1,7 @@
 """Magnitudes of a run's levels, counted anew from the files."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,18 @@ def test_magnitudes_of_some_levels(copied_run):
     assert [row["level"] for row in rows(copied_run / "landscape" / "magnitudes.csv")] == [2]
     with pytest.raises(ValueError, match=r"^--levels: none is chosen that follows a finished"):
         measure(copied_run, [0])
+
+
+@pytest.mark.parametrize("prune_from", ["dense", "rewind_step"])
+def test_levels_that_were_not_pruned_from_the_level_before_are_refused(made_with, prune_from):
+    run = made_with(prune_from=prune_from)
+    shutil.rmtree(run / "level_0")
+    with pytest.raises(ValueError, match=rf"but {run} was made with --prune_from={prune_from}\.$"):
+        measure(run)
+    assert not (run / "landscape").exists()
+
+
+def test_branches_whose_masks_are_those_of_the_run_or_others_are_refused(made_with):
+    run = made_with(branch="one_shot")
+    with pytest.raises(ValueError, match=rf"^--run={run} is a branch; name the run"):
+        measure(run)

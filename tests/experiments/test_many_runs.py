@@ -6,12 +6,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tf_lottery
 from tests.command_line import run_command_of
 from tests.edited_config import edit_config
 from tf_lottery.report.verification import verify_runs
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.tensors import load_tensors
 from tf_lottery.training.threads import threads_in_use
 from tf_lottery.training.training_program import TrainingProgram
 
@@ -185,17 +188,38 @@ def test_who_takes_a_dense_network_differs_in_pruning_alone(run, tmp_path, capsy
     run(*short, "--name=trained", f"--dense_from={one}", "--rewind_step=3it")
     assert (
         f"Note: level 0 is not taken from {one}, which was trained with threads=77, and not "
+        f"threads={threads_in_use()}; to take it, give --threads=77 and another --name."
         in (capsys.readouterr().out)
     )
     edit_config(one, details={"threads": threads_in_use()})
-    # It has not kept this one.
+    capsys.readouterr()
     run(*short, "--name=two", f"--dense_from={one}", "--rewind_step=4it")
+    said = f"not taken from {one}, which has kept no state of the rewind step, iteration 4."
+    assert said in capsys.readouterr().out
     run(*short, "--name=three", "--rewind_step=4it")
     run(*short, "--name=four", f"--dense_from={one}", "--rewind_step=3it")
     (one / "states" / "step_3" / "tensors.index").write_bytes(b"")
     assert verify_runs(tmp_path, [one])
     with pytest.raises(ValueError, match="step_3"):
         run(*short, "--name=five", f"--dense_from={one}", "--rewind_step=3it")
+
+
+def test_kept_states_are_taken_with_the_dense_network(run, tmp_path, capsys):
+    short = ("--experiment=train", "--train_steps=12it", "--rewind_step=0it")
+    one, two = (tmp_path / name / "replicate_1" for name in ("one", "two"))
+    run(*short, "--name=one", "--keep_states=3it,5it")
+    # As by an older version, whose rules were others after level 0 alone.
+    edit_config(one, details={"rules": 3})
+    capsys.readouterr()
+    run(*short, "--name=two", f"--dense_from={one}", "--keep_states=0it,3it,4it")
+    said = capsys.readouterr().out
+    assert f"Note: --keep_states=4it: {one}, which level 0 is taken from, has kept no such" in said
+    assert f"Level 0 is taken from {one}" in said
+    assert RunFolder.read(two).kept_steps() == [0, 3]
+    kept, taken = (load_tensors(path / "states" / "step_3" / "tensors") for path in (one, two))
+    assert kept.keys() == taken.keys()
+    assert all(np.array_equal(kept[name], taken[name]) for name in kept)
+    assert not verify_runs(tmp_path, [two])
 
 
 @pytest.mark.parametrize(
@@ -243,6 +267,7 @@ def test_states_to_keep_are_points_in_training(given, said, tmp_path, run):
         ),
         (("--controls=one_shot", "--sweep=levels:2,0"), "--controls=one_shot needs --levels=1 or"),
         (("--controls=perturbed", "--sweep=levels:0"), "--controls=perturbed needs --levels=1 or"),
+        (("--controls=random_mask", "--sweep=levels:0"), "--controls=random_mask needs --levels=1"),
         (("--threads=100000",), "--threads=100000 is out of range: use 1 to 1024."),
     ],
 )

@@ -53,7 +53,7 @@ def test_later_commands_find_the_network_where_it_was(run, command, tmp_path):
     assert tf_lottery.get_mask(ticket).density == pytest.approx(0.8, abs=0.01)
     forget()
     run_command_of("--experiment=branch", f"--run={run}", "--branch=random_mask")
-    assert RunFolder.read(run / "branches" / "random_mask").complete_levels() == [0, 1]
+    assert RunFolder.read(run / "branches" / "random_mask").complete_levels() == [1]
     forget()
     assert AnalyzedRun(run / "branches" / "random_mask").level(1).mask.remaining
     flags = [f"--{name}={value}" for name, value in {**SHORT, "levels": 2}.items()]

@@ -237,6 +237,14 @@ def test_levels_without_a_next_one_are_refused(copied_run):
     assert not (copied_run / "landscape").exists()
 
 
+@pytest.mark.parametrize("noise", ["fresh", "same"])
+def test_lines_on_both_splits_are_refused_before_anything_is_trained(copied_run, noise):
+    with pytest.raises(ValueError, match=r"^--line_split=both is not for .*; use test or train\.$"):
+        analyze(copied_run, noise=noise, line_split="both")
+    assert not (copied_run / "branches").exists()
+    assert not (copied_run / "landscape").exists()
+
+
 def test_runs_that_do_not_rewind_their_weights_are_refused(made_with):
     run = made_with(retraining="fine_tune")
     with pytest.raises(ValueError, match=r"made with --retraining=fine_tune"):

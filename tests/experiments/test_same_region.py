@@ -19,6 +19,7 @@ from tf_lottery.store.metrics import Row, read_table
 from tf_lottery.store.result_columns import COMPARISONS
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
+from tf_lottery.tickets.run_journal import RunJournal
 
 FILE = "same_region__3_points__union__estimated__test"
 
@@ -46,9 +47,15 @@ def measure(run: Path, levels=None, other_run=None, **options) -> list[Row]:
     here = {} if other_run is None else {"other_run": str(other_run)}
     options = {"points": 3, "line_mask": "union", "line_split": "test", **options}
     run_analysis(run, "same_region", levels, here=here, **options)
-    other = "" if other_run is None else f"__beside_{'_'.join(Path(other_run).parts[-2:])}"
+    other = "" if other_run is None else f"__{beside(other_run)}"
     settings = f"3_points__{options['line_mask']}__estimated__{options['line_split']}"
     return read_table(run / "landscape" / f"same_region__{settings}{other}.csv")
+
+
+def beside(other_run: Path) -> str:
+    """What the names of files have of another run."""
+    digest = RunFolder.read(other_run).level(1).ticket()[:8]
+    return f"beside_{'_'.join(other_run.absolute().parts[-2:])}_{digest}"
 
 
 def kinds(row: Row) -> list[str]:
@@ -198,16 +205,44 @@ def test_another_run_is_compared_with_if_it_is_given(run, study, tmp_path, monke
     given = Path("elsewhere/third")
     rows = measure(run, [1], given)
     assert [row["other_init_seed"] for row in rows] == [1, 3]
-    assert (run / "landscape" / f"{FILE}__beside_elsewhere_third.csv").exists()
+    assert beside(given).startswith("beside_elsewhere_third_")
     values = flags.FlagValues()
     define_flags(values)
     command = ("--experiment=same_region", f"--run={run}", f"--other_run={given}", "--levels=1")
     values(["main.py", *command, "--points=3", "--line_split=both"])
     tf_lottery.run_command(command_from_flags(values))
-    name = f"{FILE.replace('__test', '__both')}__beside_elsewhere_third.csv"
+    name = f"{FILE.replace('__test', '__both')}__{beside(given)}.csv"
     of_both = read_table(run / "landscape" / name)
     assert {"test_error_barrier", "train_loss_barrier"} <= set(of_both[0])
     assert [row["test_loss_barrier"] for row in of_both] == [r["test_loss_barrier"] for r in rows]
+
+
+def test_other_runs_in_folders_of_the_same_name_are_told_apart(run, study, tmp_path):
+    others = [tmp_path / name / "x" / "replicate_1" for name in ("one", "two")]
+    for number, other in enumerate(others, 2):
+        shutil.copytree(study / f"replicate_{number}", other)
+    # As if both had been made with the same seeds.
+    edit_config(others[1], details={"init_seed": 2, "data_seed": 2})
+    rows = [measure(run, [1], other)[-1] for other in others]
+    tickets = [RunFolder.read(other).level(1).ticket()[:12] for other in others]
+    assert [f"{row['other_ticket']:012x}" for row in rows] == tickets
+    assert rows[0]["l2"] != rows[1]["l2"]
+    assert measure(run, [1], others[0])[-1] == rows[0]
+
+
+def test_a_solution_that_was_trained_anew_is_measured_anew(run, study, tmp_path):
+    other = tmp_path / "x" / "replicate_1"
+    shutil.copytree(study / "replicate_3", other)
+    before = measure(run, [2], other)
+    record = RunFolder.read(other).level(2).record()
+    weights, mask = RunJournal(RunFolder.read(other)).load(2)
+    (other / "level_2" / "level.json").unlink()
+    moved = {name: array + 1 for name, array in weights.items()}
+    RunJournal(RunFolder.read(other)).save(2, mask.apply(moved), mask, record)
+    after = measure(run, [2], other)
+    pairs = zip(before, after, strict=True)
+    changed = [kinds(row) for row, now in pairs if row["l2"] != now["l2"]]
+    assert changed == [["independent"]]
 
 
 @pytest.mark.slow

@@ -1,10 +1,9 @@
-"""The number of threads of a run: kept, and told where the last bits may depend on it."""
+"""The number of threads of a run: kept, and told where it is another."""
 
 import pytest
 
 import tf_lottery
 from tests.edited_config import edit_config
-from tf_lottery.experiments.setup import Experiment
 from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.threads import threads_in_use, use_threads
@@ -25,14 +24,23 @@ def test_once_tensorflow_computes_it_stays(copied_run):
     assert threads_in_use() == before
 
 
-@pytest.mark.parametrize("convolutional", [True, False])
-def test_another_number_is_told_where_sums_depend_on_it(
-    convolutional, half_run, run_tiny, tmp_path, capsys, monkeypatch
+def test_who_takes_a_dense_network_begins_with_its_number(
+    copied_run, run_tiny, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(Experiment, "is_convolutional", convolutional)
+    asked = []
+    monkeypatch.setattr("tf_lottery.experiments.skeleton.use_threads", asked.append)
+    edit_config(copied_run, details={"threads": 7})
+    taking = {"name": "taking", "levels": 0, "dense_from": str(copied_run)}
+    own = run_tiny(tmp_path, **taking)
+    edit_config(own, details={"threads": 5})
+    for flags in ({}, {"threads": 3}):
+        run_tiny(tmp_path, **taking, **flags)
+    assert asked == [7, 5, 3]
+
+
+def test_another_number_is_told(half_run, run_tiny, tmp_path, capsys):
     edit_config(half_run, details={"threads": threads_in_use() + 5})
     run_tiny(tmp_path)
     said = capsys.readouterr().out
-    told = f"begun with {threads_in_use() + 5} threads and goes on with {threads_in_use()}:"
-    assert (told in said) == convolutional
+    assert f"begun with {threads_in_use() + 5} threads and goes on with {threads_in_use()}:" in said
     assert RunFolder.read(half_run).details.threads == threads_in_use() + 5

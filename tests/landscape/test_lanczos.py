@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import special_ortho_group
 
-from tf_lottery.landscape.lanczos import spectral_density, top_eigenvalues, trace
+from tf_lottery.landscape.lanczos import (
+    estimated_spectrum,
+    spectral_density,
+    top_eigenvalues,
+    trace,
+)
+from tf_lottery.landscape.spectrum import EstimatedSpectrum, Spectrum
 
 
 def matrix_of(eigenvalues: np.ndarray) -> np.ndarray:
@@ -144,6 +150,57 @@ def test_a_density_stops_where_the_products_lead_nowhere():
     np.testing.assert_allclose(density.fractions, [1 / 3] * 3)
 
 
+def flat_part(spectrum: Spectrum) -> float:
+    """Of a kink at 0, on a scale thousands of times smaller than the largest eigenvalue."""
+    return float(np.sum(spectrum.fractions / (1 + np.maximum(spectrum.eigenvalues, 0) / 0.004)))
+
+
+def test_densities_resolve_a_kink_near_0_within_their_errors():
+    spectrum = np.concatenate([12 / np.arange(1, 901) ** 2, -0.05 / np.arange(1, 601) ** 2])
+    reflection = random().normal(size=1500)
+    reflection /= np.linalg.norm(reflection)
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        image = spectrum * (vector - 2 * reflection * (reflection @ vector))
+        return image - 2 * reflection * (reflection @ image)
+
+    exact = flat_part(Spectrum.of(spectrum))
+    offs = []
+    for seed in range(6):
+        dice = np.random.default_rng(seed)
+        found, error = estimated_spectrum(product, 1500, 4, 80, dice).value(flat_part)
+        assert found == pytest.approx(exact, abs=0.01)
+        assert error < 0.02
+        offs.append((found - exact) / error)
+    assert 0.1 < np.sqrt(np.mean(np.square(offs))) < 2
+
+
+def test_all_eigenvalues_are_taken_where_that_is_no_more_work():
+    spectrum, calls = np.linspace(-1, 3, 60), []
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        calls.append(vector)
+        return spectrum * vector
+
+    whole = estimated_spectrum(product, 60, 3, 20, random())
+    assert len(calls) == 60
+    np.testing.assert_allclose(np.sort(whole.spectrum.eigenvalues), spectrum, atol=1e-12)
+    assert whole.with_top(np.array([2.9])) == whole
+    assert whole.value(flat_part) == (flat_part(Spectrum.of(spectrum)), 0)
+    calls.clear()
+    assert estimated_spectrum(product, 60, 3, 19, random()).value(flat_part)[1] > 0
+    assert len(calls) == 57
+
+
+def test_an_error_is_as_large_as_the_differences_between_probes_and_between_rules():
+    parts = [Spectrum.of(np.array([value])) for value in (0.0, 1.0, 2.0, 5.0)]
+    mean = Spectrum.mean(parts)
+    estimate = EstimatedSpectrum(mean, tuple(parts), (parts[1], parts[3]))
+    value, error = estimate.value(lambda spectrum: spectrum.eigenvalues @ spectrum.fractions)
+    assert value == 2
+    assert error == pytest.approx(np.hypot(np.std([0, 1, 2, 5], ddof=1) / 2, 2))
+
+
 @SOME_SPECTRA
 def test_traces_and_their_errors(name: str):
     matrix = matrix_of(SPECTRA[name])
@@ -179,6 +236,10 @@ def test_products_that_are_not_finite_give_nan(value: float, after: int):
     calls.clear()
     density = spectral_density(product, 30, 2, 20, random())
     assert np.isnan(density.eigenvalues).all() and density.fractions.sum() == 1
+    for steps in (10, 20):  # iterations, and all columns
+        calls.clear()
+        estimate = estimated_spectrum(product, 30, 2, steps, random())
+        assert np.isnan(estimate.value(flat_part)).all()
     calls.clear()
     assert np.isnan(trace(product, 30, 20, random())).all()
 
@@ -190,5 +251,7 @@ def test_arguments_out_of_range_are_errors():
         top_eigenvalues(lambda v: v, 30, 4, max_steps=3, random=random())
     with pytest.raises(ValueError, match="probes=0"):
         spectral_density(lambda v: v, 3, 0, 4, random())
+    with pytest.raises(ValueError, match="probes=1"):
+        estimated_spectrum(lambda v: v, 3, 1, 4, random())
     with pytest.raises(ValueError, match="probes=1"):
         trace(lambda v: v, 3, 1, random())

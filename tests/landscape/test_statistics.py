@@ -29,15 +29,42 @@ def test_statistics_are_means_over_batches_whatever_they_were_before(model, batc
     weights = [variable.numpy() for variable in model.trainable_variables]
     StatisticsEstimator(model, images, batch_size=20)()
     activations = model.layers[0](images[: batches * 20]).numpy().reshape(batches, 20, 6)
-    shares = 0.9 ** np.arange(batches)[::-1]
-    shares /= shares.sum()
     for estimate, of_batches in (
         (layer.moving_mean, activations.mean(axis=1)),
         (layer.moving_variance, activations.var(axis=1)),
     ):
-        np.testing.assert_allclose(estimate.numpy(), shares @ of_batches, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(estimate.numpy(), of_batches.mean(axis=0), rtol=1e-4, atol=1e-5)
+    assert layer.momentum == 0.9
     for variable, before in zip(model.trainable_variables, weights, strict=True):
         assert variable.numpy().tobytes() == before.tobytes()
+
+
+def test_a_momentum_changes_nothing_and_neither_does_what_was_compiled_before():
+    """Convolutions are normalized by an operation of their own."""
+    images = np.random.default_rng(0).normal(size=(60, 4, 4, 3)).astype(np.float32)
+    images *= np.linspace(1, 3, 60)[:, None, None, None]
+    for momentum in (0.0, 0.99, 1.0):
+        keras.utils.set_random_seed(0)
+        layers = [
+            keras.Input((4, 4, 3)),
+            keras.layers.Conv2D(5, 3),
+            keras.layers.BatchNormalization(momentum=momentum),
+        ]
+        model = tf_lottery.prunable(keras.Sequential(layers))
+        convolution, layer = model.layers
+        estimate = StatisticsEstimator(model, images, batch_size=20)
+        estimate()
+        # Again, for other weights.
+        convolution.set_weights([2 * array for array in convolution.get_weights()])
+        estimate()
+        activations = convolution(images).numpy().reshape(3, 20 * 4, 5)
+        # As in training, the variance is that of a sample.
+        for found, of_batches in (
+            (layer.moving_mean, activations.mean(axis=1)),
+            (layer.moving_variance, activations.var(axis=1, ddof=1)),
+        ):
+            np.testing.assert_allclose(found, of_batches.mean(axis=0), rtol=1e-4, atol=1e-5)
+        assert layer.momentum == momentum
 
 
 def test_a_network_without_normalization_is_left_alone():

@@ -105,6 +105,20 @@ def test_replicates_of_the_same_density_are_one_point():
     assert list(curve.spreads) == [Spread(6.5, 5, 8, 2)]
 
 
+def test_replicates_of_a_level_are_one_point_at_the_mean_of_their_densities():
+    one = measured("m", (0, 1.0, 4, 0), (1, 0.78, 5, 0), (2, 0.62, None, 0))
+    two = measured("m", (0, 1.0, 6, 0), (1, 0.82, 8, 0), (2, 0.66, 9, 0))
+    (curve,) = curves_by_density([one, two], {"a": ""})
+    assert list(curve.positions) == pytest.approx([64, 80, 100])
+    assert list(curve.spreads) == [Spread(9, 9, 9, 1), Spread(6.5, 5, 8, 2), Spread(5, 4, 6, 2)]
+
+
+def test_rows_without_a_level_are_told_apart_by_their_densities():
+    rows = tuple({"density": density, "a": 1.0} for density in (1.0, 0.5))
+    (curve,) = curves_by_density([Measurement("m", "replicate_1", rows)], {"a": ""})
+    assert list(curve.positions) == [50, 100]
+
+
 @pytest.mark.parametrize("logarithmic", [False, True])
 @pytest.mark.parametrize("value", [0.0, -1.0, 2.0, math.inf])
 @pytest.mark.usefixtures("pictures")

@@ -63,6 +63,9 @@ def test_settings_are_told_in_words():
         "test data",
         "fresh SGD noise",
     )
+    assert settings_of("successive_levels__30_points__union__estimated_at_random__test")[2] == (
+        "batch statistics estimated anew on random examples"
+    )
     assert settings_of("magnitudes") == ()
 
 

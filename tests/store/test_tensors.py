@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, StorageError
-from tf_lottery.store.tensors import load_tensors, save_tensors, tensor_files
+from tf_lottery.store.tensors import has_tensor_named, load_tensors, save_tensors, tensor_files
 
 NAN_WITH_PAYLOAD = np.array([0x7FC01234, 0x80000000, 0x00000001], np.uint32).view(np.float32)
 
@@ -125,6 +125,24 @@ def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused_before_writing(tm
     with pytest.raises(RunFolderError, match=r"contains \* \[.*--workdir"):
         save_tensors(tmp_path / "run[1]*" / "weights", {"a": np.ones(3)})
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("others", [(), ("beta", "gamma")], ids=str)
+def test_the_last_part_of_a_name_is_found_in_the_index(tmp_path, others):
+    norms = [f"block/norm{number}" for number in ("", "_1", "_2")]
+    names = {
+        "plain": ["dense/bias", "dense/kernel"],
+        "normalized": [
+            "dense/kernel",
+            *(f"{norm}/moving_{of}" for norm in norms for of in ("mean", "variance")),
+            *(f"{norm}/{other}" for norm in norms for other in others),
+        ],
+    }
+    for folder, of_folder in names.items():
+        save_tensors(tmp_path / folder, {name: np.zeros(2) for name in of_folder})
+    assert has_tensor_named(tmp_path / "normalized", "moving_mean")
+    assert not has_tensor_named(tmp_path / "plain", "moving_mean")
+    assert not has_tensor_named(tmp_path / "missing", "moving_mean")
 
 
 def test_what_cannot_be_saved_is_named(tmp_path):

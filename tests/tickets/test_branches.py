@@ -157,9 +157,9 @@ def test_other_levels_have_other_weights(branch: str):
 
 
 @pytest.mark.parametrize("branch", known_branches())
-def test_only_branches_that_keep_the_rewound_weights_rewind_the_optimizer(branch: str):
+def test_only_branches_that_keep_or_move_the_rewound_weights_rewind_the_optimizer(branch: str):
     start = dataclasses.replace(origin_of().start, rewind_optimizer=True)
-    expected = branch not in ("fine_tune", "rewind_learning_rate")
+    expected = branch not in CHANGES_WEIGHTS - {"perturbed"}
     assert start_of(branch, start=start).rewind_optimizer == expected
     assert not start_of(branch).rewind_optimizer
 
@@ -340,6 +340,17 @@ def test_level_0_has_the_branches_that_need_no_pruning():
     }  # fmt: skip
     for name in set(known_branches()) - from_1:
         assert start_of(name, level=0).mask.density == 1
+
+
+@pytest.mark.parametrize("branch", known_branches())
+def test_what_a_branch_says_of_itself_is_so(branch: str):
+    found = find_branch(branch)
+    assert found.mask_alone == (branch in CHANGES_MASK and found.first_level == 0)
+    if not found.starts_as_level:
+        return
+    initial = NetworkState(0, draw_weights(1), SLOTS)
+    assert start_of(branch, 0, start=Start(initial, JOURNAL.load(0)[1])).state.step == 0
+    assert start_of(branch).state.step == REWIND_STEP
 
 
 def test_an_unknown_branch_lists_the_known_ones():

@@ -40,6 +40,8 @@ class Branch(Parametrized):
         have another optimizer than its run.
       prunes: whether it may prune anew, so that --score and the like make a difference.
       draws: whether it may draw random numbers, so that --branch_seed makes a difference.
+      mask_alone: whether it changes the mask alone: where nothing is pruned it is the level again.
+      starts_as_level: whether it begins at the iteration at which its level does, always.
       look: how it is drawn; None: in a way that is found by its name.
     """
 
@@ -51,6 +53,8 @@ class Branch(Parametrized):
     keeps_slots: bool = False
     prunes: bool = True
     draws: bool = True
+    mask_alone: bool = False
+    starts_as_level: bool = False
     look: Look | None = None
 
 
@@ -67,6 +71,8 @@ def register_branch(
     keeps_slots: bool = False,
     prunes: bool = True,
     draws: bool = True,
+    mask_alone: bool = False,
+    starts_as_level: bool = False,
     look: Look | None = None,
 ) -> Callable[[Callable], Callable]:
     """Registers a function `(origin: Origin, **parameters) -> Start` as a branch of its name.
@@ -91,6 +97,8 @@ def register_branch(
       keeps_slots: as in `Branch`.
       prunes: as in `Branch`.
       draws: as in `Branch`.
+      mask_alone: as in `Branch`.
+      starts_as_level: as in `Branch`.
       look: as in `Branch`.
 
     Returns:
@@ -110,6 +118,8 @@ def register_branch(
             keeps_slots,
             prunes,
             draws,
+            mask_alone,
+            starts_as_level,
             look,
         )
         BRANCHES.add(branch.name, branch, function.__module__)

@@ -43,8 +43,3 @@ class Lines:
     def splits(self) -> list[str]:
         """The splits that `line_split` names."""
         return ["test", "train"] if self.line_split == "both" else [self.line_split]
-
-    @property
-    def settings(self) -> tuple[int | str, ...]:
-        """All of them, as names of files have them."""
-        return self.points, self.line_mask, self.line_statistics, self.line_split

@@ -133,6 +133,10 @@ class TrainingConfig:
             "adamw is Adam with decoupled weight decay; use --optimizer=adam for l2",
         )
 
+    def order_of(self, level: int) -> int:
+        """The level in whose data order a level is trained."""
+        return 0 if self.same_data_order else level
+
     @property
     def decouples_weight_decay(self) -> bool:
         """Whether the optimizer, not the loss, decays the weights."""

@@ -33,6 +33,8 @@ _OF_EXPERIMENTS = (
     *("export_ticket", "export_dir"),
 )
 _LONGEST_LABEL = 100
+# Its scope is layerwise by itself.
+_LAYERWISE = "before_training_layerwise"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class BranchPlan:
     def path(self) -> Path:
         """The branch's own run folder."""
         return self.run.branch(self.label)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is such a folder already."""
+        return (self.path / "config.json").exists()
 
 
 def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan:
@@ -117,7 +124,7 @@ def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str
     takes = {
         "score": kind.prunes,
         "score_examples": kind.prunes and find_method(changed.score).needs_data,
-        "pruning_scope": kind.prunes and branch != "before_training_layerwise",
+        "pruning_scope": kind.prunes and branch != _LAYERWISE,
         "fine_tune_learning_rate": "fine_tune" in (branch, known.retraining),
         "lr_decay": changed.get("lr_schedule") == "step",
         "weight_decay_mode": bool(changed.get("weight_decay")),
@@ -160,10 +167,11 @@ def refuse_change(name: str, value: Any, branches: str) -> NoReturn:
     """
     known = BRANCHES.all().items()
     pruning = ", ".join(name for name, kind in known if kind.prunes)
+    scoped = ", ".join(name for name, kind in known if kind.prunes and name != _LAYERWISE)
     takers = {
         "score": pruning,
         "score_examples": f"{pruning}, with a --score that looks at examples",
-        "pruning_scope": pruning,
+        "pruning_scope": scoped,
         "fine_tune_learning_rate": "fine_tune, and branches of runs with --retraining=fine_tune",
         "lr_decay": "--lr_schedule=step",
         "weight_decay_mode": "a --weight_decay above 0",
@@ -171,9 +179,12 @@ def refuse_change(name: str, value: Any, branches: str) -> NoReturn:
         "branch_seed": ", ".join(name for name, kind in known if kind.draws),
         **{parameter: ", ".join(branches_with(parameter)) for parameter in branch_options()},
     }
+    reason = ""
+    if name == "pruning_scope" and _LAYERWISE in branches.split(","):
+        reason = f"{_LAYERWISE} prunes within each layer by itself; "
     raise ValueError(
-        f"--{name}={value}: --branch={branches} does not use it; it is for {takers[name]}. Leave "
-        "the flag out."
+        f"--{name}={value}: --branch={branches} does not use it; {reason}the flag is for "
+        f"{takers[name]}. Leave it out."
     )
 
 

@@ -1,9 +1,13 @@
 """The levels of a run that a branch starts from."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tf_lottery.config.branches import Branch
+from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.experiments.branch_config import BranchPlan
+from tf_lottery.messages import tell
+from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.stopping import because_of_end
@@ -35,6 +39,106 @@ def check_other_run_is_named(plan: BranchPlan, branch: Branch) -> None:
             f"--branch={branch.name} needs --other_run: the run folder whose masks are "
             "taken, such as that of another replicate."
         )
+
+
+def levels_of_plan(
+    plan: BranchPlan, branch: Branch, levels: Sequence[int] | None, *, verify: bool = True
+) -> list[int]:
+    """The levels that a branch starts from, but for those that would be copies of what there is.
+
+    A branch goes on with all that it was begun with.
+
+    Args:
+      plan: the branch with its flags.
+      branch: of `tf_lottery.tickets.branches`.
+      levels: those that are wanted; None: all that there are for the branch now.
+      verify: as of `levels_of_branch`.
+
+    Raises:
+      ValueError: as of `levels_of_branch`, or if a flag changes nothing of a level that is wanted.
+      DamagedFileError: if files of a level are not as they were written.
+    """
+    begun = _begun_levels(plan)
+    if levels is None:
+        levels = levels_of_branch(plan.run, branch, None, verify=False)
+        reasons = [_would_be_a_copy(plan, branch, level) for level in levels]
+        chosen = [n for n, why in zip(levels, reasons, strict=True) if n in begun or not why]
+        if not chosen:
+            raise ValueError(
+                f"--levels: there is none for --branch={branch.name}: {reasons[0]}; finished in "
+                f"{plan.run.path} are {', '.join(map(str, plan.run.complete_levels()))}."
+            )
+        levels = chosen
+    for level in levels:
+        if level not in begun and (why := _useless_flag(plan, branch, level)):
+            raise ValueError(
+                f"{why}, and --branch={branch.name} would train a copy of it under another label; "
+                "leave out the flag, or the level (--levels)."
+            )
+    return levels_of_branch(plan.run, branch, levels, verify=verify)
+
+
+def tell_of_levels_left_out(plan: BranchPlan, branch: Branch, levels: Sequence[int]) -> None:
+    """Says of which levels a flag of a branch changes nothing, so that they are left out.
+
+    Args:
+      plan: the branch with its flags.
+      branch: of `tf_lottery.tickets.branches`.
+      levels: those that it does start from.
+    """
+    others = [
+        level
+        for level in levels_of_branch(plan.run, branch, None, verify=False)
+        if level not in levels and _useless_flag(plan, branch, level)
+    ]
+    if others:
+        tell(
+            f"Note: --branch={branch.name} leaves out level{'s' * (len(others) > 1)} "
+            f"{', '.join(map(str, others))}: {_useless_flag(plan, branch, others[0])}."
+        )
+
+
+def _begun_levels(plan: BranchPlan) -> Sequence[int]:
+    """The levels that a branch was asked for before."""
+    if plan.is_begun:
+        # Of what is wrong with its folder, others tell.
+        with suppress(OSError, RunFolderError):
+            return RunFolder.read(plan.path).details.branch_levels or ()
+    return ()
+
+
+def _would_be_a_copy(plan: BranchPlan, branch: Branch, level: int) -> str:
+    """Why there is no need of a branch at a level; "" if there is."""
+    if branch.mask_alone and plan.run.level(level).record()["density"] == 1:
+        return f"nothing is pruned at level {level}, and {branch.name} moves what is pruned"
+    return _useless_flag(plan, branch, level)
+
+
+def _useless_flag(plan: BranchPlan, branch: Branch, level: int) -> str:
+    """Which flag of a branch changes nothing of a level, and why; "" if there is none."""
+    if not branch.starts_as_level:
+        return ""
+    changes = plan.changes
+    if "rewind_step" in changes and level == 0:
+        return f"--rewind_step={changes['rewind_step']}: level 0 is trained from its first step"
+    if "warmup_steps" in changes and level > 0 and _starts_after_warmup(plan):
+        return (
+            f"--warmup_steps={changes['warmup_steps']}: level {level} is trained from the rewind "
+            "step on, when the warmup is over"
+        )
+    return ""
+
+
+def _starts_after_warmup(plan: BranchPlan) -> bool:
+    """Whether pruned levels do not see the warmup, that of the run no more than the branch's."""
+    training, details = plan.config.training, plan.run.details
+    if {"batch_size", "train_steps"} & set(plan.changes):
+        return False  # The data have to be there to say how long the warmup is.
+    if training.lr_schedule not in ("constant", "step"):
+        return False  # Others begin where it ends.
+    both = flags_in_effect(plan.run.identity)["warmup_steps"], training.warmup_steps
+    rewind_step = details.iteration(plan.config.pruning.rewind_step, "--rewind_step")
+    return all(details.iteration(text, "--warmup_steps") <= rewind_step for text in both)
 
 
 def levels_of_branch(

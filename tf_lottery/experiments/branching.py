@@ -22,10 +22,12 @@ from tf_lottery.experiments.branch_levels import (
     check_other_run_is_named,
     check_structure,
     is_complete,
-    levels_of_branch,
+    levels_of_plan,
+    tell_of_levels_left_out,
 )
 from tf_lottery.experiments.evidence import build_evidence
 from tf_lottery.experiments.finished_branches import (
+    own_by_user,
     print_results_of_branch,
     title_of_branch,
 )
@@ -51,6 +53,7 @@ from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
+from tf_lottery.store.training_rules import FRESH_SLOTS_FOR_NEW_WEIGHTS
 from tf_lottery.tickets.branches import Branch, find_branch
 from tf_lottery.tickets.load import build_prunable_model
 from tf_lottery.tickets.origin import Origin, Start
@@ -80,8 +83,8 @@ def run_branch(
       levels: finished levels to start from; None: all that are finished now.
       dataset: your own data, if the experiment was run on them; or, as text, the value of --dataset
         that says where the run's files lie now.
-      for_analysis: marks a new branch as a step of an analysis: reports do not list it, and
-        nothing is said of matching.
+      for_analysis: marks a new branch as a step of an analysis: reports do not list it until it
+        is run without this too, and nothing is said of matching.
       matching_tolerance: points that a level's test accuracy may be below that of the run's dense
         network and still matches it, in the table at the end.
       **changes: training flags that differ from the run's, such as `learning_rate=0.01`.
@@ -127,7 +130,10 @@ class _BranchWork:
 
     def check(self, workers: Workers) -> None:
         def wanted() -> Message:
-            return Message(levels_of_branch(self.plan.run, self.branch, self.asked))
+            levels = levels_of_plan(self.plan, self.branch, self.asked)
+            if self.asked is None:
+                tell_of_levels_left_out(self.plan, self.branch, levels)
+            return Message(levels)
 
         self.levels = workers.from_chief(wanted).record
 
@@ -138,6 +144,7 @@ class _BranchWork:
         check_details(plan.run, experiment)
         workers.on_chief(lambda: _check_other_run(plan, self.branch, levels))
         workers.on_chief(lambda: _check_rewind_step(plan, experiment))
+        workers.on_chief(lambda: _check_smallest_crop(plan, experiment))
         return workers.on_chief(
             lambda: _open_branch(plan, experiment, levels, self.for_analysis, resources)
         )
@@ -189,6 +196,16 @@ def _check_rewind_step(plan: BranchPlan, experiment: Experiment) -> None:
         check_kept_state(plan.run, given, experiment.lengths.rewind_step)
 
 
+def _check_smallest_crop(plan: BranchPlan, experiment: Experiment) -> None:
+    in_memory = isinstance(experiment.dataset, Dataset)
+    if "smallest_crop" in plan.changes and in_memory and not plan.is_begun:
+        raise ValueError(
+            f"--smallest_crop={plan.changes['smallest_crop']}: it changes nothing of data that are "
+            f"held in memory, as those of {plan.run.path} are: --branch={plan.branch} would train "
+            "a copy under another label; leave the flag out."
+        )
+
+
 def _open_branch(
     plan: BranchPlan,
     experiment: Experiment,
@@ -219,6 +236,8 @@ def _open_branch(
     asked = own.details.branch_levels or ()
     check_rules(own, affected=asked, wanted=levels)
     own.remember(replace(own.details, branch_levels=tuple(sorted({*asked, *levels}))))
+    if not for_analysis:
+        own_by_user(own)
     return own
 
 
@@ -244,19 +263,38 @@ def _train_levels(
     # Rewinding the optimizer would bring back the run's.
     learning_rate = network.optimizer.learning_rate.numpy()
     finished = sorted(set(levels) - set(missing))
+    kind = _kind_of_start(own, workers)
     title = f"Branch {plan.label} of {plan.run.path}"
     with reported(own, experiment, logs, steps, finished, title) as reports:
         if not missing:
             return
         train = LevelTrainer(experiment, reports.records_of, workers)
         for level in missing:
-            origin = _origin(plan, of_run, experiment, level, initial_state, evidence)
+            origin = _origin(plan, of_run, experiment, level, initial_state, evidence, kind)
             start = branch.function(origin, **plan.config.branch.parameters)
             mask = workers.agree(start.mask)
             network.rewind(start.state, mask, rewind_optimizer=start.rewind_optimizer)
             network.optimizer.learning_rate.assign(learning_rate)
             record = train(level)
             journal.save(level, network.weights(), mask, record)
+
+
+class _StartWithOldSlots(Start):
+    """As branches started that an earlier version began: new weights with the slots of the old."""
+
+    def with_weights(self, weights: Weights, *, keeps_slots: bool = True) -> Start:
+        """The same step, mask and slots with other weights."""
+        return super().with_weights(weights, keeps_slots=True)
+
+
+def _kind_of_start(own: RunFolder | None, workers: Workers) -> type[Start]:
+    """How the branch was begun, as its folder says, which only the chief has."""
+
+    def rules() -> Message:
+        return Message(None if own is None else own.details.rules)
+
+    begun = workers.from_chief(rules).record
+    return Start if begun >= FRESH_SLOTS_FOR_NEW_WEIGHTS else _StartWithOldSlots
 
 
 def _journal_of_run(
@@ -277,6 +315,7 @@ def _origin(
     level: int,
     initial_state: NetworkState,
     evidence: Callable[[int], Evidence],
+    kind_of_start: type[Start],
 ) -> Origin:
     config = experiment.config
     state = experiment.variant.start(journal, level) if level else initial_state
@@ -294,7 +333,7 @@ def _origin(
 
     return Origin(
         level=level,
-        start=Start(
+        start=kind_of_start(
             state,
             mask,
             rewind_optimizer=config.pruning.rewind_optimizer,

@@ -28,6 +28,7 @@ from tf_lottery.experiments.commands import (
 from tf_lottery.experiments.compiled_programs import keep_compiled_programs
 from tf_lottery.experiments.cpu_kernels import choose_kernels
 from tf_lottery.experiments.damage_checks import check_source
+from tf_lottery.experiments.dense_identity import dense_source
 from tf_lottery.experiments.early_checks import check_early
 from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
 from tf_lottery.experiments.finished_runs import (
@@ -82,7 +83,8 @@ def run_command(command: Command) -> int:
     if isinstance(command, RunExperiments | RunBranches | Analyze):
         check_launcher(command.launcher)
     if isinstance(command, RunExperiments):
-        choose_kernels(config.run_path for config in command.configs)
+        sources = filter(None, map(dense_source, command.configs))
+        choose_kernels([*(config.run_path for config in command.configs), *sources])
     elif isinstance(command, RunBranches | Analyze | ExportTickets):
         choose_kernels(command.runs)
     if isinstance(command, RunExperiments | RunBranches | Analyze):
@@ -250,7 +252,13 @@ def _run_branches(command: RunBranches) -> None:
     if len(to_show) == len(plans):
         tell_of_useless_jobs(command.jobs, _NOTHING_LEFT)
         for plan, levels in to_show:
-            show_finished_branch(plan, levels, command.matching_tolerance, command.changes)
+            show_finished_branch(
+                plan,
+                levels,
+                command.matching_tolerance,
+                command.changes,
+                for_analysis=command.for_analysis,
+            )
         return
     for plan in plans:
         refuse_without_arrays(

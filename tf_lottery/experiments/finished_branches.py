@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from tf_lottery.config.experiment import has_renamed_files
@@ -12,7 +13,7 @@ from tf_lottery.experiments.branch_levels import (
     check_other_run_is_named,
     check_structure,
     is_complete,
-    levels_of_branch,
+    levels_of_plan,
 )
 from tf_lottery.experiments.damage_checks import check_own_damage
 from tf_lottery.experiments.finished_runs import OPEN_ENDED, levels_text, of_several_workers
@@ -42,7 +43,7 @@ def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int]
     function = find_branch(plan.branch)
     check_structure(plan, function)
     check_other_run_is_named(plan, function)
-    asked = levels_of_branch(plan.run, function, levels, verify=False)
+    asked = levels_of_plan(plan, function, levels, verify=False)
     if of_several_workers(plan.config) or not (plan.path / "config.json").exists():
         return None
     if has_renamed_files(plan.run.identity, plan.config.identity()):
@@ -59,6 +60,8 @@ def show_finished_branch(
     levels: Sequence[int],
     matching_tolerance: float,
     given: Mapping[str, Any],
+    *,
+    for_analysis: bool = False,
 ) -> None:
     """Shows the results of a finished branch, as `run_branch` does.
 
@@ -67,6 +70,7 @@ def show_finished_branch(
       levels: those that were asked for.
       matching_tolerance: as of `run_branch`.
       given: flag values that were given.
+      for_analysis: as of `run_branch`.
 
     Raises:
       ValueError: as `run_branch`.
@@ -79,6 +83,8 @@ def show_finished_branch(
     repaired = any(damage.repaired for damage in damages)
     flags = branch_flags(plan, ",".join(map(str, levels)))
     with RunFolder.open(plan.path, identity, None, flags, defaults, OPEN_ENDED) as own:
+        if not for_analysis:
+            own_by_user(own)
         if sentence := made_by_older_version(own):
             tell(f"Note: {sentence}")
         tell(f"Branch {plan.label} of {plan.run.path}")
@@ -87,6 +93,15 @@ def show_finished_branch(
         results = show_results(own, title_of_branch(plan), anew=repaired)
         print_results_of_branch(plan, own, results.summaries, tolerance)
         results.refuse_failure()
+
+
+def own_by_user(own: RunFolder) -> None:
+    """Has reports list a branch, whether an analysis has trained it or not.
+
+    Args:
+      own: its folder, opened to work in it.
+    """
+    own.remember(replace(own.details, for_analysis=False))
 
 
 def title_of_branch(plan: BranchPlan) -> str:

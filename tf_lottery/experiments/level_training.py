@@ -145,7 +145,7 @@ class LevelTrainer:
 
     def _epoch(self, level: int, number: int) -> Epoch:
         config = self._experiment.config
-        return Epoch(config.data_seed, 0 if config.training.same_data_order else level, number)
+        return Epoch(config.data_seed, config.training.order_of(level), number)
 
     def _callbacks(
         self,

@@ -124,8 +124,7 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
             f"{begun.precision}; go on where it was begun, or give --mixed_precision={flag} and "
             "another --name."
         )
-    # XLA's matrix products, all that other networks have, do not depend on it.
-    if begun.threads not in (None, now.threads) and experiment.is_convolutional:
+    if begun.threads not in (None, now.threads):
         tell(
             f"Note: the run was begun with {begun.threads} threads and goes on with {now.threads}: "
             f"the last bits of its results may differ. --threads={begun.threads} in a process of "

@@ -19,7 +19,7 @@ from tf_lottery.experiments.run_checks import check_same_experiment
 from tf_lottery.experiments.run_logs import RunLogs
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
-from tf_lottery.experiments.threads_of_runs import recorded_threads
+from tf_lottery.experiments.threads_of_runs import recorded_threads, threads_of_dense_network
 from tf_lottery.report.progress import ProgressReporter
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
@@ -73,13 +73,15 @@ def carry_out(
     Args:
       work: what is trained.
       config: of the experiment, or of the branch.
-      begun: the run folder, which need not exist, whose number of threads it goes on with.
+      begun: the run folder, which need not exist, whose number of threads it goes on with; if not,
+        it has that of the run that the dense network is taken from.
       dataset: takes the place of the one that the configuration names.
 
     Returns:
       A summary of each level; nothing to workers that are not the chief.
     """
-    use_threads(config.run.threads or recorded_threads(begun))
+    begun_with = recorded_threads(begun) or threads_of_dense_network(config)
+    use_threads(config.run.threads or begun_with)
     strategy = open_strategy(config.run)
     workers = Workers(strategy)
     with workers.together(), ExitStack() as resources:

@@ -11,7 +11,7 @@ from tf_lottery.landscape.eigensolver import (
     Product,
     eigenvalues_from_the_top,
 )
-from tf_lottery.landscape.spectrum import Spectrum
+from tf_lottery.landscape.spectrum import EstimatedSpectrum, Spectrum
 
 # Below this part of the matrix's size, what is left of a vector is the rounding of float32.
 _ROUNDING = 1e-6
@@ -94,13 +94,14 @@ def spectral_density(
     Ubaru, Chen and Saad, Fast estimation of tr(f(A)), 2017, section 3; for Hessians of networks
     arXiv 1901.10159, section 2. Lanczos iterations with full reorthogonalization (Golub and Van
     Loan, Matrix Computations, section 10.3), whose basis takes 4 bytes times `dimension` times
-    `steps`.
+    `steps`. Of each probe, the mean of the Gauss rule and the anti-Gauss rule of the same products,
+    whose errors are nearly opposite (Laurie, Anti-Gaussian quadrature formulas, 1996).
 
     Args:
       product: multiplies the matrix and a vector of float32.
       dimension: rows of the matrix.
       probes: random vectors whose quadratures are averaged; the error falls as its square root.
-      steps: products, and so nodes, of each probe.
+      steps: products of each probe.
       random: draws the probes, vectors of signs.
 
     Returns:
@@ -110,18 +111,47 @@ def spectral_density(
     Raises:
       ValueError: if `probes` or `steps` is not positive.
     """
-    if probes < 1 or steps < 1:
-        raise ValueError(f"probes={probes} and steps={steps} must be at least 1.")
-    nodes, weights = [], []
-    for _ in range(probes):
-        tridiagonal = _lanczos(product, _signs(random, dimension), min(steps, dimension))
-        if tridiagonal is None:
-            return Spectrum(np.array([np.nan]), np.array([1.0]), dimension)
-        values, vectors = eigh_tridiagonal(*tridiagonal)
-        nodes.append(values)
-        weights.append(vectors[0] ** 2)
-    fractions = np.concatenate(weights)
-    return Spectrum(np.concatenate(nodes), fractions / fractions.sum(), dimension)
+    rules = _rules_of_probes(product, dimension, probes, steps, random)
+    if rules is None:
+        return Spectrum(np.array([np.nan]), np.array([1.0]), dimension)
+    return Spectrum.mean([_mean_of_rules(*pair) for pair in rules])
+
+
+def estimated_spectrum(
+    product: Product, dimension: int, probes: int, steps: int, random: np.random.Generator
+) -> EstimatedSpectrum:
+    """Finds the spectrum with up to `probes` times `steps` products, and how uncertain it is.
+
+    All eigenvalues, from all columns of the matrix, if that is no more work; or else the density of
+    `spectral_density`.
+
+    Args:
+      product: as of `spectral_density`.
+      dimension: as of `spectral_density`.
+      probes: as of `spectral_density`, at least 2, to estimate the error.
+      steps: as of `spectral_density`.
+      random: as of `spectral_density`.
+
+    Returns:
+      The spectrum; one node, NaN, if a product is not finite.
+
+    Raises:
+      ValueError: if there are fewer than 2 probes, or no steps.
+    """
+    if probes < 2:
+        raise ValueError(f"probes={probes} must be at least 2, to estimate the error.")
+    unknown = EstimatedSpectrum(Spectrum(np.array([np.nan]), np.array([1.0]), dimension))
+    if dimension <= probes * steps:
+        matrix = np.array([product(unit) for unit in np.eye(dimension, dtype=np.float32)])
+        if not np.isfinite(matrix).all():
+            return unknown
+        return EstimatedSpectrum(Spectrum.of(np.linalg.eigvalsh((matrix + matrix.T) / 2)))
+    rules = _rules_of_probes(product, dimension, probes, steps, random)
+    if rules is None:
+        return unknown
+    by_rule = tuple(Spectrum.mean(spectra) for spectra in zip(*rules, strict=True))
+    by_probe = tuple(_mean_of_rules(*pair) for pair in rules)
+    return EstimatedSpectrum(Spectrum.mean(by_probe), by_probe, by_rule)
 
 
 def trace(product: Product, dimension: int, probes: int, random: np.random.Generator) -> Trace:
@@ -152,6 +182,40 @@ def trace(product: Product, dimension: int, probes: int, random: np.random.Gener
 
 def _signs(random: np.random.Generator, dimension: int) -> np.ndarray:
     return random.choice(np.array([-1, 1], np.float32), dimension)
+
+
+def _rules_of_probes(
+    product: Product, dimension: int, probes: int, steps: int, random: np.random.Generator
+) -> list[tuple[Spectrum, Spectrum]] | None:
+    """The Gauss and the anti-Gauss rule of each probe; None if a product is not finite."""
+    if probes < 1 or steps < 1:
+        raise ValueError(f"probes={probes} and steps={steps} must be at least 1.")
+    found = []
+    for _ in range(probes):
+        tridiagonal = _lanczos(product, _signs(random, dimension), min(steps, dimension))
+        if tridiagonal is None:
+            return None
+        diagonal, off_diagonal = tridiagonal
+        if len(diagonal) in (1, dimension) or len(diagonal) < steps:
+            # Without further steps, or before the first, there is nothing to correct.
+            exact = _rule(diagonal, off_diagonal, dimension)
+            found.append((exact, exact))
+            continue
+        doubled = np.append(off_diagonal[:-1], np.sqrt(2) * off_diagonal[-1])
+        gauss = _rule(diagonal[:-1], off_diagonal[:-1], dimension)
+        found.append((gauss, _rule(diagonal, doubled, dimension)))
+    return found
+
+
+def _mean_of_rules(gauss: Spectrum, anti_gauss: Spectrum) -> Spectrum:
+    return gauss if gauss is anti_gauss else Spectrum.mean([gauss, anti_gauss])
+
+
+def _rule(diagonal: np.ndarray, off_diagonal: np.ndarray, dimension: int) -> Spectrum:
+    """The quadrature that a tridiagonal matrix stands for."""
+    values, vectors = eigh_tridiagonal(diagonal, off_diagonal)
+    fractions = vectors[0] ** 2
+    return Spectrum(values, fractions / fractions.sum(), dimension)
 
 
 def _lanczos(

@@ -1,5 +1,7 @@
 """Statistics of batch normalization for weights that were not trained, such as points on a line."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ class StatisticsEstimator:
     """Sets the moving statistics of a network's normalization layers to those of its weights.
 
     The statistics of two solutions do not fit the networks between them, whose activations have
-    other variances (arXiv 1912.05671, appendix).
+    other variances (arXiv 1912.05671, appendix). They are means over batches, each of which counts
+    the same; of a layer that a network calls several times, over the last call of each batch.
     """
 
     def __init__(self, model: Any, images: np.ndarray, batch_size: int):
@@ -21,7 +24,8 @@ class StatisticsEstimator:
 
         Args:
           model: a network.
-          images: training examples, `[examples, ...]`; what does not fill a batch is not used.
+          images: training examples, `[examples, ...]`, in an order that leaves batches alike; what
+            does not fill a batch is not used.
           batch_size: examples to a batch, as in training.
 
         Raises:
@@ -47,19 +51,45 @@ class StatisticsEstimator:
         """Estimates them for the model's weights as they are now."""
         if not self._layers:
             return
-        for layer in self._layers:
-            layer.moving_mean.assign(tf.zeros_like(layer.moving_mean))
-            layer.moving_variance.assign(tf.zeros_like(layer.moving_variance))
-        self._run()
-        for layer in self._layers:
-            # Moving averages that began at zero, divided by the sum of their batches' shares.
-            share = 1 - layer.momentum**self._batches
-            layer.moving_mean.assign(layer.moving_mean / share)
-            layer.moving_variance.assign(layer.moving_variance / share)
+        # What is forgotten leaves rounding errors of its size behind.
+        for variable in self._statistics:
+            variable.assign(tf.zeros_like(variable))
+        with _without_memory(self._layers):
+            means = self._run()
+        for variable, mean in zip(self._statistics, means, strict=True):
+            variable.assign(mean)
 
-    def _run_batches(self) -> None:
-        def run_batch(index: tf.Tensor) -> list[tf.Tensor]:
+    @property
+    def _statistics(self) -> list[Any]:
+        return [of for layer in self._layers for of in (layer.moving_mean, layer.moving_variance)]
+
+    def _run_batches(self) -> list[tf.Tensor]:
+        """The means over batches of all statistics."""
+
+        def run_batch(index: tf.Tensor, *means: tf.Tensor) -> list[tf.Tensor]:
             self._model(tf.cast(self._images[index], tf.float32), training=True)
-            return [index + 1]
+            share = 1 / tf.cast(index + 1, tf.float32)
+            of_batch = (tf.cast(variable, tf.float32) for variable in self._statistics)
+            updated = [
+                mean + share * (new - mean) for mean, new in zip(means, of_batch, strict=True)
+            ]
+            return [index + 1, *updated]
 
-        tf.while_loop(lambda index: index < self._batches, run_batch, [tf.constant(0)])
+        start = [tf.zeros(variable.shape) for variable in self._statistics]
+        _, *means = tf.while_loop(
+            lambda index, *means: index < self._batches, run_batch, [tf.constant(0), *start]
+        )
+        return means
+
+
+@contextmanager
+def _without_memory(layers: list[Any]) -> Iterator[None]:
+    """Makes the moving statistics those of the last batch, where it is compiled here."""
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

@@ -50,6 +50,7 @@ COMPARISONS = ("pruned_from", "dense", "independent", "noise")
 # Followed by the barriers.
 SAME_REGION_COLUMNS = (
     *("level", "density", *COMPARISONS, "other_level", "other_init_seed", "other_data_seed"),
+    "other_ticket",
     *("test_accuracy", "other_test_accuracy", "ensemble_accuracy", "gain"),
     *("agreement", "agreement_on_errors", "error_overlap", "l2", "cosine"),
 )
@@ -61,7 +62,7 @@ _COMMON = (
     *("remaining", "other_remaining", "in_both", "jaccard", "jaccard_of_chance"),
     *("hamming", "hamming_of_chance"),
 )
-COMPARE_COLUMNS = (*_OF_MASKS, "weights", *_COMMON)
+COMPARE_COLUMNS = (*_OF_MASKS, "other_ticket", "weights", *_COMMON)
 COMPARE_KERNELS_COLUMNS = (*_OF_MASKS, "kernel", "weights", *_COMMON)
 
 # Which weights are pruned at once, and how it was found how many.
@@ -75,12 +76,18 @@ def ratio_column(ratio: str, order: str) -> str:
     return f"{ratio}_ratio_{order}"
 
 
+def prediction_error_column(order: str) -> str:
+    """The column that holds the standard error of the predicted ratio of one of `ORDERS`."""
+    return f"{ratio_column('predicted', order)}_error"
+
+
 # Followed by `EIGENVALUE`1, ...
 CURVATURE_COLUMNS = (
     *("level", "density", "loss", "loss_rise"),
     *("trace", "trace_standard_error", "largest_eigenvalue"),
     *("sharpness_of_smallest", "sharpness_of_random"),
     *(ratio_column(ratio, order) for order in ORDERS for ratio in RATIOS),
+    *(prediction_error_column(order) for order in ORDERS),
 )
 
 QUARTER_COLUMNS = tuple(f"pruned_next_quarter_{number}" for number in (1, 2, 3, 4))
@@ -90,6 +97,10 @@ MAGNITUDES_COLUMNS = (
 )
 # Limits of a bin, and the numbers of weights in it.
 HISTOGRAM_COLUMNS = ("level", "density", "lower", "upper", "before", "pruned", "after")
+
+
+# What files of earlier versions lack.
+_ADDED = ("other_ticket", *(prediction_error_column(order) for order in ORDERS))
 
 
 def network_place(network: str) -> int:
@@ -106,3 +117,10 @@ def with_network(row: Row) -> Row:
         ("network", network) if column == "random_mask" else (column, value)
         for column, value in row.items()
     )
+
+
+def as_written_today(row: Row, columns: Sequence[str]) -> Row:
+    """Gives a row of an earlier version the columns that were added since, with nothing in them."""
+    row = with_network(row)
+    had = tuple(column for column in columns if column in row or column not in _ADDED)
+    return {column: row.get(column) for column in columns} if tuple(row) == had else row

@@ -12,12 +12,16 @@ from tf_lottery.config.analyses import result_files
 _SEPARATOR, _OLD_SEPARATOR = "__", ","
 # How settings of lines are written; those of other results stand at their `ResultFile`.
 LINE_SETTINGS = ("{}_points", "{}", "{}", "{}")
+# In place of "estimated" of networks with batch normalization; earlier versions estimated its
+# statistics from the first training examples, in the order in which they are stored.
+ESTIMATED_AT_RANDOM = "estimated_at_random"
 _TEXTS = {
     "union": "weights of either solution",
     "intersection": "weights of both solutions",
     "first": "weights of the first solution",
     "second": "weights of the second solution",
     "estimated": "batch statistics estimated anew",
+    ESTIMATED_AT_RANDOM: "batch statistics estimated anew on random examples",
     "interpolated": "batch statistics interpolated",
     "test": "test data",
     "train": "training data",

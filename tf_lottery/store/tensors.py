@@ -119,6 +119,20 @@ def load_tensors(prefix: Path) -> dict[str, np.ndarray]:
         raise DamagedFileError(data, f"is damaged ({_reason(error)})") from error
 
 
+def has_tensor_named(prefix: Path, name: str) -> bool:
+    """Returns, without TensorFlow, whether tensors were saved that have this last part of a name.
+
+    Args:
+      prefix: as of `load_tensors`; if the index is missing, there are none.
+      name: such as "moving_mean": no other name of the layer begins as it does and comes before it.
+    """
+    # Of each name the index has what differs from the one before, uncompressed.
+    try:
+        return name.encode() in tensor_files(prefix)[1].read_bytes()
+    except OSError:
+        return False
+
+
 def _write(prefix: Path, arrays: dict[str, np.ndarray]) -> None:
     import tensorflow as tf
 

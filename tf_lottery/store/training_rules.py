@@ -5,8 +5,10 @@ from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 
 # Raised with every change of what the same flags train. Folders from before there was a number
-# have none.
-RULES = 3
+# have none. Branches of other weights that were begun by a rule before 4 go on by it, with the
+# slots of the old weights.
+RULES = 4
+FRESH_SLOTS_FOR_NEW_WEIGHTS = 4
 
 # Those whose update depends on the gradients and the slots alone. Nobody else's is known.
 _WITHOUT_STEP_COUNT = frozenset({"sgd", "rmsprop", "adagrad", "adadelta", "ftrl", "lion"})

@@ -32,9 +32,15 @@ class Start:
     mask: Mask
     rewind_optimizer: bool = False
 
-    def with_weights(self, weights: Weights) -> Start:
-        """The same step and mask with other weights."""
-        return replace(self, state=replace(self.state, weights=weights))
+    def with_weights(self, weights: Weights, *, keeps_slots: bool = False) -> Start:
+        """The same step and mask with other weights, which the optimizer begins afresh with.
+
+        Args:
+          weights: all weights of the network.
+          keeps_slots: whether they are so near to the state's that its slots belong to them too.
+        """
+        state = replace(self.state, weights=weights)
+        return replace(self, state=state, rewind_optimizer=self.rewind_optimizer and keeps_slots)
 
     def with_mask(self, mask: Mask) -> Start:
         """The same step and weights with another mask."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
+from tests.edited_config import edit_config
 from tf_lottery.experiments.commands import RunBranches, RunExperiments
 from tf_lottery.experiments.jobs.cores import jobs_at_once, shared_threads, threads_of
 from tf_lottery.experiments.jobs.outcome import Outcome
@@ -63,6 +64,13 @@ def test_branches_of_several_runs(finished_run):
     tasks = tasks_of_branches(command, [finished_run])
     assert [task.title for task in tasks] == ["random_mask-data_seed_7", "retrain-data_seed_7"]
     assert [task.folder.parent for task in tasks] == [finished_run / "branches"] * 2
+
+
+def test_who_takes_a_dense_network_has_its_threads(tmp_path, copied_run):
+    edit_config(copied_run, details={"threads": 7})
+    taking = configs(tmp_path, [1], name="taking", dense_from=str(copied_run))
+    (task,) = tasks_of_experiments(RunExperiments(taking))
+    assert (threads_of(task, None, 2), threads_of(task, 3, 2)) == (7, 3)
 
 
 @pytest.mark.parametrize(("cores", "tasks", "threads"), [(8, 3, 2), (2, 5, 1), (4, 1, 4)])

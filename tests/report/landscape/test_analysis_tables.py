@@ -39,15 +39,28 @@ def pairs_of(levels, barrier=0.0123) -> list[Row]:
 
 
 def test_each_level_has_the_barrier_and_the_distance_to_the_one_before(make_summary):
-    summaries = [make_summary(level, 0.9) for level in (0, 1, 3)]
+    summaries = [make_summary(level, 0.9) for level in (0, 1, 2)]
     text = printed(
-        print_successive_levels, pairs_of([0, 1, 3]), summaries, summaries[0], 0.005, "train"
+        print_successive_levels, pairs_of([0, 1, 2]), summaries, summaries[0], 0.005, "train"
     )
     assert ["0", "100%", "90.00%", "-", "-", "-", "-"] in cells(text)
     assert ["1", "80.0%", "90.00%", "+0.00", "yes", "1.23", "10.00"] in cells(text)
-    assert ["3", "51.2%", "90.00%", "+0.00", "yes", "3.69", "30.00"] in cells(text)
+    assert ["2", "64.0%", "90.00%", "+0.00", "yes", "2.46", "20.00"] in cells(text)
+    assert "level before" in text
     assert "Barriers of the train error.\n" in text
     assert matching_rule(0.005) in " ".join(text.split())
+
+
+def test_where_levels_are_left_out_the_level_at_the_other_end_of_the_line_is_named(make_summary):
+    summaries = [make_summary(level, 0.9) for level in (0, 3, 4)]
+    text = printed(
+        print_successive_levels, pairs_of([0, 3, 4]), summaries, summaries[0], 0.005, "test"
+    )
+    before = ["90.00%", "+0.00", "yes", "to", "level"]
+    assert ["0", "100%", "90.00%", "-", "-", "-", "-", "-"] in cells(text)
+    assert ["3", "51.2%", *before, "0", "3.69", "30.00"] in cells(text)
+    assert ["4", "41.0%", *before, "3", "4.92", "40.00"] in cells(text)
+    assert "level before" not in " ".join(text.split())
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,17 @@ def test_the_caption_says_by_how_much_the_loss_may_rise():
     assert "rises by at most 0.25 nats" in figure.caption
 
 
+def test_spectra_of_replicates_of_other_densities_are_means():
+    measurements = [
+        of_replicate({**row(1, (top, 1.0)), "density": density}, replicate=replicate)
+        for replicate, (top, density) in enumerate([(2.0, 0.78), (4.0, 0.81)], 1)
+    ]
+    figure = draw(*measurements)["eigenvalues"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [3, 1]
+    assert len(figure.legends) == 1
+    assert legend(figure) == ["level 1 (79.5%)"]
+
+
 def test_spectra_are_those_of_the_first_the_middle_and_the_last_level():
     rows = [row(level, (2.0**level, 1.0, 0.5)) for level in (0, 1, 2, 3, 6)]
     figure = draw(of_replicate(*rows))["eigenvalues"]

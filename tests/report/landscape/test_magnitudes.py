@@ -118,6 +118,19 @@ def test_replicates_are_means_of_shares_though_one_has_larger_weights():
     assert figure.caption.endswith("Means over replicates.")
 
 
+def test_lines_and_histograms_of_replicates_of_other_densities_are_means_of_a_level():
+    densities = (0.78, 0.81)
+    rows = [{**row(1, 10 * (density - 0.77)), "density": density} for density in densities]
+    (figure,) = magnitudes_figures([of_replicate([one], replicate=n) for n, one in enumerate(rows)])
+    np.testing.assert_allclose(figure.figure.axes[0].lines[0].get_xydata(), [[79.5, 25]])
+    of_both = [
+        of_replicate([{**one, "density": density} for one in bins(1, (5, 1, 4))], replicate=n)
+        for n, density in enumerate(densities)
+    ]
+    (figure,) = magnitude_histogram_figures(of_both)
+    assert "the 79.5% of all weights" in figure.caption
+
+
 def test_three_levels_of_each_run_are_drawn():
     rows = [found for level in range(1, 10) for found in bins(level, (0, 0, 0), (5, 1, 4))]
     figures = magnitude_histogram_figures(

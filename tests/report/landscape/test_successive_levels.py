@@ -93,6 +93,30 @@ def test_a_matrix_of_neighbours_alone_would_say_nothing_new():
     ]
 
 
+def test_levels_that_do_not_follow_one_another_are_in_the_matrix_alone():
+    (figure,) = levels_figures([of_replicate([row(0, 3, 0.2)])])
+    assert figure.name == "level_matrix"
+    rows = [row(0, 3, 0.2), row(3, 4, 0.1), row(0, 4, 0.3)]
+    drawn = drawn_of(levels_figures([of_replicate(rows)]))
+    points = drawn["successive_levels"].axes[0].lines[0].get_xydata()
+    np.testing.assert_allclose(points, [[40.96, 10]])
+    points = drawn["barrier_and_accuracy"].axes[0].lines[0].get_xydata()
+    np.testing.assert_allclose(points, [[0, 10]])
+    assert drawn["level_matrix"].axes[0].images[0].get_array()[0, 1] == 20
+
+
+def test_replicates_of_other_densities_are_means_too():
+    measurements = [
+        of_replicate(
+            [{**row(0, 1, barrier), "second_density": density}, row(1, 2, barrier)],
+            replicate=replicate,
+        )
+        for replicate, (barrier, density) in enumerate([(0.01, 0.79), (0.03, 0.81)], 1)
+    ]
+    (line, *_) = drawn_of(levels_figures(measurements))["successive_levels"].axes[0].lines
+    np.testing.assert_allclose(line.get_xydata(), [[64, 2], [80, 2]])
+
+
 def test_replicates_are_means_with_bands_and_runs_are_lines():
     measurements = [
         of_replicate(all_pairs(factor=factor), run, replicate)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.experiments.measuring.other_runs import other_replicates
+from tf_lottery.experiments.measuring.other_runs import beside, other_replicates, ticket_number
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.mask_overlap import overlap_of, overlaps_of_kernels
 from tf_lottery.masking.masks import Mask
@@ -48,6 +48,10 @@ class _Other:
     def key(self, level: int) -> _Key:
         """Tells a row from the others, and sorts as they are shown."""
         return level, MASKS_OF.index(self.kind), self.name
+
+    def is_of(self, row: Row) -> bool:
+        """Whether a row is about its level as it is now; those of earlier versions do not say."""
+        return row["other_ticket"] in (None, ticket_number(self.run, row["level"]))
 
 
 @register_analysis(
@@ -96,8 +100,9 @@ def compare(run: MeasuredRun, levels: Sequence[int] | None, *, alignment: Alignm
         COMPARE_COLUMNS,
         partial(_measure, others=compared, alignment=alignment),
         partial(print_compared_masks, matched=aligns),
-        ["_".join(Path(given).parts[-2:]) if given else None, *alignment.settings],
+        [beside(given), *alignment.settings],
         key=_key,
+        holds=lambda row: compared[_key(row)].is_of(row),
         counted="masks",
         part_columns=COMPARE_KERNELS_COLUMNS,
         show_parts=print_compared_kernels,
@@ -161,7 +166,7 @@ def _measure(
         }
         whole = overlap_of([(array, theirs[name]) for name, array in mask.items()])
         yield (
-            {**of_both, **vars(whole)},
+            {**of_both, "other_ticket": ticket_number(other.run, level), **vars(whole)},
             [{**of_both, "kernel": name, **vars(found)} for name, found in kernels.items()],
         )
 

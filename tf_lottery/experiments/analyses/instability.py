@@ -73,7 +73,7 @@ def instability(
         (*INSTABILITY_COLUMNS, *barrier_columns(lines.splits)),
         partial(_measure, lines=lines, copies=copies.copies),
         partial(print_instability, stable_below=stable_below / 100, split=lines.splits[0]),
-        (copies.copies, *lines.settings),
+        (copies.copies, *run.line_settings(lines)),
         key=network_key,
         trainings=lambda missing: [
             training

@@ -16,9 +16,14 @@ from tf_lottery.messages import tell
 from tf_lottery.report.landscape.lines import LineCurves, LineRow, line_figure, print_lines
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.result_names import result_stem
+from tf_lottery.store.seal import checksum
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+
+
+# Characters that the names of solutions may take in that of a figure.
+_LONGEST_NAME = 120
 
 
 @register_analysis(place=1)
@@ -60,7 +65,7 @@ def interpolate(
 def _show_lines(
     analyzed: AnalyzedRun, names: Sequence[str], lines: Lines, alignment: Alignment
 ) -> None:
-    from tf_lottery.experiments.measuring.lines import line_settings, measure_lines, slug
+    from tf_lottery.experiments.measuring.lines import line_settings, measure_lines
     from tf_lottery.landscape.solutions import distance
 
     align = analyzed.aligner(alignment)
@@ -78,9 +83,19 @@ def _show_lines(
     print_lines(rows)
     figure = line_figure(
         [LineCurves(line.labels, line.positions, line.errors, line.losses) for line in measured],
-        f"lines of {analyzed.run.path.parent.name}, {analyzed.run.path.name}",
+        f"lines of {analyzed.run.path.parent.name}, {analyzed.run.path.name}: {', '.join(names)}",
     )
-    stem = result_stem(f"{slug(names[0])}--{slug(names[-1])}", line_settings(lines, alignment))
+    stem = result_stem(_figure_name(names), line_settings(analyzed, lines, alignment))
     with atomic_path(analyzed.folder / "lines" / f"{stem}.png") as path:
         path.write_bytes(figure.png)
     tell(f"Lines: {analyzed.folder / 'lines'}")
+
+
+def _figure_name(names: Sequence[str]) -> str:
+    """All solutions in order; if that is too long, the ends and what tells what is between them."""
+    from tf_lottery.experiments.measuring.lines import slug
+
+    whole = "--".join(map(slug, names))
+    if len(whole) <= _LONGEST_NAME or len(names) == 2:
+        return whole
+    return f"{slug(names[0])}--{checksum(list(names))[:8]}--{slug(names[-1])}"

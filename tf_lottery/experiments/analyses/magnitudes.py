@@ -42,8 +42,17 @@ def magnitudes(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
     figures of both. Levels, from 1, that were measured before are not measured again.
 
     Raises:
-      ValueError: if a level is not finished.
+      ValueError: if a level is not finished, the run is a branch, or it does not prune the network
+        that the level before trained.
     """
+    path, prune_from = run.run.path, run.config.pruning.prune_from
+    if run.run.kind_of_branch is not None:
+        raise ValueError(f"--run={path} is a branch; name the run that it starts from.")
+    if prune_from != "previous_level":
+        raise ValueError(
+            "--experiment=magnitudes compares a level with the one before, which it was pruned "
+            f"from, but {path} was made with --prune_from={prune_from}."
+        )
     finished = run.run.complete_levels()
     wanted = [level for level in run.levels(levels) if level - 1 in finished]
     if not wanted:

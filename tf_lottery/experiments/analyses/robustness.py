@@ -132,9 +132,14 @@ def robustness(
     again.
 
     Raises:
-      ValueError: if a level or the level after it is not finished, or the run has another way of
-        retraining.
+      ValueError: if a level or the level after it is not finished, the run has another way of
+        retraining, or lines are to be measured on both splits.
     """
+    if lines.line_split == "both":
+        raise ValueError(
+            "--line_split=both is not for --experiment=robustness, whose table has room for the "
+            "barriers of one split; use test or train."
+        )
     levels = levels_of_branch(run.run, find_branch(_BRANCH), levels)
     check_rewinds(run, "robustness")
     factors, fresh = _read_factors("--perturbations", perturbations), sgd_noise == "fresh"
@@ -149,7 +154,7 @@ def robustness(
         FRESH_NOISE_COLUMNS if fresh else ROBUSTNESS_COLUMNS,
         partial(_measure, moves=moves, lines=lines),
         partial(print_robustness, split=lines.splits[0]),
-        (*lines.settings, *(["fresh"] if fresh else [])),
+        (*run.line_settings(lines), *(["fresh"] if fresh else [])),
         key=itemgetter("level", "factor", "direction"),
         trainings=lambda missing: [training for _, training in _trainings(moves, missing)],
     )
@@ -176,7 +181,7 @@ def _measure(
     from tf_lottery.experiments.measuring.lines import measure_line
 
     # Before anything is trained: it refuses data that it cannot measure.
-    evaluate = analyzed.evaluator(lines, lines.splits[:1])
+    evaluate = analyzed.evaluator(lines)
     for move, training in _trainings(moves, missing):
         plan = plan_branch(analyzed.run.path, training.branch, training.changes)
         diverged = _train(analyzed, training, plan)

@@ -16,7 +16,7 @@ from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.config.lines import Lines
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.experiments.measuring.other_runs import other_replicates
+from tf_lottery.experiments.measuring.other_runs import beside, other_replicates, ticket_number
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.messages import tell
@@ -45,6 +45,7 @@ class _Comparison:
       folder: where the other is.
       other_level: its level there.
       seeds: `init_seed` and `data_seed` of the other.
+      ticket: its `ticket_number`.
     """
 
     level: int
@@ -52,6 +53,7 @@ class _Comparison:
     folder: Path
     other_level: int
     seeds: tuple[int, int]
+    ticket: int
 
     @property
     def key(self) -> _Key:
@@ -64,8 +66,12 @@ class _Comparison:
         return str(self.folder.absolute() / f"level_{self.other_level}")
 
     def is_of(self, row: Row) -> bool:
-        """Whether its row is about the very run or copy that it is about now."""
-        return self.seeds == (row["other_init_seed"], row["other_data_seed"])
+        """Whether its row is about the very solution that it is about now.
+
+        Rows of earlier versions do not tell two solutions of the same seeds apart.
+        """
+        seeds = row["other_init_seed"], row["other_data_seed"]
+        return self.seeds == seeds and row["other_ticket"] in (None, self.ticket)
 
 
 @register_analysis(
@@ -108,7 +114,11 @@ def same_region(
         (*SAME_REGION_COLUMNS, *barrier_columns(lines.splits)),
         partial(_measure, comparisons=comparisons, lines=lines, alignment=alignment),
         partial(print_same_region, split=lines.splits[0]),
-        (*lines.settings, "_".join(Path(given).parts[-2:]) if given else None, *alignment.settings),
+        (
+            *run.line_settings(lines),
+            beside(given),
+            *alignment.settings,
+        ),
         key=_key,
         holds=lambda row: comparisons[_key(row)].is_of(row),
     )
@@ -125,17 +135,22 @@ def _comparisons(measured: MeasuredRun, levels: Sequence[int]) -> Iterator[_Comp
             "has it; without --other_run there is no independent run to compare with."
         )
     for level in levels:
-        own = run.path, judged[level], _seeds(run)
         if judged[level] == 0:
-            yield _Comparison(level, ("pruned_from", "dense"), *own)
+            yield _comparison(level, ("pruned_from", "dense"), run, 0)
         else:
-            yield _Comparison(level, ("pruned_from",), *own)
-            yield _Comparison(level, ("dense",), run.path, 0, _seeds(run))
+            yield _comparison(level, ("pruned_from",), run, judged[level])
+            yield _comparison(level, ("dense",), run, 0)
         if level in others:
-            other = others[level]
-            yield _Comparison(level, ("independent",), other.path, level, _seeds(other))
+            yield _comparison(level, ("independent",), others[level], level)
         for copy in _copies(run, level)[:1]:
-            yield _Comparison(level, ("noise",), copy.path, level, _seeds(copy))
+            yield _comparison(level, ("noise",), copy, level)
+
+
+def _comparison(
+    level: int, kinds: tuple[str, ...], other: RunFolder, other_level: int
+) -> _Comparison:
+    ticket = ticket_number(other, other_level)
+    return _Comparison(level, kinds, other.path, other_level, _seeds(other), ticket)
 
 
 def _independent_runs(measured: MeasuredRun, levels: Sequence[int]) -> Mapping[int, RunFolder]:
@@ -239,6 +254,7 @@ def _described(comparison: _Comparison, density: float) -> Row:
         "other_level": comparison.other_level,
         "other_init_seed": comparison.seeds[0],
         "other_data_seed": comparison.seeds[1],
+        "other_ticket": comparison.ticket,
     }
 
 

@@ -68,7 +68,7 @@ def successive_levels(
             tolerance=matching.tolerance,
             split=lines.splits[0],
         ),
-        lines.settings,
+        run.line_settings(lines),
         key=itemgetter("first_level", "second_level"),
         counted="lines between levels",
     )

@@ -50,8 +50,10 @@ def _check_training(branch: Branch, config: ExperimentConfig) -> None:
 
 def _check_any_level(branch: Branch, config: ExperimentConfig) -> None:
     levels = config.pruning.levels
-    if config.pruning.target_density is None and _last_level(branch, levels) < branch.first_level:
-        least = branch.first_level + branch.needs_next_level
+    # Where nothing is pruned, a mask cannot be moved.
+    first = max(branch.first_level, int(branch.mask_alone))
+    if config.pruning.target_density is None and _last_level(branch, levels) < first:
+        least = first + branch.needs_next_level
         raise ValueError(
             f"--controls={branch.name} needs --levels={least} or more, and {config.name} has "
             f"--levels={levels}."

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.experiments.jobs.tasks import Task
-from tf_lottery.experiments.threads_of_runs import recorded_threads
+from tf_lottery.experiments.threads_of_runs import recorded_threads, threads_of_dense_network
 from tf_lottery.messages import tell
 from tf_lottery.store.machine import available_memory, bytes_text
 
@@ -36,12 +37,17 @@ def shared_threads(tasks: Sequence[Task]) -> int:
 def threads_of(task: Task, given: int | None, shared: int) -> int:
     """Threads of a task: those that were asked for, or that its run was begun with, or its share.
 
+    A run that is yet to begin has those of the run that it takes the dense network from.
+
     Args:
       task: the task.
       given: by --threads.
       shared: its share of the cores.
     """
-    return given or recorded_threads(task.run) or shared
+    begun_with, command = recorded_threads(task.run), task.command
+    if begun_with is None and isinstance(command, RunExperiments):
+        begun_with = threads_of_dense_network(command.configs[0])
+    return given or begun_with or shared
 
 
 def jobs_at_once(jobs: int | None, tasks: Sequence[Task], threads: int) -> int:

@@ -1,12 +1,13 @@
 """A run folder with its network and its data, to be measured."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_lottery.config.alignment import Alignment
@@ -109,19 +110,17 @@ class AnalyzedRun(MeasuredRun):
             )
         return NetworkState.from_tensors(0, sealed.load()[0]).weights, None
 
-    def evaluator(self, lines: Lines, splits: Sequence[str] | None = None) -> SolutionEvaluator:
+    def evaluator(self, lines: Lines) -> SolutionEvaluator:
         """Evaluates any weights of the run's network.
 
         Args:
-          lines: how those on lines are.
-          splits: "train", "test"; by default those of the lines.
+          lines: how those on lines are, and on which splits.
 
         Raises:
           ValueError: if that needs training data in memory, and they are streamed.
         """
-        splits = lines.splits if splits is None else splits
-        evaluators = build_evaluators(self.experiment, splits)
-        missing = set(splits) - set(evaluators)
+        evaluators = build_evaluators(self.experiment, lines.splits)
+        missing = set(lines.splits) - set(evaluators)
         if missing:
             raise ValueError(
                 f"--line_split: the {missing.pop()} data are streamed; only those that are held in "
@@ -161,5 +160,7 @@ class AnalyzedRun(MeasuredRun):
                 "interpolated."
             )
         batch = min(config.training.batch_size, len(train))
-        images = train.images[: max(batch, _STATISTICS_EXAMPLES)]
+        # Data may be stored by class. The same examples for all points of all runs on these data.
+        order = np.random.Generator(np.random.Philox(0)).permutation(len(train))
+        images = train.images[order[: max(batch, _STATISTICS_EXAMPLES)]]
         return StatisticsEstimator(self.experiment.network.model, images, batch)

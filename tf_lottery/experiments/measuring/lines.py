@@ -9,6 +9,7 @@ import numpy as np
 from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.lines import Lines
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
+from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.landscape.interpolation import Line, interpolate
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution
@@ -62,7 +63,7 @@ def measure_lines(
       pairs: the solutions.
       alignment: how the second of each was aligned with the first; None: it was not.
     """
-    settings = line_settings(lines, alignment)
+    settings = line_settings(analyzed, lines, alignment)
     paths = [
         result_path(analyzed.folder / "lines", "--".join(slug(end.label) for end in pair), settings)
         for pair in pairs
@@ -80,10 +81,10 @@ def measure_lines(
     return found
 
 
-def line_settings(lines: Lines, alignment: Alignment | None = None) -> list[str]:
-    """What lines depend on besides their ends, for the names of their files."""
+def line_settings(run: MeasuredRun, lines: Lines, alignment: Alignment | None = None) -> list[str]:
+    """What lines of a run depend on besides their ends, for the names of their files."""
     given = () if alignment is None else alignment.settings
-    return [*map(str, lines.settings), *given]
+    return [*map(str, run.line_settings(lines)), *given]
 
 
 def slug(name: str) -> str:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig
+from tf_lottery.config.lines import Lines
 from tf_lottery.experiments.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.run_config import config_of_run
+from tf_lottery.store.result_names import ESTIMATED_AT_RANDOM
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.store.stopping import because_of_end
+from tf_lottery.store.tensors import has_tensor_named
 
 
 class MeasuredRun:
@@ -85,6 +88,21 @@ class MeasuredRun:
         for level in levels:
             self.run.level(level).verify()
         return levels
+
+    def line_settings(self, lines: Lines) -> tuple[int | str, ...]:
+        """What lines of this run depend on besides their ends, as names of files have it.
+
+        Earlier versions estimated the statistics of batch normalization otherwise: what they
+        measured stays in files of its own. Without such layers results and files are the same.
+        """
+        estimated = lines.line_statistics == "estimated" and self._normalizes_batches
+        statistics = ESTIMATED_AT_RANDOM if estimated else lines.line_statistics
+        return lines.points, lines.line_mask, statistics, lines.line_split
+
+    @cached_property
+    def _normalizes_batches(self) -> bool:
+        levels = (self.run.level(number) for number in self.run.complete_levels())
+        return any(has_tensor_named(level.weights_prefix, "moving_mean") for level in levels)
 
     def summary(self, level: int) -> LevelSummary:
         """The summary of a finished level."""

@@ -1,10 +1,14 @@
-"""The other replicates of a run's experiment."""
+"""The runs that a run is compared with: other replicates of its experiment, and any by name."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.run_folder import RunFolder
+
+# Hexadecimal digits that tell one checksum from another: few enough for a float to hold them.
+_DIGITS = 12
 
 
 def other_replicates(run: RunFolder) -> Iterator[RunFolder]:
@@ -18,3 +22,27 @@ def other_replicates(run: RunFolder) -> Iterator[RunFolder]:
     for folder in folders:
         if folder != own and (folder / "config.json").exists():
             yield RunFolder.read(folder)
+
+
+def beside(given: str | None) -> str | None:
+    """What the names of files have of `--other_run`: the end of its path, and a part of a checksum.
+
+    That is one of its first pruned level, so that another run in a folder of the same name has
+    files of its own, also one that was trained anew, and a run that was moved has not.
+
+    Args:
+      given: the flag, of a run folder; None: nothing.
+    """
+    if given is None:
+        return None
+    path = Path(given).expanduser().absolute()
+    run = RunFolder.read(path)
+    levels = run.complete_levels()
+    pruned = [level for level in levels if level] or levels
+    checksums = [f"{ticket_number(run, level):0{_DIGITS}x}"[:8] for level in pruned[:1]]
+    return "_".join([*path.parts[-2:], *checksums])
+
+
+def ticket_number(run: RunFolder, level: int) -> int:
+    """What tells the mask and the weights of a finished level from others, for a column."""
+    return int(run.level(level).ticket()[:_DIGITS], 16)

@@ -8,7 +8,7 @@ from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.store.atomic import atomic_path
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.metrics import Row
-from tf_lottery.store.result_columns import with_network
+from tf_lottery.store.result_columns import as_written_today
 from tf_lottery.store.result_names import result_path, result_stem
 from tf_lottery.store.sealed_table import (
     finish_seal,
@@ -51,7 +51,7 @@ class ResultsFile:
         """
         if not self.path.exists():
             return []
-        rows = [with_network(row) for row in read_sealed_table(self.path)]
+        rows = [as_written_today(row, self._columns) for row in read_sealed_table(self.path)]
         if rows and tuple(rows[0]) != self._columns:
             found, expected = ",".join(rows[0]), ",".join(self._columns)
             raise DamagedFileError(

@@ -81,11 +81,13 @@ class Retrainer:
         network, lengths = self._experiment.network, self._experiment.lengths
         first = lengths.train_steps
         network.rewind(NetworkState(first, weights, []), mask)
+        config = self._experiment.config
+        order = config.training.order_of(level)
         for start, end in self._parts(first):
             try:
                 train(
                     self._program,
-                    lambda number: Epoch(self._experiment.config.data_seed, level, number),
+                    lambda number: Epoch(config.data_seed, order, number),
                     lengths.steps_per_epoch,
                     start,
                     end,

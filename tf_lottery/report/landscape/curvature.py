@@ -18,9 +18,16 @@ from tf_lottery.report.landscape.measurements import (
     runs_apart,
     spreads,
 )
+from tf_lottery.report.method_results import Spread
 from tf_lottery.report.table import print_sentences, print_table
 from tf_lottery.store.metrics import Row
-from tf_lottery.store.result_columns import EIGENVALUE, ORDERS, RATIOS, ratio_column
+from tf_lottery.store.result_columns import (
+    EIGENVALUE,
+    ORDERS,
+    RATIOS,
+    prediction_error_column,
+    ratio_column,
+)
 
 _RATIO_LABELS = {
     order: {
@@ -106,18 +113,19 @@ def _spectrum(measurements: Sequence[Measurement], name: str) -> FigureFile | No
         if column.startswith(EIGENVALUE)
     ]
     by_rank = {
-        int(column.removeprefix(EIGENVALUE)): spreads(measurements, ["level", "density"], column)
+        int(column.removeprefix(EIGENVALUE)): spreads(measurements, ["level"], column)
         for column in columns
     }
+    densities = spreads(measurements, ["level"], "density")
     curves = []
-    for chosen in first_middle_last(measurements):
-        points: dict[str, dict] = {}
-        for rank, found in by_rank.items():
-            for (_, level, density), spread in found.items():
-                if level == chosen:
-                    label = f"level {level} ({format_density(density)})"
-                    points.setdefault(label, {})[rank] = spread
-        curves += [Curve.of(label, spectrum) for label, spectrum in points.items()]
+    for level in first_middle_last(measurements):
+        place = measurements[0].run, level
+        spectrum: dict[float, Spread] = {
+            rank: found[place] for rank, found in by_rank.items() if place in found
+        }
+        if spectrum:
+            label = f"level {level} ({format_density(densities[place].mean)})"
+            curves.append(Curve.of(label, spectrum))
     if not curves:
         return None
     canvas = canvas_of(curves, logarithmic=True)
@@ -159,4 +167,13 @@ def print_curvature(
         f"rises by at most {loss_rise:g}: predicted from the curvature, where the others may move; "
         f"{retrained if retrain_steps else ''}and measured without retraining, where they stay."
     )
-    print_sentences([text], console)
+    print_sentences([text, *_errors_of_predictions(rows)], console)
+
+
+def _errors_of_predictions(rows: Sequence[Row]) -> list[str]:
+    # Rows of version 0.2.0 have none.
+    errors = [row.get(prediction_error_column(order)) for row in rows for order in ORDERS]
+    known = [error for error in errors if error is not None]
+    if not known:
+        return []
+    return [f"Standard errors of the predictions: at most {100 * max(known):.1f} points."]

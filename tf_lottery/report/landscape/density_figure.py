@@ -11,24 +11,33 @@ from tf_lottery.report.landscape.measurements import Measurement, measured_runs,
 
 
 def curves_by_density(
-    measurements: Sequence[Measurement], labels: Mapping[str, str], density: str = "density"
+    measurements: Sequence[Measurement],
+    labels: Mapping[str, str],
+    density: str = "density",
+    level: str = "level",
 ) -> list[Curve]:
     """Makes a curve for each run and column that has a number.
+
+    Replicates of a level are a point together, at the mean of their densities.
 
     Args:
       measurements: of one run or several.
       labels: of the curves, by column; the run's goes in front of them if there are several runs.
       density: the column that holds the fraction of weights that remain.
+      level: the column that holds the level; rows that lack it are told apart by their densities.
 
     Returns:
       The curves of each run in turn, against percentages.
     """
     runs = measured_runs(measurements)
+    has_levels = all(level in row for found in measurements for row in found.rows)
+    key = [level if has_levels else density]
+    densities = spreads(measurements, key, density)
     curves = []
     for column, label in labels.items():
         points: dict[str, dict] = {run: {} for run in runs}
-        for (run, fraction), spread in spreads(measurements, [density], column).items():
-            points[run][100 * fraction] = spread
+        for (run, place), spread in spreads(measurements, key, column).items():
+            points[run][100 * densities[run, place].mean] = spread
         for run, found in points.items():
             texts = [run, label] if len(runs) > 1 else [label]
             if found:

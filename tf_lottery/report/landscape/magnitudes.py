@@ -1,6 +1,7 @@
 """Magnitudes before pruning and after retraining: figures, histograms of some levels, a table."""
 
 from collections.abc import Sequence
+from statistics import mean
 
 import numpy as np
 from rich.console import Console
@@ -72,7 +73,7 @@ def _histogram(measurements: Sequence[Measurement], level: int, name: str) -> Fi
     if not replicates:
         return None
     edges, before, pruned, after = _shares(replicates)
-    density = format_density(replicates[0][0]["density"])
+    density = format_density(mean(rows[0]["density"] for rows in replicates))
     caption = (
         f"Weights of {measurements[0].run} in percent of those before pruning: all of level "
         f"{level - 1} at the end of training, those of them that were pruned, and the {density} of "

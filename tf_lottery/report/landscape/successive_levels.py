@@ -1,6 +1,6 @@
 """Barriers between levels: figures of neighbours and of all, and a table with what matches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -47,9 +47,10 @@ def levels_figures(
       tolerance: as of `matching.matches`.
 
     Returns:
-      "successive_levels", the barriers against the weights that remain; "barrier_and_accuracy",
-      the same against the accuracy, for runs that have the dense network; and for each run
-      "level_matrix", the barriers between all levels, if more than those of neighbours are there.
+      "successive_levels", the barriers between levels that follow one another against the weights
+      that remain; "barrier_and_accuracy", the same against the accuracy, for runs that have the
+      dense network; and for each run "level_matrix", the barriers between all levels, if more than
+      those are there.
     """
     split = measured_split(measurements)
     if split is None:
@@ -63,10 +64,12 @@ def levels_figures(
 
 
 def _of_neighbours(measurement: Measurement) -> list[Row]:
-    """The rows of levels that follow one another among those measured."""
-    levels = sorted({row[name] for row in measurement.rows for name in _PAIR})
-    neighbours = set(pairwise(levels))
-    return [row for row in measurement.rows if tuple(row[name] for name in _PAIR) in neighbours]
+    """The rows of levels of which one was pruned from the other."""
+    return [row for row in measurement.rows if _are_neighbours(*(row[name] for name in _PAIR))]
+
+
+def _are_neighbours(first: int, second: int) -> bool:
+    return second == first + 1
 
 
 def _barriers_by_density(measurements: Sequence[Measurement], split: str) -> FigureFile | None:
@@ -75,7 +78,9 @@ def _barriers_by_density(measurements: Sequence[Measurement], split: str) -> Fig
         for measurement in measurements
     ]
     return density_figure(
-        curves_by_density(neighbours, {barrier_column(split): ""}, "second_density"),
+        curves_by_density(
+            neighbours, {barrier_column(split): ""}, "second_density", "second_level"
+        ),
         _label_of_barriers(split),
         "successive_levels",
         "Barriers between levels",
@@ -142,7 +147,7 @@ def _points(measurements: Sequence[Measurement], run: str, split: str) -> np.nda
 def _matrix(measurements: Sequence[Measurement], split: str, name: str) -> FigureFile | None:
     found = spreads(measurements, _PAIR, barrier_column(split))
     levels = sorted({level for _, *pair in found for level in pair})
-    if {tuple(pair) for _, *pair in found} <= set(pairwise(levels)):
+    if all(_are_neighbours(*pair) for _, *pair in found):
         return None
     barriers = np.full((len(levels), len(levels)), np.nan)
     np.fill_diagonal(barriers, 0)
@@ -177,7 +182,7 @@ def print_successive_levels(
     split: str,
     console: Console | None = None,
 ) -> None:
-    """Prints a row per level, with the barrier to the one before.
+    """Prints a row per level, with the barrier to the one before among those shown.
 
     Args:
       pairs: of successive levels, and maybe others, as in successive_levels.csv.
@@ -189,27 +194,49 @@ def print_successive_levels(
     """
     console = console or default_console()
     of_pair = {tuple(row[name] for name in _PAIR): row for row in pairs}
-    neighbours = pairwise([None, *(summary.level for summary in summaries)])
+    neighbours = list(pairwise(summary.level for summary in summaries))
     before = {level: of_pair.get((first, level)) for first, level in neighbours}
+    in_a_row = all(_are_neighbours(*pair) for pair in neighbours)
     accuracy = dense.test_accuracy if dense else None
-
-    def to_level_before(header: str, column: str, factor: float = 1) -> Column[LevelSummary]:
-        def cell(summary: LevelSummary) -> str:
-            pair = before[summary.level]
-            return f"{factor * pair[column]:.2f}" if pair else MISSING
-
-        return Column(header, cell)
-
     columns = [
         *(LEVEL, DENSITY, TEST_ACCURACY, points_to_dense(dense)),
         Column[LevelSummary]("matches", lambda row: format_yes(_matches(row, accuracy, tolerance))),
-        to_level_before("barrier to\nlevel before\n(points)", barrier_column(split), factor=100),
-        to_level_before("L2 to\nlevel before", "l2"),
+        *_columns_of_pairs(before, split, in_a_row),
     ]
     print_table(columns, summaries, console)
     print_footnotes(summaries, console)
     console.print()
     print_sentences([f"Barriers of the {split} error.", matching_rule(tolerance)], console)
+
+
+def _columns_of_pairs(
+    pairs: Mapping[int, Row | None], split: str, in_a_row: bool
+) -> list[Column[LevelSummary]]:
+    """The columns about each level and the one before, which is named where levels are left out."""
+
+    def column(header: str, text: Callable[[Row], str]) -> Column[LevelSummary]:
+        def cell(summary: LevelSummary) -> str:
+            pair = pairs.get(summary.level)
+            return text(pair) if pair else MISSING
+
+        return Column(header, cell)
+
+    def barrier(pair: Row) -> str:
+        return f"{100 * pair[barrier_column(split)]:.2f}"
+
+    def l2(pair: Row) -> str:
+        return f"{pair['l2']:.2f}"
+
+    if in_a_row:
+        return [
+            column("barrier to\nlevel before\n(points)", barrier),
+            column("L2 to\nlevel before", l2),
+        ]
+    return [
+        column("line", lambda pair: f"to level {pair['first_level']}"),
+        column("barrier\n(points)", barrier),
+        column("L2", l2),
+    ]
 
 
 def _matches(summary: LevelSummary, dense: float | None, tolerance: float) -> bool | None:

@@ -52,7 +52,7 @@ def perturbed(
         name: (weights[name] + scale * array).astype(weights[name].dtype)
         for name, array in direction.items()
     }
-    return start.with_weights({**weights, **moved})
+    return start.with_weights({**weights, **moved}, keeps_slots=True)
 
 
 def _norm(arrays: Iterable[np.ndarray]) -> float:

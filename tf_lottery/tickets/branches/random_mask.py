@@ -4,7 +4,7 @@ from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(prunes=False, look=Look("green", "^", 0))
+@register_branch(prunes=False, mask_alone=True, starts_as_level=True, look=Look("green", "^", 0))
 def random_mask(origin: Origin) -> Start:
     """The level's weights under a random mask of the same layerwise densities.
 

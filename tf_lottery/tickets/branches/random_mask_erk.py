@@ -5,7 +5,13 @@ from tf_lottery.pruning.random_masks import erk_counts, random_mask_of
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(structures=("weights",), prunes=False, look=Look("green", "<", 1))
+@register_branch(
+    structures=("weights",),
+    prunes=False,
+    mask_alone=True,
+    starts_as_level=True,
+    look=Look("green", "<", 1),
+)
 def random_mask_erk(origin: Origin) -> Start:
     """The level's weights under a random mask of Erdős-Rényi kernels (arXiv 1911.11134, 3)."""
     mask = origin.start.mask

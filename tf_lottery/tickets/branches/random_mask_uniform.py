@@ -5,7 +5,13 @@ from tf_lottery.pruning.random_masks import random_mask_of, uniform_counts
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(structures=("weights",), prunes=False, look=Look("green", ">", 2))
+@register_branch(
+    structures=("weights",),
+    prunes=False,
+    mask_alone=True,
+    starts_as_level=True,
+    look=Look("green", ">", 2),
+)
 def random_mask_uniform(origin: Origin) -> Start:
     """The level's weights under a random mask of one density in all layers that are pruned."""
     mask = origin.start.mask

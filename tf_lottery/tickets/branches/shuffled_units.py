@@ -7,7 +7,13 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(structures=("weights", "units"), prunes=False, look=Look("sky", "8", 1))
+@register_branch(
+    structures=("weights", "units"),
+    prunes=False,
+    mask_alone=True,
+    starts_as_level=True,
+    look=Look("sky", "8", 1),
+)
 def shuffled_units(origin: Origin) -> Start:
     """The level's weights under its mask with the units of each layer in random order.
 
