@@ -50,7 +50,7 @@ def test_workdir_that_cannot_be_written(command, run_tiny, tmp_path):
     (tmp_path / "file").write_text("mine")
     for workdir in (tmp_path / "file" / "runs", Path("/proc/runs")):
         for run in (command, run_tiny):
-            with pytest.raises(ValueError, match="choose a writable folder with --wor") as refused:
+            with pytest.raises(ValueError, match="hoose a writable folder with --wor") as refused:
                 run(workdir=workdir)
             assert str(refused.value).startswith(f"cannot write {workdir}/tiny/replicate_1: ")
     assert (tmp_path / "file").read_text() == "mine"

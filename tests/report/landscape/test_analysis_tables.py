@@ -120,6 +120,10 @@ def test_cells_of_curvatures():
         cells(text)
     )
     assert "training them" not in text
+    assert "Standard errors" not in text
+    errors = {"predicted_ratio_magnitude_error": 0.012, "predicted_ratio_random_error": 0.0234}
+    text = printed(print_curvature, [row, row | errors], 0.1, 0)
+    assert "Standard errors of the predictions: at most 2.3 points." in text
 
 
 def test_cells_of_magnitudes():
