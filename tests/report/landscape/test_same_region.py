@@ -115,6 +115,10 @@ def test_cells_of_the_table():
     assert ["1", "80.0%", "pruned", "from", "1.23", "12.35", "98.8%", "50.0%", "+0.40"] in cells
     assert ["10", "10.7%", "independent", "run", "inf", "0.50", "50.0%", "-", "-"] in cells
     assert "Barriers of the test error." in text
+    (line,) = (
+        line for line in printed([row(2, "noise", gain=-1e-9)]).splitlines() if "other data" in line
+    )
+    assert line.split()[-1] == "+0.00"
 
 
 def test_the_table_has_room_in_80_columns():

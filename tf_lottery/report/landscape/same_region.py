@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from tf_lottery.report.canvas import FigureFile, drawn
-from tf_lottery.report.formats import format_number
+from tf_lottery.report.formats import format_points
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, RowColumn, number, points, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, measured_runs, measured_split
@@ -156,5 +156,4 @@ def _compared_with(row: Row) -> str:
 
 
 def _gain(row: Row) -> str:
-    gain = row["gain"]
-    return format_number(None if gain is None else 100 * gain, "+.2f")
+    return format_points(row["gain"], 0.0)
