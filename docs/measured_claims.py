@@ -256,17 +256,18 @@ def _stabilizing() -> dict[str, list[Measured]]:
 
 def _accuracy_by_rewind_step() -> Measured:
     half = _table("cifar10_resnet14_half")
-    rows = half[half.density < 0.1]
-    tickets = "; ".join(
-        f"{' and '.join(map(_percent, own.ticket_accuracy))} from {step}"
-        for step, own in rows.groupby("rewind_step")
-    )
-    dense = " and ".join(map(_percent, rows[rows.rewind_step == 0].dense_accuracy))
+
+    def at(density: float) -> str:
+        tickets = "; ".join(
+            f"{' and '.join(map(_percent, own.ticket_accuracy))} from {step}"
+            for step, own in half[half.density == density].groupby("rewind_step")
+        )
+        return f"{tickets}, at {_share(density)}"
+
+    dense = half.groupby("replicate").dense_accuracy.first()
     network = "ResNet-14 of half the width, 2,000 of 63,000 iterations"
-    at = f"at {_share(rows.density.iloc[0])}"
-    return Measured(
-        "CIFAR-10", len(rows[rows.rewind_step == 0]), f"{network}: {tickets}, {at}; dense {dense}"
-    )
+    here = f"{network}: {at(0.1)}; {at(0.05)}; dense {' and '.join(map(_percent, dense))}"
+    return Measured("CIFAR-10", len(dense), here)
 
 
 def _linear_mode_connectivity() -> dict[str, list[Measured]]:
