@@ -23,10 +23,11 @@ def averaging(keras: ModuleType) -> Any:
 
 
 @BOTH
-@pytest.mark.parametrize("given", ["data", "data set", "split"])
+@pytest.mark.parametrize("given", ["data", "list", "data set", "split"])
 def test_validation_results_are_those_of_the_averages(keras: ModuleType, given: str):
     validation = {
         "data": {"validation_data": (X[12:], Y[12:]), "validation_batch_size": 2},
+        "list": {"validation_data": [X[12:], Y[12:]]},
         "data set": {
             "validation_data": tf.data.Dataset.from_tensor_slices((X[12:], Y[12:])).batch(2)
         },

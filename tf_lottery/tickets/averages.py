@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_lottery.masking.keras_versions import tensorflow_variable
+from tf_lottery.masking.keras_versions import keras_of, tensorflow_variable
 from tf_lottery.masking.prunable import masked_variables
 
 
@@ -53,17 +53,18 @@ def validate_averages(
     data, split = fit_arguments.get("validation_data"), fit_arguments.get("validation_split")
     if data is None and split:
         arrays = x, y, fit_arguments.get("sample_weight")
-        first = math.floor(len(tf.nest.flatten(x)[0]) * (1.0 - split))
+        first = math.floor(tf.nest.flatten(x)[0].shape[0] * (1.0 - split))
         data = tf.nest.map_structure(lambda each: None if each is None else each[first:], arrays)
     if data is None:
         return {}
-    parts = data if isinstance(data, tuple) else (data,)
-    arguments: dict[str, Any] = dict(zip(("x", "y", "sample_weight"), parts, strict=False))
-    if len(parts) > 1:
-        batch_size = fit_arguments.get("validation_batch_size") or fit_arguments.get("batch_size")
-        arguments["batch_size"] = batch_size
+    inputs, labels, weights = keras_of(model).utils.unpack_x_y_sample_weight(data)
+    batch_size = fit_arguments.get("validation_batch_size") or fit_arguments.get("batch_size")
     found = model.evaluate(
-        **arguments,
+        inputs,
+        labels,
+        # Data sets have their own.
+        batch_size=None if labels is None else batch_size,
+        sample_weight=weights,
         steps=fit_arguments.get("validation_steps"),
         verbose=0,
         return_dict=True,
