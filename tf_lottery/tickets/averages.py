@@ -1,6 +1,5 @@
 """Averages of weights, which optimizers with `use_ema=True` keep and Keras assigns in the end."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import tensorflow as tf
 
 from tf_lottery.masking.keras_versions import keras_of, tensorflow_variable
 from tf_lottery.masking.prunable import masked_variables
+from tf_lottery.tickets.fit_length import examples_before_split
 
 
 def averages_weights(model: Any) -> bool:
@@ -53,7 +53,7 @@ def validate_averages(
     data, split = fit_arguments.get("validation_data"), fit_arguments.get("validation_split")
     if data is None and split:
         arrays = x, y, fit_arguments.get("sample_weight")
-        first = math.floor(tf.nest.flatten(x)[0].shape[0] * (1.0 - split))
+        first = examples_before_split(x, fit_arguments)
         data = tf.nest.map_structure(lambda each: None if each is None else each[first:], arrays)
     if data is None:
         return {}

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.masking.keras_versions import keras_of
+from tf_lottery.tickets.fit_length import examples_before_split
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
 _EXAMPLES = 1000
@@ -63,9 +64,7 @@ def scoring_batches(x: Any, y: Any, fit_arguments: Mapping[str, Any]) -> Iterato
             f"arrays x and y or a tf.data.Dataset of both, not x of type {type(x).__name__} and "
             f"y of type {type(y).__name__}."
         )
-    examples = int(tf.nest.flatten(x)[0].shape[0])
-    # The last ones are Keras's validation split.
-    examples = math.floor(examples * (1.0 - (fit_arguments.get("validation_split") or 0.0)))
+    examples = examples_before_split(x, fit_arguments)
     rows = np.random.default_rng(0).permutation(examples)[:_EXAMPLES]
     batch_size = fit_arguments.get("batch_size") or 32
     for part in np.array_split(rows, math.ceil(len(rows) / batch_size)):

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,21 @@ def infer_steps_per_epoch(x: Any, fit_arguments: dict[str, Any]) -> int | None:
         return cardinality if cardinality >= 0 else None
     leaves = [leaf for leaf in tf.nest.flatten(x) if hasattr(leaf, "shape")]
     if leaves:
-        examples = int(leaves[0].shape[0])
-        # As Keras computes it: rounding makes the complement's ceiling another number.
-        examples = math.floor(examples * (1.0 - (fit_arguments.get("validation_split") or 0.0)))
+        examples = examples_before_split(leaves, fit_arguments)
         return math.ceil(examples / (fit_arguments.get("batch_size") or 32))
     return len(x) if hasattr(x, "__len__") else None
+
+
+def examples_before_split(x: Any, fit_arguments: Mapping[str, Any]) -> int:
+    """Examples of arrays that `fit` trains on: those before its validation split.
+
+    Args:
+      x: arrays.
+      fit_arguments: as of `infer_steps_per_epoch`.
+    """
+    examples = int(tf.nest.flatten(x)[0].shape[0])
+    # As Keras computes it: rounding makes the complement's ceiling another number.
+    return math.floor(examples * (1.0 - (fit_arguments.get("validation_split") or 0.0)))
 
 
 def steps_per_execution(model: Any) -> int:

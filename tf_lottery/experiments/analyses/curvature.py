@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do n
     from tf_lottery.landscape.hessian import LossAtWeights
 
 # The prediction depends on eigenvalues near 0, thousands of times smaller than the largest: of
-# LeNet-300-100, 40 steps are wrong by two points, 160 by a tenth.
+# LeNet-300-100 on the digits, 40 steps are wrong by two points, 160 by a tenth.
 _DENSITY_PROBES, _DENSITY_STEPS, _TRACE_PROBES = 4, 160, 10
 _RANDOM_DIRECTIONS = 5
 
