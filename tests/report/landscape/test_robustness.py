@@ -205,3 +205,17 @@ def test_cells_of_the_table_in_80_columns():
     assert "training diverged" in text
     table = text[: text.index("Moved by")]
     assert max(map(len, table.splitlines())) <= 80
+
+
+def test_numbers_too_long_for_the_table_are_written_with_exponents():
+    file = io.StringIO()
+    usual = {"error_barrier": 0.9, "test_accuracy": 0.1}
+    rows = [
+        row(1, 1e30, loss_barrier=2.5e31, **usual),
+        row(1, 1e3, loss_barrier=9_999.4, **usual),
+    ]
+    print_robustness(rows, "test", Console(file=file, width=80))
+    cells = [line.split() for line in file.getvalue().splitlines()]
+    huge = next(line for line in cells if "2.5e+31" in line)
+    assert ["1", "80.0%", "1.0e+30", "0", "2.5e+31%"] == huge[:5]
+    assert any("9999.4000" in line for line in cells)
