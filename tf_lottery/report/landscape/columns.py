@@ -46,5 +46,6 @@ def points(header: str, name: str) -> RowColumn:
 
 
 def _fitting(value: float | None, form: str) -> str:
-    """The form, or a short one where as many digits before the point would take the whole line."""
-    return form if value is None or not abs(value) >= _TOO_LONG else ".1e"
+    """The form, or a short one where so many digits before the point would take the whole line."""
+    short = value is None or form.endswith("g") or not abs(value) >= _TOO_LONG
+    return form if short else ".1e"
