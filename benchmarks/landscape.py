@@ -1,6 +1,6 @@
 """Seconds that the landscape of LeNet-300-100 takes: a line between solutions, and curvature.
 
-    python benchmarks/landscape.py [--examples=10000] [--count=10] [--tolerance=0.01] [--probes=2]
+    python benchmarks/landscape.py [--examples=10000] [--count=10] [--tolerance=0.01] [--probes=4]
 
 Random images shaped like Fashion-MNIST's, of classes that a short training tells apart; some labels
 are wrong. No data is read. Run it on an idle machine.
@@ -30,7 +30,7 @@ from tf_lottery.training.evaluation import Evaluator
 from tf_lottery.training.execution import choose_execution
 from tf_lottery.training.network import weights_of
 
-CLASSES, WRONG_LABELS, DENSITY_STEPS = 10, 0.1, 40
+CLASSES, WRONG_LABELS, DENSITY_STEPS = 10, 0.1, 160
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=10_000)
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--tolerance", type=float, default=0.01)
-    parser.add_argument("--probes", type=int, default=2)
+    parser.add_argument("--probes", type=int, default=4)
     arguments = parser.parse_args()
     random = np.random.default_rng(0)
     images, labels = examples(arguments.examples, random)

@@ -1,5 +1,6 @@
 """Eigenvalues and trace of a symmetric matrix of which only products with vectors are known."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -118,7 +119,12 @@ def spectral_density(
 
 
 def estimated_spectrum(
-    product: Product, dimension: int, probes: int, steps: int, random: np.random.Generator
+    product: Product,
+    dimension: int,
+    probes: int,
+    steps: int,
+    random: np.random.Generator,
+    probed: Callable[[], None] = lambda: None,
 ) -> EstimatedSpectrum:
     """Finds the spectrum with up to `probes` times `steps` products, and how uncertain it is.
 
@@ -131,6 +137,7 @@ def estimated_spectrum(
       probes: as of `spectral_density`, at least 2, to estimate the error.
       steps: as of `spectral_density`.
       random: as of `spectral_density`.
+      probed: is called after each probe; not at all if all columns are taken.
 
     Returns:
       The spectrum; one node, NaN, if a product is not finite.
@@ -146,7 +153,7 @@ def estimated_spectrum(
         if not np.isfinite(matrix).all():
             return unknown
         return EstimatedSpectrum(Spectrum.of(np.linalg.eigvalsh((matrix + matrix.T) / 2)))
-    rules = _rules_of_probes(product, dimension, probes, steps, random)
+    rules = _rules_of_probes(product, dimension, probes, steps, random, probed)
     if rules is None:
         return unknown
     by_rule = tuple(Spectrum.mean(spectra) for spectra in zip(*rules, strict=True))
@@ -185,7 +192,12 @@ def _signs(random: np.random.Generator, dimension: int) -> np.ndarray:
 
 
 def _rules_of_probes(
-    product: Product, dimension: int, probes: int, steps: int, random: np.random.Generator
+    product: Product,
+    dimension: int,
+    probes: int,
+    steps: int,
+    random: np.random.Generator,
+    probed: Callable[[], None] = lambda: None,
 ) -> list[tuple[Spectrum, Spectrum]] | None:
     """The Gauss and the anti-Gauss rule of each probe; None if a product is not finite."""
     if probes < 1 or steps < 1:
@@ -195,6 +207,7 @@ def _rules_of_probes(
         tridiagonal = _lanczos(product, _signs(random, dimension), min(steps, dimension))
         if tridiagonal is None:
             return None
+        probed()
         diagonal, off_diagonal = tridiagonal
         if len(diagonal) in (1, dimension) or len(diagonal) < steps:
             # Without further steps, or before the first, there is nothing to correct.

@@ -51,8 +51,12 @@ class CountingProgress:
 
     def advance(self) -> None:
         """Says that one more is done."""
-        self._done += 1
-        self._progress.advance(self._task)
+        self.reach(self._done + 1)
+
+    def reach(self, done: int) -> None:
+        """Says how many are done by now."""
+        self._done = done
+        self._progress.update(self._task, completed=done)
         due = self._clock() - self._latest_line >= SECONDS_BETWEEN_LOG_LINES
         if due and not self._console.is_interactive:
             self._latest_line = self._clock()

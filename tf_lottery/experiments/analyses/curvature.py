@@ -22,6 +22,8 @@ from tf_lottery.landscape.pruning_limit import (
     sharpness,
 )
 from tf_lottery.landscape.solutions import Solution
+from tf_lottery.masking.masks import Mask, Weights
+from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.curvature import curvature_figures, print_curvature
 from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import (
@@ -36,11 +38,15 @@ if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do n
     from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
     from tf_lottery.experiments.measuring.retraining import Retrainer
     from tf_lottery.landscape.hessian import LossAtWeights
+    from tf_lottery.landscape.spectrum import EstimatedSpectrum
 
 # The prediction depends on eigenvalues near 0, thousands of times smaller than the largest: of
 # LeNet-300-100 on the digits, 40 steps are wrong by two points, 160 by a tenth.
 _DENSITY_PROBES, _DENSITY_STEPS, _TRACE_PROBES = 4, 160, 10
 _RANDOM_DIRECTIONS = 5
+# Of a level, for its progress: the largest eigenvalues, each probe, what else the Hessian gives,
+# and two pruning ratios by each order.
+_PARTS = 1 + _DENSITY_PROBES + 1 + 2 * len(ORDERS)
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,6 @@ def curvature(run: MeasuredRun, levels: Sequence[int] | None, *, options: Option
         ),
         # Predictions of earlier versions, from fewer steps, have no error beside them.
         holds=lambda row: row[prediction_error_column(ORDERS[0])] is not None,
-        counted="levels",
     )
 
 
@@ -140,34 +145,39 @@ def _measure(analyzed: "AnalyzedRun", missing: Sequence[int], options: Options) 
     retraining = Retrainer(experiment, steps, options.retrain_learning_rate) if steps else None
     random = np.random.Generator(np.random.Philox(options.curvature_seed))
     chosen = np.sort(random.permutation(len(train))[: options.curvature_examples])
-    for level in missing:
-        solution = analyzed.level(level)
-        loss = LossAtWeights(
-            experiment.network.model, train.images[chosen], train.labels[chosen], solution.mask
-        )
-        yield _measure_level(loss, solution, level, options, retraining)
+    with CountingProgress("parts of levels", len(missing) * _PARTS) as progress:
+        for place, level in enumerate(missing, 1):
+            solution = analyzed.level(level)
+            loss = LossAtWeights(
+                experiment.network.model, train.images[chosen], train.labels[chosen], solution.mask
+            )
+            of_hessian, spectrum = _curvature(loss, solution, level, options, progress.advance)
+            ratios = _ratios(loss, solution, level, spectrum, options, retraining, progress.advance)
+            yield {"level": level, "density": solution.mask.density} | of_hessian | ratios
+            # There are fewer of a small network, whose spectrum has no probes.
+            progress.reach(place * _PARTS)
 
 
-def _measure_level(
+def _curvature(
     loss: "LossAtWeights",
     solution: Solution,
     level: int,
     options: Options,
-    retraining: "Retrainer | None",
-) -> Row:
+    measured: Callable[[], None],
+) -> tuple[Row, "EstimatedSpectrum"]:
+    """What a row says of the Hessian, and the Hessian's spectrum."""
     from tf_lottery.landscape.lanczos import estimated_spectrum, top_eigenvalues, trace
 
     random = options.random(level)
-    weights, mask = solution.weights, solution.mask
-    product, dimension = loss.hessian(weights), loss.coordinates.dimension
+    product, dimension = loss.hessian(solution.weights), loss.coordinates.dimension
     top = top_eigenvalues(product, dimension, min(options.eigenvalues, dimension), random=random)
-    spectrum = estimated_spectrum(product, dimension, _DENSITY_PROBES, _DENSITY_STEPS, random)
-    spectrum = spectrum.with_top(top.values)
+    measured()
+    spectrum = estimated_spectrum(
+        product, dimension, _DENSITY_PROBES, _DENSITY_STEPS, random, measured
+    )
     mean, error = trace(product, dimension, _TRACE_PROBES, random)
     row = {
-        "level": level,
-        "density": mask.density,
-        "loss": loss.loss(weights),
+        "loss": loss.loss(solution.weights),
         "loss_rise": options.loss_rise,
         "trace": mean,
         "trace_standard_error": error,
@@ -180,15 +190,36 @@ def _measure_level(
             ]
         ),
     }
+    measured()
+    row |= {f"{EIGENVALUE}{rank}": value for rank, value in enumerate(top.values, 1)}
+    return row, spectrum.with_top(top.values)
+
+
+def _ratios(
+    loss: "LossAtWeights",
+    solution: Solution,
+    level: int,
+    spectrum: "EstimatedSpectrum",
+    options: Options,
+    retraining: "Retrainer | None",
+    measured: Callable[[], None],
+) -> Row:
+    """What a row says of how much can be pruned."""
 
     def ratio(order: Order, retrain: Retrain | None = None) -> float:
         # The same random order with and without retraining.
         random = options.random(level, 1)
-        return measured_pruning_ratio(
-            loss.loss, weights, mask, options.loss_rise, order, random, retrain=retrain
+        found = measured_pruning_ratio(
+            *(loss.loss, solution.weights, solution.mask, options.loss_rise, order, random),
+            retrain=retrain,
         )
+        measured()
+        return found
 
-    vector = loss.coordinates.vector(weights)
+    def loss_comes_back(start: Weights, kept: Mask, limit: float) -> bool:
+        return retraining(start, kept, lambda now: loss.loss(now) <= limit, level)
+
+    vector, row = loss.coordinates.vector(solution.weights), {}
     for order in ORDERS:
         predicted = partial(
             predicted_pruning_ratio, weights=vector, loss_rise=options.loss_rise, order=order
@@ -198,16 +229,9 @@ def _measure_level(
         row[prediction_error_column(order)] = error
         row[ratio_column("measured", order)] = ratio(order)
         row[ratio_column("retrained", order)] = (
-            np.nan
-            if retraining is None
-            else ratio(
-                order,
-                lambda start, kept, limit: retraining(
-                    start, kept, lambda now: loss.loss(now) <= limit, level
-                ),
-            )
+            np.nan if retraining is None else ratio(order, loss_comes_back)
         )
-    return row | {f"{EIGENVALUE}{rank}": value for rank, value in enumerate(top.values, 1)}
+    return row
 
 
 def _sharpness_of_pruning(
