@@ -12,7 +12,7 @@ from tests.command_line import run_command_of
 from tests.edited_config import edit_config
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.masking.masks import Mask
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_table, write_csv
 from tf_lottery.store.run_folder import RunFolder
@@ -96,7 +96,7 @@ def test_it_is_shown_again_and_in_reports(compared, capsys, tmp_path):
     assert "two random masks" in " ".join(shown.split())
     assert (compared / "landscape" / "compare.csv").read_bytes() == before
     assert (compared / "landscape" / "compare.png").exists()
-    page = write_report([compared.parent], tmp_path / "report").read_text()
+    page = compare_runs([compared.parent], tmp_path / "report").page.read_text()
     assert "What masks have in common" in page
     assert (tmp_path / "report" / "compare.csv").exists()
 
@@ -208,7 +208,7 @@ def test_masks_move_with_units_that_are_matched(copied_run, capsys):
     assert matched["one_shot"] == plain["one_shot"]
     kernels = rows_of(copied_run, "compare_kernels__aligned_by_weights")
     assert [row["jaccard"] for row in kernels if row["other"] == "replicate_2"] == ["1.0"] * 3
-    page = write_report([copied_run.parent], copied_run.parent / "report").read_text()
+    page = compare_runs([copied_run.parent], copied_run.parent / "report").page.read_text()
     assert "What masks have in common, units matched by their weights" in page
 
 

@@ -44,7 +44,7 @@ def test_who_takes_a_dense_network_has_its_kernels(copied_run, tmp_path, monkeyp
     values = {"workdir": str(tmp_path / "new"), "dense_from": str(copied_run)}
     asked: list = []
     monkeypatch.setattr("tf_lottery.experiments.dispatch.choose_kernels", asked.extend)
-    monkeypatch.setattr("tf_lottery.experiments.dispatch._run_experiments", lambda command: 0)
+    monkeypatch.setattr("tf_lottery.experiments.dispatch._carry_out", lambda command: 0)
     config = config_from_values(values)
     run_command(RunExperiments((config,)))
     assert asked == [config.run_path, copied_run]

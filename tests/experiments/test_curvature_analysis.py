@@ -14,7 +14,7 @@ from tf_lottery.experiments.measuring.retraining import Retrainer
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.landscape.pruning_limit import predicted_pruning_ratio
 from tf_lottery.landscape.spectrum import Spectrum
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.store.metrics import read_table, write_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
@@ -255,7 +255,7 @@ def test_figures_say_by_how_much_the_loss_may_rise_and_are_drawn_anew_if_lost(co
     assert [digest for _, digest in snapshot(folder).values()] == [
         digest for _, digest in before.values()
     ]
-    page = write_report([copied_run]).read_text()
+    page = compare_runs([copied_run]).page.read_text()
     assert "rises by at most 0.25 nats" in page
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tf_lottery
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.store.empty_layers import CONSEQUENCE
 
 # Of 1,280, 200 and 100 weights 79 and 4 remain. Judged before training by SNIP, all layers compete.
@@ -112,7 +112,7 @@ def test_a_branch_says_so_too(emptied_run, printed, branch):
 
 
 def test_a_report_says_so_of_the_run(emptied_run, tmp_path):
-    page = write_report([emptied_run], tmp_path / "report").read_text()
+    page = compare_runs([emptied_run], tmp_path / "report").page.read_text()
     ((level, layers),) = layers_without_weights(emptied_run).items()
     assert f"no weight remains in {', '.join(layers)} at level {level}." in page
 
@@ -134,4 +134,4 @@ def test_nothing_is_said_where_few_weights_are_spread_over_all_layers(run_tiny, 
     assert layers_without_weights(run) == {}
     lines = printed()
     assert noted(lines) == footnotes(lines) == {}
-    assert "no weight remains" not in write_report([run], tmp_path / "report").read_text()
+    assert "no weight remains" not in compare_runs([run], tmp_path / "report").page.read_text()

@@ -9,7 +9,7 @@ import pytest
 
 import tf_lottery
 from tf_lottery.experiments.measuring.rows import run_analysis
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.store.tensors import load_tensors
 
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
@@ -87,7 +87,7 @@ def test_magnitudes_have_figures_in_the_run_folder_and_in_a_report(copied_run, r
         measure(study / f"replicate_{number}")
     images = {path.name for path in (study / "replicate_1" / "landscape").glob("*.png")}
     assert images == {"magnitudes.png", "magnitudes_of_level_1.png", "magnitudes_of_level_2.png"}
-    write_report([study])
+    compare_runs([study])
     report = {path.name for path in (study / "report").iterdir()}
     assert images | {"magnitudes.csv", "magnitude_histograms.csv"} <= report
     joined = (study / "report" / "magnitudes.csv").read_text().splitlines()

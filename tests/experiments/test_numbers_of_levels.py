@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import tf_lottery
 from tests.report.runs_on_disk import write_run
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.report.summary_table import print_summary
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
@@ -70,7 +70,7 @@ def test_tables_and_reports_show_them(finished_run, tmp_path, capsys):
     table = capsys.readouterr().out
     sentence = "the dense network does 1.58 k multiply-adds, level 2 with its weights 1.01 k."
     assert sentence in " ".join(table.split())
-    page = write_report([finished_run], tmp_path / "report").read_text()
+    page = compare_runs([finished_run], tmp_path / "report").page.read_text()
     assert "<td>1.58 k</td>" in page and "those of the weights that remain" in page
     with (tmp_path / "report" / "report.csv").open() as file:
         assert [row["multiply_adds"] for row in csv.DictReader(file)] == ["1580", "1264", "1011"]
@@ -78,7 +78,7 @@ def test_tables_and_reports_show_them(finished_run, tmp_path, capsys):
 
 def test_a_folder_without_them_shows_nothing(tmp_path, capsys):
     run = write_run(tmp_path / "old" / "replicate_1", [0.9, 0.8, 0.7])
-    page = write_report([run], tmp_path / "report").read_text()
+    page = compare_runs([run], tmp_path / "report").page.read_text()
     assert "those of the weights that remain" not in page
     record = RunFolder.read(run).level(0).record()
     print_summary([LevelSummary.from_record(record)])

@@ -13,7 +13,7 @@ from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.trained_copies import check_rewinds
 from tf_lottery.experiments.setup import prepare
 from tf_lottery.masking.masks import Mask
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
@@ -211,7 +211,7 @@ class TestOlderRules:
         edit_config(copy, without=["rules"])
         with pytest.raises(RunFolderMismatchError, match=f"branches/{copy.name}: the step count"):
             check_rewinds(AnalyzedRun(run, {}), "instability")
-        page = write_report([run]).read_text()
+        page = compare_runs([run]).page.read_text()
         assert "older version of tf_lottery" in page and "(copies)" in page
 
     @pytest.mark.slow

@@ -9,7 +9,7 @@ from tf_lottery.config.stopping import StopRule, read_stop_rule
 from tf_lottery.experiments.branching import run_branch
 from tf_lottery.experiments.finished_runs import is_finished
 from tf_lottery.report.listing import print_runs
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS
@@ -79,7 +79,7 @@ def test_the_search_ends_with_the_first_level_below(stopped, flags_of_tiny, caps
     listed = capsys.readouterr().out
     assert "done" in listed and "1/1" in listed
     assert f"tiny/replicate_1 {sentence}" in " ".join(listed.split())
-    page = write_report([stopped], tmp_path / "report").read_text()
+    page = compare_runs([stopped], tmp_path / "report").page.read_text()
     assert sentence in page
     with pytest.raises(ValueError, match=r"level 2 is not finished.*The search ended with level 1"):
         run_branch(stopped, "random_mask", [2])

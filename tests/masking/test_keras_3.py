@@ -1,12 +1,10 @@
 """Keras 3 and tf_keras: the same network, data and settings give the same tickets."""
 
-import ast
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -255,17 +253,6 @@ def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras_3.backend, "backend", lambda: "jax")
     with pytest.raises(ValueError, match=r"backend jax.*KERAS_BACKEND=tensorflow"):
         prunable(model)
-
-
-def test_no_module_imports_keras_3():
-    for path in Path(tf_lottery.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            assert "keras" not in [name.split(".")[0] for name in names], path
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ import pytest
 from tests.report.reported_runs import write_branch, write_replicate
 from tf_lottery.report.comparability import comparability_notices, flag_differences
 from tf_lottery.report.method_results import collect_methods
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.report.run_records import read_run
 
 
@@ -76,7 +76,7 @@ def test_flags_that_differ_are_listed_with_what_a_branch_changes(tmp_path, metho
 def test_data_of_ones_own_are_told_by_their_name(tmp_path, methods):
     write_replicate(tmp_path / "a/replicate_1", [0.9])
     own = {"data_sha256": "f" * 64, "data_name": "flowers"}
-    page = write_report([write_replicate(tmp_path / "b/replicate_1", [0.9], details=own)])
+    page = compare_runs([write_replicate(tmp_path / "b/replicate_1", [0.9], details=own)]).page
     assert "flowers · lenet_300_100" in page.read_text()
     assert comparability_notices(methods("a/replicate_1", "b/replicate_1")) == [
         "Different data sets are compared here: digits (a); flowers (b)."

@@ -2,7 +2,7 @@
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tf_lottery.report import many_runs
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 
 
 def _study(folder, runs):
@@ -13,7 +13,7 @@ def _study(folder, runs):
             identity={"learning_rate": number + 1},
         )
         write_branch(run, "random_mask", {1: 0.7})
-    return write_report([folder], folder.with_name(f"report_{runs}"))
+    return compare_runs([folder], folder.with_name(f"report_{runs}")).page
 
 
 def test_files_and_page_do_not_grow_with_the_figures_of_each_run(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 from tests.report.reported_runs import write_branch, write_replicate
 from tests.report.runs_on_disk import held
 from tf_lottery.config.matching import matching_rule
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.store.empty_layers import CONSEQUENCE
 
 EARLY = dict.fromkeys(range(5), (20, 0.5))
@@ -64,7 +64,7 @@ def mnist(tmp_path):
 @pytest.fixture(scope="module")
 def mnist_page(tmp_path_factory):
     """The page of a report that tests may look at and leave as it is."""
-    return write_report([write_mnist(tmp_path_factory.mktemp("runs"))])
+    return compare_runs([write_mnist(tmp_path_factory.mktemp("runs"))]).page
 
 
 def test_a_report_has_a_page_figures_and_numbers(mnist_page):
@@ -150,20 +150,20 @@ def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
 
 
 def test_a_single_replicate_is_compared_with_its_own_dense_network(tmp_path):
-    text = Page(write_report([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9])])).text
+    text = Page(compare_runs([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9])]).page).text
     assert text.count(matching_rule(0.005)) == 2
     assert "one replicate" in text
 
 
 def test_a_report_takes_its_tolerance_in_points(mnist):
-    path = write_report([mnist], matching_tolerance=12)
+    path = compare_runs([mnist], matching_tolerance=12).page
     text = Page(path).text
     assert "Sparsest matching ticket: 64.0% of the weights (level 2)" in text
     assert "at most 12 points below" in text
     assert "matches within 12 points" in text
     assert rows(path.parent / "tickets.csv")[0]["matching_levels"] == "1-2"
     with pytest.raises(ValueError, match=r"^--matching_tolerance=101 is out of range"):
-        write_report([mnist], matching_tolerance=101)
+        compare_runs([mnist], matching_tolerance=101)
 
 
 def test_layers_without_weights_are_told_of_each_run_and_branch(tmp_path):
@@ -173,7 +173,7 @@ def test_layers_without_weights_are_told_of_each_run_and_branch(tmp_path):
         run = write_replicate(path, [0.9, 0.8, 0.1, 0.1], empty=empty)
         write_branch(run, "random_mask", {1: 0.2, 2: 0.1}, empty={2: ["dense_1/kernel"]})
         write_branch(run, "retrain", {1: 0.8})
-    path = write_report([tmp_path / "mnist"])
+    path = compare_runs([tmp_path / "mnist"]).page
     text = Page(path).text
     assert (
         "lottery ticket: no weight remains in dense at level 2 of replicate_1; no weight " in text
@@ -204,7 +204,7 @@ def test_layers_without_weights_are_told_of_each_run_and_branch(tmp_path):
 
 
 def test_nothing_is_said_of_layers_that_have_weights(mnist_page, tmp_path):
-    old = write_report([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9], layers=False)])
+    old = compare_runs([write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9], layers=False)]).page
     for page in (mnist_page, old):
         text = Page(page).text
         assert "without weights" not in text.replace("A layer without weights has no point", "")
@@ -239,7 +239,7 @@ def test_names_are_text_and_never_markup(tmp_path):
     run = write_replicate(tmp_path / STRANGE_NAME / "replicate_1", [0.9, 0.9])
     write_branch(run, "<script>alert(1)<.script>", {1: 0.5}, identity={"branch": "<i>"})
     write_replicate(tmp_path / "plain" / "replicate_1", [0.9], identity={"model": "<u>x"})
-    path = write_report([run, tmp_path / "plain"])
+    path = compare_runs([run, tmp_path / "plain"]).page
     page = Page(path)
     assert {"b", "script", "i", "u"}.isdisjoint(page.tags)
     assert STRANGE_NAME in page.text
@@ -255,7 +255,7 @@ def test_a_run_that_is_going_is_reported_as_far_as_it_is(tmp_path):
     )
     (run / "level_2" / "checkpoint" / "step_10").mkdir(parents=True)
     with held(run):
-        text = Page(write_report([run])).text
+        text = Page(compare_runs([run]).page).text
     assert "lottery ticket, replicate_1: running, level 2 of 2, epoch 1.0 of 4" in text
     assert "level 2 of replicate_1 not complete" in text
     assert len(rows(tmp_path / "m/report/report.csv")) == 2
@@ -264,12 +264,12 @@ def test_a_run_that_is_going_is_reported_as_far_as_it_is(tmp_path):
 def test_of_a_finished_branch_the_levels_are_listed(tmp_path):
     run = write_replicate(tmp_path / "m/replicate_1", [0.9, 0.8, 0.8, 0.8], early=EARLY)
     write_branch(run, "random_mask", {1: 0.7, 3: 0.6}, early=EARLY)
-    text = " ".join(Page(write_report([run])).text.split())
+    text = " ".join(Page(compare_runs([run]).page).text.split())
     assert "random mask replicate_1 done 1, 3 - " in text
 
 
 def test_a_run_that_has_just_begun_has_a_page(tmp_path):
-    text = Page(write_report([write_replicate(tmp_path / "m/replicate_1")])).text
+    text = Page(compare_runs([write_replicate(tmp_path / "m/replicate_1")]).page).text
     assert "not known yet" in text
     assert "there is nothing to draw" in text
     assert "no complete level" in text
@@ -279,7 +279,7 @@ def test_damaged_files_are_named_and_the_rest_is_shown(mnist):
     damaged = mnist / "replicate_1" / "level_1" / "level.json"
     damaged.write_text(damaged.read_text()[:-30])
     (mnist / "replicate_2" / "branches" / "random_mask" / "config.json").write_text("")
-    text = Page(write_report([mnist])).text
+    text = Page(compare_runs([mnist]).page).text
     assert f"{damaged} is damaged" in text
     assert f"{mnist / 'replicate_2/branches/random_mask/config.json'} is damaged" in text
     assert "lottery ticket, replicate_1: broken" in text
@@ -292,7 +292,7 @@ def test_a_run_that_may_not_be_read_is_named_and_the_rest_is_shown(mnist, monkey
     for owner, names in ((Path, ("iterdir", "open", "stat")), (os, ("scandir", "lstat"))):
         for name in names:
             refuse_below(closed, monkeypatch, owner, name)
-    text = Page(write_report([mnist])).text
+    text = Page(compare_runs([mnist]).page).text
     assert f"{closed} cannot be read (Permission denied)" in text
     assert "lottery ticket, replicate_1: broken" in text
     assert {row["replicate"] for row in rows(mnist / "report" / "report.csv")} == {"replicate_2"}
@@ -314,7 +314,7 @@ def refuse_below(folder, monkeypatch, owner, name):
 def test_a_run_of_which_nothing_can_be_read_has_a_page(tmp_path):
     run = write_replicate(tmp_path / "m/replicate_1", [0.9])
     (run / "config.json").write_text("{}")
-    text = Page(write_report([tmp_path / "m"])).text
+    text = Page(compare_runs([tmp_path / "m"]).page).text
     assert "config.json" in text
     assert "lottery ticket, replicate_1: broken" in text
 
@@ -327,7 +327,7 @@ def test_several_runs_are_compared_and_what_differs_is_said(mnist, tmp_path):
         identity=flags,
         details={"data_sha256": "other"},
     )
-    path = write_report([mnist, tmp_path / "conv"])
+    path = compare_runs([mnist, tmp_path / "conv"]).page
     assert path == tmp_path / "report_mnist_conv" / "index.html"
     text = Page(path).text
     assert "Different data sets are compared here: digits (mnist); cifar10 (conv)." in text
@@ -340,8 +340,8 @@ def test_several_runs_are_compared_and_what_differs_is_said(mnist, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_the_same_runs_give_the_same_bytes(mnist, tmp_path):
-    first = write_report([mnist], tmp_path / "one").parent
-    second = write_report([mnist], tmp_path / "two").parent
+    first = compare_runs([mnist], tmp_path / "one").page.parent
+    second = compare_runs([mnist], tmp_path / "two").page.parent
     assert content(first) == content(second)
 
 
@@ -350,28 +350,28 @@ def test_the_same_runs_give_the_same_bytes(mnist, tmp_path):
 def test_another_process_gives_the_same_bytes(mnist, tmp_path):
     command = (
         "import sys; from pathlib import Path\n"
-        "from tf_lottery.report.report import write_report\n"
-        "write_report([Path(sys.argv[1])], Path(sys.argv[2]))\n"
+        "from tf_lottery.report.report import compare_runs\n"
+        "compare_runs([Path(sys.argv[1])], Path(sys.argv[2]))\n"
     )
     other = tmp_path / "other"
     subprocess.run([sys.executable, "-c", command, mnist, other], check=True, timeout=120)
-    assert content(write_report([mnist], tmp_path / "one").parent) == content(other)
+    assert content(compare_runs([mnist], tmp_path / "one").page.parent) == content(other)
 
 
 def test_a_later_report_replaces_an_earlier_one(tmp_path):
     run = write_replicate(tmp_path / "m/replicate_1", [0.9])
     branch = write_branch(run, "random_mask", {1: 0.5})
-    folder = write_report([run]).parent
+    folder = compare_runs([run]).page.parent
     assert (folder / "learning_curves_2_random_mask.png").exists()
     branch.rename(tmp_path / "elsewhere")
-    write_report([run])
+    compare_runs([run])
     assert not (folder / "learning_curves_2_random_mask.png").exists()
 
 
 def test_a_folder_of_the_user_is_left_alone(mnist):
     before = content(mnist / "replicate_1" / "level_0")
     with pytest.raises(ValueError, match=r"--report_dir=.*level_0 holds .*level\.json"):
-        write_report([mnist], mnist / "replicate_1" / "level_0")
+        compare_runs([mnist], mnist / "replicate_1" / "level_0")
     assert content(mnist / "replicate_1" / "level_0") == before
 
 
@@ -379,7 +379,7 @@ def test_the_runs_are_only_read(mnist):
     before = {
         path: path.stat().st_mtime_ns for path in mnist.rglob("replicate_*/**/*") if path.is_file()
     }
-    write_report([mnist])
+    compare_runs([mnist])
     after = {
         path: path.stat().st_mtime_ns for path in mnist.rglob("replicate_*/**/*") if path.is_file()
     }
@@ -392,7 +392,7 @@ def test_branches_that_analyses_trained_are_counted_and_not_listed(tmp_path):
     for seed in (1001, 1002):
         label, details = f"retrain-data_seed_{seed}", {"for_analysis": True}
         write_branch(run, label, {1: 0.8}, details=details)
-    text = write_report([run]).read_text()
+    text = compare_runs([run]).page.read_text()
     assert "random mask" in text
     assert "retrain" not in text
     assert "Not shown: 2 branches that analyses trained." in text

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def page(tmp_path_factory):
                 levels = {level: 0.9 - 0.01 * level for level in range(1, 17, 2)}
                 write_branch(runs[-1], label, levels, early=EARLY)
     (runs[-1] / "level_3" / "level.json").write_text("{}")
-    return write_report(runs, workdir / "report")
+    return compare_runs(runs, workdir / "report").page
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

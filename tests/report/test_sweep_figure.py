@@ -7,7 +7,7 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tf_lottery.report.method_results import collect_methods
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.report.run_records import read_run
 from tf_lottery.report.sweep_figure import sweep_files
 from tf_lottery.report.swept_runs import find_sweeps
@@ -136,7 +136,7 @@ def test_other_runs_are_no_sweep(tmp_path):
 @pytest.mark.usefixtures("pictures")
 def test_the_report_shows_and_links_it(tmp_path):
     runs = write_sweep(tmp_path, "rewind_step", ["0it", "9it"])
-    page = write_report(runs, tmp_path / "report")
+    page = compare_runs(runs, tmp_path / "report").page
     text = page.read_text()
     assert "<h3>Sweep of the rewind step</h3>" in text
     assert 'href="sweep_of_rewind_step.csv"' in text

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import partial, singledispatch
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -89,26 +89,28 @@ def run_command(command: Command) -> int:
         choose_kernels(command.runs)
     if isinstance(command, RunExperiments | RunBranches | Analyze):
         keep_compiled_programs()
-    if isinstance(command, ListRuns):
-        from tf_lottery.report.listing import print_runs
+    return int(bool(_carry_out(command)))
 
-        return int(print_runs(command.workdir))
-    if isinstance(command, VerifyRuns):
-        from tf_lottery.report.verification import verify_runs
 
-        check_flags_of_runs(_runs_in(command.runs), command.expected)
-        return int(verify_runs(command.workdir, command.runs))
-    if isinstance(command, WriteReport):
-        return int(_write_report(command))
-    if isinstance(command, Analyze):
-        _analyze(command)
-    elif isinstance(command, RunBranches):
-        _run_branches(command)
-    elif isinstance(command, ExportTickets):
-        _export(command)
-    else:
-        return int(_run_experiments(command))
-    return 0
+@singledispatch
+def _carry_out(command: Command) -> bool | None:
+    """Does what a command says, by its kind; returns whether something is found damaged."""
+    raise NotImplementedError(command)
+
+
+@_carry_out.register
+def _list_runs(command: ListRuns) -> bool:
+    from tf_lottery.report.listing import print_runs
+
+    return print_runs(command.workdir)
+
+
+@_carry_out.register
+def _verify_runs(command: VerifyRuns) -> bool:
+    from tf_lottery.report.verification import verify_runs
+
+    check_flags_of_runs(_runs_in(command.runs), command.expected)
+    return verify_runs(command.workdir, command.runs)
 
 
 def _runs_in(folders: Sequence[Path]) -> list[Path]:
@@ -122,8 +124,8 @@ def _runs_in(folders: Sequence[Path]) -> list[Path]:
     ]
 
 
+@_carry_out.register
 def _write_report(command: WriteReport) -> bool:
-    """Returns whether something is damaged."""
     from tf_lottery.report.report import compare_runs
 
     check_flags_of_runs(_runs_in(command.runs), command.expected)
@@ -138,8 +140,8 @@ def _write_report(command: WriteReport) -> bool:
     return bool(report.damaged)
 
 
+@_carry_out.register
 def _run_experiments(command: RunExperiments) -> bool:
-    """Returns whether something of what is reported is damaged."""
     for config in command.configs:
         refuse_early(config)
     check_controls(command)
@@ -203,22 +205,32 @@ def _check_elsewhere(
         )
 
 
+@singledispatch
 def _is_done(command: Command) -> bool:
     """Whether nothing is left of a task's command but to show its results."""
-    if isinstance(command, RunExperiments):
-        return all(is_finished(config, command.overwrite) for config in command.configs)
-    if isinstance(command, Analyze):
-        # It imports what analyses need.
-        from tf_lottery.experiments.measuring.rows import is_measured
-
-        return all(is_measured(command, folder) for folder in command.runs)
-    if isinstance(command, RunBranches):
-        return all(
-            finished_levels(plan_branch(run, branch, command.changes), command.levels) is not None
-            for run in command.runs
-            for branch in command.branches
-        )
     return False
+
+
+@_is_done.register
+def _are_finished(command: RunExperiments) -> bool:
+    return all(is_finished(config, command.overwrite) for config in command.configs)
+
+
+@_is_done.register
+def _are_measured(command: Analyze) -> bool:
+    # It imports what analyses need.
+    from tf_lottery.experiments.measuring.rows import is_measured
+
+    return all(is_measured(command, folder) for folder in command.runs)
+
+
+@_is_done.register
+def _are_finished_branches(command: RunBranches) -> bool:
+    return all(
+        finished_levels(plan_branch(run, branch, command.changes), command.levels) is not None
+        for run in command.runs
+        for branch in command.branches
+    )
 
 
 def _is_finished_control(task: Task) -> bool:
@@ -239,6 +251,7 @@ def _run_experiment(command: RunExperiments) -> None:
     )
 
 
+@_carry_out.register
 def _run_branches(command: RunBranches) -> None:
     runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     for run in runs:
@@ -303,6 +316,7 @@ def _changes(run: Path, command: RunBranches) -> dict[str, dict[str, Any]]:
     return taken
 
 
+@_carry_out.register
 def _analyze(command: Analyze) -> None:
     folders = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     for folder in folders:
@@ -363,6 +377,7 @@ def _print_report_of_analysis(command: Analyze, folders: Sequence[Path]) -> None
         _print_report_command("the figures of all", command.runs, tolerance)
 
 
+@_carry_out.register
 def _export(command: ExportTickets) -> None:
     runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
     for folder in runs:

@@ -13,6 +13,7 @@ from tf_lottery.config.data import DataConfig
 from tf_lottery.config.data_files import data_files
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.initial_weights import weight_files
+from tf_lottery.config.options import names_of
 from tf_lottery.data import Augmentation, Dataset, Split, StreamedDataset, load_dataset
 from tf_lottery.data.shared_sets import DescribedSet, load_once
 from tf_lottery.experiments.compiled_network import CompiledNetwork, take_compiled
@@ -53,6 +54,14 @@ from tf_lottery.training.step import all_kernels
 from tf_lottery.training.strategy import check_batch_size
 from tf_lottery.training.threads import threads_in_use
 from tf_lottery.training.workers import Workers
+
+# Flags of the pruning that no compiled function depends on: what they choose is done between
+# levels, or given to a compiled step as weights and masks.
+_BETWEEN_LEVELS = (
+    *("levels", "target_density", "auto_loss_rise", "auto_least_rate", "auto_most_rate"),
+    *("score", "score_examples", "structure", "pruning_scope"),
+    *("prune_from", "rewind_step", "rewind_optimizer", "retraining"),
+)
 
 LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -136,16 +145,17 @@ class Experiment:
     def _compiled_key(self) -> Hashable:
         """All that compiled functions depend on."""
         config, lengths, details = self.config, self.lengths, self.prepared
-        pruning = config.pruning
+        of_pruning = (
+            (name, getattr(config.pruning, name))
+            for name in names_of(config.pruning)
+            if name not in _BETWEEN_LEVELS
+        )
         return (
             *(tf.distribute.get_strategy(), self.dataset, config.data, config.model),
             replace(config.training, same_data_order=False),
             *(config.fine_tunes, config.run.in_memory, config.run.steps_per_execution),
             *(lengths.steps_per_epoch, lengths.train_steps, details.precision),
-            # What the layers that hold the masks are made with.
-            *(pruning.rates, pruning.conv_pruning_rate),
-            *(pruning.first_layer_pruning_rate, pruning.output_pruning_rate),
-            *(pruning.pruning_rates_by_layer, pruning.exclude),
+            *of_pruning,
         )
 
     @cached_property
@@ -274,8 +284,25 @@ def prepare(
     ticket = taken_ticket(config)
     needs = needs_of(config, dataset)
     needs.check_memory()
+    details = _details(config, described, lengths, ticket, precision, own_data is not None)
+    experiment = Experiment(config, dataset, lengths, needs, details, shares, ticket)
+    _check_augmentation(experiment)
+    # An unsuitable network, too many levels and so on, before anything is written.
+    _ = experiment.plan, experiment.execution
+    return experiment
+
+
+def _details(
+    config: ExperimentConfig,
+    described: DescribedSet,
+    lengths: Lengths,
+    ticket: GivenTicket | None,
+    precision: str,
+    own_data: bool,
+) -> RunDetails:
+    dataset = described.dataset
     mean, variance = described.pixel_statistics
-    details = RunDetails(
+    return RunDetails(
         input_shape=tuple(dataset.input_shape),
         classes=dataset.classes,
         class_names=dataset.class_names,
@@ -288,14 +315,14 @@ def prepare(
         init_seed=config.init_seed,
         data_seed=config.data_seed,
         data_sha256=described.fingerprint,
-        data_name=None if own_data is None else own_data.name,
+        data_name=described.dataset.name if own_data else None,
         network_file=file_of(config.model.model) if is_own(config.model.model) else None,
         network_sha256=network_sha256(
             config.model.model, tuple(dataset.input_shape), dataset.classes
         ),
         initial_weights_sha256=_sha256_of_weights(config),
         ticket_sha256=None if ticket is None else ticket.sha256,
-        replicas=strategy.num_replicas_in_sync,
+        replicas=tf.distribute.get_strategy().num_replicas_in_sync,
         precision=precision,
         rules=RULES,
         threads=threads_in_use(),
@@ -303,11 +330,6 @@ def prepare(
         tensorflow=tf.__version__,
         numpy=np.__version__,
     )
-    experiment = Experiment(config, dataset, lengths, needs, details, shares, ticket)
-    _check_augmentation(experiment)
-    # An unsuitable network, too many levels and so on, before anything is written.
-    _ = experiment.plan, experiment.execution
-    return experiment
 
 
 def _load_data(config: ExperimentConfig) -> DescribedSet:

@@ -105,11 +105,6 @@ def example_models() -> list[str]:
     return sorted(name for family in FAMILIES.all().values() for name in family.examples)
 
 
-def cheapest_models() -> list[str]:
-    """Returns the first example of every registered architecture, its cheapest to train."""
-    return sorted(family.examples[0] for family in FAMILIES.all().values())
-
-
 def check_model_name(name: str, dropout: float = 0.0) -> None:
     """Checks that `build_model` knows a name.
 

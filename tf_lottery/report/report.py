@@ -40,16 +40,6 @@ class Report:
     damaged: tuple[str, ...]
 
 
-def write_report(
-    runs: Sequence[Path],
-    folder: Path | None = None,
-    *,
-    matching_tolerance: float = DEFAULT_POINTS,
-) -> Path:
-    """Writes a report as `compare_runs` does, and returns its page."""
-    return compare_runs(runs, folder, matching_tolerance=matching_tolerance).page
-
-
 def compare_runs(
     runs: Sequence[Path],
     folder: Path | None = None,

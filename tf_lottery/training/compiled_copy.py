@@ -5,6 +5,7 @@ from typing import Any
 
 from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.masking.layers import keras_variables
+from tf_lottery.training.optimizers import inner_optimizer
 
 
 def compile_alike(copy: Any, model: Any, optimizer_config: dict[str, Any]) -> bool:
@@ -45,7 +46,7 @@ def _exempt_alike(optimizer: Any, copy: Any, model: Any) -> None:
       copy: a copy of the model.
       model: a compiled model.
     """
-    given, own = (getattr(each, "inner_optimizer", each) for each in (model.optimizer, optimizer))
+    given, own = (inner_optimizer(each) for each in (model.optimizer, optimizer))
     # Keras 2 keeps the names as they were given, Keras 3 joined into one.
     names = list(getattr(given, "_exclude_from_weight_decay_names", ()))
     if pattern := getattr(given, "_exclude_from_weight_decay_pattern", None):

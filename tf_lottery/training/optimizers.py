@@ -112,7 +112,7 @@ def slot_owners(optimizer: keras.optimizers.Optimizer, count: int) -> list[int |
       Their positions among the trained variables; None for what is of all of them, such as the
       step count.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     owners = {}
     for value in vars(inner).values():
         # Keras keeps a list of slots of each kind, in the order of the variables.
@@ -123,7 +123,7 @@ def slot_owners(optimizer: keras.optimizers.Optimizer, count: int) -> list[int |
 
 def _set_count_in_python(optimizer: Any, steps_before: int) -> None:
     """Lets Nadam of tf_keras, which also counts in Python, go on from its step count."""
-    inner, counter = getattr(optimizer, "inner_optimizer", optimizer), "_u_product_counter"
+    inner, counter = inner_optimizer(optimizer), "_u_product_counter"
     steps = int(iteration_counter(optimizer).numpy())
     # Compiled, it counts while it is compiled instead, and has to begin with 1 in every process.
     eager = steps_before > 0 and getattr(inner, counter, None) == steps_before + 1
@@ -148,6 +148,11 @@ def reset_optimizer(
     set_optimizer_values(optimizer, optimizer_values(twin))
 
 
+def inner_optimizer(optimizer: Any) -> Any:
+    """The optimizer that one with a loss scale scales the loss for; of any other, itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def iteration_counter(optimizer: Any) -> Any:
     """The variable that counts the steps of an optimizer, which learning-rate schedules read.
 
@@ -159,7 +164,7 @@ def iteration_counter(optimizer: Any) -> Any:
 
 
 def _variables(optimizer: keras.optimizers.Optimizer) -> list[tf.Variable]:
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     variables = inner.variables
     variables = list(inner.variables() if callable(variables) else variables)
     # Keras does not list the learning rate and other numbers that an optimizer keeps.

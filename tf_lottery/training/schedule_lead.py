@@ -17,6 +17,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.masking.keras_versions import keras_of_optimizer
+from tf_lottery.training.optimizers import inner_optimizer
 
 # At which a schedule is looked at for its peak.
 _POINTS = 33
@@ -89,7 +90,7 @@ def schedule_lead(optimizer: Any) -> tf.Variable:
     Raises:
       ValueError: if the optimizer has a decay of its own, which follows its step count.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     if getattr(inner, "_initial_decay", 0.0):
         raise ValueError(
             f"decay={inner._initial_decay} of the legacy {type(inner).__name__} follows the "
@@ -107,7 +108,7 @@ def schedule_lead(optimizer: Any) -> tf.Variable:
 
 def show_learning_rate(optimizer: Any) -> None:
     """Makes what a callback reads as the learning rate that of the next step."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     shown, schedule = getattr(inner, "_current_learning_rate", None), _schedule_of(inner)
     # Keras 3 computes it when it is read.
     if shown is not None and isinstance(schedule, _LeadingSchedule):
@@ -123,7 +124,7 @@ def hold_learning_rate(optimizer: Any, rate: float | None) -> None:
       optimizer: one that `schedule_lead` was given.
       rate: that takes the place of its schedule's or of its number; None: its schedule's again.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     schedule = _schedule_of(inner)
     if isinstance(schedule, _LeadingSchedule):
         schedule.held.assign(math.nan if rate is None else rate)
@@ -138,7 +139,7 @@ def last_and_highest_rate(optimizer: Any, steps: int) -> tuple[float, float]:
       optimizer: one that `schedule_lead` was given.
       steps: number of iterations.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     schedule = _schedule_of(inner)
     if not isinstance(schedule, _LeadingSchedule):
         rate = float(np.asarray(inner.learning_rate))
@@ -150,7 +151,7 @@ def last_and_highest_rate(optimizer: Any, steps: int) -> tuple[float, float]:
 
 def ignores_lead(optimizer: Any) -> bool:
     """Whether an optimizer has a schedule whose lead no training step has looked at so far."""
-    schedule = _schedule_of(getattr(optimizer, "inner_optimizer", optimizer))
+    schedule = _schedule_of(inner_optimizer(optimizer))
     return isinstance(schedule, _LeadingSchedule) and not schedule.was_read
 
 
@@ -160,7 +161,7 @@ def config_without_lead(optimizer: Any) -> dict[str, Any]:
     The schedule, or function, that it was made with is in it as it is: those of users need not be
     such that Keras can describe them, nor be registered.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     rate = _rate_as_made(inner)
     if not callable(rate):
         return optimizer.get_config()
@@ -176,7 +177,7 @@ def described_without_lead(optimizer: Any) -> dict[str, Any]:
 
     Of a schedule that does not describe itself: its class, and the numbers and texts that it has.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     rate = _rate_as_made(inner)
     if not callable(rate):
         return optimizer.get_config()

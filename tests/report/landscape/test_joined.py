@@ -11,7 +11,7 @@ from tests.report.reported_runs import write_branch, write_replicate
 from tf_lottery.config.matching import matching_rule
 from tf_lottery.report.landscape.joined import JoinedAnalyses, drawn_files, join_analyses
 from tf_lottery.report.method_results import collect_methods
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 from tf_lottery.report.run_records import read_run
 from tf_lottery.store.metrics import write_csv
 from tf_lottery.store.result_columns import (
@@ -257,7 +257,7 @@ def test_figures_and_tables_are_on_the_page_and_files(runs, tmp_path):
         write_levels(run, 0.01)
     damaged = write_levels(runs[0], 0.01, settings="<b>")
     damaged.write_text("?")
-    page = write_report(runs, tmp_path / "report")
+    page = compare_runs(runs, tmp_path / "report").page
     text = page.read_text()
     assert "<h2>Landscape</h2>" in text
     assert "<h3>Barriers between levels</h3>" in text
@@ -271,7 +271,7 @@ def test_figures_and_tables_are_on_the_page_and_files(runs, tmp_path):
     for run in runs:
         for path in (run / "landscape").iterdir():
             path.unlink()
-    assert "Landscape" not in write_report(runs, tmp_path / "report").read_text()
+    assert "Landscape" not in compare_runs(runs, tmp_path / "report").page.read_text()
     assert not (page.parent / "successive_levels.csv").exists()
 
 
@@ -280,7 +280,7 @@ def test_the_figure_of_matching_levels_is_drawn_with_the_tolerance_of_the_report
     for options, tolerance in (({}, 0.005), ({"tolerance": 0.02}, 0.02)):
         captions = {figure.name: figure.caption for figure in join(runs, **options).figures}
         assert matching_rule(tolerance) in captions["barrier_and_accuracy"]
-    page = write_report([runs[0]], matching_tolerance=3).read_text()
+    page = compare_runs([runs[0]], matching_tolerance=3).page.read_text()
     assert html.escape(matching_rule(0.03)) in page
 
 
@@ -292,7 +292,7 @@ def test_the_same_results_give_the_same_bytes(runs, tmp_path):
     first, second = (
         {
             path.name: path.read_bytes()
-            for path in write_report(runs, tmp_path / name).parent.iterdir()
+            for path in compare_runs(runs, tmp_path / name).page.parent.iterdir()
         }
         for name in ("first", "second")
     )

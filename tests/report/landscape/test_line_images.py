@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.report.reported_runs import write_replicate
-from tf_lottery.report.report import write_report
+from tf_lottery.report.report import compare_runs
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -20,7 +20,7 @@ def test_figures_of_analyses_are_shown_with_their_names(tmp_path):
     (lines / '<b>"x".png').write_bytes(PIXEL)
     # What a process was writing when it was killed.
     (lines / "y.png.tmp-0123456789ab.png").write_bytes(PIXEL)
-    text = write_report([run]).read_text()
+    text = compare_runs([run]).page.read_text()
     (source,) = re.findall(r'<img alt="[^"]*" src="data:image/png;base64,([^"]*)">', text)
     assert base64.b64decode(source) == PIXEL
     assert "replicate 1: &lt;b&gt;&#34;x&#34;</h3>" in text
@@ -39,9 +39,9 @@ def test_titles_carry_words(tmp_path, settings):
         "digits, replicate 1: level 4 to level 4 of random mask (30 points on a line, weights of "
         "either solution, batch statistics estimated anew, test data)"
     )
-    assert f"<h3>{title}</h3>" in write_report([run]).read_text()
+    assert f"<h3>{title}</h3>" in compare_runs([run]).page.read_text()
 
 
 def test_a_run_without_analyses_has_no_such_section(tmp_path):
     run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
-    assert "Landscape" not in write_report([run]).read_text()
+    assert "Landscape" not in compare_runs([run]).page.read_text()
