@@ -14,8 +14,9 @@ from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.report import compare_runs
 from tf_lottery.store.level_folder import LevelFolder
-from tf_lottery.store.metrics import read_table, write_csv
+from tf_lottery.store.metrics import write_csv
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.sealed_table import read_sealed_table
 from tf_lottery.tickets.run_journal import RunJournal
 
 RANDOM = np.random.default_rng(3)
@@ -155,13 +156,13 @@ def test_rows_of_an_earlier_version_are_kept_and_gone_on_with(copied_run):
     edit_config(other, {"replicate": 2})
     run_analysis(copied_run, "compare")
     path = copied_run / "landscape" / "compare.csv"
-    first, _ = read_table(path)
+    first, _ = read_sealed_table(path)
     old = {name: value for name, value in first.items() if name != "other_ticket"}
     old["jaccard"] = 0.125  # that nobody would measure
-    write_csv(path, list(old), [old])
+    write_csv(path, list(old), [old], texts=["kind", "other"])
     path.with_name("compare.csv.sha256").unlink()  # as a file without a seal
     run_analysis(copied_run, "compare")
-    before, now = read_table(path)
+    before, now = read_sealed_table(path)
     assert before == {**old, "other_ticket": None}
     assert (now["level"], now["jaccard"]) == (2, 1)
     assert now["other_ticket"] == int(RunFolder.read(other).level(2).ticket()[:12], 16)

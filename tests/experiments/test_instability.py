@@ -21,8 +21,9 @@ from tf_lottery.experiments.measuring.trained_copies import (
     train_branch,
 )
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.metrics import Row, read_csv, read_table
+from tf_lottery.store.metrics import Row, read_csv
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.sealed_table import read_sealed_table
 from tf_lottery.store.tensors import load_tensors
 
 COLUMNS = (
@@ -42,7 +43,7 @@ SETTINGS = "2_copies__5_points__union__estimated__test"
 
 def analyze(run: Path, levels: Sequence[int] = (0, 2), **options) -> list[Row]:
     run_analysis(run, "instability", levels, points=5, **options)
-    return read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS)
+    return read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS, texts=["network"])
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def briefly_analyzed_run(short_analysis, tmp_path) -> Path:
 )
 def test_copies_of_tickets_and_of_both_baselines_are_compared(request, fixture, networks):
     run = request.getfixturevalue(fixture)
-    rows = read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS)
+    rows = read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS, texts=["network"])
     assert [(row["level"], row["network"]) for row in rows] == networks
     assert {row["rewind_step"] for row in rows} == {7}
     assert {row["copies"] for row in rows} == {2}
@@ -241,7 +242,7 @@ def test_copies_from_a_kept_state_are_those_of_a_run_rewound_to_it(run_tiny, tmp
     run_analysis(keeping, analysis, rewind_step="7it,12it", **points)
     run_analysis(rewound, analysis, **points)
     ours, theirs = (
-        read_table(next((run / "landscape").glob(f"{analysis}__*.csv")))
+        read_sealed_table(next((run / "landscape").glob(f"{analysis}__*.csv")))
         for run in (keeping, rewound)
     )
     assert {row["rewind_step"] for row in ours} == {7, 12}
@@ -254,7 +255,8 @@ def test_the_settings_that_papers_vary_are_numbers_beside_the_results(run_tiny, 
     run = run_tiny(tmp_path, levels=0, rewind_step="20%", **settings)
     run_analysis(run, "instability", points=3, line_split="both")
     (path,) = (run / "landscape").glob("instability*.csv")
-    (row,) = read_csv(path, (*COLUMNS, "train_error_barrier", "train_loss_barrier"))
+    columns = (*COLUMNS, "train_error_barrier", "train_loss_barrier")
+    (row,) = read_csv(path, columns, texts=["network"])
     # 1237 training examples make 24 batches of 50; training has 45 steps.
     found = {name: row[name] for name in COLUMNS[:4]}
     expected = {"rewind_step": 9, "warmup_steps": 12, "learning_rate": 0.002, "batch_size": 50}

@@ -1,10 +1,10 @@
-"""The analysis of CONTRIBUTING.md, a plug-in, is a command with flags, a file and figures."""
+"""Analyses of plug-ins, such as that of CONTRIBUTING.md: commands with flags, files, figures."""
 
 import csv
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,13 @@ from tf_lottery.cli.help_page import help_text
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.plugins import (
+    ResultFile,
+    Rows,
+    curves_by_density,
+    density_figure,
+    register_analysis,
+)
 from tf_lottery.store.tensors import load_tensors
 
 _CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -106,3 +113,53 @@ def test_a_report_without_the_plugin_leaves_its_files_alone(copied_run):
     with pytest.raises(ValueError, match=r"^--experiment=norms is not a known analysis\. .*Known"):
         run_analysis(copied_run, "norms")
     ANALYSES.add("norms", norms, norms.function.__module__)
+
+
+@pytest.fixture
+def analysis_of_texts() -> Iterator[Callable[..., None]]:
+    """Returns a function that registers an analysis with a column of texts."""
+
+    def register(**declared: tuple[str, ...]) -> None:
+        def draw(measurements):
+            assert all(row["optimizer"] for found in measurements for row in found.rows)
+            curves = curves_by_density(measurements, {"level": ""})
+            return [density_figure(curves, "level", "optimizers", "Optimizers", "By level.")]
+
+        @register_analysis(ResultFile("optimizers", figures=draw, **declared))
+        def optimizers(run, levels):
+            def measure(analyzed, missing):
+                for level in missing:
+                    optimizer = f"{run.run.identity.optimizer}, {level}"
+                    yield {"level": level, "density": 0.8**level, "optimizer": optimizer}
+
+            def show(rows):
+                print(*(f"<{row['optimizer']}>" for row in rows))
+
+            columns = ("level", "density", "optimizer")
+            return Rows(run.levels(levels), columns, measure, show, needs_network=False)
+
+    yield register
+    ANALYSES.remove("optimizers")
+
+
+def test_an_analysis_has_columns_of_texts_that_it_declares(copied_run, analysis_of_texts, capsys):
+    analysis_of_texts(texts=("optimizer",))
+    asked = ("--experiment=optimizers", f"--run={copied_run}")
+    do(*asked, "--levels=1")
+    do(*asked)
+    assert "<adam, 0> <adam, 1> <adam, 2>" in capsys.readouterr().out
+    header, *lines = (copied_run / "landscape" / "optimizers.csv").read_text().splitlines()
+    assert header == "level,density,optimizer"
+    assert [line.split(",", 2)[2] for line in lines] == [f'"adam, {level}"' for level in range(3)]
+    do("--experiment=report", f"--run={copied_run}")
+    report = copied_run.parent / "report"
+    assert {"optimizers.csv", "optimizers.png"} <= {file.name for file in report.iterdir()}
+    assert '"adam, 2"' in (report / "optimizers.csv").read_text()
+    assert "damaged" not in capsys.readouterr().out
+    do("--experiment=verify", f"--run={copied_run}")
+
+
+def test_a_column_of_texts_that_is_not_declared_is_named(copied_run, analysis_of_texts):
+    analysis_of_texts()
+    with pytest.raises(ValueError, match="'optimizer': 'adam, 0' is not a number, and the column"):
+        do("--experiment=optimizers", f"--run={copied_run}")

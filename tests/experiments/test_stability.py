@@ -12,6 +12,7 @@ import tf_lottery
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.store.metrics import Row, read_csv, read_table
+from tf_lottery.store.sealed_table import read_sealed_table
 from tf_lottery.store.tensors import load_tensors
 
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
@@ -31,12 +32,12 @@ BRANCHES = {
 def analyze(run: Path, levels: Sequence[int] | None = None, **options) -> list[Row]:
     run_analysis(run, "stability", levels, **options)
     path = run / "landscape" / f"stability__{options.get('copies', 2)}_copies.csv"
-    return read_csv(path, (*KEY, "test_accuracy", *DISTANCES))
+    return read_csv(path, (*KEY, "test_accuracy", *DISTANCES), texts=["network"])
 
 
 def layers(run: Path) -> list[Row]:
     (path,) = (run / "landscape").glob("stability_layers__*.csv")
-    return read_csv(path, (*KEY, "layer", *DISTANCES))
+    return read_csv(path, (*KEY, "layer", *DISTANCES), texts=["network"])
 
 
 def vector(level: Path, kernels: Sequence[str], mask: tf_lottery.Mask) -> np.ndarray:
@@ -95,7 +96,7 @@ def expected(run: Path, key: tuple[int, str], kernels: Sequence[str]) -> list[fl
 @NETWORKS
 def test_distances_are_those_of_the_weights_on_the_disk(request, fixture, networks):
     analyzed = request.getfixturevalue(fixture)
-    rows = read_table(analyzed / "landscape" / "stability__3_copies.csv")
+    rows = read_sealed_table(analyzed / "landscape" / "stability__3_copies.csv")
     assert [(row["level"], row["network"]) for row in rows] == networks
     of_layers = iter(layers(analyzed))
     for row, key in zip(rows, networks, strict=True):
@@ -112,7 +113,7 @@ def test_distances_are_those_of_the_weights_on_the_disk(request, fixture, networ
 @NETWORKS
 def test_accuracies_are_those_in_the_data_order_of_the_dense_network(request, fixture, networks):
     analyzed = request.getfixturevalue(fixture)
-    rows = read_table(analyzed / "landscape" / "stability__3_copies.csv")
+    rows = read_sealed_table(analyzed / "landscape" / "stability__3_copies.csv")
     recorded = [
         read_table(
             analyzed
@@ -157,7 +158,7 @@ def test_what_was_measured_is_neither_trained_nor_measured_again(analyzed, tmp_p
     shutil.copytree(analyzed, run)
     shutil.rmtree(run / "branches")
     results = run / "landscape" / "stability__3_copies.csv"
-    before, of_layers = read_table(results), layers(run)
+    before, of_layers = read_sealed_table(results), layers(run)
     ticket = before[0]
     assert analyze(run, [2], copies=3, baselines="") == before
     assert not (run / "branches").exists()

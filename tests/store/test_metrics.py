@@ -101,22 +101,29 @@ def test_a_table_is_read_whatever_its_columns(path):
     assert read_table(path) == []
 
 
-def test_a_column_of_names_comes_back_as_names(path):
-    rows = [{"level": 2, "network": "random_mask"}, {"level": 0, "network": "dense"}]
-    write_csv(path, ("level", "network"), rows)
-    assert path.read_text() == "level,network\n2,random_mask\n0,dense\n"
-    assert read_csv(path, ("level", "network")) == read_table(path) == rows
-    for value in (None, 1, "", "two words", "a,b"):
-        with pytest.raises(ValueError, match=r"'network': .* is not a name"):
-            write_csv(path, ("level", "network"), [{"level": 2, "network": value}])
-
-
-@pytest.mark.parametrize("cell", ["", "1", "0.5", "dense ", "Dense", "d\x00nse"])
-def test_a_name_that_was_damaged_is_told_by_its_line(path, cell):
-    write_csv(path, ("network", "level"), [{"network": "dense", "level": 0}] * 2)
-    path.write_text(path.read_text()[: -len("dense,0\n")] + f"{cell},0\n")
-    with pytest.raises(DamagedFileError, match=r"is damaged: line 3: .* is not a name"):
+def test_a_column_of_texts_comes_back_as_texts(path):
+    columns, texts = ("level", "optimizer"), ["optimizer"]
+    rows = [{"level": 2, "optimizer": "sgd"}, {"level": 0, "optimizer": 'a, "b"'}]
+    rows += [{"level": 1, "optimizer": "1"}, {"level": 3, "optimizer": "nan"}]
+    write_csv(path, columns, rows, texts)
+    assert path.read_text().startswith("level,optimizer\n2,sgd\n0,")
+    assert read_csv(path, columns, texts=texts) == read_table(path, texts) == rows
+    for value in (None, 1, "", "two\nlines"):
+        with pytest.raises(ValueError, match=r"'optimizer': .* is not a text of one line"):
+            write_csv(path, columns, [{"level": 2, "optimizer": value}], texts)
+    undeclared = "'optimizer': 'sgd' is not a number, and the column is not declared as one of te"
+    with pytest.raises(ValueError, match=undeclared):
+        write_csv(path, columns, rows)
+    with pytest.raises(DamagedFileError, match="line 2"):
         read_table(path)
+
+
+@pytest.mark.parametrize("cell", ["", "d\x00nse"])
+def test_a_text_that_was_damaged_is_told_by_its_line(path, cell):
+    write_csv(path, ("network", "level"), [{"network": "dense", "level": 0}] * 2, ["network"])
+    path.write_text(path.read_text()[: -len("dense,0\n")] + f"{cell},0\n")
+    with pytest.raises(DamagedFileError, match=r"is damaged: line 3: .* is not a text of one line"):
+        read_table(path, ["network"])
 
 
 @pytest.mark.parametrize(

@@ -346,6 +346,11 @@ def test_level_0_has_the_branches_that_need_no_pruning():
 def test_what_a_branch_says_of_itself_is_so(branch: str):
     found = find_branch(branch)
     assert found.mask_alone == (branch in CHANGES_MASK and found.first_level == 0)
+    assert found.fine_tunes == (start_of(branch).state.step == TRAIN_STEPS)
+    assert found.draws == (branch in DRAWS)
+    if found.prunes:
+        masks = [start_of(branch, plan=plan).mask for plan in (PLAN, LAYERWISE)]
+        assert found.layerwise == (masks[0] == masks[1])
     if not found.starts_as_level:
         return
     initial = NetworkState(0, draw_weights(1), SLOTS)

@@ -20,16 +20,18 @@ class ResultFile:
       name: what its name begins with.
       settings: how each setting is written behind that, such as "{}_points", in the order in which
         the analysis gives them.
-      figures: `(measurements: Sequence[Measurement]) -> list[FigureFile]` draws its rows, those of
-        one run folder beside it, those of several in reports; of an analysis that takes
-        --matching_tolerance, it is given `tolerance=`, as a fraction. None: there are none.
+      figures: `(measurements: Sequence[Measurement]) -> list[FigureFile]` draws the rows: those of
+        one run folder beside the file, and those of several in reports. If the analysis takes
+        --matching_tolerance, `figures` is given `tolerance=`, a fraction. None: no figures.
       title: what it is called where its path is printed; empty: its name.
+      texts: its columns of texts, each of one line; all others are of numbers.
     """
 
     name: str
     settings: tuple[str, ...] = ()
     figures: Callable[..., Any] | None = None
     title: str = ""
+    texts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.title or self.name.replace("_", " ").capitalize()
@@ -44,7 +46,7 @@ class Analysis(Parametrized):
       function: `(run: MeasuredRun, levels: Sequence[int] | None, **parameters) -> Rows`; or, in
         place of rows, what does it all: `(run: AnalyzedRun) -> None`.
       parameters: a dataclass of the function's keyword arguments, which are flags.
-      files: where the rows are, and then what else they consist of, if anything.
+      files: the file of the rows, and then that of the parts of each row, if rows have parts.
       takes_other_run: whether it compares with another run (`--other_run`).
       place: among the others, where they are listed.
     """

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tf_lottery.config.parameters import Parametrized, parameters_of, shared_parameters
 from tf_lottery.registry import Registry
@@ -23,14 +24,11 @@ class Look:
     dash: int
 
 
-@dataclass(frozen=True)
-class Branch(Parametrized):
-    """A control that starts from a level of an experiment, and what is special about it.
+@dataclass(frozen=True, kw_only=True)
+class BranchFacts:
+    """What is special about a branch: from which levels it starts, and which flags it takes.
 
     Attributes:
-      name: as in `--branch`.
-      function: `(origin: Origin, **parameters) -> Start`.
-      parameters: a dataclass of the function's keyword arguments, which are flags.
       first_level: the lowest level that it can start from.
       last_level: the highest; None: any.
       structures: the pieces that its masks can have (`--structure`); None: any.
@@ -38,7 +36,12 @@ class Branch(Parametrized):
       needs_next_level: whether it looks at the level after the one that it starts from.
       keeps_slots: whether it begins with the optimizer's slots of the rewind step, and so cannot
         have another optimizer than its run.
+      fine_tunes: whether it begins where training ended, as with `--retraining=fine_tune`. The
+        learning rate stays the last one, or that of `--fine_tune_learning_rate`.
       prunes: whether it may prune anew, so that --score and the like make a difference.
+      layerwise: whether it prunes within each layer by itself, whatever `--pruning_scope` says.
+      ranks_together: whether it ranks the weights of all layers together where the authors of
+        `--score` do. It then refuses `--pruning_scope=layerwise`.
       draws: whether it may draw random numbers, so that --branch_seed makes a difference.
       mask_alone: whether it changes the mask alone: where nothing is pruned it is the level again.
       starts_as_level: whether it begins at the iteration at which its level does, always.
@@ -47,34 +50,55 @@ class Branch(Parametrized):
 
     first_level: int = 0
     last_level: int | None = None
-    structures: tuple[str, ...] | None = None
+    structures: Sequence[str] | None = None
     needs_other_run: bool = False
     needs_next_level: bool = False
     keeps_slots: bool = False
+    fine_tunes: bool = False
     prunes: bool = True
+    layerwise: bool = False
+    ranks_together: bool = False
     draws: bool = True
     mask_alone: bool = False
     starts_as_level: bool = False
     look: Look | None = None
 
+    def __post_init__(self):
+        if self.structures is not None:
+            # The class is frozen.
+            object.__setattr__(self, "structures", tuple(self.structures))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch(Parametrized, BranchFacts):
+    """A control that starts from a level of an experiment, and what is special about it.
+
+    Attributes:
+      name: as in `--branch`.
+      function: `(origin: Origin, **parameters) -> Start`.
+      parameters: a dataclass of the function's keyword arguments, which are flags.
+    """
+
+    def takes(self, parameter: str) -> bool:
+        """Whether a flag makes a difference to it, as far as that depends on the branch alone."""
+        by_facts = {
+            "score": self.prunes,
+            "score_examples": self.prunes,
+            "pruning_scope": self.prunes and not self.layerwise,
+            "fine_tune_learning_rate": self.fine_tunes,
+            "other_run": self.needs_other_run,
+            "branch_seed": self.draws,
+        }
+        # Flags that are nobody's parameters are for all.
+        own = super().takes(parameter) or parameter not in branch_options()
+        return by_facts.get(parameter, own)
+
 
 BRANCHES: Registry[Branch] = Registry("branch", "--branch", "tf_lottery.tickets.branches")
+Function = TypeVar("Function", bound=Callable)
 
 
-def register_branch(
-    *,
-    first_level: int = 0,
-    last_level: int | None = None,
-    structures: Sequence[str] | None = None,
-    needs_other_run: bool = False,
-    needs_next_level: bool = False,
-    keeps_slots: bool = False,
-    prunes: bool = True,
-    draws: bool = True,
-    mask_alone: bool = False,
-    starts_as_level: bool = False,
-    look: Look | None = None,
-) -> Callable[[Callable], Callable]:
+class register_branch(BranchFacts):
     """Registers a function `(origin: Origin, **parameters) -> Start` as a branch of its name.
 
     ```python
@@ -86,46 +110,20 @@ def register_branch(
         return origin.start.with_weights({name: scale * array for name, array in weights.items()})
     ```
 
-    Its keyword arguments are flags: `--branch=scaled --scale=3`.
-
-    Args:
-      first_level: as in `Branch`.
-      last_level: as in `Branch`.
-      structures: as in `Branch`.
-      needs_other_run: as in `Branch`.
-      needs_next_level: as in `Branch`.
-      keeps_slots: as in `Branch`.
-      prunes: as in `Branch`.
-      draws: as in `Branch`.
-      mask_alone: as in `Branch`.
-      starts_as_level: as in `Branch`.
-      look: as in `Branch`.
-
-    Returns:
-      The decorator.
+    The function's keyword arguments are flags: `--branch=scaled --scale=3`. Those of the decorator
+    are the attributes of `BranchFacts`.
     """
 
-    def add(function: Callable) -> Callable:
+    def __call__(self, function: Function) -> Function:
+        """Registers the function, and returns it."""
         branch = Branch(
-            function.__name__,
-            function,
-            parameters_of(function),
-            first_level,
-            last_level,
-            None if structures is None else tuple(structures),
-            needs_other_run,
-            needs_next_level,
-            keeps_slots,
-            prunes,
-            draws,
-            mask_alone,
-            starts_as_level,
-            look,
+            name=function.__name__,
+            function=function,
+            parameters=parameters_of(function),
+            **vars(self),
         )
         BRANCHES.add(branch.name, branch, function.__module__)
         return function
-
-    return add
 
 
 def branch_options() -> dict[str, dataclasses.Field]:
@@ -134,5 +132,17 @@ def branch_options() -> dict[str, dataclasses.Field]:
 
 
 def branches_with(parameter: str) -> list[str]:
-    """The names of the branches that have a parameter."""
+    """The names of the branches that take a flag."""
     return [name for name, branch in BRANCHES.all().items() if branch.takes(parameter)]
+
+
+def is_fine_tuned(retraining: str, branch: str | None) -> bool:
+    """Whether levels after the first are trained on after the end of training.
+
+    Args:
+      retraining: of the run, as in `--retraining`.
+      branch: name of the branch whose levels they are; None: of the run. Nothing is known of one
+        whose plug-in is not imported.
+    """
+    kind = None if branch is None else BRANCHES.all().get(branch)
+    return retraining == "fine_tune" or (kind is not None and kind.fine_tunes)

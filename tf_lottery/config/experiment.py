@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tf_lottery.config.arguments import check_mapping, is_number
-from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
+from tf_lottery.config.branches import BRANCHES, branch_options, branches_with, is_fine_tuned
 from tf_lottery.config.controls import BranchConfig, SeedConfig
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.data_files import dataset_name, dataset_reading, short_name
@@ -44,13 +44,14 @@ class ExperimentConfig:
         refuse_together(
             rate is not None and not self.fine_tunes,
             *("fine_tune_learning_rate", rate, "retraining", self.pruning.retraining),
-            "it is for --retraining=fine_tune or --branch=fine_tune",
+            "it is for --retraining=fine_tune and for branches that fine-tune, such as "
+            "--branch=fine_tune",
         )
 
     @property
     def fine_tunes(self) -> bool:
         """Whether levels are trained on from their trained weights, after the end of training."""
-        return "fine_tune" in (self.pruning.retraining, self.branch.branch)
+        return is_fine_tuned(self.pruning.retraining, self.branch.branch)
 
     @property
     def init_seed(self) -> int:

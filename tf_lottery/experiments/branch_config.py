@@ -2,12 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from tf_lottery.config.branches import BRANCHES, branch_options, branches_with
+from tf_lottery.config.branches import (
+    BRANCHES,
+    Branch,
+    branch_options,
+    branches_with,
+    is_fine_tuned,
+)
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_options
 from tf_lottery.config.options import names_of
@@ -33,8 +39,24 @@ _OF_EXPERIMENTS = (
     *("export_ticket", "export_dir"),
 )
 _LONGEST_LABEL = 100
-# Its scope is layerwise by itself.
-_LAYERWISE = "before_training_layerwise"
+
+
+class _Condition(NamedTuple):
+    """What other flags have to be for a flag to make a difference."""
+
+    holds: Callable[[Identity], bool]
+    text: str
+
+
+_CONDITIONS = {
+    "score_examples": _Condition(
+        lambda flags: find_method(flags.score).needs_data, "a --score that looks at examples"
+    ),
+    "lr_decay": _Condition(lambda flags: flags.get("lr_schedule") == "step", "--lr_schedule=step"),
+    "weight_decay_mode": _Condition(
+        lambda flags: bool(flags.get("weight_decay")), "a --weight_decay above 0"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -97,10 +119,11 @@ def plan_branch(run: Path, branch: str, values: Mapping[str, Any]) -> BranchPlan
     located = {name for name in LOCATED if name not in changes}
     here = {name: value for name, value in values.items() if name in where | located}
     of_branch = {name: value for name, value in values.items() if name in own}
-    _check_scope(branch, Identity({**known, **changes}), values)
+    kind = BRANCHES.find(branch)
+    _check_scope(kind, Identity({**known, **changes}), values)
     if "rewind_step" in changes:
         _check_rewind_step(folder, branch, known, changes)
-    if BRANCHES.find(branch).keeps_slots:
+    if kind.keeps_slots:
         _check_rewinding(run, branch, known, changes)
     config = config_of_run(
         folder,
@@ -121,24 +144,22 @@ def changes_taken(run: Path, branch: str, values: Mapping[str, Any]) -> dict[str
     kind, folder = BRANCHES.find(branch), RunFolder.read(run)
     known = flags_in_effect(folder.identity)
     changed = Identity({**known, **values})
-    takes = {
-        "score": kind.prunes,
-        "score_examples": kind.prunes and find_method(changed.score).needs_data,
-        "pruning_scope": kind.prunes and branch != _LAYERWISE,
-        "fine_tune_learning_rate": "fine_tune" in (branch, known.retraining),
-        "lr_decay": changed.get("lr_schedule") == "step",
-        "weight_decay_mode": bool(changed.get("weight_decay")),
-    }
     unset = {name: parameter.default for name, parameter in branch_options().items()}
-    takes |= {name: kind.takes(name) for name in unset}
-    takes |= {"other_run": kind.needs_other_run, "branch_seed": kind.draws}
     unset |= {"other_run": None, "branch_seed": BranchConfig.branch_seed}
     others = other_values(folder, {n: v for n, v in values.items() if n not in unset})
     return {
         name: value
         for name, value in values.items()
-        if takes.get(name, True) or (value == unset[name] if name in unset else name not in others)
+        if _makes_a_difference(name, kind, known, changed)
+        or (value == unset[name] if name in unset else name not in others)
     }
+
+
+def _makes_a_difference(name: str, branch: Branch, run: Identity, changed: Identity) -> bool:
+    """Whether a branch of a run takes a flag, where the flags are changed so."""
+    if name == "fine_tune_learning_rate" and run.retraining == "fine_tune":
+        return True
+    return branch.takes(name) and (name not in _CONDITIONS or _CONDITIONS[name].holds(changed))
 
 
 def _refuse_unknown(values: Mapping[str, Any]) -> None:
@@ -165,26 +186,18 @@ def refuse_change(name: str, value: Any, branches: str) -> NoReturn:
     Raises:
       ValueError: always; names the branches that take it.
     """
-    known = BRANCHES.all().items()
-    pruning = ", ".join(name for name, kind in known if kind.prunes)
-    scoped = ", ".join(name for name, kind in known if kind.prunes and name != _LAYERWISE)
-    takers = {
-        "score": pruning,
-        "score_examples": f"{pruning}, with a --score that looks at examples",
-        "pruning_scope": scoped,
-        "fine_tune_learning_rate": "fine_tune, and branches of runs with --retraining=fine_tune",
-        "lr_decay": "--lr_schedule=step",
-        "weight_decay_mode": "a --weight_decay above 0",
-        "other_run": ", ".join(name for name, kind in known if kind.needs_other_run),
-        "branch_seed": ", ".join(name for name, kind in known if kind.draws),
-        **{parameter: ", ".join(branches_with(parameter)) for parameter in branch_options()},
-    }
-    reason = ""
-    if name == "pruning_scope" and _LAYERWISE in branches.split(","):
-        reason = f"{_LAYERWISE} prunes within each layer by itself; "
+    takers, condition = branches_with(name), _CONDITIONS.get(name)
+    parts = [", ".join(takers)] if len(takers) < len(BRANCHES.all()) else []
+    parts += [] if condition is None else [condition.text]
+    text = ", with ".join(parts)
+    if name == "fine_tune_learning_rate":
+        text += ", and branches of runs with --retraining=fine_tune"
+    layerwise = [kind for kind in branches.split(",") if BRANCHES.find(kind).layerwise]
+    reasons = [f"{kind} prunes within each layer by itself; " for kind in layerwise]
+    reason = "".join(reasons) if name == "pruning_scope" else ""
     raise ValueError(
         f"--{name}={value}: --branch={branches} does not use it; {reason}the flag is for "
-        f"{takers[name]}. Leave it out."
+        f"{text}. Leave it out."
     )
 
 
@@ -217,14 +230,15 @@ def _check_changes(run: Path, known: Identity, changes: Mapping[str, Any]) -> No
         )
 
 
-def _check_scope(branch: str, known: Identity, values: Mapping[str, Any]) -> None:
-    together = branch == "before_training" and find_method(known.score).ranks_all_together
+def _check_scope(branch: Branch, known: Identity, values: Mapping[str, Any]) -> None:
+    together = branch.ranks_together and find_method(known.score).ranks_all_together
     if together and values.get("pruning_scope") == "layerwise":
+        known_branches = BRANCHES.all().items()
+        layerwise = (f"--branch={name}" for name, kind in known_branches if kind.layerwise)
         raise ValueError(
-            f"--pruning_scope=layerwise: --branch=before_training ranks the weights of all layers "
-            f"together with --score={known.score}, as its authors do; "
-            "--branch=before_training_layerwise prunes each layer to the density that it has in "
-            "the run."
+            f"--pruning_scope=layerwise: --branch={branch.name} ranks the weights of all layers "
+            f"together with --score={known.score}, as its authors do; leave it out, or take a "
+            f"branch that prunes within each layer, {' or '.join(layerwise)}."
         )
 
 
@@ -232,7 +246,7 @@ def _check_rewind_step(
     run: RunFolder, branch: str, known: Identity, changes: Mapping[str, Any]
 ) -> None:
     step = changes["rewind_step"]
-    if "fine_tune" in (branch, known.retraining):
+    if is_fine_tuned(known.retraining, branch):
         raise ValueError(
             f"--rewind_step={step}: --branch={branch} of {run.path} goes on from the end of "
             "training, and rewinds to no step; leave the flag out."

@@ -101,7 +101,7 @@ def tell_of_levels_left_out(plan: BranchPlan, branch: Branch, levels: Sequence[i
 def _begun_levels(plan: BranchPlan) -> Sequence[int]:
     """The levels that a branch was asked for before."""
     if plan.is_begun:
-        # Of what is wrong with its folder, others tell.
+        # Others tell what is wrong with the folder.
         with suppress(OSError, RunFolderError):
             return RunFolder.read(plan.path).details.branch_levels or ()
     return ()
@@ -130,7 +130,7 @@ def _useless_flag(plan: BranchPlan, branch: Branch, level: int) -> str:
 
 
 def _starts_after_warmup(plan: BranchPlan) -> bool:
-    """Whether pruned levels do not see the warmup, that of the run no more than the branch's."""
+    """Whether pruned levels see neither the warmup of the run nor that of the branch."""
     training, details = plan.config.training, plan.run.details
     if {"batch_size", "train_steps"} & set(plan.changes):
         return False  # The data have to be there to say how long the warmup is.

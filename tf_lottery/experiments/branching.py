@@ -272,6 +272,7 @@ def _train_levels(
         for level in missing:
             origin = _origin(plan, of_run, experiment, level, initial_state, evidence, kind)
             start = branch.function(origin, **plan.config.branch.parameters)
+            _check_start(branch, start, experiment)
             mask = workers.agree(start.mask)
             network.rewind(start.state, mask, rewind_optimizer=start.rewind_optimizer)
             network.optimizer.learning_rate.assign(learning_rate)
@@ -279,8 +280,19 @@ def _train_levels(
             journal.save(level, network.weights(), mask, record)
 
 
+def _check_start(branch: Branch, start: Start, experiment: Experiment) -> None:
+    """Checks that what begins where training has ended says so, as its learning rate needs."""
+    step, end = start.state.step, experiment.lengths.train_steps
+    if step >= end and not experiment.config.fine_tunes:
+        raise ValueError(
+            f"--branch={branch.name} begins at iteration {step}, but training ends at {end}: write "
+            "@register_branch(fine_tunes=True, ...) above it, so that its learning rate stays the "
+            "last one of training and --fine_tune_learning_rate is taken."
+        )
+
+
 class _StartWithOldSlots(Start):
-    """As branches started that an earlier version began: new weights with the slots of the old."""
+    """How branches of an earlier version started: new weights had the slots of the old ones."""
 
     def with_weights(self, weights: Weights, *, keeps_slots: bool = True) -> Start:
         """The same step, mask and slots with other weights."""

@@ -178,7 +178,8 @@ def _report_of(command: RunExperiments) -> bool:
     folders = naturally_sorted({config.run_path.parent for config in command.configs})
     tolerance = command.matching_tolerance
     if command.report:
-        return _write_report(WriteReport(tuple(folders), None, matching_tolerance=tolerance))
+        report = WriteReport(tuple(folders), None, matching_tolerance=tolerance)
+        return bool(_carry_out(report))
     _print_report_command("a report", folders, tolerance)
     return False
 

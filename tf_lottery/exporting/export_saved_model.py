@@ -12,6 +12,7 @@ from tf_lottery.masking.keras_versions import is_graph, is_keras_3
 from tf_lottery.masking.masked_graph import save_for_export
 from tf_lottery.masking.prunable import without_masks, zero_pruned
 from tf_lottery.masking.prunable_checks import check_is_model
+from tf_lottery.masking.used_weights import weights_used_directly
 
 
 def export_saved_model(model: Any, path: str | Path, *, overwrite: bool = False) -> None:
@@ -47,8 +48,8 @@ def write_saved_model(
 
 
 def _save(model: Any, path: Path) -> None:
-    if is_graph(model) and is_keras_3(model):
-        if takes_strings(model):
+    if is_graph(model) and (is_keras_3(model) or weights_used_directly(model)):
+        if is_keras_3(model) and takes_strings(model):
             without_masks(model).export(path, verbose=False)
         else:
             TracedNetwork(model).save_saved_model(path)

@@ -7,6 +7,7 @@ from tf_lottery.exporting.plain_network import PlainNetwork, plain_network
 from tf_lottery.exporting.traced_network import TracedNetwork
 from tf_lottery.masking.keras_versions import is_graph, is_keras_3, is_model
 from tf_lottery.masking.layers import layers_of_tfmot
+from tf_lottery.masking.used_weights import weights_used_directly
 
 
 def network_of(model: Any, test_data: tuple[Any, Any] | None = None) -> PlainNetwork:
@@ -37,7 +38,10 @@ def _refuse_wrappers_for_quantization(model: Any) -> None:
 
 
 def _network_of(model: Any, test_data: tuple[Any, Any] | None) -> PlainNetwork:
-    if not is_model(model) or (is_graph(model) and not is_keras_3(model)):
+    if not is_model(model):
+        return plain_network(model)
+    # Keras cannot write the configuration of operations that hold a weight.
+    if is_graph(model) and not is_keras_3(model) and not weights_used_directly(model):
         return plain_network(model)
     if not model.built:
         raise ValueError(

@@ -28,6 +28,7 @@ from tf_lottery.masking.kernels import find_kernels
 from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.masked_graph import save_for_export
 from tf_lottery.masking.prunable import get_mask, masked_variables, without_masks
+from tf_lottery.masking.used_weights import weights_used_directly
 from tf_lottery.masking.users_objects import users_objects
 
 _BATCH = 100
@@ -171,6 +172,8 @@ class PlainNetwork:
     def reason_without_archive(self) -> str | None:
         """Says what Keras alone could not load from an archive; None if it could load all."""
         keras_name = "Keras" if is_keras_3(self.model) else "tf_keras"
+        for user, weight in weights_used_directly(self.model).items():
+            return f"layer {user} uses the weight {weight} of another, which no archive tells"
         for path, layer in leaf_layers(self.model):
             if not is_of_keras(layer):
                 kind = type(layer).__name__

@@ -12,14 +12,13 @@ import tensorflow as tf
 
 from tf_lottery.exporting.float32 import check_has_float32_weights, computing_in_float32
 from tf_lottery.exporting.plain_network import NamedTensor, PlainNetwork, unique_identifiers
-from tf_lottery.masking.copies import plain_copy
 from tf_lottery.masking.keras_versions import (
     is_graph,
     is_keras_3,
     tensorflow_variable,
 )
 from tf_lottery.masking.masked_graph import save_for_export
-from tf_lottery.masking.prunable import zero_pruned
+from tf_lottery.masking.prunable import without_masks, zero_pruned
 
 
 class TracedNetwork(PlainNetwork):
@@ -34,7 +33,8 @@ class TracedNetwork(PlainNetwork):
         """Takes a model; pruned weights of a subclassed one are set to 0.0.
 
         Args:
-          model: a built model of Keras 3, or a subclassed one of tf_keras.
+          model: a built model of Keras 3; of tf_keras a subclassed one, or a graph that cannot be
+            copied.
           example: of a subclassed model, arrays `[examples, ...]` as it is called with: one, a
             list, or a dictionary of them.
 
@@ -43,7 +43,7 @@ class TracedNetwork(PlainNetwork):
         """
         self.name = model.name
         if is_graph(model):
-            self.model = plain_copy(model)
+            self.model = without_masks(model)
             self._structure, self.inputs = _inputs_of_graph(self.model)
         else:
             self.model = model
@@ -145,7 +145,9 @@ def _inputs_of_graph(model: Any) -> tuple[Any, tuple[NamedTensor, ...]]:
             "exported. `export_saved_model` takes any."
         )
     return structure, tuple(
-        NamedTensor(name, tuple(tensor.shape[1:]), np.dtype(tensor.dtype))
+        NamedTensor(
+            name, tuple(tensor.shape[1:]), np.dtype(tf.as_dtype(tensor.dtype).as_numpy_dtype)
+        )
         for name, tensor in zip(names, tensors, strict=True)
     )
 

@@ -21,6 +21,7 @@ from tf_lottery.masking.keras_versions import (
 )
 from tf_lottery.masking.layers import leaf_layers, shared_parts, sublayers
 from tf_lottery.masking.masked_graph import OWN_METHODS, forget_masks
+from tf_lottery.masking.used_weights import weights_used_directly
 from tf_lottery.masking.users_objects import users_objects_known
 from tf_lottery.masking.wrapper import MaskedLayer, unwrapped
 
@@ -59,6 +60,8 @@ def holds_weights_elsewhere(graph: Any) -> str | None:
     for name, value in _own_attributes(graph).items():
         if any(_has_variables(part) for part in _parts(value) if id(part) not in called):
             return f"its attribute {name} has weights outside its graph"
+    for user, weight in weights_used_directly(graph).items():
+        return f"its layer {user} uses the weight {weight} without calling its layer"
     return None
 
 

@@ -45,6 +45,7 @@ from tf_lottery.masking.prunable_checks import (
     check_something_is_left,
     check_unknown,
 )
+from tf_lottery.masking.used_weights import weights_used_directly
 from tf_lottery.masking.wrapper import MaskedLayer
 
 
@@ -195,10 +196,11 @@ def without_masks(model: Any) -> Any:
     """Copies a Sequential or functional model as one that computes the same, to be written.
 
     Other than `strip`, it never changes what the model is: weights that its layers share are
-    several in the copy.
+    several in the copy. A model that uses weights without calling their layers is returned itself,
+    as its copy would use the weights of the original.
     """
     zero_pruned(model)
-    return plain_copy(model)
+    return model if weights_used_directly(model) else plain_copy(model)
 
 
 def zero_pruned(model: Any) -> None:

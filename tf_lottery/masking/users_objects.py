@@ -49,17 +49,18 @@ def users_objects(layer: Any) -> Iterator[Any]:
 
 def _held_by(layer: Any) -> Iterator[Any]:
     """Functions and configurable objects that do not come with Keras."""
-    for thing in _flat(vars(layer).values()):
+    for thing in flat(vars(layer).values()):
         configurable = isinstance(thing, FunctionType) or hasattr(type(thing), "get_config")
         if configurable and not is_of_keras(thing):
             yield thing
 
 
-def _flat(things: Iterable[Any]) -> Iterator[Any]:
+def flat(things: Iterable[Any]) -> Iterator[Any]:
+    """What is in lists, tuples and dictionaries, and those in them."""
     for thing in things:
         if isinstance(thing, list | tuple):
-            yield from _flat(thing)
+            yield from flat(thing)
         elif isinstance(thing, Mapping):
-            yield from _flat(thing.values())
+            yield from flat(thing.values())
         else:
             yield thing

@@ -16,6 +16,7 @@ LOTTERY = "lottery_ticket"
 # Flags that differ from replicate to replicate by design.
 OF_A_REPLICATE = frozenset({"replicate", "init_seed", "data_seed"})
 
+# Called as the branches that do the same, which have the same style in figures.
 _PRUNED_FROM = {"previous_level": None, "dense": "one_shot", "rewind_step": "before_training"}
 
 

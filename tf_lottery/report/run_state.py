@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tf_lottery.config.branches import is_fine_tuned
 from tf_lottery.store.atomic import is_leftover, read_text
 from tf_lottery.store.checkpoint import SLOT_NAME
 from tf_lottery.store.damage import inspect_run
@@ -251,7 +252,7 @@ def _last_step(run: RunFolder, level: int) -> int | None:
     if details is None:
         return None
     end = details.train_steps
-    if level == 0 or "fine_tune" not in (run.identity.retraining, run.kind_of_branch):
+    if level == 0 or not is_fine_tuned(run.identity.retraining, run.kind_of_branch):
         return end
     # It begins where dense training ended and is as long as training after a rewind.
     return end + end - details.rewind_step

@@ -169,7 +169,7 @@ def _take_place(temporary: Path, folder: Path, replace: bool) -> Path:
 
 
 def put_back(folder: Path) -> None:
-    """Returns a folder that was to be replaced when the process was killed, if it is gone."""
+    """Puts a folder back that is gone because a process was killed while replacing it."""
     if os.path.lexists(folder):
         return
     retired = [path for path in _leftovers_of(folder) if path.name.endswith(_RETIRED)]

@@ -59,8 +59,7 @@ class Findings:
 def inspect_run(run: RunFolder, *, wholly: bool = False) -> Findings:
     """Looks for damage in a run folder, or in the folder of a branch; changes nothing.
 
-    That all files are there and have their sizes is looked at always, and the content of small
-    ones.
+    It always looks whether all files are there with their sizes, and at the content of small files.
 
     Args:
       run: the folder.
@@ -136,7 +135,7 @@ def _damages_of_levels(run: RunFolder, complete: list[int], size: int | None) ->
 
 
 def _damages_of_level_places(run: LevelsFolder) -> Iterator[Damage]:
-    """Finds what is in the place of a level's folder, where training it could not write."""
+    """Finds what blocks the place of a level's folder, so that its training could not write."""
     for path in sorted(run.path.glob("level_*")):
         number = path.name.removeprefix("level_")
         if number.isdecimal() and _is_blocked(path):
@@ -189,7 +188,7 @@ def _damages_of_gaps(run: LevelsFolder, complete: list[int]) -> Iterator[Damage]
 
 
 def _damages_of_rows(run: RunFolder, known: list[int]) -> Iterator[Damage]:
-    """Finds levels that have a row in summary.csv, as only complete ones get one, and are gone."""
+    """Finds levels that are gone, but have a row in summary.csv, as only complete levels have."""
     with suppress(DamagedFileError):  # Told of where the table is compared.
         numbers = [row.get("level") for row in read_table(run.summary_csv)]
         for number in sorted({number for number in numbers if isinstance(number, int)} - {*known}):

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +12,34 @@ import numpy as np
 from tf_lottery.store.atomic import read_text, write_text
 from tf_lottery.store.errors import DamagedFileError
 
-# The column says what a cell is: an int, a float or a name, or None where it is empty.
+# The column says what a cell is: an int, a float or a text, or None where it is empty.
 Row = dict[str, Any]
 
-# Columns of names, and of texts on one line; all others are of numbers.
-_NAMES, _TEXTS = frozenset({"network", "kind"}), frozenset({"other", "kernel"})
-_NAME, _TEXT = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[^\x00-\x1f]+")
+_TEXT = re.compile(r"[^\x00-\x1f]+")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]) -> None:
+def write_csv(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping], texts: Collection[str] = ()
+) -> None:
     """Writes a table atomically, its header first.
 
     Args:
       path: the file; missing parent folders are made.
       columns: the names of the columns, in order.
-      rows: numbers by column name, in the column "network" a name; None or a missing column is
-        an empty cell.
+      rows: numbers by column name; None or a missing column is an empty cell.
+      texts: the columns that hold texts of one line instead, none of them empty.
 
     Raises:
       ValueError: a row has an unknown column, or a value that is not what its column holds.
       StorageError: the disk is full, read-only, …
     """
-    write_text(path, csv_text(columns, rows))
+    write_text(path, csv_text(columns, rows, texts))
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Mapping]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping], texts: Collection[str] = ()) -> str:
     """The text that `write_csv` writes, of the same arguments."""
-    return table_text(columns, (_normalized(row, columns) for row in rows))
+    return table_text(columns, (_normalized(row, columns, texts) for row in rows))
 
 
 def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -61,7 +61,10 @@ def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str
 
 
 def read_csv(
-    path: Path, columns: Sequence[str], renamed: Mapping[str, str] | None = None
+    path: Path,
+    columns: Sequence[str],
+    renamed: Mapping[str, str] | None = None,
+    texts: Collection[str] = (),
 ) -> list[Row]:
     """Reads a table that `write_csv` wrote.
 
@@ -69,18 +72,24 @@ def read_csv(
       path: the file.
       columns: the columns that it must have, in order.
       renamed: names that some of them had in older versions, each with its name of today.
+      texts: as of `write_csv`.
 
     Returns:
-      The rows: ints, floats, names, and None for empty cells.
+      The rows: ints, floats, texts, and None for empty cells.
 
     Raises:
       DamagedFileError: it is missing, or its header or a row (named by line) is malformed.
     """
-    return [_parse(path, line, cells, columns) for line, cells in _lines(path, columns, renamed)]
+    lines = _lines(path, columns, renamed)
+    return [_parse(path, line, cells, columns, texts) for line, cells in lines]
 
 
-def read_table(path: Path) -> list[Row]:
+def read_table(path: Path, texts: Collection[str] = ()) -> list[Row]:
     """Reads a table that `write_csv` wrote, whatever its columns.
+
+    Args:
+      path: the file.
+      texts: as of `write_csv`; the table may lack some of these columns.
 
     Raises:
       DamagedFileError: as `read_csv`.
@@ -91,7 +100,7 @@ def read_table(path: Path) -> list[Row]:
         raise DamagedFileError(path, f"is damaged: line 1 is not CSV ({error})") from error
     if not header or len(set(header)) < len(header):
         raise DamagedFileError(path, "is damaged: line 1 names no column, or one twice")
-    return read_csv(path, header)
+    return read_csv(path, header, texts=texts)
 
 
 class MetricsLog:
@@ -174,25 +183,32 @@ class MetricsLog:
         write_csv(self._path, self._columns, self._rows)
 
 
-def _normalized(row: Mapping, columns: Sequence[str]) -> Row:
+def _normalized(row: Mapping, columns: Sequence[str], texts: Collection[str] = ()) -> Row:
     if unknown := set(row) - set(columns):
         raise ValueError(f"unknown columns {sorted(unknown)}; the table has {list(columns)}")
-    return {column: _as_value(column, row.get(column)) for column in columns}
+    return {
+        column: _as_text(column, row.get(column))
+        if column in texts
+        else _as_number(column, row.get(column))
+        for column in columns
+    }
 
 
-def _as_value(column: str, value) -> int | float | str | None:
-    if column in _NAMES or column in _TEXTS:
-        form = _NAME if column in _NAMES else _TEXT
-        if isinstance(value, str) and form.fullmatch(value):
-            return value
-        raise ValueError(f"column {column!r}: {value!r} is not a name")
+def _as_text(column: str, value: Any) -> str:
+    if isinstance(value, str) and _TEXT.fullmatch(value):
+        return value
+    raise ValueError(f"column {column!r}: {value!r} is not a text of one line")
+
+
+def _as_number(column: str, value: Any) -> int | float | None:
     if value is None:
         return None
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, float | np.floating):
         return float(value)
-    raise ValueError(f"column {column!r}: {value!r} is not a number")
+    undeclared = ", and the column is not declared as one of texts" * isinstance(value, str)
+    raise ValueError(f"column {column!r}: {value!r} is not a number{undeclared}")
 
 
 def _lines(
@@ -217,21 +233,24 @@ def _lines(
         ) from error
 
 
-def _parse(path: Path, line: int, cells: list[str], columns: Sequence[str]) -> Row:
+def _parse(
+    path: Path, line: int, cells: list[str], columns: Sequence[str], texts: Collection[str] = ()
+) -> Row:
     if len(cells) != len(columns):
         raise DamagedFileError(
             path, f"is damaged: line {line} has {len(cells)} cells, not {len(columns)}"
         )
     try:
         pairs = zip(columns, cells, strict=True)
-        return {column: _parse_cell(column, cell) for column, cell in pairs}
+        return {
+            column: _as_text(column, cell) if column in texts else _number(cell)
+            for column, cell in pairs
+        }
     except ValueError as error:
         raise DamagedFileError(path, f"is damaged: line {line}: {error}") from error
 
 
-def _parse_cell(column: str, cell: str) -> int | float | str | None:
-    if column in _NAMES or column in _TEXTS:
-        return _as_value(column, cell)
+def _number(cell: str) -> int | float | None:
     if not cell:
         return None
     return int(cell) if _INTEGER.fullmatch(cell) else float(cell)

@@ -31,10 +31,10 @@ class Recorded(dict):
         Args:
           content: the object.
           file: the file.
-          typed: whether to look at the types; those of flags are looked at as flags.
+          typed: whether to check the types here; the types of flags are checked elsewhere.
 
         Raises:
-          DamagedFileError: a value is not of the type that those of its name have.
+          DamagedFileError: a value has not the type that belongs to its name.
         """
         super().__init__(content)
         self._file = file

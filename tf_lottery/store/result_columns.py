@@ -109,7 +109,7 @@ def network_place(network: str) -> int:
 
 
 def with_network(row: Row) -> Row:
-    """Names the network in a row of an earlier version, which had `random_mask`, 1 or 0, there."""
+    """Names the network in a row of an earlier version, whose column was `random_mask`, 1 or 0."""
     if "random_mask" not in row:
         return row
     network = "random_mask" if row["random_mask"] else "ticket" if row.get("level") else "dense"

@@ -60,6 +60,12 @@ def analysis_of(stem: str) -> str:
     return current_stem(stem).split(_SEPARATOR)[0]
 
 
+def text_columns(stem: str) -> tuple[str, ...]:
+    """Returns the columns of texts in a file of this name; all others are of numbers."""
+    file = result_files().get(analysis_of(stem))
+    return () if file is None else file.texts
+
+
 def settings_of(stem: str) -> tuple[str, ...]:
     """Returns the settings of a file's name in words, for people."""
     parts = current_stem(stem).split(_SEPARATOR)[1:]

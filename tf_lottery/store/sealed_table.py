@@ -1,6 +1,7 @@
-"""Tables with a seal beside them, NAME.csv.sha256, that tells whether they are as written.
+"""Tables in landscape/ with a seal beside them, which tells whether they are as written.
 
-The seal is a line such as `sha256sum` writes and checks. Tables of earlier versions have none.
+The seal, NAME.csv.sha256, is a line such as `sha256sum` writes and checks. Tables of earlier
+versions have none.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from tf_lottery.store.atomic import read_text, write_text
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.metrics import Row, csv_text, read_table
+from tf_lottery.store.result_names import text_columns
 from tf_lottery.store.seal import CHANGED, file_sha256
 
 # Of an empty file, which no table is: in a seal, it says that there need not be one yet.
@@ -29,7 +31,7 @@ def write_sealed_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]
     """Writes a table as `write_csv` does, and its seal.
 
     Args:
-      path: the file; missing parent folders are made.
+      path: the file, whose name says which columns are of texts; missing parent folders are made.
       columns: as of `write_csv`.
       rows: as of `write_csv`.
 
@@ -37,7 +39,7 @@ def write_sealed_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]
       ValueError: as `write_csv`.
       StorageError: the disk is full, read-only, …
     """
-    text = csv_text(columns, rows)
+    text = csv_text(columns, rows, text_columns(path.stem))
     new = hashlib.sha256(text.encode()).hexdigest()
     before = _NO_TABLE
     with suppress(DamagedFileError):
@@ -120,7 +122,7 @@ def read_sealed_table(path: Path) -> list[Row]:
     """
     check_table(path)
     try:
-        return read_table(path)
+        return read_table(path, text_columns(path.stem))
     except DamagedFileError as error:
         raise DamagedFileError(path, error.problem, remedy_of_table(path)) from error
 

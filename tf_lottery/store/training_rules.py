@@ -25,6 +25,7 @@ def outdated_rules(identity: Identity, details: RunDetails) -> list[str]:
       Sentences; none if the same flags train the same today.
     """
     outdated = []
+    # Branches by name: those that there were under the rules in question.
     if details.rules < 3 and _ranked_apart(identity):
         outdated.append(
             f"{identity.score} ranked the weights of each layer, or of each pruning rate, "

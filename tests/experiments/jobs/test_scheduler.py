@@ -3,12 +3,13 @@
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import pytest
 
 from tf_lottery.experiments.commands import VerifyRuns
+from tf_lottery.experiments.jobs import scheduler
 from tf_lottery.experiments.jobs.outcome import Outcome, TaskFailedError, portable
 from tf_lottery.experiments.jobs.scheduler import Scheduler
 from tf_lottery.experiments.jobs.tasks import Task
@@ -58,6 +59,34 @@ def test_all_are_done_in_order_at_most_so_many_at_once(capsys):
     assert "[4 of 4] d" in said and "c is done" in said
     # What a task says comes before its end, whenever it arrives.
     assert said.index("d ends") < said.index("[4 of 4] d")
+
+
+class Cluster(InThreads):
+    """An engine that asks another machine how many it is to be given."""
+
+    asked = 0
+
+    @property
+    def count(self) -> int:
+        self.asked += 1
+        return 2
+
+    @count.setter
+    def count(self, count: int) -> None:
+        pass
+
+
+def test_how_many_at_once_is_asked_once_a_round(monkeypatch):
+    rounds = []
+
+    def waited(*arguments):
+        rounds.append(len(arguments[0]))
+        return wait(*arguments)
+
+    monkeypatch.setattr(scheduler, "wait", waited)
+    cluster = Cluster(2)
+    assert None not in run([task(str(number)) for number in range(9)], cluster)
+    assert max(rounds) == 2 and cluster.asked <= len(rounds)
 
 
 def test_two_in_one_folder_are_not_done_at_once():

@@ -170,7 +170,8 @@ def write_networks(run, level, *names, old=False):
     columns += (column, "copies", "test_accuracy", "l2", "test_error_barrier", "test_loss_barrier")
     numbers = dict.fromkeys(columns, 1) | {"level": level, "density": 0.5**level}
     rows = [{**numbers, column: int(name == "random_mask") if old else name} for name in names]
-    write_csv(run / "landscape" / "instability,2,3,union,estimated,test.csv", columns, rows)
+    path = run / "landscape" / "instability,2,3,union,estimated,test.csv"
+    write_csv(path, columns, rows, texts=["network"])
 
 
 def test_networks_of_earlier_versions_are_joined_with_those_of_this_one(runs):

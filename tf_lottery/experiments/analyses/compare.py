@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # It imports TensorFlow, for which masks as they are do not w
     from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 
 _Key = tuple[int, int, str]
+_SETTINGS, _NAMES = ("beside_{}", "{}"), ("kind", "other")
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class _Other:
 
 
 @register_analysis(
-    ResultFile("compare", ("beside_{}", "{}"), compare_figures, title="Masks"),
-    ResultFile("compare_kernels", ("beside_{}", "{}"), title="Of each kernel"),
+    ResultFile("compare", _SETTINGS, compare_figures, "Masks", _NAMES),
+    ResultFile("compare_kernels", _SETTINGS, title="Of each kernel", texts=(*_NAMES, "kernel")),
     takes_other_run=True,
     place=9,
 )
@@ -131,7 +132,7 @@ def _named_run(given: str | None) -> Iterator[_Other]:
 
 
 def _is_the_same(run: RunFolder, other: _Other, level: int) -> bool:
-    """Whether a branch trains the level's own mask, as those do that change something else."""
+    """Whether a branch trains the level's own mask, since the branch changes something else."""
     if other.kind != "branch":
         return False
     files = (one.level(level).masks_path for one in (run, other.run))

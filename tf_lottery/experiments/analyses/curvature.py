@@ -110,8 +110,8 @@ def curvature(run: MeasuredRun, levels: Sequence[int] | None, *, options: Option
     """Takes the curvature of the training loss at each level's solution (arXiv 2210.03044).
 
     Writes landscape/curvature__SETTINGS.csv in the run folder, a row per level, and figures. Levels
-    that were measured before are not measured again, unless an earlier version measured them, whose
-    predictions have no error beside them.
+    that were measured before are not measured again, except where an earlier version gave its
+    predictions no error.
 
     Raises:
       ValueError: if a level is not finished, or the training data are streamed.
@@ -217,6 +217,7 @@ def _ratios(
         return found
 
     def loss_comes_back(start: Weights, kept: Mask, limit: float) -> bool:
+        assert retraining is not None, "without it, nothing is trained on"
         return retraining(start, kept, lambda now: loss.loss(now) <= limit, level)
 
     vector, row = loss.coordinates.vector(solution.weights), {}

@@ -37,7 +37,10 @@ if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do no
 
 
 @register_analysis(
-    ResultFile("instability", ("{}_copies", *LINE_SETTINGS), instability_figures), place=2
+    ResultFile(
+        "instability", ("{}_copies", *LINE_SETTINGS), instability_figures, texts=("network",)
+    ),
+    place=2,
 )
 def instability(
     run: MeasuredRun,

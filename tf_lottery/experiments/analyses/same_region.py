@@ -66,7 +66,7 @@ class _Comparison:
         return str(self.folder.absolute() / f"level_{self.other_level}")
 
     def is_of(self, row: Row) -> bool:
-        """Whether its row is about the very solution that it is about now.
+        """Whether a row is about the very solution that is compared with now.
 
         Rows of earlier versions do not tell two solutions of the same seeds apart.
         """

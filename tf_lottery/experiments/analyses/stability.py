@@ -41,8 +41,8 @@ _SETTINGS = ("{}_copies",)
 
 
 @register_analysis(
-    ResultFile("stability", _SETTINGS, stability_figures),
-    ResultFile("stability_layers", _SETTINGS, title="Of each layer"),
+    ResultFile("stability", _SETTINGS, stability_figures, texts=("network",)),
+    ResultFile("stability_layers", _SETTINGS, title="Of each layer", texts=("network",)),
     place=3,
 )
 def stability(run: MeasuredRun, levels: Sequence[int] | None, *, copies: Copies) -> Rows:

@@ -1,4 +1,4 @@
-"""Whether the controls of experiments that are yet to be trained can be run of them."""
+"""Whether the controls that were asked for fit experiments that are yet to be trained."""
 
 from tf_lottery.config.branches import BRANCHES, Branch
 from tf_lottery.config.experiment import ExperimentConfig
@@ -39,11 +39,11 @@ def _check_training(branch: Branch, config: ExperimentConfig) -> None:
             f"--controls={branch.name} moves the rewind point, which nothing is trained from with "
             f"--retraining={retraining}; leave it out, or take --retraining=rewind_weights."
         )
-    if branch.name == "fine_tune":
+    if branch.fine_tunes:
         check_fine_tuning_rate(
             config.training,
-            "--controls=fine_tune goes on",
-            "it afterwards as --experiment=branch --branch=fine_tune with "
+            f"--controls={branch.name} goes on",
+            f"it afterwards as --experiment=branch --branch={branch.name} with "
             "--fine_tune_learning_rate",
         )
 

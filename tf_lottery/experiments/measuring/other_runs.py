@@ -25,10 +25,11 @@ def other_replicates(run: RunFolder) -> Iterator[RunFolder]:
 
 
 def beside(given: str | None) -> str | None:
-    """What the names of files have of `--other_run`: the end of its path, and a part of a checksum.
+    """How names of files show `--other_run`: by the end of its path, and a part of a checksum.
 
-    That is one of its first pruned level, so that another run in a folder of the same name has
-    files of its own, also one that was trained anew, and a run that was moved has not.
+    The checksum is that of the run's first pruned level. So another run in a folder of the same
+    name, or the same run trained anew, has files of its own, and a run that was moved keeps its
+    files.
 
     Args:
       given: the flag, of a run folder; None: nothing.
@@ -44,5 +45,5 @@ def beside(given: str | None) -> str | None:
 
 
 def ticket_number(run: RunFolder, level: int) -> int:
-    """What tells the mask and the weights of a finished level from others, for a column."""
+    """A number for a column: it tells the mask and weights of a finished level from any others."""
     return int(run.level(level).ticket()[:_DIGITS], 16)

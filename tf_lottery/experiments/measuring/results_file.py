@@ -34,8 +34,8 @@ class ResultsFile:
           analyzed: the run.
           name: of the file, as in `ResultFile`.
           columns: of the CSV file.
-          settings: what the results depend on besides the run: results of others stay beside. None
-            for those that the name of the file leaves out.
+          settings: what the results depend on besides the run. Results of other settings stay in
+            files of their own; the name of a file leaves out settings that are None.
         """
         self._analyzed, self._columns = analyzed, tuple(columns)
         texts = [_text(value) for value in settings]

@@ -42,22 +42,23 @@ class Rows:
 
     Attributes:
       keys: of the rows to show, in order.
-      columns: of the file.
-      measure: `(analyzed: AnalyzedRun, missing: list) -> Iterator[Row]` yields the row of each key
-        that is missing; of an analysis with a second file, a pair of it and its rows there. It is
-        called only if a row is missing: what it imports is not waited for otherwise.
+      columns: of the file. They hold numbers, except for the `texts` of its `ResultFile`.
+      measure: `(analyzed: AnalyzedRun, missing: list) -> Iterator[Row]` yields the row of each
+        missing key. An analysis with a second file yields pairs: the row, and its rows in the
+        second file. `measure` is called only if a row is missing, and should import TensorFlow
+        itself, so that nobody else waits for it.
       show: prints a table of rows.
-      settings: what the rows depend on besides the run: those of others are in a file of their own,
-        whose name leaves out those that are None.
+      settings: what the rows depend on besides the run. Rows of other settings have a file of
+        their own; its name leaves out settings that are None.
       key: of a row, in either file; rows are in the order of their keys.
-      holds: whether a row that is there is still right; if not, it is measured again.
+      holds: whether an existing row is still valid. If not, the row is measured again.
       counted: what the rows are, for a bar; empty: the analysis has bars of its own.
       part_columns: of the second file.
       show_parts: prints a table of its rows.
       needs_network: whether measuring takes the network and the data; if not, `measure` is given
         the `MeasuredRun`, without TensorFlow.
-      trainings: of the keys that are missing, those that measuring them takes. They may have been
-        done before, side by side; `measure` does those that were not.
+      trainings: which trainings it takes to measure the missing keys. Some of the trainings may
+        have been done before, side by side; `measure` does the others.
     """
 
     keys: Sequence[Any]

@@ -72,8 +72,8 @@ def check_rewinds(measured: MeasuredRun, analysis: str) -> None:
       analysis: the `--experiment` that needs it.
 
     Raises:
-      ValueError: if they are not, it is a branch, which cannot have branches, or its copies were
-        trained by other rules.
+      ValueError: if they are trained from elsewhere, the run is a branch (a branch cannot have
+        branches), or copies were trained by other rules.
     """
     plan_branch(measured.run.path, "retrain", {})
     refuse_outdated_copies(measured.run)
@@ -139,7 +139,7 @@ def copies_to_train(measured: MeasuredRun, count: int, networks: Networks) -> li
 def seed_of_copy(measured: MeasuredRun, copy: int) -> int:
     """The `--data_seed` of a copy; copies are counted from 0.
 
-    No copies of two replicates have the same, but those that version 0.2.0 has trained.
+    Copies of two replicates have different seeds, except those that version 0.2.0 has trained.
     """
     seed = measured.config.data_seed
     earlier = seed + _SEEDS + copy

@@ -10,6 +10,7 @@ from tf_lottery.masking.keras_versions import is_graph, is_model
 from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.prunable import strip
 from tf_lottery.masking.prunable_checks import check_backend
+from tf_lottery.masking.used_weights import weights_used_directly
 
 
 def compact(model: Any) -> CompactedModel:
@@ -62,3 +63,8 @@ def _check_model(model: Any) -> None:
             "input_shape, or call model.build(input_shape)."
         )
     check_backend(model)
+    for user, weight in weights_used_directly(model).items():
+        raise ValueError(
+            f"model: layer {user} of {model.name} uses the weight {weight} of another layer, whose "
+            "units therefore stay; let it call that layer, or be a layer of your own."
+        )

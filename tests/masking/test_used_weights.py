@@ -1,0 +1,160 @@
+"""Functions and operations of a graph that use a weight without calling its layer."""
+
+from functools import partial
+from typing import Any
+
+import keras as keras_3
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+import tf_lottery
+from tf_lottery.masking.copies import why_not_copied
+from tf_lottery.masking.used_weights import weights_used_directly
+
+X = np.random.default_rng(0).normal(size=(64, 12)).astype("float32")
+SCALE = tf_keras.layers.Dense(3, name="of_another_model")
+
+
+def decoded(hidden: Any, kernel: Any) -> Any:
+    return tf.matmul(hidden, tf.convert_to_tensor(kernel), transpose_b=True)
+
+
+def by_layer(keras: Any, encoder: Any, hidden: Any) -> Any:
+    return keras.layers.Lambda(lambda h: decoded(h, encoder.kernel), name="decoder")(hidden)
+
+
+def by_variable(keras: Any, encoder: Any, hidden: Any) -> Any:
+    kernel = encoder.kernel
+    return keras.layers.Lambda(lambda h: decoded(h, kernel), name="decoder")(hidden)
+
+
+def by_default(keras: Any, encoder: Any, hidden: Any) -> Any:
+    def decode(h: Any, layer: Any = encoder) -> Any:
+        return decoded(h, layer.kernel)
+
+    return keras.layers.Lambda(decode, name="decoder")(hidden)
+
+
+def by_partial(keras: Any, encoder: Any, hidden: Any) -> Any:
+    activation = partial(decoded, kernel=encoder.kernel)
+    return keras.layers.Lambda(lambda h: activation(h), name="decoder")(hidden)
+
+
+def by_compiled_function(keras: Any, encoder: Any, hidden: Any) -> Any:
+    @tf.function
+    def decode(h: Any) -> Any:
+        return decoded(h, encoder.kernel)
+
+    return keras.layers.Lambda(lambda h: decode(h), name="decoder")(hidden)
+
+
+def by_class(keras: Any, encoder: Any, hidden: Any) -> Any:
+    class Decoder(keras.layers.Layer):
+        def call(self, h: Any) -> Any:
+            return decoded(h, encoder.kernel)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return (*shape[:-1], 12)
+
+    return Decoder(name="decoder")(hidden)
+
+
+def by_operation(keras: Any, encoder: Any, hidden: Any) -> Any:
+    if keras is keras_3:
+        return keras_3.ops.tensordot(hidden, encoder.kernel, axes=[[1], [1]])
+    return tf.matmul(hidden, encoder.kernel, transpose_b=True)
+
+
+WAYS = [
+    *(by_layer, by_class, by_operation),
+    *(
+        pytest.param(way, marks=pytest.mark.slow)
+        for way in (by_variable, by_default, by_partial, by_compiled_function)
+    ),
+]
+BOTH = pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+
+
+def autoencoder(keras: Any, way: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    encoder = keras.layers.Dense(4, name="encoder")
+    inputs = keras.Input((12,))
+    return keras.Model(inputs, way(keras, encoder, encoder(inputs)))
+
+
+def trained(keras: Any, model: Any) -> Any:
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.fit(X, X, epochs=3, verbose=0, shuffle=False)
+    return model
+
+
+@BOTH
+@pytest.mark.parametrize("way", WAYS)
+def test_such_a_model_is_pruned_in_place_and_trains_as_it_is(keras, way):
+    model = autoencoder(keras, way)
+    assert list(weights_used_directly(model).values()) == ["encoder/kernel"]
+    held = tf_lottery.prunable(model)
+    assert held is model
+    plain = trained(keras, autoencoder(keras, way))
+    np.testing.assert_array_equal(
+        np.asarray(plain.get_layer("encoder").kernel),
+        np.asarray(trained(keras, held).get_layer("encoder").kernel),
+    )
+
+
+@BOTH
+def test_what_the_function_uses_is_pruned(keras):
+    model = tf_lottery.prunable(autoencoder(keras, by_layer))
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    search = tf_lottery.IterativeMagnitudePruning(model, levels=1, pruning_rate=0.75)
+    search.fit(X, X, epochs=2, verbose=0)
+    kernel = np.asarray(model.get_layer("encoder").kernel)
+    assert np.count_nonzero(kernel) == 12
+    bias = np.asarray(model.get_layer("encoder").bias)
+    np.testing.assert_allclose(model(X).numpy(), (X @ kernel + bias) @ kernel.T, atol=1e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("way", [by_operation, pytest.param(by_layer, marks=pytest.mark.slow)])
+def test_it_is_exported_but_no_archive_and_not_compacted(keras, way, tmp_path):
+    model = tf_lottery.prunable(autoencoder(keras, way))
+    mask = tf_lottery.get_mask(model)
+    mask = tf_lottery.Mask({name: array & (np.arange(4) > 0) for name, array in mask.items()})
+    tf_lottery.set_mask(model, mask)
+    with pytest.raises(ValueError, match=r"uses the weight encoder/kernel of another layer"):
+        tf_lottery.compact(model)
+    report = tf_lottery.export(model, tmp_path / "a", test_data=(X, None), measure=False)
+    written = {result.format for result in report.formats if result.verification}
+    assert {"saved_model", "tflite"} <= written
+    assert "keras" not in written
+    tf_lottery.export_saved_model(model, tmp_path / "b")
+    serve = tf.saved_model.load(str(tmp_path / "b")).signatures["serving_default"]
+    (found,) = serve(tf.constant(X)).values()
+    np.testing.assert_allclose(found, model(X), atol=1e-6)
+
+
+@BOTH
+def test_functions_that_use_no_weight_of_the_graph_leave_it_to_be_copied(keras):
+    inputs = keras.Input((12,))
+    scale, names = tf.Variable(2.0, trainable=False), {"model": None}
+
+    def scaled(h: Any) -> Any:
+        return h * tf.convert_to_tensor(scale) if SCALE.name not in names else tf.nn.relu(h)
+
+    hidden = keras.layers.Lambda(scaled)(keras.layers.Dense(3, activation=lambda h: h)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
+    assert weights_used_directly(model) == {}
+    assert why_not_copied(model) is None
+    assert tf_lottery.prunable(model) is not model
+
+
+@BOTH
+def test_in_a_nested_graph_too(keras):
+    inner = autoencoder(keras, by_operation)
+    inputs = keras.Input((12,))
+    outer = keras.Model(inputs, keras.layers.Dense(2)(inner(inputs)))
+    (weight,) = weights_used_directly(outer).values()
+    assert weight.endswith("encoder/kernel")
+    assert tf_lottery.prunable(outer) is outer

@@ -1,0 +1,117 @@
+"""Weights that functions and operations of a graph use, other than by calling their layer."""
+
+import dis
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+from tf_lottery.masking.keras_versions import (
+    graph_calls,
+    is_graph,
+    is_layer,
+    tensorflow_variable,
+)
+from tf_lottery.masking.layers import keras_variables, leaf_layers
+from tf_lottery.masking.users_objects import flat
+
+# Functions of these packages use no weights but those that they are given.
+_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow", "numpy"})
+
+
+def weights_used_directly(graph: Any) -> dict[str, str]:
+    """Finds operations and functions that use a weight of the graph themselves.
+
+    Such as a `Lambda` that multiplies with the kernel of another layer, or `tf.matmul(hidden,
+    layer.kernel)`. In a copy of the graph by Keras they go on using the weight of the original.
+
+    Args:
+      graph: a built Sequential or functional model of either Keras.
+
+    Returns:
+      Name of the layer to the name of a weight that it uses so.
+    """
+    names = {
+        id(known): name
+        for name, variable in keras_variables(graph).items()
+        for known in (variable, tensorflow_variable(variable))
+    }
+    users = {}
+    for path, layer in leaf_layers(graph):
+        for function in _functions_of(layer):
+            for used in _weights_reached(function, set()):
+                if id(used) in names:
+                    users.setdefault(path, names[id(used)])
+    for user, argument in _arguments_in(graph):
+        if id(argument) in names:
+            users.setdefault(user, names[id(argument)])
+    return users
+
+
+def _arguments_in(graph: Any) -> Iterator[tuple[str, Any]]:
+    """What is called in a graph, and graphs in it, with each thing that it is called with."""
+    for call in graph_calls(graph):
+        if is_graph(call.layer):
+            yield from _arguments_in(call.layer)
+        for argument in flat((call.arguments, call.keywords)):
+            yield call.layer.name, argument
+
+
+def _functions_of(layer: Any) -> Iterator[Callable]:
+    """The functions that a layer was given, and those of its class."""
+    for thing in flat(vars(layer).values()):
+        if isinstance(thing, FunctionType | MethodType | partial):
+            yield thing
+    for kind in type(layer).__mro__:
+        if kind.__module__.split(".")[0] in _LIBRARIES:
+            return
+        yield from (thing for thing in vars(kind).values() if isinstance(thing, FunctionType))
+
+
+def _weights_reached(thing: Any, seen: set[int]) -> Iterator[Any]:
+    """The variables that a function reaches by its closure, its defaults and its globals."""
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, partial):
+        reached = [thing.func, *thing.args, *thing.keywords.values()]
+    elif isinstance(thing, MethodType):
+        reached = [thing.__func__]
+    elif isinstance(thing, FunctionType):
+        if thing.__module__ is not None and thing.__module__.split(".")[0] in _LIBRARIES:
+            return
+        reached = [*_cells(thing), *(thing.__defaults__ or ())]
+        reached += [*(thing.__kwdefaults__ or {}).values()]
+        names = set(_globals_in(thing.__code__))
+        reached += [thing.__globals__[name] for name in names if name in thing.__globals__]
+    elif isinstance(thing, list | tuple | dict):
+        reached = [*flat([thing])]
+    elif hasattr(thing, "python_function"):  # Of tf.function.
+        reached = [thing.python_function]
+    elif hasattr(thing, "assign"):
+        yield thing
+        return
+    elif is_layer(thing):
+        yield from thing.variables
+        return
+    else:
+        return
+    for each in reached:
+        yield from _weights_reached(each, seen)
+
+
+def _cells(function: FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # It is set later.
+            continue
+
+
+def _globals_in(code: CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _globals_in(constant)
