@@ -115,3 +115,29 @@ def test_pixels_must_be_finite_float32(value):
     bad[4, 3, 2, 1] = value
     with pytest.raises(ValueError, match=r"test images hold the value (nan|inf)"):
         from_arrays((x, labels(5)), (bad, labels(5)))
+
+
+@pytest.mark.parametrize("names", [("fog", "rain", "snow"), np.array(["fog", "rain", "snow"])])
+def test_classes_have_names_where_they_are_given(names):
+    x, y = images(40), labels(40, classes=2)
+    data = from_arrays((x, y), (x, y), validation_examples=9, class_names=names)
+    assert (data.class_names, data.classes) == (("fog", "rain", "snow"), 3)
+    assert [type(name) for name in data.class_names] == [str] * 3
+    assert from_arrays((x, y), (x, y)).class_names is None
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("dog", r"class_names='dog': give a list of names, such as \[\"cat\", \"dog\"\]"),
+        ({"fog", "rain", "snow"}, "give a list of names"),
+        (["fog", "", "snow"], "give a list of names"),
+        ([0, 1, 2], r"class_names=\[0, 1, 2\]: give a list of names"),
+        (np.array([["fog", "rain", "snow"]]), "give a list of names"),
+        (["fog", "rain", "fog"], "two classes are called fog; rename one"),
+        (["fog", "rain"], "class_names=.*: name each of the 3 classes"),
+    ],
+)
+def test_names_that_are_not_those_of_the_classes_are_refused(names, message):
+    with pytest.raises(ValueError, match=message):
+        from_arrays((images(9), labels(9)), (images(9), labels(9)), classes=3, class_names=names)

@@ -74,6 +74,22 @@ def test_classes_that_are_numbers_are_in_order_of_size(load):
     assert load(t="x,kind\n" + rows).class_names == ("2", "9", "10")
 
 
+def test_classes_that_are_one_number_written_in_two_ways_are_refused(load):
+    said = "t.csv has the class 1.0, which is the number 1; write a class in one way, or, if these"
+    with pytest.raises(ValueError, match=f"label=kind: {said}"):
+        load(t="x,kind\n" + "1,0\n2,1\n3,1.0\n4,0\n" * 3)
+    with pytest.raises(ValueError, match=r"u.csv has the class 01, which is the number 1 in t.csv"):
+        load("?label=kind&test=HERE/u.csv", t="x,kind\n" + "1,0\n2,1\n" * 3, u="x,kind\n1,01\n")
+    # As texts, they are two.
+    assert load(t="x,kind\n" + "1,1\n2,1.0\n3,b\n" * 3).class_names == ("1", "1.0", "b")
+
+
+def test_whole_numbers_of_many_digits_are_told_apart_and_in_order(load):
+    names = [str(2**53 + more) for more in (2, 1, 0)]
+    rows = "".join(f"1,{name}\n" for name in names * 3)
+    assert load(t="x,kind\n" + rows).class_names == tuple(reversed(names))
+
+
 MANY = "kind,size\n" + "cat,1\ndog,2\n" * 5000
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from dataclasses import MISSING, fields, replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,37 @@ def sets():
     sets.close()
 
 
+def assert_same(found, expected):
+    assert type(found) is type(expected)
+    if isinstance(expected, Split):
+        for one, other in ((found.images, expected.images), (found.labels, expected.labels)):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+    else:
+        assert found == expected
+
+
+def test_all_that_is_known_of_a_set_is_shared(sets):
+    names, notes = ("fog", "rain", "snow"), ("some of it is noise.",)
+    known = replace(made().dataset, class_names=names, by_feature=True, notes=notes)
+    given = {each.name: getattr(known, each.name) for each in fields(Dataset)}
+    left = [each.name for each in fields(Dataset) if given[each.name] in (each.default, MISSING)]
+    assert not left, "give what is new a value that is not its default"
+    for load in (lambda: DescribedSet.of(known), not_again):
+        found = sets.load("noise", load).dataset
+        for name, value in given.items():
+            assert_same(getattr(found, name), value)
+
+
+def test_a_set_of_many_classes_is_shared(sets):
+    names = tuple(f"the class that has the number {number}" for number in range(1000))
+    named = DescribedSet.of(replace(made().dataset, class_names=names))
+    for load in (lambda: named, not_again):
+        found = sets.load("noise", load)
+        assert found.dataset.class_names == names
+        assert found.dataset.fingerprint() == named.fingerprint
+
+
 @pytest.mark.parametrize("validation", [True, False])
 def test_a_set_is_loaded_once_and_stays_what_it_is(sets, validation):
     expected = made(validation=validation)
@@ -66,6 +98,19 @@ def test_who_is_interrupted_leaves_nothing_half_done(sets):
     with pytest.raises(KeyboardInterrupt):
         sets.load("noise", interrupted)
     assert sets.load("noise", made).fingerprint == made().fingerprint
+
+
+def test_arrays_that_are_a_view_or_read_only_are_shared_too(sets):
+    known = made().dataset
+    images = np.asfortranarray(known.train.images)
+    images.flags.writeable = False
+    train = Split(images[::-1], known.train.labels[::-1])
+    reverse = DescribedSet.of(replace(known, train=train))
+    for load in (lambda: reverse, not_again):
+        found = sets.load("noise", load)
+        assert found.dataset.fingerprint() == reverse.fingerprint
+        flags = found.dataset.train.images.flags
+        assert flags.c_contiguous and flags.writeable
 
 
 def test_it_is_the_same_memory(sets):

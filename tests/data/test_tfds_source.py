@@ -70,6 +70,16 @@ class LotteryFloats(_Generated):
         }
 
 
+class LotteryNamed(_Generated):
+    """The names come with the examples, as those of CIFAR-10."""
+
+    FEATURES = {**_Generated.FEATURES, "label": tfds.features.ClassLabel(num_classes=3)}
+
+    def _generate_examples(self, split):
+        self.info.features["label"].names = ["fog", "rain", "snow"]
+        return super()._generate_examples(split)
+
+
 class LotteryVarying(_Generated):
     FEATURES = {**_Generated.FEATURES, "image": tfds.features.Image(shape=(None, None, 3))}
 
@@ -111,6 +121,15 @@ def test_every_example_is_read_once_with_its_own_label(data_dir):
 def test_a_prepared_copy_is_read_in_the_same_order_again(data_dir):
     first, again = (load_dataset("lottery_colours:1.0.0", data_dir=data_dir) for _ in range(2))
     np.testing.assert_array_equal(first.train.images, again.train.images)
+
+
+@pytest.mark.parametrize("streaming", ["off", "on"])
+def test_classes_have_the_names_that_the_set_gives_them(streaming, data_dir, tmp_path):
+    for folder in (data_dir, data_dir, tmp_path):
+        arguments = {"data_dir": str(folder), "streaming": streaming, "validation_examples": 3}
+        assert load_dataset("lottery_named", **arguments).class_names == ("fog", "rain", "snow")
+        # Numbers are no names: tfds gives them to classes that have none.
+        assert load_dataset("lottery_colours", **arguments).class_names is None
 
 
 def test_validation_serves_as_test_where_there_is_none(data_dir):

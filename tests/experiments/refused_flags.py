@@ -15,7 +15,7 @@ BAD_FLAGS = {
     "--replicates=": "--replicates=",
     "--replicates=0-2": "numbered from 1",
     "--replicate=99999999999999999999": "below 2",
-    "--model=lenet_99999999999": "7,499,999,999,935 weights",
+    "--model=lenet_99999999999": "7,499,999,999,935 parameters",
     "--model=lenet_99999999999999999999999999": "more weights than can be counted",
     "--model=lenet_1000000_1000000": "of memory",
     "--model=wideresnet_16_99999": "--image_size|--model=wideresnet_16_99999",

@@ -104,7 +104,7 @@ def test_a_disk_that_is_too_small_for_all_levels_is_told_before_training(
     run_tiny, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("tf_lottery.experiments.needs.available_disk", lambda path: 10**6)
-    with pytest.raises(ValueError, match=r"3 levels of 1,6\d\d weights, and 1 MB of the disk"):
+    with pytest.raises(ValueError, match=r"3 levels of 1,6\d\d parameters, and 1 MB of the disk"):
         run_tiny(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -114,7 +114,7 @@ def test_a_memory_that_is_too_small_is_told_before_the_network_is_built(
 ):
     monkeypatch.setattr("tf_lottery.experiments.needs.available_memory", lambda: 1000)
     monkeypatch.setattr(build, "assemble", None)
-    with pytest.raises(ValueError, match=r"--model=lenet_20_10: training its 1,6\d\d weights"):
+    with pytest.raises(ValueError, match=r"--model=lenet_20_10: training its 1,6\d\d parameters"):
         run_tiny(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -155,9 +155,9 @@ def test_log_has_a_line_per_level_and_evaluations_every_ten_seconds(clock, make_
         reporter.finish_level(make_summary(0, 0.97, early_stop_test_accuracy=0.975, seconds=30))
     assert lines(file) == [
         "level 0/2  density   100%  training from step 0 to 100",
-        "level 0/2  density 100%  epoch 3.5/10  step 35/100  loss 0.5000  val 90.00%"
+        "level 0/2  density   100%  epoch 3.5/10  step 35/100  loss 0.5000  val 90.00%"
         "  1 min 08 s left",
-        "level 0/2  density 100%  epoch 7.0/10  step 70/100  loss 0.5000  val 90.00%  57 s left",
+        "level 0/2  density   100%  epoch 7.0/10  step 70/100  loss 0.5000  val 90.00%  57 s left",
         "level 0/2  density   100%  test 97.00%, at early stop 97.50%  30 s  48 s left",
     ]
 
@@ -175,7 +175,7 @@ def test_missing_metrics_are_left_out_and_test_stands_in_for_validation(clock):
             "step": 40,
         },
     )
-    assert lines(file)[-1] == ("level 1/2  density 80.0%  epoch 4.0/10  step 40/100  test 80.00%")
+    assert lines(file)[-1] == ("level 1/2  density  80.0%  epoch 4.0/10  step 40/100  test 80.00%")
 
 
 def test_levels_found_complete_share_a_line_before_what_follows(clock):

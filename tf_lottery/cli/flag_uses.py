@@ -16,7 +16,11 @@ from tf_lottery.config.matching import Matching
 from tf_lottery.config.options import names_of, options_of
 from tf_lottery.messages import tell
 
-_OF_ALL_LEVELS = ("report", "list", "verify")
+# Where --levels chooses nothing.
+_LEVELS_TAKEN = {
+    **dict.fromkeys(("report", "list", "verify"), "takes all levels"),
+    "train": "trains the dense network alone",
+}
 
 # Flags of earlier versions, and what is written now for each of their values.
 _REPLACED = {"random_masks": {True: "--baselines=random_mask", False: "--baselines="}}
@@ -142,13 +146,10 @@ def tell_of_flags_taken_over(flag_values: flags.FlagValues) -> None:
 
 
 def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> None:
-    """Says so if --levels is given where all levels are taken; a flag file may give it too."""
-    levels = flag_values["levels"]
-    if experiment in _OF_ALL_LEVELS and levels.present and levels.value != levels.default:
-        tell(
-            f"Note: --levels={levels.value} has no effect: --experiment={experiment} takes all "
-            "levels."
-        )
+    """Says so if --levels is given where it is of no use; a flag file may give it too."""
+    levels, taken = flag_values["levels"], _LEVELS_TAKEN.get(experiment)
+    if taken and levels.present and levels.value != levels.default:
+        tell(f"Note: --levels={levels.value} has no effect: --experiment={experiment} {taken}.")
 
 
 def as_given(flag: flags.Flag) -> str:

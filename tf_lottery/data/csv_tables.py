@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,8 +38,9 @@ def load_csv(files: DataFiles) -> Dataset:
       `label` in the training table, in order, numbers by their size.
 
     Raises:
-      ValueError: if a table cannot be read, lacks a column or cells, or has anything but numbers in
-        its features; names the table, the row and the column.
+      ValueError: if a table cannot be read, lacks a column or cells, has anything but numbers in
+        its features, or writes a class in two ways, such as 1 and 1.0; names the table, the row and
+        the column.
     """
     label = files.options.get("label")
     paths = _paths(files)
@@ -53,7 +55,7 @@ def load_csv(files: DataFiles) -> Dataset:
     if not features:
         _refuse(files, "no column is left to learn from", columns)
     tables = {split: _Reader(files, path, features, label).read() for split, path in paths.items()}
-    names = _class_names(files, tables["train"])
+    names = _class_names(files, tables)
     examples = {
         split: (table.features, table.numbers(files, split, names))
         for split, table in tables.items()
@@ -232,7 +234,8 @@ def _records(files: DataFiles, path: Path) -> Iterator[list[str]]:
         raise files.refusal(f"{path.name} cannot be read as a table ({error})") from error
 
 
-def _class_names(files: DataFiles, train: _Table) -> tuple[str, ...]:
+def _class_names(files: DataFiles, tables: Mapping[str, _Table]) -> tuple[str, ...]:
+    train = tables["train"]
     names = set(train.labels)
     if len(names) > max(2, len(train.labels) / 2):
         raise files.refusal(
@@ -243,7 +246,26 @@ def _class_names(files: DataFiles, train: _Table) -> tuple[str, ...]:
         raise files.refusal(
             f"all rows of {train.path.name} are of the class {names.pop()}; at least 2 are needed"
         )
-    return tuple(sorted(names, key=float if all(map(_is_number, names)) else None))
+    if not all(map(_is_number, names)):
+        return tuple(sorted(names))
+    _check_written_alike(files, tables)
+    # Not float, to which whole numbers of many digits are the same.
+    return tuple(sorted(names, key=Decimal))
+
+
+def _check_written_alike(files: DataFiles, tables: Mapping[str, _Table]) -> None:
+    """Refuses classes that are one number, and are written in two ways."""
+    first: dict[Decimal, tuple[str, Path]] = {}
+    for table in tables.values():
+        for name in filter(_is_number, dict.fromkeys(table.labels)):
+            known, path = first.setdefault(Decimal(name), (name, table.path))
+            if known != name:
+                where = "" if path == table.path else f" in {path.name}"
+                raise files.refusal(
+                    f"{table.path.name} has the class {name}, which is the number {known}{where}; "
+                    "write a class in one way, or, if these are two, give them names that are no "
+                    "numbers"
+                )
 
 
 def _notes(dataset: Dataset, features: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

@@ -42,8 +42,8 @@ class ImageFiles:
       paths: the files, `[images]`.
       labels: their classes, int32 `[images]`.
       shapes: `(height, width, channels)` of each, int32 `[images, 3]`; there is 1 channel or 3.
-      substitutes: the files that are read in place of those at `paths`, which cannot be; None if
-        all can.
+      substitutes: the file that is read for each of `paths`: the same, or another one where it
+        cannot be read; None if all can be read.
     """
 
     paths: np.ndarray
@@ -116,11 +116,11 @@ class ImageFolder:
 def find_images(files: DataFiles, skip_unreadable: bool) -> ImageFolder:
     """Finds the images of a folder, and reads the header of each.
 
-    The folder has a folder for each class, below train/, test/ (or, if there is none, validation/,
-    which is tested on then) and validation/ (or val/), as of `tfds.ImageFolder`; or without these,
-    as of Keras' `image_dataset_from_directory`: then the share `test` of each class is tested on,
-    drawn in the same way every time. Classes are in the order of their names; files of other kinds,
-    and hidden ones, are left out.
+    There is a folder for each class. As `tfds.ImageFolder` has them, they are below train/, test/
+    and perhaps validation/ (or val/), which is tested on where there is no test/. As Keras'
+    `image_dataset_from_directory` has them, they are in the folder itself; then the share `test` of
+    each class is tested on, drawn in the same way every time. Classes are in the order of their
+    names; files of other kinds, and hidden ones, are left out.
 
     Args:
       files: the folder.
@@ -229,8 +229,8 @@ def unreadable_images(folder: ImageFolder) -> dict[str, str]:
 def with_substitutes(folder: ImageFolder) -> ImageFolder:
     """The folder with another image of the class for each that cannot be read; says for which.
 
-    All images are decoded for that. The number of images and their order stay, so that a run goes
-    on that was begun before this was known.
+    All images are decoded to find them. The number of images and their order stay, so that a run
+    that was begun before the damage was known can go on.
 
     Raises:
       ValueError: if no image of a class can be read.
@@ -259,9 +259,9 @@ def unreadable_error(files: DataFiles, unreadable: Mapping[str, str]) -> ValueEr
     """
     return files.refusal(
         f"images that cannot be read: {_named(files, unreadable)}; restore them, and the same "
-        "command continues where it stopped. If such a file is damaged inside alone, its "
-        "beginning, end and size as they were, it does so with --skip_unreadable too, which "
-        "takes another image of the class in its place"
+        "command continues where it stopped. Where a file is damaged only inside, and its "
+        "beginning, end and size are as they were, the command continues with --skip_unreadable "
+        "too, which takes another image of the class in its place"
     )
 
 

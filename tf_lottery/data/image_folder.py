@@ -27,7 +27,7 @@ from tf_lottery.data.image_files import (
 from tf_lottery.data.labels import classes_text, note_of_empty_classes
 from tf_lottery.data.memory import check_fits_memory
 from tf_lottery.data.shares import pipeline_range
-from tf_lottery.data.splits import check_held_out, with_validation
+from tf_lottery.data.splits import divided, with_validation
 from tf_lottery.data.streamed_dataset import StreamedDataset
 from tf_lottery.data.streams import PARALLEL_CALLS
 from tf_lottery.data.tfds_streams import TfdsEvaluationStream, TfdsTrainingStream
@@ -57,8 +57,9 @@ def load_folder(
       streaming: "on", "off", or "auto": where images differ in size.
       smallest_crop: as of `load_dataset`.
       random_flip: as of `load_dataset`.
-      skip_unreadable: whether images that cannot be read are left out. Of streamed ones, those
-        whose header or end is damaged; others are taken in the place of the rest.
+      skip_unreadable: whether images that cannot be read are left out. Of streamed images, only
+        those with a damaged header or end are; in the place of any other that cannot be read,
+        another image of the class is taken.
 
     Returns:
       The data set, with the images as uint8, in colours if any of them has some.
@@ -154,9 +155,8 @@ class FolderExamples:
         return self.slice(*pipeline_range(len(self), pipeline, pipelines))
 
     def hold_out(self, examples: int, seed: int) -> tuple[FolderExamples, FolderExamples]:
-        """Draws so many images; returns the remaining and the held-out ones."""
-        order = np.random.Generator(np.random.Philox(seed)).permutation(len(self))
-        held_out, remaining = np.sort(order[:examples]), np.sort(order[examples:])
+        """Divides the images; arguments, result and errors as of `splits.hold_out`."""
+        remaining, held_out = divided(len(self), examples, seed)
         return (
             FolderExamples(self.image_set, self.images.at(remaining)),
             FolderExamples(self.image_set, self.images.at(held_out)),
@@ -197,7 +197,6 @@ def _streamed(
     examples = {split: FolderExamples.of(image_set, split) for split in folder.splits}
     train, held_out = examples["train"], examples.get("validation")
     if held_out is None and validation_examples:
-        check_held_out(len(train), validation_examples, split_seed)
         train, held_out = train.hold_out(validation_examples, split_seed)
     empty = note_of_empty_classes(train.images.labels, len(folder.class_names), folder.class_names)
     identity = {

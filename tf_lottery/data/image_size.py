@@ -56,7 +56,7 @@ def check_padded(
 
 
 def pad_images(images: np.ndarray, image_size: int) -> np.ndarray:
-    """Surrounds images with zeros; what is odd of them lies below and to the right.
+    """Surrounds images with zeros; an odd row of them lies below, an odd column to the right.
 
     Args:
       images: `[examples, height, width, channels]`, at most of the new size.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import io
 import mmap
 import os
+import pickle
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedRandom
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_lottery.data.dataset import Dataset, Split
+from tf_lottery.data.dataset import Dataset
 from tf_lottery.data.shared_memory import ALIGNMENT
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 # Bytes of a record, and of the description that follows.
 _HEAD = struct.Struct("<QQ")
-_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class SharedSets:
     def load(self, key: str, load: Callable[[], DescribedSet]) -> DescribedSet:
         """Takes a data set that another process has loaded; or loads it, for the others too.
 
-        Who comes meanwhile waits for it. Streamed sets are not shared, but opened one by one, so
-        that only the first prepares what they are read from.
+        A process that asks meanwhile waits. Streamed sets are not shared; the processes open them
+        one after the other, so that only the first prepares the files.
 
         Args:
           key: of all that the data set depends on.
@@ -86,21 +86,21 @@ class SharedSets:
             # The system lets no process look at another one.
             return load()
         with file, _locked(file):
-            place = 0
-            for place, description in _records(file):
-                if description is not None and description["key"] == key:
-                    return _mapped(file, place, description)
+            place, is_there = _place(file, key)
+            if is_there:
+                return _mapped(file, place)
             loaded = load()
             if isinstance(loaded.dataset, Dataset):
                 # Where there is not enough memory to share, it is held as it is.
                 with suppress(OSError):
-                    return _mapped(file, place, _append(file, place, key, loaded))
+                    _append(file, place, key, loaded)
+                    return _mapped(file, place)
             return loaded
 
 
 @contextmanager
 def _locked(file: BufferedRandom) -> Iterator[None]:
-    """Has other processes wait; one that is killed meanwhile lets them go on."""
+    """Has other processes wait; if this one is killed meanwhile, they go on."""
     import fcntl  # There is none on Windows.
 
     fcntl.flock(file, fcntl.LOCK_EX)
@@ -111,75 +111,90 @@ def _locked(file: BufferedRandom) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _records(file: BufferedRandom) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
-    """Place and description of each record; at last the place of a new one, and None."""
+class _Pickler(pickle.Pickler):
+    """Writes all of a data set but its arrays, for which it writes where they are to be."""
+
+    def __init__(self, file: io.BytesIO):
+        super().__init__(file)
+        # By their places, of which the first is 0.
+        self.arrays: dict[int, np.ndarray] = {}
+        self.end = 0
+
+    def persistent_id(self, part: Any) -> tuple[int, np.dtype, tuple[int, ...]] | None:
+        """Place, type and shape of an array; None of all else."""
+        if not isinstance(part, np.ndarray) or part.dtype.hasobject:
+            return None
+        start, self.end = self.end, self.end + _up(part.nbytes, ALIGNMENT)
+        self.arrays[start] = np.ascontiguousarray(part)
+        return start, part.dtype, part.shape
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what `_Pickler` wrote; the arrays stay where they are."""
+
+    def __init__(self, file: io.BytesIO, memory: mmap.mmap, begin: int):
+        super().__init__(file)
+        self._memory, self._begin = memory, begin
+
+    def persistent_load(self, place: tuple[int, np.dtype, tuple[int, ...]]) -> np.ndarray:
+        """The array at a place, of a type and a shape."""
+        start, kind, shape = place
+        count = int(np.prod(shape))
+        return np.frombuffer(self._memory, kind, count, self._begin + start).reshape(shape)
+
+
+def _place(file: BufferedRandom, key: str) -> tuple[int, bool]:
+    """Where the record of a key is, or is to be; and whether it is there."""
     place = 0
     while True:
-        file.seek(place)
-        size, length = _HEAD.unpack(file.read(_HEAD.size).ljust(_HEAD.size, b"\0"))
+        size, description = _record(file, place)
         if not size:
-            yield place, None
-            return
-        yield place, json.loads(file.read(length))
+            return place, False
+        if pickle.loads(description)[0] == key:
+            return place, True
         place += size
 
 
-def _append(file: BufferedRandom, place: int, key: str, loaded: DescribedSet) -> Mapping[str, Any]:
-    dataset = loaded.dataset
-    splits = {name: getattr(dataset, name) for name in _SPLITS}
-    arrays = {
-        f"{name}/{part}": np.ascontiguousarray(getattr(split, part))
-        for name, split in splits.items()
-        if split is not None
-        for part in ("images", "labels")
-    }
-    starts, end = {}, mmap.ALLOCATIONGRANULARITY
-    for name, array in arrays.items():
-        starts[name], end = end, end + array.nbytes + -array.nbytes % ALIGNMENT
-    size = end + -end % mmap.ALLOCATIONGRANULARITY
-    description = {
-        "key": key,
-        "name": dataset.name,
-        "classes": dataset.classes,
-        "size": size,
-        "arrays": {
-            name: [starts[name], array.dtype.str, array.shape] for name, array in arrays.items()
-        },
-        "pixel_statistics": loaded.pixel_statistics,
-        "fingerprint": loaded.fingerprint,
-    }
-    text = json.dumps(description).encode()
-    if _HEAD.size + len(text) > mmap.ALLOCATIONGRANULARITY:
-        raise OSError("the description is too long")
+def _record(file: BufferedRandom, place: int) -> tuple[int, bytes]:
+    """Size and description of the record at a place; a size of 0 where there is none."""
+    file.seek(place)
+    size, length = _HEAD.unpack(file.read(_HEAD.size).ljust(_HEAD.size, b"\0"))
+    return size, file.read(length)
+
+
+def _append(file: BufferedRandom, place: int, key: str, loaded: DescribedSet) -> None:
+    text = io.BytesIO()
+    pickler = _Pickler(text)
+    pickler.dump(loaded)
+    description = pickle.dumps((key, text.getvalue()))
+    begin = _begin(description)
+    size = _up(begin + pickler.end, mmap.ALLOCATIONGRANULARITY)
     os.posix_fallocate(file.fileno(), place, size)
-    for name, array in arrays.items():
-        file.seek(place + starts[name])
+    for start, array in pickler.arrays.items():
+        file.seek(place + begin + start)
         file.write(array.data)
     file.seek(place + _HEAD.size)
-    file.write(text)
+    file.write(description)
     # Only now is the record there.
     file.seek(place)
-    file.write(_HEAD.pack(size, len(text)))
+    file.write(_HEAD.pack(size, len(description)))
     file.flush()
-    return json.loads(text)
 
 
-def _mapped(file: BufferedRandom, place: int, description: Mapping[str, Any]) -> DescribedSet:
-    memory = mmap.mmap(file.fileno(), description["size"], offset=place)
-    arrays = {
-        name: np.frombuffer(memory, kind, int(np.prod(shape)), start).reshape(shape)
-        for name, (start, kind, shape) in description["arrays"].items()
-    }
-    train, validation, test = (
-        Split(arrays[f"{name}/images"], arrays[f"{name}/labels"])
-        if f"{name}/images" in arrays
-        else None
-        for name in _SPLITS
-    )
-    assert train is not None and test is not None, "every set has them"
-    dataset = Dataset(description["name"], description["classes"], train, validation, test)
-    mean, variance = (tuple(values) for values in description["pixel_statistics"])
-    return DescribedSet(dataset, (mean, variance), description["fingerprint"])
+def _mapped(file: BufferedRandom, place: int) -> DescribedSet:
+    size, description = _record(file, place)
+    memory = mmap.mmap(file.fileno(), size, offset=place)
+    text = io.BytesIO(pickle.loads(description)[1])
+    return _Unpickler(text, memory, _begin(description)).load()
+
+
+def _begin(description: bytes) -> int:
+    """Where in a record its arrays begin."""
+    return _up(_HEAD.size + len(description), ALIGNMENT)
+
+
+def _up(size: int, multiple: int) -> int:
+    return size + -size % multiple
 
 
 # Of this process, if it is one of several.

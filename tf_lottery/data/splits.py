@@ -29,6 +29,25 @@ def check_held_out(training_examples: int, examples: int, seed: int) -> None:
         raise ValueError(f"--split_seed={seed} must be at least 0.")
 
 
+def divided(training_examples: int, examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws which examples are held out, each as likely as any other.
+
+    Args:
+      training_examples: how many there are to divide.
+      examples: how many of them to hold out; at least one must remain.
+      seed: draws which ones, at least 0.
+
+    Returns:
+      The places of the remaining and of the held-out examples, in ascending order.
+
+    Raises:
+      ValueError: as `check_held_out`.
+    """
+    check_held_out(training_examples, examples, seed)
+    order = np.random.Generator(np.random.Philox(seed)).permutation(training_examples)
+    return np.sort(order[examples:]), np.sort(order[:examples])
+
+
 def hold_out(split: Split, examples: int, seed: int) -> tuple[Split, Split]:
     """Divides a split at random, by seed.
 
@@ -43,9 +62,7 @@ def hold_out(split: Split, examples: int, seed: int) -> tuple[Split, Split]:
     Raises:
       ValueError: if `examples` or `seed` is negative, or if no example would remain.
     """
-    check_held_out(len(split), examples, seed)
-    order = np.random.Generator(np.random.Philox(seed)).permutation(len(split))
-    held_out, remaining = np.sort(order[:examples]), np.sort(order[examples:])
+    remaining, held_out = divided(len(split), examples, seed)
     return (
         Split(shareable_rows(split.images, remaining), split.labels[remaining]),
         Split(shareable_rows(split.images, held_out), split.labels[held_out]),

@@ -160,6 +160,7 @@ def load_streamed(
         validation=None if held_out is None else TfdsEvaluationStream(held_out, images),
         test=TfdsEvaluationStream(test, images),
         identity=_identity(image_set, images, train, test),
+        class_names=image_set.class_names,
     )
 
 

@@ -47,6 +47,12 @@ class ImageSet:
         return self.builder.info.features[self.label_key].num_classes
 
     @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the classes of the prepared set are called; None if they have numbers alone."""
+        names = tuple(self.builder.info.features[self.label_key].names)
+        return None if names == tuple(map(str, range(self.classes))) else names
+
+    @property
     def image_sizes_differ(self) -> bool:
         """Whether the images have no common height or width."""
         return None in self.image.shape[:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,8 @@ def load_into_memory(
         )
     except reading_errors() as error:
         raise image_set.damage(error) from error
-    return checked_dataset(image_set.name, image_set.classes, train, test)
+    dataset = checked_dataset(image_set.name, image_set.classes, train, test)
+    return replace(dataset, class_names=image_set.class_names)
 
 
 def _image_bytes(image_set: ImageSet, image_size: int | None) -> int:

@@ -15,9 +15,9 @@ from tf_lottery.data.streams import PARALLEL_CALLS, PREFETCHED_STEPS, opened
 class TfdsTrainingStream:
     """Training examples read from the disk (see `TrainingStream`), cropped at random and resized.
 
-    Every pipeline reads a part of the set of its own, in an order drawn for the epoch: of the
-    files, which are read 16 at a time, and of the examples within a buffer. Crops and flips are
-    drawn for the epoch and the position in it. The stream has no draws (0 columns).
+    Every pipeline reads its own part of the set. Drawn for the epoch are the order of the files,
+    which are read 16 at a time, and that of the examples within a buffer. Crops and flips are drawn
+    for the epoch and the position in it. The stream has no draws (0 columns).
 
     The memory it takes does not grow with the set. It holds encoded images, `shuffle_buffer` and a
     few dozens more; decoded ones, one per CPU core; and crops, PREFETCHED_STEPS + 1 batches of each

@@ -23,7 +23,7 @@ class Needs:
 
     Attributes:
       model: name of the network.
-      weights: number of its weights.
+      weights: number of its weights, biases and the like included.
       memory: of the machine, besides the data that are loaded already; no more than that, so that
         nothing is refused that would fit.
       state: on the disk, of a network with its optimizer.
@@ -50,7 +50,7 @@ class Needs:
         free = available_memory()
         if self.memory > free:
             raise ValueError(
-                f"--model={self.model}: training its {self.weights:,} weights takes at least "
+                f"--model={self.model}: training its {self.weights:,} parameters takes at least "
                 f"{bytes_text(self.memory)} of memory, and {bytes_text(free)} are free. Use a "
                 "smaller network, smaller images, or a smaller --batch_size or "
                 "--steps_per_execution."
@@ -73,12 +73,13 @@ class Needs:
         if needed > free:
             raise ValueError(
                 f"{path} will take about {bytes_text(needed)} for {levels} levels of "
-                f"{self.weights:,} weights, and {bytes_text(free)} of the disk are free. Make "
+                f"{self.weights:,} parameters, and {bytes_text(free)} of the disk are free. Make "
                 "room, choose another --workdir, or use fewer --levels."
             )
         return (
             f"Needs about {bytes_text(self.memory)} of memory and {bytes_text(needed)} of disk "
-            f"for {levels} level{'s' if levels != 1 else ''} of {self.weights:,} weights."
+            f"for {levels} level{'s' if levels != 1 else ''} to train, of {self.weights:,} "
+            "parameters."
         )
 
 

@@ -23,6 +23,7 @@ from tf_lottery.store.schema import LevelSummary
 
 LIVE_LINES_PER_SECOND = 8
 SECONDS_BETWEEN_LOG_LINES = 10.0
+_DENSITY_WIDTH = len("0.687%")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +220,8 @@ class ProgressReporter:
         training = shown.training
         if training is None:
             return GAP.join(self._time_left_text(shown))
-        density = f"density {format_density(training.density)}"
+        # Lines of a log stand below each other.
+        density = _density_text(training.density, 0 if self._interactive else _DENSITY_WIDTH)
         epochs = epochs_text(
             shown.step / training.steps_per_epoch, training.last_step / training.steps_per_epoch
         )
@@ -237,7 +239,7 @@ class ProgressReporter:
         return [f"{format_duration(seconds)} left"]
 
     def _level_text(self, level: int, density: float) -> str:
-        return f"{self._of_levels(level)}{GAP}density {format_density(density):>6}"
+        return f"{self._of_levels(level)}{GAP}{_density_text(density)}"
 
     def _of_levels(self, level: int) -> str:
         likely = "~" if self._are_likely else ""
@@ -259,6 +261,10 @@ class ProgressReporter:
             self._watcher.line(line)
         else:
             print_line(line, self._console)
+
+
+def _density_text(density: float, width: int = _DENSITY_WIDTH) -> str:
+    return f"density {format_density(density):>{width}}"
 
 
 def _metric_texts(metrics: Mapping[str, float | None]) -> list[str]:

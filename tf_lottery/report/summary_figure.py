@@ -74,7 +74,11 @@ def _draw_curves(
     if np.isfinite(at_early_stop).any():
         options = {"markerfacecolor": "white", "linewidth": 1.2, "label": EARLY_STOP_LABEL}
         curves += axes.plot(
-            densities, at_early_stop, "s--", color=ORANGE, markersize=size, **options
+            # Larger: where both are the same it is still to be seen.
+            *(densities, at_early_stop, "s--"),
+            color=ORANGE,
+            markersize=size + 3,
+            **options,
         )
     options = {"linewidth": 1.6, "label": END_LABEL}
     curves += axes.plot(densities, at_end, "o-", color=BLUE, markersize=size, **options)

@@ -28,7 +28,7 @@ def _cores() -> int:
 def shared_threads(tasks: Sequence[Task]) -> int:
     """Threads of each task: the cores, shared by as many as could be done at once.
 
-    They are the same whatever --jobs is, since the last bits of sums may depend on them.
+    The number is the same whatever --jobs is, since the last bits of sums may depend on it.
     """
     cores, at_once = _cores(), sum(not task.after for task in tasks)
     return max(1, cores // max(1, at_once))
@@ -37,7 +37,7 @@ def shared_threads(tasks: Sequence[Task]) -> int:
 def threads_of(task: Task, given: int | None, shared: int) -> int:
     """Threads of a task: those that were asked for, or that its run was begun with, or its share.
 
-    A run that is yet to begin has those of the run that it takes the dense network from.
+    A run that is yet to begin computes with the threads of the run whose dense network it takes.
 
     Args:
       task: the task.
@@ -54,8 +54,8 @@ def jobs_at_once(jobs: int | None, tasks: Sequence[Task], threads: int) -> int:
     """How many tasks are done at once.
 
     Args:
-      jobs: asked for; None: one for each GPU, or else as many as the cores are enough for. There
-        are no more than GPUs, if there are any.
+      jobs: how many were asked for; None: one for each GPU, or without GPUs as many as the cores
+        are enough for. With GPUs, there are never more tasks at once than GPUs.
       tasks: what is to be done.
       threads: of each.
     """

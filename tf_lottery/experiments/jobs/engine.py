@@ -14,7 +14,7 @@ class Engine(Protocol):
 
     @property
     def count(self) -> int:
-        """How many it is given at once, at most; it may change."""
+        """How many it is given at once, at most; may change, and may take time to find out."""
         ...
 
     def begin(

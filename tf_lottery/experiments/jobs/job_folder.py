@@ -25,7 +25,7 @@ def job_folder(task: Task) -> Path:
 
 
 class JobFolder:
-    """The folder of one attempt at a task, as the one sees it that submits it."""
+    """The folder of one attempt at a task, as the process that submits the task sees it."""
 
     def __init__(self, path: Path, attempt: str):
         """Makes the folder.

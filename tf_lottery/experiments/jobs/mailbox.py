@@ -1,7 +1,7 @@
 """What worker processes have to say, heard by the process that started them.
 
-Each has a connection of its own. A queue of all would have a lock of all, which a process that is
-killed while it writes never gives back.
+Each process has a connection of its own. A queue for all of them would have one lock, and a process
+that is killed while it writes would never give the lock back.
 """
 
 import hmac
@@ -14,7 +14,7 @@ from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, NamedTuple
 
-# What a connection raises whose other end is gone, or was killed in the middle of a message.
+# What a connection raises when its other end is gone, or was killed in the middle of a message.
 _CUT_OFF = (OSError, EOFError)
 _SECONDS_TO_CLOSE = 5.0
 _SECONDS_AFTER_ERRORS = 0.1

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
+from threading import Lock
 from typing import Any
 
 from tf_lottery.data.shared_sets import SharedSets
@@ -31,7 +32,7 @@ _TASKS_PER_WORKER = 50
 
 
 class Processes:
-    """Worker processes, all computing with a number of threads; they begin when one is needed."""
+    """Worker processes, each for one number of threads; a process begins when it is needed."""
 
     def __init__(
         self, do: Callable[[Command], int], count: int, plugins: Sequence[str], devices: int
@@ -58,7 +59,7 @@ class Processes:
         self._numbers = itertools.count()
         self._unanswered: dict[int, Future[Outcome]] = {}
         self._unreturned: dict[int, Future[None]] = {}
-        self._stopping, self._ending = False, False
+        self._stopping, self._ending, self._looking = False, False, Lock()
         self._progress: SideBySideProgress | None = None
         self._process_of: dict[int, int] = {}
 
@@ -68,7 +69,9 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
-        self._ending = True
+        # A process that is started after the others are terminated would be waited for, for ever.
+        with self._looking:
+            self._ending = True
         if error is not None:
             # Tasks have stopped by now, and nobody waits for checks any more.
             for child in multiprocessing.active_children():
@@ -126,7 +129,7 @@ class Processes:
         return future
 
     def _end(self, number: int, returned: Future[None]) -> None:
-        """Ends a call that is not answered; the answer of one that is comes, or came, by mail."""
+        """Ends a call that failed or was cancelled; other calls end with their answers, by mail."""
         self._unreturned.pop(number, None)
         if not returned.cancelled() and returned.exception() is None:
             return
@@ -141,12 +144,12 @@ class Processes:
     def _look_for_dead(self) -> None:
         """Has executors look at their processes.
 
-        By itself an executor may not see the end of the process that it started last: it waits for
-        those that there were before.
+        An executor that is left alone may miss the end of the process that it started last, since
+        it waits for the processes that it had before.
         """
         for executor in list(self._executors.values()):
             # Some have ended meanwhile, or know already.
-            with suppress(RuntimeError), _ctrl_c_kept_from_children():
+            with self._looking, suppress(RuntimeError), _ctrl_c_kept_from_children():
                 if not self._ending:
                     executor.submit(_nothing)
 
@@ -198,7 +201,7 @@ def _start_quiet_tracker() -> None:
 
 @contextmanager
 def _ctrl_c_kept_from_children() -> Iterator[None]:
-    """Has processes that are started within not answer to Ctrl-C; this one answers afterwards."""
+    """Keeps Ctrl-C from processes that are started within; this process answers afterwards."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -62,7 +62,7 @@ class JobQueue(Protocol):
 
     @property
     def room(self) -> int | None:
-        """How many jobs it can do at once; None if it has its own ways with more."""
+        """How many jobs the cluster can do at once; None if it keeps further jobs by itself."""
         ...
 
     def submit(self, arguments: Sequence[str], name: str) -> Job:

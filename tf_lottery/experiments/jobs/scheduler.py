@@ -9,7 +9,7 @@ from tf_lottery.experiments.jobs.outcome import ALONE, Outcome
 from tf_lottery.experiments.jobs.tasks import Task
 from tf_lottery.report.side_by_side import SideBySideProgress
 
-# How often is looked whether a level is finished that a task waits for.
+# Between looks whether the level that a task waits for is finished.
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -42,7 +42,8 @@ class Scheduler:
         An error that is not of one task alone lets no further task begin.
 
         Returns:
-          The outcomes; of tasks that need one that has failed, or could not begin any more, None.
+          The outcome of each task; None of a task that was not begun, because one that it needs has
+          failed, or because no further task was to begin.
 
         Raises:
           KeyboardInterrupt: on Ctrl-C, once all tasks have stopped.
@@ -70,10 +71,12 @@ class Scheduler:
 
     def _begin(self) -> bool:
         """Begins what can begin; returns whether anything has."""
-        begun = False
+        if not self._is_anything_left or self._is_over:
+            return False
+        begun, most = False, self._engine.count
         busy = {self._tasks[place].folder for place in self._running.values()}
         for place, task in enumerate(self._tasks):
-            if len(self._running) >= self._engine.count or self._is_over:
+            if len(self._running) >= most:
                 break
             if (
                 place in self._running.values()

@@ -137,8 +137,8 @@ class SlurmQueue:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
         from submitit.helpers import FunctionSequence
 
-        # It is of submitit, so that nothing else is imported there, and it goes on after a time
-        # limit or preemption: the process continues where it was.
+        # Of submitit, so that nothing else is imported there. After a time limit or preemption
+        # submitit calls it again, and the process continues where it was.
         call: Any = FunctionSequence()
         call.add(subprocess.call, list(arguments), cwd=os.getcwd(), stdin=subprocess.PIPE)  # noqa: PTH109
         if "name" not in self._settings:

@@ -29,9 +29,9 @@ class Task:
       folder: that it writes to, which no two tasks do at once.
       run: the run folder whose recorded way of computing it follows.
       after: places of tasks that have to be done first, among all tasks.
-      levels: of a run folder; it may begin as soon as they are finished, whether the tasks before
-        it are done or not. None: it waits for them.
-      helps: whether it is done for a task after it, which meets its errors again.
+      levels: a run folder, and numbers of its levels. As soon as these levels are finished, the
+        task may begin, whether the tasks of `after` are done or not; None: it waits for the tasks.
+      helps: whether the task is done for a later one, which meets the same errors again.
     """
 
     title: str
@@ -124,7 +124,8 @@ def _with_one_dense_training(
     """Has runs that differ in pruning alone take level 0 from the first of them.
 
     Returns:
-      The configurations, each with the place of that which it takes level 0 from.
+      The configurations, each with the place of the one that it takes level 0 from; None where it
+      trains level 0 itself.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, config in enumerate(configs):

@@ -98,8 +98,8 @@ def start_worker(
 def answer(number: int, do: Callable[..., Outcome], *arguments: Any) -> None:
     """Does something, and tells what came of it, after all that was said meanwhile.
 
-    Returning it would use a pipe of all processes, and who is killed in the middle of a long
-    outcome would have its reader wait for the rest for ever.
+    A returned outcome would go through a pipe of all processes. If this process were killed in the
+    middle of a long outcome, the reader of the pipe would wait for the rest for ever.
 
     Args:
       number: of the call, to be told with the outcome.
