@@ -13,6 +13,7 @@ import tf_keras
 import tf_lottery
 from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.copies import plain_copy
+from tf_lottery.masking.keras_versions import names_of_keras
 from tf_lottery.masking.layers import model_variables, shared_parts
 from tf_lottery.masking.prunable import masked_variables
 
@@ -169,6 +170,34 @@ def test_attributes_stay(keras):
     assert pruned.words is pruned.get_layer("table") is not model.words
     stripped = tf_lottery.strip(pruned)
     assert stripped.temperature == 2.0 and stripped.words is stripped.get_layer("table")
+
+
+# Names that occur in the code of one Keras or the other too.
+OWN = ("data", "values", "steps", "index", "result", "keys", "config", "history")
+
+
+@pytest.mark.parametrize("keras", [tf_keras, keras_3], ids=["tf_keras", "keras_3"])
+def test_attributes_stay_whatever_their_names_are(keras):
+    model = called_twice(keras)
+    for name in OWN:
+        setattr(model, name, f"my {name}")
+    pruned = tf_lottery.prunable(model)
+    assert pruned is not model
+    for copy in (pruned, tf_lottery.strip(pruned)):
+        assert [getattr(copy, name) for name in OWN] == [f"my {name}" for name in OWN]
+
+
+@TF_KERAS_FAST
+def test_what_training_gives_a_model_is_not_the_users(keras):
+    model = compiled(called_twice(keras), keras)
+    model.fit(IDS, LABELS, validation_data=(IDS, LABELS), verbose=0)
+    model.evaluate(IDS, LABELS, verbose=0)
+    model.predict(IDS, verbose=0)
+    public = {name for name in vars(model) if not name.startswith("_")}
+    assert public <= names_of_keras(model)
+    pruned = tf_lottery.prunable(model)
+    assert getattr(pruned, "history", None) is None
+    assert getattr(pruned, "optimizer", None) is not model.optimizer
 
 
 @KERAS_3_FAST

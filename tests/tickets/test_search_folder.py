@@ -22,6 +22,10 @@ def by_value(weights, mask, evidence):
     return {name: weights[name] for name in mask}
 
 
+def by_twice(weights, mask, evidence):
+    return {name: 2 * weights[name] for name in mask}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -335,3 +339,30 @@ def test_numbers_that_keras_gives_to_optimizers_make_no_other_search(tmp_path):
         x = np.ones((4, 6), np.float32)
         search.fit(x, x[:, :3], verbose=0)
     assert len(search.history.levels) == 1
+
+
+def in_python(folder: Path, python: str | None) -> None:
+    """Makes a folder one that another Python has written, or, without one, an earlier version."""
+    content = verify_seal(folder, name="search.json")
+    if python is None:
+        del content["arguments"]["score_code"]
+    else:
+        content["arguments"]["score_code"] = {"python": python, "sha256": "0" * 64}
+    seal(folder, [], content, "search.json")
+
+
+def test_another_score_of_the_same_name_is_another_search(search_in, batches, tmp_path):
+    folder = tmp_path / "search"
+    twice = lambda weights, mask, evidence: by_twice(weights, mask, evidence)  # noqa: E731
+    once = lambda weights, mask, evidence: by_value(weights, mask, evidence)  # noqa: E731
+    search_in(folder, levels=1, score=twice).fit(batches, epochs=1, verbose=0)
+    with pytest.raises(ValueError, match=r"score computes something else .*comments"):
+        search_in(folder, levels=1, score=once)
+    in_python(folder, "cpython-309")
+    with pytest.warns(UserWarning, match=r"under cpython-309, and this is .* cannot be checked"):
+        search = search_in(folder, levels=1, score=once)
+    search.fit(batches, epochs=1, verbose=0)
+    with pytest.raises(ValueError, match="score computes something else"):
+        search_in(folder, levels=1, score=twice)
+    in_python(folder, None)
+    assert len(search_in(folder, levels=1, score=twice).history.levels) == 2

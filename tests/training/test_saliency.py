@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 
+import keras as keras_3
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tests.either_keras import TF_KERAS_FAST
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable
-from tf_lottery.pruning.score import find_method
+from tf_lottery.pruning.score import find_method, known_methods
 from tf_lottery.training.network import weights_of
+from tf_lottery.training.plain_copies import PlainCopy
 from tf_lottery.training.saliency import GRASP_TEMPERATURE, NetworkEvidence, Saliency
 
 Arrays = dict[str, np.ndarray]
@@ -149,6 +152,137 @@ def test_grasp_prunes_what_least_reduces_the_norm_of_the_gradient():
         expected.append(-2e-3 * scores[name][index])
     np.testing.assert_allclose(changes, expected, rtol=0.02, atol=1e-4 * np.abs(changes).max())
     assert min(changes) < 0 < max(changes)
+
+
+def of_words(keras_of_model, *, embedded: bool) -> keras.Model:
+    """Looks words up in a table, or multiplies them with it where they are one-hot."""
+    layers = keras_of_model.layers
+    looks_up = [layers.Embedding(7, 4, dtype="float64", name="words")]
+    multiplies = [layers.Dense(4, use_bias=False, dtype="float64", name="words")]
+    model = keras_of_model.Sequential(
+        [
+            keras_of_model.Input((5,), dtype="int32")
+            if embedded
+            else keras_of_model.Input((5, 7), dtype="float64"),
+            *(looks_up if embedded else multiplies),
+            layers.Activation("tanh", dtype="float64"),
+            layers.Flatten(dtype="float64"),
+            layers.Dense(3, dtype="float64", name="output"),
+        ]
+    )
+    model = prunable(model)
+    for variable in model_variables(model).values():
+        variable.assign(np.random.default_rng(len(variable.shape)).normal(size=variable.shape))
+    return model
+
+
+@TF_KERAS_FAST
+def test_words_that_are_looked_up_are_scored_as_words_that_are_multiplied(keras):
+    words = np.random.default_rng(3).integers(0, 6, (12, 5))
+    scores = {}
+    for embedded, x in ((True, words), (False, np.eye(7)[words])):
+        model = of_words(keras, embedded=embedded)
+        evidence = evidence_of(model, [(x[:8], Y[:8]), (x[8:], Y[8:])])
+        scores[embedded] = {
+            name: find_method(name).score(weights_of(model), get_mask(model), evidence)
+            for name in ("taylor", "snip", "grasp")
+        }
+    for name, found in scores[True].items():
+        looked_up, multiplied = (list(each.values()) for each in (found, scores[False][name]))
+        for one, other in zip(looked_up, multiplied, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-12)
+        # Of the last word there is no example.
+        assert looked_up[0][:6].any(axis=1).all() and not looked_up[0][6].any()
+
+
+# Layers by their inputs' shape: all kinds of kernels that are pruned.
+KINDS = {
+    "Dense": ((5,), {"units": 4}),
+    "EinsumDense": ((5, 3), {"equation": "abc,cd->abd", "output_shape": (5, 4)}),
+    "Conv1D": ((5, 3), {"filters": 4, "kernel_size": 2}),
+    "Conv2D": ((5, 5, 3), {"filters": 4, "kernel_size": 2}),
+    "Conv3D": ((4, 4, 4, 2), {"filters": 3, "kernel_size": 2}),
+    "Conv1DTranspose": ((5, 3), {"filters": 4, "kernel_size": 2}),
+    "Conv2DTranspose": ((5, 5, 3), {"filters": 4, "kernel_size": 2}),
+    "Conv3DTranspose": ((4, 4, 4, 2), {"filters": 3, "kernel_size": 2}),
+    "DepthwiseConv1D": ((5, 3), {"kernel_size": 2}),
+    "DepthwiseConv2D": ((5, 5, 3), {"kernel_size": 2}),
+    "SeparableConv1D": ((5, 3), {"filters": 4, "kernel_size": 2}),
+    "SeparableConv2D": ((5, 5, 3), {"filters": 4, "kernel_size": 2}),
+    "LocallyConnected1D": ((5, 3), {"filters": 4, "kernel_size": 2}),
+    "LocallyConnected2D": ((5, 5, 3), {"filters": 4, "kernel_size": 2}),
+    "Embedding": ((5,), {"input_dim": 7, "output_dim": 4}),
+    "SimpleRNN": ((5, 3), {"units": 4}),
+    "LSTM": ((5, 3), {"units": 4}),
+    "GRU": ((5, 3), {"units": 4}),
+    "ConvLSTM2D": ((3, 5, 5, 2), {"filters": 3, "kernel_size": 2}),
+}
+NO_FLOW = {
+    "Embedding": r"an embedding are one and the same word.*of layer .*exclude=\['layer'\]",
+    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "ConvLSTM2D"), "layer is a "),
+}
+FAST_KINDS = {(keras, "Embedding"), (keras, "SeparableConv1D")}
+
+
+@pytest.mark.parametrize(
+    ("keras", "kind"),
+    [
+        pytest.param(
+            module,
+            kind,
+            id=f"{module.__name__}-{kind}",
+            marks=() if (module, kind) in FAST_KINDS else pytest.mark.slow,
+        )
+        for module in (keras, keras_3)
+        for kind in KINDS
+        if hasattr(module.layers, kind)
+    ],
+)
+def test_every_score_takes_every_kind_of_kernel(keras, kind: str):
+    shape, arguments = KINDS[kind]
+    layer = getattr(keras.layers, kind)(**arguments, name="layer")
+    ends = keras.layers.Flatten(), keras.layers.Dense(3, name="output")
+    model = prunable(keras.Sequential([keras.Input(shape), layer, *ends]))
+    x = RNG.normal(size=(12, *shape)) if kind != "Embedding" else RNG.integers(0, 7, (12, *shape))
+    evidence, mask = evidence_of(model, [(x[:8], Y[:8]), (x[8:], Y[8:])]), get_mask(model)
+    assert any(name.startswith("layer/") for name in mask)
+    for name, method in known_methods().items():
+        if name == "synflow" and kind in NO_FLOW:
+            with pytest.raises(ValueError, match=NO_FLOW[kind]):
+                method.score(weights_of(model), mask, evidence)
+            continue
+        scores = method.score(weights_of(model), mask, evidence)
+        for weight, array in mask.items():
+            assert np.isfinite(scores[weight]).all() and scores[weight].shape == array.shape
+            assert scores[weight].any() or name == "movement", (name, weight)
+
+
+def test_two_networks_are_looked_at_by_turns():
+    model = three_layers()
+    evidence, mask = evidence_of(model), get_mask(model)
+    one = weights_of(model)
+    other = {name: 2 * array for name, array in one.items()}
+    apart = [list(evidence.loss_gradients(weights, mask)) for weights in (one, other)]
+    by_turns = []
+    for pair in zip(*(evidence.loss_gradients(w, mask) for w in (one, other)), strict=True):
+        evidence.loss({name: 3 * array for name, array in one.items()}, mask)
+        by_turns.append(pair)
+    for number, pair in enumerate(by_turns):
+        for found, alone in zip(pair, apart, strict=True):
+            for name in mask:
+                np.testing.assert_array_equal(found[name], alone[number][name])
+
+
+@pytest.mark.parametrize(("method", "times"), [("taylor", 1), ("snip", 1), ("grasp", 2)])
+def test_weights_are_set_once_for_all_batches(monkeypatch, method: str, times: int):
+    model, calls = three_layers(), []
+    set_weights = PlainCopy.set_weights
+    monkeypatch.setattr(
+        PlainCopy, "set_weights", lambda self, w: calls.append(1) or set_weights(self, w)
+    )
+    batches = [(X[i : i + 2], Y[i : i + 2]) for i in range(0, 12, 2)]
+    find_method(method).score(weights_of(model), get_mask(model), evidence_of(model, batches))
+    assert len(calls) == times
 
 
 def test_random_numbers_depend_on_the_seed():

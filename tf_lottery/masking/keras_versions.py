@@ -1,14 +1,19 @@
 """Keras 2, which is tf_keras, and Keras 3: to which of them a model or layer belongs."""
 
-import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
+
+# Attributes that `compile`, `fit` and the like give a model of either Keras.
+_SET_BY_TRAINING = frozenset(
+    {"history", "loss", "optimizer", "stop_evaluating", "stop_predicting", "stop_training"}
+)
 
 
 def keras_of(thing: Any) -> ModuleType:
@@ -94,16 +99,26 @@ def unmasked_class(model: Any) -> type:
     return getattr(type(model), "unmasked_class", type(model))
 
 
-def names_of_keras(model: Any) -> frozenset[str]:
-    """Attributes that the methods of a model's classes of Keras speak of."""
-    return frozenset(
-        name
-        for kind in type(model).__mro__
-        if _comes_with_keras(kind)
-        for method in vars(kind).values()
-        for function in _functions_of(method)
-        for name in function.__code__.co_names
+@cache
+def attributes_of_keras(keras: ModuleType) -> frozenset[str]:
+    """Attributes that a layer or model has before its user gives it any."""
+    x = keras.Input((1,), name="any")
+    examples = (
+        keras.layers.Layer(name="any"),
+        keras.Model(name="any"),
+        keras.Model(x, x, name="any"),
+        keras.Sequential([x], name="any"),
     )
+    return frozenset(attribute for example in examples for attribute in vars(example))
+
+
+def names_of_keras(model: Any) -> frozenset[str]:
+    """Attributes of a model that are Keras's own, and not what the user has given it."""
+    keras = keras_of(model)
+    names = attributes_of_keras(keras) | _SET_BY_TRAINING
+    history = getattr(model, "history", None)
+    is_of_keras = history is None or isinstance(history, keras.callbacks.History)
+    return names if is_of_keras else names - {"history"}
 
 
 def keras_class_names(layer: Any) -> list[str]:
@@ -202,13 +217,6 @@ def _graph_call(node: Any) -> GraphCall:
         inputs = node.input_tensors
     outputs = tf.nest.flatten(node.outputs)
     return GraphCall(layer, arguments, keywords, list(inputs), outputs, node.is_input)
-
-
-def _functions_of(member: Any) -> list[FunctionType]:
-    """The functions behind a member of a class: decorated ones, getters and setters."""
-    parts = [member.fget, member.fset] if isinstance(member, property) else [member]
-    unwrapped = [inspect.unwrap(getattr(part, "__func__", part)) for part in parts]
-    return [function for function in unwrapped if isinstance(function, FunctionType)]
 
 
 def _is_inherited(thing: Any, method: str) -> bool:

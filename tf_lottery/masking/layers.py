@@ -1,13 +1,12 @@
 """The layers of a model, down to those that hold the weights, by stable paths."""
 
 from collections.abc import Iterator
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import tensorflow as tf
 
 from tf_lottery.masking.keras_versions import (
+    attributes_of_keras,
     has_graph,
     is_graph,
     is_layer,
@@ -49,7 +48,7 @@ def sublayers(layer: Any) -> list[tuple[str, Any]]:
 
     Those of a graph, which a model may call in a way of its own, go by their names.
     """
-    inherited = _attributes_of_keras(keras_of(layer))
+    inherited = attributes_of_keras(keras_of(layer))
     of_graph = [(held.name, held) for held in layer.layers] if has_graph(layer) else []
     return of_graph + [
         found
@@ -174,19 +173,6 @@ def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         for key, held in value.items():
             yield from _layers_in(f"{name}/{key}", held)
-
-
-@cache
-def _attributes_of_keras(keras: ModuleType) -> frozenset[str]:
-    """Attributes in which Keras itself keeps layers, such as a list of all of them."""
-    x = keras.Input((1,), name="any")
-    examples = (
-        keras.layers.Layer(name="any"),
-        keras.Model(name="any"),
-        keras.Model(x, x, name="any"),
-        keras.Sequential([x], name="any"),
-    )
-    return frozenset(attribute for example in examples for attribute in vars(example))
 
 
 def _last_part(name: str) -> str:

@@ -8,8 +8,10 @@ import tf_keras as keras
 
 from tf_lottery.masking.prunable import get_mask, set_mask
 from tf_lottery.tickets.averages import averages_weights, mask_averages, masked_averages
+from tf_lottery.tickets.fit_length import resumed_at
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.training.divergence import first_bad_index
+from tf_lottery.training.network import NetworkState
 
 Callbacks = Sequence[keras.callbacks.Callback]
 
@@ -90,9 +92,11 @@ class LevelWatch(IterationCallback):
         last: int | None,
         steps_per_epoch: int | None,
         save_at: int | None,
-        save: Callable[[int], None],
-        resume: Callable[[int], None] = lambda first: None,
-        check_metrics: Callable[[Any], None] = lambda logs: None,
+        *,
+        state: Callable[[], NetworkState],
+        save: Callable[[NetworkState], None],
+        resume: Callable[[int], None],
+        check_metrics: Callable[[Any], None],
     ):
         """Watches a level.
 
@@ -100,38 +104,48 @@ class LevelWatch(IterationCallback):
           first: iteration at which it starts.
           last: iteration at which it ends; None: after the epochs that `fit` was told.
           steps_per_epoch: length of an epoch; None: Keras learns it in the first one.
-          save_at: iteration at which `save` is called with it; None: never.
-          save: saves the state.
+          save_at: iteration whose state is saved; None: none is.
+          state: returns the state of the network.
+          save: saves it.
           resume: is called with the iteration if another callback begins the level later, as
             BackupAndRestore does after an interruption.
           check_metrics: is called with the logs of each epoch.
         """
         super().__init__(first)
         self._first, self._last, self._steps = first, last, steps_per_epoch
-        self._save_at, self._save, self._resume = save_at, save, resume
-        self._check_metrics = check_metrics
+        self._save_at, self._state, self._save = save_at, state, save
+        self._resume, self._check_metrics = resume, check_metrics
+        self._initial: NetworkState | None = None
+        self._begun = False
         self.epochs_seen: list[int] = []
 
+    @property
+    def first_epoch(self) -> int:
+        """Number of the epoch with which the level begins, unless it is resumed."""
+        return self._first // self._steps if self._steps else 0
+
     def on_train_begin(self, logs: Any = None) -> None:
-        """Saves the state if it is the initial one that is rewound to."""
+        """Takes the state if the initial one is saved; others may now restore what they have."""
         if self._save_at == self.iteration:
-            self._save(self.iteration)
+            self._initial = self._state()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remembers the iteration at which the epoch starts, also of a level that is resumed."""
-        if not self.epochs_seen and self._steps:
-            resumed = epoch - self._first // self._steps
-            if resumed > 0:
-                self.iteration += resumed * self._steps
-                self._resume(self.iteration)
+        if not self.epochs_seen:
+            self.iteration += self._iterations_in(epoch - self.first_epoch)
         self.epochs_seen.append(epoch)
         super().on_epoch_begin(epoch, logs)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Finds out whether the level is resumed, perhaps within an epoch."""
+        if not self._begun:
+            self._begin(self._epoch_start + batch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves and stops where it is time."""
         super().on_train_batch_end(batch, logs)
         if self._save_at == self.iteration:
-            self._save(self.iteration)
+            self._save(self._state())
         if self._last is not None and self.iteration >= self._last:
             self.model.stop_training = True
 
@@ -140,8 +154,34 @@ class LevelWatch(IterationCallback):
         super().on_epoch_end(epoch, logs)
         self._check_metrics(logs)
 
+    def on_train_end(self, logs: Any = None) -> None:
+        """Finds out where a level was resumed that had nothing left to train."""
+        if not self.epochs_seen:
+            epoch, batch = resumed_at(self.model, self._steps, self.first_epoch)
+            self.iteration += self._iterations_in(epoch - self.first_epoch) + batch
+            self._begin(self.iteration)
+        super().on_train_end(logs)
+
     def end_of_epoch(self, epoch: int) -> int:
         """The iteration at which an epoch of those seen ended."""
         if epoch == self.epochs_seen[-1] or not self._steps:
             return self.iteration
         return self._first + (epoch + 1 - self._first // self._steps) * self._steps
+
+    def _begin(self, iteration: int) -> None:
+        self._begun = True
+        if iteration > self._first:
+            self._resume(iteration)
+        elif self._initial is not None:
+            self._save(self._initial)
+        self._initial = None
+
+    def _iterations_in(self, epochs: int) -> int:
+        if epochs > 0 and not self._steps:
+            raise ValueError(
+                f"a callback such as BackupAndRestore resumes training after {epochs} epochs, and "
+                "how many iterations an epoch has is not known. Say it, with steps_per_epoch or "
+                "dataset.apply(tf.data.experimental.assert_cardinality(number)), or delete the "
+                "backup, so that the level begins anew."
+            )
+        return max(0, epochs) * (self._steps or 0)

@@ -44,11 +44,11 @@ def chosen_optimizer(model: Any, optimizer: Any) -> Any:
 
 
 def check_one_optimizer(model: Any, advice: str) -> None:
-    """Checks that a model has no optimizers of its own beside that which it is compiled with.
+    """Checks that a model has no optimizers besides the one that it is compiled with.
 
     Args:
       model: the model.
-      advice: what to do about that which is rewound; it ends with "the others".
+      advice: what to do with the optimizer that is rewound; the text ends with "the others".
 
     Raises:
       ValueError: if it has; names them.
@@ -167,7 +167,7 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _is_no_data(value: Any, argument: str) -> bool:
-    """Whether Keras would fail to find examples in it, in words of its own."""
+    """Whether Keras would find no examples in an argument, and say so in words of its own."""
     if value is None:
         return argument == "x"
     return isinstance(value, str | bytes | numbers.Number) or getattr(value, "shape", None) == ()

@@ -1,4 +1,4 @@
-"""Checks that the data given to `fit` fit each other and the model; Keras says it within graphs."""
+"""Checks that data for `fit` fit each other and the model; Keras would complain within a graph."""
 
 from collections.abc import Mapping
 from itertools import pairwise

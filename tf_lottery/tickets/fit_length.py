@@ -63,6 +63,22 @@ def forget_resumed_epoch(model: Any) -> None:
         model._initial_epoch = None
 
 
+def resumed_at(model: Any, steps_per_epoch: int | None, first_epoch: int) -> tuple[int, int]:
+    """Epoch and batch at which a running `fit` begins, after a callback may have restored a backup.
+
+    Args:
+      model: that is trained.
+      steps_per_epoch: iterations in an epoch, where it is known.
+      first_epoch: the epoch at which `fit` was told to begin.
+    """
+    if is_keras_3(model):
+        return model._initial_epoch or first_epoch, 0
+    if getattr(model, "_training_state", None) is None:
+        return first_epoch, 0
+    epoch, batch = model._maybe_load_initial_counters_from_ckpt(steps_per_epoch, first_epoch)
+    return int(epoch), int(batch)
+
+
 def infer_steps_per_epoch(x: Any, fit_arguments: dict[str, Any]) -> int | None:
     """Iterations in an epoch of `model.fit(x, **fit_arguments)`; None where Keras learns it later.
 

@@ -1,8 +1,9 @@
 """Keeps a search of the library in a folder, so that another process can go on with it."""
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ from tf_lottery.tickets.history import LevelResult
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState
 
-# What searches were before they could be asked to be something else.
+# Arguments that earlier versions did not have, with the values that their searches had.
 _LATER = {"retraining": "rewind_weights", "fine_tune_learning_rate": None, "target_density": None}
+
+# Folders that this process keeps open until it is told to let go.
+_HELD: dict[Path, ExitStack] = {}
 
 
 class FolderJournal(RunJournal):
@@ -50,6 +54,7 @@ class FolderJournal(RunJournal):
         # As they are read back.
         self._arguments = json.loads(json.dumps(dict(arguments)))
         self._refuse_others(self._arguments)
+        self._warn_of_other_python()
 
     @property
     def seed(self) -> int | None:
@@ -140,12 +145,25 @@ class FolderJournal(RunJournal):
         other = [
             _difference(name, known[name], value)
             for name, value in arguments.items()
-            if name in known and name != "levels" and known[name] != value
+            if name in known and name != "levels" and not _is_same(name, known[name], value)
         ]
         if other:
             raise ValueError(
                 f"folder={self.path} holds another search: {'; '.join(other)}. Continue it with "
                 "the arguments that it had, or choose another folder."
+            )
+
+    def _warn_of_other_python(self) -> None:
+        was, now = (
+            arguments.get("score_code")
+            for arguments in (self._known().get("arguments") or {}, self._arguments)
+        )
+        if was and now and was["python"] != now["python"] and self.is_complete(0):
+            warnings.warn(
+                f"folder={self.path}: its levels were pruned by a score of the same name under "
+                f"{was['python']}, and this is {now['python']}, which compiles functions to other "
+                "code: that it is the same function cannot be checked.",
+                stacklevel=4,
             )
 
     def _rules_to_go_on(self, known: Mapping[str, Any]) -> int:
@@ -180,7 +198,35 @@ class FolderJournal(RunJournal):
             )
 
 
+def hold_folder(path: Path, opened: AbstractContextManager[None]) -> None:
+    """Enters a block in which a folder is open, until `let_go_of_folder`.
+
+    Args:
+      path: the folder; if a block that was interrupted still has it, that ends.
+      opened: the block.
+    """
+    let_go_of_folder(path)
+    held = ExitStack()
+    held.enter_context(opened)
+    _HELD[path] = held
+
+
+def let_go_of_folder(path: Path) -> None:
+    """Leaves the block that `hold_folder` has entered, if there is one."""
+    _HELD.pop(path, ExitStack()).close()
+
+
+def _is_same(name: str, was: Any, now: Any) -> bool:
+    # Another Python compiles the same text to other code.
+    return was == now or (name == "score_code" and was["python"] != now["python"])
+
+
 def _difference(name: str, was: Any, now: Any) -> str:
+    if name == "score_code":
+        return (
+            "the function given as score computes something else than the one of that name there, "
+            "or with other values (comments and docstrings do not count)"
+        )
     if name != "weights":
         return f"{name} was {json.dumps(was)}, is {json.dumps(now)}"
     unlike = [weight for weight in now if now[weight] != was.get(weight)] or ["fewer weights"]

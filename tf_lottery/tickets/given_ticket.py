@@ -15,7 +15,7 @@ from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.masking.units import output_kernels
 
-# What standardises the pixels is of the data.
+# The layer that standardises the pixels belongs to the data, not to the ticket.
 _OF_PIXELS = "normalization"
 _MOST_NAMED = 5
 
@@ -25,9 +25,9 @@ class GivenTicket:
     """A ticket as its run has it.
 
     Attributes:
-      flag: that named it, for messages.
+      flag: the flag that named the ticket, for messages.
       mask: what remains.
-      weights: all weights of its network, that it is trained from; None: drawn ones.
+      weights: all weights of the ticket's network, from which training starts; None: drawn ones.
     """
 
     flag: str
@@ -59,11 +59,11 @@ class GivenTicket:
 
 @dataclass(frozen=True)
 class TicketInNetwork:
-    """What of a ticket a network has.
+    """The part of a ticket that a network takes.
 
     Attributes:
-      mask: of the network: the ticket's, but for the layers in `drawn`, which are dense.
-      weights: those that the network starts from in place of drawn ones.
+      mask: the network's mask: that of the ticket, but dense in the layers in `drawn`.
+      weights: the weights from which the network starts in place of drawn ones.
       drawn: names of the output layers that have another shape than the ticket's.
     """
 
@@ -74,8 +74,8 @@ class TicketInNetwork:
     def give_weights(self, model: Any) -> None:
         """Sets the weights of the network, which stays dense.
 
-        Where the ticket's run has kept no value of a pruned weight, the drawn one stays, for
-        controls with other masks.
+        The drawn value of a pruned weight stays where the ticket's run has kept none: controls with
+        other masks need one.
         """
         variables = model_variables(model)
         for name, value in self.weights.items():
@@ -93,8 +93,8 @@ def fit_ticket(model: Any, ticket: GivenTicket) -> TicketInNetwork:
       ticket: of another run.
 
     Returns:
-      What the network has of it. Output layers of other shapes, as for another number of classes,
-      have nothing of it.
+      The part that the network takes. Output layers of other shapes, as for another number of
+      classes, take nothing from the ticket.
 
     Raises:
       ValueError: if other layers differ; names them.

@@ -18,14 +18,21 @@ class LevelToTrain:
 
     Attributes:
       number: that of the level.
-      save_rewind_state: takes the state that the network has at the rewind step, which level 0
-        alone comes past.
+      keep_rewind_state: takes what `save_rewind_state` is given.
       record: what is to be recorded of the level; set it once the level is trained.
+      rewind_state_kept: whether this training, or one that it resumes, came past the rewind step.
+        The journal may hold the state of a training that was given up.
     """
 
     number: int
-    save_rewind_state: Callable[[NetworkState], None]
+    keep_rewind_state: Callable[[NetworkState], None]
     record: Mapping[str, Any] = field(default_factory=dict)
+    rewind_state_kept: bool = False
+
+    def save_rewind_state(self, state: NetworkState) -> None:
+        """Keeps the state that the network has at the rewind step; for level 0 alone."""
+        self.keep_rewind_state(state)
+        self.rewind_state_kept = True
 
 
 def iterative_magnitude_pruning(
@@ -79,7 +86,7 @@ def iterative_magnitude_pruning(
             continue
         if number and ends_with(number - 1):
             return
-        # Of step 2 the first part: whoever trains level 0 keeps the state on the way.
+        # Whoever trains level 0 also keeps the state at the rewind step (step 2).
         level = LevelToTrain(number, journal.save_rewind_state)
         if number == 0:
             pruned = Pruned(network.mask)
@@ -98,6 +105,6 @@ def iterative_magnitude_pruning(
                 rewind_optimizer=rewind_optimizer,
                 learning_rate=variant.learning_rate,
             )
-        # Step 2, to the end.
+        # Step 2, or its like at a later level.
         yield level
         journal.save(number, network.weights(), pruned.mask, {**level.record, **pruned.record})

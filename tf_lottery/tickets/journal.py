@@ -12,7 +12,7 @@ from tf_lottery.masking.masks import Mask
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.
     from tf_lottery.training.network import NetworkState
 
-# Those that a level's training ended with, or those of the rewind step.
+# The weights that a level's training ended with, or those of the rewind step.
 TicketWeights = Literal["trained", "rewind"]
 TICKET_WEIGHTS = get_args(TicketWeights)
 

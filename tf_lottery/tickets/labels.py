@@ -1,4 +1,4 @@
-"""Checks that labels fit a model, which XLA does not."""
+"""Checks that labels fit a model; XLA does not check that."""
 
 from typing import Any
 

@@ -10,11 +10,11 @@ class LastLevel:
     """The weights and the mask with which the last level ended."""
 
     def __init__(self, network: Network):
-        """Copies them."""
+        """Copies the weights and the mask that the network has."""
         self._network, self._weights, self._mask = network, network.weights(), network.mask
 
     def put_back(self) -> None:
-        """Gives them back, with a warning, if another callback has set others."""
+        """Gives weights and mask back, with a warning, if another callback has set others."""
         if self._network.mask == self._mask and self._has_weights():
             return
         self._network.set_weights(self._weights, self._mask)
@@ -27,7 +27,7 @@ class LastLevel:
         )
 
     def put_back_after_all(self) -> None:
-        """Does so once more when the callbacks that come later have ended."""
+        """Gives weights and mask back once more, after the callbacks that come later."""
         # Keras puts its own last.
         history: Any = getattr(self._network.model, "history", None)
         if not hasattr(history, "on_train_end"):

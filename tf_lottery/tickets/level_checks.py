@@ -107,7 +107,7 @@ def checked(state: NetworkState, level: int) -> NetworkState:
 
 @contextmanager
 def naming_bad_data(fit_arguments: Mapping[str, Any], batches: int | None) -> Iterator[None]:
-    """Lets a TrainingDivergedError of the block say what is wrong with the data, if that is it.
+    """Has a TrainingDivergedError of the block name the bad data, if there are any.
 
     Args:
       fit_arguments: of `model.fit`, x and y among them.

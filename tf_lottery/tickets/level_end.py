@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_lottery.tickets.callbacks import LevelWatch
 
-# What makes data last, whichever way they come.
+# Advice for data that run out, whatever kind they are.
 _REPEAT = (
     "Let them last: dataset.repeat() with steps_per_epoch, or a generator that goes on by itself "
     "(`while True:`); or leave steps_per_epoch out and say how many batches an epoch of a data set "
@@ -55,16 +55,21 @@ def level_end(
     Args:
       level: the level.
       planned: iteration at which it should have ended.
-      watch: that watched it.
+      watch: the callback that watched the level.
       logs: the history of Keras.
       callbacks: of the user's.
       fit_arguments: further arguments of `fit`.
+
+    Returns:
+      The end; without metrics if nothing was left to train of a level that was resumed.
 
     Raises:
       ValueError: as `check_length`.
     """
     stopped = watch.model.stop_training and watch.iteration < planned
     check_length(level, watch.iteration, planned, stopped)
+    if not watch.epochs_seen:
+        return LevelEnd({}, watch.iteration, stopped, watch.iteration)
     epoch = kept_epoch(watch.model, callbacks, watch.epochs_seen[-1])
     freq = fit_arguments.get("validation_freq") or 1
     return LevelEnd(
@@ -101,12 +106,12 @@ def check_length(level: int, reached: int, planned: int, stopped: bool) -> None:
 
 
 def check_rewind_step_reached(reached: int, rewind_step: int, *, kept: bool, stopped: bool) -> None:
-    """Checks that level 0 came to the rewind step.
+    """Checks that level 0 came past the rewind step.
 
     Args:
       reached: iteration at which level 0 ended.
       rewind_step: iteration whose state is kept on the way.
-      kept: whether it was.
+      kept: whether it was, by this training or by one that it resumes.
       stopped: whether a callback ended level 0.
 
     Raises:
@@ -120,18 +125,18 @@ def check_rewind_step_reached(reached: int, rewind_step: int, *, kept: bool, sto
         )
 
 
-def check_resumed(first: int, rewind_step: int | None, *, kept: bool) -> None:
+def check_resumed(first: int, rewind_step: int, *, kept: bool) -> None:
     """Checks that a level 0 that a callback resumes has what is needed to go on.
 
     Args:
       first: iteration at which it is resumed.
-      rewind_step: iteration whose state level 0 is to keep; None at other levels.
-      kept: whether the state is kept already.
+      rewind_step: iteration whose state level 0 is to keep.
+      kept: whether the journal has the state.
 
     Raises:
       ValueError: if the rewind step is passed and its state is lost.
     """
-    if rewind_step is not None and first > rewind_step and not kept:
+    if first > rewind_step and not kept:
         raise ValueError(
             f"level 0 is resumed at iteration {first} (by BackupAndRestore), after the rewind step "
             f"{rewind_step}, whose state was kept in memory alone. Give the search a folder=, "

@@ -42,7 +42,7 @@ class LevelInFit:
         self.stopped = False
         self._model = model
         self._epoch = first // params["steps"]
-        # Of each epoch the iteration at which it ended, and its logs.
+        # Number of an epoch to the iteration at which that epoch ended, and its logs.
         self._ended: dict[int, tuple[int, dict[str, Any]]] = {}
         params = {**params, "epochs": math.ceil(last / params["steps"])}
         lists = keras_of(model).callbacks.CallbackList

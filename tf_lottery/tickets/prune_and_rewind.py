@@ -2,11 +2,9 @@
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
@@ -19,23 +17,16 @@ from tf_lottery.tickets.callbacks import Callbacks, IterationCallback
 from tf_lottery.tickets.fit_arguments import check_callbacks, check_one_optimizer
 from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import as_arrays, resolve_rewind_step, steps_per_execution
-from tf_lottery.tickets.folder_journal import FolderJournal
 from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.last_level import LastLevel
 from tf_lottery.tickets.level_end import check_rewind_step_reached
 from tf_lottery.tickets.level_in_fit import LevelInFit
+from tf_lottery.tickets.one_per_fit import OnePerFit
 from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.stopping import StoppingRule
 from tf_lottery.tickets.ticket_search import TicketSearch
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.divergence import TrainingDivergedError
-
-# Folders that a `fit` of this process has for itself: until it ends, or, if it was interrupted,
-# until another begins in the same one.
-_HELD: dict[Path, ExitStack] = {}
-
-# Of each model the search that was given it last; what it maps to must not keep it alive.
-_SEARCH_OF: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
 
 
 class PruneAndRewind(IterationCallback):
@@ -148,7 +139,7 @@ class PruneAndRewind(IterationCallback):
             self._read_batches()
         self._running: LevelInFit | None = None
         self._last_level: LastLevel | None = None
-        self._token, self._running_fit = object(), False
+        self._one_per_fit = OnePerFit()
         self.history = SearchHistory()
 
     def epochs(self, steps_per_epoch: int) -> int:
@@ -160,16 +151,11 @@ class PruneAndRewind(IterationCallback):
     def set_model(self, model: Any) -> None:
         """Takes the model; Keras gives it to all callbacks before training begins for any."""
         super().set_model(model)
-        self._running_fit, _SEARCH_OF[model] = False, self._token
+        self._one_per_fit.given_to(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks the arguments against the model and the length of training."""
-        if self._running_fit or _SEARCH_OF.get(self.model) is not self._token:
-            raise ValueError(
-                "callbacks: PruneAndRewind is given twice to one fit, where each would prune and "
-                "rewind what the other trains; give one, and the other to the fit of another model."
-            )
-        self._running_fit = True
+        self._one_per_fit.begin(self.model)
         steps = self.params.get("steps")
         if not steps:
             raise ValueError(
@@ -203,12 +189,12 @@ class PruneAndRewind(IterationCallback):
         self._last_level = None
         self.iteration = self._epoch_start = 0
         self._check_epochs(0)
-        self._open()
+        self._search.hold(self._epochs_per_level)
         try:
             self._to_train = self._search.to_train(self._read_batches, self._train_steps)
             self._begin_level()
         except BaseException:
-            self._close()
+            self._search.let_go()
             raise
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -261,8 +247,8 @@ class PruneAndRewind(IterationCallback):
           ValueError: if others than Keras have changed pruned weights, or another callback has
             ended the search.
         """
-        self._close()
-        self._running_fit = False
+        self._search.let_go()
+        self._one_per_fit.end()
         last_level, self._last_level = self._last_level, None
         if last_level and not averages_weights(self.model):
             last_level.put_back()
@@ -279,7 +265,7 @@ class PruneAndRewind(IterationCallback):
                 "PruneAndRewind(level_callbacks=[...]): there they end the level, not the search. "
                 "Levels before are in history."
             )
-        # Averages are there only now.
+        # Keras has assigned averages of weights only now.
         LastLevel(self._search.network).put_back_after_all()
 
     def _check_epochs(self, first: int) -> None:
@@ -337,15 +323,14 @@ class PruneAndRewind(IterationCallback):
     def _end_level(self, running: LevelInFit, logs: Any, *, within_epoch: bool = False) -> None:
         running.end(logs)
         weights_at, metrics = (running.iteration, logs or {}) if within_epoch else running.kept()
-        check_rewind_step_reached(
-            running.iteration,
-            self._rewind_step,
-            kept=self._search.journal.has_rewind_state(),
-            stopped=True,
-        )
+        level = running.level
+        if level.number == 0:
+            check_rewind_step_reached(
+                running.iteration, self._rewind_step, kept=level.rewind_state_kept, stopped=True
+            )
         try:
-            running.level.record = self._search.record(
-                running.level.number,
+            level.record = self._search.record(
+                level.number,
                 metrics,
                 self.first_bad_step,
                 iterations=running.iteration,
@@ -374,18 +359,3 @@ class PruneAndRewind(IterationCallback):
         if not isinstance(score_data, tuple) or len(score_data) != 2:
             raise refusal("score_data", score_data, "give arrays (x, y) or a tf.data.Dataset")
         return partial(scoring_batches, *map(as_arrays, score_data), {})
-
-    def _open(self) -> None:
-        """Has the folder, if there is one, until the end of training."""
-        journal = self._search.journal
-        if not isinstance(journal, FolderJournal):
-            return
-        self._close()
-        held = ExitStack()
-        held.enter_context(self._search.opened(self._epochs_per_level))
-        _HELD[journal.path] = held
-
-    def _close(self) -> None:
-        journal = self._search.journal
-        if isinstance(journal, FolderJournal):
-            _HELD.pop(journal.path, ExitStack()).close()

@@ -62,7 +62,7 @@ def restored(
 
 
 def _optimizer_config(searched: Network) -> dict[str, Any]:
-    """Of the optimizer that the model is compiled with, which a loop of the user's may not use."""
+    """Configuration of the compiled optimizer; a loop of the user's may train with another one."""
     optimizer = getattr(searched.model, "optimizer", None)
     if optimizer is None or optimizer is searched.optimizer:
         return searched.optimizer_config
@@ -71,7 +71,7 @@ def _optimizer_config(searched: Network) -> dict[str, Any]:
 
 @contextmanager
 def _random_numbers_kept() -> Iterator[None]:
-    """Takes back what the initializers of a copy draw, whose weights are set anyway."""
+    """Undoes the draws of a copy's initializers: the weights of a copy are set anyway."""
     seeds = getattr(tf_keras.src.backend._SEED_GENERATOR, "generator", None)
     known = [generator for generator in (seeds, random) if generator is not None]
     states = [generator.getstate() for generator in known]

@@ -1,8 +1,6 @@
 """Iterative magnitude pruning around `model.fit`, one call per level."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +10,8 @@ from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
-from tf_lottery.tickets.averages import averages_weights, validate_averages
-from tf_lottery.tickets.callbacks import Callbacks, LevelWatch
+from tf_lottery.tickets.callbacks import Callbacks
 from tf_lottery.tickets.fit_arguments import (
-    check_callbacks,
     check_epoch,
     check_fit,
     check_run,
@@ -25,11 +21,9 @@ from tf_lottery.tickets.fit_arguments import (
     warn_of_best_of_all,
 )
 from tf_lottery.tickets.fit_data import check_fit_data
-from tf_lottery.tickets.fit_evidence import scoring_batches
 from tf_lottery.tickets.fit_length import (
     as_arrays,
     counted_steps,
-    forget_resumed_epoch,
     infer_steps_per_epoch,
     resolve_rewind_step,
     steps_per_execution,
@@ -38,15 +32,14 @@ from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
 from tf_lottery.tickets.journal import TicketWeights
 from tf_lottery.tickets.labels import check_labels
-from tf_lottery.tickets.level_checks import naming_bad_data
-from tf_lottery.tickets.level_end import check_resumed, check_rewind_step_reached, level_end
 from tf_lottery.tickets.own_loop import TrainingSteps
-from tf_lottery.tickets.pruned_weights import check_own_mask, check_pruned_weights
+from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
 from tf_lottery.tickets.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.stopping import StoppingRule
 from tf_lottery.tickets.texts import check_fit_texts
 from tf_lottery.tickets.ticket_search import TicketSearch
+from tf_lottery.tickets.training_by_fit import TrainingByFit
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.schedule_lead import ignores_lead
 
@@ -131,8 +124,9 @@ class IterativeMagnitudePruning:
           optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
             is compiled with.
           folder: keeps the finished levels, in place of memory: the same search of the same model,
-            made in another process, goes on after them, also to more levels. By default they last
-            as long as this object.
+            made in another process, goes on after them, also to more levels. A function given as
+            `score` then is the same if its code is, without comments and docstrings; functions that
+            it calls are not looked at. By default levels last as long as this object.
 
         Raises:
           ValueError: if the model is not prunable or has no optimizer, if it is pruned already, if
@@ -196,8 +190,7 @@ class IterativeMagnitudePruning:
             iteration and, where it is so, which example is not. Earlier levels are kept.
         """
         callbacks = () if callbacks is None else callbacks
-        model, journal = self._network.model, self._journal
-        search, arguments = self._search, self._arguments
+        model, search, arguments = self._network.model, self._search, self._arguments
         verbose = fit_arguments.get("verbose", "auto")
         x, y = as_arrays(x), as_arrays(y)
         check_fit(model, x, epochs, callbacks, {"y": y, **fit_arguments})
@@ -221,60 +214,21 @@ class IterativeMagnitudePruning:
             steps_per_epoch=steps_per_epoch,
             steps_per_execution=steps_per_execution(model),
         )
-        train_steps = epochs * steps_per_epoch if steps_per_epoch else None
-
-        def train(level: LevelToTrain) -> dict[str, Any]:
-            nonlocal steps_per_epoch, train_steps
-            if verbose:
-                self._announce(level.number)
-            mask = self._network.mask
-            first = first_step(level.number, arguments.retraining, train_steps, rewind_step)
-            last = last_step(first, train_steps, rewind_step) if train_steps else None
-            ends_at = math.ceil(last / steps_per_epoch) if last and steps_per_epoch else epochs
-            own = callbacks(level.number) if callable(callbacks) else callbacks
-            check_callbacks("callbacks", own, model)
-            save_at = None if level.number else rewind_step
-            watch = LevelWatch(
-                first,
-                last,
-                steps_per_epoch,
-                save_at,
-                lambda step: level.save_rewind_state(search.state()),
-                lambda step: check_resumed(step, save_at, kept=journal.has_rewind_state()),
-                partial(search.check_metrics, seldom=True),
-            )
-            forget_resumed_epoch(model)
-            with naming_bad_data({"x": x, "y": y, **fit_arguments}, steps_per_epoch):
-                result = model.fit(
-                    x,
-                    y,
-                    epochs=ends_at,
-                    initial_epoch=first // steps_per_epoch if steps_per_epoch else 0,
-                    callbacks=[watch, *own],
-                    **fit_arguments,
-                )
-                check_own_mask(self._network.mask, mask, level.number)
-                check_pruned_weights(model)
-                steps_per_epoch = steps_per_epoch or watch.steps_in_first_epoch
-                search.set_steps_per_epoch(steps_per_epoch)
-                train_steps = epochs * steps_per_epoch
-                end = level_end(
-                    level.number, last or train_steps, watch, result.history, own, fit_arguments
-                )
-                check_rewind_step_reached(
-                    end.iterations,
-                    rewind_step,
-                    kept=journal.has_rewind_state(),
-                    stopped=end.stopped_early,
-                )
-                metrics = end.metrics
-                if averages_weights(model) and end.weights_at == end.iterations:
-                    metrics |= validate_averages(model, x, y, fit_arguments)
-                return search.record(level.number, metrics, watch.first_bad_step, **end.record())
-
+        training = TrainingByFit(
+            search,
+            arguments.retraining,
+            rewind_step,
+            steps_per_epoch,
+            epochs=epochs,
+            callbacks=callbacks,
+            data=(x, y),
+            fit_arguments=fit_arguments,
+        )
         with search.opened(epochs):
-            for level in search.to_train(lambda: scoring_batches(x, y, fit_arguments), train_steps):
-                level.record = train(level)
+            for level in search.to_train(training.read_batches, training.train_steps):
+                if verbose:
+                    self._announce(level.number)
+                level.record = training.train(level)
         return self.history
 
     def run(

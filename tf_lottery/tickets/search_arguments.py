@@ -32,6 +32,7 @@ from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
 from tf_lottery.tickets.fit_length import needs_length
+from tf_lottery.tickets.score_code import code_of
 from tf_lottery.tickets.stopping import StoppingRule
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant, first_step_after_pruning
 from tf_lottery.training.network import Network
@@ -40,7 +41,7 @@ from tf_lottery.training.schedule_lead import described_without_lead, last_and_h
 
 @dataclass(frozen=True)
 class SearchArguments:
-    """The arguments of every search; what they are is said in `IterativeMagnitudePruning`."""
+    """The arguments of every search; `IterativeMagnitudePruning` explains them."""
 
     levels: int | None
     pruning_rate: float | Sequence[float] | AdaptiveRate | Literal["auto"]
@@ -102,7 +103,7 @@ class SearchArguments:
         return self.adaptive_rate is not None or self.method.needs_data
 
     def no_data(self, where: str, advice: str) -> Callable[[], Any]:
-        """Reads the training examples that pruning may look at, where there are none.
+        """Stands for the reader of training examples where there are none to read.
 
         Args:
           where: why there are none.
@@ -183,8 +184,8 @@ class SearchArguments:
         """Describes a search as JSON values.
 
         Args:
-          network: what is searched: the names and shapes of its weights and the configuration of
-            its optimizer count.
+          network: the searched network: names and shapes of weights and the optimizer's
+            configuration count.
           levels: the number of them.
         """
         arguments = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
@@ -199,6 +200,8 @@ class SearchArguments:
         if inner is not None:
             inner["config"]["name"] = re.sub(r"_\d+$", "", inner["config"]["name"])
         described = {**arguments, "levels": levels, "weights": weights, "optimizer": optimizer}
+        if code := code_of(self.score):
+            described["score_code"] = code
         return json.loads(json.dumps(described, default=_described))
 
     def _warn_of_unused_rates(self) -> None:

@@ -1,4 +1,4 @@
-"""Checks that only models that take text are given text; Keras says it in words of its graphs."""
+"""Checks that only models that take text are given text; Keras would speak of its graphs."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ from tf_lottery.config.arguments import check_path
 from tf_lottery.messages import tell
 from tf_lottery.tickets.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit_evidence import Batch, build_fit_evidence
-from tf_lottery.tickets.folder_journal import FolderJournal
+from tf_lottery.tickets.folder_journal import FolderJournal, hold_folder, let_go_of_folder
 from tf_lottery.tickets.history import LevelResult, SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain, iterative_magnitude_pruning
 from tf_lottery.tickets.level_checks import (
@@ -106,6 +106,16 @@ class TicketSearch:
         with self.journal.opened(training, self._seed):
             self._take_up(self.journal)
             yield
+
+    def hold(self, epochs: int) -> None:
+        """Opens the folder as `opened` does, until `let_go` or until another search holds it."""
+        if isinstance(self.journal, FolderJournal):
+            hold_folder(self.journal.path, self.opened(epochs))
+
+    def let_go(self) -> None:
+        """Lets others have the folder, if there is one."""
+        if isinstance(self.journal, FolderJournal):
+            let_go_of_folder(self.journal.path)
 
     def _check_same_length(self, training: Mapping[str, int | None]) -> None:
         if self.history.levels and training != self._training:
@@ -208,7 +218,7 @@ class TicketSearch:
         return end is not None
 
     def _warn_of_random_layers(self, level: int) -> None:
-        """Says so if a level will not have the random numbers that it had without interruption."""
+        """Warns if a level will have other random numbers than without the interruption."""
         if names := random_layers(self.network.model):
             warnings.warn(
                 f"The search goes on with level {level}. Random numbers of {', '.join(names)} are "

@@ -1,6 +1,7 @@
 """Derivatives of a network's loss and output by its weights, of which scores are made."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,8 +10,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.masking.keras_versions import keras_class_names
+from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.masking.prunable import masked_variables
+from tf_lottery.masking.wrapper import unwrapped
 from tf_lottery.training.plain_copies import (
     PlainCopy,
     copy_for_flow,
@@ -52,6 +56,8 @@ class Saliency:
         """
         self._model, self._loss, self._read_batches = model, loss, read_batches
         self._names = list(masked_variables(model))
+        # Whose weights the copy for gradients has.
+        self._copy_is_of: object | None = None
         self._gradient = tf.function(self._compute_gradient, autograph=False, reduce_retracing=True)
         self._product = tf.function(self._compute_product, autograph=False, reduce_retracing=True)
         self._flow = tf.function(self._compute_flow, autograph=False)
@@ -66,10 +72,9 @@ class Saliency:
         """
 
         def run() -> list[float]:
+            self._copy_is_of = None
             self._gradient_copy.set_weights(mask.apply(weights))
-            tensors = (
-                tf.nest.map_structure(tf.convert_to_tensor, batch) for batch in self._batches
-            )
+            tensors = map(_tensors, self._batches)
             return [float(self._mean_loss(*batch, tf.constant(1.0))) for batch in tensors]
 
         return float(np.mean(undistributed(run)))
@@ -84,8 +89,7 @@ class Saliency:
         Yields:
           Gradient by each masked weight, arrays of the weights' shapes.
         """
-        for batch in self._batches:
-            yield self._at(weights, mask, self._gradient_copy, self._gradient, *batch, 1.0)
+        yield from self._of_batches(weights, mask, self._gradient, 1.0)
 
     def gradient_flow(self, weights: Weights, mask: Mask) -> dict[str, np.ndarray]:
         """Hessian of the mean loss of all scoring batches times its gradient, H g.
@@ -101,18 +105,9 @@ class Saliency:
           The product, arrays of the weights' shapes.
         """
 
-        def mean(function: Callable[..., Derivatives], *arguments: Any) -> dict[str, np.ndarray]:
+        def mean(derive: Callable[..., Derivatives], *arguments: Any) -> dict[str, np.ndarray]:
             sums: dict[str, Any] = dict.fromkeys(mask, 0.0)
-            for batch in self._batches:
-                added = self._at(
-                    weights,
-                    mask,
-                    self._gradient_copy,
-                    function,
-                    *batch,
-                    GRASP_TEMPERATURE,
-                    *arguments,
-                )
+            for added in self._of_batches(weights, mask, derive, GRASP_TEMPERATURE, *arguments):
                 sums = {name: sums[name] + added[name] for name in mask}
             return {name: total / len(self._batches) for name, total in sums.items()}
 
@@ -133,15 +128,28 @@ class Saliency:
           Gradient by each masked weight, float64 arrays of the weights' shapes.
 
         Raises:
-          ValueError: if the network's inputs are of no fixed shape, or the flow is not finite.
+          ValueError: if the network's inputs are of no fixed shape, embeddings are pruned, or the
+            flow is not finite.
         """
+        for path, layer in leaf_layers(self._model):
+            if "Embedding" in keras_class_names(unwrapped(layer)) and f"{path}/embeddings" in mask:
+                raise ValueError(
+                    "score 'synflow' sends ones through the network, which to an embedding are one "
+                    f"and the same word: all others of {path} would be pruned. Leave it out, with "
+                    f"tf_lottery.prunable(model, exclude=[{path!r}]), or use another score."
+                )
         for tensor in self._flow_copy.model.inputs:
             if None in tensor.shape[1:]:
                 raise ValueError(
                     f"score 'synflow' sends ones through {self._model.name}, whose inputs have "
                     f"the shape {tuple(tensor.shape)}; build it with inputs of a fixed shape."
                 )
-        flow = self._at(weights, mask, self._flow_copy, self._flow)
+
+        def run() -> dict[str, np.ndarray]:
+            self._flow_copy.set_weights(mask.apply(weights))
+            return _arrays(self._flow(), mask)
+
+        flow = undistributed(run)
         if not all(np.isfinite(array).all() for array in flow.values()):
             raise ValueError(
                 f"score 'synflow': the flow through {self._model.name} exceeds float64; the score "
@@ -164,26 +172,29 @@ class Saliency:
     def _flow_copy(self) -> PlainCopy:
         return copy_for_flow(self._model)
 
-    def _at(
-        self,
-        weights: Weights,
-        mask: Mask,
-        copy: PlainCopy,
-        derive: Callable[..., Derivatives],
-        *arguments: Any,
-    ) -> dict[str, np.ndarray]:
-        def run() -> Derivatives:
-            copy.set_weights(mask.apply(weights))
-            return derive(*tf.nest.map_structure(tf.convert_to_tensor, arguments))
+    def _of_batches(
+        self, weights: Weights, mask: Mask, derive: Callable[..., Derivatives], *arguments: Any
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Derivatives of the loss of batch after batch; those of all would fill the memory."""
+        masked, own = mask.apply(weights), object()
 
-        derivatives = undistributed(run)
-        return {name: derivatives[name].numpy() for name in mask}
+        def run(batch: tuple[Any, Any]) -> dict[str, np.ndarray]:
+            # Whoever looks at two networks by turns is between the batches of both.
+            if self._copy_is_of is not own:
+                self._copy_is_of = own
+                self._gradient_copy.set_weights(masked)
+            return _arrays(derive(*_tensors((*batch, *arguments))), mask)
+
+        # As `undistributed`, with one thread for all batches.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            for batch in self._batches:
+                yield thread.submit(run, batch).result()
 
     def _compute_gradient(self, inputs: Any, labels: Any, temperature: tf.Tensor) -> Derivatives:
         variables = {name: self._gradient_copy.variables[name] for name in self._names}
         with tf.GradientTape() as tape:
             loss = self._compute_loss(inputs, labels, temperature)
-        return tape.gradient(loss, variables, unconnected_gradients="zero")
+        return _gradient(tape, loss, variables)
 
     def _compute_loss(self, inputs: Any, labels: Any, temperature: tf.Tensor) -> tf.Tensor:
         outputs = self._gradient_copy.model(inputs, training=False)
@@ -197,7 +208,7 @@ class Saliency:
         with tf.GradientTape() as tape:
             gradient = self._compute_gradient(inputs, labels, temperature)
             product = tf.add_n([tf.reduce_sum(gradient[n] * direction[n]) for n in self._names])
-        return tape.gradient(product, variables, unconnected_gradients="zero")
+        return _gradient(tape, product, variables)
 
     def _compute_flow(self) -> Derivatives:
         model = self._flow_copy.model
@@ -206,7 +217,21 @@ class Saliency:
         with tf.GradientTape() as tape:
             outputs = tf.nest.flatten(model(ones[0] if len(ones) == 1 else ones, training=False))
             flow = tf.add_n([tf.reduce_sum(output) for output in outputs])
-        return tape.gradient(flow, variables, unconnected_gradients="zero")
+        return _gradient(tape, flow, variables)
+
+
+def _gradient(tape: tf.GradientTape, target: tf.Tensor, variables: Derivatives) -> Derivatives:
+    found = tape.gradient(target, variables, unconnected_gradients="zero")
+    # Of embeddings TensorFlow gives the rows that were looked up.
+    return {name: tf.convert_to_tensor(gradient) for name, gradient in found.items()}
+
+
+def _tensors(nested: Any) -> Any:
+    return tf.nest.map_structure(tf.convert_to_tensor, nested)
+
+
+def _arrays(derivatives: Derivatives, mask: Mask) -> dict[str, np.ndarray]:
+    return {name: derivatives[name].numpy() for name in mask}
 
 
 @dataclass(frozen=True)
