@@ -330,6 +330,17 @@ def test_retraining_is_fine_tuning(trained_run):
     assert retraining(start, mask, lambda weights: True, 1)
 
 
+def test_a_retraining_that_diverged_says_nothing_of_the_next(copied_run):
+    analyzed = AnalyzedRun(copied_run)
+    solution, retraining = analyzed.level(0), Retrainer(analyzed.experiment, 4)
+    huge = {
+        name: np.full_like(array, 1e30) if array.ndim > 1 else array
+        for name, array in solution.weights.items()
+    }
+    assert not retraining(huge, solution.mask, lambda weights: True, 0)
+    assert retraining(solution.weights, solution.mask, lambda weights: True, 0)
+
+
 @pytest.mark.slow
 def test_the_fraction_is_one_that_retraining_brings_back(trained_run, train):
     """Checked with another loop: pruned so far and fine-tuned, the loss comes back; not further."""

@@ -191,3 +191,63 @@ def test_equal_outputs_in_pytorch(name):
     other = sparse(build_model(name, (32, 32, 3), 10, 1, statistics))
     from_torch(other, TorchTicket(network.state_dict(), ticket.masks))
     np.testing.assert_array_equal(np.asarray(other(images)), expected)
+
+
+def flattened(keras):
+    """By what is flattened: a model, its inputs, and what PyTorch has in front of its `output`."""
+    layers = keras.layers
+    floats = RANDOM.random((5, 4, 6, 2)).astype(np.float32)
+    sequences, words = floats[..., 0], RANDOM.integers(0, 9, (5, 4))
+    channels_first = floats.transpose(0, 3, 1, 2)
+    yield "matrices", [layers.Flatten()], sequences, lambda t: sequences
+    yield (
+        "embedded words",
+        [layers.Embedding(9, 7, name="table"), layers.Flatten()],
+        *(words, lambda t: t["table.weight"][words]),
+    )
+    yield (
+        "positions of sequences",
+        [layers.Dense(8, name="each"), layers.Flatten()],
+        *(sequences, lambda t: sequences @ t["each.weight"].T + t["each.bias"]),
+    )
+    yield (
+        "images that are reshaped",
+        [layers.ReLU(), layers.Reshape((48,))],
+        *(floats, lambda t: channels_first),
+    )
+    yield (
+        "images with their channels first",
+        [layers.BatchNormalization(axis=1, epsilon=0.0), layers.Flatten()],
+        *(channels_first, lambda t: channels_first),
+    )
+    yield (
+        "images with their channels first, which Keras moves",
+        [layers.Flatten(data_format="channels_first")],
+        *(channels_first, lambda t: channels_first),
+    )
+    yield (
+        "pooled sequences",
+        [layers.AveragePooling1D(1), layers.Flatten()],
+        *(sequences, lambda t: sequences.transpose(0, 2, 1)),
+    )
+
+
+@TF_KERAS_FAST
+def test_only_what_pytorch_has_with_channels_first_is_flattened_so(keras):
+    for name, layers, inputs, features_of in flattened(keras):
+        pixels = keras.Input(inputs.shape[1:], dtype=inputs.dtype.name)
+        output = keras.layers.Dense(3, name="output")
+        model = keras.Sequential([pixels, *layers, output])
+        weights = to_torch(model).weights
+        flat = features_of(weights).reshape(5, -1)
+        outputs = flat @ weights["output.weight"].T + weights["output.bias"]
+        np.testing.assert_allclose(outputs, model(inputs), atol=1e-5, err_msg=name)
+
+
+@TF_KERAS_FAST
+def test_images_that_are_made_of_features_are_refused(keras):
+    generator = [keras.Input((5,)), keras.layers.Dense(24), keras.layers.Reshape((3, 4, 2))]
+    with pytest.raises(ValueError, match=r"makes \(3, 4, 2\) of \(24,\), in which PyTorch"):
+        to_torch(keras.Sequential(generator))
+    pooled = [keras.Input((5,)), keras.layers.Dense(24), keras.layers.Reshape((1, 1, 24))]
+    assert to_torch(keras.Sequential(pooled)).weights

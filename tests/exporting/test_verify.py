@@ -13,7 +13,7 @@ from tf_lottery.exporting.formats import known_formats
 from tf_lottery.exporting.measure import FileSize
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.serving import ServingError, answers
-from tf_lottery.exporting.verify import verify
+from tf_lottery.exporting.verify import tolerance, verify
 
 FORMATS = {name: kind for name, kind in known_formats().items() if not kind.packages_missing()}
 INPUTS = np.random.default_rng(5).uniform(0, 16, (45, 6)).astype(np.float32)
@@ -144,3 +144,13 @@ def test_size_of_a_folder_is_that_of_its_files(tmp_path):
     assert size.bytes == 105_000
     assert 5_000 < size.compressed_bytes < 6_000
     assert FileSize.of(tmp_path / "folder" / "zeros").bytes == 100_000
+
+
+def test_an_offset_does_not_hide_that_a_file_computes_other_outputs():
+    outputs = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    # Rounding to float32 alone makes a difference of 0.016 beside 300,000.
+    far = outputs + np.float32(3e5)
+    assert 0.016 < tolerance(far) < np.abs(far - far.mean(axis=0)).max()
+    spread = np.abs(outputs - outputs.mean(axis=0)).max()
+    np.testing.assert_allclose(tolerance(outputs), 1e-3 * spread, rtol=1e-6)
+    np.testing.assert_allclose(tolerance(outputs[:1]), 1e-3 * np.abs(outputs[0]).max(), rtol=1e-6)

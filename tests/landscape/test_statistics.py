@@ -77,3 +77,33 @@ def test_a_network_without_normalization_is_left_alone():
 def test_too_few_examples_are_refused(model):
     with pytest.raises(ValueError, match=r"3 examples are too few .* a batch has 4"):
         StatisticsEstimator(model, np.zeros((3, 5), np.float32), batch_size=4)
+
+
+def test_dropout_draws_the_same_numbers_for_each_batch_whatever_was_drawn_before():
+    images = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    layers = [
+        keras.Input((5,)),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(6),
+        keras.layers.BatchNormalization(),
+    ]
+    model = tf_lottery.prunable(keras.Sequential(layers))
+    dropout, _, layer = model.layers
+    own = dropout._random_generator
+    found = []
+    for _ in range(2):
+        estimate = StatisticsEstimator(model, images, batch_size=20)
+        for _ in range(2):
+            model(images, training=True)
+            estimate()
+            found.append((layer.moving_mean.numpy(), layer.moving_variance.numpy()))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+    assert dropout._random_generator is own
+    model.layers[1].set_weights([2 * array for array in model.layers[1].get_weights()])
+    estimate()
+    np.testing.assert_allclose(layer.moving_mean, 2 * found[0][0], rtol=1e-5)
+    # Noise there is: without it the variances are smaller.
+    dropout.rate = 0.0
+    StatisticsEstimator(model, images, batch_size=20)()
+    assert (layer.moving_variance.numpy() < 4 * found[0][1]).all()

@@ -113,3 +113,13 @@ def test_of_a_subclassed_model_nothing_is_known():
     model.build((None, 2))
     operations = weight_uses(model).by({})
     assert operations.total is None and operations.not_counted == ("dense",)
+
+
+@pytest.mark.parametrize("unknown_first", [True, False])
+def test_a_layer_that_is_also_called_on_inputs_of_any_size_is_not_counted(unknown_first):
+    shared = tf_keras.layers.Dense(2, name="shared")
+    inputs = [tf_keras.Input((None, 3)), tf_keras.Input((4, 3))]
+    if not unknown_first:
+        inputs.reverse()
+    operations = weight_uses(tf_keras.Model(inputs, [shared(each) for each in inputs])).by({})
+    assert operations.total is None and operations.not_counted == ("shared",)

@@ -13,6 +13,11 @@ from tf_lottery.masking.keras_versions import keras_class_names
 # For each feature in PyTorch its place in Keras, `[features]`; None where both are the same.
 Order = np.ndarray | None
 
+# Layers that take and give positions with their features, in PyTorch too.
+_OF_SEQUENCES = {
+    *("Dense", "EinsumDense", "Embedding", "MultiHeadAttention", "Attention"),
+    *("Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN", "TimeDistributed"),
+}
 # Layers behind which each feature is where it was.
 _PASSING = {
     *("Activation", "ActivityRegularization", "ELU", "Identity", "LeakyReLU", "PReLU", "ReLU"),
@@ -62,7 +67,8 @@ def torch_arrays(layer: Any, path: str, order: Order) -> list[TorchArray]:
 def feature_orders(graph: CallGraph) -> dict[int, Order]:
     """Where the features of flat tensors are from, as PyTorch flattens.
 
-    Keras flattens height, width, channels, and PyTorch channels, height, width.
+    Images and what convolutions give have their channels last in Keras, and first in PyTorch, and
+    are flattened so. All other tensors, such as sequences, are the same in both.
 
     Args:
       graph: of a model without masks.
@@ -74,16 +80,63 @@ def feature_orders(graph: CallGraph) -> dict[int, Order]:
       ValueError: if flat features are mixed before they come to a Dense layer; names the layer.
     """
     orders: dict[int, Order] = {}
+    moved: set[int] = set()
     for call in graph.calls:
-        order = _order_behind(call, graph, orders)
+        order = _order_behind(call, graph, orders, moved)
         orders |= dict.fromkeys(call.outputs, order)
+        if _moves_channels(call, graph, moved):
+            moved |= set(call.outputs)
     return orders
 
 
-def _order_behind(call: Call, graph: CallGraph, orders: dict[int, Order]) -> Order:
+def _moves_channels(call: Call, graph: CallGraph, moved: set[int]) -> bool:
+    """Whether what a call gives has its channels last in Keras, and first in PyTorch.
+
+    Args:
+      call: the call.
+      graph: that it is part of.
+      moved: numbers of the tensors before it of which that is so.
+    """
+    kinds, shape = set(keras_class_names(call.layer)), graph.shapes[call.outputs[0]]
+    if len(shape) < 3 or kinds & _OF_SEQUENCES:
+        return False
+    if call.is_input or "Reshape" in kinds:
+        return len(shape) > 3
+    if "BatchNormalization" in kinds and _axis(call.layer) % len(shape) != len(shape) - 1:
+        return False
+    if getattr(call.layer, "data_format", None) is not None:
+        return call.layer.data_format == "channels_last"
+    return any(tensor in moved for tensor in call.inputs)
+
+
+def _axis(layer: Any) -> int:
+    """The axis along which a normalization of Keras 2 or 3 has its statistics."""
+    return layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
+
+
+def _check_reshape(call: Call, sizes: list[int], made: list[int]) -> None:
+    """Checks that images are made of other tensors, or others of them, in one way alone."""
+    is_flattened, keeps_channels = len(made) == 1, sizes[-1] == made[-1]
+    has_one = 1 in (made[-1], math.prod(made[:-1]), sizes[-1] if len(sizes) > 2 else 0)
+    if not (is_flattened or keeps_channels or has_one):
+        raise ValueError(
+            f"{call.path} makes {tuple(made)} of {tuple(sizes)}, in which PyTorch, whose channels "
+            "are first, has its numbers in another order."
+        )
+
+
+def _order_behind(call: Call, graph: CallGraph, orders: dict[int, Order], moved: set[int]) -> Order:
     kinds = set(keras_class_names(call.layer))
     sizes = [size or 0 for tensor in call.inputs[:1] for size in graph.shapes[tensor][1:]]
-    if "Flatten" in kinds and len(sizes) > 1:
+    made = [size or 0 for tensor in call.outputs[:1] for size in graph.shapes[tensor][1:]]
+    if "Reshape" in kinds and min(len(sizes), len(made)) < 3 <= max(len(sizes), len(made)):
+        _check_reshape(call, sizes, made)
+    if ("Flatten" in kinds or ("Reshape" in kinds and len(made) == 1)) and len(sizes) > 1:
+        if "Flatten" in kinds and call.layer.data_format == "channels_first":
+            # Keras moves the channels to the end before it flattens.
+            sizes = [*sizes[1:], sizes[0]]
+        elif call.inputs[0] not in moved:
+            return None
         places = np.arange(math.prod(sizes)).reshape(sizes)
         order = np.moveaxis(places, -1, 0).ravel()
         return None if np.array_equal(order, places.ravel()) else order

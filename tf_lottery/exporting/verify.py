@@ -12,8 +12,9 @@ from tf_lottery.exporting.formats import ExportFormat
 from tf_lottery.exporting.plain_network import Arrays
 from tf_lottery.exporting.serving import ServingError, answers, saved_inputs
 
-# Of the largest output: other operations add up floats in another order.
-_FLOAT_TOLERANCE = 1e-3
+# Other operations add up floats in another order: of how far the outputs are spread, and how many
+# units in the last place of the largest.
+_FLOAT_TOLERANCE, _ROUNDINGS = 1e-3, 32
 _NONE: Mapping[str, float] = MappingProxyType({})
 
 
@@ -107,8 +108,17 @@ def accuracies_of(
 
 
 def tolerance(outputs: np.ndarray) -> float:
-    """By how much the same network computed otherwise may differ: its sums are rounded."""
-    return _FLOAT_TOLERANCE * float(np.max(np.abs(outputs)))
+    """By how much the same network computed otherwise may differ: its sums are rounded.
+
+    Args:
+      outputs: `[examples, ...]`. What counts is how far they are from their means over the
+        examples, so that a large offset does not hide a file that computes the same for any input.
+    """
+    numbers = np.asarray(outputs, np.float64)
+    means = numbers.mean(axis=0) if len(numbers) > 1 else 0.0
+    spread = np.max(np.abs(numbers - means))
+    rounding = _ROUNDINGS * np.finfo(np.float32).eps * np.max(np.abs(numbers))
+    return float(max(_FLOAT_TOLERANCE * spread, rounding))
 
 
 def only(accuracies: Mapping[str, float]) -> float | None:

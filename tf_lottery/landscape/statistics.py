@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.training.plain_copies import is_batch_normalization
+from tf_lottery.training.random_numbers import numbers_of
 
 
 class StatisticsEstimator:
@@ -17,6 +18,7 @@ class StatisticsEstimator:
     The statistics of two solutions do not fit the networks between them, whose activations have
     other variances (arXiv 1912.05671, appendix). They are means over batches, each of which counts
     the same; of a layer that a network calls several times, over the last call of each batch.
+    Dropout draws the same numbers whatever the weights.
     """
 
     def __init__(self, model: Any, images: np.ndarray, batch_size: int):
@@ -67,7 +69,9 @@ class StatisticsEstimator:
         """The means over batches of all statistics."""
 
         def run_batch(index: tf.Tensor, *means: tf.Tensor) -> list[tf.Tensor]:
-            self._model(tf.cast(self._images[index], tf.float32), training=True)
+            # The same numbers of dropout for all weights: what differs is of the weights then.
+            with numbers_of(self._model, lambda: tf.stack([0, index])):
+                self._model(tf.cast(self._images[index], tf.float32), training=True)
             share = 1 / tf.cast(index + 1, tf.float32)
             of_batch = (tf.cast(variable, tf.float32) for variable in self._statistics)
             updated = [

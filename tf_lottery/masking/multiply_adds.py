@@ -92,12 +92,11 @@ def weight_uses(model: Any) -> WeightUses:
     """
     search = find_kernels(model)
     kernels = search.kernels
-    uses: dict[int, int | None] = dict.fromkeys((id(kernel.layer) for kernel in kernels), None)
+    calls: dict[int, list[int | None]] = {id(kernel.layer): [] for kernel in kernels}
     for layer, given, made in _calls(model) if is_graph(model) else ():
-        if id(layer) in uses:
-            positions, before = _positions(layer, given, made), uses[id(layer)] or 0
-            uses[id(layer)] = None if positions is None else before + positions
-    found = {kernel.name: uses[id(kernel.layer)] for kernel in kernels}
+        if id(layer) in calls:
+            calls[id(layer)].append(_positions(layer, given, made))
+    found = {kernel.name: _sum_if_known(calls[id(kernel.layer)]) for kernel in kernels}
     counted = {name: count for name, count in found.items() if count is not None}
     others = [*(name for name in found if name not in counted), *search.unknown]
     return WeightUses(
@@ -105,6 +104,12 @@ def weight_uses(model: Any) -> WeightUses:
         {k.name: math.prod(k.variable.shape) for k in kernels if k.name in counted},
         tuple(dict.fromkeys(name.rpartition("/")[0] for name in others)),
     )
+
+
+def _sum_if_known(positions: list[int | None]) -> int | None:
+    """The sum over the calls of a layer; None if it is not called, or one is not known."""
+    known = [each for each in positions if each is not None]
+    return sum(known) if known and len(known) == len(positions) else None
 
 
 def weights_of_kernels(model: Any) -> dict[str, np.ndarray]:

@@ -5,7 +5,8 @@ level, epoch, step, replica and layer, so that a resumed run goes on with the ve
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 import tensorflow as tf
@@ -52,6 +53,26 @@ class StepwiseNumbers:
     def _seed_of_step(self, network: Network) -> tf.Tensor:
         of_step = _folded(tf.convert_to_tensor(self._seed), network.next_step())
         return _folded(of_step, _replica())
+
+
+@contextmanager
+def numbers_of(model: keras.Model, seed: Callable[[], tf.Tensor]) -> Iterator[None]:
+    """Has the random layers of a network draw from a seed in what is traced within.
+
+    Args:
+      model: a network.
+      seed: int32 `[2]`, for use in compiled functions; another one gives other numbers.
+    """
+    layers = [unwrapped(layer) for _, layer in leaf_layers(model)]
+    random = [layer for layer in layers if isinstance(layer, _RandomLayer)]
+    before = [layer._random_generator for layer in random]
+    for number, layer in enumerate(random):
+        layer._random_generator = _Numbers(seed, number)
+    try:
+        yield
+    finally:
+        for layer, generator in zip(random, before, strict=True):
+            layer._random_generator = generator
 
 
 class _Numbers(tf.Module):

@@ -78,6 +78,8 @@ class Retrainer:
         """
         if self._program is None:
             self._program = build_program(self._experiment)
+        # An earlier training may have diverged.
+        self._program.metrics()
         network, lengths = self._experiment.network, self._experiment.lengths
         first = lengths.train_steps
         network.rewind(NetworkState(first, weights, []), mask)
