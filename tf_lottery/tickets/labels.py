@@ -1,36 +1,116 @@
 """Checks that labels fit a model; XLA does not check that."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tf_lottery.masking.keras_versions import is_graph
+from tf_lottery.masking.keras_versions import is_graph, is_keras_3
+
+_BY_NUMBER, _BY_COLUMN = "sparse_categorical_crossentropy", "categorical_crossentropy"
 
 
-def check_labels(model: Any, y: Any) -> None:
-    """Checks class numbers that are given to `fit` as an array.
+def check_fit_labels(model: Any, y: Any, fit_arguments: Mapping[str, Any]) -> None:
+    """Checks the labels that `fit` is given as arrays, those of the validation data too.
 
     Args:
       model: a compiled model.
-      y: labels; only looked at if they are an array and the loss reads them as class numbers.
+      y: labels.
+      fit_arguments: further arguments of `fit`.
 
     Raises:
-      ValueError: if a class number is not one of the model's outputs, nor what the loss ignores.
+      ValueError: as `check_labels`, or if a class has no weight in `class_weight`.
     """
-    if not is_graph(model) or len(model.outputs) != 1:
+    check_labels(model, y)
+    _check_class_weight(model, y, fit_arguments.get("class_weight"))
+    validation = fit_arguments.get("validation_data")
+    if isinstance(validation, tuple | list) and len(validation) > 1:
+        check_labels(model, validation[1], "validation_data[1]")
+
+
+def check_labels(model: Any, y: Any, name: str = "y") -> None:
+    """Checks labels of one set of examples.
+
+    Args:
+      model: a compiled model.
+      y: labels; only looked at if they are an array and the loss takes classes.
+      name: of the argument.
+
+    Raises:
+      ValueError: if they are text, in another form than the loss takes, or a class number is not
+        one of the model's outputs, nor what the loss ignores.
+    """
+    loss = _loss_of(model)
+    if loss not in (_BY_NUMBER, _BY_COLUMN) or not hasattr(y, "dtype"):
         return
-    loss = getattr(model.loss, "name", getattr(model.loss, "__name__", model.loss))
-    if loss != "sparse_categorical_crossentropy" or not hasattr(y, "dtype"):
+    labels, shape = np.asarray(y), tuple(model.output_shape)
+    classes = shape[-1]
+    _check_numbers(labels, classes, name)
+    _check_form(labels, shape, loss, name)
+    if loss == _BY_COLUMN:
         return
-    labels, classes = np.asarray(y), model.output_shape[-1]
+    broken = labels[labels != np.floor(labels)]
+    if broken.size:
+        raise ValueError(f"{name} holds the label {broken.flat[0]}: labels are whole numbers.")
     outside = labels[(labels < 0) | (labels >= classes)]
     ignored = _ignored_class(model.loss)
     if ignored is not None:
         outside = outside[outside != ignored]
     if outside.size:
         raise ValueError(
-            f"y holds the label {outside.flat[0]}, but the model has {classes} outputs: labels "
-            f"must be 0 to {classes - 1}."
+            f"{name} holds the label {outside.flat[0]}, but the model has {classes} outputs: "
+            f"labels must be 0 to {classes - 1}."
+        )
+
+
+def _loss_of(model: Any) -> Any:
+    """The name of the loss of a graph with one output; None of others."""
+    if not is_graph(model) or len(model.outputs) != 1:
+        return None
+    return getattr(model.loss, "name", getattr(model.loss, "__name__", model.loss))
+
+
+def _check_numbers(labels: np.ndarray, classes: int, name: str) -> None:
+    if labels.dtype.kind in "biuf":
+        return
+    example = labels.ravel()[:1].tolist()
+    if example and isinstance(example[0], str | bytes):
+        raise ValueError(
+            f"{name} holds text ({example[0]!r}), but labels are numbers, 0 to {classes - 1} for this "
+            "model: classes, labels = numpy.unique(names, return_inverse=True) numbers them."
+        )
+
+
+def _check_form(labels: np.ndarray, outputs: tuple, loss: str, name: str) -> None:
+    """Checks that there is a column for each class where the loss takes that, and only there."""
+    classes = outputs[-1]
+    columns = labels.ndim == len(outputs) and labels.shape[-1] == classes
+    if loss == _BY_NUMBER and columns and classes > 1:
+        raise ValueError(
+            f"{name} has a column for each of {classes} classes, shape {labels.shape}, and the "
+            f"loss {_BY_NUMBER} takes class numbers: give {name}.argmax(axis=-1), or compile the "
+            f"model with {_BY_COLUMN}."
+        )
+    numbers = labels.ndim < len(outputs) or labels.shape[-1] == 1
+    if loss == _BY_COLUMN and numbers and classes > 1:
+        raise ValueError(
+            f"{name} has the shape {labels.shape}, and the loss {_BY_COLUMN} takes a column for "
+            f"each of {classes} classes: compile the model with {_BY_NUMBER}, or give "
+            f"keras.utils.to_categorical({name}, {classes})."
+        )
+
+
+def _check_class_weight(model: Any, y: Any, weights: Any) -> None:
+    # In Keras 3 a class without a weight has the weight 1.
+    if not isinstance(weights, Mapping) or is_keras_3(model):
+        return
+    if _loss_of(model) != _BY_NUMBER or not hasattr(y, "dtype"):
+        return
+    without = sorted({int(label) for label in np.unique(y)} - {int(label) for label in weights})
+    if without:
+        raise ValueError(
+            f"class_weight has no weight for class {without[0]}, which y holds; give one for each "
+            "class, such as 1.0."
         )
 
 

@@ -106,12 +106,15 @@ def checked(state: NetworkState, level: int) -> NetworkState:
 
 
 @contextmanager
-def naming_bad_data(fit_arguments: Mapping[str, Any], batches: int | None) -> Iterator[None]:
+def naming_bad_data(
+    fit_arguments: Mapping[str, Any], batches: int | None, level: int
+) -> Iterator[None]:
     """Has a TrainingDivergedError of the block name the bad data, if there are any.
 
     Args:
       fit_arguments: of `model.fit`, x and y among them.
       batches: in an epoch; None if unknown.
+      level: that is trained.
     """
     try:
         yield
@@ -120,7 +123,8 @@ def naming_bad_data(fit_arguments: Mapping[str, Any], batches: int | None) -> It
         found = bad_data(fit_arguments, batches)
         none = "No example was found that is not finite; try a lower learning rate"
         advice = f"{found or none}."
-        raise TrainingDivergedError(f"{error}. {advice} Earlier levels are kept.") from error
+        kept = " Earlier levels are kept." if level else ""
+        raise TrainingDivergedError(f"{error}. {advice}{kept}") from error
 
 
 def _trained(network: Network) -> dict[str, np.ndarray]:

@@ -31,7 +31,7 @@ from tf_lottery.tickets.fit_length import (
 from tf_lottery.tickets.history import SearchHistory
 from tf_lottery.tickets.imp import LevelToTrain
 from tf_lottery.tickets.journal import TicketWeights
-from tf_lottery.tickets.labels import check_labels
+from tf_lottery.tickets.labels import check_fit_labels
 from tf_lottery.tickets.own_loop import TrainingSteps
 from tf_lottery.tickets.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.restored import restored
@@ -196,7 +196,7 @@ class IterativeMagnitudePruning:
         check_fit(model, x, epochs, callbacks, {"y": y, **fit_arguments})
         check_fit_texts(model, x)
         check_fit_data(model, x, {"y": y, **fit_arguments})
-        check_labels(model, y)
+        check_fit_labels(model, y, fit_arguments)
         arguments.stopping.check_fit(fit_arguments)
         check_same_optimizer(model, self._network.optimizer)
         warn_of_best_of_all(callbacks, search.levels)

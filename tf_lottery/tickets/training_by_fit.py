@@ -98,7 +98,7 @@ class TrainingByFit:
         watch = self._watch(level, first, last)
         forget_resumed_epoch(self._model)
         data = {"x": self._x, "y": self._y, **self._fit_arguments}
-        with naming_bad_data(data, self.steps_per_epoch):
+        with naming_bad_data(data, self.steps_per_epoch, level.number):
             logs = self._fit(level.number, [watch, *own], first, last)
             self.steps_per_epoch = self.steps_per_epoch or watch.steps_in_first_epoch
             self._search.set_steps_per_epoch(self.steps_per_epoch)
