@@ -56,6 +56,8 @@ def _check_lengths(arrays: Mapping[str, Any]) -> None:
 def _check_inputs(model: Any, x: Any) -> None:
     inputs = getattr(model, "inputs", None) if is_graph(model) else None
     given = x
+    if isinstance(x, Mapping) and inputs is not None:
+        _check_names(model, x)
     if isinstance(x, tf.data.Dataset):
         given = keras.utils.unpack_x_y_sample_weight(x.element_spec)[0]
     shape = getattr(given, "shape", None)
@@ -73,10 +75,22 @@ def _check_inputs(model: Any, x: Any) -> None:
         raise ValueError(f"x has examples of shape {_text(own)}, and {right}.") from error
 
 
+def _check_names(model: Any, x: Mapping[str, Any]) -> None:
+    names = list(getattr(model, "input_names", [tensor.name for tensor in model.inputs]))
+    if isinstance(model.input, Mapping):
+        names += model.input
+    if set(names).isdisjoint(x):
+        raise ValueError(
+            f"x names the inputs {', '.join(map(str, x))}, and those of the model are "
+            f"{', '.join(dict.fromkeys(names))}."
+        )
+
+
 def _is_known(shape: Any) -> bool:
     rank = getattr(shape, "rank", len(tuple(shape)) if isinstance(shape, tuple) else None)
     return bool(rank) and None not in tuple(shape)[1:]
 
 
 def _text(shape: tuple[int | None, ...]) -> str:
-    return f"({', '.join('any' if size is None else str(size) for size in shape)})"
+    sizes = ["any" if size is None else str(size) for size in shape]
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
