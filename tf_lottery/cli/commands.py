@@ -1,7 +1,7 @@
 """What `main.py` is asked to do, from its flags: experiments, what follows from runs, or a list."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,16 @@ from tf_lottery.cli.flag_uses import (
 from tf_lottery.cli.flags_of_runs import settle_flags_of_runs
 from tf_lottery.cli.sweeps import combinations
 from tf_lottery.config.analyses import ANALYSES
-from tf_lottery.config.arguments import check_path
+from tf_lottery.config.arguments import check_path, expanded
 from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_from_values
 from tf_lottery.config.export import ExportConfig
-from tf_lottery.config.flags import (
-    all_options,
-    config_from_flags,
-    given_values,
-)
+from tf_lottery.config.flags import all_options, given_values
 from tf_lottery.config.launching import Launcher, read_launcher
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.config.number_ranges import parse_ranges
 from tf_lottery.config.options import names_of
-from tf_lottery.config.run import RunConfig
+from tf_lottery.config.run import LONGEST_NAME, RunConfig
 from tf_lottery.experiments.commands import (
     Analyze,
     Command,
@@ -86,7 +82,8 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
 
 def _of_runs(kind: str, flag_values: flags.FlagValues) -> Command:
     """A command on runs that there are."""
-    workdir = Path(flag_values["workdir"].value).expanduser()
+    check_path("--workdir", flag_values["workdir"].value)
+    workdir = expanded("--workdir", flag_values["workdir"].value)
     if kind == "list":
         settle_flags_of_runs(kind, flag_values, ())
         return ListRuns(workdir)
@@ -163,7 +160,7 @@ def _path(flag_values: flags.FlagValues, flag: str) -> Path | None:
     if folder is None:
         return None
     check_path(f"--{flag}", folder)
-    return Path(folder).expanduser()
+    return expanded(f"--{flag}", folder)
 
 
 def _branches(flag_values: flags.FlagValues, runs: tuple[Path, ...]) -> RunBranches:
@@ -263,26 +260,41 @@ def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
     values = {name: flag_values[name].value for name in all_options()}
     if not isinstance(values["levels"], int):
         raise ValueError(
-            f"--levels={values['levels']} names several levels, for --experiment=branch; here it "
-            "is the number of prunings."
+            "Here --levels is the number of prunings, such as 3; ranges such as "
+            f"{values['levels']} are for --experiment=branch."
         )
     replicates = _wanted_replicates(flag_values)
     names = set()
-    base = config_from_flags(flag_values)
+    given = " --sweep=".join(flag_values["sweep"].value)
     for changes in combinations(flag_values["sweep"].value, list(flag_values)):
-        name = "_".join([base.name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-        if name in names:
-            given = " --sweep=".join(flag_values["sweep"].value)
-            raise ValueError(
-                f"--sweep={given}: two of the runs would be named {name}; leave one out."
-            )
-        names.add(name)
         swept = {flag: value for flag, (_, value) in changes.items()}
         if changes:
-            swept["name"] = name
+            swept["name"] = name = _name_of(values, changes)
+            if len(name) > LONGEST_NAME:
+                raise ValueError(
+                    f"--sweep={given}: the runs of this --sweep would have names longer than "
+                    f"{LONGEST_NAME} characters; give a shorter --name."
+                )
+            if name in names:
+                raise ValueError(
+                    f"--sweep={given}: two of the runs would be named {name}; leave one out."
+                )
+            names.add(name)
         for replicate in replicates:
             yield config_from_values({**values, **swept, "replicate": replicate})
+
+
+def _name_of(values: Mapping[str, Any], changes: Mapping[str, tuple[str, Any]]) -> str:
+    """The name of a run of a sweep, which begins with that of the flags that are not swept."""
+    # No other flag, as those that are swept may go together with their values alone.
+    named = {flag: values[flag] for flag in ("name", "workdir", "dataset", "model", "ticket")}
+    if values["ticket"] is not None:
+        swept = changes.get("ticket_level", ("", None))[1]
+        given = values["ticket_level"]
+        named["ticket_level"] = swept if given is None else given
+    name = config_from_values(named).name
+    name = "_".join([name, *(f"{flag}_{text}" for flag, (text, _) in changes.items())])
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
 
 
 def _wanted_replicates(flag_values: flags.FlagValues) -> list[int]:

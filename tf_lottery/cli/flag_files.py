@@ -1,18 +1,25 @@
 """Flag files on a command line: what stands in them, and where the run lies that they are of."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from absl import flags
-
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.experiment import config_options
 from tf_lottery.messages import tell
 from tf_lottery.store.run_folder import BRANCHES_FOLDER
 
 _TRAINED = ("lottery", "train")
 _OF_ALL_LEVELS = ("report", "list", "verify")
-_SEVERAL_TIMES = ("run", "sweep", "flagfile")
+# What is no value that another takes the place of.
+_SEVERAL_TIMES = ("run", "sweep", "experiment")
+# Of a run's flags, those that say where what it reads is.
+_READING = ("plugin", "data_dir", "manual_dir")
+_FLAG = ("--flagfile", "-flagfile")
+_A_FLAG_FILE = (
+    "Give a file with a flag in each line, such as configs/digits_lenet.cfg, or one of those that "
+    "`tf-lottery configs` lists."
+)
 _NUMBER = re.compile(r"\s*\d+\s*")
 
 
@@ -21,7 +28,8 @@ def with_content(arguments: Sequence[str]) -> list[str]:
 
     The flags.cfg of a run folder is of that run wherever it lies now: its --workdir and its --name
     are those of the folder. Given to a command on runs, it names the run, too; and what a flag file
-    of an experiment says of --levels, the number of prunings, is no choice of levels.
+    of an experiment says of --levels, the number of prunings, is no choice of levels. Beside other
+    runs it says nothing else, as no flag of one run is for all.
 
     --experiment on the command line itself comes before that of flag files, wherever it stands.
 
@@ -32,24 +40,26 @@ def with_content(arguments: Sequence[str]) -> list[str]:
       Arguments without --flagfile.
 
     Raises:
-      ValueError: if the folder of a flags.cfg has a name that no run folder has.
-      absl.flags.CantOpenFlagFileError: if a file cannot be read.
-      UnicodeDecodeError: if a file is no text.
+      ValueError: if a file is not named or cannot be read, or if the folder of a flags.cfg has a
+        name that no run folder has.
     """
-    parts = list(_parts(arguments))
-    own = [argument for file, lines in parts if file is None for argument in lines]
-    asked = _value("experiment", own)
-    found, of_files, places = list(arguments[:1]), [], []
-    for file, lines in parts:
-        if file is not None:
-            of_files += lines
+    parts = list(parts_of(arguments))
+    asked = _value("experiment", [line for file, lines in parts if file is None for line in lines])
+    of_files = [line for file, lines in parts if file is not None for line in lines]
     kind = asked or _value("experiment", of_files) or "lottery"
+    are_several = kind not in (*_TRAINED, "list") and _are_several_runs(parts)
+    found, places = list(arguments[:1]), []
     for file, lines in parts:
+        if file is not None and _is_of_run(file):
+            place = file.absolute().parent
+            places.append(place)
+            if are_several and place.parent.name != BRANCHES_FOLDER:
+                found += [*_of_all_runs(lines), f"--run={place}"]
+                continue
         if file is not None:
             _tell_of_overridden(found, file, lines)
             if _is_of_run(file):
                 lines = _where_it_lies(file, lines, kind)
-                places.append(file.absolute().parent)
                 if kind not in _TRAINED:
                     # Where the run left its own, not what is exported now.
                     lines = _without("export_dir", lines)
@@ -61,30 +71,92 @@ def with_content(arguments: Sequence[str]) -> list[str]:
     return found if asked is None else [*found, f"--experiment={asked}"]
 
 
-def _parts(arguments: Sequence[str]) -> Iterator[tuple[Path | None, list[str]]]:
-    """Flag files with their lines, and what stands between them."""
-    reader = flags.FlagValues()
+def parts_of(arguments: Sequence[str]) -> Iterator[tuple[Path | None, list[str]]]:
+    """The flag files of a command line with their lines, and what stands between them.
+
+    Args:
+      arguments: as of `with_content`.
+
+    Raises:
+      ValueError: if a file is not named or cannot be read.
+    """
     rest = iter(arguments[1:])
     for argument in rest:
         flag, equals, name = argument.partition("=")
         if argument == "--":
             yield None, [argument, *rest]
-        elif flag not in ("--flagfile", "-flagfile"):
+        elif flag not in _FLAG:
             yield None, [argument]
         else:
             name = name if equals else next(rest, "")
-            lines = reader.read_flags_from_files([f"--flagfile={name}"])
-            yield Path(name).expanduser(), list(lines)
+            lines = list(_lines(name, ()))
+            yield expanded("--flagfile", name), lines
+
+
+def _lines(name: str, within: tuple[Path, ...]) -> Iterator[str]:
+    """The flags in a file, and in those that it names.
+
+    absl, which could read it too, takes a byte order mark for a part of the first flag.
+    """
+    if not name.strip():
+        raise ValueError(f"--flagfile= names no file. {_A_FLAG_FILE}")
+    file = expanded("--flagfile", name)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"--flagfile={name} is no flag file: it is not text ({error}). {_A_FLAG_FILE}"
+        ) from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"--flagfile={name} cannot be read: {why}. {_A_FLAG_FILE}") from error
+    for line in map(str.strip, text.split("\n")):
+        flag, _, other = line.partition("=")
+        if flag in _FLAG:
+            if file.absolute() in within:
+                raise ValueError(f"--flagfile={name} names itself; take that line out of it.")
+            yield from _lines(other, (*within, file.absolute()))
+        elif line and not line.startswith(("#", "//")):
+            yield line
+
+
+def _read(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The flags among arguments, and their values."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        flag, equals, value = argument.partition("=")
+        name = flag.lstrip("-")
+        if not argument.startswith("-") or not name:
+            continue
+        option = config_options().get(name.removeprefix("no"), config_options().get(name))
+        if equals:
+            yield name, value
+        elif option is not None and isinstance(option.default, bool):
+            yield option.name, str(name == option.name)
+        else:
+            yield name, following
 
 
 def _value(flag: str, arguments: Sequence[str]) -> str | None:
     """The last value of a flag among arguments; None if it is not given."""
-    found = None
-    for place, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name in (f"--{flag}", f"-{flag}"):
-            found = value if equals else next(iter(arguments[place + 1 :]), "")
-    return found
+    return dict(_read(arguments)).get(flag)
+
+
+def _are_several_runs(parts: Iterable[tuple[Path | None, Sequence[str]]]) -> bool:
+    """Whether a flags.cfg of a run stands beside one of another, or beside a --run of another."""
+    files = [file for file, _ in parts if file is not None and _is_of_run(file)]
+    places = {file.resolve().parent for file in files}
+    others = (line for file, lines in parts if file not in files for line in lines)
+    named = [value for flag, value in _read(list(others)) if flag == "run" and value]
+    return len(places) > 1 or any(
+        not place.is_relative_to(expanded("--run", run).resolve())
+        for place in places
+        for run in named
+    )
+
+
+def _of_all_runs(lines: Sequence[str]) -> list[str]:
+    """What of a run's flags is for commands on several: how to read them, and where data are."""
+    return [line for line in lines if line.partition("=")[0].lstrip("-") in _READING]
 
 
 def _without(flag: str, lines: Sequence[str]) -> list[str]:
@@ -143,12 +215,15 @@ def _without_number_of_levels(file: Path, lines: list[str], kind: str) -> list[s
 
 def _tell_of_overridden(before: Sequence[str], file: Path, lines: Sequence[str]) -> None:
     """Says which flags of the command line a flag file that stands behind them overrides."""
-    for argument in before[1:]:
-        flag, equals, value = argument.partition("=")
-        name = flag.lstrip("-")
-        later = _value(name, lines)
-        if equals and later not in (None, value) and name not in (*_SEVERAL_TIMES, "experiment"):
+    later = dict(_read(lines))
+    for name, value in _read(before[1:]):
+        other = later.get(name, value)
+        if other.lower() != value.lower() and name not in _SEVERAL_TIMES:
             tell(
-                f"Note: --{name}={value} has no effect: --flagfile={file} stands behind it, and "
-                f"has --{name}={later}. Give the flag behind the file."
+                f"Note: {_written(name, value)} has no effect: --flagfile={file} stands behind it, "
+                f"and has {_written(name, other)}. Give the flag behind the file."
             )
+
+
+def _written(name: str, value: str) -> str:
+    return {"true": f"--{name}", "false": f"--no{name}"}.get(value.lower(), f"--{name}={value}")

@@ -14,6 +14,7 @@ from absl import flags
 
 from tf_lottery.cli.flag_uses import as_given
 from tf_lottery.config.analyses import analysis_names
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import read_flag_file
 from tf_lottery.config.options import names_of
@@ -46,7 +47,7 @@ def settle_flags_of_runs(
     Raises:
       ValueError: if --name or --workdir is not that of the runs.
     """
-    _refuse_other_places(experiment, flag_values, runs)
+    _refuse_other_places(flag_values, runs)
     idle = {*names_of(RunConfig)} - {*_PLACES, *_used(experiment)}
     if not runs:
         # All runs of --workdir are meant, whatever they were made with.
@@ -101,16 +102,16 @@ def _is_of_all(flag: flags.Flag, own: Sequence[Mapping[str, Any]]) -> bool:
     return all(values.get(flag.name, flag.default) == flag.value for values in own)
 
 
-def _refuse_other_places(
-    experiment: str, flag_values: flags.FlagValues, runs: Sequence[Path]
-) -> None:
-    for name, is_right in (("name", _has_name), ("workdir", _lies_in)):
+def _refuse_other_places(flag_values: flags.FlagValues, runs: Sequence[Path]) -> None:
+    for name, is_right, what in (
+        ("name", _has_name, "different runs"),
+        ("workdir", _lies_in, "different folders of runs"),
+    ):
         flag = flag_values[name]
         others = [run for run in runs if not is_right(run, flag.value)]
         if flag.present and flag.value is not None and others:
             raise ValueError(
-                f"{as_given(flag)} has no use with --experiment={experiment}: --run={others[0]} "
-                "says which run is meant; leave it out."
+                f"{as_given(flag)} and --run={others[0]} name {what}; give one of the two."
             )
 
 
@@ -123,7 +124,7 @@ def _has_name(run: Path, name: str | None) -> bool:
 
 
 def _lies_in(run: Path, workdir: str) -> bool:
-    folder = Path(workdir).expanduser()
+    folder = expanded("--workdir", workdir)
     return run.absolute().is_relative_to(folder.absolute()) or run.resolve().is_relative_to(
         folder.resolve()
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from tf_lottery.cli.flag_files import parts_of
 from tf_lottery.config.arguments import refusal
 
 
@@ -22,17 +23,15 @@ def plugins_in(arguments: Sequence[str]) -> list[str]:
     """
     values = flags.FlagValues()
     flags.DEFINE_string("plugin", "", "", flag_values=values)
-    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
-    given = list(arguments)[1:]
     try:
-        read = values.read_flags_from_files(given, force_gnu=True)
-        values(_alone(read))
-    except (flags.Error, UnicodeDecodeError):
+        parts = list(parts_of(arguments))
+        values(_alone([line for _, lines in parts for line in lines]))
+    except (flags.Error, ValueError):
         return []
     names = [name.strip() for name in values["plugin"].value.split(",")]
     found = list(dict.fromkeys(name for name in names if name))
     # The flag files of run folders have it even where there are none.
-    if not found and values["plugin"].present and read == given:
+    if not found and values["plugin"].present and all(file is None for file, _ in parts):
         raise refusal(
             "--plugin",
             values["plugin"].value,

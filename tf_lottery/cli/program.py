@@ -23,10 +23,6 @@ _LESS_MEMORY = (
     "Use a smaller network, smaller images or a smaller --batch_size, or keep the data in the "
     "host's memory (--in_memory=off). Levels that are finished are kept."
 )
-_A_FLAG_FILE = (
-    "Give a file with a flag in each line, such as configs/digits_lenet.cfg, or one of those that "
-    "`tf-lottery configs` lists."
-)
 
 
 def main() -> None:
@@ -66,23 +62,9 @@ def main() -> None:
 def _parse(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(flag_files.with_content(arguments))
-    except flags.CantOpenFlagFileError as error:
-        refused = error.__context__
-        if not isinstance(refused, OSError):
-            raise
-        sys.exit(
-            f"Error: --flagfile={refused.filename} cannot be read: {refused.strerror}. "
-            f"{_A_FLAG_FILE}"
-        )
     except flags.Error as error:
         problem = str(error).removeprefix("ERROR:: ")
         sys.exit(f"Error: {problem}{hint_to_sweep(problem)}\nmain.py --help lists the flags.")
-    except UnicodeDecodeError as error:
-        given = [argument for argument in arguments if argument.startswith(("--flagf", "-flagf"))]
-        sys.exit(
-            f"Error: {' '.join(given) or '--flagfile'} is no flag file: it is not text ({error}). "
-            f"{_A_FLAG_FILE}"
-        )
     except ValueError as error:
         sys.exit(f"Error: {error}")
 

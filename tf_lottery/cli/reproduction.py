@@ -10,7 +10,7 @@ from absl import flags
 from tf_lottery.cli import shipped_configs
 from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.commands import command_from_flags
-from tf_lottery.cli.flag_uses import refuse_useless_flags
+from tf_lottery.cli.flag_uses import as_given, refuse_useless_flags
 from tf_lottery.cli.flags_of_runs import USED_BY_ANALYSES
 from tf_lottery.cli.paper_figures import PAPER_FIGURES, PaperFigure
 from tf_lottery.config.flags import all_options, read_flag_file
@@ -86,6 +86,11 @@ def reproduction(flag_values: flags.FlagValues) -> tuple[list[list[str]], list[l
     _refuse_other_flags(flag_values)
     figure = PAPER_FIGURES[name]
     given = {flag: flag_values[flag] for flag in TAKEN if flag_values[flag].present}
+    if "control_levels" in given and not figure.controls:
+        raise ValueError(
+            f"{as_given(given['control_levels'])}: --figure={name} has no controls; leave "
+            "--control_levels out."
+        )
     workdir = Path(flag_values["workdir"].value)
     folders = [workdir / _run_name(file, figure, fraction) for file in figure.files]
     experiments = [
@@ -119,10 +124,12 @@ def _refuse_other_flags(flag_values: flags.FlagValues) -> None:
     for name in all_options():
         flag = flag_values[name]
         if flag.present and name not in ("experiment", *TAKEN):
+            instead = f"; give --replicates={flag.value}" if name == "replicate" else ""
+            also = "also takes" if instead else "takes --replicates,"
             raise ValueError(
-                f"--{name}={flag.value} is not for --experiment=reproduce: the figure fixes it. "
-                f"Of runs it takes --replicates, --levels, --{', --'.join(_OF_RUNS)}; for others, "
-                "run the commands that it prints, with another --name."
+                f"--experiment=reproduce takes no --{name}{instead}. It {also} --levels, "
+                f"--{', --'.join(_OF_RUNS)}. To change anything else, run the printed commands "
+                "yourself with another --name."
             )
 
 

@@ -1,15 +1,15 @@
 """Sweeps: the combinations of several values of some flags."""
 
 import csv
+import itertools
 import re
 from collections.abc import Iterable, Iterator
-from itertools import product
 from typing import Any, NoReturn
 
 from absl import flags
 
 from tf_lottery.cli.flag_uses import is_of_use
-from tf_lottery.config.experiment import ExperimentConfig
+from tf_lottery.config.experiment import ExperimentConfig, is_respelt
 from tf_lottery.config.flags import define_config_flags
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
@@ -54,8 +54,17 @@ def combinations(
                 f"--sweep={sweep}: another --sweep has --{name}; give all values in one."
             )
         choices[name] = [(text, _parsed(name, text, sweep)) for text in _split(texts, sweep)]
-    for values in product(*choices.values()):
+        _refuse_same(sweep, name, choices[name])
+    for values in itertools.product(*choices.values()):
         yield dict(zip(choices, values, strict=True))
+
+
+def _refuse_same(sweep: str, name: str, values: list[tuple[str, Any]]) -> None:
+    """Refuses values that would give a run twice."""
+    for (one, value), (other, another) in itertools.combinations(values, 2):
+        if is_respelt(name, value, another):
+            twice = f"{one} is there twice" if one == other else f"{one} and {other} are the same"
+            raise ValueError(f"--sweep={sweep}: {twice}; leave one out.")
 
 
 def hint_to_sweep(problem: str) -> str:

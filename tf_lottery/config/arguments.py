@@ -6,6 +6,7 @@ The name of an argument is how a user writes it: `levels`, or `--levels` where i
 import numbers
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeGuard
 
 # What TensorFlow and NumPy count with.
@@ -110,6 +111,25 @@ def check_path(argument: str, value: Any) -> None:
     """
     if not isinstance(value, str | os.PathLike) or not str(value) or "\0" in str(value):
         raise refusal(argument, value, "give the path of a folder, as text or pathlib.Path")
+    expanded(argument, value)
+
+
+def expanded(argument: str, path: str | os.PathLike[str]) -> Path:
+    """A path with the home folder that ~ or ~NAME stands for.
+
+    Raises:
+      ValueError: if there is none, or the path cannot be written into a file; names the argument.
+    """
+    try:
+        os.fspath(path).encode()
+        return Path(path).expanduser()
+    except UnicodeEncodeError:
+        right = "it is not UTF-8; give it another name"
+        raise refusal(argument, shown(path), right) from None
+    except RuntimeError:
+        home = Path(path).parts[0]
+        right = f"there is no home folder {home}; write out which folder is meant"
+        raise refusal(argument, os.fspath(path), right) from None
 
 
 def check_mapping(argument: str, value: Any, example: str) -> None:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tf_lottery.config.arguments import expanded
+
 # Options of each kind, with what is written for them.
 _KINDS: dict[str, dict[str, str]] = {
     "folder": {"test": "a share, such as 0.2"},
@@ -65,8 +67,9 @@ class DataFiles:
         own = {name: text for name, text in self.options.items() if not self._is_path(name)}
         if "drop" in own:
             own["drop"] = ",".join(sorted(part.strip() for part in own["drop"].split(",")))
-        if "test" in own:
-            own["test"] = f"{_as_number(own['test']):g}"
+        share = _as_number(own.get("test", ""))
+        if share is not None:
+            own["test"] = f"{share:g}"
         if own.get("test") == f"{_TEST_SHARE:g}":
             del own["test"]
         return self._text("", dict(sorted(own.items())))
@@ -107,6 +110,8 @@ class DataFiles:
                     f"{option} is no option of {self.kind}; "
                     + (f"its options are {takes}" if takes else "it has none")
                 )
+        if "test" in known and not self._is_path("test"):
+            _ = self.test_share
         is_folder = self.kind == "folder"
         for path in [self.path, *filter(None, map(self.file_of, self.options))]:
             if not path.exists():
@@ -145,7 +150,9 @@ class DataFiles:
 
     def _is_path(self, option: str) -> bool:
         text = self.options.get(option)
-        return option in ("test", "validation") and text is not None and _as_number(text) is None
+        # Of a folder, a part is given as a share alone.
+        is_given = self.kind == "csv" and option in ("test", "validation") and text is not None
+        return is_given and _as_number(text) is None
 
     def _text(self, path: Path | str, options: Mapping[str, str]) -> str:
         given = "&".join(f"{name}={text}" for name, text in options.items())
@@ -206,7 +213,7 @@ def kinds_of_files() -> Iterable[str]:
 
 
 def _absolute(path: Path | str) -> Path:
-    return Path(path).expanduser().absolute()
+    return expanded("--dataset", path).absolute()
 
 
 def _as_number(text: str) -> float | None:

@@ -4,6 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.data_files import data_files, kinds_of_files
 from tf_lottery.config.datasets import DATASETS
 from tf_lottery.private_names import private_names
@@ -69,7 +70,7 @@ def _check_folder(data_dir: str | None, set_name: str) -> None:
     """Refuses what is no folder, in whose place tensorflow-datasets would make one."""
     if data_dir is None or "://" in data_dir:
         return
-    folder = Path(data_dir).expanduser()
+    folder = expanded("--data_dir", data_dir)
     right = "name the folder in which tensorflow-datasets keeps prepared data sets"
     if not folder.is_dir():
         raise ValueError(
@@ -85,7 +86,7 @@ def _check_folder(data_dir: str | None, set_name: str) -> None:
 
 def _kind_of(path: str) -> str | None:
     """How a file or folder that there is may be given to `--dataset`; None if it may not."""
-    place = Path(path).expanduser()
+    place = expanded("--dataset", path)
     if path and place.is_dir():
         return f"folder:{path}"
     if place.suffix in (".npz", ".csv") and place.is_file():

@@ -4,11 +4,12 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from tf_lottery.config.arguments import check_mapping, is_number
+from tf_lottery.config.arguments import check_mapping, expanded, is_number
 from tf_lottery.config.branches import BRANCHES, branch_options, branches_with, is_fine_tuned
 from tf_lottery.config.controls import BranchConfig, SeedConfig
 from tf_lottery.config.data import DataConfig
@@ -17,6 +18,7 @@ from tf_lottery.config.network import ModelConfig
 from tf_lottery.config.options import names_of, options_of, refuse_together
 from tf_lottery.config.pruning import PruningConfig
 from tf_lottery.config.run import RunConfig
+from tf_lottery.config.steps import is_same_point
 from tf_lottery.config.training import TrainingConfig
 from tf_lottery.registry import likely_names
 
@@ -74,12 +76,13 @@ class ExperimentConfig:
             re.sub(r"[^A-Za-z0-9._-]", "_", f"{dataset}_{self.model.model}{ticket}")
             for dataset in (self.data.dataset, short_name(self.data.dataset))
         )
-        return former if (Path(self.run.workdir).expanduser() / former).is_dir() else default
+        workdir = expanded("--workdir", self.run.workdir)
+        return former if (workdir / former).is_dir() else default
 
     @property
     def run_path(self) -> Path:
         """WORKDIR/NAME/replicate_R."""
-        workdir = Path(self.run.workdir).expanduser()
+        workdir = expanded("--workdir", self.run.workdir)
         return workdir / self.name / f"replicate_{self.seeds.replicate}"
 
     def identity(self) -> dict[str, Any]:
@@ -108,8 +111,28 @@ def identity_value(name: str, value: Any) -> Any:
         return Path(value).name
     if name == "ticket" and value is not None:
         # NAME/replicate_R
-        return "/".join(Path(value).expanduser().absolute().parts[-2:])
+        return "/".join(expanded("--ticket", value).absolute().parts[-2:])
     return dataset_name(value) if name == "dataset" and isinstance(value, str) else value
+
+
+# Points in training that results depend on, or how often it is looked at.
+POINTS = ("rewind_step", "train_steps", "warmup_steps", "evaluate_every", "validate_every")
+
+
+def is_respelt(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of a flag are one, written in two ways, such as "60" and "60it"."""
+    if one == other:
+        return True
+    option = config_options().get(name)
+    reads = None if option is None else option.metadata["reads"]
+    if not (isinstance(one, str) and isinstance(other, str)):
+        return False
+    if name in (*POINTS, "lr_milestones"):
+        points, others = one.split(","), other.split(",")
+        return len(points) == len(others) and all(map(is_same_point, points, others))
+    with suppress(ValueError):
+        return reads is not None and reads(f"--{name}", one) == reads(f"--{name}", other)
+    return False
 
 
 def is_same_value(name: str, one: Any, other: Any) -> bool:
@@ -117,7 +140,9 @@ def is_same_value(name: str, one: Any, other: Any) -> bool:
 
     Data and weights in files may have other names: fingerprints tell whether they are the same.
     """
-    return _value_without_files(name, one) == _value_without_files(name, other)
+    return is_respelt(name, one, other) or (
+        _value_without_files(name, one) == _value_without_files(name, other)
+    )
 
 
 def has_renamed_files(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:

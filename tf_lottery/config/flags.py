@@ -8,6 +8,7 @@ from typing import Any
 from absl import flags
 
 from tf_lottery.config.analyses import OTHER_COMMANDS, analysis_names
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.branches import branch_options
 from tf_lottery.config.experiment import (
     ExperimentConfig,
@@ -141,8 +142,7 @@ def define_options(
             serializer = flags.ArgumentSerializer()
             flags.DEFINE(_PARSERS[option.name](), option.name, serializer=serializer, **arguments)
         elif choices:
-            flags.DEFINE_enum(option.name, enum_values=choices, **arguments)
-            flag_values[option.name].parser = _Choice(choices)
+            define_choice(option.name, choices=choices, **arguments)
         elif kind is bool:
             flags.DEFINE_bool(option.name, **arguments)
             flag_values[option.name].parser = _YesOrNo()
@@ -151,6 +151,26 @@ def define_options(
             flags.DEFINE(_NUMBERS[kind](), option.name, serializer=serializer, **arguments)
         else:
             flags.DEFINE_string(option.name, **arguments)
+
+
+def define_choice(
+    name: str,
+    default: str | None,
+    choices: Iterable[str],
+    help: str,
+    flag_values: flags.FlagValues = flags.FLAGS,
+) -> None:
+    """Defines a flag that takes one of some texts.
+
+    Args:
+      name: of the flag.
+      default: its value if it is not given.
+      choices: the texts.
+      help: what it does.
+      flag_values: to define it in.
+    """
+    flags.DEFINE_enum(name, default, list(choices), help, flag_values=flag_values)
+    flag_values[name].parser = _Choice(list(choices))
 
 
 def config_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> ExperimentConfig:
@@ -193,7 +213,7 @@ def flags_text(config: ExperimentConfig) -> str:
             if value is None:
                 continue
             if option.metadata["path"]:
-                value = Path(value).expanduser().absolute()
+                value = expanded(f"--{option.name}", value).absolute()
             lines.append(f"--{option.name}={value}")
     return "\n".join(lines) + "\n"
 

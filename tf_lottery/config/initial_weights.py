@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tf_lottery.config.arguments import expanded
+
 
 def weight_files(path: str) -> Sequence[Path]:
     """The files of weights, or of a checkpoint.
@@ -13,7 +15,7 @@ def weight_files(path: str) -> Sequence[Path]:
     Raises:
       ValueError: if there are none; names the flag.
     """
-    file = Path(path).expanduser()
+    file = expanded("--initial_weights", path)
     index = file if file.suffix == ".index" else file.with_name(f"{file.name}.index")
     if index.is_file():
         return [index, *sorted(index.parent.glob(f"{index.stem}.data-*-of-*"))]

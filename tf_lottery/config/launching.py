@@ -3,10 +3,11 @@
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
+LauncherName = Literal["local", "submitit", "dask"]
 # As in --launcher.
-LAUNCHERS = ("local", "submitit", "dask")
+LAUNCHERS = get_args(LauncherName)
 
 # Of submitit, whose values are lists of commands or arguments.
 _LISTS = ("setup", "teardown", "srun_args")

@@ -1,9 +1,9 @@
 """Options of the network."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.layer_patterns import read_patterns
 from tf_lottery.config.options import (
     at_least,
@@ -127,4 +127,4 @@ class ModelConfig:
 
 
 def _parts(path: str) -> tuple[str, ...]:
-    return Path(path).expanduser().absolute().parts
+    return expanded("--ticket", path).absolute().parts

@@ -21,6 +21,7 @@ AutoOnOff = Literal["auto", "on", "off"]
 
 # What training computes in: beyond these, numbers are 0 or infinite.
 _SMALLEST_FLOAT, _LARGEST_FLOAT = 1.2e-38, 3.4e38
+_OF_FLOAT32 = f"use a number that float32 can hold, from {_SMALLEST_FLOAT} to {_LARGEST_FLOAT}"
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,16 @@ class Range:
     Attributes:
       right: what to write, for error messages.
       holds: whether a value is one of them.
+      of_positive: what to write in place of a positive number that is none; empty: `right`.
     """
 
     right: str
     holds: Callable[[Any], bool]
+    of_positive: str = ""
+
+    def right_for(self, value: Any) -> str:
+        """What to write in place of a value."""
+        return self.of_positive if self.of_positive and value > 0 else self.right
 
 
 def at_least(least: int) -> Range:
@@ -58,7 +65,12 @@ def fraction(right: str) -> Range:
 
 def positive(right: str = "use a positive number") -> Range:
     """Positive numbers that training can compute with."""
-    return Range(right, is_positive)
+    return Range(right, is_positive, _OF_FLOAT32)
+
+
+def positive_or_zero() -> Range:
+    """0, and positive numbers that training can compute with."""
+    return Range("use 0 or more", lambda value: value == 0 or is_positive(value), _OF_FLOAT32)
 
 
 def is_positive(value: float) -> bool:
@@ -138,7 +150,7 @@ def check_options(section: Any) -> None:
             _check_type(flag, each, value)
         within, reads = each.metadata["within"], each.metadata["reads"]
         if within is not None and not isinstance(value, str):
-            require(within.holds(value), each.name, value, within.right)
+            require(within.holds(value), each.name, value, within.right_for(value))
         if reads is not None:
             reads(flag, value)
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tf_lottery.config.arguments import refusal
 from tf_lottery.config.loggers import read_loggers
 from tf_lottery.config.options import (
     AutoOnOff,
@@ -22,13 +23,17 @@ Distribution = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 # Of file systems, which know no longer ones.
-_LONGEST_NAME = 200
+LONGEST_NAME = 200
+# In a run folder, that of its branches.
+_NOT_OF_RUNS = "branches"
 
 
 def _check_name(flag: str, name: Any) -> None:
-    right = f"use up to {_LONGEST_NAME} letters, digits, '.', '_' and '-', not beginning with '.'"
-    holds = _NAME.fullmatch(name) is not None and len(name) <= _LONGEST_NAME
+    right = f"use up to {LONGEST_NAME} letters, digits, '.', '_' and '-', not beginning with '.'"
+    holds = _NAME.fullmatch(name) is not None and len(name) <= LONGEST_NAME
     require(holds, flag.removeprefix("--"), name, right)
+    if name == _NOT_OF_RUNS:
+        raise refusal(flag, name, "a folder of this name holds the branches of a run; use another")
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,13 @@ def scaled_point(text: str, fraction: float) -> str:
     return f"{max(round(number), min(1, int(match['number'])))}it"
 
 
+def is_same_point(one: str, other: str) -> bool:
+    """Whether two texts name the same point in any training: "60" and "60it", "0it" and "0ep"."""
+    parts = [_PATTERN.fullmatch(text.strip()) for text in (one, other)]
+    named = {(Fraction(part["number"]), part["unit"] or "it") for part in parts if part}
+    return all(parts) and (len(named) == 1 or not any(number for number, _ in named))
+
+
 def known_steps(
     text: str | int, *, steps_per_epoch: int | None, total_steps: int | None = None, argument: str
 ) -> int | None:

@@ -5,24 +5,20 @@ from typing import Any, Literal
 
 from tf_lottery.config.options import (
     AutoOnOff,
-    Range,
     at_least,
     below_one,
     check_options,
     fraction,
-    is_positive,
     option,
     positive,
+    positive_or_zero,
     refuse_together,
-    require,
 )
 from tf_lottery.config.steps import parse_steps
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 LearningRateSchedule = Literal["constant", "step", "linear", "cosine"]
 WeightDecayMode = Literal["auto", "l2", "decoupled"]
-
-_ZERO_OR_POSITIVE = Range("use 0 or more", lambda value: value == 0 or is_positive(value))
 
 
 def read_length(flag: str, text: Any) -> int:
@@ -68,7 +64,9 @@ class TrainingConfig:
     lr_decay: float = option(
         0.1, "Factor of the learning rate at each milestone.", within=fraction("use 0 < factor < 1")
     )
-    final_learning_rate: float = option(0.0, "Where --lr_schedule=linear or cosine ends.")
+    final_learning_rate: float = option(
+        0.0, "Where --lr_schedule=linear or cosine ends.", within=positive_or_zero()
+    )
     fine_tune_learning_rate: float | None = option(
         None,
         "Learning rate of --retraining=fine_tune and --branch=fine_tune; unset: the last one of "
@@ -83,7 +81,7 @@ class TrainingConfig:
     weight_decay: float = option(
         0.0,
         "Factor w of the weight decay of kernels; biases and normalization are exempt.",
-        within=_ZERO_OR_POSITIVE,
+        within=positive_or_zero(),
     )
     weight_decay_mode: WeightDecayMode = option(
         "auto",
@@ -170,7 +168,6 @@ def _check_learning_rate(training: TrainingConfig) -> None:
         "give the points at which the rate falls, such as --lr_milestones=32000it,48000it",
     )
     final, rate = training.final_learning_rate, training.learning_rate
-    require(final == 0 or is_positive(final), "final_learning_rate", final, "use 0 or more")
     refuse_together(
         final > 0 and schedule not in ("linear", "cosine"),
         *("final_learning_rate", final, "lr_schedule", schedule),

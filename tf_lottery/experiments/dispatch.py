@@ -254,7 +254,7 @@ def _run_experiment(command: RunExperiments) -> None:
 
 @_carry_out.register
 def _run_branches(command: RunBranches) -> None:
-    runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    runs = _run_folders(command)
     for run in runs:
         check_source(RunFolder.read(run), command.levels)
     wanted = [
@@ -319,7 +319,7 @@ def _changes(run: Path, command: RunBranches) -> dict[str, dict[str, Any]]:
 
 @_carry_out.register
 def _analyze(command: Analyze) -> None:
-    folders = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    folders = _run_folders(command)
     for folder in folders:
         run = RunFolder.read(folder)
         check_flags_of_run(run, command.expected)
@@ -380,7 +380,7 @@ def _print_report_of_analysis(command: Analyze, folders: Sequence[Path]) -> None
 
 @_carry_out.register
 def _export(command: ExportTickets) -> None:
-    runs = [folder for run in command.runs for folder in _replicates(run, command.replicates)]
+    runs = _run_folders(command)
     for folder in runs:
         run = RunFolder.read(folder)
         refuse_without_arrays(
@@ -416,6 +416,15 @@ def _run_texts(folders: Sequence[Path]) -> list[str]:
             if Path(pattern).parent == folders[0].parent and named_runs(pattern) == folders:
                 return [pattern]
     return [str(folder) for folder in folders]
+
+
+def _run_folders(command: RunBranches | Analyze | ExportTickets) -> list[Path]:
+    """The run folders that are meant, each once, however often it is named."""
+    folders: dict[Path, Path] = {}
+    for run in command.runs:
+        for folder in _replicates(run, command.replicates):
+            folders.setdefault(folder.resolve(), folder)
+    return list(folders.values())
 
 
 def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:

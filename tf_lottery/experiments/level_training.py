@@ -1,6 +1,7 @@
 """Trains one level of an experiment, from where it was left."""
 
 import gc
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,11 +14,22 @@ from tf_lottery.experiments.level_records import LevelRecords
 from tf_lottery.experiments.setup import Experiment
 from tf_lottery.exporting.compaction.trainable import NotCompactedError
 from tf_lottery.messages import tell
+from tf_lottery.store.run_details import Divergence
 from tf_lottery.store.schema import METRICS, measured
 from tf_lottery.training.divergence import TrainingDivergedError, first_not_finite
 from tf_lottery.training.loop import StepCallback, train
 from tf_lottery.training.network import NetworkState
 from tf_lottery.training.workers import Message, Workers
+
+
+class LevelDivergedError(TrainingDivergedError):
+    """The training of a level has diverged.
+
+    Attributes:
+      divergence: where; None unless a `LevelTrainer` raised it.
+    """
+
+    divergence: Divergence | None = None
 
 
 class LevelTrainer:
@@ -56,7 +68,7 @@ class LevelTrainer:
           The level's summary, to be recorded.
 
         Raises:
-          TrainingDivergedError: if a loss or a weight is not finite; names the level and the step.
+          LevelDivergedError: if a loss or a weight is not finite; names the level and the step.
         """
         self._now = self._level_network(level)
         try:
@@ -118,9 +130,13 @@ class LevelTrainer:
             kept = "Finished levels are kept; try" if level else "Try"
             deviation = self._experiment.config.model.init_stddev
             wide = "" if deviation is None else f"a smaller --init_stddev than {deviation:g}, or "
-            raise TrainingDivergedError(
+            diverged = LevelDivergedError(
                 f"{error} of level {level}. {kept} {wide}a lower --learning_rate."
-            ) from error
+            )
+            # Where it is found out there are steps alone, and no levels.
+            step = int(re.findall(r"step (\d+)", str(error))[-1])
+            diverged.divergence = Divergence(level, step)
+            raise diverged from error
         if network is not self._experiment.network:
             self._experiment.network.restore(network.state(), mask)
         return {**records.finish(mask), **self._now.operations.record()}

@@ -5,8 +5,8 @@ results that are written however it ends.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,12 +15,14 @@ from tf_lottery.config.loggers import check_loggers
 from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.experiments.compiled_network import keep_compiled
 from tf_lottery.experiments.level_records import LevelRecords, records_of_levels
+from tf_lottery.experiments.level_training import LevelDivergedError
 from tf_lottery.experiments.run_checks import check_same_experiment
 from tf_lottery.experiments.run_logs import RunLogs
 from tf_lottery.experiments.setup import Experiment, prepare
 from tf_lottery.experiments.summarizing_journal import SummarizingJournal
 from tf_lottery.experiments.threads_of_runs import recorded_threads, threads_of_dense_network
 from tf_lottery.report.progress import ProgressReporter
+from tf_lottery.store.errors import StorageError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.tickets.journal import LevelJournal
@@ -91,11 +93,14 @@ def carry_out(
             experiment = prepare(config, dataset, shares=True)
         check_same_experiment(experiment, workers)
         run = work.open(experiment, workers, resources)
+        if run is not None:
+            run.remember(replace(run.details, diverged=None))
         logs = None if run is None else RunLogs(run, config)
         try:
             with strategy.scope(), naming_unreadable(experiment.dataset):
                 work.train(experiment, run, workers, logs)
-        except BaseException:
+        except BaseException as error:
+            _remember_divergence(run, error)
             work.rescue(run)
             if logs is not None:
                 logs.end(finished=False)
@@ -107,6 +112,13 @@ def carry_out(
             keep_compiled(experiment.compiled)
         # Without the scope, in which workers can only build networks together.
         return workers.on_chief(lambda: work.finish(experiment, run) if run else []) or []
+
+
+def _remember_divergence(run: RunFolder | None, error: BaseException) -> None:
+    if run is not None and isinstance(error, LevelDivergedError):
+        # A full disk is not to hide what has happened.
+        with suppress(StorageError):
+            run.remember(replace(run.details, diverged=error.divergence))
 
 
 def naming_unreadable(dataset: Dataset | StreamedDataset) -> AbstractContextManager[None]:

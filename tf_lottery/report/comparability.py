@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from tf_lottery.report.known_flags import flags_in_effect
 from tf_lottery.report.method_results import OF_A_REPLICATE, MethodResults, flag_text
 from tf_lottery.report.run_records import RunRecord
-from tf_lottery.store.training_rules import outdated_rules
+from tf_lottery.store.training_rules import FRESH_SLOTS_FOR_NEW_WEIGHTS, outdated_rules
 
 _OF_A_BRANCH = frozenset({"branch", "branch_seed", "other_run", "perturbation"})
+_OF_NEW_WEIGHTS = frozenset(
+    {"random_reinitialization", "signed_reinitialization", "signed_constant"}
+)
 _ABSENT = "not recorded"
 
 
@@ -51,7 +55,7 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
     if len(networks) > 1:
         notices.append(f"Different networks are compared here: {_listing(networks)}.")
     for method in methods:
-        mixed = _flags_that_differ([record.identity for record in method.records])
+        mixed = _flags_that_differ([flags_in_effect(record.identity) for record in method.records])
         ignored = OF_A_REPLICATE | _OF_A_BRANCH | _renamed_alone(method.records)
         mixed = [flag for flag in mixed if flag not in ignored]
         if mixed:
@@ -84,7 +88,7 @@ def _rule_notices(methods: Sequence[MethodResults]) -> list[str]:
         ):
             # Level 0 of a run, unlike that of a branch, follows no rewinding.
             rules = [
-                outdated_rules(record.identity, record.details)
+                [*outdated_rules(record.identity, record.details), *_old_slots(record)]
                 for record in records
                 if record.details is not None
                 and any(level or record.identity.branch for level in record.levels)
@@ -97,6 +101,24 @@ def _rule_notices(methods: Sequence[MethodResults]) -> list[str]:
     ]
 
 
+def _old_slots(record: RunRecord) -> list[str]:
+    """Says so of a branch whose new weights began with the optimizer's slots of the old ones."""
+    identity, details = record.identity, record.details
+    has_slots = identity.optimizer != "sgd" or identity.get("momentum", 0) > 0
+    if (
+        details is None
+        or details.rules >= FRESH_SLOTS_FOR_NEW_WEIGHTS
+        or identity.branch not in _OF_NEW_WEIGHTS
+        or not (identity.rewind_optimizer and details.rewind_step > 0 and has_slots)
+        or not any(record.levels)
+    ):
+        return []
+    return [
+        "the new weights began with the optimizer's slots of the old ones (--rewind_optimizer); "
+        "now they begin with fresh slots"
+    ]
+
+
 def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:
     """Lists the flags whose values are not the same in all runs and branches.
 
@@ -106,7 +128,9 @@ def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:
     Returns:
       The table, without rows if all flags agree.
     """
-    runs = {method.run: method.identity for method in methods if method.branch is None}
+    runs = {
+        method.run: flags_in_effect(method.identity) for method in methods if method.branch is None
+    }
     flags = {method.label: {**runs[method.run], **method.changes} for method in methods}
     flags = {label: values for label, values in flags.items() if values}
     rows = tuple(

@@ -1,14 +1,18 @@
 """Percentages, counts and durations as people read them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
 import numpy as np
 
+from tf_lottery.config.matching import matches
+
 MISSING = "-"
 # Between the parts of a line on the terminal.
 GAP = "  "
+# More would show the slack of the comparison, which is for rounding errors.
+_MOST_DECIMALS = 6
 
 
 def is_known(value: float | None) -> TypeGuard[float]:
@@ -65,9 +69,9 @@ def format_yes(value: bool | None) -> str:
     return MISSING if value is None else "yes" if value else "no"
 
 
-def format_range(least: float, largest: float) -> str:
+def format_range(least: float, largest: float, decimals: int = 2) -> str:
     """Writes the least and the largest accuracy, fractions, such as "92.00 to 94.00%"."""
-    return f"{100 * least:.2f} to {format_accuracy(largest)}"
+    return f"{100 * least:.{decimals}f} to {format_accuracy(largest, decimals)}"
 
 
 def format_levels(levels: Iterable[int]) -> str:
@@ -87,17 +91,50 @@ def format_numbers(numbers: Iterable[int]) -> str:
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
-def format_points(accuracy: float | None, other: float | None) -> str:
+def format_points(
+    accuracy: float | None, other: float | None, tolerance: float | None = None
+) -> str:
     """Writes how far an accuracy is above another, in points of percentage; "-" if one is missing.
 
     Args:
       accuracy: a fraction.
       other: a fraction.
+      tolerance: as of `matching.matches`: more than two decimals where two would say otherwise
+        than that whether the accuracy matches the other. None: two decimals.
     """
     if not (is_known(accuracy) and is_known(other)):
         return MISSING
+    points = 100 * (accuracy - other)
+
+    def agrees(decimals: int) -> bool:
+        shown = round(points, decimals) / 100
+        return tolerance is None or (
+            matches(shown, 0.0, tolerance) == matches(accuracy, other, tolerance)
+        )
+
+    decimals = _least_decimals(agrees)
     # Adding zero turns -0.0 into 0.0.
-    return f"{round(100 * (accuracy - other), 2) + 0.0:+.2f}"
+    return f"{round(points, decimals) + 0.0:+.{decimals}f}"
+
+
+def decimals_of_comparison(accuracy: float, other: float, tolerance: float) -> int:
+    """Decimals of two percentages from which a reader finds what `matching.matches` says of them.
+
+    Args:
+      accuracy: a fraction.
+      other: a fraction.
+      tolerance: as of `matching.matches`.
+    """
+
+    def agrees(decimals: int) -> bool:
+        shown = [round(100 * value, decimals) / 100 for value in (accuracy, other)]
+        return matches(*shown, tolerance) == matches(accuracy, other, tolerance)
+
+    return _least_decimals(agrees)
+
+
+def _least_decimals(agrees: Callable[[int], bool]) -> int:
+    return next(filter(agrees, range(2, _MOST_DECIMALS)), _MOST_DECIMALS)
 
 
 def epochs_text(epoch: float, epochs: float, separator: str = "/") -> str:

@@ -58,12 +58,17 @@ def learning_curves(
         lines += canvas.axes.plot(steps, percentages, color=shade, linestyle=dash, linewidth=1.3)
     _set_axes(canvas.axes)
     canvas.legend(lines)
-    shown = "All levels" if len(chosen) == len(curves) else f"{len(chosen)} levels"
+    count, chosen_alone = len(curves), len(chosen) < len(curves)
+    if chosen_alone:
+        shown = f"{len(chosen)} of {count} levels, labelled"
+    else:
+        shown = "The only level, labelled" if count == 1 else f"All {count} levels, labelled"
+    darker = "; darker lines are denser" if len(chosen) > 1 else ""
+    mean = ", mean over replicates" if len(method.records) > 1 else ""
     return canvas.figure(
         name,
         f"Learning curves: {method.label}",
-        f"Test accuracy during training, mean over replicates. {shown} of {len(curves)}, named by "
-        "the weights that remain: the darker, the denser.",
+        f"Test accuracy during training{mean}. {shown} by the weights that remain{darker}.",
     )
 
 

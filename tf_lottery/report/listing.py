@@ -84,6 +84,9 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
         if state.ended is not None:
             print_line(f"\n{_relative(state.path, folder)} {state.ended}.", console)
     for state in states:
+        if state.diverged is not None:
+            print_line(f"\n{_relative(state.path, folder)} {state.diverged}.", console)
+    for state in states:
         for problem in state.problems:
             print_line(f"\n{_relative(state.path, folder)} is broken: {problem}", console)
     return any(state.problems for state in states)

@@ -1,11 +1,12 @@
 """What a report cannot show, in sentences: levels, replicates and measurements that are missing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tf_lottery.report.formats import format_levels, is_known
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.report.run_records import LevelRecord, RunRecord
+from tf_lottery.report.swept_runs import not_in_sweeps
 
 
 def problems_of(methods: Sequence[MethodResults]) -> list[str]:
@@ -29,12 +30,46 @@ def missing_data(methods: Sequence[MethodResults]) -> list[str]:
         found = [
             *_levels_of_some_replicates(method),
             *_absent_from_run(method, runs[method.run]),
-            *_levels_in_training(method),
             *_unmeasured(method),
         ]
         for sentence in found:
             labels[sentence].append(method.label)
-    return [f"{', '.join(which)}: {sentence}" for sentence, which in labels.items()]
+    return [
+        *(f"{', '.join(which)}: {sentence}" for sentence, which in labels.items()),
+        *_not_run(methods, runs),
+        *_levels_in_training(methods),
+        *not_in_sweeps(methods),
+    ]
+
+
+def _not_run(
+    methods: Sequence[MethodResults], runs: Mapping[str, MethodResults]
+) -> Iterator[str]:
+    """Says of which replicates of their runs there are no branches, those that lack the same once."""
+    labels: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for method in methods:
+        having = {record.replicate for record in method.records}
+        records = runs[method.run].records
+        lacking = tuple(one.replicate for one in records if one.replicate not in having)
+        if lacking:
+            labels[lacking].append(method.label)
+    for lacking, which in labels.items():
+        verb = "was" if len(which) == 1 else "were"
+        yield f"{', '.join(which)} {verb} not run for {', '.join(lacking)}."
+
+
+def _levels_in_training(methods: Sequence[MethodResults]) -> Iterator[str]:
+    for method in methods:
+        for run in method.records:
+            levels = run.levels_in_training
+            if levels:
+                of = "" if len(methods) == 1 else f"{method.label}: "
+                text = format_levels(levels)
+                verb, counts = ("is", "it counts") if len(levels) == 1 else ("are", "they count")
+                yield (
+                    f"{of}{text if of else text[0].upper() + text[1:]} of {run.replicate} {verb} "
+                    f"not finished; {counts} in no mean and no table."
+                )
 
 
 def _levels_of_some_replicates(method: MethodResults) -> Iterator[str]:
@@ -55,21 +90,10 @@ def _absent_from_run(method: MethodResults, run: MethodResults) -> Iterator[str]
         yield "no complete level."
     if method.branch is None:
         return
-    having = {record.replicate for record in method.records}
-    lacking = [record.replicate for record in run.records if record.replicate not in having]
-    if lacking:
-        yield f"no such branch of {', '.join(lacking)}."
     own = {level.level for level in method.levels}
     pruned = {level.level for level in run.levels if level.level > 0}
     if own and pruned - own:
         yield f"{format_levels(own)} only; the run also has {format_levels(pruned - own)}."
-
-
-def _levels_in_training(method: MethodResults) -> Iterator[str]:
-    for run in method.records:
-        if run.levels_in_training:
-            what = format_levels(run.levels_in_training)
-            yield f"{what} of {run.replicate} not complete, so in no mean and in no table."
 
 
 def _unmeasured(method: MethodResults) -> Iterator[str]:

@@ -22,7 +22,7 @@ from tf_lottery.report.formats import (
     format_yes,
 )
 from tf_lottery.report.landscape.joined import JoinedAnalyses
-from tf_lottery.report.landscape.line_images import line_images
+from tf_lottery.report.landscape.line_images import figures_left_out, line_images
 from tf_lottery.report.many_runs import left_out_sentence
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import MethodResults, Spread
@@ -123,6 +123,7 @@ def report_page(
         figures=figures,
         left_out=left_out_sentence(len(runs)),
         lines=line_images(methods),
+        lines_left_out=figures_left_out(methods),
         tickets=[(ticket, style.colour) for ticket, style in zip(tickets, styles, strict=True)],
         tolerance=tolerance_text(tickets[0].tolerance),
         missing=missing_data(methods),
@@ -174,6 +175,9 @@ def _progress(methods: Sequence[MethodResults]) -> list[str]:
             state = run.state
             if state.state == "done":
                 continue
+            if state.diverged is not None:
+                sentences.append(f"{method.label}, {run.replicate}: {state.diverged}")
+                continue
             level, epoch = _level_text(run), _epoch_text(run)
             where = f", level {level}" if level != MISSING else ""
             where += f", epoch {epoch}" if epoch != MISSING else ""
@@ -199,15 +203,15 @@ def _epoch_text(run: RunRecord) -> str:
     return epochs_text(state.epoch, state.epochs, separator=" of ") or MISSING
 
 
-def _mean(spread: Spread | None) -> str:
-    return MISSING if spread is None else format_accuracy(spread.mean)
+def _mean(spread: Spread | None, decimals: int = 2) -> str:
+    return MISSING if spread is None else format_accuracy(spread.mean, decimals)
 
 
-def _range(spread: Spread | None) -> str:
+def _range(spread: Spread | None, decimals: int = 2) -> str:
     if spread is None or spread.count == 1:
         return MISSING
-    return format_range(spread.minimum, spread.maximum)
+    return format_range(spread.minimum, spread.maximum, decimals)
 
 
-def _replicates(count: int, method: MethodResults) -> str:
-    return str(count) if count == len(method.records) else f"{count} of {len(method.records)}"
+def _replicates(count: int, of: int) -> str:
+    return str(count) if count == of else f"{count} of {of}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_lottery.report.formats import is_known
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
-from tf_lottery.store.errors import RunFolderError, problem_text
+from tf_lottery.store.errors import DamagedFileError, RunFolderError, problem_text
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.metrics import read_csv
@@ -147,13 +147,15 @@ def read_run(path: Path) -> RunRecord:
         return RunRecord(path, Identity(), None, state, {}, {}, (problem_text(error),), branches)
     levels: dict[int, LevelRecord] = {}
     curves: dict[int, LearningCurve] = {}
-    problems: list[str] = []
+    problems = list(state.problems)
     for number in run.level_numbers():
         try:
             _read_level(run.level(number), number, levels, curves)
         except (OSError, RunFolderError) as error:
-            problems.append(problem_text(error))
-    problems += [problem for problem in state.problems if problem not in problems]
+            damaged = isinstance(error, DamagedFileError)
+            text = f"{error.path} {error.problem}" if damaged else problem_text(error)
+            if not any(text in problem for problem in problems):
+                problems.append(problem_text(error))
     return RunRecord(
         path, run.identity, run.known_details, state, levels, curves, tuple(problems), branches
     )

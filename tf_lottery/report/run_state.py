@@ -12,10 +12,11 @@ from typing import Any, Literal
 from tf_lottery.config.branches import is_fine_tuned
 from tf_lottery.store.atomic import is_leftover, read_text
 from tf_lottery.store.checkpoint import SLOT_NAME
-from tf_lottery.store.damage import inspect_run
+from tf_lottery.store.damage import Damage, inspect_run
 from tf_lottery.store.errors import DamagedFileError, problem_text
 from tf_lottery.store.levels import LEVEL_NAME
 from tf_lottery.store.lock import is_held
+from tf_lottery.store.run_details import Divergence
 from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 from tf_lottery.store.search_folder import SEARCH_SEAL, holds_a_search
 from tf_lottery.store.stopping import known_end
@@ -47,6 +48,7 @@ class RunState:
       asked_levels: those that are to be trained, in order; None of a branch that an earlier version
         has made without noting them.
       ended: why the search ended before the last level that was planned, as the end of a sentence.
+      diverged: where training diverged, if the run was stopped by that.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class RunState:
     complete_levels: tuple[int, ...] = ()
     asked_levels: tuple[int, ...] | None = None
     ended: str | None = None
+    diverged: Divergence | None = None
 
 
 def read_run_state(path: Path) -> RunState:
@@ -82,7 +85,7 @@ def read_run_state(path: Path) -> RunState:
         held = is_held(path)
         if (path / "config.json").exists():
             run = RunFolder.read(path)
-            damages = [str(damage.error) for damage in inspect_run(run).damages]
+            damages = _problems(inspect_run(run).damages)
             try:
                 state = _read_state(run, held)
             except (OSError, ValueError) as error:
@@ -181,6 +184,17 @@ def _in_natural_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=numbers_as_numbers)
 
 
+def _problems(damages: Iterable[Damage]) -> list[str]:
+    """What is wrong, in sentences; a remedy that is for several files is given once."""
+    by_remedy: dict[str, list[str]] = {}
+    for damage in damages:
+        error = damage.error
+        by_remedy.setdefault(error.remedy, []).append(f"{error.path} {error.problem}")
+    return [
+        f"{'; '.join(dict.fromkeys(found))}. {remedy}" for remedy, found in by_remedy.items()
+    ]
+
+
 def _read_state(run: RunFolder, held: bool) -> RunState:
     complete = run.complete_levels()
     records = [run.level(level).record() for level in complete]
@@ -192,9 +206,11 @@ def _read_state(run: RunFolder, held: bool) -> RunState:
     begun = [level for level in missing if steps[level] is not None]
     in_training = begun[:1] or (missing[:1] if held or not complete else [])
     trained = in_training[0] if in_training else None
+    state = "running" if held else "stopped" if missing or not planned else "done"
+    details = run.known_details
     return RunState(
         path=run.path,
-        state="running" if held else "stopped" if missing or not planned else "done",
+        state=state,
         branch=run.kind_of_branch,
         level=complete[-1] if trained is None and complete else trained,
         levels=max(planned, default=None),
@@ -206,6 +222,7 @@ def _read_state(run: RunFolder, held: bool) -> RunState:
         complete_levels=tuple(complete),
         asked_levels=None if asked is None else tuple(asked),
         ended=_ended(run),
+        diverged=details.diverged if details is not None and state == "stopped" else None,
     )
 
 

@@ -10,6 +10,7 @@ from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.emptied_levels import footnotes, marked_level
 from tf_lottery.report.formats import (
     MISSING,
+    decimals_of_comparison,
     format_accuracy,
     format_count,
     format_density,
@@ -57,7 +58,7 @@ def summary_table(
         *(LEVEL, DENSITY, _WEIGHTS, *([_MULTIPLY_ADDS] if counted else []), TEST_ACCURACY),
         _Column("early-stop\nstep", lambda row: format_count(row.early_stop_step)),
         _Column("accuracy\nthere", lambda row: format_accuracy(row.early_stop_test_accuracy)),
-        points_to_dense(dense),
+        points_to_dense(dense, tolerance),
         _Column(
             "seconds",
             lambda row: f"{row.seconds:,.0f}" if row.seconds >= 1000 else f"{row.seconds:.1f}",
@@ -67,12 +68,21 @@ def summary_table(
     return table_of(columns, summaries, style=lambda row: "bold" if row in sparsest else None)
 
 
-def points_to_dense(dense: LevelSummary | None) -> Column[LevelSummary]:
-    """The column of how far pruned levels are above the dense network, if that is known."""
+def points_to_dense(
+    dense: LevelSummary | None, tolerance: float | None = None
+) -> Column[LevelSummary]:
+    """The column of how far pruned levels are above the dense network, if that is known.
+
+    Args:
+      dense: the dense network.
+      tolerance: as of `format_points`.
+    """
     accuracy = dense.test_accuracy if dense else None
     return _Column(
         "vs. dense\n(points)",
-        lambda row: format_points(row.test_accuracy, accuracy) if row.level else MISSING,
+        lambda row: (
+            format_points(row.test_accuracy, accuracy, tolerance) if row.level else MISSING
+        ),
     )
 
 
@@ -117,15 +127,19 @@ def print_branch(
     dense = dense_summary(tickets)
     dense_accuracy = dense.test_accuracy if dense else None
 
-    def above(header: str, others: Callable[[LevelSummary], float | None]) -> Column[LevelSummary]:
-        return _Column(header, lambda row: format_points(row.test_accuracy, others(row)))
+    def above(
+        header: str,
+        others: Callable[[LevelSummary], float | None],
+        tolerance: float | None = None,
+    ) -> Column[LevelSummary]:
+        return _Column(header, lambda row: format_points(row.test_accuracy, others(row), tolerance))
 
     counted = any(row.multiply_adds is not None for row in summaries)
     columns = [
         *(LEVEL, DENSITY, _WEIGHTS, *([_MULTIPLY_ADDS] if counted else []), TEST_ACCURACY),
         _Column("of the\nticket", lambda row: format_accuracy(of_tickets.get(row.level))),
         above("difference\n(points)", lambda row: of_tickets.get(row.level)),
-        above("vs. dense\n(points)", lambda row: dense_accuracy),
+        above("vs. dense\n(points)", lambda row: dense_accuracy, tolerance),
     ]
     print_line(label, console)
     print_table(columns, summaries, console)
@@ -176,9 +190,9 @@ def summary_sentences(
     last = summaries[-1]
     if dense.multiply_adds is not None and last.multiply_adds is not None:
         sentences.append(
-            f"Per example, the dense network does {format_large(dense.multiply_adds)} "
-            f"multiply-adds, level {last.level} with its weights "
-            f"{format_large(last.multiply_adds)}."
+            f"For one example the dense network needs {format_large(dense.multiply_adds)} "
+            f"multiply-adds; level {last.level} needs {format_large(last.multiply_adds)} with the "
+            "weights it has left."
         )
     return sentences
 
@@ -186,9 +200,15 @@ def summary_sentences(
 def _matching_sentences(
     summaries: Sequence[LevelSummary], dense_accuracy: float | None, tolerance: float
 ) -> list[str]:
-    dense = f"the dense network ({format_accuracy(dense_accuracy)})"
-    rule = matching_rule(tolerance)
     matching = matching_levels(summaries, dense_accuracy, tolerance)
+    accuracy = matching[0].test_accuracy if matching else None
+    decimals = (
+        decimals_of_comparison(accuracy, dense_accuracy, tolerance)
+        if accuracy is not None and dense_accuracy is not None
+        else 2
+    )
+    dense = f"the dense network ({format_accuracy(dense_accuracy, decimals)})"
+    rule = matching_rule(tolerance)
     if not matching:
         return [f"No pruned level matches {dense}.", rule]
     sparsest = matching[0]
@@ -196,6 +216,6 @@ def _matching_sentences(
     return [
         f"Sparsest level that matches {dense}: level {sparsest.level}, "
         f"{format_density(sparsest.density)} of the weights, "
-        f"{format_accuracy(sparsest.test_accuracy)}. Matching levels: {levels}.",
+        f"{format_accuracy(accuracy, decimals)}. Matching levels: {levels}.",
         rule,
     ]

@@ -4,9 +4,13 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.experiment import config_options
+from tf_lottery.report.known_flags import flags_in_effect
 from tf_lottery.report.method_results import (
     OF_A_REPLICATE,
     MethodResults,
@@ -14,7 +18,7 @@ from tf_lottery.report.method_results import (
     flag_text,
 )
 
-_STEPS = re.compile(r"(\d+(?:\.\d+)?)(it|ep|%)")
+_STEPS = re.compile(r"(\d+(?:\.\d+)?)\s*(it|ep|%)?")
 _UNITS = {"it": "iterations", "ep": "epochs", "%": "% of training"}
 
 
@@ -59,25 +63,94 @@ def find_sweeps(methods: Sequence[MethodResults]) -> list[Sweep]:
     Returns:
       A sweep for each flag and each combination of the others.
     """
-    runs = [method for method in methods if method.branch is None and method.identity]
-    flags = sorted({flag for method in runs for flag in method.identity} - OF_A_REPLICATE)
-    groups: dict[tuple[str, ...], list[MethodResults]] = defaultdict(list)
-    for flag in flags:
-        for method in runs:
-            before, named, _ = _folder(method).partition(f"_{flag}_")
-            if named:
-                groups[flag, before, _without(method.identity, flag)].append(method)
     found = [
-        (flag, group)
-        for (flag, _, _), group in groups.items()
-        if len({json.dumps(method.identity[flag]) for method in group}) == len(group) > 1
+        (group.flag, list(group.runs.values()))
+        for group in _groups(methods)
+        if not group.is_of_replicates
     ]
     sweeps = {flag for flag, _ in found}
-    return [_sweep(flag, group, sorted(sweeps - {flag})) for flag, group in found]
+    return [_sweep(flag, runs, sorted(sweeps - {flag})) for flag, runs in found]
+
+
+def not_in_sweeps(methods: Sequence[MethodResults]) -> list[str]:
+    """Says which runs are not in the figures of sweeps although they were swept.
+
+    Args:
+      methods: runs and branches.
+    """
+    sentences = []
+    for group in _groups(methods):
+        if group.is_of_replicates:
+            sentences.append(
+                f"The sweep of --{group.flag} has no figure: replicates whose pruning rates were "
+                "chosen (--pruning_rate=auto) have no densities in common to take means at."
+            )
+        sentences += [
+            f"{run.run} is not in the figure of the sweep: {group.runs[value].run} has the same "
+            f"--{group.flag}."
+            for value, run in group.again
+            if not group.is_of_replicates
+        ]
+    return list(dict.fromkeys(sentences))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Runs that differ in a flag alone: one for each value, and further ones of the same values."""
+
+    flag: str
+    runs: dict[str, MethodResults]
+    again: list[tuple[str, MethodResults]]
+
+    @property
+    def is_of_replicates(self) -> bool:
+        """Whether replicates of a run are runs of their own."""
+        return any(_folder(run) == _folder(self.runs[value]) for value, run in self.again)
+
+
+def _groups(methods: Sequence[MethodResults]) -> list[_Group]:
+    runs = [
+        (method, flags_in_effect(method.identity)) for method in methods if method.branch is None
+    ]
+    names = sorted({flag for _, flags in runs for flag in flags} - OF_A_REPLICATE)
+    groups: dict[tuple[str, ...], _Group] = {}
+    for name in names:
+        for method, flags in runs:
+            before, named, _ = _folder(method).name.partition(f"_{name}_")
+            if named and name in flags:
+                key = name, before, _without(flags, name)
+                group = groups.setdefault(key, _Group(name, {}, []))
+                value = _parsed(name, flags[name])
+                if value in group.runs:
+                    group.again.append((value, method))
+                else:
+                    group.runs[value] = method
+    return [group for group in groups.values() if len(group.runs) > 1]
+
+
+def _parsed(flag: str, value: Any) -> str:
+    """A value of a flag as text, the same of all that mean the same."""
+    if isinstance(value, str) and _is_point(flag) and (step := _STEPS.fullmatch(value.strip())):
+        return f"{float(step[1])}{step[2] or 'it'}"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return json.dumps(float(value) if is_number else value)
+
+
+def _is_point(flag: str) -> bool:
+    """Whether a flag is a point in training."""
+    option = config_options().get(flag)
+    reads = None if option is None else option.metadata["reads"]
+    with suppress(ValueError):
+        return reads is not None and isinstance(reads(f"--{flag}", "1ep"), int)
+    return False
+
+
+def _value(method: MethodResults, flag: str) -> Any:
+    return flags_in_effect(method.identity)[flag]
 
 
 def _sweep(flag: str, group: Sequence[MethodResults], others: Sequence[str]) -> Sweep:
-    values = [method.identity[flag] for method in group]
+    values = [_value(method, flag) for method in group]
     numbers, unit = _numbers(flag, group, values)
     if numbers is None:
         pairs = zip(values, group, strict=True)
@@ -85,7 +158,7 @@ def _sweep(flag: str, group: Sequence[MethodResults], others: Sequence[str]) -> 
     else:
         ordered = sorted(zip(numbers, values, group, strict=True), key=lambda one: one[0])
         runs = [SweptRun(flag_text(value), number, method) for number, value, method in ordered]
-    setting = ", ".join(change_text(name, group[0].identity[name]) for name in others)
+    setting = ", ".join(change_text(name, _value(group[0], name)) for name in others)
     return Sweep(flag, setting, unit, tuple(runs))
 
 
@@ -95,10 +168,10 @@ def _numbers(
     """The values as numbers, each once, with their unit; None if one is none."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return [float(value) for value in values], ""
-    texts = [value for value in values if isinstance(value, str)]
+    texts = [value.strip() for value in values if isinstance(value, str)]
     steps = [step for step in map(_STEPS.fullmatch, texts) if step]
-    if len(steps) == len(values):
-        units = {step[2] for step in steps}
+    if len(steps) == len(values) and _is_point(flag):
+        units = {step[2] or "it" for step in steps}
         if len(units) == 1:
             return [float(step[1]) for step in steps], _UNITS[units.pop()]
         # In several units: as iterations, which the run has recorded.
@@ -109,8 +182,8 @@ def _numbers(
     return None, ""
 
 
-def _folder(method: MethodResults) -> str:
-    return method.records[0].path.parent.name
+def _folder(method: MethodResults) -> Path:
+    return method.records[0].path.parent
 
 
 def _without(identity: Mapping[str, Any], flag: str) -> str:

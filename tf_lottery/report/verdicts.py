@@ -9,7 +9,7 @@ from tf_lottery.report.formats import (
     format_levels,
     format_range,
 )
-from tf_lottery.report.matching_tickets import Ticket
+from tf_lottery.report.matching_tickets import Comparison, Ticket
 from tf_lottery.report.method_results import MethodResults, Spread
 
 
@@ -63,30 +63,61 @@ def _run_verdict(ticket: Ticket) -> str:
             f"weights; its test accuracy {known}{_range(accuracy) if accuracy else ''}."
         )
     if ticket.dense is None:
-        return "The test accuracy of the dense network (level 0) is not known yet."
-    dense = format_accuracy(ticket.dense.mean)
-    if ticket.level is None:
+        return _without_dense_accuracy(ticket.results)
+    decimals = ticket.decimals
+    dense = format_accuracy(ticket.dense.mean, decimals)
+    if ticket.best is None:
         if all(level.level == 0 for level in ticket.results.levels):
             return f"The dense network's test accuracy is {dense}; no pruned level is complete."
         unfinished = _unfinished(ticket.results)
-        return f"No pruned level matches the dense network ({dense}){unfinished}."
-    level, accuracy = ticket.level, ticket.level.known_accuracy
+        every = " in every replicate" if ticket.not_counted() else ""
+        return (
+            f"No pruned level matches the dense network ({dense}){every}{unfinished}."
+            + _not_counted(ticket)
+        )
+    level, accuracy = ticket.best.level, ticket.best.accuracy
+    means = "means of " if accuracy.count > 1 else ""
     return (
         f"Sparsest matching ticket: {format_density(level.density)} of the weights "
-        f"(level {level.level}), {format_accuracy(accuracy.mean)} test accuracy"
-        f"{_range(accuracy)} against {dense} of the dense network{_range(ticket.dense)}"
-        f"{_replicates(accuracy, ticket.dense)}"
+        f"(level {level.level}), {format_accuracy(accuracy.mean, decimals)} test accuracy"
+        f"{_range(accuracy, decimals)} against {dense} of the dense network"
+        f"{_range(ticket.dense, decimals)}, {means}{ticket.best.replicates()}."
+        + _not_counted(ticket)
     )
 
 
-def _range(spread: Spread) -> str:
-    return "" if spread.count == 1 else f" ({format_range(spread.minimum, spread.maximum)})"
+def _without_dense_accuracy(run: MethodResults) -> str:
+    """Says why the dense network has no test accuracy, as far as that is known."""
+    sentence = "The dense network (level 0) has no test accuracy"
+    if any(0 in record.levels for record in run.records):
+        return f"{sentence}."
+    if any(0 in record.state.complete_levels or record.problems for record in run.records):
+        return f"{sentence} that can be read."
+    return f"{sentence}: its training has not finished."
 
 
-def _replicates(level: Spread, dense: Spread) -> str:
-    if level.count == dense.count:
-        return ", one replicate." if level.count == 1 else f", means of {level.count} replicates."
-    return f", means of {level.count} and {dense.count} replicates."
+def _not_counted(ticket: Ticket) -> str:
+    """Says which sparser levels match but are not the ticket; empty without any."""
+    found = ticket.not_counted()
+    if not found:
+        return ""
+    levels = format_levels(one.level.level for one in found)
+    failed = ", ".join(dict.fromkeys(name for one in found for name in one.failed))
+    return (
+        f" {levels[0].upper()}{levels[1:]} {_verb(found, 'matches', 'match')} in the replicates "
+        f"that have {_verb(found, 'it', 'them')}, and {_verb(found, 'does', 'do')} not count: "
+        f"{failed} ended too inaccurate, or diverged, before."
+    )
+
+
+def _verb(levels: Sequence[Comparison], singular: str, plural: str) -> str:
+    return singular if len(levels) == 1 else plural
+
+
+def _range(spread: Spread, decimals: int = 2) -> str:
+    if spread.count == 1:
+        return ""
+    return f" ({format_range(spread.minimum, spread.maximum, decimals)})"
 
 
 def _branch_verdict(ticket: Ticket, run: MethodResults) -> str:
@@ -96,14 +127,18 @@ def _branch_verdict(ticket: Ticket, run: MethodResults) -> str:
     pruned = {level.level for level in run.levels if level.level > 0}
     absent = sorted(pruned - trained)
     not_run = f" It was not run at {format_levels(absent)}." if absent else ""
-    if ticket.level is None:
-        tried = sorted(level.level for level in ticket.failing)
+    not_run += _not_counted(ticket)
+    if ticket.best is None:
+        tried = sorted(one.level.level for one in ticket.comparisons)
         if not tried:
             return f"trained at {format_levels(trained)} alone, which is not pruned."
+        every = " in every replicate" if ticket.not_counted() else ""
         if absent:
-            return f"of {format_levels(tried)}, none matches.{not_run}"
-        return "no level matches."
-    return f"matches down to {format_density(ticket.level.density)} of the weights.{not_run}"
+            return f"of {format_levels(tried)}, none matches{every}.{not_run}"
+        return f"no level matches{every}.{not_run}"
+    density = format_density(ticket.best.level.density)
+    some = f", in {ticket.best.replicates()}" if ticket.best.absent else ""
+    return f"matches down to {density} of the weights{some}.{not_run}"
 
 
 def _unfinished(run: MethodResults) -> str:

@@ -5,12 +5,13 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config.experiment import is_same_value
+from tf_lottery.config.experiment import POINTS, is_same_value
 from tf_lottery.store.atomic import read_json, read_text, write_json, write_text
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
 from tf_lottery.store.identity import Identity
@@ -19,6 +20,9 @@ from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.seal import CHANGED, checksum, file_sha256
 
 _FORMAT = 1
+_SEEDS = ("init_seed", "data_seed")
+# What the length of an epoch depends on.
+_OF_EPOCHS = ("dataset", "batch_size", "validation_examples")
 _FLAGS_SEAL = "flags_sha256"
 _FLAG_LINE = re.compile(r"--?([A-Za-z][A-Za-z0-9_]*)(?:=(.*))?")
 _FLAGS_REMEDY = (
@@ -183,7 +187,7 @@ def refuse_other_experiment(
     was = {**json.loads(json.dumps(dict(defaults or {}))), **stored}
     differences = []
     for name in sorted(stored.keys() | given.keys()):
-        if name in was and name in given and is_same_value(name, was[name], given[name]):
+        if name in was and name in given and _is_same(path, name, was, given):
             continue
         has = f"has {json.dumps(stored[name])}" if name in stored else "was made without it"
         says = f"says {json.dumps(given[name])}" if name in given else "has no such flag"
@@ -195,3 +199,25 @@ def refuse_other_experiment(
             + "\nGive the flags their old values to continue it, or choose another --name or "
             "--replicate for a new one."
         )
+
+
+def _is_same(path: Path, name: str, was: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether a flag means what it meant when the run folder was begun."""
+    one, other = was[name], given[name]
+    if is_same_value(name, one, other):
+        return True
+    if name in _SEEDS:
+        # Unset, they are the replicate's number.
+        seeds = [was.get("replicate") if one is None else one]
+        return seeds == [given.get("replicate") if other is None else other]
+    if name not in POINTS or not all(
+        is_same_value(flag, was.get(flag), given.get(flag)) for flag in _OF_EPOCHS
+    ):
+        return False
+    is_share = name != "train_steps" and "%" in f"{one}{other}"
+    if is_share and not _is_same(path, "train_steps", was, given):
+        return False
+    with suppress(ValueError):
+        details = read_config(path).details
+        return details.iteration(one, name) == details.iteration(other, name)
+    return False

@@ -56,6 +56,12 @@ def _is_right(name: str, value: Any) -> bool:
         return is_number(value)
     if name in _MEASURED:
         return value is None or is_number(value)
+    if name == "diverged":
+        return (
+            isinstance(value, dict)
+            and value.keys() == {"level", "step"}
+            and all(map(is_whole, value.values()))
+        )
     if name in _MAPPINGS:
         return isinstance(value, dict)
     if name in _LISTS:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.store.recorded import Recorded
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Where training diverged: the level, and the iteration."""
+
+    level: int
+    step: int
+
+    def __str__(self) -> str:
+        """Says so, as the end of a sentence."""
+        return f"diverged at step {self.step} of level {self.level}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +60,7 @@ class RunDetails:
       branch_levels: levels of a branch that were asked for; None of a run.
       for_analysis: whether it is a branch that is a step of an analysis.
       stop_below: the accuracy that ends the search, as --stop_below last had it; None: none.
+      diverged: where training last ended because it diverged; None once the run has gone on.
       others: entries that this version does not know.
     """
 
@@ -80,6 +93,7 @@ class RunDetails:
     branch_levels: tuple[int, ...] | None = None
     for_analysis: bool = False
     stop_below: str | None = None
+    diverged: Divergence | None = None
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def iteration(self, point: str, argument: str) -> int:
@@ -113,14 +127,22 @@ class RunDetails:
         ]
         values = {name: content[name] for name in names}
         values |= {n: tuple(value) for n, value in values.items() if isinstance(value, list)}
+        if values.get("diverged") is not None:
+            values["diverged"] = Divergence(**values["diverged"])
         return cls(**values, others={n: v for n, v in content.items() if n not in values})
 
     def to_json(self) -> dict[str, Any]:
         """What is written; entries that say nothing are left out."""
         values = {each.name: getattr(self, each.name) for each in fields(self)[:-1]}
         known = {
-            name: list(value) if isinstance(value, tuple) else value
+            name: _json_value(value)
             for name, value in values.items()
             if value is not None and value is not False
         }
         return {**known, **self.others}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Divergence):
+        return asdict(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -199,7 +199,7 @@ def print_successive_levels(
     in_a_row = all(_are_neighbours(*pair) for pair in neighbours)
     accuracy = dense.test_accuracy if dense else None
     columns = [
-        *(LEVEL, DENSITY, TEST_ACCURACY, points_to_dense(dense)),
+        *(LEVEL, DENSITY, TEST_ACCURACY, points_to_dense(dense, tolerance)),
         Column[LevelSummary]("matches", lambda row: format_yes(_matches(row, accuracy, tolerance))),
         *_columns_of_pairs(before, split, in_a_row),
     ]
