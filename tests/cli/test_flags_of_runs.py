@@ -312,5 +312,108 @@ def test_a_flag_that_a_flag_file_behind_it_overrides_is_said(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("before", "lines", "said"),
+    [
+        (("--levels", "5"), "--levels=2", "--levels=5 has no effect: {}, and has --levels=2"),
+        (("-levels", "5"), "--levels=2", "--levels=5 has no effect: {}, and has --levels=2"),
+        (("--nesterov",), "--nesterov=False", "--nesterov has no effect: {}, and has --nonesterov"),
+        (("--nonesterov",), "--nesterov", "--nonesterov has no effect: {}, and has --nesterov"),
+        (("--nesterov",), "--nesterov=True", None),
+        (("--levels", "5"), "--nesterov\n--levels=5", None),
+        (("--sweep", "levels:1"), "--sweep=levels:2", None),
+    ],
+)
+def test_a_flag_is_overridden_however_it_is_written(before, lines, said, tmp_path, capsys):
+    file = tmp_path / "mine.cfg"
+    file.write_text(f"{lines}\n")
+    with_content(["main.py", *before, f"--flagfile={file}"])
+    where = f"--flagfile={file} stands behind it"
+    expected = said and f"Note: {said.format(where)}. Give the flag behind the file.\n"
+    assert capsys.readouterr().out == (expected or "")
+
+
+@pytest.fixture
+def others(run, tmp_path) -> list[Path]:
+    """Two replicates of another run."""
+    found = []
+    for replicate in (1, 2):
+        values = {"name": "a", "workdir": str(tmp_path), "replicate": replicate, "levels": 3}
+        config = config_from_values({**values, "manual_dir": "archives"})
+        found.append(
+            write_run(
+                config.run_path, [0.9], identity=config.identity(), flags_text=flags_text(config)
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_runs_are_named_by_their_flag_files(kind, run, others, capsys):
+    asked = [f"--experiment={kind}", *(["--branch=one_shot"] if kind == "branch" else [])]
+    files = [f"--flagfile={place / 'flags.cfg'}" for place in (*others, run)]
+    command = command_of(*files, *asked)
+    assert command.runs == (*others, run)
+    if kind in ("report", "verify"):
+        check_flags_of_runs(command.runs, command.expected)
+    elif isinstance(command, RunBranches):
+        assert command.changes == {}
+    else:
+        assert (command.replicates, command.expected, command.here) == (None, {}, {})
+    beside = command_of(*asked, f"--run={run}", files[1])
+    assert beside.runs == (run, others[1])
+    # Of the replicate alone, whichever of them --run names.
+    of_one = command_of(*asked, f"--run={others[0].parent}", files[1])
+    assert of_one.runs == (others[0].parent,)
+    if kind not in ("report", "verify"):
+        assert of_one.replicates == (2,)
+    assert capsys.readouterr().out == ""
+
+
+def test_experiments_take_the_last_of_several_flag_files(others):
+    (config,) = command_of(*(f"--flagfile={place / 'flags.cfg'}" for place in others)).configs
+    assert config.run_path == others[1]
+
+
+UNKNOWN = "~nobody_of_this_name/a"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--experiment=list", f"--workdir={UNKNOWN}"),
+        ("--experiment=verify", f"--workdir={UNKNOWN}"),
+        ("--experiment=report", f"--run={UNKNOWN}"),
+        ("--experiment=report", "--run=a", f"--workdir={UNKNOWN}"),
+        ("--experiment=report", "--run=a", f"--report_dir={UNKNOWN}"),
+        ("--experiment=export", "--run=a", f"--export_dir={UNKNOWN}"),
+        ("--experiment=export", "--run=a", f"--data_dir={UNKNOWN}"),
+        ("--experiment=export", "--run=a", f"--dataset=npz:{UNKNOWN}"),
+        ("--experiment=export", "--run=a", f"--initial_weights={UNKNOWN}"),
+        ("--experiment=curvature", "--run=a", f"--manual_dir={UNKNOWN}"),
+        ("--experiment=same_region", "--run=a", f"--other_run={UNKNOWN}"),
+        ("--experiment=branch", "--branch=retrain", "--run=a", f"--other_run={UNKNOWN}"),
+        ("--experiment=branch", "--branch=retrain", "--run=a", f"--ticket={UNKNOWN}"),
+        (f"--workdir={UNKNOWN}",),
+        ("--experiment=train", f"--ticket={UNKNOWN}", "--ticket_level=1"),
+        (f"--export_dir={UNKNOWN}",),
+        (f"--dataset=csv:a.csv?label=b&test={UNKNOWN}",),
+    ],
+    ids=" ".join,
+)
+def test_a_home_folder_that_there_is_not_is_refused(arguments):
+    with pytest.raises(ValueError, match="there is no home folder ~nobody_of_this_name") as refused:
+        command_of(*arguments)
+    assert str(refused.value).startswith(arguments[-1].replace("_level=1", "=" + UNKNOWN))
+
+
+def test_paths_that_cannot_be_written_into_flag_files_are_refused():
+    for given in (("--workdir=\udcff",), ("--experiment=report", "--run=a\udcff")):
+        with pytest.raises(ValueError, match=rf"^{given[-1].partition('=')[0]}=.*udcff.*not UTF-8"):
+            command_of(*given)
+    with pytest.raises(ValueError, match=r"^--dataset='npz:.*udcff.*not UTF-8"):
+        command_of("--dataset=npz:\udcff")
+
+
 def test_the_flags_of_data_are_known_to_the_table():
     assert set(names_of(DataConfig)) > _SEEN_IN_TRAINING

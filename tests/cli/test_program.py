@@ -11,6 +11,7 @@ from absl import flags
 
 from tf_lottery.cli import program as cli
 from tf_lottery.cli.command_flags import define_flags
+from tf_lottery.cli.flag_files import with_content
 from tf_lottery.cli.plugin_flag import plugins_in
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -120,3 +121,57 @@ def test_what_is_no_number_is_told_in_plain_words(flag, value, right):
     with pytest.raises(flags.IllegalFlagValueError) as refused:
         values(["main.py", f"--{flag}={value}"])
     assert str(refused.value) == f"flag --{flag}={value}: {right}"
+
+
+@pytest.mark.parametrize(
+    ("flag", "right"),
+    [
+        ("report=maybe", "use true or false"),
+        ("for_analysis=7", "use true or false"),
+        ("fraction=abc", "use a number, such as 0.5"),
+        ("figure=lth5", "use one of lth:1, "),
+        ("launcher=slrm", "use one of local, submitit, dask."),
+    ],
+)
+def test_what_no_flag_of_commands_takes_is_told_in_plain_words(flag, right):
+    values = flags.FlagValues()
+    define_flags(values)
+    with pytest.raises(flags.IllegalFlagValueError) as refused:
+        values(["main.py", f"--{flag}"])
+    assert str(refused.value).startswith(f"flag --{flag}: {right}")
+
+
+@pytest.mark.parametrize(
+    "given", [["--flagfile="], ["--flagfile"], ["--levels=3", "-flagfile", ""]]
+)
+def test_a_flag_file_without_a_name_is_refused(given, monkeypatch):
+    assert main(monkeypatch, *given).startswith("Error: --flagfile= names no file. Give a file")
+
+
+def test_flag_files_that_name_none_or_themselves_are_refused(monkeypatch, tmp_path):
+    file = tmp_path / "mine.cfg"
+    file.write_text("--flagfile=\n")
+    assert "--flagfile= names no file" in main(monkeypatch, f"--flagfile={file}")
+    file.write_text(f"--levels=2\n--flagfile={file}\n")
+    assert f"--flagfile={file} names itself" in main(monkeypatch, f"--flagfile={file}")
+    file.write_text(f"--flagfile={tmp_path / 'none.cfg'}\n")
+    assert f"{tmp_path / 'none.cfg'} cannot be read: No such" in main(
+        monkeypatch, f"--flagfile={file}"
+    )
+
+
+def test_a_home_folder_that_there_is_not_is_refused(monkeypatch):
+    assert main(monkeypatch, "--flagfile=~nobody_of_this_name/a.cfg") == (
+        "Error: --flagfile=~nobody_of_this_name/a.cfg: there is no home folder "
+        "~nobody_of_this_name; write out which folder is meant."
+    )
+
+
+def test_a_byte_order_mark_is_no_part_of_a_flag_file(tmp_path):
+    inner, file = tmp_path / "inner.cfg", tmp_path / "mine.cfg"
+    inner.write_bytes(b"\xef\xbb\xbf--plugin=a_module\r\n# more\r\n\r\n--levels=2\r\n")
+    file.write_bytes(b"\xef\xbb\xbf# first\n// second\n--flagfile=" + bytes(inner) + b"\n--name=b")
+    given = ["main.py", f"--flagfile={file}", "--levels=3"]
+    expected = ["main.py", "--plugin=a_module", "--levels=2", "--name=b", "--levels=3"]
+    assert with_content(given) == expected
+    assert plugins_in(given) == ["a_module"]

@@ -74,7 +74,19 @@ def test_scaled_points(text, scaled):
     [
         ((), "needs --figure: one of lth:1, "),
         (("--figure=lth:5", "--fraction=0"), r"--fraction=0.0 is out of range: use 0 < fraction"),
-        (("--figure=lth:5", "--model=conv2"), "--model=conv2 is not for .*it takes --replicates"),
+        (
+            ("--figure=lth:5", "--model=conv2"),
+            r"^--experiment=reproduce takes no --model\. It takes --replicates, --levels, "
+            r"--evaluate_every, .*\. To change anything else, run the printed commands yourself",
+        ),
+        (
+            ("--figure=lth:5", "--replicate=2"),
+            r"^--experiment=reproduce takes no --replicate; give --replicates=2\. It also takes",
+        ),
+        (
+            ("--figure=why:resnet20", "--control_levels=1"),
+            r"^--control_levels=1: --figure=why:resnet20 has no controls; leave --control_levels ",
+        ),
         (("--figure=lth:5", "--run=r"), "--run=r is for --experiment="),
     ],
 )

@@ -112,7 +112,7 @@ MANY = "kind,size\n" + "cat,1\ndog,2\n" * 5000
             TRAIN.replace("kind", "sort"),
             "t.csv has no column kind; the columns are sort, size, weight",
         ),
-        ("kind\ncat\ndog\n", "no column is left to learn from"),
+        ("kind\ncat\ndog\n", "t.csv has a single column, kind; a table has columns of features"),
         (TRAIN.replace("dog", "cat"), "all rows of t.csv are of the class cat; at least 2"),
         ("kind,x\n1.5,1\n2.5,1\n3.5,1\n", "the column kind has 3 values in 3 rows"),
         ("", "t.csv is empty"),

@@ -167,8 +167,10 @@ def test_replicates_of_the_folder_of_one_run_are_refused(finished_run):
 def test_a_name_beside_a_run_is_refused(kind, finished_run):
     branch = ("--branch=random_mask",) if kind == "branch" else ()
     asked = (f"--experiment={kind}", f"--run={finished_run}", *branch)
-    with pytest.raises(ValueError, match=rf"--name=other has no use with --experiment={kind}"):
+    with pytest.raises(ValueError, match=r"^--name=other and --run=.*name different runs; give"):
         command(*asked, "--name=other")
+    with pytest.raises(ValueError, match=r"^--workdir=other and .*different folders of runs;"):
+        command(*asked, "--workdir=other")
     # As the flag file of the run has it.
     command(*asked, "--name=tiny")
 
@@ -177,10 +179,13 @@ def test_a_name_beside_a_run_is_refused(kind, finished_run):
     ("asked", "message"),
     [
         ("instability --copies=100000000", "--copies=100000000 is out of range: use 2 to 1000"),
-        ("instability --stable_below=inf", "--stable_below=inf is out of range: use a positive"),
+        (
+            "instability --stable_below=inf",
+            "--stable_below=inf is out of range: use a number that float32",
+        ),
         ("robustness --directions=5000", "--directions=5000 is out of range: use 1 to 1000"),
         ("interpolate --points=1000000000", "--points=1000000000 is out of range: use 3 to 10000"),
-        ("curvature --loss_rise=inf", "--loss_rise=inf is out of range: use a positive number"),
+        ("curvature --loss_rise=inf", "--loss_rise=inf is out of range: use a number that flo"),
         ("branch", "--experiment=branch needs --branch: .* such as random_mask"),
     ],
 )

@@ -320,5 +320,5 @@ def test_what_cannot_be_compacted_is_trained_masked(sigmoid_network, run_tiny, t
 
 def test_without_units_it_has_no_effect(run_tiny, tmp_path, capsys):
     run_tiny(tmp_path, levels=0, train_steps="10it", rewind_step="0it", compact_training=False)
-    note = "--compact_training=False has no effect: it is for --structure=units."
+    note = "--nocompact_training has no effect: --structure is not units."
     assert note in capsys.readouterr().out

@@ -1,15 +1,18 @@
 """Networks that a function of the user's makes."""
 
+import hashlib
+import json
 import sys
 
 import numpy as np
 import pytest
 
-from tf_lottery.models.build import build_model, network_sha256
+from tf_lottery.models.build import build_model, draw_model, is_network, network_sha256
 from tf_lottery.models.registry import check_model_name
 
 MODULE = """
 import keras as keras_3
+import tensorflow as tf
 import tf_keras as keras
 
 def build(inputs, classes):
@@ -23,6 +26,17 @@ def functional(input_shape, classes):
 def sequential(input_shape, classes):
     layers = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
     return keras.Sequential([*layers, keras.layers.Dense(classes, name="output")])
+
+def operators(inputs, classes):
+    x = keras.layers.Dense(6, name="dense")(keras.layers.Flatten()(inputs))
+    inner = keras.Input((6,))
+    twice = keras.Model(inner, inner + inner, name="twice")
+    x = tf.nn.relu(x + twice(x) + 1.0)[:, :4]
+    return keras.layers.Dense(classes, name="output")(x * x)
+
+def others(inputs, classes):
+    x = keras.layers.Flatten()(inputs)
+    return keras.layers.Dense(classes, name="output")(tf.nn.relu(x + x + x)[:, :2])
 
 def softmax(inputs, classes):
     x = keras.layers.Flatten()(inputs)
@@ -90,12 +104,52 @@ def test_a_changed_network_has_another_fingerprint(module):
     assert network_sha256("lenet_9", (6, 6, 1), 3) is None
 
 
+def test_a_fingerprint_does_not_depend_on_what_was_drawn_before(module):
+    one = network_sha256(f"{module}:operators", (6, 6, 1), 3)
+    # Three, as the last two that were drawn are remembered.
+    for shape in ((5, 5, 1), (6, 6, 1), (7, 7, 1)):
+        network_sha256(f"{module}:others", shape, 3)
+    assert network_sha256(f"{module}:operators", (6, 6, 1), 3) == one
+    drawn = draw_model(f"{module}:operators", (6, 6, 1), 3)
+    assert set(drawn.operators) == {
+        *(f"tf.__operators__.add{number}" for number in ("", "_1", "_2")),
+        *("tf.nn.relu", "tf.__operators__.getitem", "tf.math.multiply"),
+    }
+    assert drawn.operators["tf.nn.relu"] != "tf.nn.relu"
+    model = build(f"{module}:operators")
+    x = np.random.default_rng(0).uniform(size=(2, 6, 6, 1)).astype(np.float32)
+    kernel, bias, last, _ = model.get_weights()[-4:]
+    hidden = (((x - 0.5) / 0.5).reshape(2, 36) @ kernel + bias) * 3 + 1
+    expected = np.maximum(hidden, 0)[:, :4] ** 2 @ last
+    np.testing.assert_allclose(model(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_fingerprints_of_earlier_versions_are_known(module):
+    name, shape = f"{module}:operators", (6, 6, 1)
+    text = json.dumps(draw_model(name, shape, 3).config, sort_keys=True, default=str)
+
+    def earlier(**first):
+        renumbered = text
+        for kind, number in first.items():
+            for index in (2, 1, 0):
+                old = f'"tf.__operators__.{kind}{f"_{index}" if index else ""}"'
+                renumbered = renumbered.replace(old, f'"tf.__operators__.{kind}_{index + number}"')
+        return hashlib.sha256(renumbered.encode()).hexdigest()
+
+    assert network_sha256(name, shape, 3) == earlier()
+    for sha256 in (earlier(), earlier(add=3), earlier(add=5, getitem=2)):
+        assert is_network(name, shape, 3, sha256)
+        assert not is_network(f"{module}:others", shape, 3, sha256)
+    assert not is_network(name, shape, 3, None)
+    assert is_network("lenet_9", shape, 3, None)
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [
         ("softmax", "its last layer, last, has a softmax, which the loss has already; leave"),
         ("narrow", r"its outputs have shape \(None, 2\), and \(None, 3\) is needed"),
-        ("failing", r"KeyError \(own_nets.py, line 26\): 'output'"),
+        ("failing", r"KeyError \(own_nets.py, line 38\): 'output'"),
         ("nothing", "nothing returns nothing; end it with a return of the logits"),
         ("alone", r"alone\(inputs\) cannot be called; write build\(inputs, classes\)"),
         ("of_keras_3", r"TypeError: .* Networks of the program are of tf_keras"),

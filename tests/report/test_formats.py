@@ -6,6 +6,7 @@ from tf_lottery.report.formats import (
     format_density,
     format_duration,
     format_levels,
+    format_points,
     format_range,
 )
 
@@ -61,3 +62,21 @@ def test_levels_are_written_as_ranges():
 
 def test_a_range_has_one_sign():
     assert format_range(0.92, 0.9401) == "92.00 to 94.01%"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "tolerance", "text"),
+    [
+        (0.8949, None, "-0.51"),
+        (0.89497, None, "-0.50"),
+        (0.89497, 0.005, "-0.503"),
+        (0.894997, 0.005, "-0.5003"),
+        (0.895, 0.005, "-0.50"),
+        (0.8951, 0.005, "-0.49"),
+        (0.899993, 0.0, "-0.001"),
+        (0.89503, 0.00499, "-0.497"),
+        (0.9, 0.0, "+0.00"),
+    ],
+)
+def test_points_have_the_digits_that_tell_whether_they_match(accuracy, tolerance, text):
+    assert format_points(accuracy, 0.9, tolerance) == text

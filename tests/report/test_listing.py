@@ -109,6 +109,27 @@ def test_whether_a_run_is_broken_is_told_apart_and_each_problem_has_a_line(tmp_p
     ]
 
 
+def test_where_training_diverged_stands_below_the_table(tmp_path):
+    diverged = {"diverged": {"level": 0, "step": 3}}
+    run = write_run(tmp_path / "a" / "replicate_1", levels=2, details=diverged)
+    table, sentence = printed(tmp_path).split("\n\n")
+    assert rows(table)[4][:3] == ["a/replicate_1", "stopped", "0/2"]
+    assert sentence == "a/replicate_1 diverged at step 3 of level 0.\n"
+    with held(run):
+        assert "diverged" not in printed(tmp_path)
+
+
+def test_what_can_be_done_about_a_damaged_level_is_said_once(tmp_path):
+    run = write_run(tmp_path / "a" / "replicate_1", [0.975, 0.98], levels=1)
+    (run / "level_1" / "masks.npz").write_bytes(b"1")
+    (run / "level_1" / "metrics.csv").unlink()
+    _, problem = printed(tmp_path).split("\n\n")
+    level = run / "level_1"
+    found = (f"{level}/masks.npz was changed", f"{level}/metrics.csv is missing")
+    assert [problem.count(text) for text in found] == [1, 1]
+    assert problem.count(f"or delete the folder {level} and start") == 1
+
+
 def test_a_tiny_difference_has_no_minus_zero(tmp_path):
     write_run(tmp_path / "replicate_1", [0.975, 0.974999], levels=1)
     assert printed(tmp_path).split()[-1] == "+0.00"

@@ -27,7 +27,7 @@ def test_levels_that_only_some_replicates_have_are_named(tmp_path, missing):
     write_replicate(tmp_path / "m/replicate_2", [0.9], early=EARLY, in_training={1: [0.1, 0.2]})
     assert missing() == [
         "lottery ticket: levels 1-2 only of replicate_1 (1 of 2 replicates).",
-        "lottery ticket: level 1 of replicate_2 not complete, so in no mean and in no table.",
+        "Level 1 of replicate_2 is not finished; it counts in no mean and no table.",
     ]
 
 
@@ -37,8 +37,20 @@ def test_branches_say_which_levels_and_replicates_they_lack(tmp_path, missing):
     write_branch(first, "one_shot", {2: 0.7}, early=EARLY)
     write_branch(first, "random_mask", {2: 0.7}, early=EARLY)
     assert missing() == [
-        "one shot, random mask: no such branch of replicate_2.",
         "one shot, random mask: level 2 only; the run also has level 1.",
+        "one shot, random mask were not run for replicate_2.",
+    ]
+
+
+def test_a_branch_of_some_replicates_is_named_with_the_levels_that_it_trains(tmp_path, missing):
+    first = write_replicate(tmp_path / "m/replicate_1", [0.9, 0.8], early=EARLY)
+    write_replicate(tmp_path / "m/replicate_2", [0.9, 0.8], early=EARLY)
+    in_training = {2: [0.1, 0.2], 3: [0.1, 0.2]}
+    write_branch(first, "random_mask", {1: 0.7}, early=EARLY, in_training=in_training)
+    assert missing() == [
+        "random mask was not run for replicate_2.",
+        "random mask: levels 2-3 of replicate_1 are not finished; they count in no mean and no "
+        "table.",
     ]
 
 

@@ -257,7 +257,7 @@ def test_a_run_that_is_going_is_reported_as_far_as_it_is(tmp_path):
     with held(run):
         text = Page(compare_runs([run]).page).text
     assert "lottery ticket, replicate_1: running, level 2 of 2, epoch 1.0 of 4" in text
-    assert "level 2 of replicate_1 not complete" in text
+    assert "Level 2 of replicate_1 is not finished; it counts in no mean and no table." in text
     assert len(rows(tmp_path / "m/report/report.csv")) == 2
 
 
@@ -270,7 +270,8 @@ def test_of_a_finished_branch_the_levels_are_listed(tmp_path):
 
 def test_a_run_that_has_just_begun_has_a_page(tmp_path):
     text = Page(compare_runs([write_replicate(tmp_path / "m/replicate_1")]).page).text
-    assert "not known yet" in text
+    sentence = "The dense network (level 0) has no test accuracy: its training has not finished."
+    assert sentence in text
     assert "there is nothing to draw" in text
     assert "no complete level" in text
 
@@ -309,6 +310,32 @@ def refuse_below(folder, monkeypatch, owner, name):
         return original(path, *arguments, **keywords)
 
     monkeypatch.setattr(owner, name, refusing)
+
+
+def test_of_two_damaged_files_of_a_level_what_can_be_done_is_said_once(tmp_path):
+    run = write_replicate(tmp_path / "m/replicate_1", [0.9, 0.9])
+    (run / "level_1" / "metrics.csv").write_text("")
+    (run / "level_1" / "masks.npz").unlink()
+    text = Page(compare_runs([run]).page).text
+    assert text.count(f"{run}/level_1/masks.npz is missing") == 1
+    assert text.count(f"{run}/level_1/metrics.csv was changed") == 1
+    assert text.count("or delete the folder") == 1
+
+
+def test_where_training_diverged_is_told_on_the_page(tmp_path):
+    diverged = {"diverged": {"level": 0, "step": 3}}
+    run = write_replicate(tmp_path / "m/replicate_1", details=diverged)
+    text = Page(compare_runs([run]).page).text
+    assert "lottery ticket, replicate_1: diverged at step 3 of level 0" in text
+    assert "lottery ticket replicate_1 diverged 0 of 2" in text
+    assert "replicate_1: stopped" not in text
+
+
+def test_a_mean_near_the_tolerance_has_the_digits_that_tell(tmp_path):
+    run = write_replicate(tmp_path / "m/replicate_1", [0.9, 0.894998, 0.8], early=EARLY)
+    text = Page(compare_runs([run]).page).text
+    assert "1 80.0% 800 89.4998% - no" in text
+    assert "No pruned level matches the dense network (90.0000%)" in text
 
 
 def test_a_run_of_which_nothing_can_be_read_has_a_page(tmp_path):
@@ -370,7 +397,7 @@ def test_a_later_report_replaces_an_earlier_one(tmp_path):
 
 def test_a_folder_of_the_user_is_left_alone(mnist):
     before = content(mnist / "replicate_1" / "level_0")
-    with pytest.raises(ValueError, match=r"--report_dir=.*level_0 holds .*level\.json"):
+    with pytest.raises(ValueError, match=r"--report_dir=.*level_0 is in the run folder"):
         compare_runs([mnist], mnist / "replicate_1" / "level_0")
     assert content(mnist / "replicate_1" / "level_0") == before
 

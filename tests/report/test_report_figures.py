@@ -134,7 +134,28 @@ def test_learning_curves_are_means_of_percentages(methods):
     file = learning_curves(found[0], "curves", None)
     assert [line.get_ydata()[-1] for line in lines(file.figure)] == pytest.approx([85, 75, 65])
     assert legend_texts(file.figure) == ["100%", "80.0%", "64.0%"]
-    assert "All levels of 3" in file.caption
+    assert file.caption == (
+        "Test accuracy during training, mean over replicates. All 3 levels, labelled by the "
+        "weights that remain; darker lines are denser."
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "shown"),
+    [
+        ([0.9], "The only level, labelled by the weights that remain."),
+        ([0.9] * 2, "All 2 levels, labelled by the weights that remain; darker lines are denser."),
+        (
+            [0.9] * 9,
+            "6 of 9 levels, labelled by the weights that remain; darker lines are denser.",
+        ),
+    ],
+)
+def test_the_caption_of_one_replicate_speaks_of_no_mean(tmp_path, accuracies, shown):
+    run = write_replicate(tmp_path / "m/replicate_1", accuracies)
+    (method,) = collect_methods([read_run(run)])
+    caption = learning_curves(method, "curves", None).caption
+    assert caption == f"Test accuracy during training. {shown}"
 
 
 def test_a_level_in_training_has_a_dotted_curve(tmp_path):

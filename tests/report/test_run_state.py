@@ -159,6 +159,22 @@ def test_fine_tuning_goes_on_after_the_end_of_dense_training(make_run):
     assert (read_run_state(run).epoch, read_run_state(run).epochs) == (32.0, 55.0)
 
 
+@pytest.mark.parametrize("diverged", [{"level": 1}, {"level": 1, "step": "2"}, [1, 2]])
+def test_a_record_of_divergence_that_is_none_is_damaged(make_run, diverged):
+    run = make_run(accuracies=[0.97], levels=1)
+    edit_config(run, details={"diverged": diverged})
+    state = read_run_state(run)
+    assert state.state == "broken"
+    assert "config.json is damaged: diverged is" in state.problems[0]
+
+
+def test_a_finished_run_has_not_diverged(make_run):
+    where = {"diverged": {"level": 1, "step": 2}}
+    assert (
+        read_run_state(make_run(accuracies=[0.97, 0.96], levels=1, details=where)).diverged is None
+    )
+
+
 def test_a_run_of_an_earlier_version_without_lengths_is_read(tmp_path):
     run = write_run(tmp_path / "replicate_1")
     edit_config(run, without=["levels", "steps_per_epoch", "train_steps", "rewind_step"])

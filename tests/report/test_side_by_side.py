@@ -73,4 +73,5 @@ def test_a_watcher_is_told_of_progress_in_place_of_the_console():
         assert not file.getvalue() and watcher() is None
         assert one.said[-1] == "a note"
         assert any("training from step 0" in line for line in one.said) != interactive
-        assert one.shown[-1][0].startswith("level 0/1  density 100%  epoch 1.0/2  val 50.00%")
+        density = "density 100%" if interactive else "density   100%"
+        assert one.shown[-1][0].startswith(f"level 0/1  {density}  epoch 1.0/2  val 50.00%")

@@ -172,6 +172,27 @@ def test_sentences_without_a_matching_level(make_summary):
     assert "not known" in summary_sentences([worse])[0]
 
 
+def test_multiply_adds_are_told_in_a_sentence(make_summary):
+    rows = [make_summary(0, 0.9, multiply_adds=50_200), make_summary(1, 0.9, multiply_adds=25_700)]
+    assert summary_sentences(rows)[-1] == (
+        "For one example the dense network needs 50.2 k multiply-adds; level 1 needs 25.7 k with "
+        "the weights it has left."
+    )
+
+
+def test_points_at_the_edge_do_not_contradict_what_matches(make_summary):
+    levels = [make_summary(0, 0.9), make_summary(1, 0.89497), make_summary(2, 0.895)]
+    assert [row.split()[-2] for row in printed(levels).splitlines()[4:6]] == ["-0.503", "-0.50"]
+    branch = printed_branch(levels[1:], levels, 0.005)
+    assert [row.split()[-1] for row in branch if row.split()[:1] in (["1"], ["2"])] == [
+        "-0.503",
+        "-0.50",
+    ]
+    edge = [make_summary(0, 0.900051), make_summary(1, 0.896745)]
+    sentence = summary_sentences(edge, 0.00333)[0]
+    assert "(90.005%): level 1, 80.0% of the weights, 89.674%." in sentence
+
+
 def printed_branch(summaries, tickets, tolerance, width=200):
     file = io.StringIO()
     print_branch("random_mask", summaries, tickets, tolerance, Console(file=file, width=width))

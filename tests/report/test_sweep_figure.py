@@ -7,10 +7,11 @@ import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
 from tf_lottery.report.method_results import collect_methods
+from tf_lottery.report.missing_data import missing_data
 from tf_lottery.report.report import compare_runs
 from tf_lottery.report.run_records import read_run
 from tf_lottery.report.sweep_figure import sweep_files
-from tf_lottery.report.swept_runs import find_sweeps
+from tf_lottery.report.swept_runs import find_sweeps, not_in_sweeps
 
 
 def write_sweep(folder, flag, values, accuracies=(0.9, 0.8, 0.7), replicates=1, **identity):
@@ -99,6 +100,77 @@ def test_steps_in_several_units_are_compared_as_iterations(tmp_path):
     axes = axes_of(runs)
     assert axes.lines[0].get_xdata().tolist() == [5, 20]
     assert axes.get_xlabel() == "rewind step (iterations)"
+
+
+def test_plain_numbers_of_a_point_in_training_are_iterations(tmp_path):
+    axes = axes_of(write_sweep(tmp_path, "rewind_step", ["0", "5", "20it"]))
+    assert axes.lines[0].get_xdata().tolist() == [0, 5, 20]
+    assert axes.get_xlabel() == "rewind step (iterations)"
+
+
+def test_plain_numbers_of_other_texts_stand_side_by_side(tmp_path):
+    axes = axes_of(write_sweep(tmp_path, "exclude", ["0", "5", "20"]))
+    assert axes.lines[0].get_xdata().tolist() == [0, 1, 2]
+    assert axes.get_xlabel() == "exclude"
+
+
+def test_a_single_milestone_is_a_number_with_a_unit(tmp_path):
+    axes = axes_of(write_sweep(tmp_path, "lr_milestones", ["5ep", "20ep"]))
+    assert axes.lines[0].get_xdata().tolist() == [5, 20]
+    assert axes.get_xlabel() == "lr milestones (epochs)"
+
+
+@pytest.mark.parametrize(
+    ("flag", "values", "recorded"),
+    [
+        ("learning_rate", ["0.001", "0.0010", "0.1"], [0.001, 0.001, 0.1]),
+        ("learning_rate", ["1", "1.0", "10"], [1, 1.0, 10]),
+        ("rewind_step", ["5", "5it", "20it"], ["5", "5it", "20it"]),
+    ],
+)
+def test_of_runs_with_the_same_value_one_is_drawn_and_the_others_are_named(
+    tmp_path, flag, values, recorded
+):
+    runs = [
+        write_replicate(tmp_path / f"s_{flag}_{name}/replicate_1", [0.9, 0.8], identity={flag: one})
+        for name, one in zip(values, recorded, strict=True)
+    ]
+    (sweep,) = find_sweeps(methods_of(runs))
+    assert [run.results.run for run in sweep.runs] == [f"s_{flag}_{values[i]}" for i in (0, 2)]
+    assert not_in_sweeps(methods_of(runs)) == [
+        f"s_{flag}_{values[1]} is not in the figure of the sweep: s_{flag}_{values[0]} has the "
+        f"same --{flag}."
+    ]
+    assert not_in_sweeps(methods_of(runs))[0] in missing_data(methods_of(runs))
+
+
+def test_runs_of_a_sweep_that_versions_of_other_flags_made_belong_together(tmp_path):
+    runs = write_sweep(tmp_path, "rewind_step", ["0it"])
+    runs += write_sweep(tmp_path, "rewind_step", ["9it"], clip_norm=None)
+    (sweep,) = find_sweeps(methods_of(runs))
+    assert [run.value for run in sweep.runs] == ["0it", "9it"]
+
+
+def test_a_value_that_was_the_default_before_there_was_the_flag_is_one_of_the_sweep(tmp_path):
+    runs = write_sweep(tmp_path, "clip_norm", [1.0, 2.0])
+    runs.append(write_replicate(tmp_path / "study_clip_norm_None/replicate_1", [0.9, 0.8]))
+    (sweep,) = find_sweeps(methods_of(runs))
+    assert [run.value for run in sweep.runs] == ["1.0", "2.0", "unset"]
+
+
+def test_replicates_with_chosen_rates_have_no_figure_of_their_sweep_and_that_is_said(tmp_path):
+    adaptive = {"pruning_rate": "auto"}
+    runs = write_sweep(tmp_path, "rewind_step", ["0it", "9it"], replicates=2, **adaptive)
+    assert find_sweeps(methods_of(runs)) == []
+    (sentence,) = not_in_sweeps(methods_of(runs))
+    assert sentence == (
+        "The sweep of --rewind_step has no figure: replicates whose pruning rates were chosen "
+        "(--pruning_rate=auto) have no densities in common to take means at."
+    )
+    assert sentence in missing_data(methods_of(runs))
+    alone = [run for run in runs if run.name == "replicate_1"]
+    assert len(find_sweeps(methods_of(alone))) == 1
+    assert not_in_sweeps(methods_of(alone)) == []
 
 
 def test_sweeps_of_two_flags_have_a_figure_for_each_value_of_the_other(tmp_path):

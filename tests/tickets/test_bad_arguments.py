@@ -116,7 +116,10 @@ _FIT = [
         {"validation_data": (np.zeros((5, 6)), np.zeros(4, int))},
         "validation_data[1] has 4 examples, and validation_data[0] has 5",
     ),
-    ({"x": np.zeros((16, 7))}, "x has examples of shape (7,), and the model takes examples of shap"),
+    (
+        {"x": np.zeros((16, 7))},
+        "x has examples of shape (7,), and the model takes examples of",
+    ),
     ({"x": np.zeros((16, 2, 6))}, "x has examples of shape (2, 6), and the model takes"),
     ({"x": {"pixels": np.zeros((16, 6))}}, "x names the inputs pixels, and those of the model are"),
 ]

@@ -88,6 +88,19 @@ def test_draws_within_a_step_and_a_layer_differ():
     np.testing.assert_array_equal(first, step()[0])
 
 
+def test_layers_that_have_drawn_in_several_functions_have_their_weights():
+    crop = keras.layers.RandomCrop(6, 6)
+    model = prunable(
+        keras.Sequential([keras.Input((8, 8, 2)), crop, keras.layers.Conv2D(1, 1, name="conv")])
+    )
+    names = [weight.name for weight in model.weights]
+    StepwiseNumbers(Network(model, keras.optimizers.SGD()))
+    images = tf.random.stateless_uniform([3, 8, 8, 2], [1, 2])
+    first, second = (tf.function(lambda: model(images, training=True)) for _ in range(2))
+    np.testing.assert_array_equal(first(), second())
+    assert [weight.name for weight in model.weights] == names
+
+
 def test_what_is_saved_of_the_layers_is_as_before(tmp_path):
     model = prunable(
         keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)])

@@ -23,7 +23,7 @@ from tf_lottery.pruning.score import known_methods
 
 
 @dataclass(frozen=True)
-class CommandFlags:
+class _CommandFlags:
     """What is done with a configuration, beside the flags that may be given several times."""
 
     replicates: str | None = option(None, "In place of --replicate: several, such as 1-5.")
@@ -105,7 +105,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         "given several times, for all combinations. A value with a comma is put in double quotes.",
         flag_values=flag_values,
     )
-    define_options(options_of(CommandFlags), flag_values)
+    define_options(options_of(_CommandFlags), flag_values)
     define_choice(
         "figure",
         None,

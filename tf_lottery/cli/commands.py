@@ -8,6 +8,7 @@ from typing import Any
 from absl import flags
 
 from tf_lottery.cli.flag_uses import (
+    check_paths,
     refuse_replaced_flags,
     refuse_useless_flags,
     tell_of_flags_taken_over,
@@ -50,6 +51,7 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     unset_empty_paths(flag_values)
     refuse_replaced_flags(flag_values)
     refuse_useless_flags(kind, flag_values)
+    check_paths(flag_values)
     tell_of_flags_taken_over(flag_values)
     tell_of_useless_levels(kind, flag_values)
     if kind not in ("lottery", "train"):
@@ -82,7 +84,6 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
 
 def _of_runs(kind: str, flag_values: flags.FlagValues) -> Command:
     """A command on runs that there are."""
-    check_path("--workdir", flag_values["workdir"].value)
     workdir = expanded("--workdir", flag_values["workdir"].value)
     if kind == "list":
         settle_flags_of_runs(kind, flag_values, ())
@@ -159,7 +160,6 @@ def _path(flag_values: flags.FlagValues, flag: str) -> Path | None:
     folder = flag_values[flag].value
     if folder is None:
         return None
-    check_path(f"--{flag}", folder)
     return expanded(f"--{flag}", folder)
 
 

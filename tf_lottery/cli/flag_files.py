@@ -13,8 +13,6 @@ _TRAINED = ("lottery", "train")
 _OF_ALL_LEVELS = ("report", "list", "verify")
 # What is no value that another takes the place of.
 _SEVERAL_TIMES = ("run", "sweep", "experiment")
-# Of a run's flags, those that say where what it reads is.
-_READING = ("plugin", "data_dir", "manual_dir")
 _FLAG = ("--flagfile", "-flagfile")
 _A_FLAG_FILE = (
     "Give a file with a flag in each line, such as configs/digits_lenet.cfg, or one of those that "
@@ -54,7 +52,9 @@ def with_content(arguments: Sequence[str]) -> list[str]:
             place = file.absolute().parent
             places.append(place)
             if are_several and place.parent.name != BRANCHES_FOLDER:
-                found += [*_of_all_runs(lines), f"--run={place}"]
+                # Where its own data are, it knows.
+                plugins = _value("plugin", lines)
+                found += [*([f"--plugin={plugins}"] if plugins else []), f"--run={place}"]
                 continue
         if file is not None:
             _tell_of_overridden(found, file, lines)
@@ -122,12 +122,13 @@ def _lines(name: str, within: tuple[Path, ...]) -> Iterator[str]:
 
 def _read(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The flags among arguments, and their values."""
+    known = config_options()
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         flag, equals, value = argument.partition("=")
         name = flag.lstrip("-")
         if not argument.startswith("-") or not name:
             continue
-        option = config_options().get(name.removeprefix("no"), config_options().get(name))
+        option = known.get(name.removeprefix("no"), known.get(name))
         if equals:
             yield name, value
         elif option is not None and isinstance(option.default, bool):
@@ -152,11 +153,6 @@ def _are_several_runs(parts: Iterable[tuple[Path | None, Sequence[str]]]) -> boo
         for place in places
         for run in named
     )
-
-
-def _of_all_runs(lines: Sequence[str]) -> list[str]:
-    """What of a run's flags is for commands on several: how to read them, and where data are."""
-    return [line for line in lines if line.partition("=")[0].lstrip("-") in _READING]
 
 
 def _without(flag: str, lines: Sequence[str]) -> list[str]:

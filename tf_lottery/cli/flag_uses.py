@@ -8,7 +8,9 @@ from tf_lottery.config.analyses import (
     analysis_names,
     analysis_options,
 )
+from tf_lottery.config.arguments import check_path
 from tf_lottery.config.branches import branch_options
+from tf_lottery.config.data_files import absolute_dataset
 from tf_lottery.config.experiment import config_options
 from tf_lottery.config.export import ExportConfig
 from tf_lottery.config.flags import all_options
@@ -87,14 +89,7 @@ def unset_empty_paths(flag_values: flags.FlagValues) -> None:
 
     So is what a script writes as --export_dir=$FOLDER, where it has no such folder.
     """
-    options = {
-        **all_options(),
-        **analysis_options(),
-        **{option.name: option for option in options_of(ExportConfig)},
-    }
-    for name in ("run", "report_dir", *options):
-        if name in options and not options[name].metadata["path"]:
-            continue
+    for name in ("run", *_paths()):
         flag = flag_values[name]
         values = flag.value if isinstance(flag.value, list) else [flag.value]
         given = [value for value in values if value != ""]
@@ -102,6 +97,28 @@ def unset_empty_paths(flag_values: flags.FlagValues) -> None:
             flag.unparse()
         elif isinstance(flag.value, list):
             flag.value = given
+
+
+def _paths() -> list[str]:
+    """The flags that name one file or folder."""
+    options = (*all_options().values(), *analysis_options().values(), *options_of(ExportConfig))
+    return ["report_dir", *(option.name for option in options if option.metadata["path"])]
+
+
+def check_paths(flag_values: flags.FlagValues) -> None:
+    """Refuses paths that cannot be, before runs are read with them.
+
+    Args:
+      flag_values: the parsed flags.
+
+    Raises:
+      ValueError: names the first one.
+    """
+    for name in _paths():
+        flag = flag_values[name]
+        if flag.present:
+            check_path(f"--{name}", flag.value)
+    absolute_dataset(flag_values["dataset"].value)
 
 
 def is_of_use(name: str, experiment: str) -> bool:

@@ -114,8 +114,13 @@ def check_path(argument: str, value: Any) -> None:
     expanded(argument, value)
 
 
-def expanded(argument: str, path: str | os.PathLike[str]) -> Path:
+def expanded(argument: str, path: str | os.PathLike[str], given: str = "") -> Path:
     """A path with the home folder that ~ or ~NAME stands for.
+
+    Args:
+      argument: that has it, for error messages.
+      path: as it is given.
+      given: the value of the argument, where it is more than the path.
 
     Raises:
       ValueError: if there is none, or the path cannot be written into a file; names the argument.
@@ -125,11 +130,11 @@ def expanded(argument: str, path: str | os.PathLike[str]) -> Path:
         return Path(path).expanduser()
     except UnicodeEncodeError:
         right = "it is not UTF-8; give it another name"
-        raise refusal(argument, shown(path), right) from None
+        raise refusal(argument, shown(given or path), right) from None
     except RuntimeError:
         home = Path(path).parts[0]
         right = f"there is no home folder {home}; write out which folder is meant"
-        raise refusal(argument, os.fspath(path), right) from None
+        raise refusal(argument, given or os.fspath(path), right) from None
 
 
 def check_mapping(argument: str, value: Any, example: str) -> None:

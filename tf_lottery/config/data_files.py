@@ -93,8 +93,12 @@ class DataFiles:
 
     def absolute(self) -> DataFiles:
         """The same with absolute paths, which mean the same in any folder."""
-        own = {n: str(_absolute(text)) for n, text in self.options.items() if self._is_path(n)}
-        return replace(self, path=_absolute(self.path), options={**self.options, **own})
+
+        def absolute(path: Path | str) -> Path:
+            return expanded("--dataset", path, str(self)).absolute()
+
+        own = {n: str(absolute(text)) for n, text in self.options.items() if self._is_path(n)}
+        return replace(self, path=absolute(self.path), options={**self.options, **own})
 
     def check(self) -> None:
         """Checks what can be told at a glance.
@@ -149,10 +153,11 @@ class DataFiles:
         return ValueError(f"{self.flag}: {problem}.")
 
     def _is_path(self, option: str) -> bool:
-        text = self.options.get(option)
         # Of a folder, a part is given as a share alone.
-        is_given = self.kind == "csv" and option in ("test", "validation") and text is not None
-        return is_given and _as_number(text) is None
+        if self.kind != "csv" or option not in ("test", "validation"):
+            return False
+        text = self.options.get(option)
+        return text is not None and _as_number(text) is None
 
     def _text(self, path: Path | str, options: Mapping[str, str]) -> str:
         given = "&".join(f"{name}={text}" for name, text in options.items())
@@ -210,10 +215,6 @@ def kinds_of_files() -> Iterable[str]:
         f"{kind}:PATH{'?label=COLUMN' if 'label' in options else ''}"
         for kind, options in _KINDS.items()
     ]
-
-
-def _absolute(path: Path | str) -> Path:
-    return expanded("--dataset", path).absolute()
 
 
 def _as_number(text: str) -> float | None:

@@ -3,11 +3,9 @@
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 LauncherName = Literal["local", "submitit", "dask"]
-# As in --launcher.
-LAUNCHERS = get_args(LauncherName)
 
 # Of submitit, whose values are lists of commands or arguments.
 _LISTS = ("setup", "teardown", "srun_args")
@@ -19,7 +17,7 @@ class Launcher:
     """What begins the trainings of a study.
 
     Attributes:
-      name: one of `LAUNCHERS`.
+      name: as in --launcher.
       options: settings of it, by name.
     """
 
@@ -39,7 +37,7 @@ def read_launcher(name: str, text: str) -> Launcher:
     """Reads the values of --launcher and --launcher_options.
 
     Args:
-      name: one of `LAUNCHERS`.
+      name: as in --launcher.
       text: such as "partition:gpu,timeout_min:600"; what has a comma in it is in double quotes, and
         a setting that is a list may be there several times.
 

@@ -45,6 +45,11 @@ def load_csv(files: DataFiles) -> Dataset:
     label = files.options.get("label")
     paths = _paths(files)
     columns = _header(files, paths["train"])
+    if len(columns) == 1:
+        raise files.refusal(
+            f"{paths['train'].name} has a single column, {columns[0]}; a table has columns of "
+            "features and one of classes, separated by commas"
+        )
     if label is None:
         _refuse(files, f"say which column has the classes, such as ?label={columns[-1]}", columns)
     dropped = [name for name in files.options.get("drop", "").split(",") if name]

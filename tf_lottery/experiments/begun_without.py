@@ -7,17 +7,8 @@ from typing import Any
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.identity import Identity
+from tf_lottery.store.former_flags import FORMER_VALUES
 from tf_lottery.store.run_folder import RunFolder
-
-# Value that such a flag had, in effect, where that is not its default of today.
-_WAS = {"compact_training": False}
-
-
-def flags_in_effect(identity: Identity) -> Identity:
-    """The flags of a run folder; those that it was begun without have the value that they had."""
-    former = _WAS if identity.structure == "units" else {}
-    return Identity({**ExperimentConfig().identity(), **former, **identity})
 
 
 def as_begun(config: ExperimentConfig) -> ExperimentConfig:
@@ -31,7 +22,7 @@ def as_begun(config: ExperimentConfig) -> ExperimentConfig:
         if not (config.run_path / "config.json").exists():
             return config
         begun = RunFolder.read(config.run_path).identity
-        former = {name: value for name, value in _WAS.items() if name not in begun}
+        former = {name: value for name, value in FORMER_VALUES.items() if name not in begun}
         return replace(config, pruning=replace(config.pruning, **former))
     return config
 
@@ -40,4 +31,4 @@ def defaults_of(config: ExperimentConfig) -> dict[str, Any]:
     """Values of the flags that the folder of a run or a branch may have been made without."""
     defaults = {**ExperimentConfig().identity(), **BranchConfig().values()}
     # Where it matters, the configuration is that of `as_begun` already.
-    return defaults | {name: getattr(config.pruning, name) for name in _WAS}
+    return defaults | {name: getattr(config.pruning, name) for name in FORMER_VALUES}

@@ -19,12 +19,12 @@ from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_optio
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
-from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.experiments.flags_of_run import other_values
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
 from tf_lottery.pruning.score import find_method
 from tf_lottery.registry import likely_names
+from tf_lottery.store.former_flags import flags_in_effect
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.run_folder import RunFolder
 

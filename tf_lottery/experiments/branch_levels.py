@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tf_lottery.config.branches import Branch
-from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.experiments.branch_config import BranchPlan
 from tf_lottery.messages import tell
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.former_flags import flags_in_effect
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.stopping import because_of_end

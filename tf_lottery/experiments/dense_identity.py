@@ -6,7 +6,7 @@ from typing import Any
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.options import names_of
 from tf_lottery.config.pruning import PruningConfig
-from tf_lottery.experiments.begun_without import flags_in_effect
+from tf_lottery.store.former_flags import flags_in_effect
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.experiment import LOCATED, identity_value, is_same_value
-from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.former_flags import flags_in_effect
 from tf_lottery.store.run_folder import RunFolder
 
 _POINTS = ("rewind_step", "train_steps", "warmup_steps", "evaluate_every", "validate_every")

@@ -348,9 +348,9 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
     if config.training.lr_schedule != "step":
         useless["lr_decay"] = "it is for --lr_schedule=step"
     if not config.training.weight_decay:
-        useless["weight_decay_mode"] = "it is for --weight_decay"
+        useless["weight_decay_mode"] = "--weight_decay is 0"
     if config.pruning.structure != "units":
-        useless["compact_training"] = "it is for --structure=units"
+        useless["compact_training"] = "--structure is not units"
     _tell_of_useless_rates(config)
     method = experiment.method
     if not (method.needs_data or config.pruning.adaptive):
@@ -361,7 +361,10 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
         for option in options_of(section):
             value = getattr(section, option.name)
             if option.name in useless and value != option.default:
-                tell(f"Note: --{option.name}={value} has no effect: {useless[option.name]}.")
+                flag = f"{option.name}={value}"
+                if isinstance(value, bool):
+                    flag = option.name if value else f"no{option.name}"
+                tell(f"Note: --{flag} has no effect: {useless[option.name]}.")
 
 
 def _tell_of_useless_rates(config: ExperimentConfig) -> None:

@@ -10,8 +10,8 @@ from tf_lottery.config.flags import read_flag_file
 from tf_lottery.config.network import ModelConfig
 from tf_lottery.config.options import names_of, options_of
 from tf_lottery.config.run import RunConfig
-from tf_lottery.experiments.begun_without import flags_in_effect
 from tf_lottery.experiments.own_network import look_for_network_of
+from tf_lottery.store.former_flags import flags_in_effect
 from tf_lottery.store.run_folder import RunFolder
 
 

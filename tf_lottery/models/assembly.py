@@ -4,15 +4,16 @@ import copy
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer
+from tf_lottery.models.initial_weights import Seeds, has_users_initializer, is_initializer
+from tf_lottery.models.operator_names import as_in_a_new_process
 from tf_lottery.private_names import private_names
 
 with private_names("tensorflow"):
@@ -77,24 +78,19 @@ class Blueprint:
     """A network that is drawn but not built: none of its weights takes memory.
 
     Attributes:
-      config: Keras's configuration of the network behind its pixels.
+      config: Keras's configuration of the network behind its pixels; operators, such as `x + y`,
+        are numbered as in a new process.
+      operators: names of its operators to those that Keras gave them in this process.
       layer_classes: the classes of its layers, which Keras need not know.
       weights: number of its weights.
       activations: number of values that it computes of one example.
     """
 
     config: dict[str, Any]
+    operators: dict[str, str]
     layer_classes: dict[str, type]
     weights: int
     activations: int
-
-
-@dataclasses.dataclass(frozen=True)
-class _Draws:
-    """Initializers for one layer after the other."""
-
-    kernels: Iterator[dict[str, Any]]
-    scales: Iterator[dict[str, Any]]
 
 
 def assemble(
@@ -119,13 +115,16 @@ def assemble(
 
     Returns:
       A functional model that maps float32 `[batch, *input_shape]` to the logits.
+
+    Raises:
+      UnseededWeightsError: if a layer of the user's draws weights that no seed chooses.
     """
     config = copy.deepcopy(blueprint.config)
     layers = config["layers"]
     entrance = list(itertools.takewhile(lambda layer: layer["class_name"] in _INPUT_LAYERS, layers))
     network = layers[len(entrance) :]
-    draws = _Draws(_seeded_kernels(options), _seeded_scales(options))
-    _apply(options, network, draws, keep_float32=config["output_layers"][0][0])
+    seeds = Seeds(options.init_seed)
+    _apply(options, network, seeds, keep_float32=config["output_layers"][0][0])
     images = keras.layers.InputLayer(input_shape, dtype="float32", name="images")
     config["layers"] = [
         _layer_config(images, key="images", inbound_nodes=[]),
@@ -137,7 +136,10 @@ def assemble(
     ]
     config["input_layers"] = [["images", 0, 0]]
     config["name"] = name
-    return keras.Model.from_config(config, custom_objects=blueprint.layer_classes)
+    classes = blueprint.layer_classes
+    users_code = has_users_initializer(config) or any(map(_is_users, classes.values()))
+    with seeds.seeding(users_code=users_code):
+        return keras.Model.from_config(config, custom_objects=classes)
 
 
 def draw(architecture: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, ...]) -> Blueprint:
@@ -152,11 +154,13 @@ def draw(architecture: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int,
         with tf.variable_creator_scope(_without_memory):
             inputs = keras.Input(input_shape, dtype="float32")
             model = keras.Model(inputs, architecture(inputs))
-        layers = (part for part in model.submodules if isinstance(part, keras.layers.Layer))
         outputs = [output for layer in model.layers for output in tf.nest.flatten(layer.output)]
+        config, operators = as_in_a_new_process(model.get_config())
         return Blueprint(
-            model.get_config(),
-            {type(layer).__name__: type(layer) for layer in layers},
+            config,
+            operators,
+            # Not those of model.submodules, which fails on recurrent layers with dropout.
+            {type(layer).__name__: type(layer) for layer in model._flatten_layers()},
             sum(math.prod(weight.shape) for weight in model.weights),
             sum(math.prod(size or 1 for size in output.shape[1:]) for output in outputs),
         )
@@ -182,11 +186,12 @@ def _layer_config(layer: keras.layers.Layer, key: str, inbound_nodes: list) -> d
     return {**keras.layers.serialize(layer), "name": key, "inbound_nodes": inbound_nodes}
 
 
+def _is_users(layer_class: type) -> bool:
+    return layer_class.__module__.split(".")[0] != keras.__name__
+
+
 def _apply(
-    options: NetworkOptions,
-    layers: list[dict[str, Any]],
-    draws: _Draws,
-    keep_float32: str = "",
+    options: NetworkOptions, layers: list[dict[str, Any]], seeds: Seeds, keep_float32: str = ""
 ) -> None:
     """Changes the configurations of layers and of the models among them."""
     for layer in layers:
@@ -194,16 +199,37 @@ def _apply(
         # Else Keras builds the layer before it is called, and its weights lack its name.
         layer.pop("build_config", None)
         if "layers" in config:
-            _apply(options, config["layers"], draws)
+            _apply(options, config["layers"], seeds)
             continue
-        for initializer in _kernel_initializers(config):
-            config[initializer] = next(draws.kernels)
+        for key in _kernel_initializers(config):
+            config[key] = _kernel_initializer(options, next(seeds.kernels))
         if layer["class_name"] == keras.layers.BatchNormalization.__name__:
             if options.batch_norm_init == "uniform":
-                config["gamma_initializer"] = next(draws.scales)
+                scales = keras.initializers.RandomUniform(0.0, 1.0, seed=next(seeds.scales))
+                config["gamma_initializer"] = keras.initializers.serialize(scales)
             chosen = _NORMALIZATIONS[options.batch_norm].from_config(config)
             layer.update(keras.layers.serialize(chosen))
         layer["config"]["dtype"] = _dtype(options, layer, keep_float32)
+        _seed_parts(options, layer["config"], seeds)
+
+
+def _seed_parts(options: NetworkOptions, part: Any, seeds: Seeds) -> None:
+    """Seeds a layer's initializers of what is no kernel, and those of the layers in it."""
+    if isinstance(part, list | tuple):
+        for each in part:
+            _seed_parts(options, each, seeds)
+    elif isinstance(part, dict):
+        config = part.get("config")
+        if isinstance(config, dict) and is_initializer(part):
+            if config.get("seed", 0) is None:
+                config["seed"] = next(seeds.others)
+            return
+        if isinstance(config, dict) and "class_name" in part:
+            # Not of seeds.kernels: those of layers that are in no other stay as they were.
+            for key in _kernel_initializers(config):
+                config[key] = _kernel_initializer(options, next(seeds.others))
+        for each in part.values():
+            _seed_parts(options, each, seeds)
 
 
 def _dtype(options: NetworkOptions, layer: dict[str, Any], keep_float32: str) -> str:
@@ -221,22 +247,7 @@ def _kernel_initializers(config: dict[str, Any]) -> list[str]:
     return separate or [key for key in ("kernel_initializer",) if key in config]
 
 
-def _seeded_kernels(options: NetworkOptions) -> Iterator[dict[str, Any]]:
-    """Yields each kernel's initializer, seeded from `(init_seed, kernel index)`."""
+def _kernel_initializer(options: NetworkOptions, seed: int) -> dict[str, Any]:
     stddev = {} if options.init_stddev is None else {"stddev": options.init_stddev}
-    for index in itertools.count():
-        seed = _seed(options.init_seed, index)
-        initializer = _INITIALIZERS[options.initializer](**stddev, seed=seed)
-        yield keras.initializers.serialize(initializer)
-
-
-def _seeded_scales(options: NetworkOptions) -> Iterator[dict[str, Any]]:
-    """Yields the initializer of each normalization's scales; kernels have other seeds."""
-    for index in itertools.count():
-        seed = _seed(options.init_seed, index, 1)
-        yield keras.initializers.serialize(keras.initializers.RandomUniform(0.0, 1.0, seed=seed))
-
-
-def _seed(*numbers: int) -> int:
-    # TensorFlow takes seeds as signed 32-bit numbers.
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0]) >> 1
+    initializer = _INITIALIZERS[options.initializer](**stddev, seed=seed)
+    return keras.initializers.serialize(initializer)

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ import tf_keras as keras
 from tf_lottery.config.network import BatchNorm, BatchNormInit, Initializer
 from tf_lottery.models.assembly import Blueprint, NetworkOptions, assemble, draw
 from tf_lottery.models.images import UnsuitableInputError
+from tf_lottery.models.initial_weights import UnseededWeightsError
+from tf_lottery.models.operator_names import earlier_names
 from tf_lottery.models.own_networks import check_logits, errors_named, is_own
 from tf_lottery.models.registry import check_model_name, find_family
 from tf_lottery.store.machine import available_memory, bytes_text
@@ -75,7 +78,10 @@ def build_model(
     )
     # TensorFlow's scopes, which are named after the model, take no colon.
     own_name = name.replace(":", ".")
-    return assemble(own_name, blueprint, tuple(input_shape), standardise, options)
+    try:
+        return assemble(own_name, blueprint, tuple(input_shape), standardise, options)
+    except UnseededWeightsError as error:
+        raise ValueError(f"--model={name}: {error}") from error
 
 
 def draw_model(
@@ -110,8 +116,39 @@ def network_sha256(name: str, input_shape: tuple[int, ...], classes: int) -> str
     """
     if not is_own(name):
         return None
-    config = draw_model(name, input_shape, classes).config
-    text = json.dumps(config, sort_keys=True, default=str)
+    return _sha256(_text(draw_model(name, input_shape, classes)))
+
+
+def is_network(name: str, input_shape: tuple[int, ...], classes: int, sha256: str | None) -> bool:
+    """Whether a fingerprint is a network's, also if an earlier version has taken it.
+
+    Those numbered operators, such as `x + y`, by what the process had built before.
+
+    Args:
+      name: as given to `--model`.
+      input_shape: shape of one example.
+      classes: number of logits.
+      sha256: from `network_sha256`.
+    """
+    if sha256 is None or not is_own(name):
+        return network_sha256(name, input_shape, classes) == sha256
+    blueprint = draw_model(name, input_shape, classes)
+    text = _text(blueprint)
+    if _sha256(text) == sha256:
+        return True
+    names = "|".join(map(re.escape, blueprint.operators))
+    parts = re.split(f'(?<=")({names})(?=")', text) if names else [text]
+    return any(
+        _sha256("".join(earlier.get(part, part) for part in parts)) == sha256
+        for earlier in earlier_names(blueprint.operators)
+    )
+
+
+def _text(blueprint: Blueprint) -> str:
+    return json.dumps(blueprint.config, sort_keys=True, default=str)
+
+
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 

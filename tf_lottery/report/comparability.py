@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from tf_lottery.report.known_flags import flags_in_effect
+from tf_lottery.report.known_flags import known_flags
 from tf_lottery.report.method_results import OF_A_REPLICATE, MethodResults, flag_text
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.store.training_rules import FRESH_SLOTS_FOR_NEW_WEIGHTS, outdated_rules
@@ -55,7 +55,7 @@ def comparability_notices(methods: Sequence[MethodResults]) -> list[str]:
     if len(networks) > 1:
         notices.append(f"Different networks are compared here: {_listing(networks)}.")
     for method in methods:
-        mixed = _flags_that_differ([flags_in_effect(record.identity) for record in method.records])
+        mixed = _flags_that_differ([known_flags(record.identity) for record in method.records])
         ignored = OF_A_REPLICATE | _OF_A_BRANCH | _renamed_alone(method.records)
         mixed = [flag for flag in mixed if flag not in ignored]
         if mixed:
@@ -128,9 +128,7 @@ def flag_differences(methods: Sequence[MethodResults]) -> FlagTable:
     Returns:
       The table, without rows if all flags agree.
     """
-    runs = {
-        method.run: flags_in_effect(method.identity) for method in methods if method.branch is None
-    }
+    runs = {method.run: known_flags(method.identity) for method in methods if method.branch is None}
     flags = {method.label: {**runs[method.run], **method.changes} for method in methods}
     flags = {label: values for label, values in flags.items() if values}
     rows = tuple(

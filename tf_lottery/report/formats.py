@@ -127,8 +127,8 @@ def decimals_of_comparison(accuracy: float, other: float, tolerance: float) -> i
     """
 
     def agrees(decimals: int) -> bool:
-        shown = [round(100 * value, decimals) / 100 for value in (accuracy, other)]
-        return matches(*shown, tolerance) == matches(accuracy, other, tolerance)
+        shown, of_other = (round(100 * value, decimals) / 100 for value in (accuracy, other))
+        return matches(shown, of_other, tolerance) == matches(accuracy, other, tolerance)
 
     return _least_decimals(agrees)
 

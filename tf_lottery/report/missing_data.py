@@ -42,10 +42,8 @@ def missing_data(methods: Sequence[MethodResults]) -> list[str]:
     ]
 
 
-def _not_run(
-    methods: Sequence[MethodResults], runs: Mapping[str, MethodResults]
-) -> Iterator[str]:
-    """Says of which replicates of their runs there are no branches, those that lack the same once."""
+def _not_run(methods: Sequence[MethodResults], runs: Mapping[str, MethodResults]) -> Iterator[str]:
+    """Says which branches some replicates of their runs do not have."""
     labels: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for method in methods:
         having = {record.replicate for record in method.records}

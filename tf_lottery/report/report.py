@@ -17,7 +17,12 @@ from tf_lottery.report.method_styles import styles_of
 from tf_lottery.report.missing_data import problems_of
 from tf_lottery.report.palette import LineStyle
 from tf_lottery.report.report_csv import levels_csv, tickets_csv
-from tf_lottery.report.report_folder import check_folder, default_folder, write_files
+from tf_lottery.report.report_folder import (
+    check_folder,
+    default_folder,
+    run_names,
+    write_files,
+)
 from tf_lottery.report.report_page import ReportFigures, report_page
 from tf_lottery.report.run_records import read_run, run_paths
 from tf_lottery.report.sweep_figure import sweep_files
@@ -92,7 +97,7 @@ def compare_runs(
     drawings |= {f"{figure.name}.svg": figure.svg.encode() for figure in figures.all()}
     # Names of folders need not be valid UTF-8.
     contents = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
-    write_files(folder, drawings | contents)
+    write_files(folder, drawings | contents, run_names(records, folder))
     return Report(folder / "index.html", damaged)
 
 

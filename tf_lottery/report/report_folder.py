@@ -1,12 +1,19 @@
 """The folder of a report: which it is, and that nothing else in it is overwritten."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.store.atomic import atomic_path, is_leftover, read_json, remove, write_json
-from tf_lottery.store.errors import DamagedFileError, StorageError
+from tf_lottery.store.errors import DamagedFileError, RunFolderError, StorageError
+from tf_lottery.store.levels import LEVEL_NAME
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.search_folder import holds_a_search
 
 # Says that the folder is a report's, and which files of it a later report may replace.
 _CONTENTS = "report.json"
@@ -17,6 +24,7 @@ _MARK, _BYTES_WITH_MARK = b'<meta name="generator" content="tf_lottery">', 1000
 _FILE_NAME = re.compile(r"[A-Za-z0-9_]+\.(html|csv|png|svg)")
 _NAMES_IN_NAME = 3
 _BYTES_OF_NAME = 120
+_REPLICATE_NAME = re.compile(r"replicate_[0-9]+")
 _NOT_OURS = (
     "which no report wrote; move it away, or name another folder, so that nothing of yours is "
     "overwritten"
@@ -24,7 +32,15 @@ _NOT_OURS = (
 
 
 def default_folder(runs: Sequence[RunRecord]) -> Path:
-    """Returns NAME/report for the replicates of one run, else report_A_B beside the first."""
+    """Returns the folder of a report that is not told where to go.
+
+    Args:
+      runs: what it is of.
+
+    Returns:
+      NAME/report for the replicates of one run, else report_A_B beside the first; report_A_B_2 and
+      so on, where an earlier report of other runs has that name.
+    """
     folders = list(dict.fromkeys(run.path.parent for run in runs))
     if len(folders) == 1:
         return folders[0] / "report"
@@ -33,18 +49,40 @@ def default_folder(runs: Sequence[RunRecord]) -> Path:
         names = [*names[: _NAMES_IN_NAME - 1], f"and_{len(names) - _NAMES_IN_NAME + 1}_more"]
     # File systems allow 255 bytes, of which a temporary name needs some.
     name = "_".join(["report", *names]).encode(errors="surrogateescape")[:_BYTES_OF_NAME]
-    return folders[0].parent / name.decode(errors="ignore")
+    folder = folders[0].parent / name.decode(errors="ignore")
+    numbered = (folder.with_name(f"{folder.name}_{number}") for number in count(2))
+    return (
+        folder
+        if _is_free_for(runs, folder)
+        else next(one for one in numbered if _is_free_for(runs, one))
+    )
+
+
+def _is_free_for(runs: Sequence[RunRecord], folder: Path) -> bool:
+    """Whether no report of other runs is there; of which runs it is, older versions did not say."""
+    of = _contents(folder).get("runs")
+    return of is None or of == run_names(runs, folder)
+
+
+def run_names(runs: Sequence[RunRecord], folder: Path) -> list[str]:
+    """Returns the folders of the runs that a report is of, as they are found from its folder."""
+    folders = {str(run.path.parent) for run in runs}
+    with suppress(ValueError):  # On Windows they may be on another drive.
+        folders = {os.path.relpath(path, folder) for path in folders}
+    return sorted(folders)
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses a folder that holds anything but a report.
+    """Refuses a folder that holds anything but a report, or is where runs are.
 
     Args:
       folder: it need not exist.
 
     Raises:
-      ValueError: it holds something else, or is no folder; names the flag.
+      ValueError: it holds something else, is no folder, is in a run folder, or would be taken for
+        a run or a level; names the flag.
     """
+    _refuse_place_of_run(folder)
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -59,12 +97,13 @@ def check_folder(folder: Path) -> None:
     _refuse_foreign_page(folder)
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes], runs: Sequence[str] = ()) -> None:
     """Writes a report, each file atomically, and removes those of an earlier one.
 
     Args:
       folder: one that `check_folder` accepts.
       files: content by name; the last is written when all others are there.
+      runs: what it is of, by `run_names`.
 
     Raises:
       ValueError: the system refuses, or a file is of somebody else's; names the flag.
@@ -75,19 +114,57 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         raise ValueError(f"--report_dir={folder} holds {', '.join(foreign)}, {_NOT_OURS}.")
     try:
         # Before anything else: a report that is cut short can then be written again.
-        _write_contents(folder, earlier | files.keys())
+        _write_contents(folder, earlier | files.keys(), runs)
         for name, content in files.items():
             with atomic_path(folder / name) as temporary:
                 temporary.write_bytes(content)
         for name in sorted(earlier - files.keys()):
             if not (folder / name).is_dir():  # What took the place of a file is somebody else's.
                 remove(folder / name)
-        _write_contents(folder, files.keys())
+        _write_contents(folder, files.keys(), runs)
     except StorageError as error:
         raise ValueError(
             f"--report_dir={folder} cannot be written to: {error.reason}. "
             + error.remedy_or("name another folder")
         ) from error
+
+
+def _refuse_place_of_run(folder: Path) -> None:
+    place = folder.absolute().resolve()
+    parents = (place, *place.parents)
+    for parent in parents:
+        if _is_run(parent):
+            raise ValueError(
+                f"--report_dir={folder} is in the run folder {parent}; name a folder outside of "
+                "it, such as one beside the replicates."
+            )
+    for parent in parents:
+        named = _REPLICATE_NAME.fullmatch(parent.name) or LEVEL_NAME.fullmatch(parent.name)
+        if named and (parent == place or _is_empty(parent)):
+            raise ValueError(
+                f"--report_dir={folder}: {parent.name} is a name of "
+                f"{'run folders' if parent.name.startswith('replicate') else 'levels'}, for which "
+                "it would be taken; choose another."
+            )
+
+
+def _is_run(place: Path) -> bool:
+    with suppress(OSError):
+        if holds_a_search(place):
+            return True
+        if _REPLICATE_NAME.fullmatch(place.name):
+            names = {entry.name for entry in place.iterdir()}
+            return "config.json" in names or any(map(LEVEL_NAME.fullmatch, names))
+        with suppress(RunFolderError):
+            # Others have a config.json too.
+            return (place / "config.json").is_file() and bool(RunFolder.read(place).identity)
+    return False
+
+
+def _is_empty(place: Path) -> bool:
+    with suppress(OSError):
+        return not place.exists() or not any(place.iterdir())
+    return False
 
 
 def _refuse_foreign_page(folder: Path) -> None:
@@ -103,17 +180,24 @@ def _refuse_foreign_page(folder: Path) -> None:
                 raise ValueError(f"--report_dir={folder} holds an {_PAGE}, {_NOT_OURS}.")
 
 
-def _write_contents(folder: Path, names: Iterable[str]) -> None:
-    write_json(folder / _CONTENTS, {"program": _PROGRAM, "files": sorted(names)})
+def _write_contents(folder: Path, names: Iterable[str], runs: Sequence[str]) -> None:
+    contents = {"program": _PROGRAM, "runs": list(runs), "files": sorted(names)}
+    # Names of folders need not be valid UTF-8.
+    write_json(folder / _CONTENTS, contents)
+
+
+def _contents(folder: Path) -> dict[str, Any]:
+    """Returns what an earlier report says of itself; nothing if there is none."""
+    with suppress(DamagedFileError):
+        contents = read_json(folder / _CONTENTS)
+        if contents.get("program") == _PROGRAM:
+            return contents
+    return {}
 
 
 def _files_of_report(folder: Path) -> list[str] | None:
     """Returns the names of an earlier report's files; None if the folder is not a report's."""
-    try:
-        contents = read_json(folder / _CONTENTS)
-    except DamagedFileError:
-        return None
-    names = contents.get("files")
-    if contents.get("program") != _PROGRAM or not isinstance(names, list):
+    names = _contents(folder).get("files")
+    if not isinstance(names, list):
         return None
     return [name for name in names if isinstance(name, str) and _FILE_NAME.fullmatch(name)]

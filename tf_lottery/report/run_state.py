@@ -92,7 +92,7 @@ def read_run_state(path: Path) -> RunState:
                 state = RunState(path, "broken")
                 damages = list(dict.fromkeys([problem_text(error), *damages]))
             if damages:
-                state = replace(state, state="broken", problems=tuple(damages))
+                state = replace(state, state="broken", problems=tuple(damages), diverged=None)
             return state
         if held:
             return RunState(path, "running")
@@ -190,9 +190,7 @@ def _problems(damages: Iterable[Damage]) -> list[str]:
     for damage in damages:
         error = damage.error
         by_remedy.setdefault(error.remedy, []).append(f"{error.path} {error.problem}")
-    return [
-        f"{'; '.join(dict.fromkeys(found))}. {remedy}" for remedy, found in by_remedy.items()
-    ]
+    return [f"{'; '.join(dict.fromkeys(found))}. {remedy}" for remedy, found in by_remedy.items()]
 
 
 def _read_state(run: RunFolder, held: bool) -> RunState:

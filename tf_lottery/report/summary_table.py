@@ -80,9 +80,7 @@ def points_to_dense(
     accuracy = dense.test_accuracy if dense else None
     return _Column(
         "vs. dense\n(points)",
-        lambda row: (
-            format_points(row.test_accuracy, accuracy, tolerance) if row.level else MISSING
-        ),
+        lambda row: format_points(row.test_accuracy, accuracy, tolerance) if row.level else MISSING,
     )
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.experiment import config_options
-from tf_lottery.report.known_flags import flags_in_effect
+from tf_lottery.report.known_flags import known_flags
 from tf_lottery.report.method_results import (
     OF_A_REPLICATE,
     MethodResults,
@@ -109,9 +108,7 @@ class _Group:
 
 
 def _groups(methods: Sequence[MethodResults]) -> list[_Group]:
-    runs = [
-        (method, flags_in_effect(method.identity)) for method in methods if method.branch is None
-    ]
+    runs = [(method, known_flags(method.identity)) for method in methods if method.branch is None]
     names = sorted({flag for _, flags in runs for flag in flags} - OF_A_REPLICATE)
     groups: dict[tuple[str, ...], _Group] = {}
     for name in names:
@@ -130,7 +127,8 @@ def _groups(methods: Sequence[MethodResults]) -> list[_Group]:
 
 def _parsed(flag: str, value: Any) -> str:
     """A value of a flag as text, the same of all that mean the same."""
-    if isinstance(value, str) and _is_point(flag) and (step := _STEPS.fullmatch(value.strip())):
+    step = _STEPS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if step and (step[2] or _is_point(flag)):
         return f"{float(step[1])}{step[2] or 'it'}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return json.dumps(float(value) if is_number else value)
@@ -145,12 +143,9 @@ def _is_point(flag: str) -> bool:
     return False
 
 
-def _value(method: MethodResults, flag: str) -> Any:
-    return flags_in_effect(method.identity)[flag]
-
-
 def _sweep(flag: str, group: Sequence[MethodResults], others: Sequence[str]) -> Sweep:
-    values = [_value(method, flag) for method in group]
+    flags = [known_flags(method.identity) for method in group]
+    values = [of_run[flag] for of_run in flags]
     numbers, unit = _numbers(flag, group, values)
     if numbers is None:
         pairs = zip(values, group, strict=True)
@@ -158,7 +153,7 @@ def _sweep(flag: str, group: Sequence[MethodResults], others: Sequence[str]) -> 
     else:
         ordered = sorted(zip(numbers, values, group, strict=True), key=lambda one: one[0])
         runs = [SweptRun(flag_text(value), number, method) for number, value, method in ordered]
-    setting = ", ".join(change_text(name, _value(group[0], name)) for name in others)
+    setting = ", ".join(change_text(name, flags[0][name]) for name in others if name in flags[0])
     return Sweep(flag, setting, unit, tuple(runs))
 
 
@@ -170,7 +165,7 @@ def _numbers(
         return [float(value) for value in values], ""
     texts = [value.strip() for value in values if isinstance(value, str)]
     steps = [step for step in map(_STEPS.fullmatch, texts) if step]
-    if len(steps) == len(values) and _is_point(flag):
+    if len(steps) == len(values) and (all(step[2] for step in steps) or _is_point(flag)):
         units = {step[2] or "it" for step in steps}
         if len(units) == 1:
             return [float(step[1]) for step in steps], _UNITS[units.pop()]

@@ -56,8 +56,10 @@ def _check_lengths(arrays: Mapping[str, Any]) -> None:
 def _check_inputs(model: Any, x: Any) -> None:
     inputs = getattr(model, "inputs", None) if is_graph(model) else None
     given = x
-    if isinstance(x, Mapping) and inputs is not None:
-        _check_names(model, x)
+    if isinstance(x, Mapping):
+        if inputs is not None:
+            _check_names(model, x)
+        return
     if isinstance(x, tf.data.Dataset):
         given = keras.utils.unpack_x_y_sample_weight(x.element_spec)[0]
     shape = getattr(given, "shape", None)

@@ -76,8 +76,8 @@ def _check_numbers(labels: np.ndarray, classes: int, name: str) -> None:
     example = labels.ravel()[:1].tolist()
     if example and isinstance(example[0], str | bytes):
         raise ValueError(
-            f"{name} holds text ({example[0]!r}), but labels are numbers, 0 to {classes - 1} for this "
-            "model: classes, labels = numpy.unique(names, return_inverse=True) numbers them."
+            f"{name} holds text ({example[0]!r}), but labels are numbers, 0 to {classes - 1} for "
+            "this model: classes, labels = numpy.unique(names, return_inverse=True) numbers them."
         )
 
 

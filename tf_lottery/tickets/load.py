@@ -6,7 +6,7 @@ import tf_keras as keras
 
 from tf_lottery.config.arguments import check_choice, check_path, check_whole
 from tf_lottery.masking.prunable import prunable
-from tf_lottery.models.build import build_model, network_sha256
+from tf_lottery.models.build import build_model, is_network, network_sha256
 from tf_lottery.models.own_networks import look_where_it_was
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 from tf_lottery.store.identity import Identity
@@ -60,7 +60,11 @@ def check_network(run: RunFolder, sha256: str | None) -> None:
     Raises:
       RunFolderMismatchError: if it makes another.
     """
-    if run.details.network_sha256 != sha256:
+    identity, details = run.identity, run.details
+    begun = details.network_sha256
+    if begun != sha256 and not is_network(
+        identity.model, tuple(details.input_shape), details.classes, begun
+    ):
         raise RunFolderMismatchError(
             f"--model={run.identity.model} does not make the network that {run.path} was begun "
             f"with, by {run.details.network_file}; restore that, or give the changed function "

@@ -80,6 +80,8 @@ class _Numbers(tf.Module):
 
     # As of layers that were made without a type: it is left out of their configuration.
     _rng_type = "legacy_stateful"
+    # Keras looks for weights in the attributes of modules, and graphs cannot be sorted.
+    _TF_MODULE_IGNORED_PROPERTIES = frozenset({"_draws"}) | tf.Module._TF_MODULE_IGNORED_PROPERTIES
 
     def __init__(self, seed_of_step: Callable[[], tf.Tensor], layer: int):
         """Draws nothing yet.

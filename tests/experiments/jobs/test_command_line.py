@@ -96,7 +96,7 @@ def test_the_dense_network_alone():
 
 def test_an_experiment_with_all_that_goes_with_it():
     config = config_from_values(
-        {"workdir": ODD, "data_dir": "~x", "export_ticket": True, "learning_rate": 1e-05}
+        {"workdir": ODD, "data_dir": "~/x", "export_ticket": True, "learning_rate": 1e-05}
     )
     command = RunExperiments(
         (config,),

@@ -45,3 +45,17 @@ def test_titles_carry_words(tmp_path, settings):
 def test_a_run_without_analyses_has_no_such_section(tmp_path):
     run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
     assert "Landscape" not in compare_runs([run]).page.read_text()
+
+
+@pytest.mark.parametrize(("count", "told"), [(20, False), (26, True)])
+def test_figures_that_are_left_out_are_counted(tmp_path, count, told):
+    run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
+    lines = run / "landscape" / "lines"
+    lines.mkdir(parents=True)
+    for number in range(count):
+        (lines / f"line_{number}.png").write_bytes(PIXEL)
+    text = compare_runs([run]).page.read_text()
+    assert text.count("data:image/png") == 20
+    sentence = "digits, replicate 1: 20 of 26 figures of lines; the others are in landscape/lines."
+    assert (sentence in text) == told
+    assert ("the others are in landscape/lines" in text) == told

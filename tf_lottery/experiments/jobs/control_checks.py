@@ -71,7 +71,9 @@ def _check_level(branch: Branch, config: ExperimentConfig, level: int) -> None:
         return  # How many levels there will be is seen later.
     last = _last_level(branch, pruning.levels)
     if not branch.first_level <= level <= last:
+        first = branch.first_level
+        levels = f"level {first}" if first == last else f"levels {first} to {last}"
         raise ValueError(
-            f"--control_levels={level}: --controls={branch.name} starts from levels "
-            f"{branch.first_level} to {last} of a run with --levels={pruning.levels}."
+            f"--control_levels={level}: --controls={branch.name} starts from {levels} of a run "
+            f"with --levels={pruning.levels}."
         )
