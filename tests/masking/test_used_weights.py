@@ -151,6 +151,27 @@ def test_functions_that_use_no_weight_of_the_graph_leave_it_to_be_copied(keras):
 
 
 @BOTH
+def test_what_keras_and_a_layer_do_with_its_own_weights_is_no_such_use(keras):
+    class Scaled(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.scale = self.add_weight(name="scale", shape=(shape[-1],), initializer="ones")
+            self.inner = keras.layers.Dense(3)
+            self.inner.build(shape)
+            super().build(shape)
+
+        def call(self, h: Any) -> Any:
+            return self.inner(h * self.scale)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return (*shape[:-1], 3)
+
+    inputs = keras.Input((12,))
+    hidden = keras.layers.Dense(4, kernel_regularizer="l2", activation=lambda h: h)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, kernel_regularizer="l1")(Scaled()(hidden)))
+    assert weights_used_directly(model) == {}
+
+
+@BOTH
 def test_in_a_nested_graph_too(keras):
     inner = autoencoder(keras, by_operation)
     inputs = keras.Input((12,))

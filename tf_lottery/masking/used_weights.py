@@ -38,9 +38,11 @@ def weights_used_directly(graph: Any) -> dict[str, str]:
     }
     users = {}
     for path, layer in leaf_layers(graph):
+        # Keras too gives layers functions of their own weights, such as penalties.
+        own = {id(variable) for variable in layer.variables}
         for function in _functions_of(layer):
             for used in _weights_reached(function, set()):
-                if id(used) in names:
+                if id(used) in names and id(used) not in own:
                     users.setdefault(path, names[id(used)])
     for user, argument in _arguments_in(graph):
         if id(argument) in names:
