@@ -9,6 +9,7 @@ from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.plain_network import PlainNetwork, has_named_tensors
 from tf_lottery.exporting.traced_network import TracedNetwork, takes_strings
 from tf_lottery.masking.keras_versions import is_graph, is_keras_3
+from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.masked_graph import save_for_export
 from tf_lottery.masking.prunable import without_masks, zero_pruned
 from tf_lottery.masking.prunable_checks import check_is_model
@@ -74,8 +75,8 @@ def _save(model: Any, path: Path) -> None:
 
 def _refuse_other_names_of_self(model: Any, error: TypeError) -> None:
     """Says what the user can change if Keras cannot tell apart the arguments of a `call`."""
-    layers = {type(layer): None for layer in (model, *model.submodules) if hasattr(layer, "call")}
-    for kind in layers:
+    held = (layer for _, layer in leaf_layers(model))
+    for kind in dict.fromkeys(map(type, (model, *held))):
         parameters = inspect.signature(kind.call).parameters
         if next(iter(parameters), "self") != "self":
             raise ValueError(
