@@ -453,7 +453,7 @@ def _curvature() -> dict[str, list[Measured]]:
         f"than found in {len(rows) - len(better)} of {len(rows)} cases",
         "5.5": f"at {shares}: {predicted_and_found('random')}",
         "5.6": f"better in {len(better)} of {len(rows)} cases, at "
-        f"{' and '.join(_level(level) for level in sorted(better.level))}",
+        f"{' and '.join(_level(level) for level in sorted(set(better.level)))}",
         "5.7": f"curvature {'; '.join(curvatures)}",
     }
     return {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
