@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_lottery.masking.keras_versions import tensorflow_variable
 from tf_lottery.masking.prunable import masked_variables
+from tf_lottery.training.optimizers import inner_optimizer
 
 
 def averages_weights(model: Any) -> bool:
@@ -36,5 +37,4 @@ def mask_averages(averages: Sequence[tuple[tf.Variable, tf.Variable]]) -> None:
 
 
 def _inner_optimizer(model: Any) -> Any:
-    optimizer = getattr(model, "optimizer", None)
-    return getattr(optimizer, "inner_optimizer", optimizer)
+    return inner_optimizer(getattr(model, "optimizer", None))

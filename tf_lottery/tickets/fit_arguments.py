@@ -17,6 +17,7 @@ from tf_lottery.config.arguments import (
 )
 from tf_lottery.masking.keras_versions import has_step_of_keras, keras_name
 from tf_lottery.tickets.callbacks import IterationCallback
+from tf_lottery.training.optimizers import inner_optimizer
 
 
 def chosen_optimizer(model: Any, optimizer: Any) -> Any:
@@ -81,8 +82,8 @@ def check_same_optimizer(model: Any, rewound: Any) -> None:
       ValueError: if it trains with another one.
     """
     # Keras may have wrapped the one that was given, to scale losses.
-    compiled = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if has_step_of_keras(model) and compiled is not getattr(rewound, "inner_optimizer", rewound):
+    compiled = inner_optimizer(model.optimizer)
+    if has_step_of_keras(model) and compiled is not inner_optimizer(rewound):
         raise ValueError(
             f"fit trains {model.name} with the {type(model.optimizer).__name__} that it was "
             f"compiled with, and this search rewinds another optimizer, {type(rewound).__name__}: "
