@@ -1,6 +1,7 @@
 """Functions and operations of a graph that use a weight without calling its layer."""
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import keras as keras_3
@@ -50,6 +51,29 @@ def by_compiled_function(keras: Any, encoder: Any, hidden: Any) -> Any:
     return keras.layers.Lambda(lambda h: decode(h), name="decoder")(hidden)
 
 
+def by_method(keras: Any, encoder: Any, hidden: Any) -> Any:
+    class Parts:
+        def __init__(self):
+            self.held = SimpleNamespace(encoder=encoder)
+
+        def decode(self, h: Any) -> Any:
+            return decoded(h, self.held.encoder.kernel)
+
+    return keras.layers.Lambda(Parts().decode, name="decoder")(hidden)
+
+
+def by_object(keras: Any, encoder: Any, hidden: Any) -> Any:
+    class Decode:
+        def __init__(self):
+            self.encoder = encoder
+
+        def __call__(self, h: Any) -> Any:
+            return decoded(h, self.encoder.kernel)
+
+    decode = Decode()
+    return keras.layers.Lambda(lambda h: decode(h), name="decoder")(hidden)
+
+
 def by_class(keras: Any, encoder: Any, hidden: Any) -> Any:
     class Decoder(keras.layers.Layer):
         def call(self, h: Any) -> Any:
@@ -68,7 +92,7 @@ def by_operation(keras: Any, encoder: Any, hidden: Any) -> Any:
 
 
 WAYS = [
-    *(by_layer, by_class, by_operation),
+    *(by_layer, by_class, by_method, by_object, by_operation),
     *(
         pytest.param(way, marks=pytest.mark.slow)
         for way in (by_variable, by_default, by_partial, by_compiled_function)
@@ -139,11 +163,16 @@ def test_it_is_exported_but_no_archive_and_not_compacted(keras, way, tmp_path):
 def test_functions_that_use_no_weight_of_the_graph_leave_it_to_be_copied(keras):
     inputs = keras.Input((12,))
     scale, names = tf.Variable(2.0, trainable=False), {"model": None}
+    parts = SimpleNamespace(factor=2.0)
 
     def scaled(h: Any) -> Any:
-        return h * tf.convert_to_tensor(scale) if SCALE.name not in names else tf.nn.relu(h)
+        scaled = h * tf.convert_to_tensor(scale) if SCALE.name not in names else tf.nn.relu(h)
+        return parts.factor * scaled
 
-    hidden = keras.layers.Lambda(scaled)(keras.layers.Dense(3, activation=lambda h: h)(inputs))
+    dense = keras.layers.Dense(3, activation=lambda h: h)
+    # The function does not look at it.
+    parts.dense = dense
+    hidden = keras.layers.Lambda(scaled)(dense(inputs))
     model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
     assert weights_used_directly(model) == {}
     assert why_not_copied(model) is None

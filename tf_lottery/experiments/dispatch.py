@@ -78,8 +78,6 @@ def run_command(command: Command) -> int:
       TrainingDivergedError: if one of several experiments has diverged, after the others.
       WorkerLostError: if another of several workers has ended.
     """
-    if not isinstance(command, Command):
-        raise refusal("command", command, "make one by tf_lottery.cli.commands.command_from_flags")
     if isinstance(command, RunExperiments | RunBranches | Analyze):
         check_launcher(command.launcher)
     if isinstance(command, RunExperiments):
@@ -95,7 +93,7 @@ def run_command(command: Command) -> int:
 @singledispatch
 def _carry_out(command: Command) -> bool | None:
     """Does what a command says, by its kind; returns whether something is found damaged."""
-    raise NotImplementedError(command)
+    raise refusal("command", command, "make one by tf_lottery.cli.commands.command_from_flags")
 
 
 @_carry_out.register

@@ -1,9 +1,10 @@
 """Weights that functions and operations of a graph use, other than by calling their layer."""
 
 import dis
+import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from tf_lottery.masking.keras_versions import (
@@ -41,7 +42,7 @@ def weights_used_directly(graph: Any) -> dict[str, str]:
         # Keras too gives layers functions of their own weights, such as penalties.
         own = {id(variable) for variable in layer.variables}
         for function in _functions_of(layer):
-            for used in _weights_reached(function, set()):
+            for used in _weights_reached(function, set(), frozenset()):
                 if id(used) in names and id(used) not in own:
                     users.setdefault(path, names[id(used)])
     for user, argument in _arguments_in(graph):
@@ -70,21 +71,29 @@ def _functions_of(layer: Any) -> Iterator[Callable]:
         yield from (thing for thing in vars(kind).values() if isinstance(thing, FunctionType))
 
 
-def _weights_reached(thing: Any, seen: set[int]) -> Iterator[Any]:
-    """The variables that a function reaches by its closure, its defaults and its globals."""
+def _weights_reached(thing: Any, seen: set[int], attributes: frozenset[str]) -> Iterator[Any]:
+    """The variables that a function reaches by its closure, its defaults and its globals.
+
+    Args:
+      thing: the function, or what it reaches.
+      seen: ids of what was looked at; takes others.
+      attributes: that the function looks up: of objects that are no layers, no others count.
+    """
     if id(thing) in seen:
         return
     seen.add(id(thing))
     if isinstance(thing, partial):
         reached = [thing.func, *thing.args, *thing.keywords.values()]
     elif isinstance(thing, MethodType):
-        reached = [thing.__func__]
+        attributes |= set(_looked_up(thing.__func__, "LOAD_ATTR", "LOAD_METHOD"))
+        reached = [thing.__func__, thing.__self__]
     elif isinstance(thing, FunctionType):
         if thing.__module__ is not None and thing.__module__.split(".")[0] in _LIBRARIES:
             return
         reached = [*_cells(thing), *(thing.__defaults__ or ())]
         reached += [*(thing.__kwdefaults__ or {}).values()]
-        names = set(_globals_in(thing.__code__))
+        names = set(_looked_up(thing, "LOAD_GLOBAL", "LOAD_NAME"))
+        attributes |= set(_looked_up(thing, "LOAD_ATTR", "LOAD_METHOD"))
         reached += [thing.__globals__[name] for name in names if name in thing.__globals__]
     elif isinstance(thing, list | tuple | dict):
         reached = [*flat([thing])]
@@ -97,9 +106,11 @@ def _weights_reached(thing: Any, seen: set[int]) -> Iterator[Any]:
         yield from thing.variables
         return
     else:
-        return
+        called = inspect.getattr_static(type(thing), "__call__", None)
+        attributes |= set(_looked_up(called, "LOAD_ATTR", "LOAD_METHOD"))
+        reached = [part for name, part in _own(thing) if name in attributes]
     for each in reached:
-        yield from _weights_reached(each, seen)
+        yield from _weights_reached(each, seen, attributes)
 
 
 def _cells(function: FunctionType) -> Iterator[Any]:
@@ -110,10 +121,19 @@ def _cells(function: FunctionType) -> Iterator[Any]:
             continue
 
 
-def _globals_in(code: CodeType) -> Iterator[str]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield instruction.argval
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _globals_in(constant)
+def _own(thing: Any) -> Iterator[tuple[str, Any]]:
+    """The attributes of an object; none of a class, a module or an object of a library."""
+    if isinstance(thing, type | ModuleType) or type(thing).__module__.split(".")[0] in _LIBRARIES:
+        return
+    yield from getattr(thing, "__dict__", {}).items()
+
+
+def _looked_up(function: Any, *instructions: str) -> Iterator[str]:
+    """The names that a function looks up by some kinds of instructions; none without code."""
+    codes = [code] if isinstance(code := getattr(function, "__code__", None), CodeType) else []
+    while codes:
+        code = codes.pop()
+        for instruction in dis.get_instructions(code):
+            if instruction.opname in instructions:
+                yield instruction.argval
+        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]

@@ -207,7 +207,8 @@ def _as_number(column: str, value: Any) -> int | float | None:
         return int(value)
     if isinstance(value, float | np.floating):
         return float(value)
-    undeclared = ", and the column is not declared as one of texts" * isinstance(value, str)
+    is_text = isinstance(value, str)
+    undeclared = ", and the column is not declared as one of texts" if is_text else ""
     raise ValueError(f"column {column!r}: {value!r} is not a number{undeclared}")
 
 
