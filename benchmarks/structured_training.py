@@ -26,7 +26,7 @@ import tf_lottery
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.flags import config_from_flags, define_config_flags
 from tf_lottery.data import Split
-from tf_lottery.experiments.setup import prepare
+from tf_lottery.experiments.running.setup import prepare
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import PARAMETERS_TRAINED
 

@@ -34,8 +34,8 @@ import tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
 from tf_lottery.config.experiment import config_from_values
 from tf_lottery.data import Epoch
-from tf_lottery.experiments.feeding import build_program
-from tf_lottery.experiments.setup import prepare
+from tf_lottery.experiments.running.feeding import build_program
+from tf_lottery.experiments.running.setup import prepare
 
 names = ("dataset", "model", "batch_size", "optimizer", "initializer", "data_dir")
 values = dict(zip(names, sys.argv[1:]))

@@ -22,8 +22,8 @@ from pairs import alternate, print_ratios, time_call
 import tf_lottery
 from tf_lottery.config.flags import config_from_flags, define_config_flags
 from tf_lottery.data import Epoch
-from tf_lottery.experiments.feeding import build_program
-from tf_lottery.experiments.setup import prepare
+from tf_lottery.experiments.running.feeding import build_program
+from tf_lottery.experiments.running.setup import prepare
 from tf_lottery.training.training_program import TrainingProgram
 
 define_config_flags()

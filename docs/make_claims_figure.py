@@ -9,12 +9,26 @@ from matplotlib.figure import Figure
 from measured_claims import RESULTS, UNSTABLE
 
 from tf_lottery.config.matching import DEFAULT_TOLERANCE
-from tf_lottery.report.axes import clear_frame, draw_dense_line, draw_threshold, set_density_axis
-from tf_lottery.report.canvas import FONT, FigureFile
-from tf_lottery.report.curves import Curve, draw_curves
+from tf_lottery.report.figures.axes import (
+    clear_frame,
+    draw_dense_line,
+    draw_threshold,
+    set_density_axis,
+)
+from tf_lottery.report.figures.canvas import FONT, FigureFile
+from tf_lottery.report.figures.curves import Curve, draw_curves
+from tf_lottery.report.figures.method_styles import styles_of
+from tf_lottery.report.figures.palette import (
+    BLACK,
+    BLUE,
+    DASHES,
+    GREY,
+    PURPLE,
+    SKY,
+    VERMILION,
+    LineStyle,
+)
 from tf_lottery.report.method_results import LOTTERY, Spread
-from tf_lottery.report.method_styles import styles_of
-from tf_lottery.report.palette import BLACK, BLUE, DASHES, GREY, PURPLE, SKY, VERMILION, LineStyle
 
 _METHODS = {
     LOTTERY: "ticket",

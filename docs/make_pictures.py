@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from tf_lottery.config.matching import DEFAULT_POINTS
-from tf_lottery.report.canvas import FONT, FigureFile
-from tf_lottery.report.palette import BLACK, BLUE, GREY, SKY, VERMILION
+from tf_lottery.report.figures.canvas import FONT, FigureFile
+from tf_lottery.report.figures.palette import BLACK, BLUE, GREY, SKY, VERMILION
 
 _DOCS = Path(__file__).parent
 _RESULTS = _DOCS / "results"

@@ -42,7 +42,7 @@ def test_keras_3_is_imported_by_those_alone_who_use_it():
     result = run(
         "-c",
         "import sys; from tf_lottery.startup import import_tensorflow_quietly as start; start(); "
-        "import tf_lottery.experiments.lottery, tf_lottery.experiments.branching; "
+        "import tf_lottery.experiments.running.lottery, tf_lottery.experiments.running.branching; "
         "assert not [name for name in sys.modules if name.split('.')[0] == 'keras']; "
         "import keras; import keras.src.optimizers; import tf_lottery; "
         "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]); "

@@ -24,7 +24,7 @@ from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.dispatch import run_command
-from tf_lottery.experiments.flags_of_run import check_flags_of_run, check_flags_of_runs
+from tf_lottery.experiments.refusals.flags_of_run import check_flags_of_run, check_flags_of_runs
 from tf_lottery.store.run_folder import RunFolder
 
 KINDS = ("branch", "export", "curvature", "report", "verify")

@@ -7,7 +7,7 @@ from tf_lottery.cli import reproduction, shipped_configs
 from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.paper_figures import PAPER_FIGURES, PaperFigure
 from tf_lottery.config.steps import scaled_point
-from tf_lottery.experiments.lengths import resolve_lengths
+from tf_lottery.experiments.running.lengths import resolve_lengths
 
 
 def asked(*arguments):

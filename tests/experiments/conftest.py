@@ -226,7 +226,11 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["tf_lottery.experiments.lottery", "matplotlib.backends.backend_agg", "sklearn.datasets"]
+        [
+            "tf_lottery.experiments.running.lottery",
+            "matplotlib.backends.backend_agg",
+            "sklearn.datasets",
+        ]
     )
     logs, numbers, started = tmp_path_factory.mktemp("logs"), count(), []
 

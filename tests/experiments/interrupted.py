@@ -24,6 +24,6 @@ def interrupt_when(path: Path, run: Callable[[], object]) -> None:
         train(program, epoch, first, last)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("tf_lottery.experiments.level_records._CHECKPOINT_SHARE", math.inf)
+        patch.setattr("tf_lottery.experiments.running.level_records._CHECKPOINT_SHARE", math.inf)
         patch.setattr(TrainingProgram, "run", stop)
         run()

@@ -30,7 +30,7 @@ def mock_data(examples: int | None) -> AbstractContextManager:
 
 def checkpoint_at_every_evaluation() -> AbstractContextManager:
     """Makes training save its state whenever it may, not only when that is cheap."""
-    return mock.patch("tf_lottery.experiments.level_records._CHECKPOINT_SHARE", math.inf)
+    return mock.patch("tf_lottery.experiments.running.level_records._CHECKPOINT_SHARE", math.inf)
 
 
 _changes = count(1)

@@ -14,7 +14,7 @@ from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.config.flags import read_flag_file
 from tf_lottery.data import Epoch, epoch_order, load_dataset
-from tf_lottery.experiments import evidence as judging
+from tf_lottery.experiments.running import evidence as judging
 from tf_lottery.report.run_state import read_run_state
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors

@@ -12,7 +12,7 @@ from tests.command_line import command_of as command
 from tests.edited_config import edit_config
 from tests.experiments.refused_flags import BAD_FLAGS
 from tf_lottery.experiments.dispatch import run_command
-from tf_lottery.experiments.lottery import check_experiment
+from tf_lottery.experiments.running.lottery import check_experiment
 from tf_lottery.models import build
 from tf_lottery.store import machine
 
@@ -103,7 +103,7 @@ def test_an_option_that_is_misspelled_is_told_the_right_one():
 def test_a_disk_that_is_too_small_for_all_levels_is_told_before_training(
     run_tiny, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("tf_lottery.experiments.needs.available_disk", lambda path: 10**6)
+    monkeypatch.setattr("tf_lottery.experiments.running.needs.available_disk", lambda path: 10**6)
     with pytest.raises(ValueError, match=r"3 levels of 1,6\d\d parameters, and 1 MB of the disk"):
         run_tiny(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -112,7 +112,7 @@ def test_a_disk_that_is_too_small_for_all_levels_is_told_before_training(
 def test_a_memory_that_is_too_small_is_told_before_the_network_is_built(
     run_tiny, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("tf_lottery.experiments.needs.available_memory", lambda: 1000)
+    monkeypatch.setattr("tf_lottery.experiments.running.needs.available_memory", lambda: 1000)
     monkeypatch.setattr(build, "assemble", None)
     with pytest.raises(ValueError, match=r"--model=lenet_20_10: training its 1,6\d\d parameters"):
         run_tiny(tmp_path)
@@ -230,7 +230,7 @@ def test_a_flag_that_a_branch_does_not_take_is_said(finished_run, capsys):
     [("learning_rate", "fast"), ("levels", "two"), ("model", 7), ("score", None)],
 )
 def test_a_run_whose_config_has_another_type_is_refused(option, value, copied_run):
-    from tf_lottery.experiments.branching import run_branch
+    from tf_lottery.experiments.running.branching import run_branch
 
     edit_config(copied_run, {option: value})
     with pytest.raises(ValueError, match=f"--{option}="):

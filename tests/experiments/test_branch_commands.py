@@ -11,7 +11,7 @@ import tf_lottery
 from tests.report.runs_on_disk import write_branch
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.branch_levels import levels_of_plan
-from tf_lottery.experiments.branching import run_branch
+from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors

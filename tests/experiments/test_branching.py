@@ -9,7 +9,7 @@ import pytest
 import tf_lottery
 from tests.edited_config import edit_config
 from tf_lottery.data import Epoch, epoch_order, load_dataset
-from tf_lottery.experiments.branching import run_branch
+from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.store.atomic import is_leftover
 from tf_lottery.store.lock import exclusive
 from tf_lottery.store.run_folder import RunFolder

@@ -17,10 +17,10 @@ import tf_lottery.plugins
 from tests.edited_config import edit_config
 from tf_lottery.config.experiment import config_from_values
 from tf_lottery.data import Epoch
-from tf_lottery.experiments.compacted_network import CompactedNetwork
-from tf_lottery.experiments.feeding import build_program
-from tf_lottery.experiments.level_network import compacted_network
-from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.experiments.running.compacted_network import CompactedNetwork
+from tf_lottery.experiments.running.feeding import build_program
+from tf_lottery.experiments.running.level_network import compacted_network
+from tf_lottery.experiments.running.setup import Experiment, prepare
 from tf_lottery.masking.masks import Mask
 from tf_lottery.models.registry import FAMILIES
 from tf_lottery.store.tensors import load_tensors
@@ -253,7 +253,9 @@ def test_small_networks_are_let_go_of(run_tiny, tmp_path, monkeypatch):
         built.extend(map(weakref.ref, (level.program, level.network.small.model)))
         return level
 
-    monkeypatch.setattr("tf_lottery.experiments.level_training.compacted_network", remembered)
+    monkeypatch.setattr(
+        "tf_lottery.experiments.running.level_training.compacted_network", remembered
+    )
     run_tiny(tmp_path, **UNITS)
     assert [reference() for reference in built] == [None] * 4
 

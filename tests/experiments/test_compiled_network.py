@@ -2,9 +2,9 @@
 
 import pytest
 
-from tf_lottery.experiments import compiled_network
-from tf_lottery.experiments.branching import run_branch
-from tf_lottery.experiments.compiled_network import _KEPT
+from tf_lottery.experiments.running import compiled_network
+from tf_lottery.experiments.running.branching import run_branch
+from tf_lottery.experiments.running.compiled_network import _KEPT
 from tf_lottery.training.step import TrainingStep
 
 _SHORT = {"levels": 1, "train_steps": "6it", "evaluate_every": "3it", "rewind_step": "2it"}

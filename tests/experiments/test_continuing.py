@@ -6,7 +6,7 @@ import pytest
 
 import tf_lottery
 from tests.edited_config import edit_config
-from tf_lottery.experiments.branching import run_branch
+from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.store.errors import RunFolderError, RunFolderMismatchError
 
 

@@ -10,7 +10,7 @@ from tf_lottery.config.experiment import config_from_values
 from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.experiments.cpu_kernels import choose_kernels
 from tf_lottery.experiments.dispatch import run_command
-from tf_lottery.experiments.setup import Experiment
+from tf_lottery.experiments.running.setup import Experiment
 from tf_lottery.store.run_folder import RunFolder
 
 VARIABLE = "TF_ENABLE_ONEDNN_OPTS"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_lottery.experiments import setup
+from tf_lottery.experiments.running import setup
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.tensors import load_tensors

@@ -7,8 +7,8 @@ import tensorflow_datasets as tfds
 
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order
-from tf_lottery.experiments.evidence import build_evidence, scoring_batches
-from tf_lottery.experiments.setup import Experiment, prepare
+from tf_lottery.experiments.running.evidence import build_evidence, scoring_batches
+from tf_lottery.experiments.running.setup import Experiment, prepare
 from tf_lottery.pruning.score import known_methods
 
 RNG = np.random.default_rng(0)

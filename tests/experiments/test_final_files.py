@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 import tf_lottery
 from tests.report.runs_on_disk import write_run
-from tf_lottery.experiments import results
+from tf_lottery.experiments.finished import results
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.results_file import ResultsFile
-from tf_lottery.report.canvas import FigureFile
+from tf_lottery.report.figures.canvas import FigureFile
 from tf_lottery.report.report_folder import write_files
 from tf_lottery.store.errors import StorageError
 

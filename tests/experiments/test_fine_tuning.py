@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.experiments.lottery import check_experiment
 from tf_lottery.experiments.run_config import config_of_run
+from tf_lottery.experiments.running.lottery import check_experiment
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors

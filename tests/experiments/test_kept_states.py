@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.experiments.branching import run_branch
+from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 

@@ -12,7 +12,7 @@ from tests.edited_config import edit_config
 from tests.report.runs_on_disk import write_run
 from tf_lottery.experiments.commands import RunExperiments
 from tf_lottery.experiments.jobs.tasks import tasks_of_experiments
-from tf_lottery.experiments.late_flags import tell_of_late_flags
+from tf_lottery.experiments.refusals.late_flags import tell_of_late_flags
 from tf_lottery.store.run_folder import RunFolder
 
 

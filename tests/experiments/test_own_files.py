@@ -272,7 +272,7 @@ def test_a_run_goes_on_when_a_streamed_image_is_restored_or_another_takes_its_pl
         return train(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("tf_lottery.experiments.level_training.train", train_on_damaged)
+        patch.setattr("tf_lottery.experiments.running.level_training.train", train_on_damaged)
         said = r"^--dataset=folder:.*cannot be read: dog/7.png \(.*; restore them, .*--skip"
         with pytest.raises(ValueError, match=said):
             run_on(tmp_path / "restored", pets, image_size=8)

@@ -11,7 +11,7 @@ from tests.edited_config import edit_config
 from tf_lottery.data import Epoch, epoch_order
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.trained_copies import check_rewinds
-from tf_lottery.experiments.setup import prepare
+from tf_lottery.experiments.running.setup import prepare
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.report import compare_runs
 from tf_lottery.store.errors import RunFolderMismatchError

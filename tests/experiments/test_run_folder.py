@@ -12,9 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import tf_lottery
 from tests.command_line import run_command_of
 from tf_lottery.data import Epoch, epoch_order, load_dataset
-from tf_lottery.experiments.setup import prepare
+from tf_lottery.experiments.running.setup import prepare
+from tf_lottery.store.csv_tables import MetricsLog, read_csv
 from tf_lottery.store.errors import StorageError
-from tf_lottery.store.metrics import MetricsLog, read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS
 from tf_lottery.store.tensors import load_tensors

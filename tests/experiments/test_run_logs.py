@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tf_lottery
 from tf_lottery.config.loggers import LOGGERS, RunLogger, register_logger
-from tf_lottery.experiments.run_logs import RunLogs
+from tf_lottery.experiments.running.run_logs import RunLogs
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS
 

@@ -6,11 +6,11 @@ import pytest
 
 import tf_lottery
 from tf_lottery.config.stopping import StopRule, read_stop_rule
-from tf_lottery.experiments.branching import run_branch
-from tf_lottery.experiments.finished_runs import is_finished
+from tf_lottery.experiments.finished.runs import is_finished
+from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.report.listing import print_runs
 from tf_lottery.report.report import compare_runs
-from tf_lottery.store.metrics import read_csv
+from tf_lottery.store.csv_tables import read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS
 

@@ -28,7 +28,7 @@ def test_who_takes_a_dense_network_begins_with_its_number(
     copied_run, run_tiny, tmp_path, monkeypatch
 ):
     asked = []
-    monkeypatch.setattr("tf_lottery.experiments.skeleton.use_threads", asked.append)
+    monkeypatch.setattr("tf_lottery.experiments.running.skeleton.use_threads", asked.append)
     edit_config(copied_run, details={"threads": 7})
     taking = {"name": "taking", "levels": 0, "dense_from": str(copied_run)}
     own = run_tiny(tmp_path, **taking)

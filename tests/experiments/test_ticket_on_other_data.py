@@ -8,7 +8,7 @@ import pytest
 
 import tf_lottery
 from tf_lottery.config.experiment import config_from_values
-from tf_lottery.experiments.lottery import run_experiment
+from tf_lottery.experiments.running.lottery import run_experiment
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.run_folder import RunFolder
@@ -103,7 +103,7 @@ def test_an_interrupted_run_comes_to_the_same_bits(flags, outcome_of, tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tf_lottery.experiments.level_training.train", interrupted)
+        patch.setattr("tf_lottery.experiments.running.level_training.train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(flags, name="two")
     level = RunFolder.read(tmp_path / "two" / "replicate_1").level(0)

@@ -13,8 +13,8 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.data import Epoch, epoch_order, load_dataset
-from tf_lottery.experiments.branching import run_branch
-from tf_lottery.experiments.level_records import WrittenRecords
+from tf_lottery.experiments.running.branching import run_branch
+from tf_lottery.experiments.running.level_records import WrittenRecords
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.store.tensors import load_tensors
 

@@ -11,7 +11,7 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, own_pruning_rates, prunable, set_mask, strip
 from tf_lottery.masking.wrapper import MaskedLayer
 from tf_lottery.pruning.model_plan import pruning_plan
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 
 layers = keras.layers
 

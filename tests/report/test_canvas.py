@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from tf_lottery.report.canvas import WIDTH_INCHES, Canvas, drawable
+from tf_lottery.report.figures.canvas import WIDTH_INCHES, Canvas, drawable
 
 STRANGE_LABELS = [
     "_hidden",

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from tests.report.clocks import Clock
-from tf_lottery.report.counting import CountingProgress
+from tf_lottery.report.progress.counting import CountingProgress
 
 
 def count_into(console: Console, total: int, seconds: float, what: str = "points") -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tf_lottery.report.curves import Curve, canvas_of, caption_of_curves, evenly_spread
+from tf_lottery.report.figures.curves import Curve, canvas_of, caption_of_curves, evenly_spread
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, first_middle_last
 from tf_lottery.report.method_results import Spread

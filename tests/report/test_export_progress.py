@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from tf_lottery.report.export_progress import ExportProgressReporter
+from tf_lottery.report.progress.exports import ExportProgressReporter
 
 
 def test_a_line_for_each_beginning_with_the_time_left_of_measurements():

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from tf_lottery.report import method_styles
+from tf_lottery.report.figures import method_styles
 from tf_lottery.report.method_results import LOTTERY
 from tf_lottery.tickets.branches import known_branches
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from matplotlib.colors import to_rgb
 
-from tf_lottery.report.palette import COLOURS, shades, style_of_line
+from tf_lottery.report.figures.palette import COLOURS, shades, style_of_line
 
 
 def lightness(colour: str) -> float:

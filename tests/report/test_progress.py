@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from tests.report.clocks import Clock
-from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.time_left import TimeLeft
+from tf_lottery.report.progress.levels import ProgressReporter
+from tf_lottery.report.progress.time_left import TimeLeft
 
 
 @pytest.fixture

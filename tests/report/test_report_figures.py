@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
-from tf_lottery.report import method_styles
-from tf_lottery.report.layer_figure import layer_figure, shares_layers
-from tf_lottery.report.learning_curves import learning_curves, levels_to_show
-from tf_lottery.report.level_figures import level_figures
+from tf_lottery.report.figures import method_styles
+from tf_lottery.report.figures.layer_figure import layer_figure, shares_layers
+from tf_lottery.report.figures.learning_curves import learning_curves, levels_to_show
+from tf_lottery.report.figures.level_figures import level_figures
 from tf_lottery.report.method_results import LevelStatistics, MethodResults, collect_methods
 from tf_lottery.report.run_records import read_run
 

@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
-from tf_lottery.report.progress import ProgressReporter
-from tf_lottery.report.side_by_side import SideBySideProgress
-from tf_lottery.report.watching import watched_by, watcher
+from tf_lottery.report.progress.levels import ProgressReporter
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.watching import watched_by, watcher
 
 
 def written(console_file):

@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from tf_lottery.report.axes import DENSE_LABEL
-from tf_lottery.report.summary_figure import (
+from tf_lottery.report.figures.axes import DENSE_LABEL
+from tf_lottery.report.figures.summary_figure import (
     EARLY_STOP_LABEL,
     END_LABEL,
     summary_figure,

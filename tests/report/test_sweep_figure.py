@@ -6,11 +6,11 @@ import io
 import pytest
 
 from tests.report.reported_runs import write_branch, write_replicate
+from tf_lottery.report.figures.sweep_figure import sweep_files
 from tf_lottery.report.method_results import collect_methods
 from tf_lottery.report.missing_data import missing_data
 from tf_lottery.report.report import compare_runs
 from tf_lottery.report.run_records import read_run
-from tf_lottery.report.sweep_figure import sweep_files
 from tf_lottery.report.swept_runs import find_sweeps, not_in_sweeps
 
 

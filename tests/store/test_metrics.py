@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tf_lottery.store.csv_tables import MetricsLog, read_csv, read_table, table_text, write_csv
 from tf_lottery.store.errors import DamagedFileError
-from tf_lottery.store.metrics import MetricsLog, read_csv, read_table, table_text, write_csv
 
 COLUMNS = ("step", "loss", "accuracy")
 

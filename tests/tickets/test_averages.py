@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tests.tickets.small_searches import BOTH, X, Y, network
 from tf_lottery.masking.prunable import masked_variables
-from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 
 
 def averaging(keras: ModuleType) -> Any:

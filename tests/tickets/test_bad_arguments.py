@@ -10,8 +10,8 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.masking.masks import Mask
-from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 
 
 @pytest.fixture(scope="module")

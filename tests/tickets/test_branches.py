@@ -21,7 +21,7 @@ from tf_lottery.tickets.branches import (
     known_branches,
     register_branch,
 )
-from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.origin import Origin, Start
 from tf_lottery.tickets.variants import Variant
 from tf_lottery.training.network import NetworkState

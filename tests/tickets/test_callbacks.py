@@ -9,8 +9,8 @@ from tests.same_weights import assert_same_weights
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable, set_mask
-from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.network import weights_of
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError, bad_data
 
 

@@ -9,7 +9,7 @@ import tf_keras
 
 import tf_lottery
 from tests.same_weights import assert_same_weights
-from tf_lottery.tickets.random_layers import random_layers
+from tf_lottery.tickets.fit.random_layers import random_layers
 from tf_lottery.training.network import weights_of
 
 X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.tickets.fit_length import infer_steps_per_epoch, resolve_rewind_step
+from tf_lottery.tickets.fit.length import infer_steps_per_epoch, resolve_rewind_step
 
 X, Y = np.zeros((30, 2), np.float32), np.zeros((30, 1), np.float32)
 

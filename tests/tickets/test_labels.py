@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from tf_lottery.tickets.labels import check_fit_labels, check_labels
+from tf_lottery.tickets.fit.labels import check_fit_labels, check_labels
 
 
 def compiled(loss) -> keras.Model:

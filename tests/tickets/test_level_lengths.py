@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 import tf_lottery
-from tf_lottery.tickets.level_end import metrics_of_epoch
+from tf_lottery.tickets.fit.level_end import metrics_of_epoch
 
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, 16)

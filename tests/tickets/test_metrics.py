@@ -9,7 +9,7 @@ import tf_keras
 
 import tf_lottery
 from tests.tickets.small_searches import BATCHES, BOTH, STEPS, network
-from tf_lottery.tickets.metrics import numbers_in
+from tf_lottery.tickets.fit.metrics import numbers_in
 
 ONE_HOT = BATCHES.map(lambda x, y: (x, tf.one_hot(y, 3)))
 

@@ -12,8 +12,8 @@ import tf_keras
 
 from tests.either_keras import TF_KERAS_FAST
 from tf_lottery.masking.prunable import get_mask, masked_variables, prunable
-from tf_lottery.tickets.own_loop import TrainingSteps
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.own_loop import TrainingSteps
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.network import weights_of
 

@@ -7,7 +7,7 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.score import find_method
 from tf_lottery.tickets.branches.perturbed import perturbed
-from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.origin import Origin, Start
 from tf_lottery.tickets.variants import Variant
 from tf_lottery.training.network import NetworkState

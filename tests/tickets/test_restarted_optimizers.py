@@ -17,8 +17,8 @@ from tests.same_weights import assert_same_weights
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.network import set_weights, weights_of
 
 RATE, STEPS, REWIND = 0.01, 4, 4

@@ -12,7 +12,7 @@ import tf_lottery
 from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.layers import keras_variables, model_variables
 from tf_lottery.masking.prunable import get_mask, own_pruning_rates, prunable
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.network import weights_of
 from tf_lottery.training.schedule_lead import config_without_lead
 

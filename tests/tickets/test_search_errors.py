@@ -9,7 +9,7 @@ import tf_keras as keras
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable, set_mask
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.divergence import TrainingDivergedError
 
 TOTAL = 6 * 10 + 10 * 3

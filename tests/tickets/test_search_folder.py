@@ -14,7 +14,7 @@ from tf_lottery.report.verification import verify_runs
 from tf_lottery.store.errors import DamagedFileError, RunFolderBusyError
 from tf_lottery.store.lock import exclusive
 from tf_lottery.store.seal import seal, verify_seal
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.network import weights_of
 
 

@@ -4,7 +4,7 @@ import pytest
 import tf_keras as keras
 
 from tests.same_weights import assert_same_weights
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.network import weights_of
 
 

@@ -11,9 +11,9 @@ from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, prunable
 from tf_lottery.pruning.plan import PruningPlan
-from tf_lottery.tickets.fit_evidence import scoring_batches
-from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.evidence import scoring_batches
+from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.network import weights_of
 
 SIZES = {"hidden/kernel": 60, "output/kernel": 30}

@@ -4,8 +4,8 @@ import pytest
 import tf_keras
 
 from tests.tickets.small_searches import BOTH, STEPS, X, Y, network
-from tf_lottery.tickets.prune_and_rewind import PruneAndRewind
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 
 DATA = {"validation_data": (X, Y), "batch_size": 4, "shuffle": False, "verbose": 0}
 

@@ -12,7 +12,7 @@ from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, masked_variables, prunable, set_mask, strip
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(16, 3)).astype(np.float32)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.tickets.search import IterativeMagnitudePruning
-from tf_lottery.tickets.texts import check_fit_texts
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.texts import check_fit_texts
 
 TEXTS = ["a b", "c d"]
 

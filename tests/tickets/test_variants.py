@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.masking.masks import Mask
-from tf_lottery.tickets.memory_journal import MemoryJournal
+from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.variants import Variant
 from tf_lottery.training.network import NetworkState
 

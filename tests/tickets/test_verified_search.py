@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tf_lottery.report.verification import verify_runs
-from tf_lottery.tickets.search import IterativeMagnitudePruning
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 
 
 @pytest.fixture(scope="module")

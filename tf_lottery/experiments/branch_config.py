@@ -19,7 +19,7 @@ from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_optio
 from tf_lottery.config.options import names_of
 from tf_lottery.config.run import RunConfig
 from tf_lottery.config.training import TrainingConfig
-from tf_lottery.experiments.flags_of_run import other_values
+from tf_lottery.experiments.refusals.flags_of_run import other_values
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
 from tf_lottery.pruning.score import find_method

@@ -1,11 +1,8 @@
 """Does what a command says."""
 
-import shlex
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial, singledispatch
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from tf_lottery.config.loggers import check_loggers
 from tf_lottery.config.matching import DEFAULT_POINTS
 from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch, refuse_change
+from tf_lottery.experiments.chosen_runs import run_folders, runs_in
 from tf_lottery.experiments.commands import (
     Analyze,
     Command,
@@ -27,18 +25,15 @@ from tf_lottery.experiments.commands import (
 )
 from tf_lottery.experiments.compiled_programs import keep_compiled_programs
 from tf_lottery.experiments.cpu_kernels import choose_kernels
-from tf_lottery.experiments.damage_checks import check_source
-from tf_lottery.experiments.dense_identity import dense_source
-from tf_lottery.experiments.early_checks import check_early
-from tf_lottery.experiments.finished_branches import finished_levels, show_finished_branch
-from tf_lottery.experiments.finished_runs import (
+from tf_lottery.experiments.done import is_done
+from tf_lottery.experiments.finished.branches import finished_levels, show_finished_branch
+from tf_lottery.experiments.finished.runs import (
     is_finished,
     is_of_several_workers,
     refuse_early,
     show_finished,
     takes_all_devices,
 )
-from tf_lottery.experiments.flags_of_run import check_flags_of_run, check_flags_of_runs
 from tf_lottery.experiments.jobs.control_checks import check_controls
 from tf_lottery.experiments.jobs.study import (
     check_launcher,
@@ -53,13 +48,17 @@ from tf_lottery.experiments.jobs.tasks import (
     tasks_of_branches,
     tasks_of_experiments,
 )
-from tf_lottery.experiments.late_flags import tell_of_useless_jobs
-from tf_lottery.experiments.own_data import refuse_without_arrays
+from tf_lottery.experiments.refusals.damage_checks import check_source
+from tf_lottery.experiments.refusals.dense_identity import dense_source
+from tf_lottery.experiments.refusals.flags_of_run import check_flags_of_run, check_flags_of_runs
+from tf_lottery.experiments.refusals.late_flags import tell_of_useless_jobs
+from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
+from tf_lottery.experiments.report_command import print_report_command
+from tf_lottery.experiments.running.early_checks import check_early
 from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
-from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.run_patterns import named_runs, naturally_sorted
+from tf_lottery.store.run_patterns import naturally_sorted
 
 # Why --jobs has no effect.
 _NOTHING_LEFT = "nothing is left to train"
@@ -107,26 +106,15 @@ def _list_runs(command: ListRuns) -> bool:
 def _verify_runs(command: VerifyRuns) -> bool:
     from tf_lottery.report.verification import verify_runs
 
-    check_flags_of_runs(_runs_in(command.runs), command.expected)
+    check_flags_of_runs(runs_in(command.runs), command.expected)
     return verify_runs(command.workdir, command.runs)
-
-
-def _runs_in(folders: Sequence[Path]) -> list[Path]:
-    """The run folders in those that are named; of what is none, others tell."""
-    from tf_lottery.report.run_state import find_runs
-
-    return [
-        run
-        for folder in folders
-        for run in ([folder] if (folder / "config.json").exists() else find_runs(folder))
-    ]
 
 
 @_carry_out.register
 def _write_report(command: WriteReport) -> bool:
     from tf_lottery.report.report import compare_runs
 
-    check_flags_of_runs(_runs_in(command.runs), command.expected)
+    check_flags_of_runs(runs_in(command.runs), command.expected)
     report = compare_runs(
         command.runs, command.folder, matching_tolerance=command.matching_tolerance
     )
@@ -178,7 +166,7 @@ def _report_of(command: RunExperiments) -> bool:
     if command.report:
         report = WriteReport(tuple(folders), None, matching_tolerance=tolerance)
         return bool(_carry_out(report))
-    _print_report_command("a report", folders, tolerance)
+    print_report_command("a report", folders, tolerance)
     return False
 
 
@@ -189,7 +177,7 @@ def _do_elsewhere(
     threads: int | None,
 ) -> None:
     _check_elsewhere(command, where)
-    do_elsewhere(tasks, command.launcher, command.jobs, run_command, _is_done, threads)
+    do_elsewhere(tasks, command.launcher, command.jobs, run_command, is_done, threads)
 
 
 def _check_elsewhere(
@@ -204,36 +192,8 @@ def _check_elsewhere(
         )
 
 
-@singledispatch
-def _is_done(command: Command) -> bool:
-    """Whether nothing is left of a task's command but to show its results."""
-    return False
-
-
-@_is_done.register
-def _are_finished(command: RunExperiments) -> bool:
-    return all(is_finished(config, command.overwrite) for config in command.configs)
-
-
-@_is_done.register
-def _are_measured(command: Analyze) -> bool:
-    # It imports what analyses need.
-    from tf_lottery.experiments.measuring.rows import is_measured
-
-    return all(is_measured(command, folder) for folder in command.runs)
-
-
-@_is_done.register
-def _are_finished_branches(command: RunBranches) -> bool:
-    return all(
-        finished_levels(plan_branch(run, branch, command.changes), command.levels) is not None
-        for run in command.runs
-        for branch in command.branches
-    )
-
-
 def _is_finished_control(task: Task) -> bool:
-    return isinstance(task.command, RunBranches) and _is_done(task.command)
+    return isinstance(task.command, RunBranches) and is_done(task.command)
 
 
 def _run_experiment(command: RunExperiments) -> None:
@@ -243,7 +203,7 @@ def _run_experiment(command: RunExperiments) -> None:
         return
     check_early(config, command.overwrite)
     import_tensorflow_quietly()
-    from tf_lottery.experiments.lottery import run_experiment
+    from tf_lottery.experiments.running.lottery import run_experiment
 
     run_experiment(
         config, matching_tolerance=command.matching_tolerance, overwrite=command.overwrite
@@ -252,7 +212,7 @@ def _run_experiment(command: RunExperiments) -> None:
 
 @_carry_out.register
 def _run_branches(command: RunBranches) -> None:
-    runs = _run_folders(command)
+    runs = run_folders(command)
     for run in runs:
         check_source(RunFolder.read(run), command.levels)
     wanted = [
@@ -290,7 +250,7 @@ def _run_branches(command: RunBranches) -> None:
         refuse_diverged(tasks, do_side_by_side(tasks, run_command, command.jobs, where.threads))
         return
     import_tensorflow_quietly()
-    from tf_lottery.experiments.branching import run_branch
+    from tf_lottery.experiments.running.branching import run_branch
 
     for run, branch, changes in wanted:
         run_branch(
@@ -317,7 +277,7 @@ def _changes(run: Path, command: RunBranches) -> dict[str, dict[str, Any]]:
 
 @_carry_out.register
 def _analyze(command: Analyze) -> None:
-    folders = _run_folders(command)
+    folders = run_folders(command)
     for folder in folders:
         run = RunFolder.read(folder)
         check_flags_of_run(run, command.expected)
@@ -373,12 +333,12 @@ def _analyze(command: Analyze) -> None:
 def _print_report_of_analysis(command: Analyze, folders: Sequence[Path]) -> None:
     tolerance = command.options.get("matching_tolerance", DEFAULT_POINTS)
     if len(folders) > 1 and ANALYSES.find(command.analysis).figures(tolerance):
-        _print_report_command("the figures of all", command.runs, tolerance)
+        print_report_command("the figures of all", command.runs, tolerance)
 
 
 @_carry_out.register
 def _export(command: ExportTickets) -> None:
-    runs = _run_folders(command)
+    runs = run_folders(command)
     for folder in runs:
         run = RunFolder.read(folder)
         refuse_without_arrays(
@@ -396,48 +356,3 @@ def _export(command: ExportTickets) -> None:
     export_tickets(
         runs, command.level, command.folder, command.options, command.here, command.expected
     )
-
-
-def _print_report_command(purpose: str, folders: Iterable[Path], tolerance: float) -> None:
-    flags = [f"--run={shlex.quote(text)}" for text in _run_texts(naturally_sorted(set(folders)))]
-    flags += [f"--matching_tolerance={tolerance:g}"] if tolerance != DEFAULT_POINTS else []
-    tell(f"For {purpose}: main.py --experiment=report {' '.join(flags)}")
-
-
-def _run_texts(folders: Sequence[Path]) -> list[str]:
-    """The values of --run that name these folders: one pattern, if it fits no others."""
-    if len(folders) > 2:
-        texts = [str(folder) for folder in folders]
-        alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
-        pattern = "".join(letters[0] for letters in alike) + "*"
-        with suppress(ValueError):
-            if Path(pattern).parent == folders[0].parent and named_runs(pattern) == folders:
-                return [pattern]
-    return [str(folder) for folder in folders]
-
-
-def _run_folders(command: RunBranches | Analyze | ExportTickets) -> list[Path]:
-    """The run folders that are meant, each once, however often it is named."""
-    folders: dict[Path, Path] = {}
-    for run in command.runs:
-        for folder in _replicates(run, command.replicates):
-            folders.setdefault(folder.resolve(), folder)
-    return list(folders.values())
-
-
-def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:
-    folders = replicate_folders(run)
-    if wanted is None:
-        return folders
-    if folders == [run]:
-        if [run.name] == [f"replicate_{number}" for number in wanted]:
-            return folders
-        raise ValueError(
-            f"--replicates={','.join(map(str, wanted))}: --run={run} is one run's folder; leave "
-            f"the flag out, or give --run={run.parent}, which holds the replicates."
-        )
-    chosen = [run / f"replicate_{number}" for number in wanted]
-    missing = [folder for folder in chosen if folder not in folders]
-    if missing:
-        raise ValueError(f"--replicates: {missing[0]} is not a run folder.")
-    return chosen

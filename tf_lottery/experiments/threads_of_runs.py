@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tf_lottery.config.experiment import ExperimentConfig
-from tf_lottery.experiments.dense_identity import dense_source
+from tf_lottery.experiments.refusals.dense_identity import dense_source
 from tf_lottery.store.run_folder import RunFolder
 
 

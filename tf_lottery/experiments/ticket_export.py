@@ -14,8 +14,8 @@ from tf_lottery.exporting.export_folder import ExportFolder
 from tf_lottery.exporting.export_report import ExportReport
 from tf_lottery.exporting.formats import check_formats
 from tf_lottery.messages import tell
-from tf_lottery.report.export_progress import ExportProgressReporter
 from tf_lottery.report.export_table import print_export
+from tf_lottery.report.progress.exports import ExportProgressReporter
 from tf_lottery.store.atomic import remove_abandoned
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.stopping import because_of_end

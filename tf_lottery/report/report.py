@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
+from tf_lottery.report.figures.layer_figure import layer_figure, shares_layers
+from tf_lottery.report.figures.learning_curves import learning_curves
+from tf_lottery.report.figures.level_figures import level_figures
+from tf_lottery.report.figures.method_styles import styles_of
+from tf_lottery.report.figures.palette import LineStyle
+from tf_lottery.report.figures.sweep_figure import sweep_files
 from tf_lottery.report.landscape.joined import join_analyses
-from tf_lottery.report.layer_figure import layer_figure, shares_layers
-from tf_lottery.report.learning_curves import learning_curves
-from tf_lottery.report.level_figures import level_figures
 from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.matching_tickets import Ticket, find_tickets
 from tf_lottery.report.method_results import MethodResults, collect_methods
-from tf_lottery.report.method_styles import styles_of
 from tf_lottery.report.missing_data import problems_of
-from tf_lottery.report.palette import LineStyle
 from tf_lottery.report.report_csv import levels_csv, tickets_csv
 from tf_lottery.report.report_folder import (
     check_folder,
@@ -25,7 +26,6 @@ from tf_lottery.report.report_folder import (
 )
 from tf_lottery.report.report_page import ReportFigures, report_page
 from tf_lottery.report.run_records import read_run, run_paths
-from tf_lottery.report.sweep_figure import sweep_files
 from tf_lottery.report.swept_runs import find_sweeps
 
 _MAIN_FIGURE = "accuracy_at_end"

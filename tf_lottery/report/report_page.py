@@ -7,9 +7,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tf_lottery.config.matching import tolerance_text
-from tf_lottery.report.canvas import FigureFile
 from tf_lottery.report.comparability import comparability_notices, flag_differences
 from tf_lottery.report.emptied_levels import emptied_notices, marked_level
+from tf_lottery.report.figures.canvas import FigureFile
+from tf_lottery.report.figures.palette import LineStyle
 from tf_lottery.report.formats import (
     MISSING,
     epochs_text,
@@ -27,7 +28,6 @@ from tf_lottery.report.many_runs import left_out_sentence
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import MethodResults, Spread
 from tf_lottery.report.missing_data import missing_data
-from tf_lottery.report.palette import LineStyle
 from tf_lottery.report.run_records import RunRecord
 from tf_lottery.report.verdicts import branch_verdicts, rule_sentence, verdicts
 from tf_lottery.store.empty_layers import CONSEQUENCE

@@ -7,10 +7,10 @@ from typing import Any
 
 from tf_lottery.report.formats import is_known
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
+from tf_lottery.store.csv_tables import read_csv
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, problem_text
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.level_folder import LevelFolder
-from tf_lottery.store.metrics import read_csv
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder, data_name
 from tf_lottery.store.schema import (

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.store.atomic import finished_files, is_leftover
+from tf_lottery.store.csv_tables import Row, read_table
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.levels import LevelsFolder
 from tf_lottery.store.lock import is_held
-from tf_lottery.store.metrics import Row, read_table
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import damaged_files, read_seal, verify_seal
 from tf_lottery.store.sealed_table import check_table, table_seal

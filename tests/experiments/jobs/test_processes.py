@@ -13,7 +13,7 @@ _START = """
 import faulthandler, os, signal, threading, time
 from types import SimpleNamespace
 from tf_lottery.experiments.jobs import processes, worker
-from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
 
 def speak():
     while True:

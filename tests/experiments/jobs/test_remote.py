@@ -14,7 +14,7 @@ from tf_lottery.experiments.jobs.job_folder import job_folder
 from tf_lottery.experiments.jobs.outcome import DIVERGED, INTERRUPTED, Outcome, TaskFailedError
 from tf_lottery.experiments.jobs.remote import JobLostError, Remote, task_flags
 from tf_lottery.experiments.jobs.tasks import Task, tasks_of_experiments
-from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
 
 
 class Job:

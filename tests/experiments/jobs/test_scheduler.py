@@ -13,7 +13,7 @@ from tf_lottery.experiments.jobs import scheduler
 from tf_lottery.experiments.jobs.outcome import Outcome, TaskFailedError, portable
 from tf_lottery.experiments.jobs.scheduler import Scheduler
 from tf_lottery.experiments.jobs.tasks import Task
-from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
 
 
 def task(name: str, folder: str | None = None, **options) -> Task:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from tf_lottery.report.figures.method_styles import styles_of
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.landscape.network_figure import network_curves, network_figure
 from tf_lottery.report.method_results import LOTTERY
-from tf_lottery.report.method_styles import styles_of
 from tf_lottery.store.result_columns import with_network
 
 MASK = "random_mask"

@@ -23,9 +23,9 @@ from tf_lottery.landscape.pruning_limit import (
 )
 from tf_lottery.landscape.solutions import Solution
 from tf_lottery.masking.masks import Mask, Weights
-from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.curvature import curvature_figures, print_curvature
-from tf_lottery.store.metrics import Row
+from tf_lottery.report.progress.counting import CountingProgress
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.result_columns import (
     CURVATURE_COLUMNS,
     EIGENVALUE,

@@ -20,10 +20,10 @@ from tf_lottery.experiments.measuring.other_runs import beside, other_replicates
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.messages import tell
-from tf_lottery.report.counting import CountingProgress
 from tf_lottery.report.landscape.same_region import print_same_region, same_region_figures
+from tf_lottery.report.progress.counting import CountingProgress
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import COMPARISONS, SAME_REGION_COLUMNS, barrier_columns
 from tf_lottery.store.result_names import LINE_SETTINGS
 from tf_lottery.store.run_folder import RunFolder

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.experiments.jobs.tasks import Task
-from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
 
 
 class Engine(Protocol):

@@ -23,7 +23,7 @@ from tf_lottery.experiments.jobs.mailbox import Mailbox
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.experiments.jobs.tasks import Task
 from tf_lottery.experiments.jobs.worker import STOP, answer, do_task, start_worker
-from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
 
 # Processes that have trained so often are replaced: TensorFlow does not give all memory back. An
 # executor's max_tasks_per_child does not always replace them, and then waits for ever

@@ -20,7 +20,7 @@ from tf_lottery.experiments.jobs.job_folder import JobFolder, job_folder
 from tf_lottery.experiments.jobs.outcome import DIVERGED, INTERRUPTED, Outcome, TaskFailedError
 from tf_lottery.experiments.jobs.tasks import Task
 from tf_lottery.registry import imported_plugins
-from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
 from tf_lottery.store.run_folder import RunFolder
 
 _SECONDS_BETWEEN_LOOKS = 1.0

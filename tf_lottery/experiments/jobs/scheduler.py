@@ -7,7 +7,7 @@ from contextlib import suppress
 from tf_lottery.experiments.jobs.engine import Engine
 from tf_lottery.experiments.jobs.outcome import ALONE, Outcome
 from tf_lottery.experiments.jobs.tasks import Task
-from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
 
 # Between looks whether the level that a task waits for is finished.
 _SECONDS_BETWEEN_LOOKS = 1.0

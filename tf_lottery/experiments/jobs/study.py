@@ -23,7 +23,7 @@ from tf_lottery.experiments.jobs.tasks import Task
 from tf_lottery.experiments.jobs.worker import check_task
 from tf_lottery.messages import tell
 from tf_lottery.registry import imported_plugins
-from tf_lottery.report.side_by_side import SideBySideProgress
+from tf_lottery.report.progress.side_by_side import SideBySideProgress
 from tf_lottery.startup import import_tensorflow_quietly
 
 
@@ -92,7 +92,7 @@ def do_one_by_one(
     """
     if checked:
         import_tensorflow_quietly()
-        from tf_lottery.experiments.lottery import check_experiment
+        from tf_lottery.experiments.running.lottery import check_experiment
         from tf_lottery.training.threads import use_threads
 
         use_threads(threads_of(tasks[0], threads, shared_threads(tasks)))

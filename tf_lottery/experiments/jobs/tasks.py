@@ -11,9 +11,9 @@ from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.launching import LOCAL
 from tf_lottery.experiments.branch_config import changes_taken, plan_branch
 from tf_lottery.experiments.commands import Analyze, Command, RunBranches, RunExperiments
-from tf_lottery.experiments.dense_identity import dense_training_of
-from tf_lottery.experiments.finished_runs import takes_all_devices
+from tf_lottery.experiments.finished.runs import takes_all_devices
 from tf_lottery.experiments.jobs.outcome import Outcome, TaskFailedError
+from tf_lottery.experiments.refusals.dense_identity import dense_training_of
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
 from tf_lottery.store.seal import checksum

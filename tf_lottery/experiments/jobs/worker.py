@@ -18,7 +18,7 @@ from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.mailbox import Address, Sender
 from tf_lottery.experiments.jobs.outcome import TOLD, Outcome, portable
 from tf_lottery.registry import import_plugin
-from tf_lottery.report.watching import Watcher, watched_by
+from tf_lottery.report.progress.watching import Watcher, watched_by
 from tf_lottery.startup import import_tensorflow_quietly
 
 # Has a worker stop what it does, as Ctrl-C does. SIGTERM ends it at once, where there is no other.
@@ -130,7 +130,7 @@ def do_task(
 
 def check_task(config: ExperimentConfig | None = None) -> Outcome:
     """Does what comes before training; the result is the memory that training takes, in bytes."""
-    from tf_lottery.experiments.lottery import check_experiment
+    from tf_lottery.experiments.running.lottery import check_experiment
 
     return _done(None, lambda: None if config is None else check_experiment(config))
 

@@ -13,11 +13,11 @@ import tensorflow as tf
 from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.lines import Lines
 from tf_lottery.data import Dataset, Split, StreamedDataset
-from tf_lottery.experiments.feeding import build_evaluators
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.experiments.run_checks import check_same_data, check_same_initial_weights
-from tf_lottery.experiments.setup import Experiment, prepare
-from tf_lottery.experiments.skeleton import naming_unreadable
+from tf_lottery.experiments.running.feeding import build_evaluators
+from tf_lottery.experiments.running.run_checks import check_same_data, check_same_initial_weights
+from tf_lottery.experiments.running.setup import Experiment, prepare
+from tf_lottery.experiments.running.skeleton import naming_unreadable
 from tf_lottery.exporting.compaction.exchangeable import exchangeable_units
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution, check_same_network

@@ -8,7 +8,7 @@ from typing import Any
 
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig
 from tf_lottery.config.lines import Lines
-from tf_lottery.experiments.flags_of_run import check_flags_of_run
+from tf_lottery.experiments.refusals.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.store.result_names import ESTIMATED_AT_RANDOM
 from tf_lottery.store.run_folder import RunFolder

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.report.canvas import FigureFile
+from tf_lottery.report.figures.canvas import FigureFile
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.store.atomic import atomic_path
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.errors import DamagedFileError, StorageError
-from tf_lottery.store.metrics import Row
 from tf_lottery.store.result_columns import as_written_today
 from tf_lottery.store.result_names import result_path, result_stem
 from tf_lottery.store.sealed_table import (

@@ -7,8 +7,8 @@ import numpy as np
 
 from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.data import Epoch
-from tf_lottery.experiments.feeding import build_program
-from tf_lottery.experiments.setup import Experiment
+from tf_lottery.experiments.running.feeding import build_program
+from tf_lottery.experiments.running.setup import Experiment
 from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.loop import train

@@ -13,9 +13,9 @@ from tf_lottery.config.trained_copies import Copies
 from tf_lottery.experiments.branch_config import check_kept_state, plan_branch
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.training import Training
-from tf_lottery.experiments.outdated_runs import refuse_outdated_copies
+from tf_lottery.experiments.refusals.outdated_runs import refuse_outdated_copies
 from tf_lottery.landscape.solutions import Solution
-from tf_lottery.store.metrics import Row
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.result_columns import network_place
 from tf_lottery.store.run_folder import RunFolder
 
@@ -158,7 +158,7 @@ def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
     Raises:
       TrainingDivergedError: as `run_branch`.
     """
-    from tf_lottery.experiments.branching import run_branch
+    from tf_lottery.experiments.running.branching import run_branch
 
     path, config = analyzed.run.path, analyzed.config.run
     located = {name: value for name, value in analyzed.located.items() if name != "dataset"}

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from tf_lottery.report.axes import clear_frame
-from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import Curve, canvas_of
+from tf_lottery.report.figures.axes import clear_frame
+from tf_lottery.report.figures.canvas import FigureFile
+from tf_lottery.report.figures.curves import Curve, canvas_of
 from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from tf_lottery.report.axes import clear_frame
-from tf_lottery.report.canvas import FigureFile, drawn
-from tf_lottery.report.curves import Curve, canvas_of
+from tf_lottery.report.figures.axes import clear_frame
+from tf_lottery.report.figures.canvas import FigureFile, drawn
+from tf_lottery.report.figures.curves import Curve, canvas_of
 from tf_lottery.report.formats import format_density
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, number, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
@@ -20,7 +20,7 @@ from tf_lottery.report.landscape.measurements import (
 )
 from tf_lottery.report.method_results import Spread
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.metrics import Row
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.result_columns import (
     EIGENVALUE,
     ORDERS,

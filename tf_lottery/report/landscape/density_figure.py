@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tf_lottery.report.axes import clear_frame, draw_threshold, set_density_axis
-from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import Curve, canvas_of
+from tf_lottery.report.figures.axes import clear_frame, draw_threshold, set_density_axis
+from tf_lottery.report.figures.canvas import FigureFile
+from tf_lottery.report.figures.curves import Curve, canvas_of
 from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tf_lottery.report.axes import draw_threshold
-from tf_lottery.report.canvas import FigureFile, drawn
-from tf_lottery.report.curves import Curve, fit_accuracy_axis
+from tf_lottery.report.figures.axes import draw_threshold
+from tf_lottery.report.figures.canvas import FigureFile, drawn
+from tf_lottery.report.figures.curves import Curve, fit_accuracy_axis
 from tf_lottery.report.formats import format_yes
 from tf_lottery.report.landscape.columns import OF_NETWORKS, RowColumn, number, points
 from tf_lottery.report.landscape.measurements import Measurement, measured_split
 from tf_lottery.report.landscape.network_figure import network_figure
 from tf_lottery.report.landscape.networks import baseline_notes
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.metrics import Row
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.result_columns import barrier_column
 
 if TYPE_CHECKING:

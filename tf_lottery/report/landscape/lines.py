@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from rich.console import Console
 
-from tf_lottery.report.axes import clear_frame
-from tf_lottery.report.canvas import Canvas, FigureFile
+from tf_lottery.report.figures.axes import clear_frame
+from tf_lottery.report.figures.canvas import Canvas, FigureFile
+from tf_lottery.report.figures.palette import shades
 from tf_lottery.report.landscape.solution_names import line_text, solution_text
-from tf_lottery.report.palette import shades
 from tf_lottery.report.table import Column, print_table
 
 _DASHES = {"test": "-", "train": "--"}

@@ -6,15 +6,15 @@ from statistics import mean
 import numpy as np
 from rich.console import Console
 
-from tf_lottery.report.axes import clear_frame
-from tf_lottery.report.canvas import Canvas, FigureFile, drawn
+from tf_lottery.report.figures.axes import clear_frame
+from tf_lottery.report.figures.canvas import Canvas, FigureFile, drawn
+from tf_lottery.report.figures.palette import BLACK, BLUE, VERMILION
 from tf_lottery.report.formats import format_density
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, number, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, first_middle_last, runs_apart
-from tf_lottery.report.palette import BLACK, BLUE, VERMILION
 from tf_lottery.report.table import print_table
-from tf_lottery.store.metrics import Row
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.result_columns import QUARTER_COLUMNS
 
 # Bins below the first that holds as much are not drawn: few weights are many decades smaller.

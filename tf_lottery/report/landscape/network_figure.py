@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tf_lottery.report.axes import clear_frame, set_density_axis, set_ticks_with_room
-from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import MOST_CURVES, Curve, canvas_of
+from tf_lottery.report.figures.axes import clear_frame, set_density_axis, set_ticks_with_room
+from tf_lottery.report.figures.canvas import FigureFile
+from tf_lottery.report.figures.curves import MOST_CURVES, Curve, canvas_of
+from tf_lottery.report.figures.method_styles import styles_of
+from tf_lottery.report.figures.palette import LineStyle
 from tf_lottery.report.formats import format_count, format_density
 from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 from tf_lottery.report.landscape.networks import (
@@ -21,8 +23,6 @@ from tf_lottery.report.landscape.networks import (
     network_text,
 )
 from tf_lottery.report.method_results import Spread
-from tf_lottery.report.method_styles import styles_of
-from tf_lottery.report.palette import LineStyle
 from tf_lottery.store.result_columns import NETWORK_SETTINGS, network_place
 
 if TYPE_CHECKING:

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from tf_lottery.report.axes import clear_frame, draw_threshold, set_minor_ticks
-from tf_lottery.report.canvas import FigureFile
-from tf_lottery.report.curves import MOST_CURVES, Curve, canvas_of, evenly_spread, fit_accuracy_axis
+from tf_lottery.report.figures.axes import clear_frame, draw_threshold, set_minor_ticks
+from tf_lottery.report.figures.canvas import FigureFile
+from tf_lottery.report.figures.curves import (
+    MOST_CURVES,
+    Curve,
+    canvas_of,
+    evenly_spread,
+    fit_accuracy_axis,
+)
 from tf_lottery.report.formats import MISSING, format_density, format_points, is_known
 from tf_lottery.report.landscape.columns import (
     DENSITY,
@@ -25,7 +31,7 @@ from tf_lottery.report.landscape.columns import (
 )
 from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.metrics import Row
+from tf_lottery.store.csv_tables import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
-from tf_lottery.report.canvas import FigureFile, drawn
+from tf_lottery.report.figures.canvas import FigureFile, drawn
 from tf_lottery.report.formats import format_points
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, RowColumn, number, points, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, measured_runs, measured_split
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.metrics import Row
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.result_columns import COMPARISONS, barrier_column
 
 COMPARISON_TEXTS = {

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tf_lottery.report.canvas import FigureFile, drawn
 from tf_lottery.report.console import default_console, print_line
-from tf_lottery.report.curves import Curve
+from tf_lottery.report.figures.canvas import FigureFile, drawn
+from tf_lottery.report.figures.curves import Curve
 from tf_lottery.report.formats import format_count, format_number
 from tf_lottery.report.landscape.columns import OF_NETWORKS, RowColumn
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.landscape.network_figure import network_figure
 from tf_lottery.report.landscape.networks import baseline_notes
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.metrics import Row
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.result_columns import DISTANCE_COLUMNS
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ import numpy as np
 from rich.console import Console
 
 from tf_lottery.config.matching import DEFAULT_TOLERANCE, matches, matching_rule
-from tf_lottery.report.axes import clear_frame
-from tf_lottery.report.canvas import Canvas, FigureFile, drawn
 from tf_lottery.report.console import default_console
-from tf_lottery.report.curves import CROSSES, draw_crosses
+from tf_lottery.report.figures.axes import clear_frame
+from tf_lottery.report.figures.canvas import Canvas, FigureFile, drawn
+from tf_lottery.report.figures.curves import CROSSES, draw_crosses
+from tf_lottery.report.figures.palette import GREY, style_of_line
 from tf_lottery.report.formats import MISSING, format_yes, is_known
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import (
@@ -20,7 +21,6 @@ from tf_lottery.report.landscape.measurements import (
     runs_apart,
     spreads,
 )
-from tf_lottery.report.palette import GREY, style_of_line
 from tf_lottery.report.summary_table import (
     DENSITY,
     LEVEL,
@@ -29,7 +29,7 @@ from tf_lottery.report.summary_table import (
     print_footnotes,
 )
 from tf_lottery.report.table import Column, print_sentences, print_table
-from tf_lottery.store.metrics import Row
+from tf_lottery.store.csv_tables import Row
 from tf_lottery.store.result_columns import barrier_column
 from tf_lottery.store.schema import LevelSummary
 

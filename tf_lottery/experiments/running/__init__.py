@@ -1,0 +1,1 @@
+"""Experiments and branches as they train: from all that is checked first to the last table."""

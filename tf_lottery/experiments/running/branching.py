@@ -1,0 +1,363 @@
+"""Runs a branch: a control that starts from levels of an experiment."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf_lottery.config.arguments import check_levels, check_path
+from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
+from tf_lottery.data import Dataset, StreamedDataset
+from tf_lottery.experiments.branch_config import (
+    BranchPlan,
+    branch_flags,
+    check_kept_state,
+    plan_branch,
+)
+from tf_lottery.experiments.branch_levels import (
+    check_other_run_is_named,
+    check_structure,
+    is_complete,
+    levels_of_plan,
+    tell_of_levels_left_out,
+)
+from tf_lottery.experiments.finished.branches import (
+    own_by_user,
+    print_results_of_branch,
+    title_of_branch,
+)
+from tf_lottery.experiments.finished.results import write_results, write_results_if_possible
+from tf_lottery.experiments.refusals.begun_without import defaults_of
+from tf_lottery.experiments.refusals.outdated_runs import refuse_outdated_tickets
+from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
+from tf_lottery.experiments.running.evidence import build_evidence
+from tf_lottery.experiments.running.kept_states import JournalRewoundTo, state_at
+from tf_lottery.experiments.running.level_training import LevelTrainer
+from tf_lottery.experiments.running.run_checks import (
+    check_details,
+    check_fine_tuning,
+    check_is_dataset,
+    check_rules,
+    open_run,
+)
+from tf_lottery.experiments.running.run_logs import RunLogs
+from tf_lottery.experiments.running.setup import Experiment
+from tf_lottery.experiments.running.skeleton import carry_out, journal_of, reported
+from tf_lottery.masking.masks import Mask, Weights
+from tf_lottery.pruning.score import Evidence
+from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.identity import Identity
+from tf_lottery.store.needed_plugins import plugins_named
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.schema import LevelSummary
+from tf_lottery.store.training_rules import FRESH_SLOTS_FOR_NEW_WEIGHTS
+from tf_lottery.tickets.branches import Branch, find_branch
+from tf_lottery.tickets.load import build_prunable_model
+from tf_lottery.tickets.origin import Origin, Start
+from tf_lottery.tickets.run_journal import RunJournal
+from tf_lottery.training.network import NetworkState, weights_of
+from tf_lottery.training.workers import Message, Workers
+
+
+def run_branch(
+    run: str | Path,
+    branch: str,
+    levels: Sequence[int] | None = None,
+    *,
+    dataset: Dataset | StreamedDataset | str | None = None,
+    for_analysis: bool = False,
+    matching_tolerance: float = DEFAULT_POINTS,
+    **changes: Any,
+) -> list[LevelSummary]:
+    """Runs or continues a branch of an experiment; levels that are there are not done again.
+
+    A branch changes one thing of a level and trains it as the level was trained, with the same data
+    in the same order. It is kept in the run folder, as `branches/LABEL`.
+
+    Args:
+      run: a run folder, WORKDIR/NAME/replicate_R; its experiment may still be running.
+      branch: such as "random_reinitialization"; `tf_lottery.tickets.branches` has them all.
+      levels: finished levels to start from; None: all that are finished now.
+      dataset: your own data, if the experiment was run on them; or, as text, the value of --dataset
+        that says where the run's files lie now.
+      for_analysis: marks a new branch as a step of an analysis: reports do not list it until it
+        is run without this too, and nothing is said of matching.
+      matching_tolerance: points that a level's test accuracy may be below that of the run's dense
+        network and still matches it, in the table at the end.
+      **changes: training flags that differ from the run's, such as `learning_rate=0.01`.
+
+    Returns:
+      A summary of each level of the branch; nothing to workers that are not the chief.
+
+    Raises:
+      ValueError: if a level is not finished, the branch is not known, or a flag cannot be changed;
+        before training.
+      TrainingDivergedError: if a loss is not finite; finished levels are kept.
+      WorkerLostError: if another of several workers has ended; finished levels are kept.
+    """
+    check_path("run", run)
+    if levels is not None:
+        check_levels(levels)
+    if isinstance(dataset, str):
+        dataset, changes = None, {**changes, "dataset": dataset}
+    check_is_dataset(dataset)
+    if dataset is None:
+        refuse_without_arrays(
+            Path(run), f'tf_lottery.run_branch("{run}", "{branch}", dataset=data)'
+        )
+    tolerance = None if for_analysis else tolerance_of(matching_tolerance)
+    with plugins_named(Path(run)):
+        kind = find_branch(branch)
+        plan = plan_branch(Path(run), branch, changes)
+        check_structure(plan, kind)
+        work = _BranchWork(plan, kind, levels, for_analysis, tolerance)
+        return carry_out(work, plan.config, plan.run.path, dataset)
+
+
+@dataclass
+class _BranchWork:
+    """A branch, in a run folder of its own below its run's."""
+
+    plan: BranchPlan
+    branch: Branch
+    asked: Sequence[int] | None
+    for_analysis: bool
+    tolerance: float | None
+    levels: Sequence[int] = ()
+
+    def check(self, workers: Workers) -> None:
+        def wanted() -> Message:
+            levels = levels_of_plan(self.plan, self.branch, self.asked)
+            if self.asked is None:
+                tell_of_levels_left_out(self.plan, self.branch, levels)
+            return Message(levels)
+
+        self.levels = workers.from_chief(wanted).record
+
+    def open(
+        self, experiment: Experiment, workers: Workers, resources: ExitStack
+    ) -> RunFolder | None:
+        plan, levels = self.plan, self.levels
+        check_details(plan.run, experiment)
+        workers.on_chief(lambda: _check_other_run(plan, self.branch, levels))
+        workers.on_chief(lambda: _check_rewind_step(plan, experiment))
+        workers.on_chief(lambda: _check_smallest_crop(plan, experiment))
+        return workers.on_chief(
+            lambda: _open_branch(plan, experiment, levels, self.for_analysis, resources)
+        )
+
+    def train(
+        self,
+        experiment: Experiment,
+        run: RunFolder | None,
+        workers: Workers,
+        logs: RunLogs | None,
+    ) -> None:
+        _train_levels(self.plan, experiment, self.branch, self.levels, run, workers, logs)
+
+    def finish(self, experiment: Experiment, run: RunFolder) -> list[LevelSummary]:
+        results = write_results(run, title_of_branch(self.plan))
+        print_results_of_branch(self.plan, run, results.summaries, self.tolerance)
+        return results.refuse_failure()
+
+    def rescue(self, run: RunFolder | None) -> None:
+        write_results_if_possible(run, title_of_branch(self.plan))
+
+
+def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) -> None:
+    other = plan.config.branch.other_run
+    check_other_run_is_named(plan, branch)
+    if other is None:
+        return
+    own = Mask.load(plan.run.level(levels[0]).masks_path)
+    try:
+        run = RunFolder.read(Path(other))
+        journal = RunJournal(run)
+        for level in levels:
+            if not journal.is_complete(level):
+                raise RunFolderError(f"level {level} is not finished there.")
+        masks = [journal.load(level)[1] for level in levels]
+    except RunFolderError as error:
+        raise ValueError(f"--other_run={other}: {error}") from error
+    shapes = [{name: array.shape for name, array in mask.items()} for mask in (own, *masks)]
+    if shapes != shapes[:1] * len(shapes):
+        raise ValueError(
+            f"--other_run={other}: its masks are those of --model={run.identity.model}, and do "
+            f"not fit the network of {plan.run.path}, {plan.config.model.model}."
+        )
+
+
+def _check_rewind_step(plan: BranchPlan, experiment: Experiment) -> None:
+    if "rewind_step" in plan.changes:
+        given = experiment.config.pruning.rewind_step
+        check_kept_state(plan.run, given, experiment.lengths.rewind_step)
+
+
+def _check_smallest_crop(plan: BranchPlan, experiment: Experiment) -> None:
+    in_memory = isinstance(experiment.dataset, Dataset)
+    if "smallest_crop" in plan.changes and in_memory and not plan.is_begun:
+        raise ValueError(
+            f"--smallest_crop={plan.changes['smallest_crop']}: it changes nothing of data that are "
+            f"held in memory, as those of {plan.run.path} are: --branch={plan.branch} would train "
+            "a copy under another label; leave the flag out."
+        )
+
+
+def _open_branch(
+    plan: BranchPlan,
+    experiment: Experiment,
+    levels: Sequence[int],
+    for_analysis: bool,
+    resources: ExitStack,
+) -> RunFolder:
+    """Opens the branch's folder, which stays locked as long as the resources are held."""
+    if not is_complete(plan, levels):
+        refuse_outdated_tickets(plan.run, levels)
+        check_fine_tuning(experiment)
+    own = resources.enter_context(
+        open_run(
+            plan.path,
+            experiment,
+            branch_flags(plan, ",".join(map(str, levels))),
+            replace(
+                experiment.details,
+                # Its outputs stand for what those of its run do.
+                class_names=plan.run.details.class_names,
+                changes=plan.changes,
+                branch_levels=tuple(levels),
+                for_analysis=for_analysis,
+            ),
+            defaults_of(plan.config),
+        )
+    )
+    asked = own.details.branch_levels or ()
+    check_rules(own, affected=asked, wanted=levels)
+    own.remember(replace(own.details, branch_levels=tuple(sorted({*asked, *levels}))))
+    if not for_analysis:
+        own_by_user(own)
+    return own
+
+
+def _train_levels(
+    plan: BranchPlan,
+    experiment: Experiment,
+    branch: Branch,
+    levels: Sequence[int],
+    own: RunFolder | None,
+    workers: Workers,
+    logs: RunLogs | None,
+) -> None:
+    journal = journal_of(own, workers, logs)
+    missing = [level for level in levels if not journal.is_complete(level)]
+    lengths, network = experiment.lengths, experiment.network
+    length = lengths.train_steps - lengths.rewind_step
+    steps = [length * (level in levels) for level in range(max(levels) + 1)]
+    if levels[0] == 0:
+        steps[0] = lengths.train_steps
+    initial_state = network.state()
+    of_run = _journal_of_run(plan, experiment, initial_state)
+    evidence = build_evidence(experiment, lambda: of_run.rewind_state().weights)
+    # Rewinding the optimizer would bring back the run's.
+    learning_rate = network.optimizer.learning_rate.numpy()
+    finished = sorted(set(levels) - set(missing))
+    kind = _kind_of_start(own, workers)
+    title = f"Branch {plan.label} of {plan.run.path}"
+    with reported(own, experiment, logs, steps, finished, title) as reports:
+        if not missing:
+            return
+        train = LevelTrainer(experiment, reports.records_of, workers)
+        for level in missing:
+            origin = _origin(plan, of_run, experiment, level, initial_state, evidence, kind)
+            start = branch.function(origin, **plan.config.branch.parameters)
+            _check_start(branch, start, experiment)
+            mask = workers.agree(start.mask)
+            network.rewind(start.state, mask, rewind_optimizer=start.rewind_optimizer)
+            network.optimizer.learning_rate.assign(learning_rate)
+            record = train(level)
+            journal.save(level, network.weights(), mask, record)
+
+
+def _check_start(branch: Branch, start: Start, experiment: Experiment) -> None:
+    """Checks that what begins where training has ended says so, as its learning rate needs."""
+    step, end = start.state.step, experiment.lengths.train_steps
+    if step >= end and not experiment.config.fine_tunes:
+        raise ValueError(
+            f"--branch={branch.name} begins at iteration {step}, but training ends at {end}: write "
+            "@register_branch(fine_tunes=True, ...) above it, so that its learning rate stays the "
+            "last one of training and --fine_tune_learning_rate is taken."
+        )
+
+
+class _StartWithOldSlots(Start):
+    """How branches of an earlier version started: new weights had the slots of the old ones."""
+
+    def with_weights(self, weights: Weights, *, keeps_slots: bool = True) -> Start:
+        """The same step, mask and slots with other weights."""
+        return super().with_weights(weights, keeps_slots=True)
+
+
+def _kind_of_start(own: RunFolder | None, workers: Workers) -> type[Start]:
+    """How the branch was begun, as its folder says, which only the chief has."""
+
+    def rules() -> Message:
+        return Message(None if own is None else own.details.rules)
+
+    begun = workers.from_chief(rules).record
+    return Start if begun >= FRESH_SLOTS_FOR_NEW_WEIGHTS else _StartWithOldSlots
+
+
+def _journal_of_run(
+    plan: BranchPlan, experiment: Experiment, initial_state: NetworkState
+) -> RunJournal:
+    """The levels that the branch starts from, with the rewind step that it has."""
+    if "rewind_step" not in plan.changes:
+        return RunJournal(plan.run)
+    state = state_at(plan.run, experiment.lengths.rewind_step, initial_state)
+    assert state is not None, "it was looked for when the branch was opened"
+    return JournalRewoundTo(plan.run, state)
+
+
+def _origin(
+    branch_plan: BranchPlan,
+    journal: RunJournal,
+    experiment: Experiment,
+    level: int,
+    initial_state: NetworkState,
+    evidence: Callable[[int], Evidence],
+    kind_of_start: type[Start],
+) -> Origin:
+    config = experiment.config
+    state = experiment.variant.start(journal, level) if level else initial_state
+    mask, plan = journal.load(level)[1], experiment.plan
+    if config.pruning.adaptive:
+        dense = Mask({name: np.ones(array.shape, bool) for name, array in mask.items()})
+        plan = plan.leaving(dense, mask.remaining)
+    other = config.branch.other_run
+
+    def draw_weights(seed: int) -> Weights:
+        # As the network's own: in the scope of its strategy, its kernels are drawn by seed alone.
+        return weights_of(
+            build_prunable_model(Identity(config.identity()), experiment.details, seed)
+        )
+
+    return Origin(
+        level=level,
+        start=kind_of_start(
+            state,
+            mask,
+            rewind_optimizer=config.pruning.rewind_optimizer,
+        ),
+        random=np.random.Generator(
+            np.random.Philox([config.init_seed, config.branch.branch_seed, level])
+        ),
+        journal=journal,
+        plan=plan,
+        method=experiment.method,
+        evidence=evidence,
+        variant=experiment.variant,
+        draw_weights=draw_weights,
+        other_journal=None if other is None else RunJournal(RunFolder.read(Path(other))),
+    )

@@ -1,0 +1,378 @@
+"""What has to be the same: for all workers, and for a run that is continued."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.config.arguments import check_truth, refusal
+from tf_lottery.config.data_files import data_files
+from tf_lottery.config.experiment import ExperimentConfig, has_renamed_files
+from tf_lottery.config.fine_tuning import check_fine_tuning_rate
+from tf_lottery.config.options import options_of
+from tf_lottery.data import Dataset, StreamedDataset
+from tf_lottery.data.labels import note_of_empty_classes
+from tf_lottery.experiments.finished.runs import OPEN_ENDED
+from tf_lottery.experiments.refusals.damage_checks import check_own_damage
+from tf_lottery.experiments.refusals.ticket_source import ticket_has_changed
+from tf_lottery.experiments.running.setup import Experiment
+from tf_lottery.masking.layers import model_variables
+from tf_lottery.messages import tell
+from tf_lottery.store.errors import RunFolderMismatchError
+from tf_lottery.store.identity import Identity
+from tf_lottery.store.run_details import RunDetails
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.seal import checksum
+from tf_lottery.store.training_rules import RULES, made_by_older_version
+from tf_lottery.tickets.chosen_layers import chosen_by_name, layers_with_kernels
+from tf_lottery.tickets.load import check_network
+from tf_lottery.training.workers import Workers
+
+_MOST_NAMED = 3
+
+
+def check_experiment_arguments(config: Any, dataset: Any, overwrite: Any) -> None:
+    """Checks the types of what `run_experiment` is given.
+
+    Raises:
+      ValueError: names the argument that is wrong, and what is right.
+    """
+    if not isinstance(config, ExperimentConfig):
+        right = 'make one by tf_lottery.config_from_values({"levels": 5})'
+        raise refusal("config", config, right)
+    check_is_dataset(dataset)
+    check_truth("overwrite", overwrite)
+
+
+def check_is_dataset(dataset: Any) -> None:
+    """Checks that data of the user's own are a data set.
+
+    Raises:
+      ValueError: if they are not.
+    """
+    if not (dataset is None or isinstance(dataset, Dataset | StreamedDataset)):
+        raise refusal("dataset", dataset, "make one by tf_lottery.from_arrays((x, y), (x2, y2))")
+
+
+def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
+    """Checks that all workers were given the same; to be called by all of them.
+
+    Raises:
+      ValueError: if they were not; says which differ from this one.
+    """
+    # Workers may have other numbers of cores, and files elsewhere.
+    details = replace(experiment.details, threads=None, onednn=False, network_file=None)
+    content = {"identity": experiment.config.identity(), "details": details.to_json()}
+    number = int(checksum(content)[:15], 16)
+    others = [index for index, own in enumerate(workers.all(number)) if own != number]
+    if others:
+        raise ValueError(
+            f"worker {workers.index} was given other flags, data or versions than "
+            f"{', '.join(f'worker {index}' for index in others)}; start all with the same command."
+        )
+
+
+def open_run(
+    path: Path,
+    experiment: Experiment,
+    flags_text: str,
+    details: RunDetails,
+    defaults: Mapping[str, Any],
+) -> RunFolder:
+    """Makes or continues the run folder of an experiment and checks what the flags leave open.
+
+    Args:
+      path: the folder.
+      experiment: what is run in it.
+      flags_text: the flag file that replays it.
+      details: what else is kept of it.
+      defaults: of the flags that the folder may have been made without.
+
+    Raises:
+      ValueError: as `RunFolder.open` and `check_details`.
+    """
+    identity = experiment.config.identity()
+    # Before the folder is opened, which repairs some damage, and has its flags replayed later.
+    with suppress(OSError):
+        RunFolder.refuse(path, identity, defaults, OPEN_ENDED)
+        if (path / "config.json").exists():
+            begun = RunFolder.read(path)
+            check_own_damage(begun)
+            check_details(begun, experiment)
+    run = RunFolder.open(path, identity, details, flags_text, defaults, OPEN_ENDED)
+    tell_of_scope(experiment)
+    return run
+
+
+def check_details(run: RunFolder, experiment: Experiment) -> None:
+    """Checks what the flags leave open: the data, and what was chosen by the devices.
+
+    Raises:
+      RunFolderMismatchError: if the run would go on with other data or in another precision.
+    """
+    check_same_data(run, experiment)
+    check_network(run, experiment.details.network_sha256)
+    check_same_initial_weights(run, experiment)
+    check_same_ticket(run, experiment)
+    begun, now = run.details, experiment.details
+    if begun.precision != now.precision:
+        flag = "off" if begun.precision == "float32" else "on"
+        raise RunFolderMismatchError(
+            f"--mixed_precision={experiment.config.training.mixed_precision} means "
+            f"{now.precision} on these devices, but {run.path} was begun with "
+            f"{begun.precision}; go on where it was begun, or give --mixed_precision={flag} and "
+            "another --name."
+        )
+    if begun.threads not in (None, now.threads):
+        tell(
+            f"Note: the run was begun with {begun.threads} threads and goes on with {now.threads}: "
+            f"the last bits of its results may differ. --threads={begun.threads} in a process of "
+            "its own keeps them."
+        )
+    if begun.onednn != now.onednn and experiment.is_convolutional:
+        tell(
+            f"Note: the run was begun {_with(begun.onednn)} the environment variable "
+            f"TF_ENABLE_ONEDNN_OPTS=1 and goes on {_with(now.onednn)} it: the last bits of its "
+            "results may differ."
+        )
+    if begun.replicas != now.replicas:
+        tell(
+            f"The run was begun on {begun.replicas} replicas and goes on with {now.replicas}: "
+            "its results will differ in rounding, and with --batch_norm=per_replica in more than "
+            "that."
+        )
+
+
+def _with(is_so: bool) -> str:
+    return "with" if is_so else "without"
+
+
+def check_fine_tuning(experiment: Experiment) -> None:
+    """Checks that what is fine-tuned, if anything is, has a learning rate that can train.
+
+    Raises:
+      ValueError: if it has not.
+    """
+    config = experiment.config
+    if config.fine_tunes and (experiment.levels or config.branch.branch):
+        check_fine_tuning_rate(config.training)
+
+
+def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) -> None:
+    """Checks that what is left to train is trained by the rules by which the run was begun.
+
+    Args:
+      run: the run folder of an experiment or a branch, opened to work in it.
+      affected: levels that the rules may make others.
+      wanted: levels that there are to be.
+
+    Raises:
+      RunFolderMismatchError: if the run would go on by other rules.
+    """
+    begun = made_by_older_version(run)
+    if begun is None:
+        return
+    if not any(run.level(level).path.exists() for level in affected):
+        run.remember(replace(run.details, rules=RULES))
+        return
+    if not all(run.level(level).is_complete() for level in wanted):
+        raise RunFolderMismatchError(
+            f"{begun} Its levels cannot be continued by another rule; to train them anew, choose "
+            "another --name, or, of a branch, delete its folder."
+        )
+    tell(f"Note: {begun}")
+
+
+def check_same_data(run: RunFolder, experiment: Experiment) -> None:
+    """Checks that the examples are those that a run was begun with.
+
+    Raises:
+      RunFolderMismatchError: if they are not.
+    """
+    renamed = _renamed_classes(run.details.class_names, experiment.details.class_names)
+    if run.details.data_sha256 != experiment.details.data_sha256:
+        raise RunFolderMismatchError(
+            f"{_data_text(experiment)}: the examples are not those that {run.path} was begun "
+            f"with{f' ({renamed})' if renamed else ''}; {_right_data(run, experiment)}, or choose "
+            "another --name."
+        )
+    if renamed:
+        tell(
+            f"Note: {_data_text(experiment)}: {renamed}; the examples are the same, and {run.path} "
+            "keeps the names that it was begun with."
+        )
+
+
+def check_same_initial_weights(run: RunFolder, experiment: Experiment) -> None:
+    """Checks that the file of initial weights is the one that a run was begun with.
+
+    Raises:
+      RunFolderMismatchError: if it has changed.
+    """
+    if run.details.initial_weights_sha256 != experiment.details.initial_weights_sha256:
+        raise RunFolderMismatchError(
+            f"--initial_weights={experiment.config.model.initial_weights}: the weights are not "
+            f"those that {run.path} was begun with; give the same file, or choose another --name."
+        )
+
+
+def check_same_ticket(run: RunFolder, experiment: Experiment) -> None:
+    """Checks that the ticket of another run is the one that a run was begun with.
+
+    Raises:
+      RunFolderMismatchError: if it has changed.
+    """
+    if run.details.ticket_sha256 != experiment.details.ticket_sha256:
+        raise ticket_has_changed(experiment.config, run.path)
+
+
+def _right_data(run: RunFolder, experiment: Experiment) -> str:
+    if experiment.details.data_name:
+        return "give the same ones in the same order"
+    if name := run.details.data_name:
+        return f"it was begun in Python with data of your own ({name}): give them there"
+    files = data_files(experiment.config.data.dataset)
+    if files is None:
+        return "check --data_dir"
+    if has_renamed_files(run.identity, experiment.config.identity()):
+        return f"give those, which were in {run.identity.dataset} then"
+    return f"check whether {files.path} has changed"
+
+
+def _renamed_classes(begun: Sequence[str] | None, now: Sequence[str] | None) -> str:
+    """Says which classes have other names than those that a run has kept; "" if none."""
+    if begun is None or now is None or len(begun) != len(now):
+        return ""
+    others = [
+        f"class {number} is called {new} now, and was {old}"
+        for number, (old, new) in enumerate(zip(begun, now, strict=True))
+        if old != new
+    ]
+    more = f"; and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    return "; ".join(others[:_MOST_NAMED]) + more
+
+
+def _data_text(experiment: Experiment) -> str:
+    if name := experiment.details.data_name:
+        return f"dataset={name}"
+    return f"--dataset={experiment.config.data.dataset}"
+
+
+def tell_of_scope(experiment: Experiment) -> None:
+    """Says so if a run prunes layer by layer what a method's authors rank together."""
+    pruning = experiment.config.pruning
+    layerwise = pruning.pruning_scope == "layerwise" and pruning.prune_from == "rewind_step"
+    if layerwise and experiment.method.ranks_all_together:
+        tell(
+            f"--score={pruning.score} ranks the weights of each layer apart here "
+            "(--pruning_scope=layerwise); its authors rank those of all layers together, as "
+            "--pruning_scope=global does."
+        )
+
+
+def tell_of_layers(experiment: Experiment) -> None:
+    """Says which layers the patterns of --exclude and --pruning_rates_by_layer match."""
+    layers = layers_with_kernels(experiment.network.model)
+    for flag, matches in chosen_by_name(Identity(experiment.config.identity()), layers).items():
+        tell(f"{flag}: {matches}.")
+
+
+def tell_of_initial_weights(experiment: Experiment) -> None:
+    """Says from which weights the dense network starts, if they are not drawn."""
+    model = experiment.config.model
+    if model.initial_weights is not None:
+        drawn = model.initial_weights_except
+        tell(
+            f"The dense network starts from {model.initial_weights}"
+            f"{f', but for {drawn}' if drawn else ''}; its pixels are standardised by the "
+            "statistics of the training data."
+        )
+
+
+def tell_of_ticket(experiment: Experiment) -> None:
+    """Says what level 0 is trained from, if that is a ticket of another run."""
+    ticket, model = experiment.ticket_in_network, experiment.config.model
+    if ticket is None:
+        return
+    weights = {
+        "none": "weights drawn here",
+        "rewind": "its run's weights at the rewind step",
+        "trained": "the weights that it was trained to",
+    }[model.ticket_weights]
+    drawn = ", ".join(ticket.drawn)
+    tell(
+        f"Level 0 is trained under the mask of level {model.ticket_level} of {model.ticket}, from "
+        f"{weights}: {ticket.mask.remaining:,} of {ticket.mask.total:,} weights remain."
+        + (f" Dense and drawn here, as the shapes differ: {drawn}." if drawn else "")
+    )
+
+
+def tell_of_data(experiment: Experiment) -> None:
+    """Says what is worth knowing of the data before they are trained on."""
+    dataset = experiment.dataset
+    notes = list(dataset.notes)
+    if isinstance(dataset, Dataset):
+        labels, names = dataset.train.labels, dataset.class_names
+        notes += filter(None, [note_of_empty_classes(labels, dataset.classes, names)])
+    for note in notes:
+        tell(f"{_data_text(experiment)}: {note}")
+
+
+def tell_of_useless_flags(experiment: Experiment) -> None:
+    """Says which flags change nothing of this data and this network.
+
+    They are not refused, as the same flags may be given to a sweep over networks or data.
+    """
+    config = experiment.config
+    streamed = isinstance(experiment.dataset, StreamedDataset)
+    useless = {}
+    if not experiment.is_convolutional:
+        useless["conv_pruning_rate"] = f"--model={config.model.model} has no convolutions"
+    files = data_files(config.data.dataset)
+    if files is None or files.kind != "folder":
+        useless["skip_unreadable"] = "it is for --dataset=folder:PATH"
+    elif streamed:
+        useless["shuffle_buffer"] = "the order of a folder's images is drawn among all of them"
+    if streamed:
+        useless["in_memory"] = "the data are streamed"
+    else:
+        in_memory = f"--dataset={config.data.dataset} is held in memory"
+        useless |= dict.fromkeys(("shuffle_buffer", "smallest_crop"), in_memory)
+    held_out = experiment.dataset.validation
+    if held_out is not None and len(held_out) != config.data.validation_examples:
+        useless["validation_examples"] = f"the data have {len(held_out)} of their own"
+    if not any(name.endswith("/gamma") for name in model_variables(experiment.network.model)):
+        plain = f"--model={config.model.model} has no batch normalization"
+        useless["batch_norm_init"] = plain
+    if config.training.lr_schedule != "step":
+        useless["lr_decay"] = "it is for --lr_schedule=step"
+    if not config.training.weight_decay:
+        useless["weight_decay_mode"] = "--weight_decay is 0"
+    if config.pruning.structure != "units":
+        useless["compact_training"] = "--structure is not units"
+    _tell_of_useless_rates(config)
+    method = experiment.method
+    if not (method.needs_data or config.pruning.adaptive):
+        useless["score_examples"] = (
+            "it is for --score=taylor, snip and grasp, and for rates of auto"
+        )
+    for section in (config.data, config.model, config.training, config.pruning, config.run):
+        for option in options_of(section):
+            value = getattr(section, option.name)
+            if option.name in useless and value != option.default:
+                flag = f"{option.name}={value}"
+                if isinstance(value, bool):
+                    flag = option.name if value else f"no{option.name}"
+                tell(f"Note: --{flag} has no effect: {useless[option.name]}.")
+
+
+def _tell_of_useless_rates(config: ExperimentConfig) -> None:
+    pruning = config.pruning
+    levels = 0 if config.run.experiment == "train" else pruning.levels
+    count = len(pruning.rates) if isinstance(pruning.rates, tuple) else 0
+    if count > levels:
+        tell(
+            f"Note: --pruning_rates={pruning.pruning_rates}: there are {count} rates for "
+            f"--levels={levels}; those of later levels have no effect."
+        )

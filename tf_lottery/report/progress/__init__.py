@@ -1,0 +1,1 @@
+"""Progress while something is trained, measured or exported."""

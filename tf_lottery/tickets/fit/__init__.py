@@ -1,0 +1,1 @@
+"""The search around `model.fit`: what Keras users call, and all that is checked for them."""

@@ -1,0 +1,87 @@
+"""One level of several that are trained within a single `model.fit`, with callbacks of its own."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tf_lottery.masking.keras_versions import keras_of
+from tf_lottery.tickets.fit.level_end import kept_epoch
+from tf_lottery.tickets.imp import LevelToTrain
+
+
+class LevelInFit:
+    """A level in training: how far it has come, and the callbacks that begin anew with it.
+
+    Attributes:
+      level: that is trained.
+      iteration: up to which it has come.
+      last: iteration at which it is planned to end.
+      stopped: whether one of its callbacks has stopped it.
+    """
+
+    def __init__(
+        self,
+        level: LevelToTrain,
+        model: Any,
+        callbacks: Sequence[Any],
+        params: Mapping[str, Any],
+        first: int,
+        last: int,
+    ):
+        """Starts the callbacks, as a `fit` of its own would.
+
+        Args:
+          level: to be trained.
+          model: that is trained.
+          callbacks: of the level.
+          params: of the `fit` around it, as Keras tells them to callbacks.
+          first: iteration at which the level begins.
+          last: iteration at which it ends.
+        """
+        self.level, self.iteration, self.last = level, first, last
+        self.stopped = False
+        self._model = model
+        self._epoch = first // params["steps"]
+        # Number of an epoch to the iteration at which that epoch ended, and its logs.
+        self._ended: dict[int, tuple[int, dict[str, Any]]] = {}
+        params = {**params, "epochs": math.ceil(last / params["steps"])}
+        lists = keras_of(model).callbacks.CallbackList
+        self._callbacks = lists(list(callbacks), model=model, **params)
+        self._callbacks.on_train_begin()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of its iterations are done, or it was stopped."""
+        return self.stopped or self.iteration >= self.last
+
+    def begin_epoch(self, logs: Any) -> None:
+        """Tells the callbacks, in the level's own count of epochs."""
+        self._callbacks.on_epoch_begin(self._epoch, logs)
+
+    def begin_batch(self, batch: int, logs: Any) -> None:
+        """Tells the callbacks."""
+        self._callbacks.on_train_batch_begin(batch, logs)
+
+    def end_batch(self, batch: int, logs: Any, iterations: int) -> None:
+        """Counts the iterations of a batch, of which an execution may have several."""
+        self.iteration += iterations
+        before = self._model.stop_training
+        self._callbacks.on_train_batch_end(batch, logs)
+        # Keras then ends the epoch, and with it the level ends.
+        self.stopped |= self._model.stop_training and not before
+
+    def end_epoch(self, logs: Any) -> None:
+        """Ends an epoch; a callback that now stops training stops the level alone."""
+        self._ended[self._epoch] = (self.iteration, dict(logs or {}))
+        self._callbacks.on_epoch_end(self._epoch, logs)
+        self.stopped |= self._model.stop_training
+        self._model.stop_training = False
+        self._epoch += 1
+
+    def end(self, logs: Any) -> None:
+        """Ends the callbacks, which may give the best weights back."""
+        self._callbacks.on_train_end(logs)
+
+    def kept(self) -> tuple[int, dict[str, Any]]:
+        """Iteration and logs of the epoch whose weights the model has, at the end of the level."""
+        return self._ended[kept_epoch(self._model, self._callbacks.callbacks, self._epoch - 1)]

@@ -1,0 +1,94 @@
+"""Tickets of a search, each as a model of its own."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tf_keras
+
+from tf_lottery.config.arguments import check_choice
+from tf_lottery.masking.keras_versions import is_model
+from tf_lottery.masking.prunable import prunable_copy
+from tf_lottery.tickets.fit.folder_journal import FolderJournal
+from tf_lottery.tickets.fit.memory_journal import MemoryJournal
+from tf_lottery.tickets.journal import TICKET_WEIGHTS, TicketWeights
+from tf_lottery.training.compiled_copy import compile_alike
+from tf_lottery.training.network import Network, set_weights
+from tf_lottery.training.schedule_lead import config_without_lead
+
+
+def restored(
+    searched: Network,
+    journal: MemoryJournal | FolderJournal,
+    level: int,
+    weights: TicketWeights,
+    into: Any,
+) -> Any:
+    """Gives a ticket as a model; see `IterativeMagnitudePruning.restore`.
+
+    Args:
+      searched: the network of the search.
+      journal: holds its levels.
+      level: one of them.
+      weights: "trained" or "rewind".
+      into: the model that takes the ticket; None: a copy.
+
+    Raises:
+      ValueError: as in `IterativeMagnitudePruning.restore`.
+    """
+    check_choice("weights", weights, TICKET_WEIGHTS)
+    if into is not None and not is_model(into):
+        raise ValueError(f"into={into!r} is no Keras model; give one that `prunable` made.")
+    trained, mask = journal.load(level)
+    state = journal.rewind_state() if weights == "rewind" else None
+    network = searched if into is searched.model else None
+    model = into
+    if into is None:
+        model = _copied(searched.model, level)
+        with model.distribute_strategy.scope():
+            if compile_alike(model, searched.model, _optimizer_config(searched)):
+                network = Network(model, model.optimizer)
+    if network is not None and state is not None:
+        network.rewind(state, mask)
+        return model
+    try:
+        set_weights(model, trained if state is None else state.weights, mask)
+    except ValueError as error:
+        if into is None:
+            raise
+        raise ValueError(f"into={into.name} is no model of this search: {error}") from error
+    return model
+
+
+def _optimizer_config(searched: Network) -> dict[str, Any]:
+    """Configuration of the compiled optimizer; a loop of the user's may train with another one."""
+    optimizer = getattr(searched.model, "optimizer", None)
+    if optimizer is None or optimizer is searched.optimizer:
+        return searched.optimizer_config
+    return config_without_lead(optimizer)
+
+
+@contextmanager
+def _random_numbers_kept() -> Iterator[None]:
+    """Undoes the draws of a copy's initializers: the weights of a copy are set anyway."""
+    seeds = getattr(tf_keras.src.backend._SEED_GENERATOR, "generator", None)
+    known = [generator for generator in (seeds, random) if generator is not None]
+    states = [generator.getstate() for generator in known]
+    try:
+        yield
+    finally:
+        for generator, state in zip(known, states, strict=True):
+            generator.setstate(state)
+
+
+def _copied(model: Any, level: int) -> Any:
+    try:
+        with _random_numbers_kept():
+            return prunable_copy(model)
+    except ValueError as error:
+        raise ValueError(
+            f"level={level} cannot be given as a model of its own. {error} Say with into= which "
+            "model takes it: the searched one, which then is that level until it is given another, "
+            "or one that the same code and tf_lottery.prunable made."
+        ) from error
