@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tf_lottery.messages import speaks, tell
+from tf_lottery.messages import listed, speaks, tell
 from tf_lottery.report.console import default_console
 
 
@@ -16,6 +16,13 @@ def logger():
     level = logger.level
     yield logger
     logger.setLevel(level)
+
+
+def test_of_many_things_the_first_are_listed():
+    names = [f"dense_{number}" for number in range(5)]
+    assert listed(names, most=4) == "dense_0, dense_1, dense_2, dense_3 and 1 more"
+    assert listed(names, most=2, between="; ") == "dense_0; dense_1; and 3 more"
+    assert listed(names) == ", ".join(names)
 
 
 def test_messages_and_tables_are_on_standard_output():

@@ -5,6 +5,7 @@
 
 import logging
 import sys
+from collections.abc import Iterable
 
 _LOGGER = logging.getLogger("tf_lottery")
 
@@ -24,6 +25,15 @@ def tell(text: str = "") -> None:
 def speaks() -> bool:
     """Whether what is said is to be seen."""
     return _LOGGER.isEnabledFor(logging.INFO)
+
+
+def listed(texts: Iterable[str], most: int = 5, between: str = ", ") -> str:
+    """Names the first of some things, and says how many more there are: "a, b and 3 more"."""
+    texts = list(texts)
+    named = between.join(texts[:most])
+    more = len(texts) - most
+    before = "" if between == ", " else between.rstrip()
+    return f"{named}{before} and {more} more" if more > 0 else named
 
 
 def _set_up() -> None:

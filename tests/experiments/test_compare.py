@@ -13,7 +13,7 @@ from tests.edited_config import edit_config
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.report import compare_runs
-from tf_lottery.store.csv_tables import write_csv
+from tf_lottery.store.csv_files import write_csv
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_table import read_sealed_table

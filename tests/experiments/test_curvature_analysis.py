@@ -15,7 +15,7 @@ from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.landscape.pruning_limit import predicted_pruning_ratio
 from tf_lottery.landscape.spectrum import Spectrum
 from tf_lottery.report.report import compare_runs
-from tf_lottery.store.csv_tables import read_table, write_csv
+from tf_lottery.store.csv_files import read_table, write_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 from tf_lottery.training.network import set_weights

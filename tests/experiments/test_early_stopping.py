@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.report.summary import early_stop
-from tf_lottery.store.csv_tables import read_csv
+from tf_lottery.store.csv_files import read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS, LevelSummary
 from tf_lottery.store.tensors import load_tensors

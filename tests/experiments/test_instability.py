@@ -20,7 +20,7 @@ from tf_lottery.experiments.measuring.trained_copies import (
     seed_of_copy,
     train_branch,
 )
-from tf_lottery.store.csv_tables import Row, read_csv
+from tf_lottery.store.csv_files import Row, read_csv
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_table import read_sealed_table

@@ -13,7 +13,7 @@ import tf_lottery
 from tests.command_line import run_command_of
 from tf_lottery.data import Epoch, epoch_order, load_dataset
 from tf_lottery.experiments.running.setup import prepare
-from tf_lottery.store.csv_tables import MetricsLog, read_csv
+from tf_lottery.store.csv_files import MetricsLog, read_csv
 from tf_lottery.store.errors import StorageError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS

@@ -15,7 +15,7 @@ from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.data import checked_dataset, load_dataset
 from tf_lottery.experiments.measuring.rows import run_analysis
-from tf_lottery.store.csv_tables import Row, read_table
+from tf_lottery.store.csv_files import Row, read_table
 from tf_lottery.store.result_columns import COMPARISONS
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors

@@ -10,7 +10,7 @@ from tf_lottery.experiments.finished.runs import is_finished
 from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.report.listing import print_runs
 from tf_lottery.report.report import compare_runs
-from tf_lottery.store.csv_tables import read_csv
+from tf_lottery.store.csv_files import read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS
 

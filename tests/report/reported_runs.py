@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.report import runs_on_disk
 from tests.report.runs_on_disk import details_of, write_rewind
-from tf_lottery.store.csv_tables import write_csv
+from tf_lottery.store.csv_files import write_csv
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS, LevelSummary

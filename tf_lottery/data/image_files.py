@@ -16,7 +16,7 @@ from tf_lottery.config.data_files import DataFiles
 from tf_lottery.data.labels import check_known_classes
 from tf_lottery.data.shared_memory import shareable_empty
 from tf_lottery.data.undivided import chosen_for_test
-from tf_lottery.messages import tell
+from tf_lottery.messages import listed, tell
 from tf_lottery.startup import LazyModule
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
 _HELD_OUT = ("validation", "val")
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _LONGEST_END = 16
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -400,12 +399,8 @@ def _refuse_or_tell(files: DataFiles, unreadable: Mapping[str, str], skip: bool)
 
 
 def _named(files: DataFiles, unreadable: Mapping[str, str]) -> str:
-    named = "; ".join(
-        f"{_relative(files, path)} ({reason})"
-        for path, reason in list(unreadable.items())[:_MOST_NAMED]
-    )
-    more = len(unreadable) - _MOST_NAMED
-    return f"{named}; and {more} more" if more > 0 else named
+    named = (f"{_relative(files, path)} ({reason})" for path, reason in unreadable.items())
+    return listed(named, between="; ")
 
 
 def _relative(files: DataFiles, path: Path | str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-_MOST_NAMED = 5
+from tf_lottery.messages import listed
+
 _MOST_LISTED = 10
 
 
@@ -79,9 +80,7 @@ def note_of_empty_classes(
     if not empty.size:
         return None
     names = [str(label) if class_names is None else class_names[label] for label in map(int, empty)]
-    named = ", ".join(names[:_MOST_NAMED])
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    which = f"class {named}" if len(names) == 1 else f"the classes {named}{more}"
+    which = f"class {names[0]}" if len(names) == 1 else f"the classes {listed(names)}"
     return (
         f"there is no training example of {which}; the network has an output for each of the "
         f"{classes} classes all the same."

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tf_lottery.config.dataset_names import check_dataset
+from tf_lottery.messages import listed
 from tf_lottery.private_names import private_names
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 _DOWNLOAD_RETRIES = 4
-_MOST_FILES_NAMED = 8
 _LONGEST_CAUSE = 300
 # tfds prepares ImageNet without the splits whose archives are missing.
 _IMAGENET_ARCHIVE = re.compile(r"ILSVRC2012_img_\w+\.tar")
@@ -150,9 +150,7 @@ def _offline_advice(builder: tfds.core.DatasetBuilder) -> str:
     files = [f"{info.filename} ({info.size}, {url})" for url, info in infos if info.filename]
     if not files:
         return f"Without internet, {copy}."
-    more = len(files) - _MOST_FILES_NAMED
-    listed = ", ".join(files[:_MOST_FILES_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"Without internet, put these files in --manual_dir: {listed}; or {copy}."
+    return f"Without internet, put these files in --manual_dir: {listed(files, most=8)}; or {copy}."
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from tf_lottery.exporting.measure import (
 from tf_lottery.exporting.stored_kernels import StoredKernel, kernels_in_words
 from tf_lottery.exporting.verify import Verification, only
 from tf_lottery.masking.multiply_adds import weight_uses, weights_of_kernels
-from tf_lottery.store.csv_tables import table_text
+from tf_lottery.store.csv_files import table_text
 
 if TYPE_CHECKING:
     import pandas

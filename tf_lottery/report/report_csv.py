@@ -7,7 +7,7 @@ from typing import Any
 from tf_lottery.report.formats import format_numbers
 from tf_lottery.report.matching_tickets import Ticket
 from tf_lottery.report.method_results import MethodResults
-from tf_lottery.store.csv_tables import table_text
+from tf_lottery.store.csv_files import table_text
 from tf_lottery.store.schema import SUMMARY_COLUMNS
 
 _OF_A_METHOD = ("run", "branch", "method")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_lottery.report.formats import is_known
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
-from tf_lottery.store.csv_tables import read_csv
+from tf_lottery.store.csv_files import read_csv
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, problem_text
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.level_folder import LevelFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.store.atomic import finished_files, is_leftover
-from tf_lottery.store.csv_tables import Row, read_table
+from tf_lottery.store.csv_files import Row, read_table
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.levels import LevelsFolder
 from tf_lottery.store.lock import is_held

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from tf_lottery.messages import listed
+
 # True of chains and of networks with shortcuts; which of them it is takes the network to know.
 CONSEQUENCE = (
     "Where no path leads around the missing weights, the network's output is the same for every "
     "input."
 )
-_NAMES_SHOWN = 8
 
 
 def empty_layers(remaining: Mapping[str, int]) -> tuple[str, ...]:
@@ -28,9 +29,7 @@ def empty_layers(remaining: Mapping[str, int]) -> tuple[str, ...]:
 
 def no_weight_remains(layers: Sequence[str]) -> str:
     """Writes, for example, "no weight remains in conv_3, conv_4"."""
-    more = len(layers) - _NAMES_SHOWN
-    names = ", ".join(layers[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return f"no weight remains in {names}"
+    return f"no weight remains in {listed(layers, most=8)}"
 
 
 def _layer(name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tf_lottery.config.trained_copies import BASELINES
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 
 
 def barrier_column(split: str, measure: str = "error") -> str:

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from tf_lottery.messages import listed
+
 _PATTERN = re.compile(r"[*?[]")
-_MOST_LISTED = 10
 
 
 def named_runs(text: str) -> list[Path]:
@@ -65,6 +66,5 @@ def _listing(path: Path) -> str:
     runs = naturally_sorted(found for found in folder.iterdir() if _holds_runs(found))
     if not runs:
         return f"In {folder.absolute()} there is none at all."
-    names = [run.name for run in runs[:_MOST_LISTED]]
-    more = f" and {len(runs) - _MOST_LISTED} more" if len(runs) > _MOST_LISTED else ""
-    return f"In {folder.absolute()} there are {', '.join(names)}{more}."
+    names = listed((run.name for run in runs), most=10)
+    return f"In {folder.absolute()} there are {names}."

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tf_lottery.store.atomic import read_text, write_text
-from tf_lottery.store.csv_tables import Row, csv_text, read_table
+from tf_lottery.store.csv_files import Row, csv_text, read_table
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.result_names import text_columns
 from tf_lottery.store.seal import CHANGED, file_sha256

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tf_lottery.config.stopping import read_stop_rule
-from tf_lottery.store.csv_tables import read_csv
+from tf_lottery.store.csv_files import read_csv
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS, RENAMED_METRICS
 

@@ -14,10 +14,10 @@ from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.masking.units import output_kernels
+from tf_lottery.messages import listed
 
 # The layer that standardises the pixels belongs to the data, not to the ticket.
 _OF_PIXELS = "normalization"
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def fit_ticket(model: Any, ticket: GivenTicket) -> TicketInNetwork:
     }
     if not set(masked) & set(ticket.mask):
         raise ValueError(
-            f"{ticket.flag}: its mask is of {_listed(ticket.mask)}, and the network's prunable "
-            f"weights are {_listed(masked)}: none has the same name. Give the same --model."
+            f"{ticket.flag}: its mask is of {listed(ticket.mask)}, and the network's prunable "
+            f"weights are {listed(masked)}: none has the same name. Give the same --model."
         )
     outputs = {_layer(name) for name in output_kernels(model)} | {_layer(list(shapes)[-1])}
     masks = {name: array.shape for name, array in ticket.mask.items()}
@@ -128,8 +128,9 @@ def fit_ticket(model: Any, ticket: GivenTicket) -> TicketInNetwork:
     problems += [f"the network has no mask of {name}" for name in masks if name not in masked]
     if problems:
         raise ValueError(
-            f"{ticket.flag}: {_listed(dict.fromkeys(problems), '; ')}. Give the same --model and "
-            "--exclude as its run, and images of the same shape; only output layers may differ."
+            f"{ticket.flag}: {listed(dict.fromkeys(problems), between='; ')}. Give the same "
+            "--model and --exclude as its run, and images of the same shape; only output "
+            "layers may differ."
         )
     return TicketInNetwork(
         Mask(
@@ -157,9 +158,3 @@ def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
         for name, array in tensors.items()
         if name.startswith(prefix)
     }
-
-
-def _listed(texts: Any, between: str = ", ") -> str:
-    names = list(texts)
-    more = len(names) - _MOST_NAMED
-    return between.join(names[:_MOST_NAMED]) + (f"{between}and {more} more" if more > 0 else "")

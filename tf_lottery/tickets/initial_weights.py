@@ -16,11 +16,11 @@ from tf_lottery.config.initial_weights import weight_files
 from tf_lottery.config.layer_patterns import layers_like, read_patterns
 from tf_lottery.masking.layers import graph_layers, model_variables, own_weights
 from tf_lottery.masking.wrapper import unwrapped
+from tf_lottery.messages import listed
 
 _OF_PIXELS = "normalization"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _OF_OBJECTS = re.compile(r"(?:.*/)?layer_with_weights-(\d+)/([^/]+)/\.ATTRIBUTES/VARIABLE_VALUE")
-_MOST_NAMED = 5
 
 # The weights of a layer by the names that they have in the model.
 _Layer = tuple[str, keras.layers.Layer, list[tuple[str, Any]]]
@@ -58,12 +58,10 @@ def give_initial_weights(model: keras.Model, path: str, drawn: str) -> None:
         elif not np.isfinite(value).all():
             problems.append(f"{name} has values in it that are not finite")
     if problems:
-        more = len(problems) - _MOST_NAMED
-        listed = "; ".join(problems[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
         last = layers[-1][0] if layers else "output"
         raise ValueError(
-            f"{flag}: {listed}. Layers that are to be drawn all the same are named by "
-            f"--initial_weights_except, such as --initial_weights_except={last}."
+            f"{flag}: {listed(problems, between='; ')}. Layers that are to be drawn all the same "
+            f"are named by --initial_weights_except, such as --initial_weights_except={last}."
         )
     for name, variable in variables.items():
         variable.assign(found[name])

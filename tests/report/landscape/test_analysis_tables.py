@@ -12,7 +12,7 @@ from tf_lottery.report.landscape.lines import LineRow, print_lines
 from tf_lottery.report.landscape.magnitudes import print_magnitudes
 from tf_lottery.report.landscape.stability import print_layers
 from tf_lottery.report.landscape.successive_levels import print_successive_levels
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import DISTANCE_COLUMNS, MAGNITUDES_COLUMNS
 
 

@@ -13,7 +13,7 @@ from tf_lottery.report.landscape.joined import JoinedAnalyses, drawn_files, join
 from tf_lottery.report.method_results import collect_methods
 from tf_lottery.report.report import compare_runs
 from tf_lottery.report.run_records import read_run
-from tf_lottery.store.csv_tables import write_csv
+from tf_lottery.store.csv_files import write_csv
 from tf_lottery.store.result_columns import (
     FRESH_NOISE_COLUMNS,
     HISTOGRAM_COLUMNS,

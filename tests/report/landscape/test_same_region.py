@@ -11,7 +11,7 @@ from tf_lottery.report.landscape.same_region import (
     print_same_region,
     same_region_figures,
 )
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import COMPARISONS, SAME_REGION_COLUMNS
 
 NAMES = [f"same_region_{quantity}" for quantity in ("barrier", "agreement", "gain")]

@@ -20,7 +20,7 @@ from tf_lottery.report.landscape.compare import (
     print_compared_kernels,
     print_compared_masks,
 )
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.result_columns import COMPARE_COLUMNS, COMPARE_KERNELS_COLUMNS, MASKS_OF
 from tf_lottery.store.run_folder import RunFolder

@@ -25,7 +25,7 @@ from tf_lottery.landscape.solutions import Solution
 from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.report.landscape.curvature import curvature_figures, print_curvature
 from tf_lottery.report.progress.counting import CountingProgress
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import (
     CURVATURE_COLUMNS,
     EIGENVALUE,

@@ -28,7 +28,7 @@ from tf_lottery.experiments.measuring.trained_copies import (
     train_branch,
 )
 from tf_lottery.report.landscape.instability import instability_figures, print_instability
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import INSTABILITY_COLUMNS, barrier_columns
 from tf_lottery.store.result_names import LINE_SETTINGS
 

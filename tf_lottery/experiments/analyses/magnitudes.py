@@ -19,7 +19,7 @@ from tf_lottery.report.landscape.magnitudes import (
     magnitudes_figures,
     print_magnitudes,
 )
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import (
     HISTOGRAM_COLUMNS,
     MAGNITUDES_COLUMNS,

@@ -33,7 +33,7 @@ from tf_lottery.landscape.solutions import Solution, distance
 from tf_lottery.messages import tell
 from tf_lottery.report.landscape.robustness import print_robustness, robustness_figures
 from tf_lottery.report.progress.counting import CountingProgress
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS
 from tf_lottery.store.result_names import LINE_SETTINGS
 from tf_lottery.store.run_folder import RunFolder

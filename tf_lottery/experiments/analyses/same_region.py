@@ -22,7 +22,7 @@ from tf_lottery.landscape.solutions import distance
 from tf_lottery.messages import tell
 from tf_lottery.report.landscape.same_region import print_same_region, same_region_figures
 from tf_lottery.report.progress.counting import CountingProgress
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.result_columns import COMPARISONS, SAME_REGION_COLUMNS, barrier_columns
 from tf_lottery.store.result_names import LINE_SETTINGS

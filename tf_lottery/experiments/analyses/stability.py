@@ -31,7 +31,7 @@ from tf_lottery.landscape.solutions import Distance, distance, layer_distances
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.landscape.stability import print_layers, print_stability, stability_figures
 from tf_lottery.report.progress.counting import CountingProgress
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import STABILITY_COLUMNS, STABILITY_LAYER_COLUMNS
 
 if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do not wait.

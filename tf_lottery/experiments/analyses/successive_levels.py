@@ -16,7 +16,7 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.report.landscape.successive_levels import levels_figures, print_successive_levels
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import LEVELS_COLUMNS, barrier_columns
 from tf_lottery.store.result_names import LINE_SETTINGS
 

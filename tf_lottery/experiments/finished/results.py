@@ -10,7 +10,7 @@ from tf_lottery.messages import tell
 from tf_lottery.report.figures.summary_figure import summary_figure
 from tf_lottery.report.summary_table import print_summary
 from tf_lottery.store.atomic import atomic_path, write_text
-from tf_lottery.store.csv_tables import csv_text, table_text, write_csv
+from tf_lottery.store.csv_files import csv_text, table_text, write_csv
 from tf_lottery.store.errors import RunFolderError, StorageError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import (

@@ -14,7 +14,7 @@ from tf_lottery.landscape.interpolation import Line, interpolate
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution
 from tf_lottery.report.progress.counting import CountingProgress
-from tf_lottery.store.csv_tables import Row, read_csv
+from tf_lottery.store.csv_files import Row, read_csv
 from tf_lottery.store.result_columns import barrier_column
 from tf_lottery.store.result_names import result_path
 from tf_lottery.store.sealed_table import check_table, finish_seal, write_sealed_csv

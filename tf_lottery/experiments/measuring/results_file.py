@@ -6,7 +6,7 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.report.figures.canvas import FigureFile
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.result_columns import as_written_today
 from tf_lottery.store.result_names import result_path, result_stem

@@ -22,7 +22,7 @@ from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.messages import tell
 from tf_lottery.report.progress.counting import CountingProgress
 from tf_lottery.startup import import_tensorflow_quietly
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.errors import StorageError
 
 if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.

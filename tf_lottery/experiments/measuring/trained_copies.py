@@ -15,7 +15,7 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.experiments.refusals.outdated_runs import refuse_outdated_copies
 from tf_lottery.landscape.solutions import Solution
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import network_place
 from tf_lottery.store.run_folder import RunFolder
 

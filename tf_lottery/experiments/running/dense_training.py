@@ -13,7 +13,7 @@ from tf_lottery.experiments.running.run_logs import RunLogs
 from tf_lottery.experiments.running.setup import Experiment
 from tf_lottery.messages import tell
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.csv_tables import MetricsLog
+from tf_lottery.store.csv_files import MetricsLog
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import METRICS_COLUMNS

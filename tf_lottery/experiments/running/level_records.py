@@ -10,7 +10,7 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.report.progress.levels import ProgressReporter
 from tf_lottery.report.summary import early_stop
 from tf_lottery.store.checkpoint import Checkpoint
-from tf_lottery.store.csv_tables import MetricsLog
+from tf_lottery.store.csv_files import MetricsLog
 from tf_lottery.store.empty_layers import no_weight_remains
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder

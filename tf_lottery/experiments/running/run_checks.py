@@ -18,7 +18,7 @@ from tf_lottery.experiments.refusals.damage_checks import check_own_damage
 from tf_lottery.experiments.refusals.ticket_source import ticket_has_changed
 from tf_lottery.experiments.running.setup import Experiment
 from tf_lottery.masking.layers import model_variables
-from tf_lottery.messages import tell
+from tf_lottery.messages import listed, tell
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.identity import Identity
 from tf_lottery.store.run_details import RunDetails
@@ -28,8 +28,6 @@ from tf_lottery.store.training_rules import RULES, made_by_older_version
 from tf_lottery.tickets.chosen_layers import chosen_by_name, layers_with_kernels
 from tf_lottery.tickets.load import check_network
 from tf_lottery.training.workers import Workers
-
-_MOST_NAMED = 3
 
 
 def check_experiment_arguments(config: Any, dataset: Any, overwrite: Any) -> None:
@@ -249,8 +247,7 @@ def _renamed_classes(begun: Sequence[str] | None, now: Sequence[str] | None) -> 
         for number, (old, new) in enumerate(zip(begun, now, strict=True))
         if old != new
     ]
-    more = f"; and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
-    return "; ".join(others[:_MOST_NAMED]) + more
+    return listed(others, most=3, between="; ")
 
 
 def _data_text(experiment: Experiment) -> str:

@@ -8,7 +8,7 @@ from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.loggers import LOGGERS, LoggedRun, RunLogger
 from tf_lottery.messages import tell
 from tf_lottery.store.atomic import read_json, write_json
-from tf_lottery.store.csv_tables import MetricsLog
+from tf_lottery.store.csv_files import MetricsLog
 from tf_lottery.store.errors import StorageError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import (

@@ -22,7 +22,7 @@ from tf_lottery.report.formats import format_density
 from tf_lottery.report.method_results import LevelStatistics
 from tf_lottery.report.report_csv import ACCURACY_COLUMNS
 from tf_lottery.report.swept_runs import Sweep
-from tf_lottery.store.csv_tables import table_text
+from tf_lottery.store.csv_files import table_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

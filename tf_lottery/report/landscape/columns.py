@@ -9,7 +9,7 @@ from tf_lottery.report.formats import (
 )
 from tf_lottery.report.landscape.networks import network_text
 from tf_lottery.report.table import Column
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 
 RowColumn = Column[Row]
 

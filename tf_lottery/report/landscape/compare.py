@@ -11,7 +11,7 @@ from tf_lottery.report.landscape.columns import DENSITY, LEVEL, RowColumn, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, runs_apart
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_names import current_stem, settings_of
 
 _REPLICATES = "other replicates"

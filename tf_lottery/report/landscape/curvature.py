@@ -20,7 +20,7 @@ from tf_lottery.report.landscape.measurements import (
 )
 from tf_lottery.report.method_results import Spread
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import (
     EIGENVALUE,
     ORDERS,

@@ -17,7 +17,7 @@ from tf_lottery.report.landscape.measurements import Measurement, measured_split
 from tf_lottery.report.landscape.network_figure import network_figure
 from tf_lottery.report.landscape.networks import baseline_notes
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import barrier_column
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tf_lottery.report.landscape.adaptive import adaptive_figures
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.atomic import finished_files
-from tf_lottery.store.csv_tables import table_text
+from tf_lottery.store.csv_files import table_text
 from tf_lottery.store.errors import RunFolderError, problem_text
 from tf_lottery.store.result_columns import with_network
 from tf_lottery.store.result_names import analysis_of, current_stem, settings_of

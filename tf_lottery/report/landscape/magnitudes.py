@@ -14,7 +14,7 @@ from tf_lottery.report.landscape.columns import DENSITY, LEVEL, number, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, first_middle_last, runs_apart
 from tf_lottery.report.table import print_table
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import QUARTER_COLUMNS
 
 # Bins below the first that holds as much are not drawn: few weights are many decades smaller.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.method_results import Spread
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import barrier_column
 
 

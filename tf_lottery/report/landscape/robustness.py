@@ -31,7 +31,7 @@ from tf_lottery.report.landscape.columns import (
 )
 from tf_lottery.report.landscape.measurements import Measurement, measured_runs, spreads
 from tf_lottery.report.table import print_sentences, print_table
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -29,7 +29,7 @@ from tf_lottery.report.summary_table import (
     print_footnotes,
 )
 from tf_lottery.report.table import Column, print_sentences, print_table
-from tf_lottery.store.csv_tables import Row
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import barrier_column
 from tf_lottery.store.schema import LevelSummary
 

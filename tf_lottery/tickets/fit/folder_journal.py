@@ -12,7 +12,7 @@ import numpy as np
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.atomic import remove_leftovers, write_text
-from tf_lottery.store.csv_tables import table_text
+from tf_lottery.store.csv_files import table_text
 from tf_lottery.store.errors import as_storage_error
 from tf_lottery.store.lock import entries_of, exclusive
 from tf_lottery.store.seal import seal, verify_seal

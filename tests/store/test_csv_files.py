@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tf_lottery.store.csv_tables import MetricsLog, read_csv, read_table, table_text, write_csv
+from tf_lottery.store.csv_files import MetricsLog, read_csv, read_table, table_text, write_csv
 from tf_lottery.store.errors import DamagedFileError
 
 COLUMNS = ("step", "loss", "accuracy")
