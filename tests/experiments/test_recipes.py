@@ -30,7 +30,7 @@ _REGISTERED = {
     "my_score": (SCORES, "gradient"),
     "my_branch": (BRANCHES, "scaled"),
     "my_network": (FAMILIES, "bottle"),
-    "my_data": (DATASETS, "stripes"),
+    "my_data": (DATASETS, r"stripes_(\d+)"),
     "my_analysis": (ANALYSES, "norms"),
     "my_format": (FORMATS, "tflite_half"),
 }
@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(folder, flags_of_tiny):
-    own = {"dataset": "stripes", "model": "bottle_6", "score": "gradient", "levels": 1}
+    own = {"dataset": "stripes_8", "model": "bottle_6", "score": "gradient", "levels": 1}
     where = {"workdir": str(folder / "runs"), "plugin": "my_data,my_network,my_score,my_branch"}
     config = tf_lottery.config_from_values({**flags_of_tiny, **own, **where})
     tf_lottery.run_experiment(config)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tf_lottery.config.arguments import expanded
 from tf_lottery.config.data_files import data_files, kinds_of_files
-from tf_lottery.config.datasets import DATASETS
+from tf_lottery.config.datasets import find_source, source_names
 from tf_lottery.private_names import private_names
 
 _NAME = re.compile(
@@ -26,7 +26,7 @@ def check_dataset(name: str, data_dir: str | None) -> None:
     Raises:
       ValueError: names the flag and what may have been meant.
     """
-    if name in DATASETS.all():
+    if find_source(name) is not None:
         return
     files = data_files(name)
     if files is not None:
@@ -97,7 +97,7 @@ def _kind_of(path: str) -> str | None:
 
 def _unknown(name: str, known: list[str]) -> ValueError:
     own = re.sub(r"\W", "_", _set_name(name).lower())
-    names = [*DATASETS.all(), *known]
+    names = [*source_names(), *known]
     begun = [other for other in names if own and other.startswith(own)]
     close = list(dict.fromkeys([*begun, *difflib.get_close_matches(own, names, n=_MOST_SUGGESTED)]))
     files = _kind_of(name) or _kind_of(name.partition(":")[2])
@@ -105,7 +105,7 @@ def _unknown(name: str, known: list[str]) -> ValueError:
     meant = f" Did you mean {' or '.join(close[:_MOST_SUGGESTED])}?" if close else ""
     own = ", ".join(kinds_of_files())
     return ValueError(
-        f"--dataset={name} is not known.{meant} Choose {', '.join(DATASETS.all())} or an "
+        f"--dataset={name} is not known.{meant} Choose {', '.join(source_names())} or an "
         f"image-classification set of tensorflow-datasets, such as {', '.join(_USUAL)} "
         f"(https://www.tensorflow.org/datasets/catalog/overview), or files of your own: {own}."
     )

@@ -1,7 +1,9 @@
 """Data sets by name, besides those of tensorflow-datasets."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tf_lottery.config.data_files import data_files
@@ -25,42 +27,67 @@ class DataSize:
 
 @dataclass(frozen=True)
 class DataSource:
-    """A data set that registered itself.
+    """A data set, or a family of them, that registered itself.
 
     Attributes:
-      load: loads it into memory.
+      load: loads it into memory, given the texts that the pattern's groups matched.
+      pattern: the name, or a regular expression for the names of a whole family.
+      examples: names of the family that can be loaded.
       size: what is known of it before.
     """
 
-    load: Callable[[], Any]
+    load: Callable[..., Any]
+    pattern: str
+    examples: tuple[str, ...]
     size: DataSize | None = None
 
 
 DATASETS: Registry[DataSource] = Registry("data set", "--dataset", "tf_lottery.data.sources")
 
 
-def register_dataset(name: str, size: DataSize | None = None) -> Callable[[Callable], Callable]:
-    """Registers a function without arguments that loads a data set into memory.
+def register_dataset(
+    pattern: str, size: DataSize | None = None, *, examples: Sequence[str] = ()
+) -> Callable[[Callable], Callable]:
+    r"""Registers a function that loads a data set into memory.
 
     ```python
-    @register_dataset("spirals")
-    def spirals() -> Dataset:
-        return from_arrays((x_train, y_train), (x_test, y_test), name="spirals")
+    @register_dataset(r"spirals_(\d+)", examples=["spirals_3"])
+    def spirals(turns: str) -> Dataset:
+        x, y = points_of_spirals(int(turns))
+        return from_arrays((x[:500], y[:500]), (x[500:], y[500:]), name=f"spirals_{turns}")
     ```
 
+    The function's arguments are the texts that the pattern's groups match, None for a group left
+    out; a plain name has none.
+
     Args:
-      name: as given to `--dataset`.
+      pattern: the name as given to `--dataset`, or a regular expression for the names of a family.
       size: if it never changes: flags that do not fit it are refused before it is loaded.
+      examples: names of the family that can be loaded; for a plain name, the name itself.
 
     Returns:
       The decorator.
     """
 
     def add(load: Callable) -> Callable:
-        DATASETS.add(name, DataSource(load, size), load.__module__)
+        source = DataSource(load, pattern, tuple(examples) or (pattern,), size)
+        DATASETS.add(pattern, source, load.__module__)
         return load
 
     return add
+
+
+def find_source(name: str) -> DataSource | None:
+    """The data set of a name, to be loaded without arguments; None if none registered itself."""
+    for source in DATASETS.all().values():
+        if found := re.fullmatch(source.pattern, name):
+            return replace(source, load=partial(source.load, *found.groups()))
+    return None
+
+
+def source_names() -> list[str]:
+    """Names of data sets that registered themselves, at least one of every family."""
+    return [name for source in DATASETS.all().values() for name in source.examples]
 
 
 def check_streaming(name: str, streaming: str) -> None:
@@ -74,7 +101,7 @@ def check_streaming(name: str, streaming: str) -> None:
       ValueError: if it is to be streamed.
     """
     files = data_files(name)
-    is_held = name in DATASETS.all() if files is None else files.kind != "folder"
+    is_held = find_source(name) is not None if files is None else files.kind != "folder"
     if is_held and streaming == "on":
         why = "is not on the disk" if files is None else "is read into memory"
         raise ValueError(f"--streaming=on: --dataset={name} {why}; use auto.")

@@ -3,7 +3,7 @@
 from typing import get_args
 
 from tf_lottery.config.data_files import DataFiles, data_files
-from tf_lottery.config.datasets import DATASETS, check_streaming
+from tf_lottery.config.datasets import check_streaming, find_source
 from tf_lottery.config.options import AutoOnOff
 from tf_lottery.data.csv_tables import load_csv
 from tf_lottery.data.dataset import Dataset
@@ -106,7 +106,7 @@ def _load_own(name: str, files: DataFiles | None) -> Dataset | None:
     """Loads files of the user's own, or a set that registered itself; None if it is neither."""
     if files is not None:
         return _LOADERS[files.kind](files)
-    source = DATASETS.all().get(name)
+    source = find_source(name)
     return None if source is None else source.load()
 
 

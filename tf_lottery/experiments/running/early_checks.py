@@ -2,7 +2,7 @@
 
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.dataset_names import check_dataset
-from tf_lottery.config.datasets import DATASETS, DataSize, check_streaming
+from tf_lottery.config.datasets import DataSize, check_streaming, find_source
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.initial_weights import weight_files
 from tf_lottery.config.loggers import check_loggers
@@ -43,7 +43,7 @@ def check_early(config: ExperimentConfig, overwrite: bool = False) -> None:
     if of_several_workers(config):
         return  # All of them have to be told.
     check_streaming(config.data.dataset, config.data.streaming)
-    source = DATASETS.all().get(config.data.dataset)
+    source = find_source(config.data.dataset)
     if source is None or source.size is None:
         check_lengths(config, None)
     else:
