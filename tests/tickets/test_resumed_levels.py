@@ -225,3 +225,18 @@ def test_a_resumed_level_needs_the_length_of_an_epoch(keras, tmp_path):
         fit()
     # What the error says to do.
     assert [level.iterations for level in fit(steps=4).levels] == [12, 12, 12]
+
+
+@TF_KERAS_FAST
+def test_a_backup_from_the_middle_of_a_search_in_one_fit_is_refused(keras, tmp_path):
+    def search(*callbacks: Any) -> Any:
+        model, imp = network(keras), tf_lottery.PruneAndRewind(1, epochs_per_level=3)
+        saves = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+        # More epochs than it needs, so that their number does not tell.
+        model.fit(X, Y, epochs=20, callbacks=[saves, imp, *callbacks], **FIT)
+        return imp.history
+
+    with pytest.raises(KeyboardInterrupt):
+        search(interrupts(keras, epoch=1))
+    with pytest.raises(ValueError, match=r"BackupAndRestore has restored .*\(folder=\.\.\.\)"):
+        search()

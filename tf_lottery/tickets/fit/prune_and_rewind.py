@@ -18,7 +18,12 @@ from tf_lottery.tickets.fit.callbacks import Callbacks, IterationCallback
 from tf_lottery.tickets.fit.evidence import scoring_batches
 from tf_lottery.tickets.fit.history import SearchHistory
 from tf_lottery.tickets.fit.last_level import LastLevel
-from tf_lottery.tickets.fit.length import as_arrays, resolve_rewind_step, steps_per_execution
+from tf_lottery.tickets.fit.length import (
+    as_arrays,
+    resolve_rewind_step,
+    resumed_at,
+    steps_per_execution,
+)
 from tf_lottery.tickets.fit.level_end import check_rewind_step_reached
 from tf_lottery.tickets.fit.level_in_fit import LevelInFit
 from tf_lottery.tickets.fit.one_per_fit import OnePerFit
@@ -162,6 +167,13 @@ class PruneAndRewind(IterationCallback):
                 "the number of iterations in an epoch is unknown; say it, with "
                 "dataset.apply(tf.data.experimental.assert_cardinality(number)), or pass "
                 "steps_per_epoch to fit, with data that go on for all epochs."
+            )
+        if resumed_at(self.model, steps, 0) != (0, 0):
+            raise ValueError(
+                "BackupAndRestore has restored a model from the middle of a search, which does not "
+                "say at which level it was. Delete its backup and leave it out: with "
+                "PruneAndRewind(folder=...) the same script goes on with the level in which it was "
+                "interrupted."
             )
         self._rewind_step, self._train_steps = self._resolve(steps, steps_per_execution(self.model))
         for argument, given in (
