@@ -51,6 +51,14 @@ def test_rounds_come_to_the_level_in_equal_ratios(rounds: int):
         assert all(not np.any(after[name] & ~before[name]) for name in SIZES)
 
 
+def test_an_array_that_is_to_be_emptied_is_pruned_in_the_last_round():
+    target = Mask({"a": np.abs(WEIGHTS["a"]) > 2, "b": np.zeros(70, bool)})
+    method, seen = noting(magnitude, 5)
+    mask = prune_by_score(method, TWO_GROUPS.with_layers_of(target), WEIGHTS, DENSE, 1, None)
+    assert mask == target
+    assert [int(m["b"].sum()) for m in seen] == [70] * 5
+
+
 def test_rounds_of_a_score_that_does_not_change_are_one_round():
     method, _ = noting(magnitude, 20)
     for level in (1, 2):

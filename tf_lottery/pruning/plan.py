@@ -253,7 +253,8 @@ class PruningPlan:
           level: the new level.
           progress: 1 for the density of the level; p in (0, 1) for the number of weights
             before * (after / before)^p in each group: methods that prune in r rounds come to the
-            level with p = 1/r, 1/(r - 1), ..., 1.
+            level with p = 1/r, 1/(r - 1), ..., 1. A group of which none are to remain is pruned
+            in the last round alone.
 
         Returns:
           A mask with `remaining(level)` weights, or more on the way; see `structure`.
@@ -267,7 +268,9 @@ class PruningPlan:
             count = group.schedule.remaining(group.size, level)
             if progress < 1:
                 before = self._remaining_of(group, mask)
-                count = round(before * (count / before) ** progress)
+                # What is to be emptied stays until the end: no ratio leads there, and nothing would
+                # flow through the network that the others are then scored in.
+                count = round(before * (count / before) ** progress) if count else before
             arrays = self._kept(group, scores, masks, count)
             kept.update(zip(group.names, arrays, strict=True))
         return Mask.of_new({name: kept[name] for name in mask})
