@@ -123,3 +123,15 @@ def test_networks_that_ones_cannot_flow_through_are_explained():
     weights = {name: array.astype(float) * 1e200 for name, array in weights_of(model).items()}
     with pytest.raises(ValueError, match="exceeds float64"):
         evidence_of(model).synaptic_flow(weights, get_mask(model))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [keras.layers.LayerNormalization(), keras.layers.GroupNormalization(1)],
+    ids=["layer", "group"],
+)
+def test_normalizations_that_would_stop_the_flow_are_refused(layer):
+    layers = [keras.layers.Dense(7, input_shape=(5,)), layer, keras.layers.Dense(3)]
+    model = prunable(keras.Sequential(layers))
+    with pytest.raises(ValueError, match=r"'synflow': the flow .* negative .* layer normalization"):
+        evidence_of(model).synaptic_flow(weights_of(model), get_mask(model))

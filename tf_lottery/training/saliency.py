@@ -27,6 +27,8 @@ Derivatives = dict[str, tf.Tensor]
 # Divides the logits where GraSP takes its derivatives, as in the authors' experiments: else the
 # probabilities of some untrained networks are saturated.
 GRASP_TEMPERATURE = 200.0
+# Where a synaptic flow is this part of the largest below 0, some ways of multiplying may be why.
+_ROUNDING = 1e-9
 
 
 class Saliency:
@@ -129,7 +131,7 @@ class Saliency:
 
         Raises:
           ValueError: if the network's inputs are of no fixed shape, embeddings are pruned, or the
-            flow is not finite.
+            flow is not finite or stopped by a layer that subtracts.
         """
         for path, layer in leaf_layers(self._model):
             if "Embedding" in keras_class_names(unwrapped(layer)) and f"{path}/embeddings" in mask:
@@ -154,6 +156,13 @@ class Saliency:
             raise ValueError(
                 f"score 'synflow': the flow through {self._model.name} exceeds float64; the score "
                 "is for networks of dense layers, convolutions and batch normalizations."
+            )
+        largest = max((array.max(initial=0) for array in flow.values()), default=0)
+        if any(array.min(initial=0) < -_ROUNDING * largest for array in flow.values()):
+            raise ValueError(
+                f"score 'synflow': the flow through {self._model.name} is negative at some "
+                "weights, so that a layer subtracts, as layer normalization does; the score is for "
+                "networks of dense layers, convolutions and batch normalizations."
             )
         return flow
 
