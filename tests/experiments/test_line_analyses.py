@@ -73,7 +73,8 @@ def rows(path: Path) -> list[dict[str, float | None]]:
 
 
 def line(run: Path, ends: str, settings: str = SETTINGS) -> list[dict[str, float]]:
-    return rows(run / "landscape" / "lines" / f"{ends}__{settings}.csv")
+    (path,) = (run / "landscape" / "lines").glob(f"{ends}__{settings}.csv")
+    return rows(path)
 
 
 def recorded(level: Path) -> tuple[float, float]:
@@ -101,7 +102,8 @@ def of_level(level: Path) -> tuple[dict[str, np.ndarray], tf_lottery.Mask]:
 def test_the_ends_of_lines_have_the_losses_and_errors_of_their_solutions(run, digits):
     measure(run, f"level_0, level_2,{BRANCH},{OTHER},rewind", line_split="both")
     names = ["level_0", "level_2", BRANCH, OTHER, "rewind"]
-    slugs = ["level_0", "level_2", "branches_random_mask_level_1", "replicate_2_level_1", "rewind"]
+    other = "replicate_2_level_1_????????"
+    slugs = ["level_0", "level_2", "branches_random_mask_level_1", other, "rewind"]
     for position in range(4):
         ends = f"{slugs[position]}--{slugs[position + 1]}"
         measured = line(run, ends, "3_points__union__estimated__both")
@@ -117,6 +119,19 @@ def test_the_ends_of_lines_have_the_losses_and_errors_of_their_solutions(run, di
                 loss, error = expected(run, weights, data)
                 assert row[f"{split}_loss"] == pytest.approx(loss, rel=1e-5)
                 assert row[f"{split}_error"] == pytest.approx(error)
+
+
+def test_a_line_to_another_run_that_is_trained_anew_is_measured_anew(run, run_tiny, tmp_path):
+    measure(run, f"level_1,{OTHER}")
+    (before,) = (run / "landscape" / "lines").glob("*.csv")
+    measure(run, f"level_1,{OTHER}")
+    shutil.rmtree(run / "../replicate_2")
+    run_tiny(tmp_path, replicate=2, levels=1, init_seed=7)
+    measure(run, f"level_1,{OTHER}")
+    (path,) = {*(run / "landscape" / "lines").glob("*.csv")} - {before}
+    end = rows(path)[-1]
+    assert (end["test_loss"], end["test_error"]) == recorded(run / OTHER)
+    assert end["test_loss"] != rows(before)[-1]["test_loss"]
 
 
 def test_there_is_no_barrier_between_a_level_and_itself(run, capsys):

@@ -1,5 +1,7 @@
 """Lines between solutions of a run, kept in its folder, and their barriers."""
 
+import hashlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +22,9 @@ from tf_lottery.store.result_names import result_path
 from tf_lottery.store.sealed_table import check_table, finish_seal, write_sealed_csv
 
 Ends = tuple[Solution, Solution]
+
+# Of a checksum: enough to tell a few solutions of one name from each other.
+_DIGITS = 8
 
 
 def measure_line(
@@ -55,7 +60,8 @@ def measure_lines(
 ) -> list[Line]:
     """Measures lines between pairs of solutions, or reads those that were measured before.
 
-    Each is kept in landscape/lines/FIRST--SECOND__SETTINGS.csv in the run folder.
+    Each is kept in landscape/lines/FIRST--SECOND__SETTINGS.csv in the run folder. The names of
+    solutions of other runs end in digits that tell their weights: another run may be trained anew.
 
     Args:
       analyzed: the run.
@@ -64,10 +70,8 @@ def measure_lines(
       alignment: how the second of each was aligned with the first; None: it was not.
     """
     settings = line_settings(analyzed, lines, alignment)
-    paths = [
-        result_path(analyzed.folder / "lines", "--".join(slug(end.label) for end in pair), settings)
-        for pair in pairs
-    ]
+    names = ["--".join(_file_name(analyzed, end) for end in pair) for pair in pairs]
+    paths = [result_path(analyzed.folder / "lines", name, settings) for name in names]
     missing = sum(not path.exists() for path in paths)
     evaluate = analyzed.evaluator(lines) if missing else None
     columns = ["position", *(f"{split}_{of}" for split in lines.splits for of in ("loss", "error"))]
@@ -90,6 +94,18 @@ def line_settings(run: MeasuredRun, lines: Lines, alignment: Alignment | None = 
 def slug(name: str) -> str:
     """A solution's name in names of files."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name.replace("../", ""))
+
+
+def _file_name(run: MeasuredRun, end: Solution) -> str:
+    """A solution's name in names of files, with digits that tell its weights if it is elsewhere."""
+    folder = run.run.path.absolute()
+    if Path(os.path.normpath(folder / end.label)).is_relative_to(folder):
+        return slug(end.label)
+    digest = hashlib.sha256()
+    for arrays in (end.weights, end.mask):
+        for array in arrays.values():
+            digest.update(np.ascontiguousarray(array))
+    return f"{slug(end.label)}_{digest.hexdigest()[:_DIGITS]}"
 
 
 def _read(path: Path, columns: list[str], ends: Ends, splits: Sequence[str]) -> Line:
