@@ -11,6 +11,7 @@ import tf_lottery
 from tests.report.runs_on_disk import write_branch
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.branch_levels import levels_of_plan
+from tf_lottery.experiments.finished.branches import finished_levels
 from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
 from tf_lottery.store.run_folder import RunFolder
@@ -188,6 +189,27 @@ def test_refused_before_anything_is_written(copied_run, snapshot, arguments, mes
         run_branch(copied_run, **{"branch": "retrain", "levels": [1], **arguments})
     assert snapshot(copied_run) == before
     assert not (copied_run / "branches").exists()
+
+
+@pytest.mark.parametrize(
+    ("branch", "changes", "made", "message"),
+    [
+        ("fine_tune", {}, {"prune_from": "rewind_step"}, "goes on from .* which are not trained"),
+        ("rewind_learning_rate", {}, {"prune_from": "rewind_step"}, "goes on from .* not trained"),
+        ("before_training", {"score": "movement"}, {}, "where --score=movement is 0 for all"),
+        ("before_training_layerwise", {}, {"score": "movement"}, "where --score=movement is 0"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_of_an_untrained_network_is_refused(
+    made_with, branch, changes, made, message
+):
+    run, said = made_with(**made), f"--branch={branch} of .* {message}"
+    with pytest.raises(ValueError, match=said):
+        run_branch(run, branch, **changes)
+    with pytest.raises(ValueError, match=said):
+        finished_levels(plan_branch(run, branch, changes), None)
+    assert not (run / "branches").exists()
 
 
 def levels_by_default(run, branch, **changes):

@@ -15,6 +15,7 @@ import tf_lottery
 from tf_lottery.data import Epoch, epoch_order, load_dataset
 from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.experiments.running.level_records import WrittenRecords
+from tf_lottery.experiments.running.lottery import check_experiment
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.store.tensors import load_tensors
 
@@ -452,3 +453,13 @@ def test_tickets_are_what_was_trained(run_of, variant):
     for name in KERNELS:
         assert not np.any(saved[name][~mask[name]])
         assert np.count_nonzero(saved[name][mask[name]]) > 0.99 * np.count_nonzero(mask[name])
+
+
+def test_movement_of_an_untrained_network_is_refused(run_tiny, tmp_path):
+    flags = {**SHORT, "score": "movement", "prune_from": "rewind_step"}
+    message = "--score=movement does not go with --prune_from=rewind_step: no weight has moved"
+    with pytest.raises(ValueError, match=message):
+        run_tiny(tmp_path, **flags)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=message):
+        check_experiment(tf_lottery.config_from_values(flags))

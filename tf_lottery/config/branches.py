@@ -38,7 +38,11 @@ class BranchFacts:
         have another optimizer than its run.
       fine_tunes: whether it begins where training ended, as with `--retraining=fine_tune`. The
         learning rate stays the last one, or that of `--fine_tune_learning_rate`.
+      trains_on: whether it begins with the weights that its level was pruned from, as those that
+        fine-tune do. A run that prunes before training has none that are trained.
       prunes: whether it may prune anew, so that --score and the like make a difference.
+      prunes_untrained: whether it prunes the network at the rewind step, of which
+        `--score=movement` tells nothing.
       layerwise: whether it prunes within each layer by itself, whatever `--pruning_scope` says.
       ranks_together: whether it ranks the weights of all layers together where the authors of
         `--score` do. It then refuses `--pruning_scope=layerwise`.
@@ -55,7 +59,9 @@ class BranchFacts:
     needs_next_level: bool = False
     keeps_slots: bool = False
     fine_tunes: bool = False
+    trains_on: bool = False
     prunes: bool = True
+    prunes_untrained: bool = False
     layerwise: bool = False
     ranks_together: bool = False
     draws: bool = True
@@ -92,6 +98,17 @@ class Branch(Parametrized, BranchFacts):
         # Flags that are nobody's parameters are for all.
         own = super().takes(parameter) or parameter not in branch_options()
         return by_facts.get(parameter, own)
+
+    def why_not(self, prune_from: str, score: str) -> str | None:
+        """Why it makes no sense of a run with these flags; None if it does."""
+        if (self.trains_on or self.fine_tunes) and prune_from == "rewind_step":
+            return (
+                "goes on from the weights that were pruned, which are not trained with "
+                "--prune_from=rewind_step"
+            )
+        if self.prunes_untrained and score == "movement":
+            return "prunes at the rewind step, where --score=movement is 0 for all weights"
+        return None
 
 
 BRANCHES: Registry[Branch] = Registry("branch", "--branch", "tf_lottery.tickets.branches")

@@ -28,6 +28,17 @@ def check_structure(plan: BranchPlan, branch: Branch) -> None:
         )
 
 
+def check_makes_sense(plan: BranchPlan, branch: Branch) -> None:
+    """Checks that a branch has something to prune or to train on, unless it is begun already.
+
+    Raises:
+      ValueError: if its run prunes before training, or by a score that tells nothing.
+    """
+    pruning = plan.config.pruning
+    if (reason := branch.why_not(pruning.prune_from, pruning.score)) and not plan.is_begun:
+        raise ValueError(f"--branch={branch.name} of {plan.run.path} {reason}.")
+
+
 def check_other_run_is_named(plan: BranchPlan, branch: Branch) -> None:
     """Checks that a branch that takes something from another run is told from which.
 

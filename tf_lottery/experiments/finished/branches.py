@@ -9,6 +9,7 @@ from tf_lottery.config.experiment import has_renamed_files
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags
 from tf_lottery.experiments.branch_levels import (
+    check_makes_sense,
     check_other_run_is_named,
     check_structure,
     is_complete,
@@ -42,6 +43,7 @@ def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int]
     """
     function = find_branch(plan.branch)
     check_structure(plan, function)
+    check_makes_sense(plan, function)
     check_other_run_is_named(plan, function)
     asked = levels_of_plan(plan, function, levels, verify=False)
     if of_several_workers(plan.config) or not (plan.path / "config.json").exists():

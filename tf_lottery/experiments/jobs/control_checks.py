@@ -33,7 +33,9 @@ def _check_structure(branch: Branch, config: ExperimentConfig) -> None:
 
 
 def _check_training(branch: Branch, config: ExperimentConfig) -> None:
-    retraining = config.pruning.retraining
+    pruning, retraining = config.pruning, config.pruning.retraining
+    if reason := branch.why_not(pruning.prune_from, pruning.score):
+        raise ValueError(f"--controls={branch.name} {reason}; leave it out.")
     if branch.keeps_slots and retraining != "rewind_weights":
         raise ValueError(
             f"--controls={branch.name} moves the rewind point, which nothing is trained from with "

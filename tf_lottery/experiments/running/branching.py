@@ -18,6 +18,7 @@ from tf_lottery.experiments.branch_config import (
     plan_branch,
 )
 from tf_lottery.experiments.branch_levels import (
+    check_makes_sense,
     check_other_run_is_named,
     check_structure,
     is_complete,
@@ -113,6 +114,7 @@ def run_branch(
         kind = find_branch(branch)
         plan = plan_branch(Path(run), branch, changes)
         check_structure(plan, kind)
+        check_makes_sense(plan, kind)
         work = _BranchWork(plan, kind, levels, for_analysis, tolerance)
         return carry_out(work, plan.config, plan.run.path, dataset)
 

@@ -26,6 +26,7 @@ from tf_lottery.experiments.running.run_checks import (
     check_experiment_arguments,
     check_fine_tuning,
     check_rules,
+    check_score,
     open_run,
     tell_of_data,
     tell_of_initial_weights,
@@ -99,6 +100,7 @@ def check_experiment(config: ExperimentConfig) -> int:
     with open_strategy(config.run).scope():
         experiment = prepare(config)
         check_fine_tuning(experiment)
+        check_score(experiment)
         experiment.needs.check_disk(config.run_path, experiment.levels + 1)
         return experiment.needs.memory
 
@@ -124,6 +126,7 @@ class _Lottery:
         last = LevelFolder(config.run_path / f"level_{experiment.levels}")
         if not last.is_complete():
             check_fine_tuning(experiment)
+            check_score(experiment)
             tell_of_data(experiment)
             tell_of_initial_weights(experiment)
             tell_of_ticket(experiment)

@@ -10,7 +10,7 @@ from tf_lottery.config.arguments import check_truth, refusal
 from tf_lottery.config.data_files import data_files
 from tf_lottery.config.experiment import ExperimentConfig, has_renamed_files
 from tf_lottery.config.fine_tuning import check_fine_tuning_rate
-from tf_lottery.config.options import options_of
+from tf_lottery.config.options import options_of, refuse_together
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.data.labels import note_of_empty_classes
 from tf_lottery.experiments.finished.runs import OPEN_ENDED
@@ -155,6 +155,21 @@ def check_fine_tuning(experiment: Experiment) -> None:
     config = experiment.config
     if config.fine_tunes and (experiment.levels or config.branch.branch):
         check_fine_tuning_rate(config.training)
+
+
+def check_score(experiment: Experiment) -> None:
+    """Checks that the score tells the weights of what is pruned from each other.
+
+    Raises:
+      ValueError: if it does not.
+    """
+    pruning = experiment.config.pruning
+    untrained = bool(experiment.levels) and pruning.prune_from == "rewind_step"
+    refuse_together(
+        untrained and pruning.score == "movement",
+        *("score", pruning.score, "prune_from", pruning.prune_from),
+        "no weight has moved there; use another score, or --prune_from=previous_level",
+    )
 
 
 def check_rules(run: RunFolder, affected: Sequence[int], wanted: Sequence[int]) -> None:

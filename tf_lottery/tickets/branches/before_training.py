@@ -4,7 +4,13 @@ from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(first_level=1, ranks_together=True, draws=False, look=Look("vermilion", "X", 1))
+@register_branch(
+    first_level=1,
+    ranks_together=True,
+    prunes_untrained=True,
+    draws=False,
+    look=Look("vermilion", "X", 1),
+)
 def before_training(origin: Origin) -> Start:
     """As many weights, pruned at once from the network at the rewind step.
 

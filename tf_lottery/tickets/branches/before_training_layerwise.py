@@ -4,7 +4,13 @@ from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(first_level=1, layerwise=True, draws=False, look=Look("vermilion", "x", 2))
+@register_branch(
+    first_level=1,
+    layerwise=True,
+    prunes_untrained=True,
+    draws=False,
+    look=Look("vermilion", "x", 2),
+)
 def before_training_layerwise(origin: Origin) -> Start:
     """As many weights of each layer, pruned at once from the network at the rewind step.
 
