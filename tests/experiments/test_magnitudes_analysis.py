@@ -57,6 +57,21 @@ def test_magnitudes_are_those_of_the_weights_on_the_disk(copied_run):
     assert second["pruned_next_quarter_1"] is None
 
 
+def test_levels_to_make_which_nothing_was_pruned_are_left_out(run_tiny, tmp_path, capsys):
+    flags = {"structure": "units", "pruning_rate": 0.02, "compact_training": False}
+    run = run_tiny(tmp_path, levels=3, train_steps="12it", rewind_step="2it", **flags)
+    densities = [row["density"] for row in rows(run / "summary.csv")]
+    pruned = [level for level in (1, 2, 3) if densities[level] < densities[level - 1]]
+    assert 0 < len(pruned) < 3
+    measure(run)
+    assert [row["level"] for row in rows(run / "landscape" / "magnitudes.csv")] == pruned
+    same = {1, 2, 3} - {*pruned}
+    said = "Left out, as nothing was pruned to make it: level "
+    assert said + ", ".join(map(str, sorted(same))) in capsys.readouterr().out
+    with pytest.raises(ValueError, match="none is chosen to make which anything was pruned"):
+        measure(run, [*same])
+
+
 def test_histograms_are_those_of_the_weights_on_the_disk(copied_run):
     measure(copied_run)
     table = rows(copied_run / "landscape" / "magnitude_histograms.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tf_lottery.config.analyses import ResultFile, register_analysis
@@ -14,6 +15,7 @@ from tf_lottery.landscape.magnitudes import (
     magnitude_change,
     magnitude_histograms,
 )
+from tf_lottery.messages import tell
 from tf_lottery.report.landscape.magnitudes import (
     magnitude_histogram_figures,
     magnitudes_figures,
@@ -39,11 +41,12 @@ def magnitudes(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
     """Compares each level's survivors before and after retraining (arXiv 2210.03044).
 
     Writes landscape/magnitudes.csv and landscape/magnitude_histograms.csv in the run folder, and
-    figures of both. Levels, from 1, that were measured before are not measured again.
+    figures of both. Levels, from 1, that were measured before are not measured again; those to make
+    which nothing was pruned are left out.
 
     Raises:
-      ValueError: if a level is not finished, the run is a branch, or it does not prune the network
-        that the level before trained.
+      ValueError: if a level is not finished, nothing was pruned to make any of them, the run is a
+        branch, or it does not prune the network that the level before trained.
     """
     path, prune_from = run.run.path, run.config.pruning.prune_from
     if run.run.kind_of_branch is not None:
@@ -57,18 +60,34 @@ def magnitudes(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
     wanted = [level for level in run.levels(levels) if level - 1 in finished]
     if not wanted:
         raise ValueError("--levels: none is chosen that follows a finished level.")
+    # Of whole units or blocks, too few to remove one of them.
+    same = [level for level in wanted if _density(run, level) == _density(run, level - 1)]
+    wanted = [level for level in wanted if level not in same]
+    if not wanted:
+        raise ValueError("--levels: none is chosen to make which anything was pruned.")
     for level in wanted:
         run.levels([number for number in (level - 1, level + 1) if number in finished])
     return Rows(
         wanted,
         MAGNITUDES_COLUMNS,
         _measure,
-        print_magnitudes,
+        partial(_show, same=same),
         # What is pruned next may not have been known yet.
         holds=lambda row: row["pruned_next"] is not None or row["level"] + 1 not in finished,
         counted="levels",
         part_columns=HISTOGRAM_COLUMNS,
     )
+
+
+def _show(rows: Sequence[Row], same: Sequence[int]) -> None:
+    print_magnitudes(rows)
+    if same:
+        listed = ", ".join(map(str, same))
+        tell(f"Left out, as nothing was pruned to make it: level {listed}.")
+
+
+def _density(run: MeasuredRun, level: int) -> float:
+    return run.summary(level).density
 
 
 def _measure(analyzed: AnalyzedRun, missing: Sequence[int]) -> Iterator[tuple[Row, list[Row]]]:
