@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -82,6 +83,32 @@ def test_grey_images_have_one_channel_unless_there_are_colours(tmp_path):
     assert data.input_shape == (5, 5, 1)
     write(tmp_path / "a" / "0.jpg", np.full((5, 5, 3), 9))
     assert load_dataset(f"folder:{tmp_path}").input_shape == (5, 5, 3)
+
+
+@pytest.mark.parametrize("streaming", ["off", "on"])
+@pytest.mark.parametrize("suffix", [".bmp", ".gif"])
+def test_grey_bmp_and_gif_files_are_read(tmp_path, suffix, streaming):
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            # As it is: other palettes than that of all greys are colours.
+            PIL.Image.fromarray(ramp).save(tmp_path / name / f"{number}{suffix}", optimize=False)
+    data = load_dataset(f"folder:{tmp_path}", streaming=streaming)
+    assert data.input_shape == (16, 16, 1)
+    test = data.test
+    images = test.images if streaming == "off" else next(iter(test.batches(2)))[0].numpy()
+    np.testing.assert_array_equal(images, np.stack([ramp[..., np.newaxis]] * 2))
+
+
+def test_bmp_files_with_a_palette_are_refused_as_tensorflow_reads_other_colours(divided):
+    picture = PIL.Image.fromarray(np.full((8, 6, 3), [200, 10, 90], np.uint8)).quantize(4)
+    picture.save(divided / "train" / "cat" / "0.png")
+    assert load_dataset(f"folder:{divided}").train.images[0, 0, 0].tolist() == [200, 10, 90]
+    picture.save(divided / "train" / "cat" / "0.bmp")
+    with pytest.raises(ValueError, match=r"train/cat/0.bmp \(a BMP with a palette"):
+        load_dataset(f"folder:{divided}")
+    assert len(load_dataset(f"folder:{divided}", skip_unreadable=True).train) == 7
 
 
 def test_with_image_size_images_are_resized_as_keras_does(divided):

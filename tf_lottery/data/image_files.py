@@ -28,6 +28,7 @@ else:
 _SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG")
 _GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
+_OF_PALETTES = frozenset({"1", "P"})
 _HELD_OUT = ("validation", "val")
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _LONGEST_END = 16
@@ -160,7 +161,8 @@ def find_images(files: DataFiles, skip_unreadable: bool) -> ImageFolder:
 
 def decoded(encoded: bytes | tf.Tensor, channels: int) -> tf.Tensor:
     """The pixels of an encoded image, uint8 `[height, width, channels]`; the first of a GIF."""
-    return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+    # Of BMP and GIF, TensorFlow makes images in colours alone; of a grey one, all three are alike.
+    return tf.io.decode_image(encoded, channels=3, expand_animations=False)[..., :channels]
 
 
 def read_images(
@@ -363,6 +365,8 @@ def _shape_or_reason(path: str) -> tuple[int, int, int] | str:
             width, height = image.size
             channels = 1 if image.mode in _GREY else 3
             end = _ENDS.get(image.format or "")
+            if image.format == "BMP" and image.mode in _OF_PALETTES:
+                return "a BMP with a palette, whose colours TensorFlow ignores; make it a PNG"
         if end is not None and end not in _last_bytes(path):
             # Cut off, or something follows the image.
             decoded(Path(path).read_bytes(), channels)
