@@ -57,6 +57,18 @@ def test_splits_and_classes_are_those_of_the_folders(divided):
     assert "1 other files are left out, such as train/cat/about.txt." in data.notes
 
 
+def test_folders_that_are_left_out_are_told_of(divided, tmp_path):
+    fill(tmp_path / "elsewhere", {"more": 2})
+    (divided / "train" / "cat" / "linked").symlink_to(tmp_path / "elsewhere" / "more")
+    shutil.copytree(divided / "test", divided / "valid")
+    data = load_dataset(f"folder:{divided}")
+    assert (len(data.train), data.validation) == (7, None)
+    assert data.notes[1:] == (
+        "1 other files are left out, such as train/cat/linked.",
+        "left out, as no split is called so: valid.",
+    )
+
+
 def test_validation_images_of_the_folder(divided):
     shutil.copytree(divided / "test", divided / "val")
     data = load_dataset(f"folder:{divided}", validation_examples=200)

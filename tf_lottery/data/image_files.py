@@ -155,8 +155,10 @@ def find_images(files: DataFiles, skip_unreadable: bool) -> ImageFolder:
     except ValueError as error:
         raise files.refusal(str(error).rstrip(".")) from error
     channels = int(max(own.shapes[:, 2].max() for own in splits.values()))
-    notes = (f"{len(others)} other files are left out, such as {others[0]}.",) if others else ()
-    return ImageFolder(files, tuple(names), splits, channels, notes)
+    notes = [f"{len(others)} other files are left out, such as {others[0]}."] if others else []
+    if beside := _folders_beside(files, roots):
+        notes.append(f"left out, as no split is called so: {', '.join(beside)}.")
+    return ImageFolder(files, tuple(names), splits, channels, tuple(notes))
 
 
 def decoded(encoded: bytes | tf.Tensor, channels: int) -> tf.Tensor:
@@ -299,6 +301,13 @@ def _roots(files: DataFiles) -> dict[str, Path]:
     return {**splits, "validation": held_out[0]} if held_out else splits
 
 
+def _folders_beside(files: DataFiles, roots: Mapping[str, Path]) -> list[str]:
+    """Folders beside those of the splits, such as valid/; none if the images are not divided."""
+    if roots["train"] == files.path:
+        return []
+    return sorted(set(_class_folders(files.path)) - {root.name for root in roots.values()})
+
+
 def _class_folders(root: Path) -> list[str]:
     return sorted(
         path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
@@ -330,10 +339,13 @@ def _files_of(
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order, without those that are hidden."""
+    """All files below a folder, in order, without those that are hidden; and links to folders."""
     for place, below, names in os.walk(folder):
         below[:] = sorted(name for name in below if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+        # They are not followed, as one may lead to a folder that it is in.
+        links = [name for name in below if Path(place, name).is_symlink()]
+        files = sorted(name for name in names if not name.startswith("."))
+        yield from (Path(place, name) for name in (*files, *links))
 
 
 def _with_shapes(
