@@ -1,6 +1,8 @@
 """Data sets in folders of images, in memory and streamed."""
 
+import os
 import shutil
+import sys
 
 import numpy as np
 import PIL.Image
@@ -167,6 +169,16 @@ def test_images_of_different_sizes_are_streamed(divided):
     assert load_dataset(f"folder:{divided}", **streamed).fingerprint() == data.fingerprint()
     write(divided / "test" / "cat" / "0.png", np.random.default_rng(0).integers(0, 256, (8, 6, 3)))
     assert load_dataset(f"folder:{divided}", **streamed).fingerprint() != data.fingerprint()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are texts elsewhere")
+def test_images_whose_names_are_not_utf_8_are_streamed_too(divided):
+    image = divided / "train" / "cat" / "0.png"
+    image.rename(os.fsdecode(os.fsencode(image.parent) + b"/\xfc.png"))
+    data = load_dataset(f"folder:{divided}", streaming="on", smallest_crop=1.0)
+    images = next(iter(data.train.batches(Epoch(0, 0, 0), 0, 7)))[0]
+    assert sorted(images[:, 0, 0, 0].numpy()) == list(range(7))
+    assert len(data.fingerprint()) == 64
 
 
 @pytest.mark.parametrize("options", [{}, {"streaming": "on", "image_size": 6}])

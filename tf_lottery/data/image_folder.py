@@ -176,7 +176,8 @@ class FolderExamples:
             places = np.random.Generator(np.random.Philox(order)).permutation(len(images))
             images = images.at(places)
         keys = self.image_set.image_key, self.image_set.label_key
-        paths = images.read_paths.astype(str)
+        # Bytes, as names need not be UTF-8.
+        paths = [os.fsencode(path) for path in images.read_paths]
         return tf.data.Dataset.from_tensor_slices((paths, images.labels)).map(
             lambda path, label: dict(zip(keys, (tf.io.read_file(path), label), strict=True)),
             num_parallel_calls=PARALLEL_CALLS,
@@ -231,7 +232,8 @@ def _sha256(folder: ImageFolder, images: ImageFiles) -> str:
     digest = hashlib.sha256()
     for path, label in zip(images.paths, images.labels, strict=True):
         name = os.path.relpath(path, folder.files.path)
-        digest.update(f"{name}\0{label}\0{os.stat(path).st_size}\n".encode())  # noqa: PTH116
+        size = os.stat(path).st_size  # noqa: PTH116
+        digest.update(os.fsencode(name) + f"\0{label}\0{size}\n".encode())
     return digest.hexdigest()
 
 
