@@ -1,10 +1,11 @@
 """Registries: things of one kind by name."""
 
+import re
 import sys
 
 import pytest
 
-from tf_lottery.registry import Registry, import_installed_plugins, likely_names
+from tf_lottery.registry import Registry, import_installed_plugins, import_plugin, likely_names
 
 
 @pytest.fixture
@@ -25,6 +26,31 @@ def test_a_name_belongs_to_one_module_which_may_define_it_anew(registry):
     assert registry.find("one") == 2
     with pytest.raises(ValueError, match=r"^b: there is a branch 'one' already, in a\.$"):
         registry.add("one", 3, "b")
+
+
+def test_a_plugin_that_takes_a_name_of_the_package_is_at_fault(tmp_path, monkeypatch):
+    package = tmp_path / "with_one"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "thing.py").write_text(
+        "from with_one_registry import things\nthings.add('one', 1, __name__)\n"
+    )
+    (tmp_path / "with_one_registry.py").write_text(
+        "from tf_lottery.registry import Registry\n"
+        "things = Registry('thing', '--thing', 'with_one')\n"
+    )
+    (tmp_path / "second.py").write_text(
+        "from with_one_registry import things\nthings.add('one', 2, __name__)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    said = (
+        "--plugin=second: its import failed with ValueError: second: there is a thing 'one' "
+        "already, in with_one.thing."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        import_plugin("second")
+    things = sys.modules["with_one_registry"].things
+    assert (things.find("one"), things.module_of("one")) == (1, "with_one.thing")
 
 
 @pytest.mark.parametrize(

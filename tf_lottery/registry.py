@@ -53,6 +53,9 @@ class Registry(Generic[T]):
         Raises:
           ValueError: if another module has one of that name.
         """
+        if not module.startswith(f"{self._package}."):
+            # Of two modules, the plug-in is at fault, which is often imported before the package's.
+            self._load()
         owner = self._modules.get(name, module)
         if owner != module:
             raise ValueError(f"{module}: there is a {self._kind} {name!r} already, in {owner}.")
@@ -187,7 +190,7 @@ def import_users_module(flag: str, name: str) -> ModuleType:
         reason = (
             "there is no such module, neither installed nor in the current folder"
             if missing
-            else f"its import failed with {type(error).__name__}: {error}"
+            else f"its import failed with {type(error).__name__}: {str(error).rstrip('.')}"
         )
         raise ValueError(f"{flag}: {reason}.") from error
 

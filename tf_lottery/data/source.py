@@ -2,8 +2,9 @@
 
 from typing import get_args
 
+from tf_lottery.config.arguments import shown
 from tf_lottery.config.data_files import DataFiles, data_files
-from tf_lottery.config.datasets import check_streaming, find_source
+from tf_lottery.config.datasets import DATASETS, check_streaming, find_source
 from tf_lottery.config.options import AutoOnOff
 from tf_lottery.data.csv_tables import load_csv
 from tf_lottery.data.dataset import Dataset
@@ -107,7 +108,15 @@ def _load_own(name: str, files: DataFiles | None) -> Dataset | None:
     if files is not None:
         return _LOADERS[files.kind](files)
     source = find_source(name)
-    return None if source is None else source.load()
+    if source is None:
+        return None
+    dataset = source.load()
+    if not isinstance(dataset, Dataset):
+        raise ValueError(
+            f"--dataset={name}: {DATASETS.module_of(source.pattern)} returned {shown(dataset)} for it; "
+            "return what tf_lottery.plugins.from_arrays makes."
+        )
+    return dataset
 
 
 def _is_streamed(image_set: ImageSet, streaming: str) -> bool:
