@@ -173,6 +173,16 @@ def test_the_last_level_that_is_deleted_is_named_and_trained_anew(
     assert "Note" not in same_command()
 
 
+def test_a_level_in_the_place_of_another_is_named(whole_run, same_command, tmp_path):
+    remove(whole_run / "level_2")
+    shutil.copytree(whole_run / "level_1", whole_run / "level_2")
+    named = f"{whole_run / 'level_2' / 'level.json'} is that of level 1"
+    for broken, text in (_listed(tmp_path), _verified(tmp_path)):
+        assert broken
+        assert named in " ".join(text.split())
+    assert named in same_command()
+
+
 @pytest.mark.slow
 def test_a_level_of_a_branch_that_is_deleted_is_named_and_trained_anew(
     copied_run, capsys, tmp_path

@@ -168,11 +168,14 @@ def _damages_of_complete_levels(
     for number in complete:
         folder = run.level(number)
         try:
-            content = folder.seal()
+            content, seal = folder.seal(), folder.path / "level.json"
             unlisted = folder.file_names() - content["files"].keys()
             if unlisted:
-                seal = folder.path / "level.json"
                 raise DamagedFileError(seal, f"does not list {', '.join(sorted(unlisted))}")
+            # Searches do not record it.
+            recorded = content["record"].get("level", number)
+            if recorded != number:
+                raise DamagedFileError(seal, f"is that of level {recorded}")
         except DamagedFileError as error:
             yield Damage(error, f"the results of level {number}", level=number)
             continue
