@@ -204,6 +204,49 @@ def test_a_copy_that_lacks_a_file_is_damaged(pattern, prepared_jpegs, tmp_path):
         load_dataset("lottery_jpegs", data_dir=str(tmp_path / "copy"), image_size=16)
 
 
+def _cut_off(content):
+    """Without the last example, as a record: its size, a checksum, the example, a checksum."""
+    begin = 0
+    while (end := begin + 16 + int.from_bytes(content[begin : begin + 8], "little")) < len(content):
+        begin = end
+    return content[:begin]
+
+
+def _changed(content):
+    return bytes([*content[:-20], content[-20] ^ 1, *content[-19:]])
+
+
+@pytest.mark.parametrize("damage", [_cut_off, _changed])
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_copy_that_turns_out_to_be_damaged_while_it_is_read_is_named(
+    damage, devices, prepared_jpegs, tmp_path
+):
+    shutil.copytree(prepared_jpegs("lottery_jpegs"), tmp_path / "copy")
+    file = next((tmp_path / "copy").glob("lottery_jpegs/1.0.0/*test*tfrecord*"))
+    file.write_bytes(damage(file.read_bytes()))
+    data = load_dataset("lottery_jpegs", data_dir=str(tmp_path / "copy"), image_size=16)
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(devices)])
+    batches = strategy.distribute_datasets_from_function(lambda _: data.test.batches(2 // devices))
+
+    @tf.function
+    def read(iterator):
+        for _ in range(7):
+            next(iterator)
+
+    with (
+        pytest.raises(ValueError, match=r"--dataset=lottery_jpegs: .* is damaged .*Delete"),
+        data.naming_unreadable(),
+    ):
+        read(iter(batches))
+
+
+def test_errors_of_the_network_are_no_damage_of_the_data(prepared_jpegs):
+    name = "lottery_jpegs"
+    data = load_dataset(name, data_dir=prepared_jpegs(name), image_size=16)
+    with pytest.raises(tf.errors.InvalidArgumentError), data.naming_unreadable():
+        tf.function(lambda x: tf.debugging.check_numerics(x, "x"))(np.inf)
+
+
 def test_statistics_of_damaged_examples_are_not_estimated(prepared_jpegs):
     name = "lottery_broken_jpegs"
     data = load_dataset(name, data_dir=prepared_jpegs(name), image_size=16)

@@ -77,10 +77,12 @@ class StreamedDataset:
         image_set = self.train.stored.image_set
         try:
             yield
-        except tf.errors.DataLossError as error:
-            raise image_set.damage(error) from error
         except tf.errors.OpError as error:
-            if (damage := image_set.unreadable()) is None:
+            damage = image_set.unreadable()
+            # As the operations are called that read, on one device or several.
+            if damage is None and "GetNext" in error.message:
+                damage = image_set.damage(error)
+            if damage is None:
                 raise
             raise damage from error
 
