@@ -113,8 +113,8 @@ def _load_own(name: str, files: DataFiles | None) -> Dataset | None:
     dataset = source.load()
     if not isinstance(dataset, Dataset):
         raise ValueError(
-            f"--dataset={name}: {DATASETS.module_of(source.pattern)} returned {shown(dataset)} for it; "
-            "return what tf_lottery.plugins.from_arrays makes."
+            f"--dataset={name}: {DATASETS.module_of(source.pattern)} returned {shown(dataset)} for "
+            "it; return what tf_lottery.plugins.from_arrays makes."
         )
     return dataset
 

@@ -104,7 +104,7 @@ def _file_name(run: MeasuredRun, end: Solution) -> str:
     digest = hashlib.sha256()
     for arrays in (end.weights, end.mask):
         for array in arrays.values():
-            digest.update(np.ascontiguousarray(array))
+            digest.update(array.tobytes())
     return f"{slug(end.label)}_{digest.hexdigest()[:_DIGITS]}"
 
 
