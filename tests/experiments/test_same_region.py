@@ -186,6 +186,14 @@ def test_only_what_is_missing_or_of_another_run_now_is_measured(run, study):
     assert [now[2 + index] == again[index] for index in range(4)] == [True, True, False, True]
 
 
+def test_that_a_run_is_alone_is_said_once(copied_run, command, tmp_path, capsys):
+    command(
+        "--experiment=same_region", f"--run={copied_run}", "--points=3", "--levels=1",
+        workdir=tmp_path,
+    )  # fmt: skip
+    assert capsys.readouterr().out.count("no other replicate with other seeds") == 1
+
+
 def test_a_run_that_is_alone_is_compared_with_itself_and_says_so(copied_run, capsys):
     rows = measure(copied_run)
     found = [(row["level"], kinds(row)) for row in rows]

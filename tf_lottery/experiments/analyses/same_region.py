@@ -109,11 +109,13 @@ def same_region(
     if not levels:
         raise ValueError("--levels: level 0 is not pruned; choose levels from 1.")
     comparisons = {comparison.key: comparison for comparison in _comparisons(run, levels)}
+    beside_others = {one.level for one in comparisons.values() if "independent" in one.kinds}
+    alone = [level for level in levels if level not in beside_others]
     return Rows(
         list(comparisons),
         (*SAME_REGION_COLUMNS, *barrier_columns(lines.splits)),
         partial(_measure, comparisons=comparisons, lines=lines, alignment=alignment),
-        partial(print_same_region, split=lines.splits[0]),
+        partial(_show, split=lines.splits[0], path=path, alone=alone),
         (
             *run.line_settings(lines),
             beside(given),
@@ -124,16 +126,20 @@ def same_region(
     )
 
 
+def _show(rows: Sequence[Row], split: str, path: Path, alone: Sequence[int]) -> None:
+    print_same_region(rows, split)
+    if alone:
+        tell(
+            f"Level {', '.join(map(str, alone))}: no other replicate with other seeds beside "
+            f"{path} has it; without --other_run there is no independent run to compare with."
+        )
+
+
 def _comparisons(measured: MeasuredRun, levels: Sequence[int]) -> Iterator[_Comparison]:
     run, from_dense = measured.run, measured.config.pruning.prune_from == "dense"
     judged = {level: 0 if from_dense else level - 1 for level in levels}
     measured.levels([0, *judged.values()])
     others = _independent_runs(measured, levels)
-    if missing := [str(level) for level in levels if level not in others]:
-        tell(
-            f"Level {', '.join(missing)}: no other replicate with other seeds beside {run.path} "
-            "has it; without --other_run there is no independent run to compare with."
-        )
     for level in levels:
         if judged[level] == 0:
             yield _comparison(level, ("pruned_from", "dense"), run, 0)
