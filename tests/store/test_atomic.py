@@ -302,6 +302,8 @@ def test_only_of_a_full_disk_is_room_to_be_made(tmp_path):
     assert remedy(f"level_0/x; {os.strerror(errno.ENOSPC)}").startswith("Make room there, or")
     assert remedy(os.strerror(errno.EACCES)).startswith("Choose a writable folder with --workdir")
     assert remedy(f"{tmp_path} is a folder", tmp_path).startswith("Move it away, or choose a")
+    # A run folder with its results is not in the way.
+    assert remedy(os.strerror(errno.EROFS), tmp_path).startswith("Choose a writable folder")
 
 
 def test_of_finished_levels_is_said_only_where_there_are_some(tmp_path):

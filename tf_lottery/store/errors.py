@@ -2,12 +2,13 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # Windows has no quotas.
 _FULL = [getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name)]
+_FORBIDDEN = [errno.EROFS, errno.EACCES, errno.EPERM]
 
 
 class RunFolderError(ValueError):
@@ -71,11 +72,14 @@ class StorageError(RunFolderError):
 
     def remedy_or(self, other: str) -> str:
         """A sentence on what can be done there, if anything can, or else: `other`."""
-        if any(os.strerror(number) in self.reason for number in _FULL):
+        if self._is_because_of(_FULL):
             return f"Make room there, or {other}."
-        if self.path.is_dir():
+        if self.path.is_dir() and not self._is_because_of(_FORBIDDEN):
             return f"Move it away, or {other}."
         return f"{other[0].upper()}{other[1:]}."
+
+    def _is_because_of(self, numbers: Iterable[int]) -> bool:
+        return any(os.strerror(number) in self.reason for number in numbers)
 
 
 def _beside_finished_levels(path: Path) -> bool:
