@@ -1,5 +1,6 @@
 """Data in files: what --dataset names, wherever the files are."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,16 @@ def test_what_can_be_told_at_a_glance_is(dataset, said, tmp_path, monkeypatch):
     kind = dataset.partition(":")[0]
     with pytest.raises(ValueError, match=rf"^--dataset={kind}:.*{said}"):
         check_dataset(absolute_dataset(dataset), None)
+
+
+@pytest.mark.parametrize("name", ["folder:{}", "csv:{}?label=y"])
+def test_a_file_that_is_written_anew_is_another_state(name, tmp_path):
+    file = tmp_path / "train" / "a.png"
+    file.parent.mkdir()
+    file.write_bytes(b"1")
+    files = data_files(name.format(tmp_path))
+    before = files.state()
+    assert files.state() == before
+    file.write_bytes(b"2")
+    os.utime(file, ns=(0, 0))
+    assert files.state() != before

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,20 +130,20 @@ class DataFiles:
         if self.kind == "npz" and self.path.is_dir():
             raise self.refusal(f"{self.path} is a folder; name the file")
 
-    def state(self) -> Hashable:
-        """Tells whether the files have changed since they were read in this process.
-
-        Of a folder, whether files have come or gone.
-        """
+    def state(self) -> str:
+        """Tells whether the files have changed since they were read in this process."""
         found = []
         for path in [self.path, *filter(None, map(self.file_of, self.options))]:
-            folders = [Path(place) for place, _, _ in os.walk(path)]
-            tables = [*path.glob("*.csv")] if self.kind == "csv" else []
-            for part in [*sorted(folders), *sorted(tables)] or [path]:
+            below = (
+                Path(place, name)
+                for place, folders, files in os.walk(path)
+                for name in (*folders, *files)
+            )
+            for part in [path, *sorted(below)]:
                 with suppress(OSError):
                     about = part.stat()
                     found.append((str(part), about.st_mtime_ns, about.st_size))
-        return tuple(found)
+        return hashlib.sha256(repr(found).encode()).hexdigest()
 
     def refusal(self, problem: str) -> ValueError:
         """The error of the flag.
