@@ -62,13 +62,43 @@ def test_splits_and_classes_are_those_of_the_folders(divided):
 def test_folders_that_are_left_out_are_told_of(divided, tmp_path):
     fill(tmp_path / "elsewhere", {"more": 2})
     (divided / "train" / "cat" / "linked").symlink_to(tmp_path / "elsewhere" / "more")
-    shutil.copytree(divided / "test", divided / "valid")
+    shutil.copytree(divided / "test", divided / "spare")
     data = load_dataset(f"folder:{divided}")
     assert (len(data.train), data.validation) == (7, None)
     assert data.notes[1:] == (
         "1 other files are left out, such as train/cat/linked.",
-        "left out, as no split is called so: valid.",
+        "left out, as no split is called so: spare.",
     )
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "held_out"), [("Training", "Testing", "VAL"), ("TRAIN", "test", "valid")]
+)
+def test_splits_of_other_names_are_known_where_all_folders_are_called_so(
+    divided, train, test, held_out
+):
+    shutil.copytree(divided / "test", divided / held_out)
+    (divided / "train").rename(divided / "spare")
+    (divided / "spare").rename(divided / train)
+    (divided / "test").rename(divided / test)
+    data = load_dataset(f"folder:{divided}")
+    assert data.class_names == ("cat", "dog")
+    assert (len(data.train), values(data.test), values(data.validation)) == (
+        7,
+        [7, 8, 9],
+        [7, 8, 9],
+    )
+    # Beside others, it may be a class.
+    shutil.copytree(divided / held_out, divided / "walking")
+    if train == "Training":
+        data = load_dataset(f"folder:{divided}")
+        assert data.class_names == tuple(sorted([train, test, held_out, "walking"]))
+
+
+def test_of_two_folders_of_one_split_none_is_chosen(divided):
+    shutil.copytree(divided / "test", divided / "Testing")
+    with pytest.raises(ValueError, match=r"it has Testing/ and test/, both for test; leave one"):
+        load_dataset(f"folder:{divided}")
 
 
 def test_validation_images_of_the_folder(divided):

@@ -29,7 +29,13 @@ _SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG")
 _GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
 _OF_PALETTES = frozenset({"1", "P"})
-_HELD_OUT = ("validation", "val")
+_SPLIT_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("validation", "valid", "val"), "validation"),
+}
+# Whatever is beside them; another name, or spelling, may be that of a class.
+_NAMES_OF_SPLITS = ("train", "test", "validation", "val")
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _LONGEST_END = 16
 
@@ -284,21 +290,34 @@ def _substitutes(folder: ImageFolder, split: str, unreadable: Mapping[str, str])
 
 def _roots(files: DataFiles) -> dict[str, Path]:
     """The folder of each split; that of all images, if they are not divided."""
-    held_out = [files.path / name for name in _HELD_OUT if (files.path / name).is_dir()]
-    train, test = files.path / "train", files.path / "test"
-    divided = [path.name for path in (test, *held_out) if path.is_dir()]
-    if not train.is_dir():
-        if divided:
-            raise files.refusal(f"it has {divided[0]}/, and no train/")
+    splits = _folders_of_splits(files)
+    if "train" not in splits:
+        if splits:
+            raise files.refusal(f"it has {next(iter(splits.values())).name}/, and no train/")
         return {"train": files.path}
-    if not divided:
-        raise files.refusal("it has train/, and neither test/ nor validation/")
+    if len(splits) == 1:
+        raise files.refusal(f"it has {splits['train'].name}/, and neither test/ nor validation/")
     if "test" in files.options:
         raise files.refusal("test= is for folders without train/ and test/; leave it out")
-    if not test.is_dir():
-        return {"train": train, "test": held_out[0]}
-    splits = {"train": train, "test": test}
-    return {**splits, "validation": held_out[0]} if held_out else splits
+    if "test" not in splits:
+        return {"train": splits["train"], "test": splits["validation"]}
+    return splits
+
+
+def _folders_of_splits(files: DataFiles) -> dict[str, Path]:
+    """Folders that are called as a split, in that order; none if the images are not divided."""
+    names = _class_folders(files.path)
+    if not {name.lower() for name in names} <= _SPLIT_OF.keys():
+        names = [name for name in names if name in _NAMES_OF_SPLITS]
+    splits: dict[str, Path] = {}
+    for name in names:
+        split = _SPLIT_OF[name.lower()]
+        if split in splits:
+            raise files.refusal(
+                f"it has {splits[split].name}/ and {name}/, both for {split}; leave one of them"
+            )
+        splits[split] = files.path / name
+    return {split: splits[split] for split in ("train", "test", "validation") if split in splits}
 
 
 def _folders_beside(files: DataFiles, roots: Mapping[str, Path]) -> list[str]:
