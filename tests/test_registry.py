@@ -45,7 +45,7 @@ def test_a_plugin_that_takes_a_name_of_the_package_is_at_fault(tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     said = (
         "--plugin=second: its import failed with ValueError: second: there is a thing 'one' "
-        "already, in with_one.thing."
+        f"already, in with_one.thing.\nIt arose in line 2 of {tmp_path / 'second.py'}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         import_plugin("second")

@@ -17,6 +17,8 @@ from importlib.metadata import entry_points
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar
 
+from tf_lottery.users_code import told
+
 T = TypeVar("T")
 
 
@@ -190,7 +192,7 @@ def import_users_module(flag: str, name: str) -> ModuleType:
         reason = (
             "there is no such module, neither installed nor in the current folder"
             if missing
-            else f"its import failed with {type(error).__name__}: {str(error).rstrip('.')}"
+            else f"its import failed with {type(error).__name__}: {told(error).rstrip('.')}"
         )
         raise ValueError(f"{flag}: {reason}.") from error
 

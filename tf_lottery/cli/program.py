@@ -18,6 +18,7 @@ from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.cli.sweeps import hint_to_sweep
 from tf_lottery.config import flags as experiment_flags
 from tf_lottery.registry import import_plugin
+from tf_lottery.users_code import told
 
 _LESS_MEMORY = (
     "Use a smaller network, smaller images or a smaller --batch_size, or keep the data in the "
@@ -94,7 +95,7 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, ArithmeticError, ConnectionError) as error:
-        sys.exit(f"Error: {error}")
+        sys.exit(f"Error: {told(error)}")
     except OSError as error:
         sys.exit(f"Error: {error.filename or 'a file'} cannot be used: {error.strerror or error}")
     except MemoryError:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tf_lottery.users_code import told
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -39,4 +41,4 @@ def portable(error: Exception) -> Exception:
     """An error of one of the kinds that are told to users, as another process can be given it."""
     if isinstance(error, OSError) and error.strerror:
         return OSError(error.errno, error.strerror, error.filename)
-    return next(kind for kind in TOLD if isinstance(error, kind))(str(error))
+    return next(kind for kind in TOLD if isinstance(error, kind))(told(error))
