@@ -30,6 +30,7 @@ def measured_claims() -> dict[str, list[Measured]]:
         **_lottery_tickets(),
         **_controls(),
         "1.11": [_conv_on_cifar10()],
+        "1.12": [_conv_with_dropout()],
         **_stabilizing(),
         **_linear_mode_connectivity(),
         **_why_tickets_win(),
@@ -219,6 +220,26 @@ def _conv_on_cifar10() -> Measured:
         f"dense {each(tickets, 0)}"
     )
     return Measured("CIFAR-10", tickets.replicate.nunique(), here)
+
+
+def _conv_with_dropout() -> Measured:
+    """Claim 1.12, of Conv-2: tickets of networks with dropout, beside those without."""
+    rows = _table("cifar10_conv2")
+    one = rows[rows.method == "lottery_ticket_dropout"].set_index("level")
+    without = rows[(rows.method == LOTTERY) & rows.replicate.isin(one.replicate)]
+    without = without.set_index("level").test_accuracy
+    here = ", ".join(
+        f"{_percent(one.test_accuracy[level])} at {_share(one.density[level])}"
+        for level in (int(one.test_accuracy.idxmax()), int(one.index.max()))
+    )
+    best = int(one.test_accuracy.idxmax())
+    return Measured(
+        "CIFAR-10",
+        one.replicate.nunique(),
+        f"Conv-2, 1,500 of 20,000 iterations: {here}, dense {_percent(one.test_accuracy[0])}; "
+        f"without dropout {_percent(without[best])} at {_share(one.density[best])}, dense "
+        f"{_percent(without[0])}",
+    )
 
 
 def _of_sweep(name: str, network: str, level: int, column: str, step: int = 0) -> float:
