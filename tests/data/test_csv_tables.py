@@ -152,3 +152,8 @@ def test_options_and_test_tables_that_do_not_fit_are_told(load, options, test, s
 def test_a_folder_without_a_test_table_is_told(load):
     with pytest.raises(ValueError, match=r"the folder has no test.csv; it needs train.csv and"):
         load("?label=kind", "", train=TRAIN)
+
+
+def test_of_one_row_of_each_class_none_can_be_tested_on(load):
+    with pytest.raises(ValueError, match=r"no class has two examples, of which one could be test"):
+        load(t="kind,size\ncat,1\ndog,2\n")

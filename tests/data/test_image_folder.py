@@ -300,3 +300,9 @@ def test_an_empty_class_is_kept_and_one_without_images_tells_which_are(divided):
     (divided / "test" / "dog").mkdir()
     with pytest.raises(ValueError, match=r"no images for the test split; names .*\.png"):
         load_dataset(f"folder:{divided}")
+
+
+def test_of_one_image_of_each_class_none_can_be_tested_on(tmp_path):
+    root = fill(tmp_path / "pets", {"cat": 1, "dog": 1})
+    with pytest.raises(ValueError, match=r"no class has two examples, of which one could be test"):
+        load_dataset(f"folder:{root}")

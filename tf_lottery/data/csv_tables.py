@@ -67,7 +67,7 @@ def load_csv(files: DataFiles) -> Dataset:
     }
     if "test" not in examples:
         values, labels = examples["train"]
-        held = chosen_for_test(labels, files.test_share)
+        held = chosen_for_test(files, labels)
         examples = {
             "train": (values[~held], labels[~held]),
             "test": (values[held], labels[held]),

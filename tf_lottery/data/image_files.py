@@ -147,15 +147,15 @@ def find_images(files: DataFiles, skip_unreadable: bool) -> ImageFolder:
     splits = {split: _files_of(files, root, split, names, others) for split, root in roots.items()}
     splits, unreadable = _with_shapes(files, splits)
     _refuse_or_tell(files, unreadable, skip_unreadable)
-    if "test" not in splits:
-        held = chosen_for_test(splits["train"].labels, files.test_share)
-        splits = {"train": splits["train"].at(~held), "test": splits["train"].at(held)}
     for split, own in splits.items():
         if not len(own):
             raise files.refusal(
                 f"there are no images for the {split} split; names of images end in "
                 f"{', '.join(sorted(_SUFFIXES))}"
             )
+    if "test" not in splits:
+        held = chosen_for_test(files, splits["train"].labels)
+        splits = {"train": splits["train"].at(~held), "test": splits["train"].at(held)}
     try:
         check_known_classes({split: own.labels for split, own in splits.items()}, names)
     except ValueError as error:
