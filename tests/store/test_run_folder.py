@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tf_lottery.store.errors import (
     StorageError,
 )
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.stopping import not_finished
 
 
 def test_a_new_folder_remembers_what_it_was_made_for(open_run):
@@ -314,3 +316,32 @@ def test_a_folder_that_lacks_an_entry_is_read_until_it_is_asked_for(open_run, tm
 def test_nothing_is_continued_that_is_not_there(open_run, tmp_path):
     with pytest.raises(DamagedFileError, match=r"config\.json is missing"):
         RunFolder.open(tmp_path / "run", {}, None, "")
+
+
+def test_the_folder_of_a_search_is_not_called_a_damaged_run(tmp_path):
+    (tmp_path / "level_0").mkdir()
+    (tmp_path / "search.json").write_text("{}")
+    for use in (RunFolder.read, partial(RunFolder.refuse, identity={})):
+        with pytest.raises(RunFolderError, match="is the folder of a search") as error:
+            use(tmp_path)
+        assert not isinstance(error.value, DamagedFileError)
+        assert "delete" not in str(error.value)
+
+
+def test_a_run_knows_the_command_that_goes_on_with_it(open_run):
+    with open_run() as run:
+        assert run.command == f"main.py --flagfile={run.flags_path}"
+        run.flags_path.write_text("--levels=30\n")
+        assert run.command is None
+    with open_run(details=replace(DETAILS, data_name="mine")) as run:
+        assert run.command is None
+
+
+def test_an_unfinished_level_comes_with_the_command_that_trains_it(open_run, write_level):
+    with open_run(details=replace(DETAILS, levels=3)) as run:
+        write_level(run, 0)
+        run.level(0).complete({"density": 1.0})
+        said = f"--levels: level 3 is not finished in {run.path}; finished are 0."
+        assert str(not_finished(run, 3)) == f"{said} To go on with it: {run.command}"
+        # One that the run is not to have.
+        assert str(not_finished(run, 4)) == said.replace("level 3", "level 4")

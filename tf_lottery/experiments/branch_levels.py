@@ -10,7 +10,7 @@ from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.former_flags import flags_in_effect
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.stopping import because_of_end
+from tf_lottery.store.stopping import not_finished
 
 
 def check_structure(plan: BranchPlan, branch: Branch) -> None:
@@ -182,7 +182,7 @@ def levels_of_branch(
             f"--levels: there is none for --branch={branch.name}, which starts from level "
             f"{first} or later{needs}; finished in {run.path} are {listed}."
         )
-    _check_levels(run, branch, levels, listed)
+    _check_levels(run, branch, levels)
     if ahead:
         _check_next_levels(run, branch, levels, listed)
     if verify:
@@ -191,14 +191,11 @@ def levels_of_branch(
     return sorted(set(levels))
 
 
-def _check_levels(run: RunFolder, branch: Branch, levels: Sequence[int], listed: str) -> None:
+def _check_levels(run: RunFolder, branch: Branch, levels: Sequence[int]) -> None:
     finished, first, last = run.complete_levels(), branch.first_level, branch.last_level
     for level in levels:
         if level not in finished:
-            raise ValueError(
-                f"--levels: level {level} is not finished in {run.path}; finished are {listed}."
-                f"{because_of_end(run)}"
-            )
+            raise not_finished(run, level)
         if level < first:
             raise ValueError(
                 f"--levels: --branch={branch.name} starts from level {first} or later, since "

@@ -18,7 +18,7 @@ from tf_lottery.report.export_table import print_export
 from tf_lottery.report.progress.exports import ExportProgressReporter
 from tf_lottery.store.atomic import remove_abandoned
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.stopping import because_of_end
+from tf_lottery.store.stopping import not_finished
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,7 @@ def _checked_ticket(path: Path, level: int | None, folder: Path | None, overwrit
     run = RunFolder.read(path)
     finished = run.complete_levels()
     if not finished or (level is not None and level not in finished):
-        which = "no level is finished" if level is None else f"level {level} is not finished"
-        listed = ", ".join(map(str, finished)) or "none"
-        raise ValueError(
-            f"--levels: {which} in {path}; finished are {listed}.{because_of_end(run)}"
-        )
+        raise not_finished(run, level)
     level = finished[-1] if level is None else level
     run.level(level).verify()
     place = folder or run.export / f"level_{level}"

@@ -1,6 +1,7 @@
 """Says of runs and searches what is damaged in them, what is lost, and how to get it back."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -37,7 +38,7 @@ def verify_runs(workdir: Path, runs: Sequence[Path] = (), console: Console | Non
         print_line(f"There are no runs in --workdir={workdir}.", console)
         return False
     paths = [path for run in found for path in (run, *find_branches(run))]
-    damaged = [path for path in paths if _verify(path, _findings(path), console)]
+    damaged = [path for path in paths if _verify(path, _findings(path), console, _command(path))]
     damaged += [path for path in searches if _verify(path, _findings_of_search(path), console)]
     count = _count_text(len(paths), len(searches))
     if damaged:
@@ -66,7 +67,13 @@ def _count_text(runs: int, searches: int) -> str:
     return f"{of_runs}, and {of_searches}" if runs else of_searches
 
 
-def _verify(path: Path, findings: Findings, console: Console) -> bool:
+def _command(path: Path) -> str | None:
+    with suppress(OSError, RunFolderError):
+        return RunFolder.read(path).command
+    return None
+
+
+def _verify(path: Path, findings: Findings, console: Console, command: str | None = None) -> bool:
     remark = ", while a process works in it" if is_held(path) else ""
     if not findings.damages:
         print_line(f"{path}: whole{remark}{_unsealed(path, findings)}", console)
@@ -76,6 +83,8 @@ def _verify(path: Path, findings: Findings, console: Console) -> bool:
         print_line(f"  {damage.error.path} {damage.error.problem}.", console)
         print_line(f"    Lost: {damage.lost}.", console)
         print_line(f"    To get it back: {damage.error.remedy}", console)
+    if command:
+        print_line(f"  The run's command: {command}", console)
     return True
 
 

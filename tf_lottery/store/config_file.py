@@ -26,7 +26,8 @@ _OF_EPOCHS = ("dataset", "batch_size", "validation_examples")
 _FLAGS_SEAL = "flags_sha256"
 _FLAG_LINE = re.compile(r"--?([A-Za-z][A-Za-z0-9_]*)(?:=(.*))?")
 _FLAGS_REMEDY = (
-    "Restore it from a backup, or delete it and start the same command again, which writes it anew."
+    "Restore it from a backup, or delete it and start the run's command again, which writes it "
+    "anew."
 )
 
 

@@ -20,8 +20,8 @@ from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
 # Hashing files up to this size takes a run of twenty levels some milliseconds.
 _SMALL_BYTES = 128 * 1024
 EXPORT_SEAL = "export.json"
-_IN_THE_WAY = "Move it away, or delete it, and start the same command again, which makes it anew."
-_WRITTEN_ANEW = "The same command, started again, writes it anew."
+_IN_THE_WAY = "Move it away, or delete it, and start the run's command again, which makes it anew."
+_WRITTEN_ANEW = "The run's command, started again, writes it anew."
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _damages_of_level_places(run: LevelsFolder) -> Iterator[Damage]:
         if number.isdecimal() and _is_blocked(path):
             remedy = (
                 "Restore the folder from a backup, or delete what is in its place and start the "
-                "same command again, which trains the level."
+                "run's command again, which trains the level."
             )
             problem = "is no folder" if path.exists() else "is a link to nothing"
             error = DamagedFileError(path, problem, remedy)
@@ -206,7 +206,7 @@ def _lost_level(run: LevelsFolder, number: int, otherwise: str) -> Damage:
     error = DamagedFileError(
         path,
         f"{'is not complete' if path.exists() else 'is missing'}, but {otherwise}",
-        "Restore it from a backup, or start the same command again, which trains it anew.",
+        "Restore it from a backup, or start the run's command again, which trains it anew.",
     )
     return Damage(error, f"level {number}", repaired=True, level=number)
 
@@ -227,7 +227,7 @@ def _damages_of_rewind(
     lost = "the network at the rewind step, from which pruned levels and branches are trained"
     remedy = (
         f"Restore it from a backup, or delete the folders {folder.absolute()} and "
-        f"{level_0.absolute()} and start the same command again: training level 0 again makes "
+        f"{level_0.absolute()} and start the run's command again: training level 0 again makes "
         "both anew."
     )
     for error in _errors_in(folder, size):
@@ -254,7 +254,7 @@ def _damages_of_ticket(run: RunFolder, size: int | None) -> Iterator[Damage]:
     for error in _errors_in(folder, size):
         remedy = (
             f"Restore it from a backup, or delete the folder {folder.absolute()} and start the "
-            "same command again, which takes the ticket from --ticket again."
+            "run's command again, which takes the ticket from --ticket again."
         )
         error = DamagedFileError(error.path, error.problem, remedy)
         yield Damage(error, "the ticket of another run that level 0 is trained from")
@@ -280,7 +280,7 @@ def _damages_of_checkpoints(run: RunFolder, complete: list[int]) -> Iterator[Dam
             continue
         remedy = (
             f"Restore it from a backup, or delete the folder {folder.parents[1].absolute()} and "
-            "start the same command again, which trains the level from its beginning."
+            "start the run's command again, which trains the level from its beginning."
         )
         for error in _errors_in(folder, None):
             error = DamagedFileError(error.path, error.problem, remedy)

@@ -40,8 +40,8 @@ class DamagedFileError(RunFolderError):
     def __init__(self, path: Path, problem: str, remedy: str | None = None):
         self.path, self.problem = Path(path).absolute(), problem
         self.remedy = remedy or (
-            f"Restore it from a backup, or delete the folder {self.path.parent} and start the same "
-            "command again to compute it anew."
+            f"Restore it from a backup, or delete the folder {self.path.parent} and start the "
+            "run's command again to compute it anew."
         )
         super().__init__(f"{self.path} {problem}. {self.remedy}")
 

@@ -11,6 +11,7 @@ export/level_N/, export/level_N_saved_model/: tickets to ship
 import errno
 import os
 import re
+import shlex
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from itertools import count, takewhile
@@ -34,6 +35,7 @@ from tf_lottery.store.levels import LEVEL_NAME, LevelsFolder
 from tf_lottery.store.lock import entries_of, exclusive, refuse_held
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.sealed_tensors import SealedTensors
+from tf_lottery.store.search_folder import SEARCH_SEAL
 from tf_lottery.store.tensors import refuse_pattern_characters
 
 _EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")
@@ -94,7 +96,7 @@ class RunFolder(LevelsFolder):
             # A link that leads nowhere is there, and is read in vain.
             if not os.path.lexists(path / "config.json"):
                 if details is None:
-                    raise DamagedFileError(path / "config.json", "is missing")
+                    raise _without_config(path)
                 write_config(path, identity, details.to_json(), [text_sha256(flags_text)])
             config = read_config(path)
             refuse_other_experiment(path, config.identity, identity, defaults, open_ended)
@@ -175,7 +177,7 @@ class RunFolder(LevelsFolder):
         path = Path(path)
         if not os.path.lexists(path / "config.json"):
             if path.is_dir() and any(LEVEL_NAME.fullmatch(name) for name in entries_of(path)):
-                raise DamagedFileError(path / "config.json", "is missing")
+                raise _without_config(path)
             raise RunFolderError(
                 f"{path.absolute()} is not a run folder: it has no config.json. A run folder is "
                 "WORKDIR/NAME/replicate_R."
@@ -238,6 +240,18 @@ class RunFolder(LevelsFolder):
     def flags_path(self) -> Path:
         """The flag file that replays the experiment."""
         return self.path / "flags.cfg"
+
+    @property
+    def command(self) -> str | None:
+        """The command that goes on with the run; None if a script made it, with data of its own."""
+        details = self.known_details
+        try:
+            self.check_flags()
+        except DamagedFileError:
+            return None
+        if details is None or details.data_name is not None:
+            return None
+        return f"main.py --flagfile={shlex.quote(str(self.flags_path.absolute()))}"
 
     def check_flags(self) -> bool:
         """Checks that flags.cfg is as it was written.
@@ -330,11 +344,22 @@ def data_name(identity: Identity, details: RunDetails | None) -> str | None:
     return identity_value("dataset", identity.dataset) if own is None else own
 
 
+def _without_config(path: Path) -> RunFolderError:
+    """The error of a folder that has levels, but no config.json."""
+    if os.path.lexists(path / SEARCH_SEAL):
+        return RunFolderError(
+            f"{path.absolute()} is the folder of a search of the library, and not of a run. "
+            "tf_lottery.IterativeMagnitudePruning(model, ..., folder=...) with the arguments of "
+            "the search has its tickets."
+        )
+    return DamagedFileError(path / "config.json", "is missing")
+
+
 def _refuse_foreign_folder(path: Path) -> None:
     foreign = entries_of(path)
     if foreign and "config.json" not in foreign:
         if any(LEVEL_NAME.fullmatch(name) for name in foreign):
-            raise DamagedFileError(path / "config.json", "is missing")
+            raise _without_config(path)
         listed = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
         raise RunFolderError(
             f"{path.absolute()} is not a run folder and not empty: it holds {listed}. Choose "

@@ -72,10 +72,21 @@ def known_end(run: RunFolder) -> EarlyEnd | None:
     return None if end is None or end.level < run.finished_levels()[-1] else end
 
 
-def because_of_end(run: RunFolder) -> str:
-    """Says that a run's search has ended early, behind a sentence on missing levels; or nothing."""
-    end = known_end(run)
-    return "" if end is None else f" The search {end}."
+def not_finished(run: RunFolder, level: int | None) -> ValueError:
+    """The error of a level that is asked for and not finished.
+
+    Args:
+      run: the run.
+      level: that was asked for; None: any.
+    """
+    finished, end, details = run.complete_levels(), known_end(run), run.known_details
+    which = "no level is finished" if level is None else f"level {level} is not finished"
+    said = f"{which} in {run.path}; finished are {', '.join(map(str, finished)) or 'none'}."
+    if end is not None:
+        said += f" The search {end}."
+    elif run.command and details is not None and (level or 0) <= details.levels:
+        said += f" To go on with it: {run.command}"
+    return ValueError(f"--levels: {said}")
 
 
 def _validation_accuracy(run: RunFolder, level: int) -> float | None:

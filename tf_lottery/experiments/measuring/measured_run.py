@@ -13,7 +13,7 @@ from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.store.result_names import ESTIMATED_AT_RANDOM
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
-from tf_lottery.store.stopping import because_of_end
+from tf_lottery.store.stopping import not_finished
 from tf_lottery.store.tensors import has_tensor_named
 
 
@@ -78,12 +78,7 @@ class MeasuredRun:
         finished = self.run.complete_levels()
         missing = sorted(set(wanted or ()) - set(finished))
         if missing or not finished:
-            listed = ", ".join(map(str, finished)) or "none"
-            which = f"level {missing[0]} is not finished" if missing else "no level is finished"
-            raise ValueError(
-                f"--levels: {which} in {self.run.path}; finished are {listed}."
-                f"{because_of_end(self.run)}"
-            )
+            raise not_finished(self.run, missing[0] if missing else None)
         levels = finished if wanted is None else sorted(set(wanted))
         for level in levels:
             self.run.level(level).verify()

@@ -50,7 +50,9 @@ def check_source(run: RunFolder, levels: Collection[int] | None) -> None:
     ]
     in_the_way = [damage for damage in needed if not damage.repaired]
     if in_the_way:
-        raise _with_count(run, in_the_way)
+        error = _with_count(run, in_the_way)
+        command = f" The run's command: {run.command}" if run.command else ""
+        raise DamagedFileError(error.path, error.problem, error.remedy + command)
     _tell(damages)
 
 
