@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tf_lottery.report.progress.levels import time_left
+from tf_lottery.report.progress import time_left
 
 _MAIN = Path(__file__).parents[2] / "main.py"
 

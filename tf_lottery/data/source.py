@@ -1,5 +1,6 @@
 """Data sets by name."""
 
+from dataclasses import replace
 from typing import get_args
 
 from tf_lottery.config.arguments import shown
@@ -110,13 +111,16 @@ def _load_own(name: str, files: DataFiles | None) -> Dataset | None:
     source = find_source(name)
     if source is None:
         return None
-    dataset = source.load()
+    dataset, module = source.load(), DATASETS.module_of(source.pattern)
     if not isinstance(dataset, Dataset):
         raise ValueError(
-            f"--dataset={name}: {DATASETS.module_of(source.pattern)} returned {shown(dataset)} for "
-            "it; return what tf_lottery.plugins.from_arrays makes."
+            f"--dataset={name}: {module} returned {shown(dataset)} for it; return what "
+            "tf_lottery.plugins.from_arrays makes."
         )
-    return dataset
+    if module.startswith("tf_lottery."):
+        return dataset
+    # tensorflow-datasets may have one of the same name.
+    return replace(dataset, notes=(f"it is that of {module}.", *dataset.notes))
 
 
 def _is_streamed(image_set: ImageSet, streaming: str) -> bool:

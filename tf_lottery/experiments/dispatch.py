@@ -343,8 +343,8 @@ def _export(command: ExportTickets) -> None:
         run = RunFolder.read(folder)
         refuse_without_arrays(
             folder,
-            "tf_lottery.experiments.ticket_export.export_tickets([pathlib.Path("
-            f'"{folder}")], dataset=data)',
+            f'tf_lottery.export("{folder}", "FOLDER", test_data=(x_test, y_test))',
+            "where x_test has the shape [examples, height, width, channels]",
         )
         check_flags_of_run(run, command.expected)
         check_source(

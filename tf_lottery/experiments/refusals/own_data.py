@@ -5,13 +5,16 @@ from pathlib import Path
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.run_folder import RunFolder
 
+_DATA = "where data is what tf_lottery.from_arrays makes of them"
 
-def refuse_without_arrays(path: Path, call: str) -> None:
+
+def refuse_without_arrays(path: Path, call: str, data: str = _DATA) -> None:
     """Refuses to go on with a run without the arrays that it was begun with.
 
     Args:
       path: the run folder, or the folder of a branch.
-      call: what does the same in Python, where `data` are the arrays.
+      call: what does the same in Python.
+      data: what the arrays are called in it.
 
     Raises:
       RunFolderMismatchError: if it was begun with such; says what to do.
@@ -24,6 +27,5 @@ def refuse_without_arrays(path: Path, call: str) -> None:
     if name not in (None, run.identity.dataset):
         raise RunFolderMismatchError(
             f"{run.path} was begun in Python with data of your own ({name}), which no flag names. "
-            f"Go on in Python, and give the same ones in the same order: {call}, where data is "
-            "what tf_lottery.from_arrays makes of them."
+            f"Go on in Python, and give the same ones in the same order: {call}, {data}."
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_lottery.config.arguments import check_truth, refusal
 from tf_lottery.config.data_files import data_files
+from tf_lottery.config.datasets import find_source
 from tf_lottery.config.experiment import ExperimentConfig, has_renamed_files
 from tf_lottery.config.fine_tuning import check_fine_tuning_rate
 from tf_lottery.config.options import options_of, refuse_together
@@ -346,6 +347,9 @@ def tell_of_useless_flags(experiment: Experiment) -> None:
         useless["skip_unreadable"] = "it is for --dataset=folder:PATH"
     elif streamed:
         useless["shuffle_buffer"] = "the order of a folder's images is drawn among all of them"
+    if files is not None or find_source(config.data.dataset) is not None:
+        not_of_tfds = f"--dataset={config.data.dataset} is not of tensorflow-datasets"
+        useless |= dict.fromkeys(("data_dir", "manual_dir"), not_of_tfds)
     if streamed:
         useless["in_memory"] = "the data are streamed"
     else:
