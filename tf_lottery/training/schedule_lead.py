@@ -132,6 +132,12 @@ def hold_learning_rate(optimizer: Any, rate: float | None) -> None:
         inner.learning_rate = rate
 
 
+def rate_without_schedule(optimizer: Any) -> float | None:
+    """The learning rate of an optimizer; None if a schedule or a function gives it."""
+    inner = inner_optimizer(optimizer)
+    return None if callable(_rate_of(inner)) else _number(inner.learning_rate)
+
+
 def last_and_highest_rate(optimizer: Any, steps: int) -> tuple[float, float]:
     """The learning rate of the last of a training's iterations, and the highest of some of them.
 
@@ -142,7 +148,7 @@ def last_and_highest_rate(optimizer: Any, steps: int) -> tuple[float, float]:
     inner = inner_optimizer(optimizer)
     schedule = _schedule_of(inner)
     if not isinstance(schedule, _LeadingSchedule):
-        rate = float(np.asarray(inner.learning_rate))
+        rate = _number(inner.learning_rate)
         return rate, rate
     points = np.unique(np.linspace(0, steps - 1, _POINTS).astype(np.int64))
     rates = [float(np.asarray(schedule.schedule(tf.constant(point)))) for point in points]
@@ -206,6 +212,11 @@ def _with_rate(optimizer: Any, rate: Any) -> Iterator[None]:
         yield
     finally:
         _set_schedule(optimizer, before)
+
+
+def _number(rate: Any) -> float:
+    # A variable on several devices is no array by itself.
+    return float(np.asarray(tf.convert_to_tensor(rate)))
 
 
 def _rate_as_made(optimizer: Any) -> Any:

@@ -18,6 +18,7 @@ from tf_lottery.tickets.fit.callbacks import Callbacks, IterationCallback
 from tf_lottery.tickets.fit.evidence import scoring_batches
 from tf_lottery.tickets.fit.history import SearchHistory
 from tf_lottery.tickets.fit.last_level import LastLevel
+from tf_lottery.tickets.fit.learning_rates import LearningRates
 from tf_lottery.tickets.fit.length import (
     as_arrays,
     resolve_rewind_step,
@@ -46,12 +47,13 @@ class PruneAndRewind(IterationCallback):
     layer has no weight left (`EmptyLayerWarning`).
 
     Put it last among the callbacks: at the end of a level it rewinds the weights, which others may
-    want to save first. To other callbacks all levels are one training: give the optimizer a
-    learning-rate schedule, which is rewound, rather than a `LearningRateScheduler`, whose epochs
-    count on; and averages of weights (`use_ema=True`), which Keras assigns at the end of `fit`,
-    are not what is pruned. Where that matters, use `IterativeMagnitudePruning`. With a rewind step
-    in the middle of an epoch, levels end in the middle of one too, and validation results of that
-    epoch belong to no single level; whole epochs avoid it.
+    want to save first. To other callbacks all levels are one training: a `LearningRateScheduler`
+    beside it counts its epochs on over all of them, with a warning. Give it as `level_callbacks=`,
+    where it begins anew with each level, or give the optimizer a learning-rate schedule, which is
+    rewound. Averages of weights (`use_ema=True`), which Keras assigns at the end of `fit`, are not
+    what is pruned; where that matters, use `IterativeMagnitudePruning`. With a rewind step in the
+    middle of an epoch, levels end in the middle of one too, and validation results of that epoch
+    belong to no single level; whole epochs avoid it.
 
     With `folder=` the levels are kept: the same script, started again with a model made anew, goes
     on with the level in which it was interrupted. That level begins with the first epoch of the new
@@ -196,6 +198,7 @@ class PruneAndRewind(IterationCallback):
         )
         self._search.set_steps_per_epoch(steps)
         self.history = self._search.history
+        self._rates = LearningRates(self.model.optimizer)
         self._losses, self._first_bad_step = [], None
         self._first_epoch: int | None = None
         self._last_level = None
@@ -216,12 +219,21 @@ class PruneAndRewind(IterationCallback):
             self._check_epochs(epoch)
         super().on_epoch_begin(epoch, logs)
         if self._running is not None:
-            self._running.begin_epoch(logs)
+            with self._rates.set_by_level():
+                self._running.begin_epoch(logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Tells the callbacks of the level."""
-        if self._running is not None:
-            self._running.begin_batch(batch, logs)
+        """Tells the callbacks of the level; looks at the learning rate with which it begins."""
+        running = self._running
+        if running is None:
+            return
+        with self._rates.set_by_level():
+            running.begin_batch(batch, logs)
+        if running.level.number == 0:
+            if running.iteration == self._rewind_step:
+                self._rates.take_at_rewind_step()
+        elif batch == 0:
+            self._rates.check(running.level.number)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves the state at the rewind step; ends a level that ends within an epoch."""
@@ -316,7 +328,10 @@ class PruneAndRewind(IterationCallback):
         callbacks = given(level.number) if callable(given) else given
         check_callbacks("level_callbacks", callbacks, self.model)
         last = last_step(first, *lengths)
-        self._running = LevelInFit(level, self.model, callbacks, self.params, first, last)
+        if level.number:
+            self._rates.begin_level()
+        with self._rates.set_by_level():
+            self._running = LevelInFit(level, self.model, callbacks, self.params, first, last)
         self._save_at_rewind_step(self._running)
 
     def _resolve(self, steps_per_epoch: int, steps_per_execution: int) -> tuple[int, int]:
