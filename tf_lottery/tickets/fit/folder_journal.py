@@ -61,13 +61,21 @@ class FolderJournal(RunJournal):
         """The seed of the search in the folder; None before it has begun."""
         return self._known().get("seed")
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """The fingerprint of the arrays that level 0 is trained on; empty if it is not known."""
+        return self._known().get("data", {})
+
     @contextmanager
-    def opened(self, training: Mapping[str, Any], seed: int) -> Iterator[None]:
+    def opened(
+        self, training: Mapping[str, Any], seed: int, data: Mapping[str, Any]
+    ) -> Iterator[None]:
         """Makes or continues the folder, which this process has for itself in the block.
 
         Args:
           training: further arguments, known when training begins.
           seed: what is drawn with, if the search begins now.
+          data: the fingerprint of the arrays to train on, if the search begins now.
 
         Raises:
           ValueError: as in the constructor, or if another process works in the folder.
@@ -81,8 +89,10 @@ class FolderJournal(RunJournal):
             remove_leftovers(self.path)
             known = self._known()
             rules = self._rules_to_go_on(known)
+            data = self.data if self.is_complete(0) else data
             content = {"arguments": arguments, "seed": known.get("seed", seed), "rules": rules}
-            if any(known.get(name) != value for name, value in content.items()):
+            content |= {"data": dict(data)} if data else {}
+            if known != content:
                 seal(self.path, [], content, SEARCH_SEAL)
             yield
 

@@ -124,9 +124,10 @@ class IterativeMagnitudePruning:
           optimizer: that trains the model in a loop of yours, for `run`; by default the one that it
             is compiled with.
           folder: keeps the finished levels, in place of memory: the same search of the same model,
-            made in another process, goes on after them, also to more levels. A function given as
-            `score` then is the same if its code is, without comments and docstrings; functions that
-            it calls are not looked at. By default levels last as long as this object.
+            made in another process, goes on after them, also to more levels. It warns if it goes on
+            with other arrays; `tf.data` and generators cannot be compared. A function given as
+            `score` is the same if its code is, without comments and docstrings; functions that it
+            calls are not looked at. By default levels last as long as this object.
 
         Raises:
           ValueError: if the model is not prunable or has no optimizer, if it is pruned already, if
@@ -224,7 +225,8 @@ class IterativeMagnitudePruning:
             data=(x, y),
             fit_arguments=fit_arguments,
         )
-        with search.opened(epochs):
+        data = {"x": x, "y": y, "sample_weight": fit_arguments.get("sample_weight")}
+        with search.opened(epochs, data=data):
             for level in search.to_train(training.read_batches, training.train_steps):
                 if verbose:
                     self._announce(level.number)

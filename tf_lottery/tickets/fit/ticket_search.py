@@ -12,6 +12,7 @@ from tf_lottery.config.arguments import check_path
 from tf_lottery.messages import tell
 from tf_lottery.tickets.fit.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit.evidence import Batch, build_fit_evidence
+from tf_lottery.tickets.fit.fingerprint import differences, fingerprint
 from tf_lottery.tickets.fit.folder_journal import FolderJournal, hold_folder, let_go_of_folder
 from tf_lottery.tickets.fit.history import LevelResult, SearchHistory
 from tf_lottery.tickets.fit.level_checks import (
@@ -74,6 +75,7 @@ class TicketSearch:
         self.steps_per_epoch: int | None = None
         self.history = SearchHistory()
         self._training: Mapping[str, int | None] = {}
+        self._other_data: list[str] = []
         self.journal: MemoryJournal | FolderJournal = MemoryJournal(forgets=forgets)
         if folder is None:
             return
@@ -88,12 +90,18 @@ class TicketSearch:
         self._take_up(self.journal)
 
     @contextmanager
-    def opened(self, epochs: int | None, iterations: int | None = None) -> Iterator[None]:
+    def opened(
+        self,
+        epochs: int | None,
+        iterations: int | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Iterator[None]:
         """Has the folder for itself in the block, if there is one, and goes on from what it holds.
 
         Args:
           epochs: length of training; None if `iterations` says it.
           iterations: the same, in a loop of the user's.
+          data: what is trained on, by the names of the arguments of `fit`, where it is known.
 
         Raises:
           ValueError: if another process works in the folder, or the length was another.
@@ -103,8 +111,10 @@ class TicketSearch:
             self._check_same_length(training)
             yield
             return
-        with self.journal.opened(training, self._seed):
+        arrays = fingerprint(data or {})
+        with self.journal.opened(training, self._seed, arrays):
             self._take_up(self.journal)
+            self._other_data = differences(self.journal.data, arrays)
             yield
 
     def hold(self, epochs: int) -> None:
@@ -184,6 +194,7 @@ class TicketSearch:
             warn_of_empty_layers(level.number, network.mask)
             if level.number and not trained:
                 self._warn_of_random_layers(level.number)
+                self._warn_of_other_data(level.number)
             trained = True
             yield level
         self.history.ended = arguments.stopping.end(self.history.levels)
@@ -223,6 +234,16 @@ class TicketSearch:
             warnings.warn(
                 f"The search goes on with level {level}. Random numbers of {', '.join(names)} are "
                 "not kept with the levels: those to come differ from an uninterrupted search's.",
+                stacklevel=4,
+            )
+
+    def _warn_of_other_data(self, level: int) -> None:
+        """Warns if the levels before were trained on other arrays."""
+        if self._other_data:
+            warnings.warn(
+                f"The search goes on with level {level} on other data than the levels before: "
+                f"{'; '.join(self._other_data)}. If that is not on purpose, choose another folder "
+                "to search with these data.",
                 stacklevel=4,
             )
 
