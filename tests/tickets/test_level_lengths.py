@@ -114,6 +114,17 @@ def test_a_generator_that_runs_out_is_told_to_go_on_by_itself(keras):
     assert [result.iterations for result in search.history.levels] == [12, 12, 12]
 
 
+@BOTH
+@pytest.mark.parametrize("batches", [10, 12])
+def test_a_generator_that_ends_between_two_levels_has_run_out(keras, batches):
+    """Keras takes batches ahead, so that there may have been some more."""
+    data = ((X[:4], Y[:4]) for _ in range(batches))
+    search = searching(network(keras))
+    with pytest.raises(ValueError, match=r"^level 1 ended at iteration \d of 10, as the data ran"):
+        search.fit(data, epochs=2, steps_per_epoch=5, verbose=0)
+    assert len(search.history.levels) == 1
+
+
 def test_epochs_that_become_shorter_are_an_error():
     """Of longer ones Keras takes as many batches as the first epoch had."""
     lengths = [3, 3, 2, 1, 1, 1]

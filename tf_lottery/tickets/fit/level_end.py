@@ -1,7 +1,9 @@
 """How a level around `model.fit` ended: whether it is as long as planned, and what it keeps."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import GEN_CLOSED, getgeneratorstate, isgenerator
 from typing import Any
 
 import numpy as np
@@ -93,16 +95,38 @@ def check_length(level: int, reached: int, planned: int, stopped: bool) -> None:
       ValueError: if it is shorter or longer; says what to do.
     """
     if reached < planned and not stopped:
-        raise ValueError(
-            f"level {level} ended at iteration {reached} of {planned}, as the data ran out. "
-            f"{_REPEAT}. Nothing of this level is recorded."
-        )
+        raise _ran_out(level, reached, planned)
     if reached > planned:
         raise ValueError(
             f"level {level} went on to iteration {reached}, but was to end at {planned}: the "
             f"epochs of the data differ in length. Give steps_per_epoch, and data that repeat. "
             "Nothing of this level is recorded."
         )
+
+
+@contextmanager
+def naming_ended_generator(
+    x: Any, level: int, first: int, planned: int | None, watch: LevelWatch
+) -> Iterator[None]:
+    """Has an error of Keras say that the data ran out, if they did before the level began.
+
+    Args:
+      x: what is given to `fit` as x.
+      level: the level.
+      first: iteration at which it begins.
+      planned: iteration at which it is to end, where it is known.
+      watch: the callback that watches the level.
+
+    Raises:
+      ValueError: in place of that error.
+    """
+    try:
+        yield
+    except (StopIteration, ValueError) as error:
+        ended = isgenerator(x) and getgeneratorstate(x) == GEN_CLOSED
+        if ended and planned is not None and not watch.epochs_seen:
+            raise _ran_out(level, first, planned) from error
+        raise
 
 
 def check_rewind_step_reached(reached: int, rewind_step: int, *, kept: bool, stopped: bool) -> None:
@@ -194,3 +218,10 @@ def metrics_of_epoch(
         return each[upto[-1] if upto and upto[-1] < len(each) else -1]
 
     return {name: value(each) for name, each in logs.items() if each}
+
+
+def _ran_out(level: int, reached: int, planned: int) -> ValueError:
+    return ValueError(
+        f"level {level} ended at iteration {reached} of {planned}, as the data ran out. {_REPEAT}. "
+        "Nothing of this level is recorded."
+    )

@@ -18,6 +18,7 @@ from tf_lottery.tickets.fit.level_end import (
     check_resumed,
     check_rewind_step_reached,
     level_end,
+    naming_ended_generator,
 )
 from tf_lottery.tickets.fit.pruned_weights import (
     check_own_mask,
@@ -99,7 +100,8 @@ class TrainingByFit:
         forget_resumed_epoch(self._model)
         data = {"x": self._x, "y": self._y, **self._fit_arguments}
         with naming_bad_data(data, self.steps_per_epoch, level.number):
-            logs = self._fit(level.number, [watch, *own], first, last)
+            with naming_ended_generator(self._x, level.number, first, last, watch):
+                logs = self._fit(level.number, [watch, *own], first, last)
             self.steps_per_epoch = self.steps_per_epoch or watch.steps_in_first_epoch
             self._search.set_steps_per_epoch(self.steps_per_epoch)
             planned = last or self._epochs * self.steps_per_epoch
