@@ -10,6 +10,7 @@ import tf_keras
 
 import tf_lottery
 from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
+from tests.same_weights import assert_same_weights
 from tf_lottery.masking.layers import keras_variables, model_variables
 from tf_lottery.masking.prunable import get_mask, own_pruning_rates, prunable
 from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
@@ -73,6 +74,39 @@ def test_levels_are_held_side_by_side(keras: ModuleType):
     assert get_mask(ticket) == search.mask(3)
     for name, value in weights_of(model).items():
         np.testing.assert_array_equal(value, kept[name])
+
+
+@TF_KERAS_FAST
+@pytest.mark.parametrize("folder", [None, pytest.param("search", marks=pytest.mark.slow)])
+def test_the_callback_gives_the_same_levels(keras: ModuleType, tmp_path, folder):
+    search = IterativeMagnitudePruning(functional(keras), 2, 0.4, rewind_step="1ep")
+    search.fit(X, Y, epochs=2, **FIT)
+    imp = tf_lottery.PruneAndRewind(2, 2, 0.4, "1ep", folder=folder and tmp_path / folder)
+    model, refused = functional(keras), []
+
+    def restore(batch: int, logs: Any) -> None:
+        for take in (imp.restore, imp.mask):
+            with pytest.raises(ValueError, match=r"^fit has not ended"):
+                take(0)
+        refused.append(batch)
+
+    with pytest.raises(ValueError, match="level=0 is not finished"):
+        imp.restore(0)
+    during = keras.callbacks.LambdaCallback(on_train_batch_end=restore)
+    model.fit(X, Y, epochs=imp.epochs(4), callbacks=[during, imp], **FIT)
+    assert len(refused) == 16
+    kept = weights_of(model)
+    for level in range(3):
+        assert imp.mask(level) == search.mask(level)
+        for weights in ("trained", "rewind"):
+            one, two = (weights_of(each.restore(level, weights)) for each in (imp, search))
+            assert_same_weights(one, two)
+    assert_same_weights(weights_of(model), kept)
+    assert imp.restore(0, into=model) is model
+    assert get_mask(model).density == 1
+    for take in (imp.restore, imp.mask):
+        with pytest.raises(ValueError, match="level=3 is not finished"):
+            take(3)
 
 
 @pytest.mark.slow

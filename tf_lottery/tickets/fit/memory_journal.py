@@ -12,13 +12,8 @@ from tf_lottery.training.network import NetworkState
 class MemoryJournal:
     """A `LevelJournal` that lasts as long as the process."""
 
-    def __init__(self, *, forgets: bool = False):
-        """Starts empty.
-
-        Args:
-          forgets: keep no more than pruning takes: the dense network and the last level.
-        """
-        self._forgets = forgets
+    def __init__(self):
+        """Starts empty."""
         self._levels: dict[int, tuple[Mapping[str, np.ndarray], Mask]] = {}
         self._rewind_state: NetworkState | None = None
 
@@ -34,8 +29,6 @@ class MemoryJournal:
         self, level: int, weights: Mapping[str, np.ndarray], mask: Mask, record: Mapping[str, Any]
     ) -> None:
         """Completes a level; the record is the history's to keep."""
-        if self._forgets:
-            self._levels = {number: kept for number, kept in self._levels.items() if not number}
         self._levels[level] = (weights, mask)
 
     def rewind_state(self) -> NetworkState:

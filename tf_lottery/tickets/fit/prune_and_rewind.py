@@ -9,6 +9,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tf_lottery.config.arguments import check_path, check_whole, refusal
+from tf_lottery.masking.masks import Mask
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
@@ -16,6 +17,7 @@ from tf_lottery.tickets.fit.arguments import check_callbacks, check_one_optimize
 from tf_lottery.tickets.fit.averages import averages_weights
 from tf_lottery.tickets.fit.callbacks import Callbacks, IterationCallback
 from tf_lottery.tickets.fit.evidence import scoring_batches
+from tf_lottery.tickets.fit.folder_journal import FolderJournal
 from tf_lottery.tickets.fit.history import SearchHistory
 from tf_lottery.tickets.fit.last_level import LastLevel
 from tf_lottery.tickets.fit.learning_rates import LearningRates
@@ -27,10 +29,13 @@ from tf_lottery.tickets.fit.length import (
 )
 from tf_lottery.tickets.fit.level_end import check_rewind_step_reached
 from tf_lottery.tickets.fit.level_in_fit import LevelInFit
+from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.fit.one_per_fit import OnePerFit
+from tf_lottery.tickets.fit.restored import check_finished, mask_of, restored
 from tf_lottery.tickets.fit.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.fit.stopping import StoppingRule
 from tf_lottery.tickets.fit.ticket_search import TicketSearch
+from tf_lottery.tickets.journal import TicketWeights
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
 from tf_lottery.training.divergence import TrainingDivergedError
 
@@ -61,7 +66,9 @@ class PruneAndRewind(IterationCallback):
     that are finished, and where all are, Keras runs one batch, which is undone, and stops. It ends
     with the bits of a `fit` that was never interrupted if each epoch has the same data, as those of
     `tf.data` without `repeat()` or of arrays with `shuffle=False`. An `IterativeMagnitudePruning`
-    with the same arguments has the tickets of the folder, and goes on with it too.
+    with the same arguments goes on with the folder too.
+
+    When `fit` has ended, `restore(level)` gives the tickets, as many side by side as you like.
 
     Attributes:
       history: results of the finished levels.
@@ -147,6 +154,7 @@ class PruneAndRewind(IterationCallback):
         self._running: LevelInFit | None = None
         self._last_level: LastLevel | None = None
         self._one_per_fit = OnePerFit()
+        self._journal: MemoryJournal | FolderJournal = MemoryJournal()
         self.history = SearchHistory()
 
     def epochs(self, steps_per_epoch: int) -> int:
@@ -154,6 +162,35 @@ class PruneAndRewind(IterationCallback):
         check_whole("steps_per_epoch", steps_per_epoch, 1, example=100)
         rewind_step, last = self._resolve(steps_per_epoch, steps_per_execution=1)
         return math.ceil((last + self._levels * (last - rewind_step)) / steps_per_epoch)
+
+    def restore(self, level: int, weights: TicketWeights = "trained", *, into: Any = None) -> Any:
+        """Gives a level's ticket as a model of its own, once `fit` has ended.
+
+        Args:
+          level: a finished level.
+          weights: "trained", or "rewind" for those of the rewind step.
+          into: a model that takes the ticket, in place of a copy of the trained one; models that
+            Keras cannot copy need it, as in `IterativeMagnitudePruning.restore`.
+
+        Returns:
+          The copy; or the model that was given.
+
+        Raises:
+          ValueError: if `fit` has not ended, the level is not finished, `weights` is unknown, the
+            model cannot be copied and none is given, or the one given is another network.
+        """
+        self._check_ended()
+        check_finished(self._journal, level)
+        return restored(self._search.network, self._journal, level, weights, into)
+
+    def mask(self, level: int) -> Mask:
+        """The mask of a finished level, once `fit` has ended.
+
+        Raises:
+          ValueError: if `fit` has not ended, or the level is not finished.
+        """
+        self._check_ended()
+        return mask_of(self._journal, level)
 
     def set_model(self, model: Any) -> None:
         """Takes the model; Keras gives it to all callbacks before training begins for any."""
@@ -193,9 +230,8 @@ class PruneAndRewind(IterationCallback):
             "use tf_lottery.IterativeMagnitudePruning, whose optimizer= takes the one that trains "
             "what is pruned, and set the others",
         )
-        self._search = TicketSearch(
-            self._arguments, self.model, self.model.optimizer, self._folder, forgets=True
-        )
+        self._search = TicketSearch(self._arguments, self.model, self.model.optimizer, self._folder)
+        self._journal = self._search.journal
         self._search.set_steps_per_epoch(steps)
         self.history = self._search.history
         self._rates = LearningRates(self.model.optimizer)
@@ -291,6 +327,14 @@ class PruneAndRewind(IterationCallback):
             )
         # Keras has assigned averages of weights only now.
         LastLevel(self._search.network).put_back_after_all()
+
+    def _check_ended(self) -> None:
+        if self._one_per_fit.begun:
+            raise ValueError(
+                "fit has not ended, or was interrupted: levels can be restored when it has ended. "
+                "Those of a folder are also restored by an IterativeMagnitudePruning with the same "
+                "arguments."
+            )
 
     def _check_epochs(self, first: int) -> None:
         steps, finished = self.params["steps"], len(self.history.levels)

@@ -7,8 +7,9 @@ from typing import Any
 
 import tf_keras
 
-from tf_lottery.config.arguments import check_choice
+from tf_lottery.config.arguments import check_choice, check_whole
 from tf_lottery.masking.keras_versions import is_model
+from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import prunable_copy
 from tf_lottery.tickets.fit.folder_journal import FolderJournal
 from tf_lottery.tickets.fit.memory_journal import MemoryJournal
@@ -30,7 +31,7 @@ def restored(
     Args:
       searched: the network of the search.
       journal: holds its levels.
-      level: one of them.
+      level: one that is finished.
       weights: "trained" or "rewind".
       into: the model that takes the ticket; None: a copy.
 
@@ -59,6 +60,35 @@ def restored(
             raise
         raise ValueError(f"into={into.name} is no model of this search: {error}") from error
     return model
+
+
+def mask_of(journal: MemoryJournal | FolderJournal, level: int) -> Mask:
+    """The mask of a finished level.
+
+    Args:
+      journal: holds the levels.
+      level: one of them.
+
+    Raises:
+      ValueError: if it is not finished.
+    """
+    check_finished(journal, level)
+    return journal.load(level)[1]
+
+
+def check_finished(journal: MemoryJournal | FolderJournal, level: int) -> None:
+    """Checks that a level can be restored.
+
+    Args:
+      journal: holds the levels.
+      level: perhaps one of them.
+
+    Raises:
+      ValueError: if it is not finished.
+    """
+    check_whole("level", level)
+    if not journal.is_complete(level):
+        raise ValueError(f"level={level} is not finished.")
 
 
 def _optimizer_config(searched: Network) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tf_lottery.config.arguments import check_whole
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.messages import tell
@@ -32,7 +31,7 @@ from tf_lottery.tickets.fit.length import (
 )
 from tf_lottery.tickets.fit.own_loop import TrainingSteps
 from tf_lottery.tickets.fit.pruned_weights import check_pruned_weights
-from tf_lottery.tickets.fit.restored import restored
+from tf_lottery.tickets.fit.restored import check_finished, mask_of, restored
 from tf_lottery.tickets.fit.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.fit.stopping import StoppingRule
 from tf_lottery.tickets.fit.texts import check_fit_texts
@@ -341,18 +340,16 @@ class IterativeMagnitudePruning:
           ValueError: if the level is not finished, `weights` is unknown, the model cannot be copied
             and none is given, or the one given is another network.
         """
-        self._check_finished(level)
+        check_finished(self._journal, level)
         return restored(self._network, self._journal, level, weights, into)
 
     def mask(self, level: int) -> Mask:
-        """The mask of a finished level."""
-        self._check_finished(level)
-        return self._journal.load(level)[1]
+        """The mask of a finished level.
 
-    def _check_finished(self, level: int) -> None:
-        check_whole("level", level)
-        if not self._journal.is_complete(level):
-            raise ValueError(f"level={level} is not finished.")
+        Raises:
+          ValueError: if the level is not finished.
+        """
+        return mask_of(self._journal, level)
 
     def _announce(self, level: int) -> None:
         density = self._network.mask.density

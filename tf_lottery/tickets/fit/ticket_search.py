@@ -48,8 +48,6 @@ class TicketSearch:
         model: Any,
         optimizer: Any,
         folder: str | Path | None = None,
-        *,
-        forgets: bool = False,
     ):
         """Plans the search of a model.
 
@@ -58,7 +56,6 @@ class TicketSearch:
           model: with the initial weights, prunable and compiled.
           optimizer: that trains it.
           folder: where the levels are kept; another process may have begun to make use of it.
-          forgets: whether levels that are kept in memory are forgotten when they are pruned.
 
         Raises:
           ValueError: as the constructor of `IterativeMagnitudePruning`.
@@ -76,7 +73,7 @@ class TicketSearch:
         self.history = SearchHistory()
         self._training: Mapping[str, int | None] = {}
         self._other_data: list[str] = []
-        self.journal: MemoryJournal | FolderJournal = MemoryJournal(forgets=forgets)
+        self.journal: MemoryJournal | FolderJournal = MemoryJournal()
         if folder is None:
             return
         check_path("folder", folder)
