@@ -11,6 +11,7 @@ from tests.same_weights import assert_same_weights
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import get_mask, set_mask
+from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 from tf_lottery.training.network import weights_of
 
@@ -147,3 +148,17 @@ def test_any_score_plugs_in(build_model, batches):
             alive = search.mask(level - 1)[name]
             assert kept.sum() == count
             assert scores[kept].min() > scores[alive & ~kept].max()
+
+
+def test_it_is_shown_in_a_line(build_model, batches):
+    text = "levels=2, pruning_rate=[0.4, 0.2], rewind_step='1it', finished levels: "
+    search = IterativeMagnitudePruning(build_model(), 2, [0.4, 0.2], "1it")
+    imp = PruneAndRewind(2, 1, [0.4, 0.2], "1it")
+    assert repr(search) == f"<IterativeMagnitudePruning: {text}none>"
+    assert repr(imp) == f"<PruneAndRewind: {text}none>"
+    search.fit(batches, verbose=0)
+    build_model().fit(batches, epochs=imp.epochs(4), callbacks=[imp], verbose=0)
+    assert repr(search) == f"<IterativeMagnitudePruning: {text}0 to 2>"
+    assert repr(imp) == f"<PruneAndRewind: {text}0 to 2>"
+    by_density = IterativeMagnitudePruning(build_model(), target_density=0.5)
+    assert repr(by_density).startswith("<IterativeMagnitudePruning: levels=4, pruning_rate=0.2, ")

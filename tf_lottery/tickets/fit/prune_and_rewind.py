@@ -157,6 +157,11 @@ class PruneAndRewind(IterationCallback):
         self._journal: MemoryJournal | FolderJournal = MemoryJournal()
         self.history = SearchHistory()
 
+    def __repr__(self) -> str:
+        """How it is pruned, and what is finished."""
+        summary = self._arguments.summary(self._levels, len(self.history.levels))
+        return f"<PruneAndRewind: {summary}>"
+
     def epochs(self, steps_per_epoch: int) -> int:
         """Epochs that `model.fit` needs for all levels."""
         check_whole("steps_per_epoch", steps_per_epoch, 1, example=100)

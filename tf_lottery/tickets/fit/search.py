@@ -154,6 +154,11 @@ class IterativeMagnitudePruning:
         self._arguments, self._network = arguments, self._search.network
         self._journal, self.history = self._search.journal, self._search.history
 
+    def __repr__(self) -> str:
+        """How it is pruned, and what is finished."""
+        summary = self._arguments.summary(self._search.levels, len(self.history.levels))
+        return f"<IterativeMagnitudePruning: {summary}>"
+
     def fit(
         self,
         x: Any = None,

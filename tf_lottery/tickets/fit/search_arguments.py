@@ -204,6 +204,19 @@ class SearchArguments:
             described["score_code"] = code
         return json.loads(json.dumps(described, default=_described))
 
+    def summary(self, levels: int, finished: int) -> str:
+        """The search in a line, in which it is shown.
+
+        Args:
+          levels: the number of them, without level 0.
+          finished: how many are finished, with level 0.
+        """
+        which = {0: "none", 1: "0"}.get(finished, f"0 to {finished - 1}")
+        return (
+            f"levels={levels}, pruning_rate={shown(self.pruning_rate)}, "
+            f"rewind_step={self.rewind_step!r}, finished levels: {which}"
+        )
+
     def _warn_of_unused_rates(self) -> None:
         rate = self.pruning_rate
         if self.levels is None or isinstance(rate, str | AdaptiveRate):
