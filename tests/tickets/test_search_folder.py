@@ -99,6 +99,21 @@ def test_another_object_goes_on_where_one_was_interrupted(
             assert_same_weights(found, expected)
 
 
+def test_an_interruption_says_that_the_same_script_goes_on(
+    search_in, batches, make_counter, tmp_path, capsys
+):
+    line = "Interrupted at level 1. The same script goes on with it."
+    for folder in (None, tmp_path / "search"):
+        with pytest.raises(KeyboardInterrupt):
+            search_in(folder).fit(
+                batches,
+                epochs=2,
+                verbose=0,
+                callbacks=lambda now: [make_counter(4)] if now == 1 else [],
+            )
+        assert capsys.readouterr().out.splitlines() == (["", line] if folder else [])
+
+
 def test_level_0_that_begins_anew_rewinds_to_its_own_weights(
     search_in, batches, make_counter, tmp_path
 ):

@@ -112,7 +112,11 @@ class TicketSearch:
         with self.journal.opened(training, self._seed, arrays):
             self._take_up(self.journal)
             self._other_data = differences(self.journal.data, arrays)
-            yield
+            try:
+                yield
+            except KeyboardInterrupt:
+                self._tell_interrupted(self.journal)
+                raise
 
     def hold(self, epochs: int) -> None:
         """Opens the folder as `opened` does, until `let_go` or until another search holds it."""
@@ -285,6 +289,12 @@ class TicketSearch:
             LevelResult(level, mask.density, mask.remaining, numbers, **ended)
         )
         return {"metrics": numbers, "steps_per_epoch": self.steps_per_epoch, **ended}
+
+    def _tell_interrupted(self, journal: FolderJournal) -> None:
+        level = len(journal.results())
+        if level <= self.levels:
+            # Below the progress bar of Keras, which ends without a new line.
+            tell(f"\nInterrupted at level {level}. The same script goes on with it.")
 
     def _take_up(self, journal: FolderJournal) -> None:
         """Goes on from what is in the folder now."""
