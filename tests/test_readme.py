@@ -26,6 +26,17 @@ def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels):
     assert tf_lottery.get_mask(names["model"]).remaining == round(22_200 * 0.6**levels)
 
 
+def test_the_search_with_a_folder_can_be_run_again_in_a_notebook(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    block = readme_with(1)[0].replace('rewind_step="1ep"', 'rewind_step="1ep", folder="search"')
+    names = {}
+    exec(block, names)
+    first = str(names["history"])
+    exec(block, names)
+    assert str(names["history"]) == first
+    assert "All levels of this search are finished" in capsys.readouterr().out
+
+
 def test_the_readme_is_short():
     assert len(README.splitlines()) < 200
 
