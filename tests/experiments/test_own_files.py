@@ -182,7 +182,10 @@ def test_runs_on_arrays_of_a_script_say_what_to_do(copied_run, command, tmp_path
     asked = {
         r"\.run_branch\(": ["--experiment=branch", f"--run={copied_run}", "--branch=random_mask"],
         r".*run_analysis\(": ["--experiment=magnitudes", f"--run={copied_run}"],
-        r"\.export\(.*test_data=\(x_test, y_test\)\), where x_test has": ["--experiment=export", f"--run={copied_run}"],
+        r"\.export\(.*test_data=\(x_test, y_test\)\), where x_test has": [
+            "--experiment=export",
+            f"--run={copied_run}",
+        ],
     }
     for call, arguments in asked.items():
         with pytest.raises(RunFolderMismatchError, match=said + call):
