@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from tf_lottery.config.arguments import shown
 from tf_lottery.masking.masks import Mask, Weights
+from tf_lottery.pruning.score_code import code_of
 from tf_lottery.registry import Registry, likely_names
 
 Scores = Mapping[str, np.ndarray]
@@ -60,12 +61,14 @@ class Method:
       rounds: how often weights are scored, and some of them pruned, on the way to a level.
       needs_data: whether the score looks at gradients of the loss.
       ranks_all_together: whether its authors rank the weights of all layers together.
+      code: of a plug-in's score, from `code_of`; None of the package's own.
     """
 
     score: Score
     rounds: int = 1
     needs_data: bool = False
     ranks_all_together: bool = False
+    code: Mapping[str, str] | None = field(default=None, compare=False)
 
 
 SCORES: Registry[Method] = Registry("score", "--score", "tf_lottery.pruning.scores")
@@ -92,8 +95,10 @@ def register_score(
     """
 
     def add(score: AnyScore) -> AnyScore:
-        own = score if _is_ours(score) else _checking(score, "--score")
-        method = Method(own, rounds, needs_data, ranks_all_together)
+        ours = _is_ours(score)
+        own = score if ours else _checking(score, "--score")
+        code = None if ours else code_of(score)
+        method = Method(own, rounds, needs_data, ranks_all_together, code)
         SCORES.add(score.__name__, method, score.__module__)
         return score
 

@@ -47,6 +47,7 @@ class RunDetails:
       network_sha256: of such a network's layers and their connections.
       initial_weights_sha256: of the files of --initial_weights; None where weights are drawn.
       ticket_sha256: of the mask and the weights that --ticket gives; None without.
+      score_code: of a plug-in's score, from `pruning.score_code`; None of the package's own.
       replicas: devices that share a batch.
       precision: Keras policy of the layers in training.
       rules: number of the rules of training (`store.training_rules`).
@@ -81,6 +82,7 @@ class RunDetails:
     network_sha256: str | None = None
     initial_weights_sha256: str | None = None
     ticket_sha256: str | None = None
+    score_code: Mapping[str, str] | None = None
     replicas: int = 1
     precision: str = "float32"
     rules: int = 1

@@ -43,6 +43,7 @@ from tf_lottery.experiments.running.run_checks import (
     check_is_dataset,
     check_rules,
     open_run,
+    with_score,
 )
 from tf_lottery.experiments.running.run_logs import RunLogs
 from tf_lottery.experiments.running.setup import Experiment
@@ -237,7 +238,8 @@ def _open_branch(
     )
     asked = own.details.branch_levels or ()
     check_rules(own, affected=asked, wanted=levels)
-    own.remember(replace(own.details, branch_levels=tuple(sorted({*asked, *levels}))))
+    details = with_score(own, experiment)
+    own.remember(replace(details, branch_levels=tuple(sorted({*asked, *levels}))))
     if not for_analysis:
         own_by_user(own)
     return own

@@ -33,6 +33,7 @@ from tf_lottery.experiments.running.run_checks import (
     tell_of_layers,
     tell_of_ticket,
     tell_of_useless_flags,
+    with_score,
 )
 from tf_lottery.experiments.running.run_logs import RunLogs
 from tf_lottery.experiments.running.setup import Experiment, prepare
@@ -155,7 +156,8 @@ class _Lottery:
         if not (known and experiment.ends_at_density):
             known = max(known, experiment.levels)
         stops = config.run.stop_below or None
-        run.remember(replace(run.details, levels=known, stop_below=stops))
+        details = with_score(run, experiment)
+        run.remember(replace(details, levels=known, stop_below=stops))
         return run
 
     def train(

@@ -114,6 +114,7 @@ def check_details(run: RunFolder, experiment: Experiment) -> None:
     check_network(run, experiment.details.network_sha256)
     check_same_initial_weights(run, experiment)
     check_same_ticket(run, experiment)
+    check_same_score(run, experiment)
     begun, now = run.details, experiment.details
     if begun.precision != now.precision:
         flag = "off" if begun.precision == "float32" else "on"
@@ -239,6 +240,36 @@ def check_same_ticket(run: RunFolder, experiment: Experiment) -> None:
     """
     if run.details.ticket_sha256 != experiment.details.ticket_sha256:
         raise ticket_has_changed(experiment.config, run.path)
+
+
+def check_same_score(run: RunFolder, experiment: Experiment) -> None:
+    """Checks that a plug-in's score is the one by which the levels of a run were pruned.
+
+    Raises:
+      RunFolderMismatchError: if its code has changed.
+    """
+    score = experiment.config.pruning.score
+    begun, now = run.details.score_code, experiment.details.score_code
+    if begun is None or now is None or run.identity.score != score or not _has_pruned(run):
+        return
+    # Another Python compiles the same text to other code.
+    if begun["python"] == now["python"] and begun != now:
+        raise RunFolderMismatchError(
+            f"--score={score} computes something else than the score of that name by which "
+            f"{run.path} was pruned (comments and docstrings do not count); restore that, or give "
+            "the changed function another name and its runs another --name."
+        )
+
+
+def with_score(run: RunFolder, experiment: Experiment) -> RunDetails:
+    """What a run remembers; until it has pruned by a score, that may become another."""
+    if _has_pruned(run):
+        return run.details
+    return replace(run.details, score_code=experiment.details.score_code)
+
+
+def _has_pruned(run: RunFolder) -> bool:
+    return any(run.level_numbers())
 
 
 def _right_data(run: RunFolder, experiment: Experiment) -> str:

@@ -1,7 +1,7 @@
 """Everything an experiment needs before it trains, with all the errors a user can cause."""
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.data import DataConfig
 from tf_lottery.config.data_files import data_files
 from tf_lottery.config.experiment import ExperimentConfig
@@ -322,6 +323,7 @@ def _details(
         ),
         initial_weights_sha256=_sha256_of_weights(config),
         ticket_sha256=None if ticket is None else ticket.sha256,
+        score_code=_score_code(config),
         replicas=tf.distribute.get_strategy().num_replicas_in_sync,
         precision=precision,
         rules=RULES,
@@ -330,6 +332,12 @@ def _details(
         tensorflow=tf.__version__,
         numpy=np.__version__,
     )
+
+
+def _score_code(config: ExperimentConfig) -> Mapping[str, str] | None:
+    branch = config.branch.branch
+    prunes = branch is None or BRANCHES.find(branch).takes("score")
+    return find_method(config.pruning.score).code if prunes else None
 
 
 def _load_data(config: ExperimentConfig) -> DescribedSet:

@@ -31,8 +31,8 @@ from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_to
 from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
+from tf_lottery.pruning.score_code import code_of
 from tf_lottery.tickets.fit.length import needs_length
-from tf_lottery.tickets.fit.score_code import code_of
 from tf_lottery.tickets.fit.stopping import StoppingRule
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant, first_step_after_pruning
 from tf_lottery.training.network import Network

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tf_lottery.tickets.fit.score_code import code_of
+from tf_lottery.pruning.score_code import code_of
 
 
 def defined(text: str) -> Any:
@@ -107,7 +107,7 @@ def test_a_function_that_calls_itself_and_objects_of_any_kind():
 @pytest.mark.slow
 def test_other_processes_find_the_same():
     text = "lambda w, m, e: [n for n in m if n in {'a', 'b', 'c', 'd'} and e not in ('x', 1.5)]"
-    program = f"from tf_lottery.tickets.fit.score_code import code_of; print(code_of({text}))"
+    program = f"from tf_lottery.pruning.score_code import code_of; print(code_of({text}))"
     found = {
         subprocess.run(
             [sys.executable, "-c", program],

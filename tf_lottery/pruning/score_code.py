@@ -1,4 +1,4 @@
-"""What a score of the user's computes, so that a search goes on with no other of the same name."""
+"""What a score of the user's computes, so that nothing goes on with another of the same name."""
 
 import dis
 import functools
