@@ -18,6 +18,9 @@ def sums(given, added):
 
 def checks(given):
     check_whole("turns", given)
+
+def reads(given):
+    return open(given)
 """
 
 
@@ -32,7 +35,7 @@ def plugin(tmp_path, monkeypatch):
 
 
 def error_of(function, *arguments):
-    with pytest.raises(ValueError) as found:
+    with pytest.raises((ValueError, OSError)) as found:
         function(*arguments)
     # Without the frame of this file, which is the user's as well.
     return found.value.with_traceback(found.tb.tb_next)
@@ -46,6 +49,14 @@ def test_of_an_error_in_a_plugin_the_line_is_told(plugin):
     assert str(portable(error)) == said
     # Also where what the plug-in calls has refused it.
     assert told(error_of(plugin.checks, 0.5)).endswith(f"in line 8 of {plugin.__file__}.")
+
+
+def test_of_a_file_that_a_plugin_cannot_read_the_line_is_told(plugin):
+    error = error_of(plugin.reads, "/none")
+    line = f"\nIt arose in line 11 of {plugin.__file__}."
+    assert told(error, "/none cannot be used") == f"/none cannot be used{line}"
+    passed = portable(error)
+    assert (passed.filename, passed.strerror) == ("/none", f"No such file or directory{line}")
 
 
 def test_of_the_packages_own_refusals_nothing_is_added():

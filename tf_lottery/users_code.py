@@ -11,17 +11,19 @@ _INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 _GENERATED = ("<", "__autograph_generated_file")
 
 
-def told(error: BaseException) -> str:
+def told(error: BaseException, said: str | None = None) -> str:
     """What an error says; if it arose in a plug-in or network of the user's, also where.
 
     Args:
       error: that was raised.
+      said: what is said in place of its own text.
     """
+    text = str(error) if said is None else said
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_users(frame.filename)]
     if not own:
-        return str(error)
-    return f"{error}\nIt arose in line {own[-1].lineno} of {own[-1].filename}."
+        return text
+    return f"{text}\nIt arose in line {own[-1].lineno} of {own[-1].filename}."
 
 
 @cache

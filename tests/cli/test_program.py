@@ -80,6 +80,7 @@ def test_a_flag_that_cannot_be_read_is_named_once_in_plain_words(given, said):
     [
         (PermissionError(13, "Permission denied", "runs/a"), "runs/a cannot be used: Permission"),
         (IsADirectoryError(21, "Is a directory", "b"), "b cannot be used: Is a directory"),
+        (OSError("no camera"), "Error: no camera"),
         (MemoryError(), "the memory is full"),
         (ValueError("--levels=x"), "Error: --levels=x"),
     ],

@@ -112,3 +112,15 @@ def test_flags_that_a_branch_of_a_plugin_takes_follow_from_what_it_says(finished
     )
     with pytest.raises(ValueError, match=right):
         plan_branch(finished_run, "trained_on", {"score": "snip", "pruning_scope": "layerwise"})
+
+
+def test_a_branch_that_returns_no_start_is_told_what_to_return(linear_run):
+    @register_branch(first_level=1, draws=False, prunes=False)
+    def trained_on(origin: Origin) -> None:
+        origin.start.with_weights(origin.start.state.weights)
+
+    try:
+        with pytest.raises(ValueError, match=r"--branch=trained_on returned None: return a Start"):
+            tf_lottery.run_branch(linear_run, "trained_on")
+    finally:
+        BRANCHES.remove("trained_on")

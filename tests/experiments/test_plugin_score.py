@@ -79,3 +79,13 @@ def test_until_a_level_was_pruned_the_score_may_become_another(run_to):
 
 def test_nothing_is_remembered_of_the_packages_own_scores(finished_run):
     assert RunFolder.read(finished_run).details.score_code is None
+
+
+def test_a_score_that_fails_does_so_before_the_dense_network_is_trained(run_tiny, tmp_path):
+    @register_score()
+    def mine(weights, mask, evidence):
+        return {name: array / 0 for name, array in zip(mask, (1, 2, 3), strict=True)}
+
+    with pytest.raises(ZeroDivisionError):
+        run_tiny(tmp_path, **SHORT, levels=1, score="mine")
+    assert RunFolder.read(tmp_path / "tiny" / "replicate_1").level_numbers() == []

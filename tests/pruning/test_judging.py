@@ -98,11 +98,30 @@ def test_two_of_four_are_pruned_at_once():
     assert len(seen) == 1
 
 
-def test_only_scores_of_derivatives_are_tried():
+def test_only_scores_of_derivatives_and_of_plugins_are_tried():
     def fail(weights, mask, evidence):
         raise ValueError("no gradient")
 
     try_score(Method(fail), WEIGHTS, DENSE, None)
-    for method in (Method(fail, needs_data=True), Method(fail, rounds=2)):
+    for method in (
+        *(Method(fail, needs_data=True), Method(fail, rounds=2)),
+        Method(fail, code={"python": "", "sha256": ""}),
+    ):
         with pytest.raises(ValueError, match="no gradient"):
             try_score(method, WEIGHTS, DENSE, None)
+
+
+def test_a_score_of_a_plugin_is_tried_with_weights_that_have_moved():
+    def relative(weights, mask, evidence):
+        moved = {name: weights[name] - evidence.rewind_weights[name] for name in mask}
+        seen.append(evidence.random())
+        return {name: abs(array) / abs(array).max() for name, array in moved.items()}
+
+    class OfTheLevel:
+        def random(self):
+            return "drawn"
+
+    seen = []
+    with np.errstate(all="raise"):
+        try_score(Method(relative, code={"python": "", "sha256": ""}), WEIGHTS, DENSE, OfTheLevel())
+    assert seen == ["drawn"]

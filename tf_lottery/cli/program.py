@@ -97,7 +97,10 @@ def _run(arguments: list[str]) -> int:
     except (ValueError, ArithmeticError, ConnectionError) as error:
         sys.exit(f"Error: {told(error)}")
     except OSError as error:
-        sys.exit(f"Error: {error.filename or 'a file'} cannot be used: {error.strerror or error}")
+        # Without it, it is not the system that has refused something.
+        reason = error.strerror
+        said = f"{error.filename or 'a file'} cannot be used: {reason}" if reason else None
+        sys.exit(f"Error: {told(error, said)}")
     except MemoryError:
         sys.exit(f"Error: the memory is full. {_LESS_MEMORY}")
     except Exception as error:

@@ -1,10 +1,12 @@
 """Scores weights and prunes the lowest, in as many rounds as the method takes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tf_lottery.masking.masks import Mask
+from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.pruning.score import Evidence, Method
 
@@ -47,7 +49,9 @@ def prune_by_score(
 def try_score(
     method: Method, weights: Mapping[str, np.ndarray], mask: Mask, evidence: Evidence
 ) -> None:
-    """Takes a score of derivatives once, so that one that cannot be taken is told before training.
+    """Takes a score once if it may fail, so that one that cannot be taken is told before training.
+
+    Those are scores of derivatives, and those of plug-ins.
 
     Args:
       method: scores the weights.
@@ -58,5 +62,23 @@ def try_score(
     Raises:
       ValueError: if it does not fit the network or the data.
     """
-    if method.needs_data or method.rounds > 1:
+    if method.code is not None:
+        method.score(weights, mask, _EvidenceBeforeTraining(evidence, weights))
+    elif method.needs_data or method.rounds > 1:
         method.score(weights, mask, evidence)
+
+
+@dataclass(frozen=True)
+class _EvidenceBeforeTraining:
+    """Evidence of a network that has not come to its rewind step yet."""
+
+    evidence: Evidence
+    weights: Weights
+
+    @property
+    def rewind_weights(self) -> Weights:
+        # Others than the weights, so that a score may divide by how far they have moved.
+        return {name: array / 2 for name, array in self.weights.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.evidence, name)

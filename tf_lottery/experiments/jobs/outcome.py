@@ -40,5 +40,5 @@ TOLD = (ConnectionError, OSError, MemoryError, ArithmeticError, ValueError)
 def portable(error: Exception) -> Exception:
     """An error of one of the kinds that are told to users, as another process can be given it."""
     if isinstance(error, OSError) and error.strerror:
-        return OSError(error.errno, error.strerror, error.filename)
+        return OSError(error.errno, told(error, error.strerror), error.filename)
     return next(kind for kind in TOLD if isinstance(error, kind))(told(error))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.config.arguments import check_levels, check_path
+from tf_lottery.config.arguments import check_levels, check_path, shown
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.branch_config import (
@@ -285,7 +285,15 @@ def _train_levels(
 
 
 def _check_start(branch: Branch, start: Start, experiment: Experiment) -> None:
-    """Checks that what begins where training has ended says so, as its learning rate needs."""
+    """Checks that it is one, and that a branch that begins where training has ended says so.
+
+    The learning rate of such a branch has to be held.
+    """
+    if not isinstance(start, Start):
+        raise ValueError(
+            f"--branch={branch.name} returned {shown(start)}: return a Start, as "
+            "origin.start.with_weights(...) and origin.start.with_mask(...) make."
+        )
     step, end = start.state.step, experiment.lengths.train_steps
     if step >= end and not experiment.config.fine_tunes:
         raise ValueError(
