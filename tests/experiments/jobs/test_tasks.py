@@ -7,7 +7,12 @@ import pytest
 import tf_lottery
 from tests.edited_config import edit_config
 from tf_lottery.experiments.commands import RunBranches, RunExperiments
-from tf_lottery.experiments.jobs.cores import jobs_at_once, shared_threads, threads_of
+from tf_lottery.experiments.jobs.cores import (
+    jobs_at_once,
+    shared_threads,
+    threads_of,
+    why_not_a_core_each,
+)
 from tf_lottery.experiments.jobs.outcome import Outcome
 from tf_lottery.experiments.jobs.tasks import (
     Task,
@@ -84,6 +89,16 @@ def test_tasks_share_the_cores_however_many_are_done_at_once(cores, tasks, threa
     assert jobs_at_once(1, some, threads) == 1 and jobs_at_once(99, some, threads) == tasks
     monkeypatch.setattr("tf_lottery.experiments.jobs.cores.gpus", lambda: 2)
     assert jobs_at_once(None, some, threads) == min(2, tasks)
+
+
+def test_of_fewer_tasks_at_once_than_cores_the_reason_is_told(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    monkeypatch.setattr("tf_lottery.experiments.jobs.cores.gpus", lambda: 0)
+    said = ": each computes with 4 threads, and there are 8 cores"
+    assert why_not_a_core_each(2, 3, 4) == said
+    assert why_not_a_core_each(2, 2, 4) == why_not_a_core_each(8, 9, 1) == ""
+    monkeypatch.setattr("tf_lottery.experiments.jobs.cores.gpus", lambda: 2)
+    assert why_not_a_core_each(2, 3, 4) == ""
 
 
 def test_a_run_goes_on_with_the_threads_that_it_was_begun_with(finished_run):

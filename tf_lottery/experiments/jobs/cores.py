@@ -68,6 +68,23 @@ def jobs_at_once(jobs: int | None, tasks: Sequence[Task], threads: int) -> int:
     return max(1, min(jobs, len(tasks)))
 
 
+def why_not_a_core_each(jobs: int, tasks: int, threads: int) -> str:
+    """Says why fewer tasks are done at once than there are cores for one thread of each.
+
+    Args:
+      jobs: how many are done at once, as `jobs_at_once` chose without being asked for a number.
+      tasks: how many are to be done.
+      threads: of each.
+
+    Returns:
+      The end of a sentence; "" if there is nothing to explain.
+    """
+    cores = _cores()
+    if gpus() or jobs >= min(cores, tasks):
+        return ""
+    return f": each computes with {threads} threads, and there are {cores} cores"
+
+
 def fitting_memory(jobs: int, needed: int) -> int:
     """As many of some jobs as the memory is enough for, at least one; says so if it is fewer.
 

@@ -12,6 +12,7 @@ from tf_lottery.experiments.jobs.cores import (
     jobs_at_once,
     shared_threads,
     threads_of,
+    why_not_a_core_each,
 )
 from tf_lottery.experiments.jobs.dask_queue import DaskQueue
 from tf_lottery.experiments.jobs.outcome import ALONE, Outcome, TaskFailedError
@@ -67,7 +68,10 @@ def do_side_by_side(
                 raise outcome.error
             needed = max(needed, outcome.result)
         processes.count = fitting_memory(count, needed)
-        tell(f"{len(tasks)} to do, {processes.count} at a time")
+        # Of too little memory is told already.
+        chosen = jobs is None and processes.count == count
+        reason = why_not_a_core_each(count, len(tasks), max(own)) if chosen else ""
+        tell(f"{len(tasks)} to do, {processes.count} at a time{reason}")
         with SideBySideProgress([task.title for task in tasks]) as progress:
             outcomes = Scheduler(tasks, own, processes, progress).run()
     for outcome in outcomes:
