@@ -132,9 +132,9 @@ def test_a_network_is_counted_without_being_built():
 
 def test_a_run_says_what_it_needs(run_tiny, tmp_path, capsys):
     run_tiny(tmp_path, levels=0)
-    assert "of memory and" in capsys.readouterr().out
+    assert "of memory besides" in capsys.readouterr().out
     run_tiny(tmp_path, levels=0)
-    assert "of memory and" not in capsys.readouterr().out
+    assert "of memory besides" not in capsys.readouterr().out
 
 
 def test_flags_of_no_use_for_the_network_or_the_data_are_said(run_tiny, tmp_path, capsys):

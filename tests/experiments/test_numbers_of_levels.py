@@ -69,8 +69,7 @@ def test_tables_and_reports_show_them(finished_run, tmp_path, capsys):
     print_summary([LevelSummary.from_record(record) for record in records])
     table = capsys.readouterr().out
     sentence = (
-        "the dense network needs 1.58 k multiply-adds; level 2 needs 1.01 k with the weights it "
-        "has left."
+        "Per example, the dense network does 1.58 k multiply-adds, level 2 with its weights 1.01 k."
     )
     assert sentence in " ".join(table.split())
     page = compare_runs([finished_run], tmp_path / "report").page.read_text()

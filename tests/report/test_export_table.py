@@ -106,7 +106,7 @@ def test_headers_are_explained(tmp_path):
         'Columns "times dense" divide by what the dense network takes in the same format.',
         "The largest difference is that of an output from the ticket's own.",
         "Peak memory is that of the whole process: Python, what loads the file (tflite: LiteRT, "
-        "onnx: ONNX Runtime, others: ",
+        "onnx: ONNX Runtime, others:",
         "TensorFlow), and the file.",
         "Times are medians of calls with 1 and with 32 examples, on 1 thread and on all.",
         "All numbers are in the folder's export.csv; its README.md says how to load each file.",

@@ -35,7 +35,8 @@ def test_each_state_has_its_row(tmp_path):
     write_run(tmp_path / "a" / "replicate_10", [0.975, 0.9712], levels=20, checkpoints={2: [150]})
     write_run(tmp_path / "b" / "replicate_1", levels=1)
     with held(tmp_path / "a" / "replicate_10"):
-        text = printed(tmp_path)
+        text, legend = printed(tmp_path).split("\n\n")
+    assert legend == "Density and accuracy are those of the last finished level.\n"
     assert rows(text)[2] == HEADERS
     assert rows(text)[4:] == [
         ["a/replicate_1", "done", "1/1", "-", "80.0%", "97.81%", "+0.31"],
@@ -70,7 +71,8 @@ def test_of_a_branch_as_many_levels_are_done_as_were_asked_for(tmp_path):
     write_branch(run, "none", {}, details=asked)
     write_branch(run, "old", {7: 0.8, 11: 0.7})
     with held(run / "branches" / "none"):
-        found = {line.split()[0]: line.split()[1:6] for line in printed(tmp_path).splitlines()[5:]}
+        table = printed(tmp_path).split("\n\n")[0]
+    found = {line.split()[0]: line.split()[1:6] for line in table.splitlines()[5:]}
     assert found == {
         "all": ["done", "3", "of", "3", "-"],
         "last": ["stopped", "1", "of", "3", "1.5/30"],
@@ -220,7 +222,7 @@ def test_a_workdir_that_is_no_folder_is_an_error_that_names_the_flag(tmp_path, n
 def test_a_workdir_without_runs_is_said_to_have_none(tmp_path):
     (tmp_path / "b" / "other").mkdir(parents=True)
     text = printed(tmp_path, width=40)
-    assert text == f"There are no runs in --workdir={tmp_path}.\n"
+    assert text == f"--workdir={tmp_path}: there are no runs in it.\n"
 
 
 def test_a_run_folder_itself_can_be_listed_and_a_home_folder_be_meant(tmp_path, monkeypatch):

@@ -175,14 +175,18 @@ def test_sentences_without_a_matching_level(make_summary):
 def test_multiply_adds_are_told_in_a_sentence(make_summary):
     rows = [make_summary(0, 0.9, multiply_adds=50_200), make_summary(1, 0.9, multiply_adds=25_700)]
     assert summary_sentences(rows)[-1] == (
-        "For one example the dense network needs 50.2 k multiply-adds; level 1 needs 25.7 k with "
-        "the weights it has left."
+        "Per example, the dense network does 50.2\xa0k multiply-adds, level 1 with its weights "
+        "25.7\xa0k."
     )
+    for width in range(70, 90):
+        text = printed(rows, width=width)
+        assert "50.2 k" in text and "25.7 k" in text and "\xa0" not in text
+        assert not any(line.endswith(" ") for line in text.splitlines())
 
 
 def test_points_at_the_edge_do_not_contradict_what_matches(make_summary):
     levels = [make_summary(0, 0.9), make_summary(1, 0.89497), make_summary(2, 0.895)]
-    assert [row.split()[-2] for row in printed(levels).splitlines()[4:6]] == ["-0.503", "-0.50"]
+    assert [row.split()[-2] for row in printed(levels).splitlines()[5:7]] == ["-0.503", "-0.50"]
     branch = printed_branch(levels[1:], levels, 0.005)
     assert [row.split()[-1] for row in branch if row.split()[:1] in (["1"], ["2"])] == [
         "-0.503",

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tf_lottery.report.console import default_console
 from tf_lottery.report.formats import MISSING, format_accuracy, format_count
-from tf_lottery.report.table import Column, natural_width, print_sentences, table_of
+from tf_lottery.report.table import Column, natural_width, print_sentences, show_table, table_of
 
 _Row = Mapping[str, str]
 
@@ -138,7 +138,7 @@ def _known(rows: Sequence[_Row], numbers: Sequence[_Number]) -> list[Column[_Row
 def _print_numbers(console: Console, rows: Sequence[_Row], numbers: Sequence[_Number]) -> None:
     columns = _known(rows, numbers)
     if len(columns) > 1:
-        console.print(table_of(columns, rows))
+        show_table(table_of(columns, rows), console)
         console.print()
 
 

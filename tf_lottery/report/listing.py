@@ -9,7 +9,7 @@ from rich.table import Table
 from tf_lottery.report.console import default_console, print_line, printable
 from tf_lottery.report.formats import MISSING, format_accuracy, format_density, format_points
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
-from tf_lottery.report.table import Column, natural_width, table_of
+from tf_lottery.report.table import Column, natural_width, show_table, table_of
 
 _Column = Column[RunState]
 
@@ -73,13 +73,15 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
         read_run_state(path) for run in find_runs(folder) for path in (run, *find_branches(run))
     ]
     if not states:
-        print_line(f"There are no runs in --workdir={workdir}.", console)
+        print_line(f"--workdir={workdir}: there are no runs in it.", console)
         return False
     table = runs_table(states, folder)
     if not console.is_terminal:
         # In a file, unlike on a terminal, lines may be as long as they need to be.
         table.width = natural_width(table, console)
-    console.print(table, crop=False)
+    show_table(table, console)
+    if any(state.epoch is not None and state.density is not None for state in states):
+        print_line("\nDensity and accuracy are those of the last finished level.", console)
     for state in states:
         if state.ended is not None:
             print_line(f"\n{_relative(state.path, folder)} {state.ended}.", console)

@@ -20,7 +20,14 @@ from tf_lottery.report.formats import (
     format_points,
 )
 from tf_lottery.report.summary import dense_summary, is_ticket, matching_levels
-from tf_lottery.report.table import Column, print_sentences, print_table, table_of
+from tf_lottery.report.table import (
+    NO_BREAK,
+    Column,
+    print_sentences,
+    print_table,
+    show_table,
+    table_of,
+)
 from tf_lottery.store.schema import LevelSummary
 
 _Column = Column[LevelSummary]
@@ -57,7 +64,7 @@ def summary_table(
     columns = [
         *(LEVEL, DENSITY, _WEIGHTS, *([_MULTIPLY_ADDS] if counted else []), TEST_ACCURACY),
         _Column("early-stop\nstep", lambda row: format_count(row.early_stop_step)),
-        _Column("accuracy\nthere", lambda row: format_accuracy(row.early_stop_test_accuracy)),
+        _Column("test\naccuracy\nthere", lambda row: format_accuracy(row.early_stop_test_accuracy)),
         points_to_dense(dense, tolerance),
         _Column(
             "seconds",
@@ -98,7 +105,7 @@ def print_summary(
         fraction.
     """
     console = console or default_console()
-    console.print(summary_table(summaries, tolerance, console.width))
+    show_table(summary_table(summaries, tolerance, console.width), console)
     print_footnotes(summaries, console)
     console.print()
     print_sentences(summary_sentences(summaries, tolerance), console)
@@ -187,10 +194,12 @@ def summary_sentences(
     sentences = _matching_sentences(summaries, dense.test_accuracy, tolerance)
     last = summaries[-1]
     if dense.multiply_adds is not None and last.multiply_adds is not None:
+        of_dense, of_last = (
+            format_large(row.multiply_adds).replace(" ", NO_BREAK) for row in (dense, last)
+        )
         sentences.append(
-            f"For one example the dense network needs {format_large(dense.multiply_adds)} "
-            f"multiply-adds; level {last.level} needs {format_large(last.multiply_adds)} with the "
-            "weights it has left."
+            f"Per example, the dense network does {of_dense} multiply-adds, level {last.level} "
+            f"with its weights {of_last}."
         )
     return sentences
 

@@ -1,5 +1,6 @@
 """Tables on the terminal, of columns that say how to write a cell of any row."""
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -11,6 +12,8 @@ from rich.text import Text
 
 from tf_lottery.report.console import default_console
 
+# A space at which no line is broken.
+NO_BREAK = "\N{NO-BREAK SPACE}"
 _UNLIMITED = 100_000
 Row_contra = TypeVar("Row_contra", contravariant=True)
 
@@ -78,7 +81,20 @@ def print_table(
         place = max(range(len(named)), key=lambda at: (widths[at] > least[at], widths[at]))
         widths[place], excess = widths[place] - 1, excess - 1
         named[place].width = widths[place]
-    console.print(table)
+    show_table(table, console)
+
+
+def show_table(table: Table, console: Console) -> None:
+    """Shows a table without spaces at the ends of its lines.
+
+    Args:
+      table: any.
+      console: where to show it.
+    """
+    with console.capture() as captured:
+        console.print(table, crop=False)
+    for line in captured.get().splitlines():
+        console.out(line.rstrip(), highlight=False)
 
 
 def natural_width(table: Table, console: Console) -> int:
@@ -88,7 +104,7 @@ def natural_width(table: Table, console: Console) -> int:
 
 
 def print_sentences(sentences: Iterable[str], console: Console | None = None) -> None:
-    """Prints sentences, each from a new line.
+    """Prints sentences, each from a new line; they are not broken at non-breaking spaces.
 
     Args:
       sentences: any text.
@@ -96,4 +112,10 @@ def print_sentences(sentences: Iterable[str], console: Console | None = None) ->
     """
     console = console or default_console()
     for sentence in sentences:
-        console.print(sentence, highlight=False, markup=False)
+        lines = [
+            textwrap.fill(line, console.width, break_long_words=False, break_on_hyphens=False)
+            for line in sentence.split("\n")
+        ]
+        # Not every terminal has the spaces themselves.
+        text = "\n".join(lines).replace(NO_BREAK, " ")
+        console.print(text, highlight=False, markup=False)

@@ -35,7 +35,7 @@ def verify_runs(workdir: Path, runs: Sequence[Path] = (), console: Console | Non
         raise ValueError(f"--workdir={workdir} is no folder; give the folder that holds the runs.")
     found, searches = _runs_and_searches(workdir, runs)
     if not found and not searches:
-        print_line(f"There are no runs in --workdir={workdir}.", console)
+        print_line(f"--workdir={workdir}: there are no runs in it.", console)
         return False
     paths = [path for run in found for path in (run, *find_branches(run))]
     damaged = [path for path in paths if _verify(path, _findings(path), console, _command(path))]

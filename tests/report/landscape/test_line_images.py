@@ -42,6 +42,24 @@ def test_titles_carry_words(tmp_path, settings):
     assert f"<h3>{title}</h3>" in compare_runs([run]).page.read_text()
 
 
+@pytest.mark.parametrize(
+    ("stem", "title"),
+    [
+        (
+            "level_0--level_5--branches_random_mask_level_5",
+            "level 0 to level 5 to level 5 of random mask",
+        ),
+        ("level_0--1a2b3c4d--level_2", "level 0 to … to level 2"),
+    ],
+)
+def test_titles_name_all_solutions(tmp_path, stem, title):
+    run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
+    lines = run / "landscape" / "lines"
+    lines.mkdir(parents=True)
+    (lines / f"{stem}.png").write_bytes(PIXEL)
+    assert f"<h3>digits, replicate 1: {title}</h3>" in compare_runs([run]).page.read_text()
+
+
 def test_a_run_without_analyses_has_no_such_section(tmp_path):
     run = write_replicate(tmp_path / "digits" / "replicate_1", [0.9, 0.8])
     assert "Landscape" not in compare_runs([run]).page.read_text()

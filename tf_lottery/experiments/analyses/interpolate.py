@@ -58,7 +58,8 @@ def interpolate(
     if levels is not None:
         raise ValueError("--levels is not for --experiment=interpolate; name them in --solutions.")
     if len(names) < 2:
-        raise ValueError(f"--solutions={solutions}: name two or more, such as level_0,level_5.")
+        given = f"--solutions={solutions}" if solutions else "--solutions"
+        raise ValueError(f"{given}: name two or more, such as level_0,level_5.")
     return partial(_show_lines, names=names, lines=lines, alignment=alignment)
 
 

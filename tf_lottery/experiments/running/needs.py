@@ -77,9 +77,9 @@ class Needs:
                 "room, choose another --workdir, or use fewer --levels."
             )
         return (
-            f"Needs about {bytes_text(self.memory)} of memory and {bytes_text(needed)} of disk "
-            f"for {levels} level{'s' if levels != 1 else ''} to train, of {self.weights:,} "
-            "parameters."
+            f"Needs about {bytes_text(self.memory)} of memory besides TensorFlow's own, and "
+            f"{bytes_text(needed)} of disk for {levels} level{'s' if levels != 1 else ''} to "
+            f"train, of {self.weights:,} parameters."
         )
 
 

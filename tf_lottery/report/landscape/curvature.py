@@ -147,10 +147,11 @@ def print_curvature(
       retrain_steps: iterations of training after each pruning.
       console: where to print; standard output by default.
     """
-    headers = ("{}:\npre-\ndicted", "re-\ntrain-\ned", "not")
+    # Short words, since all columns are to fit 80 characters.
+    headers = ("{}\ntheory", "{}\ntuned", "{}\nas is")
     columns = [
         *(LEVEL, DENSITY, number("loss", "loss", ".4f")),
-        number("largest\neigen-\nvalue", "largest_eigenvalue", ".4g"),
+        number("largest\neigenvalue", "largest_eigenvalue", ".4g"),
         *(
             share(header.format(text), ratio_column(ratio, order))
             for order, text in zip(ORDERS, ("least", "random"), strict=True)
@@ -158,14 +159,15 @@ def print_curvature(
         ),
     ]
     print_table(columns, rows, console)
-    retrained = (
-        f"measured by training them for up to {retrain_steps:,} iterations at the end of the "
-        "schedule; "
+    tuned = (
+        f"measured, the others being trained for up to {retrain_steps:,} iterations at the end of "
+        "the schedule"
     )
     text = (
-        "Weights, the least or random ones, that can be pruned at once while the training loss "
-        f"rises by at most {loss_rise:g}: predicted from the curvature, where the others may move; "
-        f"{retrained if retrain_steps else ''}and measured without retraining, where they stay."
+        "Shares of the weights, the least or random ones, that can be pruned at once while the "
+        f"training loss rises by at most {loss_rise:g}. Theory: predicted from the curvature, if "
+        f"the others may move; tuned: {tuned if retrain_steps else 'not measured'}; as is: "
+        "measured, the others staying as they are. The eigenvalue is that of the loss's Hessian."
     )
     print_sentences([text, *_errors_of_predictions(rows)], console)
 

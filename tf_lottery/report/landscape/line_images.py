@@ -1,6 +1,7 @@
 """Figures of lines that were left in run folders, to be shown in a page."""
 
 import base64
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from tf_lottery.store.result_names import analysis_of, settings_of
 
 # Figures of a run: more would make a page that nobody opens.
 MOST_OF_A_RUN = 20
+# Stands for the solutions between the ends of a name that would be too long.
+_BETWEEN = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def _paths(run: RunRecord) -> list[Path]:
 
 def _title(stem: str) -> str:
     """Says in words what a file of lines is about."""
-    ends = analysis_of(stem).split("--", 1)
-    line = line_text(*ends) if len(ends) == 2 else stem
+    ends = [_BETWEEN.sub("…", end) for end in analysis_of(stem).split("--")]
+    line = line_text(*ends) if len(ends) > 1 else stem
     settings = settings_of(stem)
     return f"{line} ({', '.join(settings)})" if settings else line

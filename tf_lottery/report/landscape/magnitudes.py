@@ -13,7 +13,7 @@ from tf_lottery.report.formats import format_density
 from tf_lottery.report.landscape.columns import DENSITY, LEVEL, number, share
 from tf_lottery.report.landscape.density_figure import curves_by_density, density_figure
 from tf_lottery.report.landscape.measurements import Measurement, first_middle_last, runs_apart
-from tf_lottery.report.table import print_table
+from tf_lottery.report.table import print_sentences, print_table
 from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import QUARTER_COLUMNS
 
@@ -126,10 +126,19 @@ def print_magnitudes(rows: Sequence[Row], console: Console | None = None) -> Non
     """
     columns = [
         *(LEVEL, DENSITY, number("largest\npruned", "threshold", ".4f")),
-        number("survivors'\nmedian\nbefore", "median_before", ".4f"),
-        number("after", "median_after", ".4f"),
-        share("below\nlargest\npruned", "below_threshold"),
+        number("median\nbefore", "median_before", ".4f"),
+        number("median\nafter", "median_after", ".4f"),
+        share("below\nthat", "below_threshold"),
         share("pruned\nnext", "pruned_next"),
-        share("of those\nin lowest\nquarter", QUARTER_COLUMNS[0]),
+        share("from lowest\nquarter", QUARTER_COLUMNS[0]),
     ]
     print_table(columns, rows, console)
+    text = (
+        "Largest pruned: the largest magnitude that was pruned to make the level. Of the weights "
+        "that remain, median: of their magnitudes before and after the level's training; below "
+        "that: those that end smaller than the largest pruned; pruned next: those that the next "
+        "pruning removes; from lowest quarter: of these, those that were in the lowest quarter of "
+        "magnitudes before the training. Small weights that stay small would make it 100%, chance "
+        "25%."
+    )
+    print_sentences([text], console)

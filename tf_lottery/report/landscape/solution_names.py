@@ -30,9 +30,9 @@ def solution_text(name: str) -> str:
     return name
 
 
-def line_text(first: str, second: str) -> str:
-    """Names the line between two solutions."""
-    return f"{solution_text(first)} to {solution_text(second)}"
+def line_text(*solutions: str) -> str:
+    """Names the line between two solutions, or the lines from each to the next."""
+    return " to ".join(map(solution_text, solutions))
 
 
 def branch_text(label: str) -> str:
