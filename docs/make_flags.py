@@ -14,8 +14,8 @@ _INTRODUCTION = """# All flags
 
 Made by `make docs` from the flags themselves; `tf-lottery --help` prints the same in a terminal,
 and `tf-lottery --experiment=NAME --help` those of one experiment. `tf-lottery` is `python main.py`
-in a clone. Lengths of training are written `500it` (iterations), `2ep` (epochs) or `1%` (of the
-whole). A flag that is on or off is written `--nesterov` or `--nonesterov`.
+in a clone. Lengths of training are written `500it` or `500` (iterations), `2ep` (epochs) or `1%`
+(of the whole). A flag that is on or off is written `--nesterov` or `--nonesterov`.
 
 What is typed most:
 

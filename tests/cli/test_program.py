@@ -35,7 +35,7 @@ def test_a_flag_file_that_is_not_there_is_named(monkeypatch):
     assert main(monkeypatch, "--flagfile=/none") == (
         "Error: --flagfile=/none cannot be read: No such file or directory. Give a file with a "
         "flag in each line, such as configs/digits_lenet.cfg, or one of those that "
-        "`tf-lottery configs` lists."
+        "`tf-lottery configs` lists (in a clone `python main.py configs`)."
     )
 
 

@@ -162,7 +162,7 @@ def test_random_reinitialization_changes_the_weights_alone(copied_run):
         assert steps == [row["step"] for row in rows_in(copied_run, level)]
 
 
-def test_new_weights_begin_with_fresh_slots(made_with, monkeypatch):
+def test_new_weights_begin_with_fresh_slots(made_with, monkeypatch, capsys):
     """Where the run rewinds its optimizer too; a branch of an older version goes on as it began."""
     run, asked = made_with(rewind_optimizer=True), []
     rewind = Network.rewind
@@ -176,8 +176,11 @@ def test_new_weights_begin_with_fresh_slots(made_with, monkeypatch):
     run_branch(run, "random_reinitialization", [1])
     edit_config(run / "branches" / "random_reinitialization", details={"rules": 3})
     run_branch(run, "random_reinitialization", [2])
+    fewer = "begin at iteration 7, as those of the ticket do: they are trained 7 iterations fewer"
+    assert fewer in capsys.readouterr().out
     run_branch(run, "random_mask", [2])
     assert asked == [False, True, True]
+    assert fewer not in capsys.readouterr().out
 
 
 def test_what_an_analysis_has_trained_is_listed_once_the_user_asks_for_it(copied_run, command):

@@ -16,7 +16,7 @@ _SEVERAL_TIMES = ("run", "sweep", "experiment")
 _FLAG = ("--flagfile", "-flagfile")
 _A_FLAG_FILE = (
     "Give a file with a flag in each line, such as configs/digits_lenet.cfg, or one of those that "
-    "`tf-lottery configs` lists."
+    "`tf-lottery configs` lists (in a clone `python main.py configs`)."
 )
 _NUMBER = re.compile(r"\s*\d+\s*")
 

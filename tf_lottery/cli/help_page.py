@@ -93,7 +93,11 @@ def help_text(experiment: str | None, flag_values: flags.FlagValues = flags.FLAG
         if experiment is None
         else f"The flags of --experiment={experiment}."
     )
-    parts = [head, f"{which}\n`tf-lottery configs` lists the flag files that are there already."]
+    configs = (
+        "`tf-lottery configs` (in a clone `python main.py configs`) lists the flag files\n"
+        "that are there already."
+    )
+    parts = [head, f"{which}\n{configs}"]
     for title, names in flag_groups().items():
         taken = [name for name in names if experiment is None or _takes(experiment, name)]
         if taken:

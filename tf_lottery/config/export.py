@@ -25,7 +25,9 @@ class ExportConfig:
         "minute for each format.",
     )
     overwrite: bool = option(
-        False, "Replace an earlier export of another ticket or time, and nothing else."
+        False,
+        "Replace an earlier export of another ticket or time, and nothing else; all of its files "
+        "go, those of other --formats too.",
     )
 
     def __post_init__(self):

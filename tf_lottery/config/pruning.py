@@ -147,7 +147,8 @@ class PruningConfig:
     )
     rewind_step: str = option(
         "0it",
-        "The survivors return to their values at this step: 0it, 500it, 2ep, 1% ...",
+        "The survivors return to their values at this step: 0it, 500it, 2ep, 1% ... A bare number "
+        "is one of iterations.",
         reads=read_point,
     )
     rewind_optimizer: bool = option(

@@ -49,7 +49,9 @@ class TrainingConfig:
 
     batch_size: int = option(60, "Examples in a training step.", within=at_least(1))
     train_steps: str = option(
-        "1000it", "Length of training, such as 50000it or 12ep.", reads=read_length
+        "1000it",
+        "Length of training, such as 50000it or 12ep; a bare number is one of iterations.",
+        reads=read_length,
     )
     optimizer: Optimizer = option("adam", "Optimizer.")
     learning_rate: float = option(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def try_score(
       ValueError: if it does not fit the network or the data.
     """
     if method.code is not None:
-        method.score(weights, mask, _EvidenceBeforeTraining(evidence, weights))
+        method.score(weights, mask, cast("Evidence", _EvidenceBeforeTraining(evidence, weights)))
     elif method.needs_data or method.rounds > 1:
         method.score(weights, mask, evidence)
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from tf_lottery.config.branches import is_fine_tuned
 from tf_lottery.config.experiment import has_renamed_files
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags
@@ -21,6 +22,7 @@ from tf_lottery.experiments.refusals.begun_without import defaults_of
 from tf_lottery.experiments.refusals.damage_checks import check_own_damage
 from tf_lottery.experiments.refusals.late_flags import tell_of_idle_flags
 from tf_lottery.messages import tell
+from tf_lottery.report.comparability import NEW_WEIGHTS
 from tf_lottery.report.summary_table import print_branch
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
@@ -128,4 +130,11 @@ def print_results_of_branch(
         if plan.run.level(level).is_complete()
     ]
     print_branch(plan.label, summaries, tickets, tolerance)
+    step = own.details.rewind_step
+    fine_tuned = is_fine_tuned(own.identity.retraining, plan.branch)
+    if step and plan.branch in NEW_WEIGHTS and not fine_tuned and any(s.level for s in summaries):
+        tell(
+            f"The new weights begin at iteration {step:,}, as those of the ticket do: they are "
+            f"trained {step:,} iterations fewer than the dense network."
+        )
     tell(f"Branch folder: {own.path}")
