@@ -272,22 +272,32 @@ def _stabilizing() -> dict[str, list[Measured]]:
         here[number] = f"distance {' and '.join(of_levels)} from iterations 0, 100, 1,000"
     rows = _table("fashion_mnist_stability")
     of_distances = {number: _of_fashion_mnist(rows, text) for number, text in here.items()}
-    return {"2.3": [_accuracy_by_rewind_step()], **of_distances}
+    by_step = {
+        "2.1": [_accuracy_by_rewind_step(0.15)],
+        "2.3": [_accuracy_by_rewind_step(0.1, 0.05)],
+    }
+    return {**by_step, **of_distances}
 
 
-def _accuracy_by_rewind_step() -> Measured:
+def _accuracy_by_rewind_step(*densities: float) -> Measured:
+    """Tickets of some densities on CIFAR-10, in all replicates that have them."""
     half = _table("cifar10_resnet14_half")
+    half = half[half.density.isin(densities)]
+
+    def each(accuracies: pd.Series) -> str:
+        *others, last = map(_percent, accuracies)
+        return f"{', '.join(others)} and {last}"
 
     def at(density: float) -> str:
         tickets = "; ".join(
-            f"{' and '.join(map(_percent, own.ticket_accuracy))} from {step}"
+            f"{each(own.ticket_accuracy)} from {step}"
             for step, own in half[half.density == density].groupby("rewind_step")
         )
         return f"{tickets}, at {_share(density)}"
 
     dense = half.groupby("replicate").dense_accuracy.first()
     network = "ResNet-14 of half the width, 2,000 of 63,000 iterations"
-    here = f"{network}: {at(0.1)}; {at(0.05)}; dense {' and '.join(map(_percent, dense))}"
+    here = f"{network}: {'; '.join(map(at, densities))}; dense {each(dense)}"
     return Measured("CIFAR-10", len(dense), here)
 
 
@@ -333,7 +343,23 @@ def _linear_mode_connectivity() -> dict[str, list[Measured]]:
         number: on_mnist.get(number, []) + on_fashion_mnist.get(number, [])
         for number in {**on_mnist, **on_fashion_mnist}
     }
+    both_sets["3.5"] = [*both_sets["3.5"], _stability_of_tickets_on_cifar10()]
     return {**both_sets, "3.3": [Measured("CIFAR-10", 1, f"{length}: barrier {of_copies}")]}
+
+
+def _stability_of_tickets_on_cifar10() -> Measured:
+    """Claim 3.5, of a residual network: copies of tickets, and what the tickets come to."""
+    rows = _table("cifar10_resnet14_half").dropna(subset="barrier_of_ticket_copies")
+    tickets = "; ".join(
+        f"barrier {_percent(row.barrier_of_ticket_copies)} and accuracy "
+        f"{_percent(row.ticket_accuracy)} from {row.rewind_step}"
+        for row in rows.itertuples()
+    )
+    here = (
+        "ResNet-14 of half the width, 2,000 of 63,000 iterations, at "
+        f"{_share(rows.density.iloc[0])}: {tickets}; dense {_percent(rows.dense_accuracy.iloc[0])}"
+    )
+    return Measured("CIFAR-10", rows.replicate.nunique(), here)
 
 
 def _instability_on_mnist() -> dict[str, list[Measured]]:
