@@ -97,7 +97,7 @@ def test_splits_of_other_names_are_known_where_all_folders_are_called_so(
 
 def test_of_two_folders_of_one_split_none_is_chosen(divided):
     shutil.copytree(divided / "test", divided / "Testing")
-    with pytest.raises(ValueError, match=r"it has Testing/ and test/, both for test; leave one"):
+    with pytest.raises(ValueError, match=r"it has Testing/ and test/, both for test; keep one"):
         load_dataset(f"folder:{divided}")
 
 

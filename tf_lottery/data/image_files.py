@@ -314,7 +314,7 @@ def _folders_of_splits(files: DataFiles) -> dict[str, Path]:
         split = _SPLIT_OF[name.lower()]
         if split in splits:
             raise files.refusal(
-                f"it has {splits[split].name}/ and {name}/, both for {split}; leave one of them"
+                f"it has {splits[split].name}/ and {name}/, both for {split}; keep one of them"
             )
         splits[split] = files.path / name
     return {split: splits[split] for split in ("train", "test", "validation") if split in splits}

@@ -20,6 +20,13 @@ from tf_lottery.experiments.running.dense_training import take_dense_training
 from tf_lottery.experiments.running.early_checks import check_folders
 from tf_lottery.experiments.running.evidence import build_evidence
 from tf_lottery.experiments.running.level_training import LevelTrainer
+from tf_lottery.experiments.running.notes_before_training import (
+    tell_of_data,
+    tell_of_initial_weights,
+    tell_of_layers,
+    tell_of_ticket,
+    tell_of_useless_flags,
+)
 from tf_lottery.experiments.running.own_export import OwnExport
 from tf_lottery.experiments.running.reported_pruner import ReportedPruner
 from tf_lottery.experiments.running.run_checks import (
@@ -28,11 +35,6 @@ from tf_lottery.experiments.running.run_checks import (
     check_rules,
     check_score,
     open_run,
-    tell_of_data,
-    tell_of_initial_weights,
-    tell_of_layers,
-    tell_of_ticket,
-    tell_of_useless_flags,
     with_score,
 )
 from tf_lottery.experiments.running.run_logs import RunLogs
