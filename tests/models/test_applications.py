@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
-from tf_lottery.masking.kernels import kernel_attributes
+from tf_lottery.masking.layer_kinds import kernel_attributes
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.models.registry import check_model_name
 

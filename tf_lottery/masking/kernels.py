@@ -5,36 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tf_lottery.config.arguments import shown
-from tf_lottery.masking.keras_versions import (
-    is_keras_3,
-    is_of_keras,
-    keras_class_names,
-)
+from tf_lottery.masking.keras_versions import is_keras_3, is_of_keras
+from tf_lottery.masking.layer_kinds import kernel_attributes
 from tf_lottery.masking.layers import graph_layers, keras_variables, leaf_layers, own_weights
 from tf_lottery.masking.wrapper import unwrapped, wrappable_kernels
 
 # Layer class or layer name -> attributes that hold its kernels.
 KernelNames = Mapping[type | str, Iterable[str]]
-
-_RECURRENT = ("kernel", "recurrent_kernel")
-# Kernels by the name of the layer's class, beside those of `wrappable_kernels`.
-_HELD = {
-    "ConvLSTMCell": _RECURRENT,
-    "EinsumDense": ("kernel",),
-    "Embedding": ("embeddings",),
-    "GRUCell": _RECURRENT,
-    "LSTMCell": _RECURRENT,
-    "LocallyConnected1D": ("kernel",),
-    "LocallyConnected2D": ("kernel",),
-    "SimpleRNNCell": _RECURRENT,
-}
-_SEPARABLE = ("depthwise_kernel", "pointwise_kernel")
-_IN_KERAS_3 = _HELD | {
-    **dict.fromkeys(("Dense", "Conv1D", "Conv2D", "Conv3D"), ("kernel",)),
-    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), ("kernel",)),
-    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), ("kernel",)),
-    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _SEPARABLE),
-}
 
 
 @dataclass(frozen=True)
@@ -130,17 +107,6 @@ def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
     if unused:
         raise ValueError(f"kernels: the model has no layer {', '.join(unused)}.")
     return found
-
-
-def kernel_attributes(layer: Any) -> tuple[str, ...]:
-    """Attributes of the kernels of a layer of Keras; none for those that have none."""
-    if is_keras_3(layer):
-        table = _IN_KERAS_3
-    elif kernels := wrappable_kernels(layer):
-        return tuple(kernels)
-    else:
-        table = _HELD
-    return next((table[name] for name in keras_class_names(layer) if name in table), ())
 
 
 def can_be_wrapped(model: Any, kernels: Iterable[Kernel]) -> bool:

@@ -11,19 +11,12 @@ from tf_lottery.masking.keras_versions import (
     graph_calls,
     is_graph,
     is_of_keras,
-    keras_class_names,
     tensorflow_variable,
 )
 from tf_lottery.masking.kernels import find_kernels
+from tf_lottery.masking.layer_kinds import layer_kind
 from tf_lottery.masking.wrapper import unwrapped
 from tf_lottery.store.schema import MULTIPLY_ADDS, NOT_COUNTED
-
-# By the class of the layer.
-_TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
-_CONVOLUTIONS = (
-    *("Conv1D", "Conv2D", "Conv3D"),
-    *("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
-)
 
 Shape = tuple[int | None, ...]
 
@@ -138,18 +131,14 @@ def _positions(layer: Any, given: Shape, made: Shape) -> int | None:
     """How often a call uses each weight of the layer; None if that is not known."""
     if not is_of_keras(layer):
         return None
-    kinds = keras_class_names(layer)
-    if "Dense" in kinds:
-        sizes = made[1:-1]
-    elif any(kind in kinds for kind in _TRANSPOSED):
-        sizes = _spatial(layer, given)
-    elif any(kind in kinds for kind in _CONVOLUTIONS):
-        sizes = _spatial(layer, made)
-    else:
+    kind = layer_kind(layer)
+    if kind is None or kind.used_at is None:
         return None
+    sizes = _spatial(layer, given if kind.used_at == "inputs" else made)
     known = [size for size in sizes if size is not None]
     return math.prod(known) if len(known) == len(sizes) else None
 
 
 def _spatial(layer: Any, shape: Shape) -> Shape:
-    return shape[2:] if layer.data_format == "channels_first" else shape[1:-1]
+    channels_first = getattr(layer, "data_format", None) == "channels_first"
+    return shape[2:] if channels_first else shape[1:-1]

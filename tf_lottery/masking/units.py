@@ -3,19 +3,16 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tf_lottery.masking.keras_versions import (
-    is_graph,
-    keras_class_names,
-    tensor_origin,
-    tensorflow_variable,
+from tf_lottery.masking.keras_versions import is_graph, tensor_origin, tensorflow_variable
+from tf_lottery.masking.kernels import find_kernels
+from tf_lottery.masking.layer_kinds import (
+    DEPTHWISE,
+    kernel_attributes,
+    kernel_unit_axes,
+    layer_kind,
 )
-from tf_lottery.masking.kernels import find_kernels, kernel_attributes
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.masking.wrapper import unwrapped
-
-_DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
-_TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
-_OTHERS = ("Dense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D")
 
 
 def unit_axes(model: Any) -> dict[str, tuple[int, ...]]:
@@ -30,7 +27,7 @@ def unit_axes(model: Any) -> dict[str, tuple[int, ...]]:
       for weights of other layers, such as recurrent ones, whose columns are not units.
     """
     axes = {
-        kernel.name: _kernel_unit_axes(kernel.layer, kernel.name)
+        kernel.name: kernel_unit_axes(kernel.layer, kernel.name)
         for kernel in find_kernels(model).kernels
     }
     return {name: axes.get(name, ()) for name in masked_variables(model)}
@@ -62,15 +59,6 @@ def output_kernels(model: Any) -> set[str]:
     return {name for name, (weight, _) in masked_variables(model).items() if id(weight) in last}
 
 
-def _kernel_unit_axes(layer: Any, weight: str) -> tuple[int, ...]:
-    kinds = set(keras_class_names(layer))
-    if weight.endswith("/depthwise_kernel") or kinds & {*_DEPTHWISE}:
-        return (-2, -1)
-    if kinds & {*_TRANSPOSED}:
-        return (-2,)
-    return (-1,) if kinds & {*_OTHERS} else ()
-
-
 def _output_layers(outputs: Iterable[Any]) -> tuple[list[Any], bool]:
     """Layers whose units are the symbolic `outputs`, and whether an input may be one of them."""
     found, passes_input = [], False
@@ -87,7 +75,7 @@ def _output_layers(outputs: Iterable[Any]) -> tuple[list[Any], bool]:
             found += nested
         elif kernel_attributes(layer):
             found.append(layer)
-            passes = bool({*keras_class_names(layer)} & {*_DEPTHWISE})
+            passes = layer_kind(layer) is DEPTHWISE
         if passes:
             pending += origin.inputs
             passes_input |= origin.is_input

@@ -5,45 +5,19 @@ from typing import Any
 import tf_keras as keras
 
 from tf_lottery.config.pruning import NOMINAL_RATE
+from tf_lottery.masking.keras_versions import is_keras_3
+from tf_lottery.masking.layer_kinds import layer_kind
 from tf_lottery.masking.mask_constraint import MaskConstraint
 from tf_lottery.masking.schedule import IMPSchedule
 from tf_lottery.masking.tfmot import PruneLowMagnitude
 
-# Weight attribute -> constraint attribute, by layer class; the first class that fits counts, since
-# separable and depthwise convolutions are convolutions too.
-_PRUNABLE_KERNELS: tuple[tuple[tuple[type, ...], dict[str, str]], ...] = (
-    (
-        (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D),
-        {
-            "depthwise_kernel": "depthwise_constraint",
-            "pointwise_kernel": "pointwise_constraint",
-        },
-    ),
-    (
-        (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),
-        {"depthwise_kernel": "depthwise_constraint"},
-    ),
-    (
-        (
-            keras.layers.Dense,
-            keras.layers.Conv1D,
-            keras.layers.Conv2D,
-            keras.layers.Conv3D,
-            keras.layers.Conv1DTranspose,
-            keras.layers.Conv2DTranspose,
-            keras.layers.Conv3DTranspose,
-        ),
-        {"kernel": "kernel_constraint"},
-    ),
-)
-
 
 def wrappable_kernels(layer: keras.layers.Layer) -> dict[str, str]:
     """Attributes of the kernels and their constraints of a layer that `MaskedLayer` can wrap."""
-    for classes, kernels in _PRUNABLE_KERNELS:
-        if isinstance(layer, classes):
-            return kernels
-    return {}
+    kind = None if is_keras_3(layer) else layer_kind(layer)
+    if kind is None or not kind.constraints:
+        return {}
+    return dict(zip(kind.kernels, kind.constraints, strict=True))
 
 
 def unwrapped(layer: keras.layers.Layer) -> keras.layers.Layer:

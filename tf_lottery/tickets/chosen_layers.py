@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tf_keras as keras
 
 from tf_lottery.config.layer_patterns import layers_like, read_layer_rates, read_patterns
-from tf_lottery.masking.kernels import kernel_attributes
+from tf_lottery.masking.layer_kinds import kernel_attributes
 from tf_lottery.masking.layers import leaf_layers, unwrapped
 from tf_lottery.store.identity import Identity
 

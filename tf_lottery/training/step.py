@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.masking.kernels import kernel_attributes
+from tf_lottery.masking.layer_kinds import kernel_attributes
 from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.masking.wrapper import unwrapped
