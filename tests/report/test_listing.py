@@ -1,13 +1,17 @@
 import io
 import os
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from tests.report.runs_on_disk import held, write_branch, write_run
 from tf_lottery.report.listing import print_runs, runs_table
+from tf_lottery.report.run_records import run_paths
 from tf_lottery.report.run_state import RunState
+from tf_lottery.report.verification import verify_runs
+from tf_lottery.store.run_patterns import named_runs
 
 BOLD = re.compile(r"\x1b\[[01]m")
 HEADERS = ["run", "state", "level", "epoch", "density", "accuracy", "(points)"]
@@ -230,3 +234,18 @@ def test_a_run_folder_itself_can_be_listed_and_a_home_folder_be_meant(tmp_path, 
     run = write_run(tmp_path / "runs" / "replicate_1", [0.9], levels=0)
     assert rows(printed(str(run)))[4][:2] == ["replicate_1", "done"]
     assert rows(printed("~/runs"))[4][:2] == ["replicate_1", "done"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [
+        ("--workdir", print_runs),
+        ("--run", lambda path: verify_runs(Path(), [Path(path)], Console(file=io.StringIO()))),
+        ("--run", lambda path: run_paths([Path(path)])),
+        ("--run", named_runs),
+    ],
+    ids=["list", "verify", "report", "pattern"],
+)
+def test_a_home_folder_that_there_is_not_is_refused(argument, call):
+    with pytest.raises(ValueError, match=f"^{argument}=~nobody_of_this_name/runs: there is no"):
+        call("~nobody_of_this_name/runs")

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.report.console import default_console, print_line, printable
 from tf_lottery.report.formats import MISSING, format_accuracy, format_density, format_points
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
@@ -61,7 +62,7 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
       ValueError: the folder does not exist or may not be read; names the flag.
     """
     console = console or default_console()
-    folder = Path(workdir).expanduser()
+    folder = expanded("--workdir", workdir)
     try:
         next(folder.iterdir(), None)
     except OSError as error:
@@ -121,5 +122,5 @@ def _points_to_dense(state: RunState) -> str:
 
 
 def _relative(path: Path, workdir: str | Path) -> str:
-    folder = Path(workdir).expanduser()
+    folder = expanded("--workdir", workdir)
     return path.name if path == folder else str(path.relative_to(folder))

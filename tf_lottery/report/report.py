@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.report.figures.layer_figure import layer_figure, shares_layers
 from tf_lottery.report.figures.learning_curves import learning_curves
@@ -73,7 +74,7 @@ def compare_runs(
     """
     tolerance = tolerance_of(matching_tolerance)
     records = [read_run(path) for path in run_paths([Path(run) for run in runs])]
-    folder = default_folder(records) if folder is None else Path(folder).expanduser()
+    folder = default_folder(records) if folder is None else expanded("--folder", folder)
     check_folder(folder)
     methods = collect_methods(records)
     tickets = find_tickets(methods, tolerance)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.report.formats import is_known
 from tf_lottery.report.run_state import RunState, find_branches, find_runs, read_run_state
 from tf_lottery.store.csv_files import read_csv
@@ -110,7 +111,7 @@ def run_paths(folders: Sequence[Path]) -> list[Path]:
     """
     paths: dict[Path, None] = {}
     for given in folders:
-        folder = given.expanduser().absolute()
+        folder = expanded("--run", given).absolute()
         if ".." in folder.parts:
             folder = folder.resolve()
         if folder.parent.name == BRANCHES_FOLDER and (folder / "config.json").exists():

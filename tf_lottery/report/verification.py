@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.run_records import run_paths
 from tf_lottery.report.run_state import find_branches, find_runs, find_searches
@@ -52,7 +53,7 @@ def verify_runs(workdir: Path, runs: Sequence[Path] = (), console: Console | Non
 def _runs_and_searches(workdir: Path, named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     if not named:
         return find_runs(workdir), find_searches(workdir)
-    searches = {folder: find_searches(folder.expanduser().absolute()) for folder in named}
+    searches = {folder: find_searches(expanded("--run", folder).absolute()) for folder in named}
     # A folder of searches alone has no run, which is no mistake.
     others = [folder for folder in named if not searches[folder] or find_runs(folder)]
     found = dict.fromkeys(path for paths in searches.values() for path in paths)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.messages import listed
 
 _PATTERN = re.compile(r"[*?[]")
@@ -22,7 +23,7 @@ def named_runs(text: str) -> list[Path]:
     Raises:
       ValueError: no run fits the pattern; lists those there are.
     """
-    path = Path(text).expanduser()
+    path = expanded("--run", text)
     if not _PATTERN.search(text) or path.exists():
         return [path]
     found = [folder for folder in _matches(path) if _holds_runs(folder)]
