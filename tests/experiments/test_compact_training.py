@@ -260,6 +260,7 @@ def test_small_networks_are_let_go_of(run_tiny, tmp_path, monkeypatch):
     assert [reference() for reference in built] == [None] * 4
 
 
+@pytest.mark.slow
 def test_masked_training_when_told_so(run_tiny, small_run, tmp_path):
     run = run_tiny(tmp_path, **UNITS, compact_training=False, levels=1)
     assert "parameters_trained" not in record_of(run, 1)
@@ -320,6 +321,7 @@ def test_what_cannot_be_compacted_is_trained_masked(sigmoid_network, run_tiny, t
     assert weights_of(run, 2)["hidden/bias"][gone].all()
 
 
+@pytest.mark.slow
 def test_without_units_it_has_no_effect(run_tiny, tmp_path, capsys):
     run_tiny(tmp_path, levels=0, train_steps="10it", rewind_step="0it", compact_training=False)
     note = "--nocompact_training has no effect: --structure is not units."

@@ -148,6 +148,7 @@ def remaining_weights(level: Path) -> np.ndarray:
     return np.concatenate([weights[name][mask[name]] for name in KERNELS]).astype(np.float64)
 
 
+@pytest.mark.slow
 def test_predictions_of_an_earlier_version_are_measured_again(copied_run):
     """Its files have no errors; levels that are not asked for stay as they are."""
     options = {"curvature_examples": 20, "eigenvalues": 1}
@@ -183,6 +184,7 @@ def removed_by_pruning(level: Path, fraction: float) -> np.ndarray:
     return vector
 
 
+@pytest.mark.slow
 def test_pruning_the_measured_fraction_raises_the_loss_as_little_as_was_asked(copied_run, train):
     measure(copied_run, [0], loss_rise=0.2, eigenvalues=1)
     (row,) = rows(copied_run, "curvature", "10000,0.2,0,1")

@@ -40,7 +40,12 @@ def linear_run(run_tiny, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"fine_tune_learning_rate": 0.05}, {"final_learning_rate": 0.01}], ids=str
+    "changes",
+    [
+        {"fine_tune_learning_rate": 0.05},
+        pytest.param({"final_learning_rate": 0.01}, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_a_branch_that_fine_tunes_is_trained_as_the_package_s_own(linear_run, registered, changes):
     registered(fine_tunes=True, prunes=False)

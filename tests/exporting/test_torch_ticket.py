@@ -45,7 +45,7 @@ def arrays(model):
 
 
 @TF_KERAS_FAST
-@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("suffix", [pytest.param(".npz", marks=pytest.mark.slow), ".safetensors"])
 def test_there_and_back_through_a_file(keras, suffix, tmp_path):
     if suffix == ".safetensors":
         pytest.importorskip("safetensors", reason="safetensors is not installed")

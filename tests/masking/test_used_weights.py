@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 import tf_lottery
+from tests.either_keras import TF_KERAS_FAST
 from tf_lottery.masking.copies import why_not_copied
 from tf_lottery.masking.used_weights import weights_used_directly
 
@@ -140,7 +141,7 @@ def test_what_the_function_uses_is_pruned(keras):
     np.testing.assert_allclose(model(X).numpy(), (X @ kernel + bias) @ kernel.T, atol=1e-5)
 
 
-@BOTH
+@TF_KERAS_FAST
 @pytest.mark.parametrize("way", [by_operation, pytest.param(by_layer, marks=pytest.mark.slow)])
 def test_it_is_exported_but_no_archive_and_not_compacted(keras, way, tmp_path):
     model = tf_lottery.prunable(autoencoder(keras, way))

@@ -23,7 +23,15 @@ def averaging(keras: ModuleType) -> Any:
 
 
 @BOTH
-@pytest.mark.parametrize("given", ["data", "list", "data set", "split"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "data",
+        pytest.param("list", marks=pytest.mark.slow),
+        pytest.param("data set", marks=pytest.mark.slow),
+        "split",
+    ],
+)
 def test_validation_results_are_those_of_the_averages(keras: ModuleType, given: str):
     validation = {
         "data": {"validation_data": (X[12:], Y[12:]), "validation_batch_size": 2},

@@ -135,7 +135,7 @@ def test_a_rewound_copy_trains_to_the_level_that_it_was(keras: ModuleType):
 
 
 @TF_KERAS_FAST
-@pytest.mark.parametrize("told_by", ["names", "variables"])
+@pytest.mark.parametrize("told_by", [pytest.param("names", marks=pytest.mark.slow), "variables"])
 def test_what_does_not_decay_does_not_in_a_copy(keras: ModuleType, told_by: str):
     model, optimizer = functional(keras), keras.optimizers.AdamW(0.1, weight_decay=0.5)
     exempt = [

@@ -161,7 +161,7 @@ def test_initial_weights_that_are_lost_are_not_guessed(keras, tmp_path):
 @pytest.mark.parametrize(
     ("keras", "level"),
     [
-        pytest.param(tf_keras, 0, id="tf_keras-0"),
+        pytest.param(tf_keras, 0, id="tf_keras-0", marks=pytest.mark.slow),
         pytest.param(keras_3, 1, id="keras_3-1"),
         pytest.param(tf_keras, 1, id="tf_keras-1", marks=pytest.mark.slow),
         pytest.param(keras_3, 0, id="keras_3-0", marks=pytest.mark.slow),
@@ -182,6 +182,7 @@ def test_a_level_of_which_nothing_is_left_is_finished(keras, level, tmp_path):
     assert again.history.levels == search.history.levels
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_lost_cannot_end_the_search(tmp_path):
     after = interrupts(tf_keras, at_end=True)
     folder, stopping = tmp_path / "search", {"stop_below": 0.1, "stop_metric": "accuracy"}
