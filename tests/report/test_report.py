@@ -107,14 +107,24 @@ def test_the_page_begins_with_the_outcome_and_the_main_figure(mnist_page):
 def test_the_table_of_all_levels_has_means_and_ranges(mnist_page):
     text = Page(mnist_page).text
     assert "matches within 0.5 points" in text
-    assert "0 100% 1,000 92.00% 90.00 to 94.00% - 50.00%" in text
-    assert "1 80.0% 800 93.00% 92.00 to 94.00% yes 50.00% 50.00 to 50.00% 20 2" in text
-    assert "2 64.0% 640 81.00% 80.00 to 82.00% no 50.00% 50.00 to 50.00% 20 2" in text
+    assert "0 100% 1,000 92.00% 90.00 to 94.00% - - - 50.00%" in text
+    assert (
+        "1 80.0% 800 93.00% 92.00 to 94.00% +1.00 +0.00 to +2.00 yes 50.00% 50.00 to 50.00% 20 2"
+        in text
+    )
+    assert "2 64.0% 640 81.00% 80.00 to 82.00% -11.00 -12.00 to -10.00 no 50.00%" in text
 
 
 def test_the_table_of_tickets_has_the_spread_of_the_dense_networks(mnist_page):
     text = Page(mnist_page).text
-    assert "80.0% 1 800 93.00% 92.00 to 94.00% 2 92.00% 90.00 to 94.00%" in text
+    assert (
+        "80.0% 1 800 93.00% 92.00 to 94.00% 2 92.00% 90.00 to 94.00% +1.00 +0.00 to +2.00" in text
+    )
+
+
+def test_a_branch_is_compared_with_the_dense_networks_of_its_run(mnist_page):
+    text = Page(mnist_page).text
+    assert "1 80.0% 800 70.00% 70.00 to 70.00% -22.00 -24.00 to -20.00 no" in text
 
 
 def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
@@ -146,6 +156,8 @@ def test_csv_files_have_all_digits_and_a_row_for_everything(mnist_page):
     assert (run["matching_levels"], branch["matching_levels"]) == ("1", "")
     assert float(run["mean_accuracy"]) == pytest.approx(0.93)
     assert (run["least_accuracy"], run["largest_accuracy"]) == ("0.92", "0.94")
+    names = ("least_against_dense", "against_dense", "largest_against_dense")
+    assert [float(run[name]) for name in names] == pytest.approx([0, 0.01, 0.02])
     assert (branch["branch"], branch["level"], branch["mean_accuracy"]) == ("random_mask", "", "")
 
 
@@ -334,7 +346,7 @@ def test_where_training_diverged_is_told_on_the_page(tmp_path):
 def test_a_mean_near_the_tolerance_has_the_digits_that_tell(tmp_path):
     run = write_replicate(tmp_path / "m/replicate_1", [0.9, 0.894998, 0.8], early=EARLY)
     text = Page(compare_runs([run]).page).text
-    assert "1 80.0% 800 89.4998% - no" in text
+    assert "1 80.0% 800 89.4998% - -0.5002 - no" in text
     assert "No pruned level matches the dense network (90.0000%)" in text
 
 

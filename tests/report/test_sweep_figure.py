@@ -32,8 +32,8 @@ def methods_of(runs):
 
 
 def axes_of(runs):
-    ((figure, _),) = sweep_files(find_sweeps(methods_of(runs)))
-    return figure.figure.axes[0]
+    (files,) = sweep_files(find_sweeps(methods_of(runs)))
+    return files.figures[0].figure.axes[0]
 
 
 def legend(figure):
@@ -42,7 +42,8 @@ def legend(figure):
 
 def test_a_line_for_each_level_and_the_dense_network_against_the_values(tmp_path):
     runs = write_sweep(tmp_path, "rewind_step", ["0it", "500it", "10it"], replicates=2)
-    ((figure, _),) = sweep_files(find_sweeps(methods_of(runs)))
+    (files,) = sweep_files(find_sweeps(methods_of(runs)))
+    figure = files.figures[0]
     assert (figure.name, figure.title) == ("sweep_of_rewind_step", "Sweep of the rewind step")
     assert legend(figure.figure) == [
         "dense network",
@@ -61,8 +62,8 @@ def test_a_line_for_each_level_and_the_dense_network_against_the_values(tmp_path
 
 def test_the_table_has_mean_and_range_of_each_value_and_level(tmp_path):
     runs = write_sweep(tmp_path, "learning_rate", [0.1, 0.01], [0.9, None], replicates=2)
-    ((_, text),) = sweep_files(find_sweeps(methods_of(runs)))
-    rows = list(csv.DictReader(io.StringIO(text)))
+    (files,) = sweep_files(find_sweeps(methods_of(runs)))
+    rows = list(csv.DictReader(io.StringIO(files.table)))
     assert [(row["value"], row["level"]) for row in rows] == [
         ("0.01", "0"),
         ("0.01", "1"),
@@ -73,6 +74,38 @@ def test_the_table_has_mean_and_range_of_each_value_and_level(tmp_path):
     assert numbers == pytest.approx([0.9, 0.905, 0.91])
     assert (rows[0]["flag"], rows[0]["replicates"]) == ("learning_rate", "2")
     assert (rows[1]["mean_accuracy"], rows[1]["replicates"]) == ("", "0")
+
+
+def test_replicates_are_compared_with_their_own_dense_networks(tmp_path):
+    runs = [
+        write_replicate(
+            tmp_path / f"study_rewind_step_{value}" / f"replicate_{number}",
+            [dense, dense + lead],
+            identity={"rewind_step": value, "replicate": number},
+        )
+        for value, leads in (("0it", (-0.03, -0.01)), ("9it", (0.01, 0.02)))
+        for number, dense, lead in zip((1, 2), (0.7, 0.9), leads, strict=True)
+    ]
+    (files,) = sweep_files(find_sweeps(methods_of(runs)))
+    _, figure = files.figures
+    assert figure.name == "sweep_of_rewind_step_against_dense"
+    assert legend(figure.figure) == ["80.0% of the weights"]
+    (axes,) = figure.figure.axes
+    line, zero = axes.lines
+    assert line.get_ydata().tolist() == pytest.approx([-2, 1.5])
+    assert set(zero.get_ydata()) == {0}
+    edges = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (edges.min(), edges.max()) == pytest.approx((-3, 2))
+    rows = list(csv.DictReader(io.StringIO(files.table)))
+    assert [row["against_dense"] != "" for row in rows] == [False, True] * 2
+    names = ("least_against_dense", "against_dense", "largest_against_dense")
+    assert [float(rows[1][name]) for name in names] == pytest.approx([-0.03, -0.02, -0.01])
+
+
+def test_without_pruned_levels_nothing_is_compared_with_the_dense_network(tmp_path):
+    runs = write_sweep(tmp_path, "learning_rate", [0.1, 0.01], [0.9])
+    (files,) = sweep_files(find_sweeps(methods_of(runs)))
+    assert [figure.name for figure in files.figures] == ["sweep_of_learning_rate"]
 
 
 def test_values_that_are_no_numbers_stand_side_by_side(tmp_path):
@@ -183,7 +216,7 @@ def test_sweeps_of_two_flags_have_a_figure_for_each_value_of_the_other(tmp_path)
         for rate in (0.1, 0.2)
         for step in ("0it", "9it")
     ]
-    figures = [figure for figure, _ in sweep_files(find_sweeps(methods_of(runs)))]
+    figures = [files.figures[0] for files in sweep_files(find_sweeps(methods_of(runs)))]
     assert [(figure.name, figure.title) for figure in figures] == [
         ("sweep_of_learning_rate_1", "Sweep of the learning rate (rewind step 0it)"),
         ("sweep_of_learning_rate_2", "Sweep of the learning rate (rewind step 9it)"),

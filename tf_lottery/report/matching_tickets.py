@@ -154,7 +154,7 @@ def find_tickets(
 
 
 def _find_ticket(method: MethodResults, run: MethodResults, tolerance: float) -> Ticket:
-    dense = {} if run.begins_with_a_ticket else run.accuracies(0)
+    dense = run.dense_accuracies()
     comparisons = [
         _compare(method, run, level, dense, tolerance)
         for level in method.levels

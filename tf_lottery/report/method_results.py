@@ -4,7 +4,7 @@ import json
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class LevelStatistics:
       weights_remaining: mean number of prunable weights that remain.
       replicates: number of replicates that have the level.
       accuracy: test accuracy at the end of training, a fraction.
+      against_dense: how far it is above that of the dense network of the same replicate; None for
+        the dense network itself, and where either is unknown.
       early_stop_accuracy: test accuracy at early stopping, a fraction.
       early_stop_step: iteration of early stopping.
       layer_densities: mean fraction of the weights that remain, by kernel.
@@ -66,6 +68,7 @@ class LevelStatistics:
     layer_densities: Mapping[str, float]
     emptied: int = 0
     multiply_adds: float | None = None
+    against_dense: Spread | None = None
 
     @property
     def known_accuracy(self) -> Spread:
@@ -119,6 +122,10 @@ class MethodResults:
         }
         return {name: value for name, value in accuracies.items() if is_known(value)}
 
+    def dense_accuracies(self) -> dict[str, float]:
+        """As `accuracies` of the dense networks; none if a run begins with a ticket."""
+        return {} if self.begins_with_a_ticket else self.accuracies(0)
+
     def mean_curve(self, level: int) -> LearningCurve:
         """Returns the mean test accuracy at the iterations that all replicates evaluated.
 
@@ -166,6 +173,7 @@ def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
         method = run_method(records)
         label_of_run = method.replace("_", " ") if alone else name
         methods.append(_method(label_of_run, name, None, method, records))
+        dense = methods[-1].dense_accuracies()
         branches = sorted(
             {
                 label
@@ -183,7 +191,7 @@ def collect_methods(runs: Sequence[RunRecord]) -> list[MethodResults]:
             method, text = _method_name(having, branch), texts[branch]
             text = f"{text} (branch)" if alone and text == label_of_run else text
             label = text if alone else f"{name}: {text}"
-            methods.append(_method(label, name, branch, method, having))
+            methods.append(_method(label, name, branch, method, having, dense))
     return methods
 
 
@@ -250,14 +258,35 @@ def flag_text(value: Any) -> str:
 
 
 def _method(
-    label: str, run: str, branch: str | None, method: str, records: Sequence[RunRecord]
+    label: str,
+    run: str,
+    branch: str | None,
+    method: str,
+    records: Sequence[RunRecord],
+    dense: Mapping[str, float] | None = None,
 ) -> MethodResults:
+    """Summarizes a run, or a branch beside the dense networks of its run."""
     numbers = sorted({number for record in records for number in record.levels})
     levels = []
     for number in numbers:
         having = [record.levels[number] for record in records if number in record.levels]
         levels.append(_statistics(number, having))
-    return MethodResults(label, run, branch, method, tuple(records), tuple(levels))
+    results = MethodResults(label, run, branch, method, tuple(records), tuple(levels))
+    if dense is None:
+        dense = results.dense_accuracies()
+    compared = (_beside(level, results, dense) for level in levels)
+    return replace(results, levels=tuple(compared))
+
+
+def _beside(
+    level: LevelStatistics, results: MethodResults, dense: Mapping[str, float]
+) -> LevelStatistics:
+    """A level of a run or branch with the differences to dense networks, by replicate."""
+    if results.branch is None and level.level == 0:
+        return level
+    accuracies = results.accuracies(level.level)
+    leads = (accuracies[name] - dense[name] for name in accuracies if name in dense)
+    return replace(level, against_dense=Spread.of(leads))
 
 
 def _statistics(number: int, records: Sequence[LevelRecord]) -> LevelStatistics:

@@ -84,15 +84,15 @@ def compare_runs(
     sweeps = sweep_files(find_sweeps(methods))
     figures = replace(
         _draw(methods, styles, tickets),
-        sweeps=tuple(figure for figure, _ in sweeps),
+        sweeps=tuple(figure for files in sweeps for figure in files.figures),
         landscape=analyses.figures,
     )
     texts = {
         "report.csv": levels_csv(methods),
         "tickets.csv": tickets_csv(tickets),
-        **{f"{figure.name}.csv": text for figure, text in sweeps},
+        **{f"{files.name}.csv": files.table for files in sweeps},
         **analyses.tables,
-        "index.html": report_page(methods, styles, tickets, figures, analyses, damaged),
+        "index.html": report_page(methods, styles, tickets, figures, sweeps, analyses, damaged),
     }
     drawings = {f"{figure.name}.png": figure.png for figure in figures.all()}
     drawings |= {f"{figure.name}.svg": figure.svg.encode() for figure in figures.all()}

@@ -6,13 +6,15 @@ from typing import Any
 
 from tf_lottery.report.formats import format_numbers
 from tf_lottery.report.matching_tickets import Ticket
-from tf_lottery.report.method_results import MethodResults
+from tf_lottery.report.method_results import LevelStatistics, MethodResults
 from tf_lottery.store.csv_files import table_text
 from tf_lottery.store.schema import SUMMARY_COLUMNS
 
 _OF_A_METHOD = ("run", "branch", "method")
 # Of a `Spread`.
 ACCURACY_COLUMNS = ("mean_accuracy", "least_accuracy", "largest_accuracy", "replicates")
+# Differences of replicates to their own dense networks.
+AGAINST_DENSE_COLUMNS = ("against_dense", "least_against_dense", "largest_against_dense")
 _DENSE_COLUMNS = (
     "dense_accuracy",
     "least_dense_accuracy",
@@ -21,7 +23,7 @@ _DENSE_COLUMNS = (
 )
 _TICKET_COLUMNS = (
     *(*_OF_A_METHOD, *_DENSE_COLUMNS, "tolerance", "matching_levels"),
-    *("level", "density", "weights_remaining", *ACCURACY_COLUMNS, "note"),
+    *("level", "density", "weights_remaining", *ACCURACY_COLUMNS, *AGAINST_DENSE_COLUMNS, "note"),
 )
 
 
@@ -64,6 +66,13 @@ def tickets_csv(tickets: Sequence[Ticket]) -> str:
     return table_text(_TICKET_COLUMNS, map(_ticket_row, tickets))
 
 
+def against_dense_cells(level: LevelStatistics) -> dict[str, float]:
+    """The values of `AGAINST_DENSE_COLUMNS`, fractions; none where there are none."""
+    spread = level.against_dense
+    values = () if spread is None else (spread.mean, spread.minimum, spread.maximum)
+    return dict(zip(AGAINST_DENSE_COLUMNS, values, strict=False))
+
+
 def _ticket_row(ticket: Ticket) -> dict[str, Any]:
     row: dict[str, Any] = {**_of_method(ticket.results), "note": ticket.note()}
     if ticket.dense is not None:
@@ -72,6 +81,7 @@ def _ticket_row(ticket: Ticket) -> dict[str, Any]:
         row["matching_levels"] = format_numbers(level.level for level in ticket.matching)
     if ticket.level is not None:
         row |= zip(ACCURACY_COLUMNS, astuple(ticket.level.known_accuracy), strict=True)
+        row |= against_dense_cells(ticket.level)
         row["level"] = ticket.level.level
         row["density"] = ticket.level.density
         row["weights_remaining"] = ticket.level.weights_remaining

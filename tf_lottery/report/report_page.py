@@ -11,6 +11,7 @@ from tf_lottery.report.comparability import comparability_notices, flag_differen
 from tf_lottery.report.emptied_levels import emptied_notices, marked_level
 from tf_lottery.report.figures.canvas import FigureFile
 from tf_lottery.report.figures.palette import LineStyle
+from tf_lottery.report.figures.sweep_figure import SweepFiles
 from tf_lottery.report.formats import (
     MISSING,
     epochs_text,
@@ -62,6 +63,7 @@ def report_page(
     styles: Sequence[LineStyle],
     tickets: Sequence[Ticket],
     figures: ReportFigures,
+    sweeps: Sequence[SweepFiles],
     analyses: JoinedAnalyses,
     damaged: Sequence[str],
 ) -> str:
@@ -72,6 +74,7 @@ def report_page(
       styles: how each is drawn.
       tickets: the outcome of each.
       figures: drawn from the same.
+      sweeps: of the runs; their figures are among the others.
       analyses: of the runs.
       damaged: what could not be read, in sentences.
 
@@ -94,6 +97,8 @@ def report_page(
         "level": lambda level: marked_level(level.level, emptied=level.emptied > 0),
         "mean": _mean,
         "range": _range,
+        "points": _points,
+        "range_of_points": _range_of_points,
         "replicates": _replicates,
         "level_of_run": _level_text,
         "epoch_of_run": _epoch_text,
@@ -121,6 +126,7 @@ def report_page(
         rule=rule_sentence(tickets),
         multiply_adds=_multiply_adds(methods),
         figures=figures,
+        sweeps=sweeps,
         left_out=left_out_sentence(len(runs)),
         lines=line_images(methods),
         lines_left_out=figures_left_out(methods),
@@ -211,6 +217,16 @@ def _range(spread: Spread | None, decimals: int = 2) -> str:
     if spread is None or spread.count == 1:
         return MISSING
     return format_range(spread.minimum, spread.maximum, decimals)
+
+
+def _points(spread: Spread | None, decimals: int = 2) -> str:
+    return MISSING if spread is None else f"{100 * spread.mean:+.{decimals}f}"
+
+
+def _range_of_points(spread: Spread | None, decimals: int = 2) -> str:
+    if spread is None or spread.count == 1:
+        return MISSING
+    return f"{100 * spread.minimum:+.{decimals}f} to {100 * spread.maximum:+.{decimals}f}"
 
 
 def _replicates(count: int, of: int) -> str:

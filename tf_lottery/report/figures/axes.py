@@ -69,18 +69,26 @@ def set_minor_ticks(axes: Axes, values: np.ndarray) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def set_accuracy_axis(axes: Axes, positions: np.ndarray, accuracies: np.ndarray) -> bool:
+def set_accuracy_axis(
+    axes: Axes,
+    positions: np.ndarray,
+    accuracies: np.ndarray,
+    label: str = "test accuracy (%)",
+    unit: str = "%",
+) -> bool:
     """Fits y to the test accuracies; those far below the others get an arrow at the bottom.
 
     Args:
       axes: the axes.
       positions: along x, `[points]`.
-      accuracies: percentages, `[points]`; NaN where unknown.
+      accuracies: percentages, or differences of some, `[points]`; NaN where unknown.
+      label: of the axis.
+      unit: what follows a number in a figure, such as "%".
 
     Returns:
       Whether there are arrows.
     """
-    axes.set_ylabel("test accuracy (%)")
+    axes.set_ylabel(label)
     clear_frame(axes)
     known = accuracies[np.isfinite(accuracies)]
     if known.size == 0:
@@ -91,7 +99,7 @@ def set_accuracy_axis(axes: Axes, positions: np.ndarray, accuracies: np.ndarray)
     axes.set_ylim(floor - margin, top + margin)
     below = accuracies < floor - margin
     if below.any():
-        _mark_below_axis(axes, np.unique(positions[below])[::-1], accuracies[below].min())
+        _mark_below_axis(axes, np.unique(positions[below])[::-1], accuracies[below].min(), unit)
     return bool(below.any())
 
 
@@ -165,7 +173,7 @@ def _floor(values: np.ndarray) -> float:
     return lowest
 
 
-def _mark_below_axis(axes: Axes, positions: np.ndarray, lowest: float) -> None:
+def _mark_below_axis(axes: Axes, positions: np.ndarray, lowest: float, unit: str) -> None:
     height = 0.02
     axes.plot(
         positions,
@@ -176,7 +184,7 @@ def _mark_below_axis(axes: Axes, positions: np.ndarray, lowest: float) -> None:
         transform=axes.get_xaxis_transform(),
         label="_below the axis",
     )
-    _label_at_right(axes, f"down to\n{lowest:.1f}%", height, "axes fraction")
+    _label_at_right(axes, f"down to\n{lowest:.1f}{unit}", height, "axes fraction")
 
 
 def _label_at_right(axes: Axes, text: str, y: float, y_coordinates: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tf_lottery.report.figures.axes import set_accuracy_axis
+from tf_lottery.report.figures.axes import draw_threshold, set_accuracy_axis
 from tf_lottery.report.figures.canvas import Canvas
 from tf_lottery.report.figures.palette import LineStyle, style_of_line
 from tf_lottery.report.method_results import Spread
@@ -144,10 +144,23 @@ def fit_accuracy_axis(axes: Axes, curves: Sequence[Curve]) -> bool:
     Returns:
       As `set_accuracy_axis`.
     """
+    return set_accuracy_axis(axes, *_values(curves))
+
+
+def fit_difference_axis(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Fits y to curves of differences to the dense network's accuracy, with a line at 0."""
+    set_accuracy_axis(axes, *_values(curves), label="against dense (points)", unit="")
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, -0.25), max(top, 0.25))
+    draw_threshold(axes, 0)
+
+
+def _values(curves: Sequence[Curve]) -> np.ndarray:
+    """Positions and percentages of the means and the ends of bands, `[2, points]`."""
     points = [
         (position, 100 * accuracy)
         for curve in curves
         for position, spread in zip(curve.positions, curve.spreads, strict=True)
         for accuracy in (spread.minimum, spread.mean, spread.maximum)
     ]
-    return set_accuracy_axis(axes, *np.array(points, float).reshape(-1, 2).T)
+    return np.array(points, float).reshape(-1, 2).T

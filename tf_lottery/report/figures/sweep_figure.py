@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,60 +16,108 @@ from tf_lottery.report.figures.curves import (
     canvas_of,
     evenly_spread,
     fit_accuracy_axis,
+    fit_difference_axis,
 )
 from tf_lottery.report.figures.palette import BLACK, DASHES, MARKERS, LineStyle, shades
 from tf_lottery.report.formats import format_density
-from tf_lottery.report.method_results import LevelStatistics
-from tf_lottery.report.report_csv import ACCURACY_COLUMNS
+from tf_lottery.report.method_results import LevelStatistics, Spread
+from tf_lottery.report.report_csv import (
+    ACCURACY_COLUMNS,
+    AGAINST_DENSE_COLUMNS,
+    against_dense_cells,
+)
 from tf_lottery.report.swept_runs import Sweep
 from tf_lottery.store.csv_files import table_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLUMNS = ("run", "flag", "value", "level", "density", *ACCURACY_COLUMNS)
+_COLUMNS = ("run", "flag", "value", "level", "density", *ACCURACY_COLUMNS, *AGAINST_DENSE_COLUMNS)
 _DENSE = LineStyle(BLACK, "", DASHES[1])
 # From here on values would be crowded on a linear axis.
 _DECADE = 10
 
 
-def sweep_files(sweeps: Sequence[Sweep]) -> list[tuple[FigureFile, str]]:
-    """Draws each sweep, and writes its numbers.
+@dataclass(frozen=True)
+class SweepFiles:
+    """What a report has of a sweep.
+
+    Attributes:
+      name: of the CSV file, and what the names of the figures begin with.
+      title: a heading.
+      figures: of the mean test accuracy at the end of training against the value, with a line for
+        each level and one for the dense network; and, if any run has pruned levels, of the
+        differences to the dense networks of the same replicates.
+      table: CSV text with a row for each value and level.
+    """
+
+    name: str
+    title: str
+    figures: tuple[FigureFile, ...]
+    table: str
+
+
+def sweep_files(sweeps: Sequence[Sweep]) -> list[SweepFiles]:
+    """Draws each sweep, and writes its numbers; those without an accuracy are left out.
 
     Args:
       sweeps: of a report.
-
-    Returns:
-      A figure of the mean test accuracy at the end of training against the value, with a line for
-      each level and one for the dense network; and CSV text with a row for each value and level.
-      Sweeps without an accuracy are left out.
     """
     named = [(sweep, f"sweep_of_{sweep.flag}") for sweep in sweeps]
     files = []
     for place, (sweep, name) in enumerate(named):
         same = [at for at, (_, other) in enumerate(named) if other == name]
         name = f"{name}_{same.index(place) + 1}" if len(same) > 1 else name
-        figure = sweep_figure(sweep, name)
-        if figure is not None:
-            files.append((figure, _table(sweep)))
+        figures = [_accuracy_figure(sweep, name), _difference_figure(sweep, name)]
+        drawn = tuple(figure for figure in figures if figure is not None)
+        if drawn:
+            files.append(SweepFiles(name, _title(sweep), drawn, _table(sweep)))
     return files
 
 
-def sweep_figure(sweep: Sweep, name: str) -> FigureFile | None:
-    """Draws a sweep; None if no accuracy is known.
-
-    Args:
-      sweep: the runs by value.
-      name: of the files.
-    """
-    places = _places(sweep)
-    points: dict[int, dict[float, LevelStatistics]] = {}
-    for place, run in zip(places, sweep.runs, strict=True):
-        for level in run.results.levels:
-            if level.accuracy is not None:
-                points.setdefault(level.level, {})[place] = level
-    if not points:
+def _accuracy_figure(sweep: Sweep, name: str) -> FigureFile | None:
+    curves, notes = _curves(sweep, lambda level: level.accuracy)
+    if not curves:
         return None
+    canvas = canvas_of(curves, factor=100)
+    _set_axis(canvas.axes, sweep, _places(sweep))
+    fit_accuracy_axis(canvas.axes, curves)
+    caption = (
+        f"Test accuracy at the end of training against --{sweep.flag}, by the weights that remain."
+    )
+    return canvas.figure(name, _title(sweep), caption, *notes)
+
+
+def _difference_figure(sweep: Sweep, name: str) -> FigureFile | None:
+    curves, notes = _curves(sweep, lambda level: level.against_dense)
+    if not curves:
+        return None
+    canvas = canvas_of(curves, factor=100)
+    _set_axis(canvas.axes, sweep, _places(sweep))
+    fit_difference_axis(canvas.axes, curves)
+    caption = (
+        f"Test accuracy at the end of training against --{sweep.flag}, as the difference to the "
+        "dense network of the same replicate. Grey line: as accurate as it."
+    )
+    return canvas.figure(
+        f"{name}_against_dense", f"{_title(sweep)}, against the dense network", caption, *notes
+    )
+
+
+def _title(sweep: Sweep) -> str:
+    setting = f" ({sweep.setting})" if sweep.setting else ""
+    return f"Sweep of the {sweep.flag.replace('_', ' ')}{setting}"
+
+
+def _curves(
+    sweep: Sweep, of: Callable[[LevelStatistics], Spread | None]
+) -> tuple[list[Curve], list[str]]:
+    """A line for each level, and what the caption says of those that are left out."""
+    points: dict[int, dict[float, LevelStatistics]] = {}
+    for place, run in zip(_places(sweep), sweep.runs, strict=True):
+        for level in run.results.levels:
+            if of(level) is not None:
+                points.setdefault(level.level, {})[place] = level
     pruned = sorted(points.keys() - {0})
     shown = evenly_spread(pruned, MOST_LEVELS_DRAWN)
     styles = [
@@ -77,20 +125,12 @@ def sweep_figure(sweep: Sweep, name: str) -> FigureFile | None:
         for shade, marker in zip(shades(len(shown)), MARKERS, strict=False)
     ]
     curves = [
-        _curve(level, points[level], style)
+        _curve(level, points[level], of, style)
         for level, style in zip((0, *shown), (_DENSE, *styles), strict=True)
         if level in points
     ]
-    canvas = canvas_of(curves, factor=100)
-    _set_axis(canvas.axes, sweep, places)
-    fit_accuracy_axis(canvas.axes, curves)
-    setting = f" ({sweep.setting})" if sweep.setting else ""
-    return canvas.figure(
-        name,
-        f"Sweep of the {sweep.flag.replace('_', ' ')}{setting}",
-        f"Test accuracy at the end of training against --{sweep.flag}, by the weights that remain.",
-        f"{len(shown)} of {len(pruned)} pruned levels." if len(shown) < len(pruned) else "",
-    )
+    left_out = len(shown) < len(pruned)
+    return curves, [f"{len(shown)} of {len(pruned)} pruned levels."] if left_out else []
 
 
 def _places(sweep: Sweep) -> list[float]:
@@ -100,7 +140,12 @@ def _places(sweep: Sweep) -> list[float]:
     ]
 
 
-def _curve(level: int, points: dict[float, LevelStatistics], style: LineStyle) -> Curve:
+def _curve(
+    level: int,
+    points: dict[float, LevelStatistics],
+    of: Callable[[LevelStatistics], Spread | None],
+    style: LineStyle,
+) -> Curve:
     densities = sorted({round(found.density, 6) for found in points.values()})
     label = f"{format_density(densities[-1])} of the weights"
     if level == 0:
@@ -108,7 +153,7 @@ def _curve(level: int, points: dict[float, LevelStatistics], style: LineStyle) -
     elif densities[0] < 0.99 * densities[-1]:
         # The densities of a level are not the same for all values.
         label = f"level {level}, {format_density(densities[0])} to {label}"
-    spreads = {place: found.known_accuracy for place, found in points.items()}
+    spreads = {place: spread for place, found in points.items() if (spread := of(found))}
     return Curve.of(label, spreads, style)
 
 
@@ -133,5 +178,6 @@ def _table(sweep: Sweep) -> str:
         for level in run.results.levels:
             start = run.results.run, sweep.flag, run.value, level.level, level.density
             accuracy = astuple(level.accuracy) if level.accuracy else (None, None, None, 0)
-            rows.append(dict(zip(_COLUMNS, (*start, *accuracy), strict=True)))
+            row = dict(zip(_COLUMNS, (*start, *accuracy), strict=False))
+            rows.append(row | against_dense_cells(level))
     return table_text(_COLUMNS, rows)

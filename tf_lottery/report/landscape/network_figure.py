@@ -98,7 +98,9 @@ def network_figure(
     shown = network_curves(measurements, column)
     if not shown.curves:
         return None
-    canvas = canvas_of(shown.curves, factor, with_legend=len(shown.curves) > 1)
+    # Against the rewind step nothing else says which level a line is of.
+    with_legend = shown.of_rewind_step or len(shown.curves) > 1
+    canvas = canvas_of(shown.curves, factor, with_legend=with_legend)
     positions = np.unique([x for curve in shown.curves for x in curve.positions])
     if shown.of_rewind_step:
         _set_rewind_axis(canvas.axes, positions)
