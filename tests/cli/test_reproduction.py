@@ -48,6 +48,17 @@ def test_a_share_of_the_length_scales_every_point():
     assert report[-1] == "--report_dir=w/reproduction_lmc_resnet20_x0.05"
 
 
+def test_dropout_has_the_learning_rates_of_its_figure():
+    """arXiv 1803.03635: 3e-4 for Conv-2, 2e-4 for Conv-4 and Conv-6, other than in figure 5."""
+    rates = {}
+    for name in ("lth:5", "lth:6"):
+        lines, _ = reproduction.reproduction(asked(f"--figure={name}", "--replicates=1"))
+        configs = [reproduction._command_of(line).configs[0] for line in lines]
+        rates[name] = [(config.model.dropout, config.training.learning_rate) for config in configs]
+    assert rates["lth:5"] == [(0, 2e-4), (0, 3e-4), (0, 3e-4)]
+    assert rates["lth:6"] == [(0.5, 3e-4), (0.5, 2e-4), (0.5, 2e-4)]
+
+
 def test_how_often_one_looks_and_how_it_is_computed_can_be_changed():
     values = asked("--figure=lth:3", "--evaluate_every=50it", "--jit_compile=off")
     ((line, *_), _) = reproduction.reproduction(values)

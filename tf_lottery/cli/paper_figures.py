@@ -1,7 +1,7 @@
 """The figures of the papers that one command makes: which flag files, controls and analyses."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 _CONVS = ("lth_conv2_cifar10", "lth_conv4_cifar10", "lth_conv6_cifar10")
 
@@ -17,6 +17,7 @@ class PaperFigure:
       analyses: names of analyses of all runs.
       replicates: as many as in the paper.
       changed: flags beside those of the files.
+      learning_rates: of those files that the figure takes with another rate than their own.
       suffix: of the runs' names where flags are changed.
     """
 
@@ -26,6 +27,7 @@ class PaperFigure:
     analyses: tuple[str, ...] = ()
     replicates: str = "1-5"
     changed: tuple[str, ...] = ()
+    learning_rates: Mapping[str, str] = field(default_factory=dict)
     suffix: str = ""
 
 
@@ -58,6 +60,7 @@ PAPER_FIGURES = {
         "arXiv 1803.03635, figure 6: Conv-2, Conv-4 and Conv-6 with dropout",
         _CONVS,
         changed=("--dropout=0.5",),
+        learning_rates=dict(zip(_CONVS, ("0.0003", "0.0002", "0.0002"), strict=True)),
         suffix="_dropout",
     ),
     "lth:7": PaperFigure(

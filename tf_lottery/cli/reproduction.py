@@ -141,6 +141,8 @@ def _experiments(
     shortened = {} if fraction == 1 else _shortened(values, fraction)
     shortened |= _validations({**values, **shortened}, given)
     line = [f"--flagfile={path}", f"--name={name}", *figure.changed]
+    if file in figure.learning_rates:
+        line.append(f"--learning_rate={figure.learning_rates[file]}")
     line += [f"--{flag}={value}" for flag, value in shortened.items()]
     if figure.controls:
         line.append(f"--controls={','.join(figure.controls)}")
