@@ -12,8 +12,6 @@ from tf_lottery.data import Epoch, Split, epoch_order, load_dataset
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.retraining import Retrainer
 from tf_lottery.experiments.measuring.rows import run_analysis
-from tf_lottery.landscape.pruning_limit import predicted_pruning_ratio
-from tf_lottery.landscape.spectrum import Spectrum
 from tf_lottery.report.report import compare_runs
 from tf_lottery.store.csv_files import read_table, write_csv
 from tf_lottery.store.run_folder import RunFolder
@@ -132,14 +130,30 @@ def test_predictions_are_those_of_the_full_hessian(copied_run, run_tiny, tmp_pat
     (row,) = rows(run, "curvature", "200,0.1,0,1")
     chosen = np.sort(np.random.Generator(np.random.Philox(0)).permutation(len(train))[:200])
     few = Split(train.images[chosen], train.labels[chosen])
-    spectrum = Spectrum.of(np.linalg.eigvalsh(loss_and_hessian(run, level, few)[1]))
+    eigenvalues = np.linalg.eigvalsh(loss_and_hessian(run, level, few)[1])
     weights = remaining_weights(run / f"level_{level}")
     for order in ("magnitude", "random"):
-        expected = predicted_pruning_ratio(spectrum, weights, 0.1, order)
+        expected = counted_by_hand(eigenvalues, weights, 0.1, order)
         found, error = (row[f"predicted_ratio_{order}{ending}"] for ending in ("", "_error"))
         assert found == pytest.approx(expected, abs=0.01)
         assert abs(found - expected) <= 2 * error + 1 / weights.size
         assert error == 0 if rate else 0.001 < error < 0.02
+
+
+def counted_by_hand(
+    eigenvalues: np.ndarray, weights: np.ndarray, loss_rise: float, order: str
+) -> float:
+    """The largest k / D with at least k angular dimensions at R(k), all k tried one by one."""
+    rising = eigenvalues[eigenvalues > 0]
+    radii, flat, largest = np.sqrt(2 * loss_rise / rising), len(eigenvalues) - len(rising), 0
+    smallest_first, count = np.sort(np.abs(weights)), len(weights)
+    for pruned in range(1, count + 1):
+        distance = np.linalg.norm(smallest_first[:pruned])
+        if order == "random":
+            distance = np.linalg.norm(weights) * np.sqrt(pruned / count)
+        if flat + np.sum(radii**2 / (distance**2 + radii**2)) >= pruned:
+            largest = pruned
+    return largest / count
 
 
 def remaining_weights(level: Path) -> np.ndarray:

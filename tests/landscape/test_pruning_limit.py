@@ -79,6 +79,26 @@ def test_the_prediction_for_equal_eigenvalues_and_weights_solves_a_quadratic(ord
     assert 0.1 < found < 0.9
 
 
+@pytest.mark.parametrize("order", ["magnitude", "random"])
+def test_the_prediction_is_near_what_a_quadratic_loss_lets_be_pruned(order: str):
+    """Solved for the weights that may move: with those of S at 0, H^-1 = C, the least rise is
+    w_S^T (C_SS)^-1 w_S / 2."""
+    size, rise, numbers = 400, 0.1, random()
+    eigenvalues = 10 ** numbers.uniform(-4, 1, size)
+    axes = np.linalg.qr(numbers.normal(size=(size, size)))[0]
+    inverse, weights = (axes / eigenvalues) @ axes.T, 0.1 * numbers.normal(size=size)
+    first = np.argsort(np.abs(weights)) if order == "magnitude" else np.arange(size)
+
+    def least_rise(ratio: float) -> float:
+        chosen = first[: round(ratio * size)]
+        own = weights[chosen]
+        return own @ np.linalg.solve(inverse[np.ix_(chosen, chosen)], own) / 2
+
+    found = predicted_pruning_ratio(Spectrum.of(eigenvalues), weights, rise, order)
+    # It rises with each weight that is pruned.
+    assert least_rise(found - 0.1) < rise < least_rise(found + 0.1)
+
+
 def test_the_prediction_by_magnitude_removes_the_smallest_weights_first():
     weights, rise = np.array([3.0, 0.1, -0.2, 4.0]), 0.01
     spectrum = Spectrum.of(np.array([1.0, 1.0, 0.0, 0.0]))
