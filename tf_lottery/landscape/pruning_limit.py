@@ -28,7 +28,7 @@ def angular_dimension(spectrum: Spectrum, loss_rise: float, distance: float) -> 
     Args:
       spectrum: of the Hessian at the minimum.
       loss_rise: eps, positive.
-      distance: r, the norm of the step away from the minimum.
+      distance: R, the norm of the step away from the minimum.
 
     Returns:
       Number of dimensions, from 0 to `spectrum.dimension`; NaN if the spectrum is not finite.
@@ -52,6 +52,10 @@ def predicted_pruning_ratio(
     The weights in which a fraction p of the D coordinates is 0 are a subspace, at the distance R(p)
     of the solution by which pruning moves it. Counting dimensions, it meets the sublevel set if the
     angular dimension seen from R(p) is at least p D (arXiv 2210.03044, section 3.3).
+
+    Counting takes the subspace for one in a random direction through the pruned solution. That is
+    its point nearest to the solution, though, so that even of a quadratic loss it is an estimate,
+    and no bound: high for random weights, and mostly low for the smallest.
 
     Args:
       spectrum: of the Hessian by the weights that remain.
