@@ -102,9 +102,9 @@ PAPER_FIGURES = {
         "1-3",
     ),
     "why:resnet20": PaperFigure(
-        "arXiv 2106.06955: tickets rewound to iteration 0 in stable training, and their regions",
+        "arXiv 2106.06955: tickets rewound to iteration 0, their stability and their regions",
         ("lmc_resnet20_cifar10_low", "lmc_resnet20_cifar10_warmup"),
-        analyses=("same_region",),
+        analyses=("instability", "same_region"),
         replicates="1-3",
     ),
     "unmasking:resnet20": PaperFigure(
