@@ -149,7 +149,7 @@ def fit_accuracy_axis(axes: Axes, curves: Sequence[Curve]) -> bool:
 
 def fit_difference_axis(axes: Axes, curves: Sequence[Curve]) -> None:
     """Fits y to curves of differences to the dense network's accuracy, with a line at 0."""
-    set_accuracy_axis(axes, *_values(curves), label="against dense (points)", unit="")
+    set_accuracy_axis(axes, *_values(curves), label="vs. dense (points)", unit="")
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(bottom, -0.25), max(top, 0.25))
     draw_threshold(axes, 0)
