@@ -1,4 +1,4 @@
-"""Draws docs/results/claims.png from the CSV files beside it: four claims of the papers."""
+"""Draws docs/results/claims.png from the CSV files beside it: six claims of the papers."""
 
 from collections.abc import Sequence
 
@@ -44,19 +44,26 @@ _REGIONS = {
 }
 
 
+_OF_DENSITIES = (LineStyle(BLUE, "o", DASHES[0]), LineStyle(SKY, "^", DASHES[1]))
+
+
 def claims_figure() -> FigureFile:
-    """The figure, of LeNet-300-100 on Fashion-MNIST."""
+    """The figure: two rows of LeNet-300-100 on Fashion-MNIST, one of networks on CIFAR-10."""
     with mpl.rc_context({"font.family": FONT, "font.size": 9, "axes.titlesize": 10}):
-        figure = Figure(figsize=(9.2, 7.2), layout="constrained")
+        figure = Figure(figsize=(9.2, 10.8), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08, wspace=0.03, hspace=0.03)
-        (tickets, stability), (region, levels) = figure.subplots(2, 2)
+        (tickets, stability), (region, levels), (convolutions, rewinding) = figure.subplots(3, 2)
         _draw_tickets(tickets)
         _draw_stability(stability)
         _draw_region(region)
         _draw_levels(levels)
+        _draw_convolutions(convolutions)
+        _draw_rewinding(rewinding)
         figure.supxlabel(
-            "LeNet-300-100 on Fashion-MNIST, 10,000 iterations. Lines: means of five replicates "
-            "(first figure) or three; bands: from the least to the largest.",
+            "First four: LeNet-300-100 on Fashion-MNIST, 10,000 iterations, five replicates (the "
+            "first) or three. Last two: CIFAR-10,\nmuch shortened: Conv-2 and Conv-4, 1,500 and "
+            "1,000 iterations; ResNet-14 of half the width, 2,000 iterations, two or three\n"
+            "replicates. Lines: means; bands: from the least to the largest.",
             fontsize=9,
             color=GREY,
         )
@@ -142,6 +149,61 @@ def _draw_levels(axes: Axes) -> None:
     axes.set_xlabel("test accuracy minus that of the dense network (points)")
     axes.set_ylabel("barrier to the level before\n(points of test error)")
     axes.set_title("Levels that match are connected,\nothers come apart gradually (2210.03044)")
+
+
+def _draw_convolutions(axes: Axes) -> None:
+    rows = pd.read_csv(RESULTS / "cifar10_conv.csv")
+    of = ["network", "replicate"]
+    dense = rows[(rows.method == LOTTERY) & (rows.level == 0)].set_index(of).test_accuracy
+    rows["lead"] = rows.test_accuracy - rows.set_index(of).index.map(dense)
+    rows["percent"] = 100 * rows.density
+    methods = [LOTTERY, "random_reinitialization"]
+    curves = [
+        _curve(
+            f"{network.replace('conv', 'Conv-')}, {_METHODS[method]}",
+            rows[(rows.network == network) & (rows.method == method)],
+            "percent",
+            "lead",
+            LineStyle(style.colour, marker, dash),
+        )
+        for network, marker, dash in (("conv2", "o", DASHES[0]), ("conv4", "^", DASHES[2]))
+        for method, style in zip(methods, styles_of(methods), strict=True)
+    ]
+    handles = draw_curves(axes, curves, 100)
+    clear_frame(axes)
+    _set_densities(axes, curves[:1])
+    draw_threshold(axes, 0)
+    axes.set_ylabel("test accuracy minus that of the\ndense network (points)")
+    axes.set_title("On CIFAR-10 too, and new weights\nfall far behind (1803.03635)")
+    axes.legend(handles, [curve.label for curve in curves], frameon=False, loc="lower left")
+
+
+def _draw_rewinding(axes: Axes) -> None:
+    rows = pd.read_csv(RESULTS / "cifar10_resnet14_half.csv")
+    rows["lead"] = rows.ticket_accuracy - rows.dense_accuracy
+    densities = (0.15, 0.1)
+    curves = [
+        _curve(
+            f"tickets of {100 * density:g}%",
+            rows[rows.density == density],
+            "rewind_step",
+            "lead",
+            style,
+        )
+        for density, style in zip(densities, _OF_DENSITIES, strict=True)
+    ]
+    handles = draw_curves(axes, curves, 100)
+    clear_frame(axes)
+    tolerance = 100 * DEFAULT_TOLERANCE
+    draw_threshold(axes, -tolerance)
+    axes.text(400, -tolerance + 0.1, "matches above", color=GREY, ha="right")
+    axes.set_xticks([0, 100, 400])
+    axes.set_xlabel("iteration of rewinding, of 2,000")
+    axes.set_ylabel("test accuracy minus that of the\ndense network (points)")
+    axes.set_title(
+        "Rewound to 0 tickets of a residual network fail,\nrewound to 100 they match (1903.01611)"
+    )
+    axes.legend(handles, [curve.label for curve in curves], frameon=False, loc="center right")
 
 
 def _curve(label: str, rows: pd.DataFrame, x: str, y: str, style: LineStyle) -> Curve:
