@@ -176,6 +176,7 @@ class TicketSearch:
         )
         variant = arguments.variant(network, train_steps)
         if not journal.is_complete(0):
+            network.unite_statistics()
             # Also when level 0 was interrupted before.
             self._initial_state = self._initial_state or replace(network.state(), step=0)
             network.rewind(self._initial_state, network.mask)
@@ -258,6 +259,7 @@ class TicketSearch:
         Raises:
           TrainingDivergedError: if a weight is not finite.
         """
+        self.network.unite_statistics()
         return checked(self.network.state(), 0)
 
     def record(
@@ -283,6 +285,7 @@ class TicketSearch:
         """
         numbers = numbers_in(metrics)
         warn_of_unrecorded(metrics, numbers)
+        self.network.unite_statistics()
         check_level(level, numbers, self.network, first_bad_step)
         mask = self.network.mask
         self.history.levels.append(

@@ -1,0 +1,58 @@
+"""Searches on two replicas, each of which has normalization statistics of its own."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+import tf_lottery
+from tests.tickets.small_searches import X, Y
+
+EPOCHS = 2
+
+
+@pytest.fixture
+def model(mirrored: tf.distribute.Strategy):
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.layers.Dense(12, name="hidden"),
+        keras.layers.BatchNormalization(momentum=0.5, name="norm"),
+        keras.layers.Dense(3, name="output"),
+    ]
+    with mirrored.scope():
+        model = tf_lottery.prunable(keras.Sequential([keras.Input((8,)), *layers]))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.1), loss)
+    return model
+
+
+@pytest.mark.parametrize("callback", [False, True], ids=["search", "callback"])
+def test_tickets_have_the_statistics_of_all_replicas(model, callback):
+    arguments = {"levels": 1, "pruning_rate": 0.4, "rewind_step": "1ep"}
+    if callback:
+        search = tf_lottery.PruneAndRewind(epochs_per_level=EPOCHS, **arguments)
+        model.fit(X, Y, epochs=search.epochs(4), batch_size=4, callbacks=[search], verbose=0)
+    else:
+        search = tf_lottery.IterativeMagnitudePruning(model, **arguments)
+        search.fit(X, Y, epochs=EPOCHS, batch_size=4, verbose=0)
+    trained, ticket = (tf_lottery.strip(each) for each in (model, search.restore(1)))
+    for found, expected in zip(ticket.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_rewound_statistics_are_those_of_all_replicas(model, mirrored):
+    search = tf_lottery.IterativeMagnitudePruning(model, levels=1, rewind_step="1ep")
+    means = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                of_replicas = mirrored.experimental_local_results(
+                    next(v for v in model.variables if "moving_mean" in v.name)
+                )
+                means.append([value.numpy() for value in of_replicas])
+
+    search.fit(X, Y, epochs=EPOCHS, batch_size=4, callbacks=[Look()], verbose=0)
+    (first, second), rewound = means
+    np.testing.assert_allclose(rewound[0], (first + second) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(*rewound)
