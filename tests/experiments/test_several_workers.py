@@ -75,12 +75,14 @@ def run_folder(workdirs):
 
 def test_two_workers_come_to_what_one_does(start_workers, workdirs, run_of_one):
     ticket = workdirs[0].parent / "ticket"
-    chief, follower = start_workers(*FLAGS, f"--export_dir={ticket}", workdirs=workdirs)
+    chief, follower = start_workers(*FLAGS, f"--export_dir={ticket}", "--report", workdirs=workdirs)
     assert chief.wait() == 0, chief.output
     assert follower.wait() == 0, follower.output
     assert (ticket / "saved_model.pb").exists()
     assert "Run folder" in chief.output
+    assert (workdirs[0] / "tiny" / "report" / "index.html").exists()
     assert "Level" not in follower.output
+    assert "Report" not in follower.output
     assert list(workdirs[1].iterdir()) == []
     run = run_folder(workdirs)
     for level in range(2):

@@ -59,6 +59,7 @@ from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.run_patterns import naturally_sorted
+from tf_lottery.training.tf_config import is_chief
 
 # Why --jobs has no effect.
 _NOTHING_LEFT = "nothing is left to train"
@@ -161,6 +162,9 @@ def _run_experiments(command: RunExperiments) -> bool:
 
 def _report_of(command: RunExperiments) -> bool:
     """Writes the report, or says how; returns whether something is damaged."""
+    if not is_chief(command.configs[0].run):
+        # The run folders are the chief's.
+        return False
     folders = naturally_sorted({config.run_path.parent for config in command.configs})
     tolerance = command.matching_tolerance
     if command.report:

@@ -19,6 +19,22 @@ def check_workers(run: RunConfig) -> None:
         worker_addresses()
 
 
+def is_chief(run: RunConfig) -> bool:
+    """Whether this process is the one that writes and reports, of all that train together.
+
+    Raises:
+      ValueError: if TF_CONFIG, where it is looked at, does not describe the workers.
+    """
+    looked_at = run.distribution == "multi_worker" or (
+        run.distribution == "auto" and run.tpu is None
+    )
+    if not looked_at or not worker_addresses():
+        return True
+    tf_config = _tf_config()
+    task, first = tf_config["task"], "chief" if tf_config["cluster"].get("chief") else "worker"
+    return (task["type"], task["index"]) == (first, 0)
+
+
 def addresses_of_workers() -> list[str]:
     """Addresses of chief and workers, of which there have to be some.
 
