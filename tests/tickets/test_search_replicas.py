@@ -11,19 +11,23 @@ from tests.tickets.small_searches import X, Y
 EPOCHS = 2
 
 
-@pytest.fixture
-def model(mirrored: tf.distribute.Strategy):
+def compiled(strategy: tf.distribute.Strategy, **options):
     keras.utils.set_random_seed(0)
     layers = [
         keras.layers.Dense(12, name="hidden"),
         keras.layers.BatchNormalization(momentum=0.5, name="norm"),
         keras.layers.Dense(3, name="output"),
     ]
-    with mirrored.scope():
+    with strategy.scope():
         model = tf_lottery.prunable(keras.Sequential([keras.Input((8,)), *layers]))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.SGD(0.1), loss)
+        model.compile(keras.optimizers.SGD(0.1, **options), loss)
     return model
+
+
+@pytest.fixture
+def model(mirrored: tf.distribute.Strategy):
+    return compiled(mirrored)
 
 
 @pytest.mark.parametrize("callback", [False, True], ids=["search", "callback"])
@@ -56,3 +60,12 @@ def test_rewound_statistics_are_those_of_all_replicas(model, mirrored):
     (first, second), rewound = means
     np.testing.assert_allclose(rewound[0], (first + second) / 2, rtol=1e-6)
     np.testing.assert_array_equal(*rewound)
+
+
+@pytest.mark.parametrize("averages", [False, True], ids=["weights", "averages"])
+def test_validation_results_are_those_of_the_ticket(mirrored, averages):
+    model = compiled(mirrored, use_ema=averages)
+    search = tf_lottery.IterativeMagnitudePruning(model, levels=1)
+    search.fit(X, Y, epochs=EPOCHS, batch_size=4, validation_data=(X, Y), verbose=0)
+    loss = search.restore(1).evaluate(X, Y, verbose=0)
+    assert search.history.levels[1].metrics["val_loss"] == pytest.approx(loss, rel=1e-5)

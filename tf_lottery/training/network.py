@@ -105,14 +105,8 @@ class Network:
         return weights_of(self.model)
 
     def unite_statistics(self) -> None:
-        """Gives all replicas the mean of their normalization statistics.
-
-        Replicas train with statistics of their own. They are made equal before they are used or
-        saved, so that a resumed run goes on with the very values. To be called by all workers.
-        """
-        for variable in model_variables(self.model).values():
-            if variable.synchronization == tf.VariableSynchronization.ON_READ:
-                variable.assign(variable.read_value())
+        """Gives all replicas the same statistics; see the function `unite_statistics`."""
+        unite_statistics(self.model)
 
     def state(self) -> NetworkState:
         """A copy of weights, optimizer and step."""
@@ -156,6 +150,17 @@ class Network:
         self._lead.assign(state.step)
         hold_learning_rate(self.optimizer, learning_rate)
         show_learning_rate(self.optimizer)
+
+
+def unite_statistics(model: keras.Model) -> None:
+    """Gives all replicas of a model the mean of their normalization statistics.
+
+    Replicas train with statistics of their own. They are made equal before they are used or saved,
+    so that a resumed run goes on with the very values. To be called by all workers.
+    """
+    for variable in model_variables(model).values():
+        if variable.synchronization == tf.VariableSynchronization.ON_READ:
+            variable.assign(variable.read_value())
 
 
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from tf_lottery.tickets.fit.averages import averages_weights, mask_averages, mas
 from tf_lottery.tickets.fit.length import resumed_at
 from tf_lottery.tickets.fit.pruned_weights import check_pruned_weights
 from tf_lottery.training.divergence import first_bad_index
-from tf_lottery.training.network import NetworkState
+from tf_lottery.training.network import NetworkState, unite_statistics
 
 Callbacks = Sequence[keras.callbacks.Callback]
 
@@ -66,6 +66,10 @@ class IterationCallback(keras.callbacks.Callback):
         self._losses.clear()
         if not self.steps_in_first_epoch:
             self.steps_in_first_epoch = self.iteration - self._epoch_start
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Has validation look at the statistics that tickets keep."""
+        unite_statistics(self.model)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Masks averages of weights, which Keras assigns at the end without constraints.

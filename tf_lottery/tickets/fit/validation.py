@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.tickets.fit.length import examples_before_split
+from tf_lottery.training.network import unite_statistics
 
 
 def validate_again(model: Any, x: Any, y: Any, fit_arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def validate_again(model: Any, x: Any, y: Any, fit_arguments: Mapping[str, Any])
     if data is None:
         return {}
     inputs, labels, weights = keras_of(model).utils.unpack_x_y_sample_weight(data)
+    unite_statistics(model)
     batch_size = fit_arguments.get("validation_batch_size") or fit_arguments.get("batch_size")
     found = model.evaluate(
         inputs,
