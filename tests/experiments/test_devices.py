@@ -1,9 +1,12 @@
 """The same experiment on other devices: the same within rounding, or refused."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_lottery.config.experiment import config_from_values
 from tf_lottery.experiments.running import setup
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.errors import RunFolderMismatchError
@@ -22,6 +25,18 @@ def test_two_replicas(mirrored, run_tiny, finished_run, in_memory, tmp_path):
         assert mask.overlap(Mask.load(finished_run / f"level_{level}" / "masks.npz")) > 0.99
         weights = load_tensors(run / f"level_{level}" / "weights")
         assert not any(weights[name][~array].any() for name, array in mask.items())
+
+
+@pytest.mark.parametrize(
+    ("replicas", "in_memory", "where"),
+    [(2, "on", "with several replicas"), (1, "off", "on data that the host feeds"), (1, "on", "")],
+)
+def test_steps_that_are_run_one_by_one_are_told_of(mirrored, capsys, replicas, in_memory, where):
+    flags = {"model": "lenet_30_10", "steps_per_execution": 7, "in_memory": in_memory}
+    with mirrored.scope() if replicas > 1 else nullcontext():
+        setup.prepare(config_from_values(flags))
+    told = f"--steps_per_execution=7 has no effect {where}." if where else ""
+    assert capsys.readouterr().out == (f"Note: {told}\n" if told else "")
 
 
 @pytest.mark.slow

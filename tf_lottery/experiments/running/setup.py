@@ -279,9 +279,6 @@ def prepare(
     check_validation(config, dataset.validation is not None)
     lengths = resolve_lengths(config, len(dataset.train))
     check_steps_per_execution(config, lengths.steps_per_epoch)
-    asked = config.run.steps_per_execution
-    if asked is not None and isinstance(dataset, StreamedDataset):
-        tell(f"Note: --steps_per_execution={asked} has no effect on streamed data.")
     ticket = taken_ticket(config)
     needs = needs_of(config, dataset)
     needs.check_memory()
@@ -290,7 +287,20 @@ def prepare(
     _check_augmentation(experiment)
     # An unsuitable network, too many levels and so on, before anything is written.
     _ = experiment.plan, experiment.execution
+    _tell_of_single_steps(experiment)
     return experiment
+
+
+def _tell_of_single_steps(experiment: Experiment) -> None:
+    asked, where = experiment.config.run.steps_per_execution, None
+    if isinstance(experiment.dataset, StreamedDataset):
+        where = "on streamed data"
+    elif not experiment.execution.data_on_device:
+        where = "on data that the host feeds"
+    elif tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        where = "with several replicas"
+    if asked is not None and where is not None:
+        tell(f"Note: --steps_per_execution={asked} has no effect {where}.")
 
 
 def _details(
