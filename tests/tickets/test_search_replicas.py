@@ -1,5 +1,9 @@
 """Searches on two replicas, each of which has normalization statistics of its own."""
 
+from types import ModuleType
+from typing import Any
+
+import keras as keras_3
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +15,7 @@ from tests.tickets.small_searches import X, Y
 EPOCHS = 2
 
 
-def compiled(strategy: tf.distribute.Strategy, **options):
+def compiled(strategy: tf.distribute.Strategy, keras: ModuleType = keras, **options: Any):
     keras.utils.set_random_seed(0)
     layers = [
         keras.layers.Dense(12, name="hidden"),
@@ -19,7 +23,7 @@ def compiled(strategy: tf.distribute.Strategy, **options):
         keras.layers.Dense(3, name="output"),
     ]
     with strategy.scope():
-        model = tf_lottery.prunable(keras.Sequential([keras.Input((8,)), *layers]))
+        model = tf_lottery.prunable(keras.Sequential([keras.layers.Input((8,)), *layers]))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(0.1, **options), loss)
     return model
@@ -62,9 +66,16 @@ def test_rewound_statistics_are_those_of_all_replicas(model, mirrored):
     np.testing.assert_array_equal(*rewound)
 
 
-@pytest.mark.parametrize("averages", [False, True], ids=["weights", "averages"])
-def test_validation_results_are_those_of_the_ticket(mirrored, averages):
-    model = compiled(mirrored, use_ema=averages)
+@pytest.mark.parametrize(
+    ("keras", "averages"),
+    [
+        pytest.param(keras, False, id="tf_keras"),
+        pytest.param(keras, True, id="tf_keras, averages"),
+        pytest.param(keras_3, False, id="keras_3"),
+    ],
+)
+def test_validation_results_are_those_of_the_ticket(mirrored, keras, averages):
+    model = compiled(mirrored, keras, use_ema=averages)
     search = tf_lottery.IterativeMagnitudePruning(model, levels=1)
     search.fit(X, Y, epochs=EPOCHS, batch_size=4, validation_data=(X, Y), verbose=0)
     loss = search.restore(1).evaluate(X, Y, verbose=0)

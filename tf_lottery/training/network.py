@@ -158,9 +158,22 @@ def unite_statistics(model: keras.Model) -> None:
     Replicas train with statistics of their own. They are made equal before they are used or saved,
     so that a resumed run goes on with the very values. To be called by all workers.
     """
+    replicas_of = model.distribute_strategy.experimental_local_results
     for variable in model_variables(model).values():
         if variable.synchronization == tf.VariableSynchronization.ON_READ:
             variable.assign(variable.read_value())
+        elif _may_differ(variable):
+            variable.assign(tf.reduce_mean(tf.stack(replicas_of(variable)), axis=0))
+
+
+def _may_differ(variable: Any) -> bool:
+    """Whether replicas keep values of their own without saying so, as statistics of Keras 3 do."""
+    return (
+        isinstance(variable, tf.distribute.DistributedValues)
+        and variable.aggregation == tf.VariableAggregation.NONE
+        and variable.dtype.is_floating
+        and not variable.trainable
+    )
 
 
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
