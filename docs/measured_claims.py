@@ -1,6 +1,6 @@
 """What the CSV files of docs/results say of each claim of docs/claims.md."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ _CONV = {
     "conv2": "Conv-2, 1,500 of 20,000 iterations",
     "conv4": "Conv-4, 1,000 of 25,000 iterations",
 }
+_HALF = "ResNet-14 of half the width, 2,000 of 63,000 iterations"
 _NEW_WEIGHTS, _MASK, _ONE_SHOT = "random_reinitialization", "random_mask", "one_shot"
 
 
@@ -38,6 +39,7 @@ def measured_claims() -> dict[str, list[Measured]]:
         "1.12": [_conv_with_dropout()],
         **_stabilizing(),
         **_linear_mode_connectivity(),
+        **_in_stable_settings(),
         **_why_tickets_win(),
         **_successive_levels(),
         **_robustness(),
@@ -293,20 +295,15 @@ def _accuracy_by_rewind_step(*densities: float) -> Measured:
     half = _table("cifar10_resnet14_half")
     half = half[half.density.isin(densities)]
 
-    def each(accuracies: pd.Series) -> str:
-        *others, last = map(_percent, accuracies)
-        return f"{', '.join(others)} and {last}"
-
     def at(density: float) -> str:
         tickets = "; ".join(
-            f"{each(own.ticket_accuracy)} from {step}"
+            f"{_each(own.ticket_accuracy)} from {step}"
             for step, own in half[half.density == density].groupby("rewind_step")
         )
         return f"{tickets}, at {_share(density)}"
 
     dense = half.groupby("replicate").dense_accuracy.first()
-    network = "ResNet-14 of half the width, 2,000 of 63,000 iterations"
-    here = f"{network}: {'; '.join(map(at, densities))}; dense {each(dense)}"
+    here = f"{_HALF}: {'; '.join(map(at, densities))}; dense {_each(dense)}"
     return Measured("CIFAR-10", len(dense), here)
 
 
@@ -322,9 +319,10 @@ def _linear_mode_connectivity() -> dict[str, list[Measured]]:
     def both(of: Callable[[str, int, int], str]) -> str:
         return f"{of(_MASK, 18, 0)} and {of(_NEW_WEIGHTS, 18, 0)}, ticket {of('ticket', 18, 0)}"
 
-    def barrier_with(rate: float, warmup: int) -> str:
+    def barrier_with(rate: float, warmup: int, batch_size: int = 60) -> str:
         settings = rows[rows.run.str.startswith("fashion_mnist_settings_")]
         settings = settings[(settings.learning_rate == rate) & (settings.warmup_steps == warmup)]
+        settings = settings[settings.batch_size == batch_size]
         return _percent(_mean(settings.test_error_barrier))
 
     of_dense = [f"{barrier('dense', 0, step)} from {step}" for step in (0, 50, 100, 500)]
@@ -356,19 +354,45 @@ def _linear_mode_connectivity() -> dict[str, list[Measured]]:
     return {**both_sets, "3.3": [Measured("CIFAR-10", 1, f"{length}: barrier {of_copies}")]}
 
 
+def _each(fractions: pd.Series) -> str:
+    """Each replicate's number, in percent."""
+    *others, last = map(_percent, fractions)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def _stability_of_tickets_on_cifar10() -> Measured:
     """Claim 3.5, of a residual network: copies of tickets, and what the tickets come to."""
     rows = _table("cifar10_resnet14_half").dropna(subset="barrier_of_ticket_copies")
     tickets = "; ".join(
-        f"barrier {_percent(row.barrier_of_ticket_copies)} and accuracy "
-        f"{_percent(row.ticket_accuracy)} from {row.rewind_step}"
-        for row in rows.itertuples()
+        f"barrier {_each(own.barrier_of_ticket_copies)} and accuracy {_each(own.ticket_accuracy)} "
+        f"from {step}"
+        for step, own in rows.groupby("rewind_step")
     )
-    here = (
-        "ResNet-14 of half the width, 2,000 of 63,000 iterations, at "
-        f"{_share(rows.density.iloc[0])}: {tickets}; dense {_percent(rows.dense_accuracy.iloc[0])}"
-    )
-    return Measured("CIFAR-10", rows.replicate.nunique(), here)
+    dense = rows.groupby("replicate").dense_accuracy.first()
+    here = f"{_HALF}, at {_share(rows.density.iloc[0])}: {tickets}; dense {_each(dense)}"
+    return Measured("CIFAR-10", len(dense), here)
+
+
+def _in_stable_settings() -> dict[str, list[Measured]]:
+    """Claims 3.4 and 4.1, of a residual network rewound to 0 where training is stable."""
+    rows = _table("cifar10_resnet14_stable")
+    settings = {"low": "at rate 0.01", "warmup": "at rate 0.03 with warmup"}
+
+    def of(columns: Mapping[str, str]) -> list[Measured]:
+        texts = []
+        for setting, text in settings.items():
+            own = rows[rows.setting == setting]
+            values = (f"{words} {_each(own[column])}" for column, words in columns.items())
+            texts.append(f"{text} {', '.join(values)}")
+        share = _share(rows.density.iloc[0])
+        here = f"{_HALF}, from 0, tickets of {share}: {'; '.join(texts)}"
+        return [Measured("CIFAR-10", rows.replicate.nunique(), here)]
+
+    accuracies = {"ticket_accuracy": "accuracy", "dense_accuracy": "dense"}
+    return {
+        "3.4": of({"barrier_of_ticket_copies": "barrier", **accuracies}),
+        "4.1": of({"barrier_of_dense_copies": "barrier of dense copies", **accuracies}),
+    }
 
 
 def _instability_on_mnist() -> dict[str, list[Measured]]:
