@@ -61,6 +61,16 @@ def _percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f}"
 
 
+def _each(fractions: Iterable[float]) -> str:
+    """Each replicate's number, in percent."""
+    return _listed(map(_percent, fractions))
+
+
+def _listed(texts: Iterable[str]) -> str:
+    *others, last = texts
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def _count(number: float) -> str:
     return f"{number:,.0f}"
 
@@ -100,7 +110,7 @@ def _lottery_tickets() -> dict[str, list[Measured]]:
     runs = [pd.read_csv(path) for path in sorted(RESULTS.glob("mnist_lth_replicate_*.csv"))]
 
     def each(level: int, column: str, text: Callable[[float], str]) -> str:
-        return " and ".join(text(run[column][level]) for run in runs)
+        return _listed(text(run[column][level]) for run in runs)
 
     accuracy, iterations = "test_accuracy", "early_stop_step"
     moderate, at_moderate = range(1, 11), f"at {_level(8)}"
@@ -218,8 +228,7 @@ def _of_conv(rows: pd.DataFrame, text: str) -> Measured:
     level = int(controls.level.max())
 
     def each(table: pd.DataFrame, level: int) -> str:
-        own = table[table.level == level]
-        return " and ".join(map(_percent, own.test_accuracy))
+        return _each(table[table.level == level].test_accuracy)
 
     def share(level: int) -> str:
         return _share(tickets[tickets.level == level].density.iloc[0])
@@ -354,12 +363,6 @@ def _linear_mode_connectivity() -> dict[str, list[Measured]]:
     return {**both_sets, "3.3": [Measured("CIFAR-10", 1, f"{length}: barrier {of_copies}")]}
 
 
-def _each(fractions: pd.Series) -> str:
-    """Each replicate's number, in percent."""
-    *others, last = map(_percent, fractions)
-    return f"{', '.join(others)} and {last}" if others else last
-
-
 def _stability_of_tickets_on_cifar10() -> Measured:
     """Claim 3.5, of a residual network: copies of tickets, and what the tickets come to."""
     rows = _table("cifar10_resnet14_half").dropna(subset="barrier_of_ticket_copies")
@@ -401,10 +404,10 @@ def _instability_on_mnist() -> dict[str, list[Measured]]:
     at = f"at {_share(levels.density[levels.level == 15].iloc[0])}"
 
     def each(network: str, column: str) -> str:
-        return " and ".join(_percents([value]) for value in rows[rows.network == network][column])
+        return _each(rows[rows.network == network][column])
 
     accuracy, barrier = "test_accuracy", "test_error_barrier"
-    dense = " and ".join(map(_percent, levels[levels.level == 0].test_accuracy))
+    dense = _each(levels[levels.level == 0].test_accuracy)
     here = {
         "3.2": f"barrier {each('dense', barrier)} of the dense networks, "
         f"{each('ticket', barrier)} of tickets {at}",
