@@ -133,7 +133,9 @@ def test_learning_curves_are_means_of_percentages(methods):
     found = methods()
     file = learning_curves(found[0], "curves", None)
     assert [line.get_ydata()[-1] for line in lines(file.figure)] == pytest.approx([85, 75, 65])
-    assert legend_texts(file.figure) == ["100%", "80.0%", "64.0%"]
+    assert legend_texts(file.figure) == [
+        f"{share} of the weights" for share in ("100%", "80.0%", "64.0%")
+    ]
     assert file.caption == (
         "Test accuracy during training, mean over replicates. All 3 levels, labelled by the "
         "weights that remain; darker lines are denser."
@@ -162,7 +164,7 @@ def test_a_level_in_training_has_a_dotted_curve(tmp_path):
     run = write_replicate(tmp_path / "replicate_1", [0.9], in_training={1: [0.1, 0.3]})
     (method,) = collect_methods([read_run(run)])
     file = learning_curves(method, "curves", None)
-    assert legend_texts(file.figure) == ["100%", "level 1, in training"]
+    assert legend_texts(file.figure) == ["100% of the weights", "level 1, in training"]
     assert [line.get_linestyle() for line in lines(file.figure)] == ["-", ":"]
 
 
@@ -190,7 +192,7 @@ def test_few_layers_are_lines_and_a_layer_without_weights_is_a_gap():
     _, first, second = lines(file.figure)
     np.testing.assert_allclose(first.get_ydata(), [100, 75])
     np.testing.assert_allclose(second.get_ydata(), [100, np.nan])
-    assert legend_texts(file.figure) == ["a", "b"]
+    assert legend_texts(file.figure) == ["a", "b", "all layers alike"]
 
 
 def test_many_layers_are_a_map_from_the_first_at_the_top():

@@ -91,6 +91,7 @@ def test_replicates_are_compared_with_their_own_dense_networks(tmp_path):
     assert figure.name == "sweep_of_rewind_step_against_dense"
     assert legend(figure.figure) == ["80.0% of the weights"]
     (axes,) = figure.figure.axes
+    assert axes.get_ylabel() == "test accuracy\nvs. dense (points)"
     line, zero = axes.lines
     assert line.get_ydata().tolist() == pytest.approx([-2, 1.5])
     assert set(zero.get_ydata()) == {0}

@@ -149,7 +149,8 @@ def fit_accuracy_axis(axes: Axes, curves: Sequence[Curve]) -> bool:
 
 def fit_difference_axis(axes: Axes, curves: Sequence[Curve]) -> None:
     """Fits y to curves of differences to the dense network's accuracy, with a line at 0."""
-    set_accuracy_axis(axes, *_values(curves), label="vs. dense (points)", unit="")
+    label = "test accuracy\nvs. dense (points)"
+    set_accuracy_axis(axes, *_values(curves), label=label, unit="")
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(bottom, -0.25), max(top, 0.25))
     draw_threshold(axes, 0)

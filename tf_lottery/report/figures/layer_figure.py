@@ -57,9 +57,9 @@ def _line_figure(
 ) -> FigureFile:
     densities = np.array([100 * level.density for level in levels])
     names = [layer.removesuffix("/kernel") for layer in layers]
-    canvas, lines = Canvas(names), []
+    canvas, lines = Canvas([*names, "all layers alike"]), []
     axes = canvas.axes
-    axes.plot(densities, densities, color=GREY, linewidth=0.8, linestyle=DASHES[2])
+    alike = axes.plot(densities, densities, color=GREY, linewidth=0.8, linestyle=DASHES[2])
     for layer, style in zip(layers, _STYLES, strict=False):
         percentages = _percentages(levels, layer)
         lines += axes.plot(densities, percentages, markersize=4.5, linewidth=1.4, **style.options())
@@ -68,10 +68,10 @@ def _line_figure(
     _set_log_ticks(axes.yaxis)
     axes.set_ylabel("remaining in the layer (%)")
     clear_frame(axes)
-    canvas.legend(lines)
+    canvas.legend([*lines, *alike])
     caption = (
         "Weights that remain in each layer against those of the whole network (both log scale). "
-        "Dotted: all layers alike. A layer without weights has no point."
+        "A layer without weights has no point."
     )
     return canvas.figure(name, title, caption)
 

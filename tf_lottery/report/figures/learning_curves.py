@@ -47,7 +47,9 @@ def learning_curves(
     if not chosen:
         return None
     labels = [
-        format_density(densities[level]) if level in densities else f"level {level}, in training"
+        f"{format_density(densities[level])} of the weights"
+        if level in densities
+        else f"level {level}, in training"
         for level in chosen
     ]
     canvas, lines = Canvas(labels), []
