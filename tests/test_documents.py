@@ -49,6 +49,11 @@ def test_links_lead_somewhere(name):
         assert (ROOT / name).parent.joinpath(target).exists(), target
 
 
+def test_the_list_of_documents_has_all_of_them():
+    listed = {(ROOT / "docs" / target).resolve() for target in links_of("docs/README.md")}
+    assert set((ROOT / "docs").glob("*.md")) - listed == {ROOT / "docs" / "README.md"}
+
+
 def test_every_row_of_what_works_is_tested():
     page = DOCUMENTS["docs/models.md"].partition('"Works" means')[0]
     rows = re.findall(r"^\| *([^|]+?) *\|(?! *\|? *masks are)(?!-)", page, re.MULTILINE)
