@@ -82,7 +82,7 @@ def test_the_matrix_has_every_two_levels_and_blanks():
         else:
             assert matrix[first, second] == matrix[second, first] == 10 * first + second
     assert np.diag(matrix).tolist() == [0, 0, 0, 0]
-    assert figure.caption.endswith("of lth. Blank: not measured.")
+    assert figure.caption.endswith("every two levels. Blank: not measured.")
 
 
 def test_a_matrix_of_neighbours_alone_would_say_nothing_new():
@@ -144,6 +144,9 @@ def test_replicates_are_means_with_bands_and_runs_are_lines():
     np.testing.assert_allclose(matrices[1], 2 * matrices[0])
     assert matrices[0][0, 3] == pytest.approx(6)
     assert "bands" in figures[0].caption
+    assert [figure.title for figure in figures[2:]] == [
+        f"Barriers between all levels: {run}" for run in ("one", "two")
+    ]
     assert [figure.caption.endswith("Means over replicates.") for figure in figures[2:]] == [
         True
     ] * 2

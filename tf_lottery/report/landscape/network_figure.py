@@ -140,6 +140,8 @@ def network_curves(measurements: Sequence[Measurement], column: str) -> NetworkC
         label = ", ".join(filter(None, (texts[line.group], text)))
         curves.append(Curve.of(label, spreads_at, style))
     notes = *baseline_notes(networks), *_notes(points, pruned, drawn)
+    if drawn == pruned and any(line.level for line in lines):
+        notes = *notes, "Percentages: the weights that remain."
     return NetworkCurves(tuple(curves), of_rewind_step, notes)
 
 

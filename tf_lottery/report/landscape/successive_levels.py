@@ -166,8 +166,8 @@ def _matrix(measurements: Sequence[Measurement], split: str, name: str) -> Figur
     canvas.colour_bar(image, f"{split} error barrier (points)")
     return canvas.figure(
         name,
-        "Barriers between all levels",
-        f"Error barrier between the solutions of every two levels of {measurements[0].run}.",
+        f"Barriers between all levels: {measurements[0].run}",
+        "Error barrier between the solutions of every two levels.",
         "Means over replicates." if len(measurements) > 1 else "",
         "Crosses: not finite." if len(infinite) else "",
         "Blank: not measured." if np.isnan(barriers).any() else "",
