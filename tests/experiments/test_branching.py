@@ -176,7 +176,10 @@ def test_new_weights_begin_with_fresh_slots(made_with, monkeypatch, capsys):
     run_branch(run, "random_reinitialization", [1])
     edit_config(run / "branches" / "random_reinitialization", details={"rules": 3})
     run_branch(run, "random_reinitialization", [2])
-    fewer = "begin at iteration 7, as those of the ticket do: they are trained 7 iterations fewer"
+    fewer = (
+        "\nThe new weights begin at iteration 7, as those of the ticket do: they are\n"
+        "trained 7 iterations fewer than the dense network.\n"
+    )
     assert fewer in capsys.readouterr().out
     run_branch(run, "random_mask", [2])
     assert asked == [False, True, True]

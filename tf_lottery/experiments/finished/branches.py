@@ -24,6 +24,7 @@ from tf_lottery.experiments.refusals.late_flags import tell_of_idle_flags
 from tf_lottery.messages import tell
 from tf_lottery.report.comparability import NEW_WEIGHTS
 from tf_lottery.report.summary_table import print_branch
+from tf_lottery.report.table import print_sentences
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.store.training_rules import made_by_older_version
@@ -133,8 +134,9 @@ def print_results_of_branch(
     step = own.details.rewind_step
     fine_tuned = is_fine_tuned(own.identity.retraining, plan.branch)
     if step and plan.branch in NEW_WEIGHTS and not fine_tuned and any(s.level for s in summaries):
-        tell(
+        sentence = (
             f"The new weights begin at iteration {step:,}, as those of the ticket do: they are "
             f"trained {step:,} iterations fewer than the dense network."
         )
+        print_sentences([sentence])
     tell(f"Branch folder: {own.path}")
