@@ -57,8 +57,11 @@ class SearchArguments:
     target_density: float | None = None
 
     def __post_init__(self):
-        if self.levels is not None or self._density is None:
+        if self.levels is not None:
             check_whole("levels", self.levels, 0, MOST_LEVELS, example=5)
+        elif self._density is None:
+            right = "use a whole number, such as 5, or give target_density=, such as 0.05"
+            raise refusal("levels", self.levels, right)
         check_pruning_rate(self.pruning_rate)
         self._warn_of_unused_rates()
         check_point("rewind_step", self.rewind_step)
