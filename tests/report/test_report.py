@@ -3,6 +3,7 @@ import errno
 import html.parser
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -298,6 +299,19 @@ def test_damaged_files_are_named_and_the_rest_is_shown(mnist):
     assert "lottery ticket, replicate_1: broken" in text
     assert "lottery ticket: level 1 only of replicate_2 (1 of 2 replicates)." in text
     assert len(rows(mnist / "report" / "report.csv")) == 2 + 3 + 2
+
+
+def test_a_copied_run_folder_is_no_replicate(mnist):
+    copy = mnist / "replicate_3"
+    shutil.copytree(mnist / "replicate_1", copy)
+    report = compare_runs([mnist])
+    assert report.damaged == (
+        f"{copy} is left out: its config.json says replicate 1, as that of replicate_1 beside it "
+        "does, and a copy is no replicate.",
+    )
+    assert report.damaged[0] in Page(report.page).text
+    (run, _) = rows(mnist / "report" / "tickets.csv")
+    assert run["replicates"] == "2"
 
 
 def test_a_run_that_may_not_be_read_is_named_and_the_rest_is_shown(mnist, monkeypatch):

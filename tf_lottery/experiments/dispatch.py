@@ -121,7 +121,7 @@ def _write_report(command: WriteReport) -> bool:
     )
     tell(f"Report: {report.page}")
     if report.damaged:
-        tell("Damaged files, left out of this report:")
+        tell("Left out of this report:")
         for problem in report.damaged:
             tell(f"  {problem}")
     return bool(report.damaged)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tf_lottery.config.arguments import expanded
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
+from tf_lottery.report.copied_runs import without_copies
 from tf_lottery.report.figures.layer_figure import layer_figure, shares_layers
 from tf_lottery.report.figures.learning_curves import learning_curves
 from tf_lottery.report.figures.level_figures import level_figures
@@ -73,14 +74,15 @@ def compare_runs(
         something else or cannot be written to; names the flag.
     """
     tolerance = tolerance_of(matching_tolerance)
-    records = [read_run(path) for path in run_paths([Path(run) for run in runs])]
+    found = [read_run(path) for path in run_paths([Path(run) for run in runs])]
+    records, copies = without_copies(found)
     folder = default_folder(records) if folder is None else expanded("--folder", folder)
     check_folder(folder)
     methods = collect_methods(records)
     tickets = find_tickets(methods, tolerance)
     styles = styles_of([method.method for method in methods])
     analyses = join_analyses(methods, tolerance)
-    damaged = tuple(dict.fromkeys([*problems_of(methods), *analyses.problems]))
+    damaged = tuple(dict.fromkeys([*copies, *problems_of(methods), *analyses.problems]))
     sweeps = sweep_files(find_sweeps(methods))
     figures = replace(
         _draw(methods, styles, tickets),
