@@ -130,7 +130,7 @@ def test_tables_reports_and_analyses_agree_on_the_levels_that_match(
     sparsest = f"(level {max(expected, default=None)})"
     assert ("No pruned level matches" if not expected else sparsest) in text
     for level in (1, 2):
-        row = rf"\|{level}\|[\d.]+%\|[\d,]+\|[^|]+\|[\d.]+%\|-\|{judged[level]}\|"
+        row = rf"\|{level}\|[\d.]+%\|[\d,]+\|[^|]+\|[\d.]+%\|-\|[-+][\d.]+\|-\|{judged[level]}\|"
         assert len(re.findall(row, text)) == 2, "of the run, and of the branch"
 
 

@@ -103,6 +103,7 @@ def test_epochs_of_another_length_are_refused(finished, tmp_path):
 @pytest.mark.parametrize(
     "keras", [tf_keras, pytest.param(keras_3, marks=pytest.mark.slow)], ids=["tf_keras", "keras"]
 )
+@pytest.mark.slow
 def test_recurrent_layers_begin_each_level_without_states(keras, tmp_path):
     """Those of a search that goes on in another process have none either."""
     sequences = np.random.default_rng(2).normal(size=(8, 5, 3)).astype(np.float32)

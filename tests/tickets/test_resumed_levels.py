@@ -86,6 +86,7 @@ def test_the_state_of_a_training_that_was_given_up_is_not_rewound_to(keras, kept
 
 
 @TF_KERAS_FAST
+@pytest.mark.slow
 def test_nor_is_it_by_the_callback(keras, tmp_path):
     def fit(*callbacks: Any, seed: int, level_callbacks: Any = ()) -> None:
         imp = tf_lottery.PruneAndRewind(

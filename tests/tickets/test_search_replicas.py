@@ -69,8 +69,8 @@ def test_rewound_statistics_are_those_of_all_replicas(model, mirrored):
 @pytest.mark.parametrize(
     ("keras", "averages"),
     [
-        pytest.param(keras, False, id="tf_keras"),
-        pytest.param(keras, True, id="tf_keras, averages"),
+        pytest.param(keras, False, id="tf_keras", marks=pytest.mark.slow),
+        pytest.param(keras, True, id="tf_keras, averages", marks=pytest.mark.slow),
         pytest.param(keras_3, False, id="keras_3"),
     ],
 )
