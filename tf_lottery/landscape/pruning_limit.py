@@ -53,9 +53,10 @@ def predicted_pruning_ratio(
     of the solution by which pruning moves it. Counting dimensions, it meets the sublevel set if the
     angular dimension seen from R(p) is at least p D (arXiv 2210.03044, section 3.3).
 
-    Counting takes the subspace for one in a random direction through the pruned solution. That is
-    its point nearest to the solution, though, so that even of a quadratic loss it is an estimate,
-    and no bound: high for random weights, and mostly low for the smallest.
+    Counting treats the subspace as one of random direction through the pruned solution. In truth
+    no other point of the subspace is as near to the solution as the pruned one. So the count is an
+    estimate, not a bound, even if the loss is quadratic: too high for random weights, and mostly
+    too low for the smallest.
 
     Args:
       spectrum: of the Hessian by the weights that remain.

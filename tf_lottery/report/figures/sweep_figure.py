@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,32 +77,39 @@ def sweep_files(sweeps: Sequence[Sweep]) -> list[SweepFiles]:
 
 
 def _accuracy_figure(sweep: Sweep, name: str) -> FigureFile | None:
-    curves, notes = _curves(sweep, lambda level: level.accuracy)
-    if not curves:
-        return None
-    canvas = canvas_of(curves, factor=100)
-    _set_axis(canvas.axes, sweep, _places(sweep))
-    fit_accuracy_axis(canvas.axes, curves)
     caption = (
         f"Test accuracy at the end of training against --{sweep.flag}, by the weights that remain."
     )
-    return canvas.figure(name, _title(sweep), caption, *notes)
+    accuracy = attrgetter("accuracy")
+    return _figure(sweep, name, _title(sweep), caption, accuracy, fit_accuracy_axis)
 
 
 def _difference_figure(sweep: Sweep, name: str) -> FigureFile | None:
-    curves, notes = _curves(sweep, lambda level: level.against_dense)
-    if not curves:
-        return None
-    canvas = canvas_of(curves, factor=100)
-    _set_axis(canvas.axes, sweep, _places(sweep))
-    fit_difference_axis(canvas.axes, curves)
+    title = f"{_title(sweep)}, against the dense network"
     caption = (
         f"Test accuracy at the end of training against --{sweep.flag}, as the difference to the "
         "dense network of the same replicate. Grey line: as accurate as it."
     )
-    return canvas.figure(
-        f"{name}_against_dense", f"{_title(sweep)}, against the dense network", caption, *notes
-    )
+    difference = attrgetter("against_dense")
+    return _figure(sweep, f"{name}_against_dense", title, caption, difference, fit_difference_axis)
+
+
+def _figure(
+    sweep: Sweep,
+    name: str,
+    title: str,
+    caption: str,
+    of: Callable[[LevelStatistics], Spread | None],
+    fit_axis: Callable[[Axes, Sequence[Curve]], object],
+) -> FigureFile | None:
+    """Draws a quantity of each level against the value; None where none is known."""
+    curves, notes = _curves(sweep, of)
+    if not curves:
+        return None
+    canvas = canvas_of(curves, factor=100)
+    _set_axis(canvas.axes, sweep, _places(sweep))
+    fit_axis(canvas.axes, curves)
+    return canvas.figure(name, title, caption, *notes)
 
 
 def _title(sweep: Sweep) -> str:
