@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from measured_claims import Measured, measured_claims
+from measured import measured_claims
+from measured.words import Measured
 
 PAGE = Path(__file__).with_name("claims.md")
 VERDICTS = ("shows", "shows in part", "does not show", "not run")

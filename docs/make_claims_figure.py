@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from measured_claims import RESULTS, UNSTABLE
+from measured.tables import RESULTS, UNSTABLE
 
 from tf_lottery.config.matching import DEFAULT_TOLERANCE
 from tf_lottery.report.figures.axes import (

@@ -1,0 +1,90 @@
+"""Claims 5.1 to 5.7 and 5.9 (2210.03044)."""
+
+from measured.tables import UNSTABLE, lth_share, matches, mean_of, of_fashion_mnist, table_of
+from measured.words import Measured, percent, percent_list, share
+
+
+def successive_levels() -> dict[str, list[Measured]]:
+    """Claims 5.1 to 5.3 and 5.9, of levels and the next ones."""
+    rows = table_of("fashion_mnist_successive_levels")
+    dense = rows[rows.first_level == 0].set_index("replicate").first_test_accuracy
+    accuracies = rows[["first_test_accuracy", "second_test_accuracy"]].min(axis=1)
+    match = [
+        matches(accuracy, dense[replicate])
+        for accuracy, replicate in zip(accuracies, rows.replicate, strict=True)
+    ]
+    matching, others = rows[match], rows[[not each for each in match]]
+    barriers, largest = others.test_error_barrier, matching.test_error_barrier.max()
+
+    here = {
+        "5.1": f"barrier {percent(mean_of(matching.test_error_barrier))}, at most "
+        f"{percent(largest)}, over {len(matching)} pairs down to "
+        f"{share(matching.second_density.min())}",
+        "5.2": f"barrier {percent(mean_of(barriers))} over {len(others)} pairs; "
+        f"{(barriers > largest).sum()} of them above the largest of those that match, "
+        f"{(barriers > UNSTABLE).sum()} above two points",
+    }
+    return {number: of_fashion_mnist(rows, text) for number, text in here.items()}
+
+
+def robustness() -> dict[str, list[Measured]]:
+    """Claim 5.3, of rewind points that are moved as far as successive ones are apart."""
+    moves = {
+        name: table_of(f"fashion_mnist_{name}").query("level > 0 and factor == 1")
+        for name in ("robustness_fresh_noise", "robustness")
+    }
+    fresh, same = (
+        f"{percent(mean_of(rows.error_barrier))}, at most {percent(rows.error_barrier.max())}"
+        for rows in moves.values()
+    )
+    rows = moves["robustness_fresh_noise"]
+    levels = f"levels of {share(rows.density.max())} to {share(rows.density.min())}"
+    return {
+        "5.3": of_fashion_mnist(
+            rows, f"{levels}: barrier {fresh}, with fresh noise; {same}, in the same data order"
+        )
+    }
+
+
+def curvature() -> dict[str, list[Measured]]:
+    """Claims 5.4 to 5.7, of flatness and pruning ratios."""
+    rows = table_of("fashion_mnist_curvature")
+    levels = sorted(rows.level.unique())
+
+    def means(column: str) -> list[float]:
+        return [mean_of(rows[rows.level == level][column]) for level in levels]
+
+    def predicted_and_found(weights: str) -> str:
+        predicted, found = (
+            percent_list(means(f"{kind}_ratio_{weights}"), 1) for kind in ("predicted", "retrained")
+        )
+        return f"predicted {predicted}%, found {found}%"
+
+    better = rows[rows.retrained_ratio_magnitude > rows.predicted_ratio_magnitude]
+    curvatures = (
+        f"{smallest:.5f}, random {random:.5f}, at {lth_share(level)}"
+        for smallest, random, level in zip(
+            means("sharpness_of_smallest"), means("sharpness_of_random"), levels, strict=True
+        )
+    )
+    shares = ", ".join(lth_share(level) for level in levels)
+    here = {
+        "5.4": f"at {shares}: {predicted_and_found('magnitude')} of the weights; predicted more "
+        f"than found in {len(rows) - len(better)} of {len(rows)} cases",
+        "5.5": f"at {shares}: {predicted_and_found('random')}",
+        "5.6": f"better in {len(better)} of {len(rows)} cases, at "
+        f"{' and '.join(lth_share(level) for level in sorted(set(better.level)))}",
+        "5.7": f"curvature {'; '.join(curvatures)}",
+    }
+    return {number: of_fashion_mnist(rows, text) for number, text in here.items()}
+
+
+def magnitudes() -> dict[str, list[Measured]]:
+    """Claim 5.9, of new small weights."""
+    rows = table_of("fashion_mnist_magnitudes")
+    first, sparse = (
+        f"{percent(mean_of(rows[rows.level == level].below_threshold), 1)}% at {lth_share(level)}"
+        for level in (1, 12)
+    )
+    here = f"{first}, {sparse} of the survivors become smaller than the largest weight just pruned"
+    return {"5.9": of_fashion_mnist(rows, here)}
