@@ -18,7 +18,7 @@ COMMANDS = re.findall(r"^python main\.py (.*)$", PAGE.replace("\\\n", ""), re.MU
 
 @pytest.fixture(scope="module")
 def generator():
-    """What docs/make_claims.py defines; it finds the package beside it as it does when it is run."""
+    """What docs/make_claims.py defines; the package beside it is found as when it is run."""
     sys.path.insert(0, str(ROOT / "docs"))
     yield runpy.run_path(str(ROOT / "docs" / "make_claims.py"))
     sys.path.remove(str(ROOT / "docs"))

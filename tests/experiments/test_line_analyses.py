@@ -20,6 +20,7 @@ from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.models.registry import FAMILIES, register_model
+from tf_lottery.report.progress import counting
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
@@ -314,8 +315,11 @@ def test_only_neighbours_are_measured_if_only_they_are_wanted(run, capsys):
 
 
 @pytest.mark.slow
-def test_levels_that_are_chosen_are_measured_and_the_others_later(run):
+def test_levels_that_are_chosen_are_measured_and_the_others_later(run, monkeypatch, capsys):
+    monkeypatch.setattr(counting, "SECONDS_BETWEEN_LOG_LINES", 0)
     path = measure_levels(run, [0, 2])
+    # Of a large network one line takes minutes.
+    assert "points on lines: 1 of 3\n" in capsys.readouterr().out
     assert [(row["first_level"], row["second_level"]) for row in rows(path)] == [(0, 2)]
     measure_levels(run, [2, 1])
     assert [(row["first_level"], row["second_level"]) for row in rows(path)] == [(0, 2), (1, 2)]

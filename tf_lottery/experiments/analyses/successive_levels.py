@@ -16,6 +16,7 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.solutions import distance
 from tf_lottery.report.landscape.successive_levels import levels_figures, print_successive_levels
+from tf_lottery.report.progress.counting import CountingProgress
 from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import LEVELS_COLUMNS, barrier_columns
 from tf_lottery.store.result_names import LINE_SETTINGS
@@ -70,7 +71,6 @@ def successive_levels(
         ),
         run.line_settings(lines),
         key=itemgetter("first_level", "second_level"),
-        counted="lines between levels",
     )
 
 
@@ -79,11 +79,14 @@ def _measure(analyzed: AnalyzedRun, missing: Sequence[_Pair], lines: Lines) -> I
 
     evaluate = analyzed.evaluator(lines)
     # Neighbours first: they are what is looked for.
-    for pair in sorted(missing, key=lambda pair: (pair[1] - pair[0] > 1, pair)):
-        ends = analyzed.level(pair[0]), analyzed.level(pair[1])
-        row = {"first_level": pair[0], "second_level": pair[1], **vars(distance(*ends))}
-        for name, level in zip(("first", "second"), pair, strict=True):
-            summary = analyzed.summary(level)
-            row[f"{name}_density"] = summary.density
-            row[f"{name}_test_accuracy"] = summary.test_accuracy
-        yield {**row, **barriers(measure_line(evaluate, ends, lines))}
+    pairs = sorted(missing, key=lambda pair: (pair[1] - pair[0] > 1, pair))
+    with CountingProgress("points on lines", len(pairs) * lines.points) as progress:
+        for pair in pairs:
+            ends = analyzed.level(pair[0]), analyzed.level(pair[1])
+            row = {"first_level": pair[0], "second_level": pair[1], **vars(distance(*ends))}
+            for name, level in zip(("first", "second"), pair, strict=True):
+                summary = analyzed.summary(level)
+                row[f"{name}_density"] = summary.density
+                row[f"{name}_test_accuracy"] = summary.test_accuracy
+            line = measure_line(evaluate, ends, lines, progress.advance)
+            yield {**row, **barriers(line)}
