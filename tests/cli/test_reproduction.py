@@ -23,7 +23,7 @@ def test_a_figure_is_made_of_valid_commands(name, tmp_path):
     experiments, followers = reproduction.reproduction(values)
     figure = PAPER_FIGURES[name]
     commands = [reproduction._command_of(line) for line in experiments]
-    assert len(commands) == len(figure.files)
+    assert len(commands) == len(figure.files) * (1 + figure.unchanged_too)
     for command in commands:
         assert command.controls == figure.controls
         assert {config.pruning.levels for config in command.configs} == {2}
@@ -49,14 +49,28 @@ def test_a_share_of_the_length_scales_every_point():
 
 
 def test_dropout_has_the_learning_rates_of_its_figure():
-    """arXiv 1803.03635: 3e-4 for Conv-2, 2e-4 for Conv-4 and Conv-6, other than in figure 5."""
-    rates = {}
+    """arXiv 1803.03635: 3e-4 for Conv-2, 2e-4 for Conv-4 and Conv-6, other than in figure 5.
+
+    The runs of figure 5 are in figure 6 too, as its dashed lines.
+    """
+    rates, names = {}, {}
     for name in ("lth:5", "lth:6"):
         lines, _ = reproduction.reproduction(asked(f"--figure={name}", "--replicates=1"))
         configs = [reproduction._command_of(line).configs[0] for line in lines]
         rates[name] = [(config.model.dropout, config.training.learning_rate) for config in configs]
+        names[name] = [config.name for config in configs]
     assert rates["lth:5"] == [(0, 2e-4), (0, 3e-4), (0, 3e-4)]
-    assert rates["lth:6"] == [(0.5, 3e-4), (0.5, 2e-4), (0.5, 2e-4)]
+    assert rates["lth:6"] == [*rates["lth:5"], (0.5, 3e-4), (0.5, 2e-4), (0.5, 2e-4)]
+    dropout = [f"{run}_dropout" for run in names["lth:5"]]
+    assert names["lth:6"] == [*names["lth:5"], *dropout]
+
+
+def test_lenet_is_pruned_in_four_ways():
+    """arXiv 1803.03635, figure 4: iteratively and at once, and both reinitialized."""
+    ((line,), _) = reproduction.reproduction(asked("--figure=lth:4"))
+    assert reproduction._command_of(line).controls == (
+        *("random_reinitialization", "one_shot", "one_shot+random_reinitialization"),
+    )
 
 
 def test_how_often_one_looks_and_how_it_is_computed_can_be_changed():

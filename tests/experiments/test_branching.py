@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,11 +10,14 @@ import pytest
 import tf_lottery
 from tests.edited_config import edit_config
 from tf_lottery.data import Epoch, epoch_order, load_dataset
+from tf_lottery.experiments.branch_config import plan_branch
+from tf_lottery.experiments.branch_levels import check_makes_sense
 from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.store.atomic import is_leftover
 from tf_lottery.store.lock import exclusive
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
+from tf_lottery.tickets.branches import find_branch
 from tf_lottery.training.network import Network
 
 # Float32 weights do not feel it.
@@ -113,6 +117,69 @@ def test_branches_that_are_runs_as_well(
     run_branch(run, branch, levels)
     found = outcome_of(run / "branches" / branch)
     assert levels_in(found, *levels) == levels_in(outcome_of(same), *levels)
+
+
+def test_a_joined_branch_trains_the_mask_of_one_from_the_weights_of_the_other(
+    copied_run, outcome_of, capsys
+):
+    """The first level of iterative pruning is one shot; so are the levels of the branches."""
+    joined = "one_shot+random_reinitialization"
+    for branch in (joined, "random_reinitialization"):
+        run_branch(copied_run, branch, [1])
+        said = " ".join(capsys.readouterr().out.split())
+        assert "trained 7 iterations fewer than the dense network." in said
+    own, plain = (copied_run / "branches" / name for name in (joined, "random_reinitialization"))
+    assert levels_in(outcome_of(own), 1) == levels_in(outcome_of(plain), 1)
+    assert RunFolder.read(own).kind_of_branch == joined
+
+
+@pytest.mark.parametrize(
+    ("branch", "flag", "changes", "instead"),
+    [
+        ("one_shot", {"prune_from": "dense"}, {}, "retrain"),
+        ("one_shot", {"prune_from": "dense"}, {"learning_rate": 0.01}, "retrain"),
+        ("one_shot+signed_constant", {"prune_from": "dense"}, {}, "signed_constant"),
+        ("before_training", {"prune_from": "rewind_step"}, {}, "retrain"),
+        (
+            "before_training_layerwise",
+            {"prune_from": "rewind_step", "pruning_scope": "layerwise"},
+            {},
+            "retrain",
+        ),
+        ("fine_tune", {"retraining": "fine_tune"}, {}, "retrain"),
+        ("rewind_learning_rate", {"retraining": "rewind_learning_rate"}, {}, "retrain"),
+    ],
+)
+def test_a_branch_that_would_be_its_run_again_is_refused(made_with, branch, flag, changes, instead):
+    run = made_with(**flag)
+    name, value = next(iter(flag.items()))
+    message = (
+        rf"^--branch={re.escape(branch)} of {run} does what the run does \(--{name}={value}\), and "
+        rf"would be a copy under another label; flags of training are for --branch={instead}\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        run_branch(run, branch, **changes)
+    assert not (run / "branches").exists()
+
+
+@pytest.mark.parametrize(
+    ("branch", "flag", "changes"),
+    [
+        ("one_shot", {"prune_from": "dense"}, {"score": "random"}),
+        ("one_shot", {"retraining": "fine_tune"}, {}),
+        ("before_training", {"prune_from": "rewind_step"}, {"score": "snip"}),
+        # Those of a layer may differ in number.
+        (
+            "before_training",
+            {"prune_from": "rewind_step", "score": "snip", "pruning_scope": "layerwise"},
+            {},
+        ),
+        ("before_training_layerwise", {"prune_from": "rewind_step"}, {}),
+    ],
+)
+def test_branches_that_prune_otherwise_than_their_run_are_not(made_with, branch, flag, changes):
+    plan = plan_branch(made_with(**{"pruning_scope": "global", **flag}), branch, changes)
+    check_makes_sense(plan, find_branch(branch))
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,8 @@ def test_states_to_keep_are_points_in_training(given, said, tmp_path, run):
         (("--controls=one_shot", "--control_levels=0"), "starts from levels 1 to 2 of a run"),
         (("--controls=random_mask_erk", "--structure=units"), "--controls=random_mask_erk moves"),
         (("--controls=fine_tune", "--prune_from=rewind_step"), "not trained with --prune_from="),
+        (("--controls=one_shot", "--prune_from=dense"), "--controls=one_shot does what the run"),
+        (("--controls=one_shot+random_mask",), "--controls=one_shot+random_mask: + puts the mask"),
         (("--controls=before_training", "--score=movement"), "prunes at the rewind step, where "),
         (
             ("--controls=fine_tune", *COSINE),

@@ -123,11 +123,10 @@ def _controls(flag_values: flags.FlagValues) -> tuple[tuple[str, ...], tuple[int
     text, levels = flag_values["controls"].value, flag_values["control_levels"].value
     names = tuple(dict.fromkeys(name.strip() for name in text.split(","))) if text.strip() else ()
     for name in names:
-        if name not in BRANCHES.all():
-            raise ValueError(
-                str(BRANCHES.unknown(name, list(BRANCHES.all()))).replace("--branch", "--controls")
-            )
-        branch = BRANCHES.find(name)
+        try:
+            branch = BRANCHES.find(name)
+        except ValueError as error:
+            raise ValueError(str(error).replace("--branch", "--controls")) from error
         if branch.needs_other_run:
             raise ValueError(
                 f"--controls={text}: {name} takes something of another run; run it by "

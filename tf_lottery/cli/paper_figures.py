@@ -1,7 +1,7 @@
 """The figures of the papers that one command makes: which flag files, controls and analyses."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _CONVS = ("lth_conv2_cifar10", "lth_conv4_cifar10", "lth_conv6_cifar10")
 
@@ -19,6 +19,7 @@ class PaperFigure:
       changed: flags beside those of the files.
       learning_rates: of those files that the figure takes with another rate than their own.
       suffix: of the runs' names where flags are changed.
+      unchanged_too: whether the files are run without what is changed as well.
     """
 
     title: str
@@ -29,6 +30,14 @@ class PaperFigure:
     changed: tuple[str, ...] = ()
     learning_rates: Mapping[str, str] = field(default_factory=dict)
     suffix: str = ""
+    unchanged_too: bool = False
+
+    @property
+    def experiments(self) -> list[tuple[str, "PaperFigure"]]:
+        """Each flag file, with a figure that changes it so; first those that stay as they are."""
+        unchanged = replace(self, changed=(), learning_rates={}, suffix="")
+        parts = (unchanged, self) if self.unchanged_too else (self,)
+        return [(file, part) for part in parts for file in self.files]
 
 
 def _variants(stem: str) -> tuple[str, ...]:
@@ -49,7 +58,7 @@ PAPER_FIGURES = {
     "lth:4": PaperFigure(
         "arXiv 1803.03635, figure 4: LeNet, pruned iteratively and at once, and reinitialized",
         ("lth_lenet_mnist",),
-        ("random_reinitialization", "one_shot"),
+        ("random_reinitialization", "one_shot", "one_shot+random_reinitialization"),
     ),
     "lth:5": PaperFigure(
         "arXiv 1803.03635, figure 5: Conv-2, Conv-4 and Conv-6, and reinitialized",
@@ -57,11 +66,12 @@ PAPER_FIGURES = {
         ("random_reinitialization",),
     ),
     "lth:6": PaperFigure(
-        "arXiv 1803.03635, figure 6: Conv-2, Conv-4 and Conv-6 with dropout",
+        "arXiv 1803.03635, figure 6: Conv-2, Conv-4 and Conv-6 with dropout and without",
         _CONVS,
         changed=("--dropout=0.5",),
         learning_rates=dict(zip(_CONVS, ("0.0003", "0.0002", "0.0002"), strict=True)),
         suffix="_dropout",
+        unchanged_too=True,
     ),
     "lth:7": PaperFigure(
         "arXiv 1803.03635, figure 7: VGG-19 at the standard and the low rate and with warmup",

@@ -92,10 +92,11 @@ def reproduction(flag_values: flags.FlagValues) -> tuple[list[list[str]], list[l
             "--control_levels out."
         )
     workdir = Path(flag_values["workdir"].value)
-    folders = [workdir / _run_name(file, figure, fraction) for file in figure.files]
+    names = [_run_name(file, part, fraction) for file, part in figure.experiments]
+    folders = [workdir / each for each in names]
     experiments = [
-        _experiments(file, figure, fraction, folder.name, given)
-        for file, folder in zip(figure.files, folders, strict=True)
+        _experiments(file, part, fraction, each, given)
+        for (file, part), each in zip(figure.experiments, names, strict=True)
     ]
     runs = [f"--run={folder}" for folder in folders]
     here = list(_written(given, _OF_ANALYSES))

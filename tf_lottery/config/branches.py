@@ -1,10 +1,13 @@
 """What a branch says of itself: from which levels it starts, its flags, and how it is drawn."""
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from tf_lottery.config.options import names_of
 from tf_lottery.config.parameters import Parametrized, parameters_of, shared_parameters
 from tf_lottery.registry import Registry
 
@@ -48,7 +51,10 @@ class BranchFacts:
         `--score` do. It then refuses `--pruning_scope=layerwise`.
       draws: whether it may draw random numbers, so that --branch_seed makes a difference.
       mask_alone: whether it changes the mask alone: where nothing is pruned it is the level again.
+      weights_alone: whether it changes the first weights alone, whatever the mask, so that it can
+        follow a `+`.
       starts_as_level: whether it begins at the iteration at which its level does, always.
+      as_a_run_with: the flag and the value of a run whose levels are pruned and trained as it does.
       look: how it is drawn; None: in a way that is found by its name.
     """
 
@@ -66,7 +72,9 @@ class BranchFacts:
     ranks_together: bool = False
     draws: bool = True
     mask_alone: bool = False
+    weights_alone: bool = False
     starts_as_level: bool = False
+    as_a_run_with: tuple[str, str] | None = None
     look: Look | None = None
 
     def __post_init__(self):
@@ -111,7 +119,75 @@ class Branch(Parametrized, BranchFacts):
         return None
 
 
-BRANCHES: Registry[Branch] = Registry("branch", "--branch", "tf_lottery.tickets.branches")
+class _Branches(Registry[Branch]):
+    """Branches by name; with a `+`, the mask of one on the first weights of another."""
+
+    def find(self, name: Any) -> Branch:
+        """Finds a branch by name, or joins two.
+
+        Raises:
+          ValueError: if there is none, or two cannot be joined; names those that there are.
+        """
+        if not isinstance(name, str) or "+" not in name:
+            return super().find(name)
+        parts = [super(_Branches, self).find(part) for part in name.split("+")]
+        if len(parts) == 2 and _changes_mask(parts[0]) and _can_follow(parts[1]):
+            return _joined(*parts)
+        masks = (part for part, branch in self.all().items() if _changes_mask(branch))
+        weights = (part for part, branch in self.all().items() if _can_follow(branch))
+        raise ValueError(
+            f"--branch={name}: + puts the mask of one branch on the first weights of another, as "
+            f"in one_shot+random_reinitialization; before it is one of {', '.join(masks)}, behind "
+            f"it one of {', '.join(weights)}."
+        )
+
+    def get(self, name: str) -> Branch | None:
+        """As `find`; None if there is none."""
+        with suppress(ValueError):
+            return self.find(name)
+        return None
+
+
+def _changes_mask(branch: Branch) -> bool:
+    return branch.mask_alone or (branch.prunes and not branch.weights_alone)
+
+
+def _can_follow(branch: Branch) -> bool:
+    return branch.weights_alone and not names_of(branch.parameters)
+
+
+def _joined(mask: Branch, weights: Branch) -> Branch:
+    """The mask of a branch on the first weights of another; each draws what it draws alone."""
+
+    def function(origin: Any, **parameters: Any) -> Any:
+        random = copy.deepcopy(origin.random)
+        start = mask.function(origin, **parameters)
+        return weights.function(dataclasses.replace(origin, start=start, random=random))
+
+    parts = mask, weights
+    lasts = [part.last_level for part in parts if part.last_level is not None]
+    structures = [set(part.structures) for part in parts if part.structures is not None]
+    look = None
+    if mask.look and weights.look:
+        look = Look(weights.look.colour, mask.look.marker, weights.look.dash + 1)
+    return dataclasses.replace(
+        mask,
+        name=f"{mask.name}+{weights.name}",
+        function=function,
+        first_level=max(part.first_level for part in parts),
+        last_level=min(lasts, default=None),
+        structures=sorted(set.intersection(*structures)) if structures else None,
+        needs_other_run=any(part.needs_other_run for part in parts),
+        needs_next_level=any(part.needs_next_level for part in parts),
+        keeps_slots=weights.keeps_slots,
+        draws=any(part.draws for part in parts),
+        mask_alone=False,
+        starts_as_level=all(part.starts_as_level for part in parts),
+        look=look,
+    )
+
+
+BRANCHES = _Branches("branch", "--branch", "tf_lottery.tickets.branches")
 Function = TypeVar("Function", bound=Callable)
 
 
@@ -161,5 +237,5 @@ def is_fine_tuned(retraining: str, branch: str | None) -> bool:
       branch: name of the branch whose levels they are; None: of the run. Nothing is known of one
         whose plug-in is not imported.
     """
-    kind = None if branch is None else BRANCHES.all().get(branch)
+    kind = None if branch is None else BRANCHES.get(branch)
     return retraining == "fine_tune" or (kind is not None and kind.fine_tunes)

@@ -39,7 +39,9 @@ class BranchConfig:
     """
 
     branch: str | None = option(
-        None, "Control that starts from levels of --run; several are separated by commas."
+        None,
+        "Control that starts from levels of --run; several are separated by commas. A + between "
+        "two puts the mask of the first on the weights of the second.",
     )
     branch_seed: int = option(
         0, "Draws what a branch draws: other weights, other masks.", within=at_least(0)

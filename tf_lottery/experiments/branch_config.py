@@ -292,7 +292,7 @@ def _check_rewinding(run: Path, branch: str, known: Identity, changes: Mapping[s
 def _label(branch: str, config: ExperimentConfig, changes: Mapping[str, Any]) -> str:
     """Branch and changes as a folder name, the same whenever they are."""
     own = config.branch
-    parts = [branch] + [f"{name}_{changes[name]}" for name in sorted(changes)]
+    parts = [f"{name}_{changes[name]}" for name in sorted(changes)]
     if own.other_run is not None:
         parts.append("_".join(Path(own.other_run).parts[-2:]))
     if own.branch_seed:
@@ -302,7 +302,8 @@ def _label(branch: str, config: ExperimentConfig, changes: Mapping[str, Any]) ->
         if value != defaults[name]:
             text = f"{value:.12g}" if isinstance(value, float) else value
             parts.append(f"{name}_{text}")
-    label = "-".join(re.sub(r"[^A-Za-z0-9._]", "_", part) for part in parts)
+    texts = (re.sub(r"[^A-Za-z0-9._]", "_", part) for part in parts)
+    label = "-".join([re.sub(r"[^A-Za-z0-9._+]", "_", branch), *texts])
     if len(label) <= _LONGEST_LABEL:
         return label
     return f"{label[:_LONGEST_LABEL]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"

@@ -1,16 +1,21 @@
 """The levels of a run that a branch starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from tf_lottery.config.branches import Branch
+from tf_lottery.config.pruning import PruningConfig
 from tf_lottery.experiments.branch_config import BranchPlan
 from tf_lottery.messages import tell
+from tf_lottery.pruning.score import find_method
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.former_flags import flags_in_effect
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.stopping import not_finished
+
+# The examples that a score looks at follow the seed of the data order.
+_CHANGE_MASKS = frozenset({"score", "score_examples", "pruning_scope", "rewind_step", "data_seed"})
 
 
 def check_structure(plan: BranchPlan, branch: Branch) -> None:
@@ -32,11 +37,47 @@ def check_makes_sense(plan: BranchPlan, branch: Branch) -> None:
     """Checks that a branch has something to prune or to train on, unless it is begun already.
 
     Raises:
-      ValueError: if its run prunes before training, or by a score that tells nothing.
+      ValueError: if its run prunes before training, or by a score that tells nothing, or does
+        already what the branch does.
     """
-    pruning = plan.config.pruning
-    if (reason := branch.why_not(pruning.prune_from, pruning.score)) and not plan.is_begun:
+    reason = why_no_control(branch, plan.config.pruning, plan.changes)
+    if reason and not plan.is_begun:
         raise ValueError(f"--branch={branch.name} of {plan.run.path} {reason}.")
+
+
+def why_no_control(
+    branch: Branch, pruning: PruningConfig, changes: Collection[str] = ()
+) -> str | None:
+    """Why a branch is no control of a run; None if it is one.
+
+    Args:
+      branch: of `tf_lottery.tickets.branches`.
+      pruning: the flags of the branch, which are those of the run but for what is changed.
+      changes: names of flags that differ from the run's.
+    """
+    if reason := branch.why_not(pruning.prune_from, pruning.score):
+        return reason
+    flag, value = branch.as_a_run_with or (None, None)
+    if (
+        flag is None
+        or getattr(pruning, flag) != value
+        or _prunes_otherwise(branch, pruning, changes)
+    ):
+        return None
+    instead = branch.name.partition("+")[2] or "retrain"
+    return (
+        f"does what the run does (--{flag}={value}), and would be a copy under another label; "
+        f"flags of training are for --branch={instead}"
+    )
+
+
+def _prunes_otherwise(branch: Branch, pruning: PruningConfig, changes: Collection[str]) -> bool:
+    """Whether the masks of a branch may differ from those of a run that prunes as it does."""
+    if not branch.prunes:
+        return False
+    together = branch.ranks_together and find_method(pruning.score).ranks_all_together
+    layerwise = branch.layerwise and pruning.pruning_scope != "layerwise"
+    return together or layerwise or not _CHANGE_MASKS.isdisjoint(changes)
 
 
 def check_other_run_is_named(plan: BranchPlan, branch: Branch) -> None:

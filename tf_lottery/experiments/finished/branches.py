@@ -133,7 +133,8 @@ def print_results_of_branch(
     print_branch(plan.label, summaries, tickets, tolerance)
     step = own.details.rewind_step
     fine_tuned = is_fine_tuned(own.identity.retraining, plan.branch)
-    if step and plan.branch in NEW_WEIGHTS and not fine_tuned and any(s.level for s in summaries):
+    new_weights = plan.branch.rpartition("+")[2] in NEW_WEIGHTS
+    if step and new_weights and not fine_tuned and any(s.level for s in summaries):
         sentence = (
             f"The new weights begin at iteration {step:,}, as those of the ticket do: they are "
             f"trained {step:,} iterations fewer than the dense network."

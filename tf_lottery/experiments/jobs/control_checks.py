@@ -3,6 +3,7 @@
 from tf_lottery.config.branches import BRANCHES, Branch
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.fine_tuning import check_fine_tuning_rate
+from tf_lottery.experiments.branch_levels import why_no_control
 from tf_lottery.experiments.commands import RunExperiments
 
 
@@ -34,7 +35,7 @@ def _check_structure(branch: Branch, config: ExperimentConfig) -> None:
 
 def _check_training(branch: Branch, config: ExperimentConfig) -> None:
     pruning, retraining = config.pruning, config.pruning.retraining
-    if reason := branch.why_not(pruning.prune_from, pruning.score):
+    if reason := why_no_control(branch, pruning):
         raise ValueError(f"--controls={branch.name} {reason}; leave it out.")
     if branch.keeps_slots and retraining != "rewind_weights":
         raise ValueError(

@@ -59,7 +59,7 @@ def _style(colour: str, marker: str, dash: int, turn: int) -> LineStyle:
 
 
 def _look_of(method: str) -> tuple[str, str, int]:
-    branch = BRANCHES.all().get(method)
+    branch = BRANCHES.get(method)
     look = branch.look if branch else _NOT_BRANCHES.get(method)
     return (COLOURS[look.colour], look.marker, look.dash) if look else _look_of_unknown(method)
 

@@ -9,6 +9,7 @@ from tf_lottery.tickets.origin import Origin, Start
     ranks_together=True,
     prunes_untrained=True,
     draws=False,
+    as_a_run_with=("prune_from", "rewind_step"),
     look=Look("vermilion", "X", 1),
 )
 def before_training(origin: Origin) -> Start:

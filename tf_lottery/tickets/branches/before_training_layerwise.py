@@ -9,6 +9,7 @@ from tf_lottery.tickets.origin import Origin, Start
     layerwise=True,
     prunes_untrained=True,
     draws=False,
+    as_a_run_with=("prune_from", "rewind_step"),
     look=Look("vermilion", "x", 2),
 )
 def before_training_layerwise(origin: Origin) -> Start:

@@ -5,7 +5,12 @@ from tf_lottery.tickets.origin import Origin, Start
 
 
 @register_branch(
-    first_level=1, fine_tunes=True, prunes=False, draws=False, look=Look("purple", "v", 0)
+    first_level=1,
+    fine_tunes=True,
+    prunes=False,
+    draws=False,
+    as_a_run_with=("retraining", "fine_tune"),
+    look=Look("purple", "v", 0),
 )
 def fine_tune(origin: Origin) -> Start:
     """The level's mask on the weights it was pruned from, trained on (arXiv 2003.02389, section 2).

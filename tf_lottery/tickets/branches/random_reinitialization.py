@@ -4,7 +4,9 @@ from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(prunes=False, starts_as_level=True, look=Look("orange", "s", 0))
+@register_branch(
+    prunes=False, weights_alone=True, starts_as_level=True, look=Look("orange", "s", 0)
+)
 def random_reinitialization(origin: Origin) -> Start:
     """The level's mask on newly drawn weights (arXiv 1803.03635, section 2).
 

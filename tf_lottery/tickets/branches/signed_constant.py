@@ -6,7 +6,9 @@ from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(prunes=False, starts_as_level=True, look=Look("orange", "p", 2))
+@register_branch(
+    prunes=False, weights_alone=True, starts_as_level=True, look=Look("orange", "p", 2)
+)
 def signed_constant(origin: Origin) -> Start:
     """Signs of the level's first weights, one magnitude per layer (arXiv 1905.01067, section 4).
 

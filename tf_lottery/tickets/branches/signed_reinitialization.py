@@ -6,7 +6,9 @@ from tf_lottery.config.branches import Look, register_branch
 from tf_lottery.tickets.origin import Origin, Start
 
 
-@register_branch(prunes=False, starts_as_level=True, look=Look("orange", "d", 1))
+@register_branch(
+    prunes=False, weights_alone=True, starts_as_level=True, look=Look("orange", "d", 1)
+)
 def signed_reinitialization(origin: Origin) -> Start:
     """Signs of the level's first weights, magnitudes drawn anew (arXiv 1905.01067, section 4).
 
