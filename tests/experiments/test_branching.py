@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -310,6 +311,14 @@ def test_the_mask_of_another_replicate(copied_run, run_tiny, tmp_path, monkeypat
     assert mask_in(own, 1) == mask_in(other, 1) != mask_in(copied_run, 1)
     flags = (own / "flags.cfg").read_text().splitlines()
     assert f"--other_run={other}" in flags
+
+
+def test_that_another_run_has_no_other_mask_is_told(copied_run, tmp_path, capsys):
+    copy = tmp_path / "copy" / "replicate_1"
+    shutil.copytree(copied_run, copy)
+    run_branch(copied_run, "mask_of_replicate", [0, 1], other_run=str(copy))
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"--other_run={copy} has the masks of {copied_run} itself at level 1: there " in said
 
 
 def test_the_run_folder_is_left_as_it_was(copied_run, snapshot):

@@ -213,6 +213,41 @@ def test_masks_move_with_units_that_are_matched(copied_run, capsys):
     assert "What masks have in common, units matched by their weights" in page
 
 
+def test_a_copied_run_folder_is_no_replicate(compared, tmp_path, capsys):
+    shutil.copytree(compared.parent, tmp_path / "tiny", ignore=shutil.ignore_patterns("landscape"))
+    run = tmp_path / "tiny" / "replicate_1"
+    for number, original in ((4, 1), (5, 2)):
+        shutil.copytree(
+            run.with_name(f"replicate_{original}"), run.with_name(f"replicate_{number}")
+        )
+    run_analysis(run, "compare", [2])
+    others = [row["other"] for row in rows_of(run) if row["kind"] == "replicate"]
+    assert others == ["replicate_2", "replicate_3"]
+    said = " ".join(capsys.readouterr().out.split())
+    for number, original in ((4, 1), (5, 2)):
+        sentence = (
+            f"{run.with_name(f'replicate_{number}')} is left out: its config.json says replicate "
+            f"{original}, as that of replicate_{original} beside it does, and a copy is no repl"
+        )
+        assert said.count(sentence) == 1
+    # Of a copy, its original is one.
+    run_analysis(run.with_name("replicate_4"), "compare", [2])
+    rows = rows_of(run.with_name("replicate_4"))
+    assert [row["other"] for row in rows if row["kind"] == "replicate"] == others
+
+
+def test_the_same_solutions_elsewhere_are_told(compared, tmp_path, capsys):
+    copy = tmp_path / "mine" / "replicate_1"
+    shutil.copytree(compared, copy)
+    replace_level(copy, 1, *RunJournal(RunFolder.read(copy)).load(2))
+    run_analysis(compared, "compare", here={"other_run": str(copy)})
+    said = " ".join(capsys.readouterr().out.split())
+    same = (
+        f"mine/replicate_1 has the same masks and weights, bit for bit, as {compared} at level 2:"
+    )
+    assert said.count(same) == 1 and said.count("bit for bit") == 1
+
+
 def test_what_cannot_be_compared_is_refused(compared, finished_run, run_tiny, tmp_path):
     with pytest.raises(ValueError, match=r"no other replicate and no branch .* give --other_run"):
         run_analysis(finished_run, "compare")

@@ -207,6 +207,15 @@ def test_a_run_that_is_alone_is_compared_with_itself_and_says_so(copied_run, cap
     assert measure(renamed) == rows
 
 
+def test_a_copy_of_the_run_is_no_independent_one(copied_run, capsys):
+    copied_run = copied_run.rename(copied_run.with_name("replicate_1"))
+    copy = copied_run.with_name("replicate_2")
+    shutil.copytree(copied_run, copy)
+    assert not any(row["independent"] for row in measure(copied_run, [1]))
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count(f"{copy} is left out: its config.json says replicate 1, as that of rep") == 1
+
+
 @pytest.mark.slow
 def test_another_run_is_compared_with_if_it_is_given(run, study, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere" / "third"

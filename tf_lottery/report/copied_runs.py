@@ -2,20 +2,32 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from tf_lottery.report.run_records import RunRecord
+from tf_lottery.store.identity import Identity
 
 
-def without_copies(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[str]]:
+class _Run(Protocol):
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def identity(self) -> Identity: ...
+
+
+Run = TypeVar("Run", bound=_Run)
+
+
+def without_copies(records: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """Leaves out run folders that are beside another of the same replicate.
 
     Args:
-      records: of run folders.
+      records: run folders, or what is known of them.
 
     Returns:
       The others, in the same order; and a sentence for each that is left out.
     """
-    kept: dict[tuple[Path, int], RunRecord] = {}
+    kept: dict[tuple[Path, int], Run] = {}
     sentences = {}
     for record in sorted(records, key=_has_other_name):
         if "replicate" not in record.identity:
@@ -23,13 +35,18 @@ def without_copies(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[
         number = record.identity["replicate"]
         original = kept.setdefault((record.path.parent, number), record)
         if original is not record:
-            sentences[record.path] = (
-                f"{record.path} is left out: its config.json says replicate {number}, as that of "
-                f"{original.path.name} beside it does, and a copy is no replicate."
-            )
+            sentences[record.path] = copy_text(record.path, number, original.path)
     others = [record for record in records if record.path not in sentences]
     return others, list(sentences.values())
 
 
-def _has_other_name(record: RunRecord) -> bool:
+def copy_text(path: Path, number: int, original: Path) -> str:
+    """Says that a run folder is left out, since another beside it is of the same replicate."""
+    return (
+        f"{path} is left out: its config.json says replicate {number}, as that of {original.name} "
+        "beside it does, and a copy is no replicate."
+    )
+
+
+def _has_other_name(record: _Run) -> bool:
     return record.path.name != f"replicate_{record.identity.get('replicate')}"

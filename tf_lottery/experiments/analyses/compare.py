@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +12,16 @@ from typing import TYPE_CHECKING, cast
 from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.analyses import ResultFile, register_analysis
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.experiments.measuring.other_runs import beside, other_replicates, ticket_number
+from tf_lottery.experiments.measuring.other_runs import (
+    beside,
+    levels_in_common,
+    other_replicates,
+    ticket_number,
+)
 from tf_lottery.experiments.measuring.rows import Rows
 from tf_lottery.landscape.mask_overlap import overlap_of, overlaps_of_kernels
 from tf_lottery.masking.masks import Mask
+from tf_lottery.messages import tell
 from tf_lottery.report.landscape.compare import (
     compare_figures,
     print_compared_kernels,
@@ -84,7 +91,13 @@ def compare(run: MeasuredRun, levels: Sequence[int] | None, *, alignment: Alignm
     wanted = [level for level in run.levels(levels) if level]
     if not wanted:
         raise ValueError("--levels: level 0 is not pruned; choose levels from 1.")
-    others, aligns = [*_others(run.run), *_named_run(given)], alignment.align != "none"
+    replicates, copies = other_replicates(run.run)
+    others = [
+        *(_Other("replicate", other.path.name, other) for other in replicates),
+        *_branches(run.run),
+        *_named_run(given),
+    ]
+    aligns = alignment.align != "none"
     compared = {
         other.key(level): other
         for level in wanted
@@ -93,14 +106,15 @@ def compare(run: MeasuredRun, levels: Sequence[int] | None, *, alignment: Alignm
     }
     if not compared:
         raise ValueError(
-            f"--run={path}: no other replicate and no branch with masks of its own has "
-            "one of these levels; give --other_run, or run branches such as random_mask."
+            f"--run={path}: {''.join(f'{text} ' for text in copies)}no other replicate and no "
+            "branch with masks of its own has one of these levels; give --other_run, or run "
+            "branches such as random_mask."
         )
     return Rows(
         list(compared),
         COMPARE_COLUMNS,
         partial(_measure, others=compared, alignment=alignment),
-        partial(print_compared_masks, matched=aligns),
+        partial(_show, notes=[*copies, *_the_same_solutions(run.run, compared)], matched=aligns),
         [beside(given), *alignment.settings],
         key=_key,
         holds=lambda row: compared[_key(row)].is_of(row),
@@ -111,9 +125,27 @@ def compare(run: MeasuredRun, levels: Sequence[int] | None, *, alignment: Alignm
     )
 
 
-def _others(run: RunFolder) -> Iterator[_Other]:
-    for other in other_replicates(run):
-        yield _Other("replicate", other.path.name, other)
+def _show(rows: Sequence[Row], notes: Sequence[str], matched: bool) -> None:
+    print_compared_masks(rows, matched=matched)
+    for note in notes:
+        tell(f"Note: {note}")
+
+
+def _the_same_solutions(run: RunFolder, compared: Mapping[_Key, _Other]) -> Iterator[str]:
+    """Says of which others the masks and weights are those of the run, so that it is no wonder."""
+    levels: dict[Path, list[int]] = defaultdict(list)
+    others = {other.run.path: other for other in compared.values() if other.kind != "branch"}
+    for (level, *_), other in compared.items():
+        levels[other.run.path].append(level)
+    for path, other in others.items():
+        if same := levels_in_common(run, other.run, levels[path]):
+            yield (
+                f"{other.name} has the same masks and weights, bit for bit, as {run.path} at level "
+                f"{', '.join(map(str, same))}: it is a copy, or the same run again."
+            )
+
+
+def _branches(run: RunFolder) -> Iterator[_Other]:
     for path in run.branches():
         if (path / "config.json").exists():
             branch = RunFolder.read(path)

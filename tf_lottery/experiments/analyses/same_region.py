@@ -111,11 +111,12 @@ def same_region(
     comparisons = {comparison.key: comparison for comparison in _comparisons(run, levels)}
     beside_others = {one.level for one in comparisons.values() if "independent" in one.kinds}
     alone = [level for level in levels if level not in beside_others]
+    copies = other_replicates(run.run)[1] if given is None else []
     return Rows(
         list(comparisons),
         (*SAME_REGION_COLUMNS, *barrier_columns(lines.splits)),
         partial(_measure, comparisons=comparisons, lines=lines, alignment=alignment),
-        partial(_show, split=lines.splits[0], path=path, alone=alone),
+        partial(_show, split=lines.splits[0], path=path, alone=alone, copies=copies),
         (
             *run.line_settings(lines),
             beside(given),
@@ -126,8 +127,12 @@ def same_region(
     )
 
 
-def _show(rows: Sequence[Row], split: str, path: Path, alone: Sequence[int]) -> None:
+def _show(
+    rows: Sequence[Row], split: str, path: Path, alone: Sequence[int], copies: Sequence[str]
+) -> None:
     print_same_region(rows, split)
+    for copy in copies:
+        tell(f"Note: {copy}")
     if alone:
         tell(
             f"Level {', '.join(map(str, alone))}: no other replicate with other seeds beside "
@@ -163,7 +168,7 @@ def _independent_runs(measured: MeasuredRun, levels: Sequence[int]) -> Mapping[i
     """The run with which each level is compared; those without one are left out."""
     run, given = measured.run, measured.config.branch.other_run
     if given is None:
-        siblings = [other for other in other_replicates(run) if _dependence(run, other) is None]
+        siblings = [other for other in other_replicates(run)[0] if _dependence(run, other) is None]
         having = [(level, other) for other in reversed(siblings) for level in levels]
         return {level: other for level, other in having if other.level(level).is_complete()}
     try:

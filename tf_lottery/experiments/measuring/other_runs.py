@@ -1,8 +1,9 @@
 """The runs that a run is compared with: other replicates of its experiment, and any by name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
+from tf_lottery.report.copied_runs import copy_text, without_copies
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.run_folder import RunFolder
@@ -11,17 +12,30 @@ from tf_lottery.store.run_folder import RunFolder
 _DIGITS = 12
 
 
-def other_replicates(run: RunFolder) -> Iterator[RunFolder]:
-    """The run folders beside a run's, in the order of their numbers."""
-    own = run.path.absolute()
+def other_replicates(run: RunFolder) -> tuple[list[RunFolder], list[str]]:
+    """The other replicates of a run's experiment: run folders beside it, but for copies.
+
+    Returns:
+      The run folders, in the order of their numbers; and a sentence for each that is left out,
+      being a copy of the run or of another.
+    """
+    own, number = run.path.absolute(), run.identity.get("replicate")
     try:
         folders = replicate_folders(own.parent)
     except RunFolderError:
         # The run folder was renamed or moved away from the others.
-        return
-    for folder in folders:
-        if folder != own and (folder / "config.json").exists():
-            yield RunFolder.read(folder)
+        return [], []
+    beside_it = [folder for folder in folders if folder != own]
+    runs = [RunFolder.read(path) for path in beside_it if (path / "config.json").exists()]
+    copies = [one for one in runs if number is not None and one.identity.get("replicate") == number]
+    others, sentences = without_copies([one for one in runs if one not in copies])
+    of_itself = [copy_text(copy.path, number, run.path) for copy in copies]
+    return others, [*of_itself, *sentences]
+
+
+def levels_in_common(run: RunFolder, other: RunFolder, levels: Iterable[int]) -> list[int]:
+    """The levels whose masks and weights in another run folder are the run's own, bit for bit."""
+    return [level for level in levels if ticket_number(run, level) == ticket_number(other, level)]
 
 
 def beside(given: str | None) -> str | None:

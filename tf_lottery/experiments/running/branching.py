@@ -49,6 +49,7 @@ from tf_lottery.experiments.running.run_logs import RunLogs
 from tf_lottery.experiments.running.setup import Experiment
 from tf_lottery.experiments.running.skeleton import carry_out, journal_of, reported
 from tf_lottery.masking.masks import Mask, Weights
+from tf_lottery.messages import tell
 from tf_lottery.pruning.score import Evidence
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.identity import Identity
@@ -190,6 +191,17 @@ def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) ->
         raise ValueError(
             f"--other_run={other}: its masks are those of --model={run.identity.model}, and do "
             f"not fit the network of {plan.run.path}, {plan.config.model.model}."
+        )
+    same = [
+        level
+        for level, mask in zip(levels, masks, strict=True)
+        if mask.density < 1 and mask == Mask.load(plan.run.level(level).masks_path)
+    ]
+    if same:
+        tell(
+            f"Note: --other_run={other} has the masks of {plan.run.path} itself at level "
+            f"{', '.join(map(str, same))}: there --branch={plan.branch} changes no mask. An "
+            "independent run has others."
         )
 
 
