@@ -21,6 +21,7 @@ from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.models.registry import FAMILIES, register_model
 from tf_lottery.report.progress import counting
+from tf_lottery.store.csv_files import write_csv
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_tensors import SealedTensors
@@ -133,6 +134,33 @@ def test_a_line_to_another_run_that_is_trained_anew_is_measured_anew(run, run_ti
     end = rows(path)[-1]
     assert (end["test_loss"], end["test_error"]) == recorded(run / OTHER)
     assert end["test_loss"] != rows(before)[-1]["test_loss"]
+
+
+def test_a_line_to_a_branch_that_is_trained_anew_is_measured_anew(run):
+    """Under the same name: what it holds is in the file."""
+    measure(run, f"level_1,{BRANCH}")
+    ends = "level_1--branches_random_mask_level_1"
+    before = line(run, ends)
+    assert before[-1]["test_loss"] == recorded(run / BRANCH)[0]
+    shutil.rmtree(run / BRANCH)
+    shutil.copytree(run / OTHER, run / BRANCH)
+    measure(run, f"level_1,{BRANCH}")
+    after = line(run, ends)
+    assert (after[-1]["test_loss"], after[-1]["test_error"]) == recorded(run / OTHER)
+    assert after[0]["first_solution"] == before[0]["first_solution"]
+    assert after[0]["second_solution"] != before[0]["second_solution"]
+
+
+def test_a_line_of_an_earlier_version_is_read(run):
+    """It did not say which solutions its ends are."""
+    measure(run, "level_0,level_1")
+    (path,) = (run / "landscape" / "lines").glob("*.csv")
+    old = [{n: row[n] for n in ("position", "test_loss", "test_error")} for row in rows(path)]
+    old[1]["test_loss"] = 0.125  # that nobody would measure
+    write_csv(path, list(old[0]), old)
+    path.with_name(f"{path.name}.sha256").unlink()
+    measure(run, "level_0,level_1")
+    assert rows(path) == old
 
 
 def test_there_is_no_barrier_between_a_level_and_itself(run, capsys):

@@ -12,11 +12,12 @@ from tf_lottery.config.alignment import Alignment
 from tf_lottery.config.lines import Lines
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.other_runs import DIGITS_OF_NUMBERS
 from tf_lottery.landscape.interpolation import Line, interpolate
 from tf_lottery.landscape.solution_evaluator import SolutionEvaluator
 from tf_lottery.landscape.solutions import Solution
 from tf_lottery.report.progress.counting import CountingProgress
-from tf_lottery.store.csv_files import Row, read_csv
+from tf_lottery.store.csv_files import Row, read_csv, read_table
 from tf_lottery.store.result_columns import barrier_column
 from tf_lottery.store.result_names import result_path
 from tf_lottery.store.sealed_table import check_table, finish_seal, write_sealed_csv
@@ -25,6 +26,8 @@ Ends = tuple[Solution, Solution]
 
 # Of a checksum: enough to tell a few solutions of one name from each other.
 _DIGITS = 8
+# Columns, with the number of each end.
+_ENDS = ("first_solution", "second_solution")
 
 
 def measure_line(
@@ -60,8 +63,9 @@ def measure_lines(
 ) -> list[Line]:
     """Measures lines between pairs of solutions, or reads those that were measured before.
 
-    Each is kept in landscape/lines/FIRST--SECOND__SETTINGS.csv in the run folder. The names of
-    solutions of other runs end in digits that tell their weights: another run may be trained anew.
+    Each is kept in landscape/lines/FIRST--SECOND__SETTINGS.csv in the run folder, with numbers that
+    tell the weights and masks of its ends: a line to a solution that was trained anew is measured
+    anew. The names of solutions of other runs end in such a number.
 
     Args:
       analyzed: the run.
@@ -72,16 +76,22 @@ def measure_lines(
     settings = line_settings(analyzed, lines, alignment)
     names = ["--".join(_file_name(analyzed, end) for end in pair) for pair in pairs]
     paths = [result_path(analyzed.folder / "lines", name, settings) for name in names]
-    missing = sum(not path.exists() for path in paths)
-    evaluate = analyzed.evaluator(lines) if missing else None
+    numbers = [[_number(end) for end in pair] for pair in pairs]
     columns = ["position", *(f"{split}_{of}" for split in lines.splits for of in ("loss", "error"))]
+    kept = [_kept(path, columns, ends) for path, ends in zip(paths, numbers, strict=True)]
+    missing = sum(rows is None for rows in kept)
+    evaluate = analyzed.evaluator(lines) if missing else None
     found = []
     with CountingProgress("points on lines", missing * lines.points) as progress:
-        for pair, path in zip(pairs, paths, strict=True):
-            if evaluate is not None and not path.exists():
+        for pair, path, ends, rows in zip(pairs, paths, numbers, kept, strict=True):
+            # Of two lines of the same name the second may be there by now.
+            rows = rows or _kept(path, columns, ends)
+            if rows is None and evaluate is not None:
                 line = measure_line(evaluate, pair, lines, progress.advance)
-                write_sealed_csv(path, columns, line.rows())
-            found.append(_read(path, columns, pair, lines.splits))
+                of_ends = dict(zip(_ENDS, ends, strict=True))
+                rows = [{**row, **of_ends} for row in line.rows()]
+                write_sealed_csv(path, [*columns, *_ENDS], rows)
+            found.append(_line(rows or [], pair, lines.splits))
     return found
 
 
@@ -101,18 +111,40 @@ def _file_name(run: MeasuredRun, end: Solution) -> str:
     folder = run.run.path.absolute()
     if Path(os.path.normpath(folder / end.label)).is_relative_to(folder):
         return slug(end.label)
+    return f"{slug(end.label)}_{_digest(end)[:_DIGITS]}"
+
+
+def _digest(solution: Solution) -> str:
     digest = hashlib.sha256()
-    for arrays in (end.weights, end.mask):
+    for arrays in (solution.weights, solution.mask):
         for array in arrays.values():
             digest.update(array.tobytes())
-    return f"{slug(end.label)}_{digest.hexdigest()[:_DIGITS]}"
+    return digest.hexdigest()
 
 
-def _read(path: Path, columns: list[str], ends: Ends, splits: Sequence[str]) -> Line:
+def _number(solution: Solution) -> int:
+    """A number for a column: it tells the weights and mask of a solution from any others."""
+    return int(_digest(solution)[:DIGITS_OF_NUMBERS], 16)
+
+
+def _kept(path: Path, columns: list[str], ends: list[int]) -> list[Row] | None:
+    """The rows of a line that is kept, unless it has other ends.
+
+    Those of earlier versions do not say which ends they have.
+    """
+    if not path.exists():
+        return None
     check_table(path)
     finish_seal(path)
-    rows = read_csv(path, columns)
+    rows = read_table(path)
+    named = bool(rows) and set(_ENDS) <= set(rows[0])
+    if not named:
+        return read_csv(path, columns)
+    same = [rows[0][name] for name in _ENDS] == ends
+    return read_csv(path, [*columns, *_ENDS]) if same else None
 
+
+def _line(rows: Sequence[Row], ends: Ends, splits: Sequence[str]) -> Line:
     def column(name: str) -> np.ndarray:
         return np.array([row[name] for row in rows], float)
 

@@ -9,7 +9,7 @@ from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.run_folder import RunFolder
 
 # Hexadecimal digits that tell one checksum from another: few enough for a float to hold them.
-_DIGITS = 12
+DIGITS_OF_NUMBERS = 12
 
 
 def other_replicates(run: RunFolder) -> tuple[list[RunFolder], list[str]]:
@@ -27,10 +27,11 @@ def other_replicates(run: RunFolder) -> tuple[list[RunFolder], list[str]]:
         return [], []
     beside_it = [folder for folder in folders if folder != own]
     runs = [RunFolder.read(path) for path in beside_it if (path / "config.json").exists()]
-    copies = [one for one in runs if number is not None and one.identity.get("replicate") == number]
+    if number is None:
+        return without_copies(runs)
+    copies = [one for one in runs if one.identity.get("replicate") == number]
     others, sentences = without_copies([one for one in runs if one not in copies])
-    of_itself = [copy_text(copy.path, number, run.path) for copy in copies]
-    return others, [*of_itself, *sentences]
+    return others, [*(copy_text(copy.path, number, run.path) for copy in copies), *sentences]
 
 
 def levels_in_common(run: RunFolder, other: RunFolder, levels: Iterable[int]) -> list[int]:
@@ -54,10 +55,10 @@ def beside(given: str | None) -> str | None:
     run = RunFolder.read(path)
     levels = run.complete_levels()
     pruned = [level for level in levels if level] or levels
-    checksums = [f"{ticket_number(run, level):0{_DIGITS}x}"[:8] for level in pruned[:1]]
+    checksums = [f"{ticket_number(run, level):0{DIGITS_OF_NUMBERS}x}"[:8] for level in pruned[:1]]
     return "_".join([*path.parts[-2:], *checksums])
 
 
 def ticket_number(run: RunFolder, level: int) -> int:
     """A number for a column: it tells the mask and weights of a finished level from any others."""
-    return int(run.level(level).ticket()[:_DIGITS], 16)
+    return int(run.level(level).ticket()[:DIGITS_OF_NUMBERS], 16)
