@@ -278,7 +278,7 @@ def test_options_out_of_range_are_refused(options):
         ANALYSES.find("instability").checked(options)
 
 
-@pytest.mark.parametrize("data_seed", [1, 2, 3, 700])
+@pytest.mark.parametrize("data_seed", [0, 1, 2, 3, 700])
 def test_copies_of_no_two_replicates_see_the_data_in_the_same_order(copied_run, data_seed):
     def seeds(data_seed: int) -> set[int]:
         run = AnalyzedRun(copied_run)
@@ -287,7 +287,7 @@ def test_copies_of_no_two_replicates_see_the_data_in_the_same_order(copied_run, 
 
     own = seeds(data_seed)
     assert len(own) == 1000 and data_seed not in own
-    assert not own & seeds(data_seed + 1)
+    assert not own & (seeds(data_seed + 1) | set(range(1001)))
 
 
 def test_copies_that_an_earlier_version_has_trained_stay(copied_run):
@@ -298,3 +298,7 @@ def test_copies_that_an_earlier_version_has_trained_stay(copied_run):
     for label in ("retrain-data_seed_1003", "random_mask-data_seed_10020-learning_rate_0.1"):
         (copied_run / "branches" / label).mkdir(parents=True)
     assert [seed_of_copy(measured, copy) for copy in (0, 1, 2)] == [2001, 1003, 2003]
+    (copied_run / "branches" / "retrain-data_seed_2").mkdir()
+    config = replace(run.config, seeds=replace(run.config.seeds, data_seed=0))
+    of_zero = SimpleNamespace(config=config, run=run.run)
+    assert [seed_of_copy(of_zero, copy) for copy in (0, 1, 2)] == [10**9 + 1, 2, 10**9 + 3]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # It imports TensorFlow, for which those that only look do no
 
 # Seeds of the data order that copies of a replicate have for themselves, as have replicates.
 _SEEDS = 1000
+# What counts in place of a data seed of 0, whose copies would have the seeds of replicates.
+_IN_PLACE_OF_0 = 1_000_000
 
 # Rewind step, level, place among the networks, and one of `NETWORKS`.
 NetworkKey = tuple[int, int, int, str]
@@ -139,14 +141,17 @@ def copies_to_train(measured: MeasuredRun, count: int, networks: Networks) -> li
 def seed_of_copy(measured: MeasuredRun, copy: int) -> int:
     """The `--data_seed` of a copy; copies are counted from 0.
 
-    Copies of two replicates have different seeds, except those that version 0.2.0 has trained.
+    Copies of two replicates have different seeds, and none that a replicate has, as long as there
+    are no more than 1000 replicates; except those that an earlier version has trained.
     """
     seed = measured.config.data_seed
-    earlier = seed + _SEEDS + copy
-    label = re.compile(rf"data_seed_{earlier}(?!\d)")
-    if any(label.search(branch.name) for branch in measured.run.branches()):
-        return earlier
-    return _SEEDS * seed + 1 + copy
+    earlier = (seed + _SEEDS + copy, _SEEDS * seed + 1 + copy)
+    labels = [branch.name for branch in measured.run.branches()]
+    for number in earlier:
+        label = re.compile(rf"data_seed_{number}(?!\d)")
+        if any(map(label.search, labels)):
+            return number
+    return _SEEDS * (seed or _IN_PLACE_OF_0) + 1 + copy
 
 
 def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
