@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from tf_lottery.store.seal import checksum
+from tf_lottery.store.seal import checksum, file_sha256
 
 
 def edit_config(
@@ -31,6 +31,14 @@ def edit_config(
         for name in without:
             part.pop(name, None)
     path.write_text(json.dumps({**config, **content, "sha256": checksum(content)}))
+
+
+def add_flag(run: Path, flag: str) -> None:
+    """Adds a flag to the flag file of a run folder."""
+    flags, path = run / "flags.cfg", run / "config.json"
+    flags.write_text(f"{flags.read_text()}{flag}\n")
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "flags_sha256": [file_sha256(flags)]}))
 
 
 def edit_json(path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
+from tests.edited_config import add_flag, edit_config
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.experiments.commands import Analyze
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
@@ -20,6 +21,7 @@ from tf_lottery.experiments.measuring.trained_copies import (
     seed_of_copy,
     train_branch,
 )
+from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.store.csv_files import Row, read_csv
 from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.run_folder import RunFolder
@@ -134,6 +136,19 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
     output = capsys.readouterr().out
     assert "ticket" in output
     assert "random mask" not in output
+
+
+def test_copies_that_several_workers_have_trained_are_measured_on_one_device(copied_run, capsys):
+    given = {"train_steps": "10it", "evaluate_every": "10it"}
+    training = Training("retrain", (1,), {"data_seed": 1001, **given})
+    trained = train_branch(AnalyzedRun(copied_run), training)
+    add_flag(copied_run, "--distribution=multi_worker")
+    edit_config(copied_run, details={"replicas": 2})
+    capsys.readouterr()
+    assert train_branch(AnalyzedRun(copied_run), training).path == trained.path
+    said = capsys.readouterr().out
+    assert "level 1 is complete already" in said
+    assert "goes on with" not in said
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def finished_levels(plan: BranchPlan, levels: Sequence[int] | None) -> list[int]
 def show_finished_branch(
     plan: BranchPlan,
     levels: Sequence[int],
-    matching_tolerance: float,
+    matching_tolerance: float | None,
     given: Mapping[str, Any],
     *,
     for_analysis: bool = False,
@@ -73,14 +73,15 @@ def show_finished_branch(
     Args:
       plan: the branch.
       levels: those that were asked for.
-      matching_tolerance: as of `run_branch`.
+      matching_tolerance: as of `run_branch`; None: nothing is said of matching.
       given: flag values that were given.
       for_analysis: as of `run_branch`.
 
     Raises:
       ValueError: as `run_branch`.
     """
-    tolerance, identity = tolerance_of(matching_tolerance), plan.config.identity()
+    tolerance = None if matching_tolerance is None else tolerance_of(matching_tolerance)
+    identity = plan.config.identity()
     defaults = defaults_of(plan.config)
     RunFolder.refuse(plan.path, identity, defaults, OPEN_ENDED)
     # Before it is opened, which repairs some of it.

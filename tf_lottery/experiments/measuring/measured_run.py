@@ -16,6 +16,9 @@ from tf_lottery.store.schema import LevelSummary
 from tf_lottery.store.stopping import not_finished
 from tf_lottery.store.tensors import has_tensor_named
 
+# Where runs are measured, wherever they were trained.
+ONE_DEVICE = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
+
 
 class MeasuredRun:
     """A run folder without its network and its data."""
@@ -49,8 +52,7 @@ class MeasuredRun:
         Raises:
           ValueError: as `config_of_run`.
         """
-        one_device = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
-        return config_of_run(self.run, {**self._here, **one_device, "experiment": "lottery"})
+        return config_of_run(self.run, {**self._here, **ONE_DEVICE, "experiment": "lottery"})
 
     @property
     def located(self) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.config.trained_copies import Copies
 from tf_lottery.experiments.branch_config import check_kept_state, plan_branch
-from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.finished.branches import finished_levels, show_finished_branch
+from tf_lottery.experiments.measuring.measured_run import ONE_DEVICE, MeasuredRun
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.experiments.refusals.outdated_runs import refuse_outdated_copies
 from tf_lottery.landscape.solutions import Solution
@@ -166,6 +167,11 @@ def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
     from tf_lottery.experiments.running.branching import run_branch
 
     path, config = analyzed.run.path, analyzed.config.run
+    plan = plan_branch(path, training.branch, {**training.changes, **ONE_DEVICE})
+    if finished := finished_levels(plan, training.levels):
+        # On devices that need not be here.
+        show_finished_branch(plan, finished, None, {}, for_analysis=True)
+        return RunFolder.read(plan.path)
     located = {name: value for name, value in analyzed.located.items() if name != "dataset"}
     run_branch(
         path,
@@ -178,7 +184,7 @@ def train_branch(analyzed: AnalyzedRun, training: Training) -> RunFolder:
         **located,
         **training.changes,
     )
-    return RunFolder.read(plan_branch(path, training.branch, training.changes).path)
+    return RunFolder.read(plan.path)
 
 
 def solution_in(analyzed: AnalyzedRun, folder: RunFolder, level: int) -> Solution:
