@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -12,17 +11,14 @@ import numpy as np
 import pytest
 
 from tests.conformance import lifecycle
+from tests.free_addresses import free_addresses
 from tf_lottery.masking.masks import Mask
 
 ROOT = Path(__file__).parents[2]
 
 
 def run_workers(folder: Path, names: list[str], timeout: float) -> None:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    addresses = free_addresses(2)
     with ExitStack() as stack:
         processes, logs = [], []
         for index in range(2):

@@ -1,26 +1,20 @@
 """Experiments on two workers: main.py in two processes that talk over the loopback address."""
 
 import json
+import shutil
 import signal
-import socket
-from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.free_addresses import free_addresses
 from tf_lottery.masking.masks import Mask
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
 VALUES = {"train_steps": "60it", "evaluate_every": "5it", "levels": 1}
 FLAGS = tuple(f"--{name}={value}" for name, value in VALUES.items())
-
-
-def free_addresses(count: int) -> list[str]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
 
 
 @pytest.fixture
@@ -30,7 +24,7 @@ def start_workers(start_main):
     With `lost=(index, moment)` a worker is killed when the chief has come to that moment.
     """
 
-    def start(*flags: str, workdirs, second: tuple[str, ...] = (), lost=None):
+    def start(*flags: str, workdirs, second: tuple[str, ...] = (), lost=None, script=None):
         cluster = {"worker": free_addresses(2)}
 
         def start_one(index: int, *own_flags: str, **signals):
@@ -39,6 +33,7 @@ def start_workers(start_main):
                 *flags,
                 *own_flags,
                 workdir=workdirs[index],
+                script=script,
                 environment={"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})},
                 **signals,
             )
@@ -148,6 +143,9 @@ def test_an_error_of_the_chief_reaches_all(start_workers, workdirs):
         '{"cluster": {"worker": ["a:1", "b"]}, "task": {"type": "worker", "index": 0}}': (
             "not a list of 'host:port'"
         ),
+        '{"cluster": {"worker": ["a:1", "b:c"]}, "task": {"type": "worker", "index": 0}}': (
+            "not a list of 'host:port'"
+        ),
         '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}': (
             "an address occurs twice"
         ),
@@ -155,7 +153,7 @@ def test_an_error_of_the_chief_reaches_all(start_workers, workdirs):
             "only chief and worker train together"
         ),
     }.items(),
-    ids=["broken", "index", "type", "address", "twice", "ps"],
+    ids=["broken", "index", "type", "address", "port", "twice", "ps"],
 )
 def test_a_tf_config_that_does_not_fit(start_main, tmp_path, tf_config, wrong):
     process = start_main(workdir=tmp_path, environment={"TF_CONFIG": tf_config})
@@ -191,3 +189,68 @@ def test_two_workers_train_networks_of_different_shapes_one_after_the_other(
     assert (follower.wait(), chief.wait()) == (0, 0), f"{follower.output}\n{chief.output}"
     runs = [workdirs[0] / f"tiny_model_lenet_{units}_10" for units in (20, 30)]
     assert all((run / "replicate_1" / "level_0" / "level.json").exists() for run in runs)
+
+
+_WITH_ITS_THREADS = """
+import sys
+from tf_lottery.cli.program import main
+from tf_lottery.training.threads import threads_in_use
+
+try:
+    main()
+finally:
+    print("threads:", threads_in_use())
+"""
+
+
+@pytest.mark.slow
+def test_all_go_on_with_the_number_of_threads_that_the_chief_has_recorded(
+    start_workers, workdirs, flags_of_tiny, tmp_path
+):
+    script = tmp_path / "main.py"
+    script.write_text(_WITH_ITS_THREADS)
+    tiny = (f"--{name}={value}" for name, value in {**flags_of_tiny, **VALUES, "levels": 0}.items())
+    given = (*tiny, f"--workdir={workdirs[0]}")
+    elsewhere = (f"--workdir={workdirs[1]}",)
+    for more in (("--threads=3",), ("--levels=1",)):
+        workers = start_workers(*given, *more, second=elsewhere, workdirs=workdirs, script=script)
+        for process in workers:
+            assert process.wait() == 0, process.output
+            assert "threads: 3" in process.output
+    assert list(workdirs[1].iterdir()) == []
+
+
+@pytest.mark.slow
+def test_controls_are_refused_before_training_where_workers_share_no_workdir(
+    start_workers, workdirs
+):
+    for process in start_workers(*FLAGS, "--controls=random_mask", workdirs=workdirs):
+        assert process.wait() == 1
+        assert "--controls=random_mask: every worker reads" in process.output
+        assert f"--workdir={workdirs[1]}; give" in process.output
+        assert "Traceback" not in process.output
+    assert [list(folder.iterdir()) for folder in workdirs] == [[], []]
+
+
+@pytest.mark.slow
+def test_what_an_analysis_trains_all_train_and_the_chief_measures(
+    start_workers, workdirs, run_of_one, tmp_path
+):
+    shared = tmp_path / "chief", tmp_path / "chief"
+    run = run_folder(shared)
+    shutil.copytree(run_of_one, run)
+    script = Path(__file__).parents[2] / "main.py"
+
+    def analyze(*flags: str):
+        chief, follower = start_workers(*flags, workdirs=shared, script=script)
+        assert (chief.wait(), follower.wait()) == (0, 0), f"{follower.output}\n{chief.output}"
+        return chief.output, follower.output
+
+    asked = ("--experiment=instability", f"--run={run}", "--levels=1", "--baselines=", "--points=3")
+    first, again = analyze(*asked), analyze(*asked)
+    branches = [RunFolder.read(run / "branches" / f"retrain-data_seed_{n}") for n in (1001, 1002)]
+    assert [branch.details.replicas for branch in branches] == [2, 2]
+    assert "Instability: " in first[0] and "Instability: " in again[0]
+    assert "goes on with 1:" not in first[0]
+    assert "barrier" not in first[1]
+    assert again[1] == "Of the 2 workers, the chief alone does this.\n"

@@ -39,6 +39,7 @@ from tf_lottery.experiments.commands import (
     WriteReport,
 )
 from tf_lottery.store.run_patterns import named_runs
+from tf_lottery.training.tf_config import is_chief
 
 
 def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
@@ -152,7 +153,17 @@ def _runs(flag_values: flags.FlagValues, *, needed: bool = True) -> tuple[Path, 
             f"--experiment={flag_values['experiment'].value} needs --run=WORKDIR/NAME, or "
             "--run=WORKDIR/NAME/replicate_R."
         )
-    return tuple(path for run in runs for path in named_runs(run))
+    return tuple(path for run in runs for path in _named(run))
+
+
+def _named(run: str) -> list[Path]:
+    try:
+        return named_runs(run)
+    except ValueError:
+        if is_chief(RunConfig()):
+            raise
+        # Of several workers, the chief has the run folders, and says who needs them too.
+        return [expanded("--run", run)]
 
 
 def _path(flag_values: flags.FlagValues, flag: str) -> Path | None:

@@ -154,6 +154,7 @@ class ExportTickets:
     expected: Mapping[str, Any] = field(default_factory=dict)
 
 
-Command = (
-    RunExperiments | RunBranches | WriteReport | ListRuns | VerifyRuns | Analyze | ExportTickets
-)
+# What trains, or may. Of several workers all take part in it; everything else is the chief's.
+TrainingCommand = RunExperiments | RunBranches | Analyze
+
+Command = TrainingCommand | WriteReport | ListRuns | VerifyRuns | ExportTickets

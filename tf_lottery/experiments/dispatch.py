@@ -20,6 +20,7 @@ from tf_lottery.experiments.commands import (
     ListRuns,
     RunBranches,
     RunExperiments,
+    TrainingCommand,
     VerifyRuns,
     WriteReport,
 )
@@ -38,6 +39,7 @@ from tf_lottery.experiments.jobs.control_checks import check_controls
 from tf_lottery.experiments.jobs.study import (
     check_launcher,
     do_elsewhere,
+    do_on_all_workers,
     do_one_by_one,
     do_side_by_side,
     refuse_diverged,
@@ -55,11 +57,12 @@ from tf_lottery.experiments.refusals.late_flags import tell_of_useless_jobs
 from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
 from tf_lottery.experiments.report_command import print_report_command
 from tf_lottery.experiments.running.early_checks import check_early
+from tf_lottery.experiments.several_workers import among_workers
 from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.run_patterns import naturally_sorted
-from tf_lottery.training.tf_config import is_chief
+from tf_lottery.training.tf_config import is_chief, place_among_workers
 
 # Why --jobs has no effect.
 _NOTHING_LEFT = "nothing is left to train"
@@ -70,22 +73,34 @@ _ALL_DEVICES = "each training takes all devices, one after the other"
 def run_command(command: Command) -> int:
     """Does what a command says; TensorFlow is imported only where it is needed.
 
+    Of several workers, the chief alone does what trains nothing; the others return at once.
+
     Returns:
       The exit code: 1 if a run that was listed, verified or reported is damaged, else 0.
 
     Raises:
-      ValueError: if it is no command, or cannot be carried out; says why.
+      ValueError: if it is no command, or cannot be carried out, here or by another of several
+        workers; says why.
       TrainingDivergedError: if one of several experiments has diverged, after the others.
       WorkerLostError: if another of several workers has ended.
     """
-    if isinstance(command, RunExperiments | RunBranches | Analyze):
+    if isinstance(command, TrainingCommand):
         check_launcher(command.launcher)
+    with among_workers(command, partial(_choose_kernels, command)) as own:
+        return 0 if own is None else do_command(own)
+
+
+def _choose_kernels(command: Command) -> None:
     if isinstance(command, RunExperiments):
         sources = filter(None, map(dense_source, command.configs))
         choose_kernels([*(config.run_path for config in command.configs), *sources])
     elif isinstance(command, RunBranches | Analyze | ExportTickets):
         choose_kernels(command.runs)
-    if isinstance(command, RunExperiments | RunBranches | Analyze):
+
+
+def do_command(command: Command) -> int:
+    """Does a command as `run_command`, once it is settled which workers take part in it."""
+    if isinstance(command, TrainingCommand):
         keep_compiled_programs()
     return int(bool(_carry_out(command)))
 
@@ -151,10 +166,10 @@ def _run_experiments(command: RunExperiments) -> bool:
     kinds = {replace(one, seeds=replace(one.seeds, **seeds)): None for one in unfinished}
     is_left = bool(unfinished) or not all(map(_is_finished_control, tasks[len(command.configs) :]))
     if command.jobs != 1 and is_left and not takes_all_devices(where):
-        outcomes = do_side_by_side(tasks, run_command, command.jobs, where.threads, list(kinds))
+        outcomes = do_side_by_side(tasks, do_command, command.jobs, where.threads, list(kinds))
     else:
         tell_of_useless_jobs(command.jobs, _ALL_DEVICES if is_left else _NOTHING_LEFT)
-        outcomes = do_one_by_one(tasks, run_command, where.threads, list(kinds))
+        outcomes = do_one_by_one(tasks, do_command, where.threads, list(kinds))
     damaged = _report_of(command)
     refuse_diverged(tasks, outcomes)
     return damaged
@@ -176,17 +191,15 @@ def _report_of(command: RunExperiments) -> bool:
 
 def _do_elsewhere(
     tasks: Sequence[Task],
-    command: RunExperiments | RunBranches | Analyze,
+    command: TrainingCommand,
     where: RunConfig | None,
     threads: int | None,
 ) -> None:
     _check_elsewhere(command, where)
-    do_elsewhere(tasks, command.launcher, command.jobs, run_command, is_done, threads)
+    do_elsewhere(tasks, command.launcher, command.jobs, do_command, is_done, threads)
 
 
-def _check_elsewhere(
-    command: RunExperiments | RunBranches | Analyze, where: RunConfig | None
-) -> None:
+def _check_elsewhere(command: TrainingCommand, where: RunConfig | None) -> None:
     is_local = command.launcher.is_local
     if not is_local and where is not None and (where.tpu or is_of_several_workers(where)):
         raise ValueError(
@@ -251,7 +264,7 @@ def _run_branches(command: RunBranches) -> None:
         tell_of_useless_jobs(command.jobs, _ONE_ALONE if len(wanted) == 1 else _ALL_DEVICES)
     elif command.jobs != 1:
         tasks = tasks_of_branches(command, runs)
-        refuse_diverged(tasks, do_side_by_side(tasks, run_command, command.jobs, where.threads))
+        refuse_diverged(tasks, do_side_by_side(tasks, do_command, command.jobs, where.threads))
         return
     import_tensorflow_quietly()
     from tf_lottery.experiments.running.branching import run_branch
@@ -289,7 +302,6 @@ def _analyze(command: Analyze) -> None:
     from tf_lottery.experiments.measuring.rows import (
         is_measured,
         needs_data,
-        run_analysis,
         trainings_of_analysis,
     )
 
@@ -302,6 +314,15 @@ def _analyze(command: Analyze) -> None:
                 f'tf_lottery.experiments.measuring.rows.run_analysis("{folder}", '
                 f'"{command.analysis}", dataset=data)',
             )
+    if place_among_workers(RunConfig()) is not None:
+        # Otherwise the chief would be alone by now.
+        _check_elsewhere(command, RunConfig())
+        tasks = tasks_of_analysis(command, folders, partial(trainings_of_analysis, command))
+        trainings = [
+            replace(task, helps=False) for task in tasks if isinstance(task.command, RunBranches)
+        ]
+        do_on_all_workers(trainings, do_command, partial(_measure, command, folders))
+        return
     if command.jobs != 1 or (is_left and not is_local):
         tasks = (
             tasks_of_analysis(command, folders, partial(trainings_of_analysis, command))
@@ -313,7 +334,7 @@ def _analyze(command: Analyze) -> None:
             _print_report_of_analysis(command, folders)
             return
         if len(tasks) > 1:
-            outcomes = do_side_by_side(tasks, run_command, command.jobs)
+            outcomes = do_side_by_side(tasks, do_command, command.jobs)
             _print_report_of_analysis(command, folders)
             refuse_diverged(tasks, outcomes)
             return
@@ -321,6 +342,12 @@ def _analyze(command: Analyze) -> None:
             command.jobs,
             "there is one thing alone to measure" if is_left else "all is measured already",
         )
+    _measure(command, folders)
+
+
+def _measure(command: Analyze, folders: Sequence[Path]) -> None:
+    from tf_lottery.experiments.measuring.rows import run_analysis
+
     for folder in folders:
         tell(f"{command.analysis} of {folder}")
         run_analysis(

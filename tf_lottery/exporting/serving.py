@@ -15,7 +15,7 @@ import numpy as np
 
 from tf_lottery.exporting.plain_network import Arrays
 from tf_lottery.exporting.serving_script import NEED_TENSORFLOW
-from tf_lottery.training.threads import cores
+from tf_lottery.store.machine import cores
 
 _SCRIPT = Path(__file__).with_name("serving_script.py")
 # Keras's errors hold whole configurations.

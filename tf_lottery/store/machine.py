@@ -1,4 +1,4 @@
-"""What the machine has left: memory and disk."""
+"""What the machine has: cores, and what is left of memory and disk."""
 
 import os
 import pathlib
@@ -6,6 +6,13 @@ import shutil
 import sys
 
 _CGROUPS = pathlib.Path("/sys/fs/cgroup")
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def available_memory() -> int:

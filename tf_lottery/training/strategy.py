@@ -39,6 +39,12 @@ def open_strategy(config: RunConfig) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+def strategy_of_workers() -> tf.distribute.Strategy | None:
+    """The strategy of several workers that this process has opened; None if it has not."""
+    opened = _multi_worker_strategy.cache_info().currsize
+    return _multi_worker_strategy(tuple(addresses_of_workers())) if opened else None
+
+
 def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
     """Checks that the replicas can share a batch equally.
 

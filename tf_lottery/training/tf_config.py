@@ -2,9 +2,14 @@
 
 import json
 import os
-from typing import Any
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from tf_lottery.config.run import RunConfig
+
+_ADDRESS = re.compile(r".+:\d{1,5}")
 
 
 def check_workers(run: RunConfig) -> None:
@@ -19,8 +24,28 @@ def check_workers(run: RunConfig) -> None:
         worker_addresses()
 
 
-def is_chief(run: RunConfig) -> bool:
-    """Whether this process is the one that writes and reports, of all that train together.
+class Place(NamedTuple):
+    """One of several workers that train together.
+
+    Attributes:
+      addresses: of all of them; the chief's is the first.
+      index: of this process among them.
+    """
+
+    addresses: tuple[str, ...]
+    index: int
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one that writes and reports."""
+        return self.index == 0
+
+
+def place_among_workers(run: RunConfig) -> Place | None:
+    """The place of this process among those that train together; None if it trains alone.
+
+    Args:
+      run: where an experiment runs: with some values of --distribution TF_CONFIG is not looked at.
 
     Raises:
       ValueError: if TF_CONFIG, where it is looked at, does not describe the workers.
@@ -28,11 +53,33 @@ def is_chief(run: RunConfig) -> bool:
     looked_at = run.distribution == "multi_worker" or (
         run.distribution == "auto" and run.tpu is None
     )
-    if not looked_at or not worker_addresses():
-        return True
+    addresses = worker_addresses() if looked_at else []
+    if len(addresses) < 2:
+        return None
     tf_config = _tf_config()
-    task, first = tf_config["task"], "chief" if tf_config["cluster"].get("chief") else "worker"
-    return (task["type"], task["index"]) == (first, 0)
+    cluster, task = tf_config["cluster"], tf_config["task"]
+    return Place(tuple(addresses), addresses.index(cluster[task["type"]][task["index"]]))
+
+
+def is_chief(run: RunConfig) -> bool:
+    """Whether this process is the one that writes and reports, of all that train together.
+
+    Raises:
+      ValueError: as of `place_among_workers`.
+    """
+    place = place_among_workers(run)
+    return place is None or place.is_chief
+
+
+@contextmanager
+def without_workers() -> Iterator[None]:
+    """A block in which this process, and those it starts, are alone, whatever TF_CONFIG says."""
+    given = os.environ.pop("TF_CONFIG", None)
+    try:
+        yield
+    finally:
+        if given is not None:
+            os.environ["TF_CONFIG"] = given
 
 
 def addresses_of_workers() -> list[str]:
@@ -75,7 +122,7 @@ def worker_addresses() -> list[str]:
     for job, hosts in cluster.items():
         require(
             isinstance(hosts, list)
-            and all(isinstance(host, str) and ":" in host for host in hosts),
+            and all(isinstance(host, str) and _ADDRESS.fullmatch(host) for host in hosts),
             f"{job} is {hosts!r}, not a list of 'host:port'",
         )
     addresses = [*cluster.get("chief", []), *cluster.get("worker", [])]

@@ -1,8 +1,8 @@
 """How many threads compute an operation: on a CPU, the last bits of sums may depend on it."""
 
-import os
-
 import tensorflow as tf
+
+from tf_lottery.store.machine import cores
 
 
 def use_threads(number: int | None) -> None:
@@ -22,10 +22,3 @@ def use_threads(number: int | None) -> None:
 def threads_in_use() -> int:
     """The number of threads with which TensorFlow computes an operation."""
     return tf.config.threading.get_intra_op_parallelism_threads() or cores()
-
-
-def cores() -> int:
-    """The number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -9,16 +9,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import tf_lottery
-from tf_lottery.experiments.commands import Analyze, Command, RunBranches, RunExperiments
+from tf_lottery.experiments.commands import Analyze, Command
 from tf_lottery.experiments.jobs.command_line import command_line
 from tf_lottery.experiments.jobs.job_folder import JobFolder, job_folder
 from tf_lottery.experiments.jobs.outcome import DIVERGED, INTERRUPTED, Outcome, TaskFailedError
 from tf_lottery.experiments.jobs.tasks import Task
+from tf_lottery.experiments.threads_of_runs import with_threads
 from tf_lottery.registry import imported_plugins
 from tf_lottery.report.progress.side_by_side import SideBySideProgress
 from tf_lottery.store.run_folder import RunFolder
@@ -240,24 +241,11 @@ _TASK_SCRIPT = Path(tf_lottery.__file__).absolute().parent / "cli" / "task.py"
 
 def task_flags(command: Command, threads: int) -> list[str]:
     """The flags of a task that computes with a number of threads, and has this one's plug-ins."""
-    flags = command_line(_with_threads(command, threads))
+    flags = command_line(with_threads(command, threads))
     plugins = ",".join(imported_plugins())
     if plugins and not any(flag.startswith("--plugin=") for flag in flags):
         flags.append(f"--plugin={plugins}")
     return flags
-
-
-def _with_threads(command: Command, threads: int) -> Command:
-    if isinstance(command, RunExperiments):
-        configs = tuple(
-            replace(config, run=replace(config.run, threads=threads)) for config in command.configs
-        )
-        return replace(command, configs=configs)
-    if isinstance(command, RunBranches):
-        return replace(command, changes={**command.changes, "threads": threads})
-    if isinstance(command, Analyze):
-        return replace(command, here={**command.here, "threads": threads})
-    return command
 
 
 def is_there(task: Task) -> bool:

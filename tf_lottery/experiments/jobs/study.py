@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tf_lottery.config.experiment import ExperimentConfig
 from tf_lottery.config.launching import Launcher
+from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.cores import (
     fitting_memory,
@@ -26,6 +27,7 @@ from tf_lottery.messages import tell
 from tf_lottery.registry import imported_plugins
 from tf_lottery.report.progress.side_by_side import SideBySideProgress
 from tf_lottery.startup import import_tensorflow_quietly
+from tf_lottery.training.tf_config import without_workers
 
 
 def do_side_by_side(
@@ -111,6 +113,34 @@ def do_one_by_one(
             tell(f"Error: {error}\n")
             outcomes.append(Outcome(error))
     return outcomes
+
+
+def do_on_all_workers(
+    tasks: Sequence[Task], do: Callable[[Command], int], on_chief: Callable[[], None]
+) -> None:
+    """Has several workers do tasks together, and then the chief alone what follows from them.
+
+    Args:
+      tasks: as of `do_side_by_side`.
+      do: as of `do_side_by_side`.
+      on_chief: is called on the chief, as if there were no others, while they wait.
+
+    Raises:
+      TrainingDivergedError: if a task has diverged, after the others.
+      Exception: what `do` and `on_chief` raise.
+    """
+    refuse_diverged(tasks, do_one_by_one(tasks, do))
+    import_tensorflow_quietly()
+    from tf_lottery.training.strategy import open_strategy
+    from tf_lottery.training.workers import Workers
+
+    def alone() -> None:
+        with without_workers():
+            on_chief()
+
+    workers = Workers(open_strategy(RunConfig()))
+    with workers.together():
+        workers.on_chief(alone)
 
 
 def check_launcher(launcher: Launcher) -> None:

@@ -21,7 +21,7 @@ from tf_lottery.experiments.running.lengths import (
 )
 from tf_lottery.experiments.running.own_export import OwnExport
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.training.tf_config import check_workers
+from tf_lottery.training.tf_config import check_workers, is_chief
 
 
 def check_early(config: ExperimentConfig, overwrite: bool = False) -> None:
@@ -34,12 +34,13 @@ def check_early(config: ExperimentConfig, overwrite: bool = False) -> None:
     Raises:
       ValueError: names the flag, its value, and what would be right.
     """
-    refuse_without_arrays(config.run_path, "tf_lottery.run_experiment(config, data)")
-    check_loggers(config.run.log_to)
     check_dataset(config.data.dataset, config.run.data_dir)
     if config.model.initial_weights is not None:
         weight_files(config.model.initial_weights)
     check_workers(config.run)
+    if is_chief(config.run):
+        refuse_without_arrays(config.run_path, "tf_lottery.run_experiment(config, data)")
+        check_loggers(config.run.log_to)
     if of_several_workers(config):
         return  # All of them have to be told.
     check_streaming(config.data.dataset, config.data.streaming)
