@@ -1,6 +1,10 @@
 """What the CSV files of docs/results say of each claim of docs/claims.md."""
 
-from measured.linear_mode_connectivity import linear_mode_connectivity, stabilizing
+from measured.linear_mode_connectivity import (
+    in_stable_settings,
+    linear_mode_connectivity,
+    stabilizing,
+)
 from measured.lottery_tickets import (
     beside_controls,
     conv_on_cifar10,
@@ -21,6 +25,7 @@ def measured_claims() -> dict[str, list[Measured]]:
         "1.12": [conv_with_dropout()],
         **stabilizing(),
         **linear_mode_connectivity(),
+        **in_stable_settings(),
         **why_tickets_win(),
         **successive_levels(),
         **robustness(),

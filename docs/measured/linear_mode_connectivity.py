@@ -1,9 +1,10 @@
 """Claims 2.1 to 3.8 (1903.01611, 1912.05671), and 4.2, of the same instability."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from measured.tables import (
+    HALF,
     MASK,
     NEW_WEIGHTS,
     lth_share,
@@ -13,8 +14,6 @@ from measured.tables import (
     table_of,
 )
 from measured.words import Measured, percent, percent_each, share
-
-_HALF = "ResNet-14 of half the width, 2,000 of 63,000 iterations"
 
 
 def stabilizing() -> dict[str, list[Measured]]:
@@ -60,7 +59,7 @@ def _accuracy_by_rewind_step(*densities: float) -> Measured:
         return f"{tickets}, at {share(density)}"
 
     dense = half.groupby("replicate").dense_accuracy.first()
-    here = f"{_HALF}: {'; '.join(map(at, densities))}; dense {percent_each(dense)}"
+    here = f"{HALF}: {'; '.join(map(at, densities))}; dense {percent_each(dense)}"
     return Measured("CIFAR-10", len(dense), here)
 
 
@@ -120,7 +119,7 @@ def _stability_of_tickets_on_cifar10() -> Measured:
         for step, own in rows.groupby("rewind_step")
     )
     dense = rows.groupby("replicate").dense_accuracy.first()
-    here = f"{_HALF}, at {share(rows.density.iloc[0])}: {tickets}; dense {percent_each(dense)}"
+    here = f"{HALF}, at {share(rows.density.iloc[0])}: {tickets}; dense {percent_each(dense)}"
     return Measured("CIFAR-10", len(dense), here)
 
 
@@ -147,4 +146,24 @@ def _instability_on_mnist() -> dict[str, list[Measured]]:
     }
     return {
         number: [Measured("MNIST", rows.replicate.nunique(), text)] for number, text in here.items()
+    }
+
+
+def in_stable_settings() -> dict[str, list[Measured]]:
+    """Claims 3.4 and 4.1, of a residual network whose training is made stable, rewound to 0."""
+    rows = table_of("cifar10_resnet14_stable")
+    settings = {"low": "at rate 0.01", "warmup": "at rate 0.03 with warmup"}
+
+    def of(columns: Mapping[str, str]) -> list[Measured]:
+        texts = []
+        for setting, own in rows.groupby("setting", sort=False):
+            values = (f"{words} {percent_each(own[column])}" for column, words in columns.items())
+            texts.append(f"{settings[str(setting)]}, {', '.join(values)}")
+        here = f"{HALF}, from 0, tickets of {share(rows.density.iloc[0])}: {'; '.join(texts)}"
+        return [Measured("CIFAR-10", rows.replicate.nunique(), here)]
+
+    accuracies = {"ticket_accuracy": "accuracy", "dense_accuracy": "dense"}
+    return {
+        "3.4": of({"barrier_of_ticket_copies": "barrier", **accuracies}),
+        "4.1": of({"barrier_of_dense_copies": "barrier of dense copies", **accuracies}),
     }

@@ -1,22 +1,36 @@
 """Claims 5.1 to 5.7 and 5.9 (2210.03044)."""
 
-from measured.tables import UNSTABLE, lth_share, matches, mean_of, of_fashion_mnist, table_of
+import pandas as pd
+
+from measured.tables import HALF, UNSTABLE, lth_share, matches, mean_of, of_fashion_mnist, table_of
 from measured.words import Measured, percent, percent_list, share
 
 
 def successive_levels() -> dict[str, list[Measured]]:
-    """Claims 5.1 to 5.3 and 5.9, of levels and the next ones."""
-    rows = table_of("fashion_mnist_successive_levels")
-    dense = rows[rows.first_level == 0].set_index("replicate").first_test_accuracy
+    """Claims 5.1 and 5.2, of levels and the next ones."""
+    lenet, resnet = (table_of(f"{data}_successive_levels") for data in ("fashion_mnist", "cifar10"))
+    of_resnet = _by_matching(resnet)
+    return {
+        number: [
+            *of_fashion_mnist(lenet, here),
+            Measured("CIFAR-10", resnet.replicate.nunique(), f"{HALF}: {of_resnet[number]}"),
+        ]
+        for number, here in _by_matching(lenet).items()
+    }
+
+
+def _by_matching(rows: pd.DataFrame) -> dict[str, str]:
+    """What is said of pairs of levels that both match, and of the others."""
+    runs = ["run", "replicate"]
+    dense = rows[rows.first_level == 0].set_index(runs).first_test_accuracy
     accuracies = rows[["first_test_accuracy", "second_test_accuracy"]].min(axis=1)
     match = [
-        matches(accuracy, dense[replicate])
-        for accuracy, replicate in zip(accuracies, rows.replicate, strict=True)
+        matches(accuracy, dense[run])
+        for accuracy, run in zip(accuracies, rows[runs].itertuples(index=False), strict=True)
     ]
     matching, others = rows[match], rows[[not each for each in match]]
     barriers, largest = others.test_error_barrier, matching.test_error_barrier.max()
-
-    here = {
+    return {
         "5.1": f"barrier {percent(mean_of(matching.test_error_barrier))}, at most "
         f"{percent(largest)}, over {len(matching)} pairs down to "
         f"{share(matching.second_density.min())}",
@@ -24,7 +38,6 @@ def successive_levels() -> dict[str, list[Measured]]:
         f"{(barriers > largest).sum()} of them above the largest of those that match, "
         f"{(barriers > UNSTABLE).sum()} above two points",
     }
-    return {number: of_fashion_mnist(rows, text) for number, text in here.items()}
 
 
 def robustness() -> dict[str, list[Measured]]:
