@@ -98,6 +98,7 @@ def test_metrics_of_a_level_that_ends_within_an_epoch_are_its_own(build_model, b
     assert imp.history.levels[1].metrics["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:level 1 goes on .* with the learning rate inf")
 @pytest.mark.parametrize("at", [pytest.param("epoch", marks=pytest.mark.slow), "batch"])
 def test_divergence_stops_training(build_model, batches, at):
     model = build_model()

@@ -18,8 +18,9 @@ def scheduler(keras: ModuleType) -> Any:
 def fit(
     keras: ModuleType, *beside: Any, levels: int = 2, rate: Any = 0.1, order: int = 1, **arguments
 ) -> None:
-    """Levels of two epochs, rewound to the end of the first."""
-    imp = tf_lottery.PruneAndRewind(levels, 2, **{"rewind_step": "1ep"} | arguments)
+    """Levels of two epochs, rewound to the end of the first, if nothing else is said."""
+    arguments = {"epochs_per_level": 2, "rewind_step": "1ep"} | arguments
+    imp = tf_lottery.PruneAndRewind(levels, **arguments)
     network(keras, rate).fit(
         BATCHES,
         epochs=imp.epochs(STEPS),
@@ -98,3 +99,24 @@ def test_on_several_replicas_they_are_told_too(mirrored):
         model.fit(
             BATCHES, epochs=imp.epochs(STEPS), callbacks=[scheduler(tf_keras), imp], verbose=0
         )
+
+
+@BOTH
+def test_a_rate_that_is_lowered_within_a_level_by_what_was_before_is_told(keras):
+    """It begins with the right rate; periods that are those of the levels are not told."""
+
+    class OwnPlateau(keras.callbacks.Callback):
+        seen = 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seen += 1
+            if self.seen == 5:
+                self.model.optimizer.learning_rate = 0.01
+
+    match = r"level 1 goes on at iteration 8 with the learning rate 0\.01, where level 0 had 0\.1: "
+    with pytest.warns(UserWarning, match=match):
+        fit(keras, OwnPlateau(), epochs_per_level=3, rewind_step="0it", levels=1)
+    period = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 * 0.5 ** (epoch % 3))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "level . ")
+        fit(keras, period, epochs_per_level=3, rewind_step="0it", levels=1)

@@ -372,6 +372,7 @@ class TestPruneAndRewind:
         self.fit(tf_keras, self.planned(level_callbacks=callbacks))
         assert [count.levels for count in levels] == [[12], [8], [8]]
 
+    @pytest.mark.filterwarnings("ignore:EarlyStopping beside")
     @pytest.mark.parametrize("order", [1, pytest.param(-1, marks=pytest.mark.slow)])
     def test_a_callback_beside_that_stops_is_an_error(self, order):
         imp = self.planned()

@@ -1,7 +1,6 @@
 """The arguments of training, as in `model.fit` or a loop of the user's: whether they are right."""
 
 import numbers
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,25 +88,6 @@ def check_same_optimizer(model: Any, rewound: Any) -> None:
             f"compiled with, and this search rewinds another optimizer, {type(rewound).__name__}: "
             "compile the model before the search is made, and give optimizer= only for a training "
             "loop or a train_step of yours."
-        )
-
-
-def warn_of_best_of_all(callbacks: Any, levels: int) -> None:
-    """Warns of callbacks that would save the best of all levels in one place.
-
-    Args:
-      callbacks: as given to `fit`.
-      levels: number of prunings.
-    """
-    if callable(callbacks) or not levels:
-        return
-    found = [one for one in callbacks if getattr(one, "save_best_only", False)]
-    for one in found:
-        warnings.warn(
-            f"{type(one).__name__}(save_best_only=True) is one for all levels, and its file will "
-            "hold the best of them, which may be the dense network. For the best of each level "
-            "give callbacks=lambda level: [...], with a file for each.",
-            stacklevel=3,
         )
 
 

@@ -101,6 +101,7 @@ class LevelWatch(IterationCallback):
         save: Callable[[NetworkState], None],
         resume: Callable[[int], None],
         check_metrics: Callable[[Any], None],
+        begun: Callable[[], None] = lambda: None,
     ):
         """Watches a level.
 
@@ -114,11 +115,12 @@ class LevelWatch(IterationCallback):
           resume: is called with the iteration if another callback begins the level later, as
             BackupAndRestore does after an interruption.
           check_metrics: is called with the logs of each epoch.
+          begun: is called when all callbacks have begun.
         """
         super().__init__(first)
         self._first, self._last, self._steps = first, last, steps_per_epoch
         self._save_at, self._state, self._save = save_at, state, save
-        self._resume, self._check_metrics = resume, check_metrics
+        self._resume, self._check_metrics, self._all_begun = resume, check_metrics, begun
         self._initial: NetworkState | None = None
         self._begun = False
         self.epochs_seen: list[int] = []
@@ -136,6 +138,7 @@ class LevelWatch(IterationCallback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remembers the iteration at which the epoch starts, also of a level that is resumed."""
         if not self.epochs_seen:
+            self._all_begun()
             self.iteration += self._iterations_in(epoch - self.first_epoch)
         self.epochs_seen.append(epoch)
         super().on_epoch_begin(epoch, logs)

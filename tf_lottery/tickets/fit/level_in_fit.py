@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_lottery.masking.keras_versions import keras_of
+from tf_lottery.masking.keras_versions import is_of_keras, keras_of
 from tf_lottery.tickets.fit.level_end import kept_epoch
 from tf_lottery.tickets.imp import LevelToTrain
 
@@ -16,6 +16,7 @@ class LevelInFit:
       level: that is trained.
       iteration: up to which it has come.
       last: iteration at which it is planned to end.
+      callbacks: that begin anew with it.
       stopped: whether one of its callbacks has stopped it.
     """
 
@@ -39,7 +40,7 @@ class LevelInFit:
           last: iteration at which it ends.
         """
         self.level, self.iteration, self.last = level, first, last
-        self.stopped = False
+        self.stopped, self.callbacks = False, callbacks
         self._model = model
         self._epoch = first // params["steps"]
         # Number of an epoch to the iteration at which that epoch ended, and its logs.
@@ -53,6 +54,11 @@ class LevelInFit:
     def is_over(self) -> bool:
         """Whether all of its iterations are done, or it was stopped."""
         return self.stopped or self.iteration >= self.last
+
+    @property
+    def sets_within_epochs(self) -> bool:
+        """Whether a callback that is not Keras's may act on batches."""
+        return any(map(_acts_on_batches, self._callbacks.callbacks))
 
     def begin_epoch(self, logs: Any) -> None:
         """Tells the callbacks, in the level's own count of epochs."""
@@ -85,3 +91,10 @@ class LevelInFit:
     def kept(self) -> tuple[int, dict[str, Any]]:
         """Iteration and logs of the epoch whose weights the model has, at the end of the level."""
         return self._ended[kept_epoch(self._model, self._callbacks.callbacks, self._epoch - 1)]
+
+
+def _acts_on_batches(callback: Any) -> bool:
+    names = "on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end"
+    # Those of a LambdaCallback are functions of the user's.
+    methods = (getattr(getattr(callback, name), "__func__", None) for name in names)
+    return not all(method is not None and is_of_keras(method) for method in methods)

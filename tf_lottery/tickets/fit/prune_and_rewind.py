@@ -16,6 +16,7 @@ from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.fit.arguments import check_callbacks, check_one_optimizer
 from tf_lottery.tickets.fit.averages import averages_weights
 from tf_lottery.tickets.fit.callbacks import Callbacks, IterationCallback
+from tf_lottery.tickets.fit.carried_state import CarriedState, warn_of_files
 from tf_lottery.tickets.fit.evidence import scoring_batches
 from tf_lottery.tickets.fit.folder_journal import FolderJournal
 from tf_lottery.tickets.fit.history import SearchHistory
@@ -34,6 +35,7 @@ from tf_lottery.tickets.fit.one_per_fit import OnePerFit
 from tf_lottery.tickets.fit.restored import check_finished, mask_of, restored
 from tf_lottery.tickets.fit.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.fit.stopping import StoppingRule
+from tf_lottery.tickets.fit.surrounding_fit import check_surrounding_fit
 from tf_lottery.tickets.fit.ticket_search import TicketSearch
 from tf_lottery.tickets.journal import TicketWeights
 from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
@@ -235,11 +237,14 @@ class PruneAndRewind(IterationCallback):
             "use tf_lottery.IterativeMagnitudePruning, whose optimizer= takes the one that trains "
             "what is pruned, and set the others",
         )
+        check_surrounding_fit(self.model, self._levels)
+        warn_of_files("level_callbacks", self._level_callbacks, self._levels)
         self._search = TicketSearch(self._arguments, self.model, self.model.optimizer, self._folder)
         self._journal = self._search.journal
         self._search.set_steps_per_epoch(steps)
         self.history = self._search.history
         self._rates = LearningRates(self.model.optimizer)
+        self._carried = CarriedState("level_callbacks")
         self._losses, self._first_bad_step = [], None
         self._first_epoch: int | None = None
         self._last_level = None
@@ -268,13 +273,17 @@ class PruneAndRewind(IterationCallback):
         running = self._running
         if running is None:
             return
-        with self._rates.set_by_level():
+        if batch:
             running.begin_batch(batch, logs)
-        if running.level.number == 0:
-            if running.iteration == self._rewind_step:
-                self._rates.take_at_rewind_step()
-        elif batch == 0:
-            self._rates.check(running.level.number)
+        else:
+            with self._rates.set_by_level():
+                running.begin_batch(batch, logs)
+        number, iteration = running.level.number, running.iteration
+        if number == 0 and iteration == self._rewind_step:
+            self._rates.take_at_rewind_step()
+        if batch == 0:
+            sets = running.sets_within_epochs
+            self._rates.check(number, iteration, sets_within_epochs=sets)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves the state at the rewind step; ends a level that ends within an epoch."""
@@ -301,7 +310,8 @@ class PruneAndRewind(IterationCallback):
         if not running.stopped:
             self._check_length(running)
         self._search.check_metrics(logs)
-        running.end_epoch(logs)
+        with self._rates.set_by_level():
+            running.end_epoch(logs)
         if running.is_over:
             self._end_level(running, logs)
 
@@ -377,10 +387,12 @@ class PruneAndRewind(IterationCallback):
         callbacks = given(level.number) if callable(given) else given
         check_callbacks("level_callbacks", callbacks, self.model)
         last = last_step(first, *lengths)
+        kept = () if callable(given) else callbacks
         if level.number:
             self._rates.begin_level()
         with self._rates.set_by_level():
             self._running = LevelInFit(level, self.model, callbacks, self.params, first, last)
+        self._carried.begin(level.number, kept)
         self._save_at_rewind_step(self._running)
 
     def _resolve(self, steps_per_epoch: int, steps_per_execution: int) -> tuple[int, int]:
@@ -398,6 +410,7 @@ class PruneAndRewind(IterationCallback):
 
     def _end_level(self, running: LevelInFit, logs: Any, *, within_epoch: bool = False) -> None:
         running.end(logs)
+        self._carried.end(running.callbacks)
         weights_at, metrics = (running.iteration, logs or {}) if within_epoch else running.kept()
         level = running.level
         if level.number == 0:

@@ -16,9 +16,9 @@ from tf_lottery.tickets.fit.arguments import (
     check_same_optimizer,
     checked_metrics,
     chosen_optimizer,
-    warn_of_best_of_all,
 )
 from tf_lottery.tickets.fit.callbacks import Callbacks
+from tf_lottery.tickets.fit.carried_state import warn_of_files
 from tf_lottery.tickets.fit.data import check_fit_data
 from tf_lottery.tickets.fit.history import SearchHistory
 from tf_lottery.tickets.fit.labels import check_fit_labels
@@ -204,7 +204,7 @@ class IterativeMagnitudePruning:
         check_fit_labels(model, y, fit_arguments)
         arguments.stopping.check_fit(fit_arguments)
         check_same_optimizer(model, self._network.optimizer)
-        warn_of_best_of_all(callbacks, search.levels)
+        warn_of_files("callbacks", callbacks, search.levels)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)
         check_epoch(steps_per_epoch)
         if steps_per_epoch is not None:

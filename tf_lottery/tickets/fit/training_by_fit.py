@@ -10,6 +10,7 @@ from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.fit.arguments import check_callbacks
 from tf_lottery.tickets.fit.averages import averages_weights
 from tf_lottery.tickets.fit.callbacks import Callbacks, LevelWatch
+from tf_lottery.tickets.fit.carried_state import CarriedState
 from tf_lottery.tickets.fit.evidence import Batch, scoring_batches
 from tf_lottery.tickets.fit.length import forget_resumed_epoch
 from tf_lottery.tickets.fit.level_checks import naming_bad_data
@@ -68,6 +69,7 @@ class TrainingByFit:
         self._callbacks, self._fit_arguments = callbacks, fit_arguments
         self._x, self._y = data
         self._model = search.network.model
+        self._carried = CarriedState("callbacks")
 
     @property
     def train_steps(self) -> int | None:
@@ -96,12 +98,15 @@ class TrainingByFit:
         check_callbacks("callbacks", own, self._model)
         first = first_step(level.number, self._retraining, self.train_steps, self._rewind_step)
         last = last_step(first, self.train_steps, self._rewind_step) if self.train_steps else None
-        watch = self._watch(level, first, last)
+        # What a function gives is as it is meant.
+        kept = () if callable(given) else own
+        watch = self._watch(level, first, last, kept)
         forget_resumed_epoch(self._model)
         data = {"x": self._x, "y": self._y, **self._fit_arguments}
         with naming_bad_data(data, self.steps_per_epoch, level.number):
             with naming_ended_generator(self._x, level.number, first, last, watch):
                 logs = self._fit(level.number, [watch, *own], first, last)
+            self._carried.end(kept)
             self.steps_per_epoch = self.steps_per_epoch or watch.steps_in_first_epoch
             self._search.set_steps_per_epoch(self.steps_per_epoch)
             planned = last or self._epochs * self.steps_per_epoch
@@ -116,7 +121,9 @@ class TrainingByFit:
             metrics = self._metrics(level.number, end, trained=bool(watch.epochs_seen))
             return self._search.record(level.number, metrics, watch.first_bad_step, **end.record())
 
-    def _watch(self, level: LevelToTrain, first: int, last: int | None) -> LevelWatch:
+    def _watch(
+        self, level: LevelToTrain, first: int, last: int | None, kept: Callbacks
+    ) -> LevelWatch:
         mask = self._search.network.mask
         return LevelWatch(
             first,
@@ -127,6 +134,7 @@ class TrainingByFit:
             save=level.save_rewind_state,
             resume=lambda iteration: self._resume(level, iteration, mask),
             check_metrics=partial(self._search.check_metrics, seldom=True),
+            begun=lambda: self._carried.begin(level.number, kept),
         )
 
     def _fit(
