@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.same_weights import assert_same_weights
 from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.variants import Variant
@@ -17,13 +18,14 @@ def weights_of(number: float) -> dict[str, np.ndarray]:
     return {"kernel": np.full(3, number), "bias": np.full(1, number)}
 
 
-LEVELS = [(weights_of(level + 1.0), Mask({"kernel": np.arange(3) >= level})) for level in range(3)]
+MASKS = [Mask({"kernel": np.arange(3) >= level}) for level in range(3)]
+LEVELS = [(mask.apply(weights_of(level + 1.0)), mask) for level, mask in enumerate(MASKS)]
 EARLY = NetworkState(REWIND_STEP, weights_of(0.0), SLOTS)
 
 
 @pytest.fixture
 def journal() -> MemoryJournal:
-    """Levels 0 to 2, all of whose weights are the level's number plus 1, and 0 at the rewind."""
+    """Levels 0 to 2, whose weights are the level's number plus 1, and 0 at the rewind."""
     journal = MemoryJournal()
     journal.save_rewind_state(EARLY)
     for level, (weights, mask) in enumerate(LEVELS):
@@ -38,7 +40,7 @@ def journal() -> MemoryJournal:
 def test_the_network_that_is_pruned_to_make_level_3(journal, prune_from, weights, mask):
     for retraining in ("rewind_weights", "rewind_learning_rate", "fine_tune"):
         found = Variant(prune_from, retraining, TRAIN_STEPS).judged(journal, 3)
-        assert found[0] is (EARLY.weights if weights == REWIND else LEVELS[weights][0])
+        assert_same_weights(found[0], EARLY.weights if weights == REWIND else LEVELS[weights][0])
         assert found[1] == LEVELS[mask][1]
 
 
@@ -54,13 +56,13 @@ def test_the_network_that_is_pruned_to_make_level_3(journal, prune_from, weights
 def test_what_a_level_is_trained_from(journal, prune_from, retraining, trained, step):
     state = Variant(prune_from, retraining, TRAIN_STEPS).start(journal, 2)
     pruned = LEVELS[1 if prune_from == "previous_level" else 0][0]
-    assert state.weights is (pruned if trained else EARLY.weights)
+    assert_same_weights(state.weights, pruned if trained else EARLY.weights)
     assert state.step == step
     assert state.optimizer is SLOTS
 
 
 def test_by_default_pruning_is_iterative_with_rewinding(journal):
-    assert Variant().judged(journal, 2)[0] is LEVELS[1][0]
+    assert_same_weights(Variant().judged(journal, 2)[0], LEVELS[1][0])
     assert Variant().start(journal, 2) is EARLY
 
 
