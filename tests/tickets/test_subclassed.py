@@ -78,11 +78,12 @@ def test_a_model_that_was_trained_before_it_became_prunable_is_masked(keras: Mod
 
 
 @KERAS_3_FAST
-def test_stripped_it_is_dense_again_with_the_constraints_of_the_users(keras: ModuleType):
+def test_stripped_it_is_dense_again_with_the_constraints_of_the_users(keras: ModuleType, capsys):
     model = prunable(network(keras))
     set_mask(model, half_mask(model))
     outputs = np.asarray(model(X))
     assert strip(model) is model
+    assert "no copy but the model itself, as it is a subclassed model" in capsys.readouterr().out
     assert not masked_variables(model)
     np.testing.assert_array_equal(model(X), outputs)
     assert type(model.hidden.kernel.constraint).__name__ == "NonNeg"

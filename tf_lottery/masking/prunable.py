@@ -47,6 +47,7 @@ from tf_lottery.masking.prunable_checks import (
 )
 from tf_lottery.masking.used_weights import weights_used_directly
 from tf_lottery.masking.wrapper import MaskedLayer
+from tf_lottery.messages import tell
 
 
 def prunable(
@@ -174,7 +175,7 @@ def strip(model: Any) -> Any:
     Returns:
       A model that neither tf_lottery nor tfmot is needed to load: of a graph a copy, as Keras
       copies it; a subclassed model, or one whose layers share weights, itself, which is no longer
-      prunable.
+      prunable. It then says so.
 
     Raises:
       ValueError: if it is no model, or its copy lacks weights that it has or has some twice.
@@ -189,6 +190,11 @@ def strip(model: Any) -> Any:
     for variable in keras_variables(model).values():
         release_mask(variable)
     forget_masks(model)
+    tell(
+        f"strip: {model.name} is no copy but the model itself, as {why_not_copied(model)}. It has "
+        "no masks any more: trained on, its pruned weights would grow, and no search can restore a "
+        "level into it. To go on with it, call tf_lottery.prunable(model, keep_zeros=True)."
+    )
     return model
 
 
