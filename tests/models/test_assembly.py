@@ -346,3 +346,27 @@ def test_another_process_draws_the_same_bits_on_both_replicas(pytestconfig):
 def test_choices_that_there_are_not(build, options, message):
     with pytest.raises(ValueError, match=message):
         build("lenet_5", **options)
+
+
+def test_layers_in_wrappers_are_chosen_too():
+    layers = keras.layers
+
+    def within(inputs):
+        x = layers.Reshape((27, 9))(inputs)
+        x = layers.TimeDistributed(layers.BatchNormalization(), name="norm")(x)
+        block = keras.Sequential([layers.Dense(4), layers.BatchNormalization()])
+        x = layers.TimeDistributed(block, name="block")(x)
+        x = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(x)
+        x = layers.RNN([layers.LSTMCell(3), layers.GRUCell(3)], name="cells")(x)
+        return layers.Dense(2, name="output")(x)
+
+    options = {"batch_norm": "synchronized", "batch_norm_init": "uniform"}
+    model = assembled(within, dtype_policy="mixed_bfloat16", **options)
+    parts = list(model._flatten_layers(include_self=False))
+    norms = [part for part in parts if hasattr(part, "gamma")]
+    assert [type(norm).__name__ for norm in norms] == ["SyncBatchNormalization"] * 2
+    assert all(0 < norm.gamma.numpy().min() < norm.gamma.numpy().max() < 1 for norm in norms)
+    computing = [part for part in parts if not isinstance(part, keras.Model)]
+    of_float32 = {part.name for part in computing if part.dtype_policy.name == "float32"}
+    assert of_float32 == {"images", "normalization", "output"}
+    assert model(np.ones((2, 9, 9, 3), np.float32)).dtype == tf.float32

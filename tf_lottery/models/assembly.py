@@ -203,21 +203,28 @@ def _apply(
             continue
         for key in _kernel_initializers(config):
             config[key] = _kernel_initializer(options, next(seeds.kernels))
-        if layer["class_name"] == keras.layers.BatchNormalization.__name__:
-            if options.batch_norm_init == "uniform":
-                scales = keras.initializers.RandomUniform(0.0, 1.0, seed=next(seeds.scales))
-                config["gamma_initializer"] = keras.initializers.serialize(scales)
-            chosen = _NORMALIZATIONS[options.batch_norm].from_config(config)
-            layer.update(keras.layers.serialize(chosen))
-        layer["config"]["dtype"] = _dtype(options, layer, keep_float32)
-        _seed_parts(options, layer["config"], seeds)
+        _choose_normalization(options, layer, seeds)
+        dtype = layer["config"]["dtype"] = _dtype(options, layer, keep_float32)
+        _apply_to_parts(options, layer["config"], seeds, dtype)
 
 
-def _seed_parts(options: NetworkOptions, part: Any, seeds: Seeds) -> None:
-    """Seeds a layer's initializers of what is no kernel, and those of the layers in it."""
+def _choose_normalization(options: NetworkOptions, layer: dict[str, Any], seeds: Seeds) -> None:
+    """Changes the configuration of a layer that is a batch normalization."""
+    if layer["class_name"] != keras.layers.BatchNormalization.__name__:
+        return
+    config = layer["config"]
+    if options.batch_norm_init == "uniform":
+        scales = keras.initializers.RandomUniform(0.0, 1.0, seed=next(seeds.scales))
+        config["gamma_initializer"] = keras.initializers.serialize(scales)
+    chosen = _NORMALIZATIONS[options.batch_norm].from_config(config)
+    layer.update(keras.layers.serialize(chosen))
+
+
+def _apply_to_parts(options: NetworkOptions, part: Any, seeds: Seeds, dtype: str) -> None:
+    """Seeds a layer's initializers of what is no kernel, and changes the layers in it."""
     if isinstance(part, list | tuple):
         for each in part:
-            _seed_parts(options, each, seeds)
+            _apply_to_parts(options, each, seeds, dtype)
     elif isinstance(part, dict):
         config = part.get("config")
         if isinstance(config, dict) and is_initializer(part):
@@ -228,16 +235,25 @@ def _seed_parts(options: NetworkOptions, part: Any, seeds: Seeds) -> None:
             # Not of seeds.kernels: those of layers that are in no other stay as they were.
             for key in _kernel_initializers(config):
                 config[key] = _kernel_initializer(options, next(seeds.others))
+            _choose_normalization(options, part, seeds)
+            # Some have numbers or text for inputs, in whatever dtype.
+            if dtype != "float32" and "dtype" in part["config"]:
+                part["config"]["dtype"] = _dtype_of_part(part, dtype)
         for each in part.values():
-            _seed_parts(options, each, seeds)
+            _apply_to_parts(options, each, seeds, dtype)
 
 
 def _dtype(options: NetworkOptions, layer: dict[str, Any], keep_float32: str) -> str:
     if layer.get("name") == keep_float32:
         return "float32"
+    return _dtype_of_part(layer, options.dtype_policy)
+
+
+def _dtype_of_part(layer: dict[str, Any], dtype: str) -> str:
+    """The dtype of a layer in a layer or network of this dtype."""
     if layer["class_name"] == keras.layers.InputLayer.__name__:
-        return keras.mixed_precision.Policy(options.dtype_policy).compute_dtype
-    return options.dtype_policy
+        return keras.mixed_precision.Policy(dtype).compute_dtype
+    return dtype
 
 
 def _kernel_initializers(config: dict[str, Any]) -> list[str]:
