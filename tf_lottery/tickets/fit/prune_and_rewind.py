@@ -32,6 +32,7 @@ from tf_lottery.tickets.fit.level_end import check_rewind_step_reached
 from tf_lottery.tickets.fit.level_in_fit import LevelInFit
 from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.fit.one_per_fit import OnePerFit
+from tf_lottery.tickets.fit.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.fit.restored import check_finished, mask_of, restored
 from tf_lottery.tickets.fit.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.fit.stopping import StoppingRule
@@ -410,6 +411,8 @@ class PruneAndRewind(IterationCallback):
 
     def _end_level(self, running: LevelInFit, logs: Any, *, within_epoch: bool = False) -> None:
         running.end(logs)
+        if not averages_weights(self.model):
+            check_pruned_weights(self.model)
         self._carried.end(running.callbacks)
         weights_at, metrics = (running.iteration, logs or {}) if within_epoch else running.kept()
         level = running.level

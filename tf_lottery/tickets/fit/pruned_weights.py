@@ -21,10 +21,10 @@ def check_own_mask(mask: Mask, own: Mask, level: int) -> None:
     """
     if mask != own:
         raise ValueError(
-            f"level {level} has the mask of another level: a callback has loaded what was saved "
-            "there, such as the best weights in one file for all levels. Give fit "
-            "callbacks=lambda level: [...], with callbacks and files of each level's own. Nothing "
-            "of this level is recorded."
+            f"level {level} has the mask of another level: a callback, or a loop of yours, has "
+            "given the model what was kept there, such as the best weights of all levels. Let it "
+            "begin anew with each level, as a function does, (level_)callbacks=lambda level: "
+            "[...], with files of each level's own. Nothing of this level is recorded."
         )
 
 

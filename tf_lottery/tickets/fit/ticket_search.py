@@ -24,6 +24,7 @@ from tf_lottery.tickets.fit.level_checks import (
 )
 from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.fit.metrics import numbers_in, warn_of_unrecorded
+from tf_lottery.tickets.fit.pruned_weights import check_own_mask
 from tf_lottery.tickets.fit.random_layers import random_layers
 from tf_lottery.tickets.fit.search_arguments import SearchArguments
 from tf_lottery.tickets.imp import LevelToTrain, iterative_magnitude_pruning
@@ -73,6 +74,7 @@ class TicketSearch:
         self.history = SearchHistory()
         self._training: Mapping[str, int | None] = {}
         self._other_data: list[str] = []
+        self._mask_of_level = self.network.mask
         self.journal: MemoryJournal | FolderJournal = MemoryJournal()
         if folder is None:
             return
@@ -198,6 +200,7 @@ class TicketSearch:
                 self._warn_of_random_layers(level.number)
                 self._warn_of_other_data(level.number)
             trained = True
+            self._mask_of_level = network.mask
             yield level
         self.history.ended = arguments.stopping.end(self.history.levels)
         if not trained:
@@ -282,12 +285,14 @@ class TicketSearch:
 
         Raises:
           TrainingDivergedError: if a loss or a weight is not finite.
+          ValueError: if training has changed the mask.
         """
         numbers = numbers_in(metrics)
         warn_of_unrecorded(metrics, numbers)
         self.network.unite_statistics()
         check_level(level, numbers, self.network, first_bad_step)
         mask = self.network.mask
+        check_own_mask(mask, self._mask_of_level, level)
         self.history.levels.append(
             LevelResult(level, mask.density, mask.remaining, numbers, **ended)
         )

@@ -22,7 +22,6 @@ from tf_lottery.tickets.fit.level_end import (
     naming_ended_generator,
 )
 from tf_lottery.tickets.fit.pruned_weights import (
-    check_own_mask,
     check_pruned_weights,
     check_restored_weights,
 )
@@ -105,7 +104,7 @@ class TrainingByFit:
         data = {"x": self._x, "y": self._y, **self._fit_arguments}
         with naming_bad_data(data, self.steps_per_epoch, level.number):
             with naming_ended_generator(self._x, level.number, first, last, watch):
-                logs = self._fit(level.number, [watch, *own], first, last)
+                logs = self._fit([watch, *own], first, last)
             self._carried.end(kept)
             self.steps_per_epoch = self.steps_per_epoch or watch.steps_in_first_epoch
             self._search.set_steps_per_epoch(self.steps_per_epoch)
@@ -137,10 +136,8 @@ class TrainingByFit:
             begun=lambda: self._carried.begin(level.number, kept),
         )
 
-    def _fit(
-        self, level: int, callbacks: Callbacks, first: int, last: int | None
-    ) -> dict[str, Any]:
-        mask, steps = self._search.network.mask, self.steps_per_epoch
+    def _fit(self, callbacks: Callbacks, first: int, last: int | None) -> dict[str, Any]:
+        steps = self.steps_per_epoch
         history = self._model.fit(
             self._x,
             self._y,
@@ -149,7 +146,6 @@ class TrainingByFit:
             callbacks=callbacks,
             **self._fit_arguments,
         )
-        check_own_mask(self._search.network.mask, mask, level)
         check_pruned_weights(self._model)
         return history.history
 
