@@ -131,6 +131,16 @@ def is_of_keras(thing: Any) -> bool:
     return _comes_with_keras(thing if isinstance(thing, FunctionType) else type(thing))
 
 
+def inner_optimizer(optimizer: Any) -> Any:
+    """The optimizer that one with a loss scale scales the loss for; of any other, itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def averages_weights(model: Any) -> bool:
+    """Whether Keras assigns averages of a model's weights when training ends."""
+    return bool(getattr(inner_optimizer(getattr(model, "optimizer", None)), "use_ema", False))
+
+
 def has_vocabulary(layer: Any) -> bool:
     """Whether a layer looks up words or numbers in a table, which is no weight."""
     return not {"IndexLookup", "TextVectorization"}.isdisjoint(keras_class_names(layer))

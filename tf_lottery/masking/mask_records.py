@@ -25,6 +25,12 @@ def held_masks(model: Any) -> dict[str, tuple[Any, MaskConstraint]]:
     }
 
 
+def zeros_among_remaining(variable: Any, constraint: MaskConstraint) -> tuple[int, int]:
+    """Number of the weights that a mask leaves and that are 0.0, and of all that it leaves."""
+    weight, remains = tensorflow_variable(variable).numpy(), constraint.mask.numpy() != 0
+    return int(np.count_nonzero((weight == 0) & remains)), int(np.count_nonzero(remains))
+
+
 def mask_records(model: Any) -> dict[str, Any]:
     """What is written of the masks of a model, by the names of the weights."""
     records = {}

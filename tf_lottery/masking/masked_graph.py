@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from tf_lottery.masking import weight_files
+from tf_lottery.masking import masked_fit, weight_files
 from tf_lottery.masking.keras_versions import keras_of, unmasked_class
 from tf_lottery.masking.layers import keras_variables
 from tf_lottery.masking.mask_constraint import hold_mask
 from tf_lottery.masking.mask_records import MASKS, mask_records, recorded_mask
 
 # Methods that a model of a class of the user's has for itself while it holds masks.
-OWN_METHODS = ("save", "save_weights", "load_weights")
+OWN_METHODS = ("save", "save_weights", "load_weights", "fit")
 
 
 class _SavesMasks:
@@ -32,6 +32,10 @@ class _SavesMasks:
     def load_weights(self, filepath: Any, *arguments: Any, **keywords: Any) -> Any:
         load = super().load_weights  # pyright: ignore[reportAttributeAccessIssue] - of the model
         return weight_files.load_weights(load, self, filepath, *arguments, **keywords)
+
+    def fit(self, *arguments: Any, **keywords: Any) -> Any:
+        fit = super().fit  # pyright: ignore[reportAttributeAccessIssue] - of the model
+        return masked_fit.fit(fit, self, *arguments, **keywords)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
@@ -57,6 +61,12 @@ def save_masks_with(model: Any) -> None:
         _warn_when_saved(model)
         for method in (weight_files.save_weights, weight_files.load_weights):
             object.__setattr__(model, method.__name__, _with_masks(method, model))
+        fit_with_masks(model)
+
+
+def fit_with_masks(model: Any) -> None:
+    """Lets `fit` of a model look at its masks, where its class does not."""
+    object.__setattr__(model, "fit", _with_masks(masked_fit.fit, model))
 
 
 def save_for_export(model: Any, path: Any, **arguments: Any) -> None:
@@ -137,8 +147,8 @@ def _with_masks(method: Callable[..., Any], model: Any) -> Callable[..., Any]:
     of_keras = getattr(model, method.__name__)
 
     @functools.wraps(of_keras)
-    def own(filepath: Any, *arguments: Any, **keywords: Any) -> Any:
-        return method(of_keras, model, filepath, *arguments, **keywords)
+    def own(*arguments: Any, **keywords: Any) -> Any:
+        return method(of_keras, model, *arguments, **keywords)
 
     return own
 

@@ -32,7 +32,7 @@ from tf_lottery.masking.mask_constraint import (
     release_mask,
 )
 from tf_lottery.masking.mask_records import held_masks
-from tf_lottery.masking.masked_graph import forget_masks, save_masks_with
+from tf_lottery.masking.masked_graph import fit_with_masks, forget_masks, save_masks_with
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import (
     check_is_model,
@@ -121,6 +121,7 @@ def prunable(
         _hold_masks(held, rate_of)
     elif can_be_wrapped(model, trained.kernels):
         held = wrapped_copy(model, {id(k.layer): rate_of[k.name] for k in trained.kernels})
+        fit_with_masks(held)
         freeze_alike(model, held)
     else:
         held = plain_copy(model)
@@ -154,6 +155,7 @@ def prunable_copy(model: Any) -> Any:
         if wrappers:
             copy = wrapped_copy(model, {id(layer): layer.pruning_rate for layer in wrappers})
             refresh_constants(copy)
+            fit_with_masks(copy)
         else:
             copy = plain_copy(model)
             _hold_masks(copy, own_pruning_rates(model))

@@ -12,7 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.masking.keras_versions import tensorflow_variable
-from tf_lottery.masking.mask_records import MASKS, fits, held_masks, mask_records, recorded_mask
+from tf_lottery.masking.mask_records import (
+    MASKS,
+    fits,
+    held_masks,
+    mask_records,
+    recorded_mask,
+    zeros_among_remaining,
+)
 
 
 def save_weights(
@@ -100,8 +107,4 @@ def _set_mask(held: tuple[Any, Any], mask: np.ndarray) -> None:
 
 
 def _zeros_that_would_grow(held: Mapping[str, tuple[Any, Any]]) -> int:
-    zeros = 0
-    for variable, constraint in held.values():
-        weight, mask = tensorflow_variable(variable).numpy(), constraint.mask.numpy()
-        zeros += int(np.count_nonzero((weight == 0) & (mask != 0)))
-    return zeros
+    return sum(zeros_among_remaining(*each)[0] for each in held.values())

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tf_lottery.masking.keras_versions import keras_of
+from tf_lottery.masking.keras_versions import inner_optimizer, keras_of
 from tf_lottery.masking.layers import keras_variables
-from tf_lottery.training.optimizers import inner_optimizer
 
 
 def compile_alike(copy: Any, model: Any, optimizer_config: dict[str, Any]) -> bool:

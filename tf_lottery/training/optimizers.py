@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.config.training import TrainingConfig
+from tf_lottery.masking.keras_versions import inner_optimizer
 
 
 def build_optimizer(
@@ -146,11 +147,6 @@ def reset_optimizer(
     # A copy, as Keras replaces the description of a schedule in it.
     twin = build_slots(type(optimizer).from_config(dict(config)), variables)
     set_optimizer_values(optimizer, optimizer_values(twin))
-
-
-def inner_optimizer(optimizer: Any) -> Any:
-    """The optimizer that one with a loss scale scales the loss for; of any other, itself."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def iteration_counter(optimizer: Any) -> Any:

@@ -16,8 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.masking.keras_versions import keras_of_optimizer
-from tf_lottery.training.optimizers import inner_optimizer
+from tf_lottery.masking.keras_versions import inner_optimizer, keras_of_optimizer
 
 # At which a schedule is looked at for its peak.
 _POINTS = 33

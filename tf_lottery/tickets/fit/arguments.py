@@ -14,9 +14,8 @@ from tf_lottery.config.arguments import (
     refusal,
     shown,
 )
-from tf_lottery.masking.keras_versions import has_step_of_keras, keras_name
+from tf_lottery.masking.keras_versions import has_step_of_keras, inner_optimizer, keras_name
 from tf_lottery.tickets.fit.callbacks import IterationCallback
-from tf_lottery.training.optimizers import inner_optimizer
 
 
 def chosen_optimizer(model: Any, optimizer: Any) -> Any:

@@ -5,14 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_lottery.masking.keras_versions import tensorflow_variable
+from tf_lottery.masking.keras_versions import averages_weights, inner_optimizer, tensorflow_variable
 from tf_lottery.masking.prunable import masked_variables
-from tf_lottery.training.optimizers import inner_optimizer
-
-
-def averages_weights(model: Any) -> bool:
-    """Whether Keras assigns averages of a model's weights when training ends."""
-    return bool(getattr(_inner_optimizer(model), "use_ema", False))
 
 
 def masked_averages(model: Any) -> list[tuple[tf.Variable, tf.Variable]]:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
+from tf_lottery.masking.keras_versions import averages_weights
 from tf_lottery.masking.prunable import get_mask, set_mask
-from tf_lottery.tickets.fit.averages import averages_weights, mask_averages, masked_averages
+from tf_lottery.tickets.fit.averages import mask_averages, masked_averages
 from tf_lottery.tickets.fit.length import resumed_at
 from tf_lottery.tickets.fit.pruned_weights import check_pruned_weights
 from tf_lottery.training.divergence import first_bad_index

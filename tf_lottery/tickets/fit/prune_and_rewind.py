@@ -9,12 +9,12 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tf_lottery.config.arguments import check_path, check_whole, refusal
+from tf_lottery.masking.keras_versions import averages_weights
 from tf_lottery.masking.masks import Mask
 from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.fit.arguments import check_callbacks, check_one_optimizer
-from tf_lottery.tickets.fit.averages import averages_weights
 from tf_lottery.tickets.fit.callbacks import Callbacks, IterationCallback
 from tf_lottery.tickets.fit.carried_state import CarriedState, warn_of_files
 from tf_lottery.tickets.fit.evidence import scoring_batches

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from tf_lottery.masking.keras_versions import averages_weights
 from tf_lottery.masking.masks import Mask
 from tf_lottery.tickets.fit.arguments import check_callbacks
-from tf_lottery.tickets.fit.averages import averages_weights
 from tf_lottery.tickets.fit.callbacks import Callbacks, LevelWatch
 from tf_lottery.tickets.fit.carried_state import CarriedState
 from tf_lottery.tickets.fit.evidence import Batch, scoring_batches
