@@ -1,5 +1,7 @@
 """Masks that constraints hold are saved with graphs and weights, or their loss is said."""
 
+import copy
+import pickle
 import subprocess
 import sys
 import warnings
@@ -289,3 +291,15 @@ def test_weights_of_stripped_and_of_other_models_say_that_masks_are_missing(
     with pytest.warns(UserWarning, match=r"holds no masks of other/.*: \d+ weights of"):
         renamed.load_weights(tmp_path / "ticket.weights.h5")
     assert tf_lottery.get_mask(renamed).density == 1.0
+
+
+@pytest.mark.parametrize("keras", [pytest.param(tf_keras, marks=pytest.mark.slow), keras_3])
+def test_a_pickled_model_has_its_masks(keras):
+    model = tf_lottery.prunable(small(keras))
+    mask = {
+        n: np.arange(a.size).reshape(a.shape) % 2 > 0 for n, a in tf_lottery.get_mask(model).items()
+    }
+    tf_lottery.set_mask(model, tf_lottery.Mask(mask))
+    for loaded in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert tf_lottery.get_mask(loaded) == tf_lottery.get_mask(model)
+        assert loaded(X).numpy().tobytes() == model(X).numpy().tobytes()

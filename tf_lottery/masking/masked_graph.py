@@ -37,6 +37,14 @@ class _SavesMasks:
         fit = super().fit  # pyright: ignore[reportAttributeAccessIssue] - of the model
         return masked_fit.fit(fit, self, *arguments, **keywords)
 
+    def __reduce__(self) -> Any:
+        reduced: Any = super().__reduce__()
+        unpickle, arguments, *others = reduced
+        # Keras 3 names the class of the model, which has none to import it by.
+        kind: Any = getattr(type(self), "unmasked_class", type(self))
+        unpickle = getattr(kind, unpickle.__name__, unpickle)
+        return (_unpickled, (unpickle, *arguments), *others)
+
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         config = dict(config)
@@ -123,6 +131,11 @@ def _graph_classes(keras: Any) -> tuple[type, type]:
 
 def _keras_of_class(kind: type) -> Any:
     return sys.modules[kind.__module__.split(".")[0]]
+
+
+def _unpickled(unpickle: Callable[..., Any], *arguments: Any) -> Any:
+    """Does what Keras does; that it is here has tf_lottery imported."""
+    return unpickle(*arguments)
 
 
 def _hold_saved_masks(model: Any, masks: Mapping[str, Any]) -> None:
