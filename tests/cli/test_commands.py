@@ -176,7 +176,10 @@ def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
         (["--replicates=two"], r"^--replicates=two: 'two' is neither a number nor a range"),
         (["--replicates="], r"^--replicates=: '' is neither"),
         (["--replicates=3-1"], r"^--replicates=3-1: the range '3-1' ends before"),
-        (["--levels=0-3"], r"^Here --levels is .*ranges such as 0-3 are for --experiment=branch\."),
+        (
+            ["--levels=0-3"],
+            r"^--levels=0-3: here it is the number .*ranges are for --experiment=branch\.",
+        ),
         (["--pruning_rate=2"], r"^--pruning_rate=2\.0 is out of range"),
         (["--export_dir=x", "--replicates=1-2"], r"^--export_dir=x takes one ticket, .* 2 runs"),
         (["--overwrite"], r"^--overwrite is for exports: give --export_ticket or --export_dir"),

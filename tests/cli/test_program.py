@@ -61,7 +61,7 @@ def test_a_plugin_without_a_name_is_refused(given, tmp_path, monkeypatch):
                 ("experiment=reprot", "use one of lottery, train, branch, rep"),
             )
         ),
-        ("--levls=3", "Unknown command line flag 'levls'. Did you mean: levels ?"),
+        ("--levls=3", "--levls=3: there is no flag --levls. Did you mean --levels?"),
     ],
 )
 def test_a_flag_that_cannot_be_read_is_named_once_in_plain_words(given, said):

@@ -270,8 +270,8 @@ def _experiments(flag_values: flags.FlagValues) -> Iterator[ExperimentConfig]:
     values = {name: flag_values[name].value for name in all_options()}
     if not isinstance(values["levels"], int):
         raise ValueError(
-            "Here --levels is the number of prunings, such as 3; ranges such as "
-            f"{values['levels']} are for --experiment=branch."
+            f"--levels={values['levels']}: here it is the number of prunings, such as 3; ranges "
+            "are for --experiment=branch."
         )
     replicates = _wanted_replicates(flag_values)
     names = set()

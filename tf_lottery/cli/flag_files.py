@@ -21,6 +21,22 @@ _A_FLAG_FILE = (
 _NUMBER = re.compile(r"\s*\d+\s*")
 
 
+class Line(str):
+    """A line of a flag file, which knows where it stands.
+
+    Attributes:
+      place: the line's number and its file, in words.
+    """
+
+    __slots__ = ("place",)
+
+    def __new__(cls, text: str, place: str) -> "Line":
+        """Makes one, which is its text wherever a text is expected."""
+        line = super().__new__(cls, text)
+        line.place = place
+        return line
+
+
 def with_content(arguments: Sequence[str]) -> list[str]:
     """A command line with the content of its flag files in their place.
 
@@ -110,18 +126,23 @@ def _lines(name: str, within: tuple[Path, ...]) -> Iterator[str]:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ValueError(f"--flagfile={name} cannot be read: {why}. {_A_FLAG_FILE}") from error
-    for line in map(str.strip, text.split("\n")):
+    for number, line in enumerate(map(str.strip, text.split("\n")), 1):
         flag, _, other = line.partition("=")
         if flag in _FLAG:
             if file.absolute() in within:
                 raise ValueError(f"--flagfile={name} names itself; take that line out of it.")
             yield from _lines(other, (*within, file.absolute()))
         elif line and not line.startswith(("#", "//")):
-            yield line
+            yield Line(line, f"line {number} of {name}")
 
 
 def _read(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The flags among arguments, and their values."""
+    return ((name, value) for _, name, value in flags_among(arguments))
+
+
+def flags_among(arguments: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """The flags among arguments: the argument itself, the flag's name, its value."""
     known = config_options()
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         flag, equals, value = argument.partition("=")
@@ -130,11 +151,11 @@ def _read(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
             continue
         option = known.get(name.removeprefix("no"), known.get(name))
         if equals:
-            yield name, value
+            yield argument, name, value
         elif option is not None and isinstance(option.default, bool):
-            yield option.name, str(name == option.name)
+            yield argument, option.name, str(name == option.name)
         else:
-            yield name, following
+            yield argument, name, following
 
 
 def _value(flag: str, arguments: Sequence[str]) -> str | None:

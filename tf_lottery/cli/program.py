@@ -1,7 +1,9 @@
 """The program: what `main.py` and the command `tf-lottery` do with their flags."""
 
 import os
+import re
 import sys
+from typing import NoReturn
 
 from absl import app, flags, logging
 
@@ -14,16 +16,21 @@ from tf_lottery.cli import (
     reproduction,
     shipped_configs,
 )
+from tf_lottery.cli.origins import with_origins
 from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.cli.sweeps import hint_to_sweep
 from tf_lottery.config import flags as experiment_flags
-from tf_lottery.registry import import_plugin
+from tf_lottery.registry import import_plugin, likely_names
 from tf_lottery.users_code import told
 
 _LESS_MEMORY = (
     "Use a smaller network, smaller images or a smaller --batch_size, or keep the data in the "
     "host's memory (--in_memory=off). Levels that are finished are kept."
 )
+_OF_HELP = "\nmain.py --help lists the flags."
+_EQUALS_TWICE = re.compile(r"flag (--\w+)==")
+# In a line of a flag file, or in quotes.
+_APART = re.compile(r"--?(?P<name>\w+)\s*(=|\s)\s*(?P<value>.*)")
 
 
 def main() -> None:
@@ -36,7 +43,7 @@ def main() -> None:
         for name in plugins_in(sys.argv):
             import_plugin(name)
     except ValueError as error:
-        sys.exit(f"Error: {error}")
+        _refuse(str(error))
     command_flags.define_flags()
     try:
         answer = help_page.asked_for(sys.argv[1:])
@@ -63,11 +70,32 @@ def main() -> None:
 def _parse(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(flag_files.with_content(arguments))
+    except flags.UnrecognizedFlagError as error:
+        _refuse(_of_unknown(error.flagvalue, error.flagname), _OF_HELP)
     except flags.Error as error:
         problem = str(error).removeprefix("ERROR:: ")
-        sys.exit(f"Error: {problem}{hint_to_sweep(problem)}\nmain.py --help lists the flags.")
+        _refuse(f"{problem}{hint_to_sweep(problem)}{_hint_to_spaces(problem)}", _OF_HELP)
     except ValueError as error:
-        sys.exit(f"Error: {error}")
+        _refuse(str(error))
+
+
+def _of_unknown(argument: str, name: str) -> str:
+    """What is wrong with an argument that is no known flag."""
+    apart = _APART.fullmatch(argument)
+    if apart and apart["name"] in flags.FLAGS:
+        return f"{argument}: write --{apart['name']}={apart['value']}, without spaces."
+    close = [f"--{other}" for other in likely_names(name, flags.FLAGS)]
+    meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    return f"{argument}: there is no flag --{name}.{meant}"
+
+
+def _hint_to_spaces(problem: str) -> str:
+    found = _EQUALS_TWICE.match(problem)
+    return "" if found is None else f". Write {found[1]}=VALUE without spaces around the ="
+
+
+def _refuse(problem: str, more: str = "") -> NoReturn:
+    sys.exit(f"Error: {with_origins(problem, sys.argv, flags.FLAGS)}{more}")
 
 
 def _print_whole(text: str) -> None:
@@ -80,9 +108,11 @@ def _print_whole(text: str) -> None:
 
 def _run(arguments: list[str]) -> int:
     if len(arguments) > 1:
+        word = arguments[1]
+        where = f"\n{word} is {word.place}." if isinstance(word, flag_files.Line) else ""
         sys.exit(
-            f"Error: {' '.join(arguments[1:])}: flags begin with --, such as --levels=5; "
-            "main.py --help lists them."
+            f"Error: {word}: flags begin with --, such as --levels=5, without spaces around =; "
+            f"main.py --help lists them.{where}"
         )
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)
@@ -95,12 +125,12 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, ArithmeticError, ConnectionError) as error:
-        sys.exit(f"Error: {told(error)}")
+        _refuse(told(error))
     except OSError as error:
         # Without it, it is not the system that has refused something.
         reason = error.strerror
         said = f"{error.filename or 'a file'} cannot be used: {reason}" if reason else None
-        sys.exit(f"Error: {told(error, said)}")
+        _refuse(told(error, said))
     except MemoryError:
         sys.exit(f"Error: the memory is full. {_LESS_MEMORY}")
     except Exception as error:
