@@ -407,6 +407,12 @@ def test_a_home_folder_that_there_is_not_is_refused(arguments):
     assert str(refused.value).startswith(arguments[-1].replace("_level=1", "=" + UNKNOWN))
 
 
+@pytest.mark.parametrize("flag", ["data_dir", "manual_dir", "other_run"])
+def test_so_is_it_in_a_branch_of_the_library(flag, run):
+    with pytest.raises(ValueError, match=rf"^--{flag}={UNKNOWN}: there is no home folder"):
+        plan_branch(run, "mask_of_replicate", {flag: UNKNOWN})
+
+
 def test_paths_that_cannot_be_written_into_flag_files_are_refused():
     for given in (("--workdir=\udcff",), ("--experiment=report", "--run=a\udcff")):
         with pytest.raises(ValueError, match=rf"^{given[-1].partition('=')[0]}=.*udcff.*not UTF-8"):

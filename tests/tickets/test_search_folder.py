@@ -11,7 +11,7 @@ import tf_keras
 from tests.same_weights import assert_same_weights
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.report.verification import verify_runs
-from tf_lottery.store.errors import DamagedFileError, RunFolderBusyError
+from tf_lottery.store.errors import DamagedFileError, RunFolderBusyError, StorageError
 from tf_lottery.store.lock import exclusive
 from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
@@ -229,16 +229,67 @@ def test_a_folder_of_something_else_or_in_use_is_left_alone(search_in, finished,
         with pytest.raises(ValueError, match=rf"folder=.*{name} is (no folder of a|a file)"):
             search_in(tmp_path / name)
     search = search_in(finished, levels=2)
-    with exclusive(finished), pytest.raises(RunFolderBusyError):
+    busy = r"the folder .* is in use by .* ended, or choose another folder\.$"
+    with exclusive(finished), pytest.raises(RunFolderBusyError, match=busy):
         search.fit(batches, epochs=2, verbose=0)
 
 
-@pytest.mark.parametrize("name", ["search.json", "level_0/level.json", "level_1/masks.npz"])
-def test_a_damaged_file_is_named(search_in, finished, batches, tmp_path, name):
+@pytest.mark.parametrize("name", ["~nobody_of_this_name/search", "what?"])
+def test_a_folder_that_cannot_be_is_refused_by_its_argument(search_in, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^(folder='~nobody|the path .*what\?)") as refused:
+        search_in(name)
+    assert "--" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("search.json", ""),
+        ("level_0/level.json", ""),
+        ("level_1/masks.npz", "level_1"),
+        ("level_1/weights.index", "level_1"),
+        ("rewind/seal.json", ""),
+        ("rewind/tensors.index", ""),
+    ],
+)
+@pytest.mark.parametrize("how", ["cut off", "deleted"])
+def test_a_damaged_file_is_named(search_in, finished, batches, tmp_path, name, lost, how):
     path = finished / name
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DamagedFileError, match=name.split("/")[-1]):
+    if how == "cut off":
+        path.write_bytes(path.read_bytes()[:-20])
+    elif name.endswith("level.json"):
+        return  # As if the level had not been finished.
+    else:
+        path.unlink()
+    with pytest.raises(DamagedFileError, match=name.split("/")[-1]) as refused:
         search_in(finished, levels=2).fit(batches, epochs=2, verbose=0)
+    text = str(refused.value)
+    remedy = f"delete {lost} in {finished} and" if lost else f"delete the folder {finished} and"
+    assert f"{remedy} start the same script again, which " in text
+    assert "--" not in text
+    assert "command" not in text
+
+
+def test_a_rewind_point_that_was_deleted_is_told_in_words_of_searches(
+    search_in, finished, batches, tmp_path
+):
+    shutil.rmtree(finished / "rewind")
+    remedy = f"rewind is missing. Restore it from a backup, or delete the folder {finished} and"
+    with pytest.raises(DamagedFileError, match=remedy):
+        search_in(finished, levels=2).fit(batches, epochs=2, verbose=0)
+
+
+def test_levels_after_a_damaged_one_go_with_it(finished):
+    (finished / "level_2").mkdir()
+    error = DamagedFileError(finished / "level_1" / "masks.npz", "is missing")
+    assert f"delete level_1, level_2 in {finished} and start the same script" in str(error)
+
+
+def test_a_search_that_cannot_be_written_is_told_so(finished):
+    error = StorageError(finished / "level_2" / "masks.npz", "Read-only file system")
+    assert "--workdir" not in str(error)
+    assert str(error).endswith("Finished levels are kept: the same script continues after them.")
 
 
 def test_a_loop_of_ones_own_and_keras_3(tmp_path):

@@ -1,9 +1,9 @@
 """The configuration of a run folder, to do something else with what it holds."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_from_values
 from tf_lottery.config.flags import read_flag_file
@@ -58,6 +58,6 @@ def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
         if option.metadata["path"]
     }
     return {
-        name: str(Path(value).expanduser().absolute()) if name in paths and value else value
+        name: str(expanded(f"--{name}", value).absolute()) if name in paths and value else value
         for name, value in values.items()
     }

@@ -76,7 +76,7 @@ def compare_runs(
     tolerance = tolerance_of(matching_tolerance)
     found = [read_run(path) for path in run_paths([Path(run) for run in runs])]
     records, copies = without_copies(found)
-    folder = default_folder(records) if folder is None else expanded("--folder", folder)
+    folder = default_folder(records) if folder is None else expanded("folder", folder)
     check_folder(folder)
     methods = collect_methods(records)
     tickets = find_tickets(methods, tolerance)

@@ -18,7 +18,8 @@ from tf_lottery.store.levels import LEVEL_NAME
 from tf_lottery.store.lock import is_held
 from tf_lottery.store.run_details import Divergence
 from tf_lottery.store.run_folder import BRANCHES_FOLDER, RunFolder
-from tf_lottery.store.search_folder import SEARCH_SEAL, holds_a_search
+from tf_lottery.store.search_folder import holds_a_search
+from tf_lottery.store.search_remedy import SEARCH_SEAL
 from tf_lottery.store.stopping import known_end
 
 _RUN_NAME = re.compile(r"replicate_[0-9]+")

@@ -15,7 +15,8 @@ from tf_lottery.store.lock import is_held
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.seal import damaged_files, read_seal, verify_seal
 from tf_lottery.store.sealed_table import check_table, table_seal
-from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
+from tf_lottery.store.search_folder import SearchFolder
+from tf_lottery.store.search_remedy import SEARCH_SEAL, remedy_in_search
 
 # Hashing files up to this size takes a run of twenty levels some milliseconds.
 _SMALL_BYTES = 128 * 1024
@@ -94,34 +95,19 @@ def inspect_search(search: SearchFolder) -> Findings:
       search: the folder.
     """
     complete, findings = search.complete_levels(), Findings()
-    anew = f"delete the folder {search.path.absolute()} and start the same script again"
     try:
         verify_seal(search.path, name=SEARCH_SEAL)
     except DamagedFileError as error:
-        remedy = f"Restore it from a backup, or {anew}, which begins anew."
-        error = DamagedFileError(error.path, error.problem, remedy)
-        lost = "what the search is: its arguments and its seed"
-        findings.damages.append(Damage(error, lost))
+        findings.damages.append(Damage(error, "what the search is: its arguments and its seed"))
     damages = [
         *_damages_of_complete_levels(search, complete, None),
         *_damages_of_gaps(search, complete),
         *_damages_of_level_places(search),
         *_damages_of_rewind(search, complete, None),
     ]
-    last = max(complete, default=0)
     for damage in damages:
-        remedy = f"Restore it from a backup, or {anew}, which trains all levels anew."
-        if damage.level:
-            # What follows was found from it, and the data may come in another order now.
-            names = [
-                f"level_{number}" for number in range(damage.level, max(last, damage.level) + 1)
-            ]
-            remedy = (
-                f"Restore it from a backup, or delete {', '.join(names)} in "
-                f"{search.path.absolute()} and start the same script again, which trains from "
-                f"level {damage.level} on."
-            )
-        error = DamagedFileError(damage.error.path, damage.error.problem, remedy)
+        path, problem = damage.error.path, damage.error.problem
+        error = DamagedFileError(path, problem, remedy_in_search(search.path, path))
         findings.damages.append(replace(damage, error=error))
     return findings
 

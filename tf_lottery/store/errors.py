@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tf_lottery.store.search_remedy import remedy_in_search, search_of
+
 # Windows has no quotas.
 _FULL = [getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name)]
 _FORBIDDEN = [errno.EROFS, errno.EACCES, errno.EPERM]
@@ -29,7 +31,8 @@ class DamagedFileError(RunFolderError):
     Args:
       path: the damaged file.
       problem: what is wrong, to be read after the path ("is missing").
-      remedy: how to get it back, in sentences; by default, how to compute its folder anew.
+      remedy: how to get it back, in sentences; by default, how to compute its folder anew, or the
+        level of a search and those after it.
 
     Attributes:
       path: as given, absolute.
@@ -39,10 +42,7 @@ class DamagedFileError(RunFolderError):
 
     def __init__(self, path: Path, problem: str, remedy: str | None = None):
         self.path, self.problem = Path(path).absolute(), problem
-        self.remedy = remedy or (
-            f"Restore it from a backup, or delete the folder {self.path.parent} and start the "
-            "run's command again to compute it anew."
-        )
+        self.remedy = remedy or _how_to_restore(self.path)
         super().__init__(f"{self.path} {problem}. {self.remedy}")
 
 
@@ -60,9 +60,15 @@ class StorageError(RunFolderError):
 
     def __init__(self, path: Path, reason: str):
         self.path, self.reason = Path(path), reason
-        kept = " Finished levels are kept: the same command continues after them."
+        search = search_of(self.path)
+        kept = (
+            f" Finished levels are kept: the same {'script' if search else 'command'} continues "
+            "after them."
+        )
         remedy = self.remedy_or(
-            "choose a writable folder with --workdir (in the library: workdir, or folder of a "
+            "choose another folder, that can be written"
+            if search
+            else "choose a writable folder with --workdir (in the library: workdir, or folder of a "
             "search)"
         )
         super().__init__(
@@ -80,6 +86,16 @@ class StorageError(RunFolderError):
 
     def _is_because_of(self, numbers: Iterable[int]) -> bool:
         return any(os.strerror(number) in self.reason for number in numbers)
+
+
+def _how_to_restore(path: Path) -> str:
+    search = search_of(path)
+    if search is not None:
+        return remedy_in_search(search, path)
+    return (
+        f"Restore it from a backup, or delete the folder {path.parent} and start the run's command "
+        "again to compute it anew."
+    )
 
 
 def _beside_finished_levels(path: Path) -> bool:

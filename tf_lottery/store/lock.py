@@ -20,14 +20,16 @@ _LOCK_FILES = frozenset({".lock", ".lock-holder"})
 
 # `is_held` may have the lock for a moment, which is no reason to refuse.
 _SECONDS_OF_PATIENCE = 1.0
+_ANOTHER_RUN = "choose another --name or --replicate"
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path, otherwise: str = _ANOTHER_RUN) -> Iterator[None]:
     """Holds a folder for this block alone; the system frees it when the process dies.
 
     Args:
       folder: an existing folder.
+      otherwise: what may be done in place of waiting for the one that holds it.
 
     Yields:
       Nothing.
@@ -49,7 +51,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         try:
             lock.acquire()
         except filelock.Timeout:
-            raise _busy(folder) from None
+            raise _busy(folder, otherwise) from None
     try:
         write_text(holder, f"process {os.getpid()} on host {socket.gethostname()}\n")
         yield
@@ -102,13 +104,13 @@ def _is_held_on_windows(file: Path) -> bool:
 def refuse_held(folder: Path) -> None:
     """Raises RunFolderBusyError if another process holds a folder; changes nothing."""
     if is_held(folder):
-        raise _busy(folder)
+        raise _busy(folder, _ANOTHER_RUN)
 
 
-def _busy(folder: Path) -> RunFolderBusyError:
+def _busy(folder: Path, otherwise: str) -> RunFolderBusyError:
     return RunFolderBusyError(
-        f"the run folder {folder.absolute()} is in use by {_read_holder(folder / '.lock-holder')}. "
-        "Wait until it has ended, or choose another --name or --replicate."
+        f"the folder {folder.absolute()} is in use by {_read_holder(folder / '.lock-holder')}. "
+        f"Wait until it has ended, or {otherwise}."
     )
 
 

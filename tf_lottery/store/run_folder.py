@@ -35,7 +35,7 @@ from tf_lottery.store.levels import LEVEL_NAME, LevelsFolder
 from tf_lottery.store.lock import entries_of, exclusive, refuse_held
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.sealed_tensors import SealedTensors
-from tf_lottery.store.search_folder import SEARCH_SEAL
+from tf_lottery.store.search_remedy import SEARCH_SEAL
 from tf_lottery.store.tensors import refuse_pattern_characters
 
 _EXPORT_NAME = re.compile(r"level_\d+(_saved_model)?")

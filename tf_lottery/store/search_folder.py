@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 from tf_lottery.store.levels import LevelsFolder
-
-SEARCH_SEAL = "search.json"
+from tf_lottery.store.search_remedy import SEARCH_SEAL
 
 
 class SearchFolder(LevelsFolder):

@@ -26,11 +26,12 @@ def tensor_files(prefix: Path) -> list[Path]:
     ]
 
 
-def refuse_pattern_characters(path: Path) -> None:
+def refuse_pattern_characters(path: Path, right: str = "a --workdir and --name") -> None:
     """Checks that TensorFlow will take a path for a name, not for a search pattern.
 
     Args:
       path: a file or folder.
+      right: what to choose in its place.
 
     Raises:
       RunFolderError: the path has a character that cannot be read back.
@@ -38,7 +39,7 @@ def refuse_pattern_characters(path: Path) -> None:
     if found := set(str(path.absolute())) & set("*?[\\"):
         raise RunFolderError(
             f"the path {path.absolute()} contains {' '.join(sorted(found))}, which TensorFlow "
-            "reads as a search pattern; choose a --workdir and --name without it."
+            f"reads as a search pattern; choose {right} without it."
         )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tf_keras as keras
 
-from tf_lottery.config.arguments import check_choice, check_path, check_whole
+from tf_lottery.config.arguments import check_choice, check_path, check_whole, expanded
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.models.build import build_model, is_network, network_sha256
 from tf_lottery.models.own_networks import look_where_it_was
@@ -91,7 +91,7 @@ def load_ticket(run: str | Path, level: int, weights: TicketWeights = "trained")
     check_path("run", run)
     check_whole("level", level)
     check_choice("weights", weights, TICKET_WEIGHTS)
-    folder = RunFolder.read(Path(run))
+    folder = RunFolder.read(expanded("run", run))
     journal = RunJournal(folder)
     if not journal.is_complete(level):
         finished = folder.finished_levels()

@@ -7,8 +7,9 @@ import numpy as np
 
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.atomic import atomic_path
-from tf_lottery.store.errors import DamagedFileError, RunFolderError
+from tf_lottery.store.errors import DamagedFileError
 from tf_lottery.store.levels import LevelsFolder
+from tf_lottery.store.search_remedy import search_of
 from tf_lottery.store.tensors import load_tensors, save_tensors
 from tf_lottery.training.network import NetworkState
 
@@ -53,13 +54,17 @@ class RunJournal:
 
         Raises:
           DamagedFileError: if its files are not as they were written.
-          RunFolderError: if it was deleted.
+            It may have been deleted, too.
         """
         rewind = self._run.rewind
         if not rewind.exists():
-            raise RunFolderError(
-                f"{rewind.path} is missing. Delete {self._run.level(0).path} as well: training "
-                "level 0 again makes both anew."
+            raise DamagedFileError(
+                rewind.path,
+                "is missing",
+                None
+                if search_of(rewind.path)
+                else f"Delete {self._run.level(0).path} as well: training level 0 again makes both "
+                "anew.",
             )
         tensors, record = rewind.load()
         return NetworkState.from_tensors(record["step"], tensors)

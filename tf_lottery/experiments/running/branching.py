@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.config.arguments import check_levels, check_path, shown
+from tf_lottery.config.arguments import check_levels, check_path, expanded, shown
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.branch_config import (
@@ -102,19 +102,18 @@ def run_branch(
       WorkerLostError: if another of several workers has ended; finished levels are kept.
     """
     check_path("run", run)
+    run = expanded("run", run)
     if levels is not None:
         check_levels(levels)
     if isinstance(dataset, str):
         dataset, changes = None, {**changes, "dataset": dataset}
     check_is_dataset(dataset)
     if dataset is None:
-        refuse_without_arrays(
-            Path(run), f'tf_lottery.run_branch("{run}", "{branch}", dataset=data)'
-        )
+        refuse_without_arrays(run, f'tf_lottery.run_branch("{run}", "{branch}", dataset=data)')
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
-    with plugins_named(Path(run)):
+    with plugins_named(run):
         kind = find_branch(branch)
-        plan = plan_branch(Path(run), branch, changes)
+        plan = plan_branch(run, branch, changes)
         check_structure(plan, kind)
         check_makes_sense(plan, kind)
         work = _BranchWork(plan, kind, levels, for_analysis, tolerance)

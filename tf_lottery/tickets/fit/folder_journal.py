@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.masks import Mask
 from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.csv_files import table_text
-from tf_lottery.store.errors import as_storage_error
+from tf_lottery.store.errors import DamagedFileError, as_storage_error
 from tf_lottery.store.lock import entries_of, exclusive
 from tf_lottery.store.seal import seal, verify_seal
-from tf_lottery.store.search_folder import SEARCH_SEAL, SearchFolder
+from tf_lottery.store.search_folder import SearchFolder, holds_a_search
+from tf_lottery.store.search_remedy import SEARCH_SEAL
 from tf_lottery.store.tensors import refuse_pattern_characters
 from tf_lottery.store.training_rules import RULES, outdated_restart
 from tf_lottery.tickets.fit.history import LevelResult
@@ -48,8 +50,8 @@ class FolderJournal(RunJournal):
           ValueError: if it holds something else, or a search with other arguments.
           DamagedFileError: if a file in it is not as it was written.
         """
-        self.path = Path(path).expanduser().absolute()
-        refuse_pattern_characters(self.path)
+        self.path = expanded("folder", path).absolute()
+        refuse_pattern_characters(self.path, "a folder")
         super().__init__(SearchFolder(self.path))
         # As they are read back.
         self._arguments = json.loads(json.dumps(dict(arguments)))
@@ -84,7 +86,7 @@ class FolderJournal(RunJournal):
         arguments = self._arguments | json.loads(json.dumps(dict(training)))
         with as_storage_error(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        with exclusive(self.path):
+        with exclusive(self.path, "choose another folder"):
             self._refuse_others(arguments)
             remove_leftovers(self.path)
             known = self._known()
@@ -201,6 +203,8 @@ class FolderJournal(RunJournal):
     def _refuse_foreign(self) -> None:
         if not self.path.is_dir():
             raise ValueError(f"folder={self.path} is a file; choose a folder.")
+        if holds_a_search(self.path):
+            raise DamagedFileError(self.path / SEARCH_SEAL, "is missing")
         if foreign := entries_of(self.path):
             raise ValueError(
                 f"folder={self.path} is no folder of a search: it holds {', '.join(foreign[:5])}. "
