@@ -107,8 +107,9 @@ def test_whether_a_run_is_broken_is_told_apart_and_each_problem_has_a_line(tmp_p
     (run / "level_1" / "masks.npz").write_bytes(b"1")
     (run / "flags.cfg").write_text("--levels=9\n")
     assert print_runs(tmp_path, Console(file=io.StringIO()))
-    table, *lines = printed(tmp_path).split("\n\n")
-    assert rows(table)[4][:3] == ["a/replicate_1", "broken", "1/1"]
+    table, note, *lines = printed(tmp_path).split("\n\n")
+    assert rows(table)[4] == ["a/replicate_1", "broken", "1/1", "-", "80.0%", "98.00%", "+0.50"]
+    assert note.startswith("Density and accuracy of a broken run are those that were recorded when")
     assert [line.split()[3].removeprefix(f"{run}/") for line in lines] == [
         "level_1/masks.npz",
         "flags.cfg",
@@ -129,7 +130,7 @@ def test_what_can_be_done_about_a_damaged_level_is_said_once(tmp_path):
     run = write_run(tmp_path / "a" / "replicate_1", [0.975, 0.98], levels=1)
     (run / "level_1" / "masks.npz").write_bytes(b"1")
     (run / "level_1" / "metrics.csv").unlink()
-    _, problem = printed(tmp_path).split("\n\n")
+    _, _, problem = printed(tmp_path).split("\n\n")
     level = run / "level_1"
     found = (f"{level}/masks.npz was changed", f"{level}/metrics.csv is missing")
     assert [problem.count(text) for text in found] == [1, 1]

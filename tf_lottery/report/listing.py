@@ -13,6 +13,10 @@ from tf_lottery.report.run_state import RunState, find_branches, find_runs, read
 from tf_lottery.report.table import Column, natural_width, show_table, table_of
 
 _Column = Column[RunState]
+_RECORDED = (
+    "Density and accuracy of a broken run are those that were recorded when its last level was "
+    "finished, whose files may be the ones that are damaged."
+)
 
 
 def runs_table(states: Sequence[RunState], workdir: str | Path) -> Table:
@@ -83,6 +87,8 @@ def print_runs(workdir: str | Path, console: Console | None = None) -> bool:
     show_table(table, console)
     if any(state.epoch is not None and state.density is not None for state in states):
         print_line("\nDensity and accuracy are those of the last finished level.", console)
+    if any(state.problems and state.density is not None for state in states):
+        print_line(f"\n{_RECORDED}", console)
     for state in states:
         if state.ended is not None:
             print_line(f"\n{_relative(state.path, folder)} {state.ended}.", console)
