@@ -1,6 +1,10 @@
 """Does what its flags describe: `python main.py --flagfile=configs/NAME.cfg`."""
 
-from tf_lottery.cli import main
+import sys
 
 if __name__ == "__main__":
+    try:
+        from tf_lottery.cli import main
+    except KeyboardInterrupt:
+        sys.exit(130)
     main()

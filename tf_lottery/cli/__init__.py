@@ -1,6 +1,10 @@
 """The program: flags, commands, help."""
 
 import sys
+from typing import NoReturn
+
+# What shells give a process that Ctrl-C has ended.
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -11,4 +15,14 @@ def main() -> None:
 
         program.main()
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted before anything was begun.")
+        end_interrupted("Interrupted before anything was begun.")
+
+
+def end_interrupted(said: str) -> NoReturn:
+    """Exits after Ctrl-C.
+
+    Args:
+      said: on standard error, as a line of its own.
+    """
+    sys.stderr.write(f"\n{said}\n")
+    sys.exit(_INTERRUPTED)

@@ -11,6 +11,7 @@ import tf_lottery
 from tf_lottery.cli import (
     command_flags,
     commands,
+    end_interrupted,
     flag_files,
     help_page,
     reproduction,
@@ -121,7 +122,7 @@ def _run(arguments: list[str]) -> int:
             return reproduction.reproduce(flags.FLAGS)
         return tf_lottery.run_command(commands.command_from_flags())
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. The same command continues where it stopped.")
+        end_interrupted("Interrupted. The same command continues where it stopped.")
     except BrokenPipeError:
         raise
     except (ValueError, ArithmeticError, ConnectionError) as error:

@@ -143,7 +143,7 @@ def test_killed_and_stopped_tasks_are_continued(
         task = wait_for(lambda: (new := process_of(state)) != task and new, process)
         os.kill(process.pid, signal.SIGINT)
         said = process.communicate(timeout=280)[0]
-        assert process.returncode == 1 and "The same command continues" in said, said
+        assert process.returncode == 130 and "The same command continues" in said, said
         assert "Stopped: replicate_1" in said
         wait_for_end = time.monotonic() + 30
         while is_running(task):
