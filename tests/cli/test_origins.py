@@ -73,6 +73,28 @@ def test_the_file_that_has_the_line_is_named_not_the_one_that_names_that_file(re
     )
 
 
+@pytest.mark.parametrize("inner", ["none.cfg", "", "inner.cfg --levels=2", "outer.cfg"])
+def test_the_line_of_a_file_that_cannot_be_read_is_named(inner, refusal, write):
+    told = refusal(write("outer.cfg", "# Mine.", f"--flagfile={inner}"))
+    assert told.startswith(f"Error: --flagfile={inner} ")
+    assert told.endswith(f"\n--flagfile={inner} is line 2 of outer.cfg.")
+    assert ("Write --flagfile=FILE without spaces." in told) == (" " in inner)
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ('--dataset="digits"', "; in flag files, quotes are a part of the value."),
+        ("--levels=3 # three", "; in flag files, # begins a comment at the beginning of a line"),
+        ("--dataset=folder:nowhere", "."),
+        ("--controls=random_mask,one_shott", "."),
+    ],
+)
+def test_what_is_not_meant_as_it_stands_there_is_told(line, place, refusal, write):
+    told = refusal(write("mine.cfg", line), "--name=a")
+    assert f"\n{line} is line 1 of mine.cfg{place}" in told
+
+
 def test_what_counts_is_what_is_meant(refusal, write):
     file = write("mine.cfg", "--levels=-1")
     assert refusal(file, "--levels=-2") == "Error: --levels=-2 is out of range: use 0 to 10000."
@@ -119,6 +141,19 @@ def test_a_value_of_a_sweep_is_refused_as_one(sweep, said, refusal):
 def test_a_flag_beside_a_sweep_is_not_blamed_on_it(refusal):
     told = refusal("--batch_size=-1", "--name=a", "--sweep=learning_rate:0.1,0.2")
     assert told == "Error: --batch_size=-1 is out of range: use 1 or more."
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--no-nesterov", "there is no flag --no-nesterov. Did you mean --nonesterov or --nest"),
+        ("--LEARNING_RATE=1", "there is no flag --LEARNING_RATE. Did you mean --learning_rate?"),
+        ("--levels", "give it a value, as --levels=VALUE"),
+        ("--controls=random_mask,", "name the branches to run, such as random_mask,one_shot, or"),
+    ],
+)
+def test_it_is_said_what_would_be_right(given, said, refusal):
+    assert refusal(given).startswith(f"Error: {given}: {said}")
 
 
 @pytest.mark.parametrize("given", [("--levels", "=", "3"), ("--levels", "=3")])

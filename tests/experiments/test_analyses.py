@@ -60,7 +60,7 @@ def test_all_replicates_are_analyzed_unless_some_are_chosen(study, capsys):
     analyze(study, "magnitudes", "--replicates=2")
     assert "For the figures" not in capsys.readouterr().out
     assert [(run / "landscape").exists() for run in sorted(study.iterdir())] == [False, True]
-    with pytest.raises(ValueError, match=r"--replicates: .*replicate_3 is not a run folder"):
+    with pytest.raises(ValueError, match=r"^--run=.* has no replicate_3, but replicate_1"):
         analyze(study, "magnitudes", "--replicates=2-3")
 
 

@@ -250,3 +250,12 @@ def test_a_run_folder_itself_can_be_listed_and_a_home_folder_be_meant(tmp_path, 
 def test_a_home_folder_that_there_is_not_is_refused(argument, call):
     with pytest.raises(ValueError, match=f"^{argument}=~nobody_of_this_name/runs: there is no"):
         call("~nobody_of_this_name/runs")
+
+
+def test_a_folder_of_something_else_is_not_to_be_deleted(tmp_path):
+    (tmp_path / "config.json").write_text('{"hidden_size": 768}')
+    console = Console(file=io.StringIO(), width=1000)
+    assert verify_runs(Path(), [tmp_path], console)
+    text = console.file.getvalue()
+    assert "config.json cannot be used" in text
+    assert "To get it back: Restore it from a backup, if it is of a run.\n" in text

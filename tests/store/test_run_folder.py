@@ -150,7 +150,11 @@ def test_a_folder_killed_before_its_config_was_written_is_taken_over(open_run, t
         (lambda text: text.replace("0.1", "0.2"), DamagedFileError, "was changed"),
         (lambda text: text.replace('"classes"', '"Classes"'), DamagedFileError, "was changed"),
         (lambda text: text.replace('"format": 1', '"format": 2'), RunFolderError, "format 2"),
-        (lambda text: '{"hidden_size": 768}', RunFolderError, "format None"),
+        (
+            lambda text: '{"hidden_size": 768}',
+            RunFolderError,
+            "is not of a run; a run",
+        ),
         (lambda text: text.replace('"identity"', '"Identity"'), RunFolderError, "no identity"),
     ],
 )

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from tf_lottery.store.errors import RunFolderError
+from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.run_patterns import named_runs
 
 
@@ -35,6 +37,17 @@ def test_a_pattern_may_name_replicates(workdir):
 
 def test_a_path_is_left_as_it_is(workdir):
     assert named_runs(str(workdir / "nothing")) == [workdir / "nothing"]
+
+
+def test_a_folder_without_runs_is_refused_with_those_beside_it(workdir):
+    listed = ", ".join(f"study_rewind_step_{step}it" for step in (0, 20, 100))
+    for name in ("study_notes", "absent"):
+        with pytest.raises(RunFolderError) as refused:
+            replicate_folders(workdir / name)
+        assert str(refused.value) == (
+            f"--run={workdir / name} is neither a run folder, WORKDIR/NAME/replicate_R, nor one "
+            f"that holds run folders. In {workdir} there are {listed}."
+        )
 
 
 def test_a_pattern_that_fits_nothing_is_refused_with_what_there_is(workdir):

@@ -123,6 +123,11 @@ def _launcher(flag_values: flags.FlagValues) -> Launcher:
 def _controls(flag_values: flags.FlagValues) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
     text, levels = flag_values["controls"].value, flag_values["control_levels"].value
     names = tuple(dict.fromkeys(name.strip() for name in text.split(","))) if text.strip() else ()
+    if not all(names):
+        raise ValueError(
+            f"--controls={text}: name the branches to run, such as random_mask,one_shot, or leave "
+            "the flag out."
+        )
     for name in names:
         try:
             branch = BRANCHES.find(name)
@@ -181,7 +186,10 @@ def _branches(flag_values: flags.FlagValues, runs: tuple[Path, ...]) -> RunBranc
         )
     names = [name.strip() for name in flag_values["branch"].value.split(",")]
     if not all(names):
-        raise ValueError(f"--branch={flag_values['branch'].value}: name the branches to run.")
+        raise ValueError(
+            f"--branch={flag_values['branch'].value}: name the branches to run, such as "
+            "random_mask,one_shot."
+        )
     asked = {"experiment", "branch", "levels", "replicate"}
     return RunBranches(
         runs,

@@ -125,13 +125,19 @@ def _lines(name: str, within: tuple[Path, ...]) -> Iterator[str]:
         ) from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise ValueError(f"--flagfile={name} cannot be read: {why}. {_A_FLAG_FILE}") from error
+        spaces = " Write --flagfile=FILE without spaces." if " -" in name or name[0] == "=" else ""
+        raise ValueError(
+            f"--flagfile={name} cannot be read: {why}.{spaces} {_A_FLAG_FILE}"
+        ) from error
     for number, line in enumerate(map(str.strip, text.split("\n")), 1):
         flag, _, other = line.partition("=")
         if flag in _FLAG:
             if file.absolute() in within:
                 raise ValueError(f"--flagfile={name} names itself; take that line out of it.")
-            yield from _lines(other, (*within, file.absolute()))
+            try:
+                yield from _lines(other, (*within, file.absolute()))
+            except ValueError as error:
+                raise ValueError(f"{error}\n{line} is line {number} of {name}.") from error
         elif line and not line.startswith(("#", "//")):
             yield Line(line, f"line {number} of {name}")
 

@@ -9,6 +9,9 @@ from absl import flags
 from tf_lottery.cli.flag_files import Line, flags_among, parts_of
 from tf_lottery.cli.flag_uses import as_given
 from tf_lottery.cli.sweeps import combinations
+from tf_lottery.config.data_files import absolute_dataset
+
+_QUOTED = re.compile(r"""[^=]*=(["']).*\1""")
 
 
 def with_origins(problem: str, arguments: Sequence[str], flag_values: flags.FlagValues) -> str:
@@ -32,8 +35,18 @@ def with_origins(problem: str, arguments: Sequence[str], flag_values: flags.Flag
         if any(_is_named(text, problem) for text in _spellings(argument, name, value, flag_values)):
             # Of several, the last one counts.
             meant[name] = argument
-    places = [f"{line} is {line.place}." for line in meant.values() if isinstance(line, Line)]
+    places = [place_of(line) for line in meant.values() if isinstance(line, Line)]
     return "\n".join([problem, *places])
+
+
+def place_of(line: Line) -> str:
+    """Where a line of a flag file stands, in a sentence, and what in it may not be meant so."""
+    more = ""
+    if _QUOTED.fullmatch(line):
+        more = "; in flag files, quotes are a part of the value"
+    elif " #" in line:
+        more = "; in flag files, # begins a comment at the beginning of a line alone"
+    return f"{line} is {line.place}{more}."
 
 
 def _with_sweep(problem: str, sweeps: Sequence[str]) -> str:
@@ -57,7 +70,10 @@ def _spellings(
 ) -> Iterator[str]:
     """How a problem may name a flag that was given."""
     yield argument if argument.startswith("--") else f"-{argument}"
-    yield f"--{name}={value}"
+    yield from (f"--{name}={part}" for part in {value, *map(str.strip, value.split(","))})
+    if name == "dataset":
+        with suppress(ValueError):
+            yield f"--{name}={absolute_dataset(value)}"
     # As in what a run folder holds and a command says.
     yield f"--{name}:"
     if name in flag_values and flag_values[name].present:

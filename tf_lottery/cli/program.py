@@ -17,7 +17,7 @@ from tf_lottery.cli import (
     reproduction,
     shipped_configs,
 )
-from tf_lottery.cli.origins import with_origins
+from tf_lottery.cli.origins import place_of, with_origins
 from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.cli.sweeps import hint_to_sweep
 from tf_lottery.config import flags as experiment_flags
@@ -29,6 +29,7 @@ _LESS_MEMORY = (
     "host's memory (--in_memory=off). Levels that are finished are kept."
 )
 _OF_HELP = "\nmain.py --help lists the flags."
+_MISSING_VALUE = re.compile(r"^Missing value for flag (\S+)$")
 _EQUALS_TWICE = re.compile(r"flag (--\w+)==")
 # In a line of a flag file, or in quotes.
 _APART = re.compile(r"--?(?P<name>\w+)\s*(=|\s)\s*(?P<value>.*)")
@@ -74,7 +75,7 @@ def _parse(arguments: list[str]) -> list[str]:
     except flags.UnrecognizedFlagError as error:
         _refuse(_of_unknown(error.flagvalue, error.flagname), _OF_HELP)
     except flags.Error as error:
-        problem = str(error).removeprefix("ERROR:: ")
+        problem = _MISSING_VALUE.sub(r"\1: give it a value, as \1=VALUE", str(error))
         _refuse(f"{problem}{hint_to_sweep(problem)}{_hint_to_spaces(problem)}", _OF_HELP)
     except ValueError as error:
         _refuse(str(error))
@@ -85,7 +86,9 @@ def _of_unknown(argument: str, name: str) -> str:
     apart = _APART.fullmatch(argument)
     if apart and apart["name"] in flags.FLAGS:
         return f"{argument}: write --{apart['name']}={apart['value']}, without spaces."
-    close = [f"--{other}" for other in likely_names(name, flags.FLAGS)]
+    negated = [f"no{other}" for other in flags.FLAGS if flags.FLAGS[other].boolean]
+    known = [*flags.FLAGS, *(negated if name.startswith("no") else [])]
+    close = [f"--{other}" for other in likely_names(name.lower(), known)]
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     return f"{argument}: there is no flag --{name}.{meant}"
 
@@ -110,10 +113,10 @@ def _print_whole(text: str) -> None:
 def _run(arguments: list[str]) -> int:
     if len(arguments) > 1:
         word = arguments[1]
-        where = f"\n{word} is {word.place}." if isinstance(word, flag_files.Line) else ""
+        where = f"\n{place_of(word)}" if isinstance(word, flag_files.Line) else ""
         sys.exit(
-            f"Error: {word}: flags begin with --, such as --levels=5, without spaces around =; "
-            f"main.py --help lists them.{where}"
+            f"Error: {word}: flags begin with --, such as --levels=5, without spaces around = "
+            f"and commas; main.py --help lists them.{where}"
         )
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)

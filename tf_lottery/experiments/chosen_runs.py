@@ -30,7 +30,8 @@ def _replicates(run: Path, wanted: tuple[int, ...] | None) -> list[Path]:
     chosen = [run / f"replicate_{number}" for number in wanted]
     missing = [folder for folder in chosen if folder not in folders]
     if missing:
-        raise ValueError(f"--replicates: {missing[0]} is not a run folder.")
+        there = ", ".join(folder.name for folder in folders)
+        raise ValueError(f"--run={run} has no {missing[0].name}, but {there}.")
     return chosen
 
 

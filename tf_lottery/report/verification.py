@@ -97,11 +97,12 @@ def _findings(path: Path) -> Findings:
         return Findings([Damage(error, lost)])
     except RunFolderError as error:
         # It has no config.json, or not one of a run.
-        file, problem = path / "config.json", f"cannot be used: {error}"
-        missing = not file.exists()
-        return Findings(
-            [Damage(DamagedFileError(file, "is missing" if missing else problem), lost)]
-        )
+        file = path / "config.json"
+        damage = DamagedFileError(file, "is missing")
+        if file.exists():
+            problem = f"cannot be used: {str(error).rstrip('.')}"
+            damage = DamagedFileError(file, problem, "Restore it from a backup, if it is of a run.")
+        return Findings([Damage(damage, lost)])
     except OSError as error:
         return _unreadable(path, error)
 

@@ -154,6 +154,10 @@ def read_config(path: Path) -> StoredConfig:
     """
     file = path / "config.json"
     config = read_json(file)
+    if "format" not in config:
+        raise RunFolderError(
+            f"{file.absolute()} is not of a run; a run folder is WORKDIR/NAME/replicate_R."
+        )
     if config.get("format") != _FORMAT:
         raise RunFolderError(
             f"{file.absolute()} has format {config.get('format')!r}; this version of tf_lottery "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tf_lottery.store.errors import DamagedFileError, RunFolderError
 from tf_lottery.store.levels import LEVEL_NAME
+from tf_lottery.store.run_patterns import runs_in
 
 _REPLICATE_NAME = re.compile(r"replicate_([1-9]\d*)")
 
@@ -33,7 +34,7 @@ def replicate_folders(path: Path) -> list[Path]:
         if any(map(LEVEL_NAME.fullmatch, names)):
             raise DamagedFileError(path / "config.json", "is missing")
         raise RunFolderError(
-            f"{path.absolute()} is neither a run folder, WORKDIR/NAME/replicate_R, nor one that "
-            "holds run folders."
+            f"--run={path} is neither a run folder, WORKDIR/NAME/replicate_R, nor one that holds "
+            f"run folders. {runs_in(path.absolute().parent)}"
         )
     return found

@@ -28,7 +28,7 @@ def named_runs(text: str) -> list[Path]:
         return [path]
     found = [folder for folder in _matches(path) if _holds_runs(folder)]
     if not found:
-        raise ValueError(f"--run={text} fits no run. {_listing(path)}")
+        raise ValueError(f"--run={text} fits no run. {runs_in(_fixed_part(path))}")
     return naturally_sorted(found)
 
 
@@ -60,8 +60,8 @@ def _holds_runs(folder: Path) -> bool:
     return any((entry / "config.json").exists() for entry in folder.glob("replicate_*"))
 
 
-def _listing(path: Path) -> str:
-    folder = _fixed_part(path)
+def runs_in(folder: Path) -> str:
+    """Says in a sentence which runs, and folders of replicates, a folder has."""
     if not folder.is_dir():
         return f"There is no folder {folder.absolute()}."
     runs = naturally_sorted(found for found in folder.iterdir() if _holds_runs(found))
