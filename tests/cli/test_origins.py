@@ -105,6 +105,13 @@ def test_what_counts_is_what_is_meant(refusal, write):
     assert "\n--levels=two is line 1 of other.cfg.\n" in refusal(unread, "--levels=2")
 
 
+def test_a_value_that_another_begins_with_is_not_taken_for_it(refusal, write, tmp_path):
+    (tmp_path / "runs").write_text("A file.")
+    file = write("mine.cfg", "--dense_from=runs", "--name=a", "--train_steps=2")
+    told = refusal(file, "--dense_from=runs/a", "--train_steps=20it", "--rewind_step=30it")
+    assert "mine.cfg" not in told
+
+
 def test_both_lines_of_two_flags_that_clash_are_named(refusal, write):
     told = refusal(write("mine.cfg", "--momentum=0", "--nesterov"))
     assert "--nesterov is line 2 of mine.cfg." in told

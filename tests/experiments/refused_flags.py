@@ -8,7 +8,7 @@ BAD_FLAGS = {
     "--final_learning_rate=-1": "use 0 or more",
     "--levels=99999999999999999999": "below 2",
     "--levels=2.5": "levels",
-    "--levels=0-5": "ranges such as 0-5",
+    "--levels=0-5": "ranges are for --experiment=branch",
     "--sweep=levels:1000000": "--levels=1000000",
     "--sweep=levels:1,1": "1 is there twice",
     "--sweep=learning_rate:0.001,0.0010": "0.001 and 0.0010 are the same",

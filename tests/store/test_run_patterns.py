@@ -39,6 +39,15 @@ def test_a_path_is_left_as_it_is(workdir):
     assert named_runs(str(workdir / "nothing")) == [workdir / "nothing"]
 
 
+def test_several_runs_take_several_flags(workdir):
+    one, other = (f"{workdir}/study_rewind_step_{step}it" for step in (0, 20))
+    expected = (
+        f"--run={one},{other}: give the flag once for each run, as --run={one} --run={other}."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        named_runs(f"{one},{other}")
+
+
 def test_a_folder_without_runs_is_refused_with_those_beside_it(workdir):
     listed = ", ".join(f"study_rewind_step_{step}it" for step in (0, 20, 100))
     for name in ("study_notes", "absent"):

@@ -81,4 +81,4 @@ def _spellings(
 
 
 def _is_named(text: str, problem: str) -> bool:
-    return bool(re.search(rf"(?<![\w-]){re.escape(text)}(?![\w=-]|[.,]\w)", problem))
+    return bool(re.search(rf"(?<![\w-]){re.escape(text)}(?![\w=/%*-]|[.,:?]\w)", problem))

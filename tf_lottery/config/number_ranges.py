@@ -3,6 +3,7 @@
 import re
 
 _PART = re.compile(r"(\d{1,18})(?:\s*-\s*(\d{1,18}))?")
+_NEGATIVE = re.compile(r"\s*-\s*\d+\s*")
 # More are a slip of the finger, and would fill the memory.
 _MOST = 10_000
 
@@ -30,8 +31,9 @@ def parse_ranges(text: str, argument: str) -> list[int]:
                 f"'{last}-{first}'."
             )
         if not match:
+            wrong = "negative" if _NEGATIVE.fullmatch(part) else "neither a number nor a range"
             raise ValueError(
-                f"{argument}={text}: {part.strip()!r} is neither a number nor a range; write "
+                f"{argument}={text}: {part.strip()!r} is {wrong}; write "
                 "'0-5,8' for 0, 1, 2, 3, 4, 5 and 8."
             )
         if int(last) - int(first) >= _MOST:

@@ -21,10 +21,17 @@ def named_runs(text: str) -> list[Path]:
       The path, or what the pattern fits in natural order: 2 before 10.
 
     Raises:
-      ValueError: no run fits the pattern; lists those there are.
+      ValueError: no run fits the pattern, of which those there are are listed; or several are named
+        at once.
     """
     path = expanded("--run", text)
-    if not _PATTERN.search(text) or path.exists():
+    if path.exists():
+        return [path]
+    several = [part.strip() for part in text.split(",")]
+    if len(several) > 1 and all(expanded("--run", part).exists() for part in several):
+        each = " ".join(f"--run={part}" for part in several)
+        raise ValueError(f"--run={text}: give the flag once for each run, as {each}.")
+    if not _PATTERN.search(text):
         return [path]
     found = [folder for folder in _matches(path) if _holds_runs(folder)]
     if not found:
