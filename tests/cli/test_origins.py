@@ -145,6 +145,13 @@ def test_a_value_of_a_sweep_is_refused_as_one(sweep, said, refusal):
     assert told.startswith(f"Error: --sweep={sweep}: {said}")
 
 
+def test_runs_are_not_begun_within_a_run(refusal, tmp_path):
+    run = write_run(tmp_path / "runs" / "a" / "replicate_1", [0.9])
+    for workdir in (run, run / "level_0" / "more"):
+        told = refusal("--name=b", f"--workdir={workdir}")
+        assert told.startswith(f"Error: --workdir={workdir} is in the run folder {run}, where no")
+
+
 def test_a_flag_beside_a_sweep_is_not_blamed_on_it(refusal):
     told = refusal("--batch_size=-1", "--name=a", "--sweep=learning_rate:0.1,0.2")
     assert told == "Error: --batch_size=-1 is out of range: use 1 or more."

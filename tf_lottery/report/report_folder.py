@@ -133,7 +133,7 @@ def _refuse_place_of_run(folder: Path) -> None:
     place = folder.absolute().resolve()
     parents = (place, *place.parents)
     for parent in parents:
-        if _is_run(parent):
+        if is_run(parent):
             raise ValueError(
                 f"--report_dir={folder} is in the run folder {parent}; name a folder outside of "
                 "it, such as one beside the replicates."
@@ -148,7 +148,8 @@ def _refuse_place_of_run(folder: Path) -> None:
             )
 
 
-def _is_run(place: Path) -> bool:
+def is_run(place: Path) -> bool:
+    """Whether a folder is that of a run or of a search, which may be damaged."""
     with suppress(OSError):
         if holds_a_search(place):
             return True

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from tf_lottery.config.arguments import expanded
 from tf_lottery.config.experiment import ExperimentConfig, has_renamed_files
 from tf_lottery.config.flags import flags_text
 from tf_lottery.config.matching import tolerance_of
@@ -18,6 +19,7 @@ from tf_lottery.messages import tell
 from tf_lottery.models.registry import check_model_name
 from tf_lottery.pruning.score import find_method
 from tf_lottery.report.formats import format_numbers
+from tf_lottery.report.report_folder import is_run
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.stopping import early_end
@@ -38,6 +40,7 @@ def refuse_early(config: ExperimentConfig) -> None:
         look_for_network_of(config.run_path)
         check_model_name(config.model.model, config.model.dropout)
         find_method(config.pruning.score)
+    _refuse_workdir_in_run(config)
     if of_several_workers(config):
         return  # All of them have to be told by the one that opens the folder.
     # What the system refuses is told where the folder is written to.
@@ -47,6 +50,18 @@ def refuse_early(config: ExperimentConfig) -> None:
         RunFolder.refuse(config.run_path, config.identity(), defaults, OPEN_ENDED)
         if (config.run_path / "config.json").exists():
             check_own_damage(RunFolder.read(config.run_path), tell=False)
+
+
+def _refuse_workdir_in_run(config: ExperimentConfig) -> None:
+    if config.run_path.exists():
+        return  # An earlier version has begun it there.
+    workdir = expanded("--workdir", config.run.workdir).resolve()
+    for place in (workdir, *workdir.parents):
+        if is_run(place):
+            raise ValueError(
+                f"--workdir={config.run.workdir} is in the run folder {place}, where no list finds "
+                "its runs; name a folder outside of it."
+            )
 
 
 def is_finished(config: ExperimentConfig, overwrite: bool = False) -> bool:
