@@ -113,7 +113,7 @@ def test_killed_again_and_again(start_main, outcome_of, reference, run, tmp_path
 def test_interrupted_by_the_user(start_main, outcome_of, reference, run, tmp_path):
     moment = "level_1/checkpoint/step_10"
     process = start_main(*FLAGS, workdir=tmp_path, signal_at=(moment, signal.SIGINT))
-    assert process.wait() == 1
+    assert process.wait() == 130
     assert "The same command continues" in process.output
     assert "Traceback" not in process.output
     assert not (run / "level_1" / "level.json").exists()
