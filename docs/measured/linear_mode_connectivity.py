@@ -92,7 +92,8 @@ def linear_mode_connectivity() -> dict[str, list[Measured]]:
         "3.6": f"at {lth_share(18)} from 0: {both(accuracy)}; barrier {both(barrier)}",
         "4.2": f"barrier {barrier('dense', 0, 0)} as the first paper trains; "
         f"{barrier_with(0.0003, 0)} at rate 0.0003; {barrier_with(0.0048, 0)} at rate 0.0048; "
-        f"{barrier_with(0.0012, 1000)} with warmup over 1,000 iterations",
+        f"{barrier_with(0.0012, 1000)} with warmup over 1,000 iterations; "
+        f"{barrier_with(0.0012, 0, 240)} in batches of 240",
     }
     cifar = table_of("cifar10_resnet14").dropna(subset="barrier_of_dense_copies")
     of_copies = ", ".join(
