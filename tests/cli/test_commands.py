@@ -549,6 +549,7 @@ def test_controls_of_an_experiment():
             ("--controls=random",),
             "--controls=random is not a known branch. Did you mean",
         ),
+        (("--controls=random_mask,one_shot+",), "--controls=one_shot+: + puts the mask of one"),
         (("--controls=mask_of_replicate",), "run it by --experiment=branch --branch=mask_of"),
         (("--control_levels=3",), "--control_levels=3 is for --controls; give both, or neither"),
         (("--controls=retrain", "--experiment=train"), "--controls=retrain is for --experiment="),

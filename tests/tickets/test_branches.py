@@ -1,6 +1,7 @@
 """What each branch changes of the level that it starts from, and that it changes nothing else."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -440,11 +441,15 @@ def test_a_joined_branch_is_what_both_are():
         "retrain+random_reinitialization",
         "perturbed+random_reinitialization",
         "one_shot+signed_constant+random_reinitialization",
+        "one_shot+",
+        "+random_reinitialization",
+        "+",
     ],
 )
 def test_branches_of_which_one_would_undo_the_other_are_not_joined(name: str):
     right = (
-        r"^--branch=.*: \+ puts the mask of one branch on the first weights of another, .*"
+        rf"^--branch={re.escape(name)}: \+ puts the mask of one branch on the first weights of "
+        r"another, .*"
         r"before it is one of before_training, .*one_shot, .*, behind it one of "
         r"random_reinitialization, signed_constant, signed_reinitialization\.$"
     )
@@ -453,5 +458,17 @@ def test_branches_of_which_one_would_undo_the_other_are_not_joined(name: str):
 
 
 def test_a_part_that_is_not_known_is_named():
-    with pytest.raises(ValueError, match=r"^--branch=random_reinit is not a known branch\. Did"):
+    said = (
+        r"^--branch=one_shot\+random_reinit: random_reinit is not a known branch\. Did you mean "
+        "random_reinitialization"
+    )
+    with pytest.raises(ValueError, match=said):
         find_branch("one_shot+random_reinit")
+
+
+def test_spaces_around_a_plus_are_told():
+    said = (
+        r"^--branch=one_shot \+ signed_constant: write one_shot\+signed_constant, without spaces\.$"
+    )
+    with pytest.raises(ValueError, match=said):
+        find_branch("one_shot + signed_constant")

@@ -130,7 +130,10 @@ class _Branches(Registry[Branch]):
         """
         if not isinstance(name, str) or "+" not in name:
             return super().find(name)
-        parts = [super(_Branches, self).find(part) for part in name.split("+")]
+        names = name.split("+")
+        if any(part.split() != [part] for part in names if part.strip()):
+            raise ValueError(f"--branch={name}: write {''.join(name.split())}, without spaces.")
+        parts = [self._part(part, name) for part in names] if all(names) else []
         if len(parts) == 2 and _changes_mask(parts[0]) and _can_follow(parts[1]):
             return _joined(*parts)
         masks = (part for part, branch in self.all().items() if _changes_mask(branch))
@@ -140,6 +143,13 @@ class _Branches(Registry[Branch]):
             f"in one_shot+random_reinitialization; before it is one of {', '.join(masks)}, behind "
             f"it one of {', '.join(weights)}."
         )
+
+    def _part(self, part: str, name: str) -> Branch:
+        try:
+            return super().find(part)
+        except ValueError as error:
+            unknown = str(error).removeprefix("--branch=")
+            raise ValueError(f"--branch={name}: {unknown}") from error
 
     def get(self, name: str) -> Branch | None:
         """As `find`; None if there is none."""
