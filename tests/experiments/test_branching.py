@@ -135,31 +135,41 @@ def test_a_joined_branch_trains_the_mask_of_one_from_the_weights_of_the_other(
 
 
 @pytest.mark.parametrize(
-    ("branch", "flag", "changes", "instead"),
+    ("branch", "flag", "changes"),
     [
-        ("one_shot", {"prune_from": "dense"}, {}, "retrain"),
-        ("one_shot", {"prune_from": "dense"}, {"learning_rate": 0.01}, "retrain"),
-        ("one_shot+signed_constant", {"prune_from": "dense"}, {}, "signed_constant"),
-        ("before_training", {"prune_from": "rewind_step"}, {}, "retrain"),
+        ("one_shot", {"prune_from": "dense"}, {}),
+        ("one_shot", {"prune_from": "dense"}, {"learning_rate": 0.01}),
+        ("before_training", {"prune_from": "rewind_step"}, {}),
         (
             "before_training_layerwise",
             {"prune_from": "rewind_step", "pruning_scope": "layerwise"},
             {},
-            "retrain",
         ),
-        ("fine_tune", {"retraining": "fine_tune"}, {}, "retrain"),
-        ("rewind_learning_rate", {"retraining": "rewind_learning_rate"}, {}, "retrain"),
+        ("fine_tune", {"retraining": "fine_tune"}, {}),
+        ("rewind_learning_rate", {"retraining": "rewind_learning_rate"}, {}),
     ],
 )
-def test_a_branch_that_would_be_its_run_again_is_refused(made_with, branch, flag, changes, instead):
+def test_a_branch_that_would_be_its_run_again_is_refused(made_with, branch, flag, changes):
     run = made_with(**flag)
     name, value = next(iter(flag.items()))
     message = (
         rf"^--branch={re.escape(branch)} of {run} does what the run does \(--{name}={value}\), and "
-        rf"would be a copy under another label; flags of training are for --branch={instead}\.$"
+        r"would be a copy under another label; flags of training are for --branch=retrain\.$"
     )
     with pytest.raises(ValueError, match=message):
         run_branch(run, branch, **changes)
+    assert not (run / "branches").exists()
+
+
+def test_a_joined_branch_that_would_be_its_second_part_is_refused(made_with):
+    run = made_with(prune_from="dense")
+    message = (
+        rf"^--branch=one_shot\+signed_constant of {run} has the masks of the run "
+        r"\(--prune_from=dense\), and would be a copy of --branch=signed_constant under another "
+        r"label\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        run_branch(run, "one_shot+signed_constant")
     assert not (run / "branches").exists()
 
 

@@ -64,10 +64,15 @@ def why_no_control(
         or _prunes_otherwise(branch, pruning, changes)
     ):
         return None
-    instead = branch.name.partition("+")[2] or "retrain"
+    weights = branch.name.partition("+")[2]
+    if weights:
+        return (
+            f"has the masks of the run (--{flag}={value}), and would be a copy of --branch="
+            f"{weights} under another label"
+        )
     return (
         f"does what the run does (--{flag}={value}), and would be a copy under another label; "
-        f"flags of training are for --branch={instead}"
+        "flags of training are for --branch=retrain"
     )
 
 
