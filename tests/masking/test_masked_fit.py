@@ -112,3 +112,55 @@ def test_a_model_with_its_masks_or_with_kernels_that_begin_at_zero_is_not_told(k
         model.fit(X, Y, verbose=0)
         tf_lottery.set_mask(model, half(model))
         model.fit(X, Y, verbose=0)
+
+
+def recurrent(keras: ModuleType) -> Any:
+    return keras.layers.SimpleRNN(8, recurrent_initializer="identity", name="hidden")
+
+
+def non_negative(keras: ModuleType) -> Any:
+    return keras.layers.Dense(8, kernel_constraint="non_neg", name="hidden")
+
+
+def embedding(keras: ModuleType) -> Any:
+    table = RANDOM.normal(size=(9, 8))
+    table[:2] = 0.0
+    constant = keras.initializers.Constant(table)
+    return keras.layers.Embedding(9, 8, embeddings_initializer=constant, name="hidden")
+
+
+@pytest.mark.parametrize("keras", [tf_keras, pytest.param(keras_3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("layer", "x", "optimizer"),
+    [
+        (recurrent, X[..., None], "Adam"),
+        (non_negative, X, "Adam"),
+        (embedding, RANDOM.integers(2, 9, 16), "Adam"),
+        (lambda keras: keras.layers.Dense(8, name="hidden"), X, "Ftrl"),
+    ],
+)
+def test_zeros_of_initializers_constraints_and_optimizers_are_not_told(keras, layer, x, optimizer):
+    """A search, as well as `fit` called again and that of a ticket or of a loaded model."""
+    keras.utils.set_random_seed(0)
+    layers = [layer(keras), keras.layers.Dense(3, name="output")]
+    model = keras.Sequential([keras.Input(x.shape[1:]), *layers])
+    model(x)
+    model = tf_lottery.prunable(model)
+    given = {"l1_regularization_strength": 0.05} if optimizer == "Ftrl" else {}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(getattr(keras.optimizers, optimizer)(0.1, **given), loss, run_eagerly=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*are 0.0")
+        model.fit(x, Y, verbose=0)
+        search = tf_lottery.IterativeMagnitudePruning(model, 1, rewind_step="1ep")
+        search.fit(x, Y, epochs=2, verbose=0)
+        search.restore(1).fit(x, Y, verbose=0)
+
+
+def test_pruned_weights_without_their_mask_are_told_by_a_search_too():
+    ticket, other = network(tf_keras, "wrapper"), network(tf_keras, "wrapper")
+    tf_lottery.set_mask(ticket, half(ticket))
+    for layer, of in zip(other.layers, ticket.layers, strict=True):
+        layer.kernel.assign(of.kernel)
+    with pytest.warns(UserWarning, match=r"hidden/kernel.* are 0\.0, .*set_mask"):
+        tf_lottery.IterativeMagnitudePruning(other, 1).fit(X, Y, epochs=1, verbose=0)

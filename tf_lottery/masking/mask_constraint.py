@@ -24,6 +24,8 @@ class MaskConstraint(keras.constraints.Constraint):
         self.pruning_rate: float | None = None
         # Of a model that was sparse from the start: number of weights that it had then.
         self.kept: int | None = None
+        # Number of the weights that the mask leaves and that may be 0.0; None: all that are.
+        self.zeros_known: int | None = None
 
     def __call__(self, weight: tf.Tensor) -> tf.Tensor:
         weight = self._masked(tf.convert_to_tensor(weight))

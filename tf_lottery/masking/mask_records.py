@@ -31,6 +31,12 @@ def zeros_among_remaining(variable: Any, constraint: MaskConstraint) -> tuple[in
     return int(np.count_nonzero((weight == 0) & remains)), int(np.count_nonzero(remains))
 
 
+def take_zeros_as_they_are(model: Any) -> None:
+    """Has no zeros of a model count as pruned ones without mask, until its next training ends."""
+    for _, constraint in held_masks(model).values():
+        constraint.zeros_known = None
+
+
 def mask_records(model: Any) -> dict[str, Any]:
     """What is written of the masks of a model, by the names of the weights."""
     records = {}

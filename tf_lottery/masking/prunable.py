@@ -130,6 +130,8 @@ def prunable(
     check_same_weights(model, held)
     # What a model in place has compiled before would not mask.
     held.train_function = None
+    for _, _, constraint in _constrained(held):
+        constraint.zeros_known = 0
     if keep_zeros:
         _keep_zeros(held)
     return held

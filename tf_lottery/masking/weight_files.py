@@ -18,6 +18,7 @@ from tf_lottery.masking.mask_records import (
     held_masks,
     mask_records,
     recorded_mask,
+    take_zeros_as_they_are,
     zeros_among_remaining,
 )
 
@@ -78,6 +79,7 @@ def load_weights(
             "tf_lottery.prunable(tf_lottery.strip(model), keep_zeros=True).",
             stacklevel=3,
         )
+    take_zeros_as_they_are(model)
     return returned
 
 

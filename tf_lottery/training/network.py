@@ -10,6 +10,7 @@ import tf_keras as keras
 
 from tf_lottery.masking.copies import refresh_constants
 from tf_lottery.masking.layers import model_variables, reset_layer_states
+from tf_lottery.masking.mask_records import take_zeros_as_they_are
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import fitting_variables, get_mask, set_mask
 from tf_lottery.training.optimizers import (
@@ -224,6 +225,8 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mas
     if refresh_constants(model):
         _forget_compiled(model)
     set_mask(model, mask)
+    if not all(array.all() for array in mask.values()):
+        take_zeros_as_they_are(model)
 
 
 def _forget_compiled(model: Any) -> None:
