@@ -26,6 +26,7 @@ def best_loss(keras: Any, *, begins_anew: bool) -> Any:
     class BestLoss(keras.callbacks.Callback):
         def __init__(self):
             super().__init__()
+            # Numbers of other names are the callback's own affair.
             self.best, self.begun_at = np.inf, 0
 
         def on_train_begin(self, logs=None):

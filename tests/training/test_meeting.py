@@ -1,7 +1,10 @@
 """What workers tell each other before TensorFlow is imported: threads here, processes there."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
@@ -124,3 +127,30 @@ def test_once_devices_are_open_they_are_what_is_spoken_by(monkeypatch, index: in
     refused = 1
     with pytest.raises(ValueError, match="is not there" if index else "worker 1 has stopped"):
         said(refuses)
+
+
+_WORKER_WHOSE_CHIEF_HAS_DIED = """
+import tf_lottery
+from tf_lottery.training import strategy, tf_config
+
+strategy._SECONDS_TO_CONNECT = 2
+tf_config.note_meeting(tuple(tf_config.addresses_of_workers()))
+strategy.open_strategy(tf_lottery.config_from_values({"distribution": "multi_worker"}).run)
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_does_not_wait_for_one_that_has_died_since():
+    cluster = {"worker": free_addresses(2)}
+    task = {"type": "worker", "index": 1}
+    config = json.dumps({"cluster": cluster, "task": task})
+    ended = subprocess.run(
+        [sys.executable, "-c", _WORKER_WHOSE_CHIEF_HAS_DIED],
+        env={**os.environ, "TF_CONFIG": config},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "Waiting for 2 workers, for 2 seconds at most: 127.0.0.1:" in ended.stdout

@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from tf_lottery.messages import tell
-from tf_lottery.training.tf_config import Place
+from tf_lottery.training.tf_config import Place, note_meeting
 
 _SECONDS_BETWEEN_TRIES = 0.2
 # For who connects to say which worker it is, and to go.
@@ -49,7 +49,9 @@ def meet(place: Place, word: Callable[[], Any], answer: Callable[[Any], None]) -
     strategy = _opened_strategy()
     if strategy is not None:
         return _meet_again(strategy, word, answer)
-    return _lead(place, word) if place.is_chief else _follow(place, answer)
+    said = _lead(place, word) if place.is_chief else _follow(place, answer)
+    note_meeting(place.addresses)
+    return said
 
 
 def _opened_strategy() -> Any:

@@ -1,16 +1,23 @@
 """The distribution strategy that the flags ask for."""
 
+import faulthandler
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import tensorflow as tf
 
 from tf_lottery.config.run import RunConfig
 from tf_lottery.messages import tell
-from tf_lottery.training.tf_config import addresses_of_workers, worker_addresses
+from tf_lottery.training.tf_config import addresses_of_workers, have_met, worker_addresses
 
 _SECONDS_TO_ANSWER = 10
+# For workers that have met to import TensorFlow.
+_SECONDS_TO_CONNECT = 300
 
 
 def open_strategy(config: RunConfig) -> tf.distribute.Strategy:
@@ -121,11 +128,33 @@ def _tpu_strategy(address: str | None) -> tf.distribute.Strategy:
         ) from error
 
 
+@contextmanager
+def _ending_after(seconds: float | None) -> Iterator[None]:
+    """Ends the process if the block takes longer.
+
+    For a worker that has died TensorFlow waits an hour, in which no signal and no thread of Python
+    is heeded; the thread of faulthandler is.
+    """
+    if seconds is None:
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
 @lru_cache
 def _multi_worker_strategy(addresses: tuple[str, ...]) -> tf.distribute.Strategy:
-    tell(f"Waiting for {len(addresses)} workers: {', '.join(addresses)}")
+    # Those that have met are all importing TensorFlow; others may be started at any time.
+    limit = _SECONDS_TO_CONNECT if have_met(addresses) else None
+    at_most = f", for {limit} seconds at most" if limit else ""
+    tell(f"Waiting for {len(addresses)} workers{at_most}: {', '.join(addresses)}")
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        with _ending_after(limit):
+            return tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"--distribution=multi_worker cannot start: {reason}") from error

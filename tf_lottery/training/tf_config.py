@@ -24,6 +24,20 @@ def check_workers(run: RunConfig) -> None:
         worker_addresses()
 
 
+# The addresses of workers that have met each other in this process.
+_met: set[tuple[str, ...]] = set()
+
+
+def note_meeting(addresses: tuple[str, ...]) -> None:
+    """Notes that the workers at these addresses have all been there a moment ago."""
+    _met.add(addresses)
+
+
+def have_met(addresses: tuple[str, ...]) -> bool:
+    """Whether all workers at these addresses have been there."""
+    return addresses in _met
+
+
 class Place(NamedTuple):
     """One of several workers that train together.
 

@@ -1,6 +1,7 @@
 """What callbacks carry over from one level to the next, so that levels are not trained alike."""
 
 import numbers
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 from tf_lottery.masking.keras_versions import is_of_keras, keras_class_names
 
 _INSTEAD = "give {0}=lambda level: [...]"
-# Of ModelCheckpoint: when it saves, and not what.
-_HARMLESS = ("epochs_since_last_save",)
+# As Keras' own call what they compare epochs with and count: other numbers may be meant to stay.
+_COMPARED = re.compile(r"best|wait|cooldown|lowest|highest|stopped")
 
 
 class CarriedState:
@@ -111,15 +112,13 @@ def _file_of_one_level(callback: Any) -> str | None:
 
 
 def _numbers(callback: Any) -> dict[str, Any]:
-    """The numbers that a callback of the user's holds, and what is None, by name."""
+    """What a callback of the user's compares epochs with and counts, by name, as far as known."""
     if is_of_keras(callback):
         return {}
-    # What Keras itself keeps in those of its own that a user's is made of.
-    bookkeeping = len(keras_class_names(callback)) > 1
     return {
         name: value
         for name, value in vars(callback).items()
-        if not (bookkeeping and name.startswith("_")) and name not in _HARMLESS
+        if _COMPARED.search(name)
         if value is None or isinstance(value, numbers.Number | np.generic)
     }
 
