@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from tf_lottery.exporting.formats import formats_named, known_formats
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
+from tf_lottery.exporting.serving_script import load
 
 FORMATS = known_formats()
 
@@ -179,6 +180,27 @@ def test_integers_need_a_representative(network):
         reason = kind.reason_unavailable(without)
         assert (reason is not None) == (name == "tflite_int8")
     assert "representative=" in FORMATS["tflite_int8"].reason_unavailable(without)
+
+
+@pytest.mark.slow
+def test_recurrent_layers_begin_each_call_without_states(tmp_path, monkeypatch):
+    keras.utils.set_random_seed(0)
+    layers = keras.layers.Reshape((8, 8)), keras.layers.LSTM(4), keras.layers.Dense(3)
+    network = exported(tmp_path, *layers)
+    file = tmp_path / FORMATS["tflite"].file_name
+    FORMATS["tflite"].write(network, file)
+    inputs = {network.plain.inputs[0].name: IMAGES[:2]}
+    ((name, expected),) = network.plain.compute(inputs).items()
+    found = load("tflite", str(file), 1)(inputs)
+    np.testing.assert_allclose(found[name], expected, atol=1e-5)
+    monkeypatch.chdir(tmp_path)
+    code = FORMATS["tflite"].loading_code(network.plain)
+    names = {"inputs": IMAGES[:1]}
+    exec(code, names)
+    # What is for each call.
+    names["inputs"] = IMAGES[1:2]
+    exec("\n".join(code.splitlines()[-2:]), names)
+    np.testing.assert_allclose(names["outputs"][0], expected[1], atol=1e-5)
 
 
 def test_network_that_the_converter_does_not_know(tmp_path):

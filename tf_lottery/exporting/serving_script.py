@@ -153,6 +153,8 @@ class _TFLiteCall:
                 self._interpreter.resize_tensor_input(index, shapes[name])
             self._interpreter.allocate_tensors()
             self._shapes = shapes
+        # Recurrent layers would go on with the states of the call before.
+        self._interpreter.reset_all_variables()
         for name, index in self._inputs.items():
             self._interpreter.set_tensor(index, inputs[name])
         self._interpreter.invoke()

@@ -14,6 +14,7 @@ What TensorFlow 2.21's converter and LiteRT 2.3's interpreter were seen to do wi
   not on x86 CPUs with AVX.
 - Recurrent layers become loops over lists of arrays, or fused operations, whose sizes must be
   known: they are converted for one example at a time.
+- Fused recurrent layers go on with the states of the call before, unless they are reset.
 - Measuring the ranges of activations in loops ends the process (SIGSEGV).
 - Together with 8-bit weights, the default interpreter either refuses the file or, with blocks of
   1x16, computes wrong outputs. So there is no such format.
@@ -23,6 +24,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +32,8 @@ import tensorflow as tf
 from tf_lottery.exporting.formats.export_format import ExportFormat, register_export_format
 from tf_lottery.exporting.formats.filled_blocks import with_whole_blocks
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
+from tf_lottery.masking.keras_versions import keras_class_names
+from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.private_names import private_names
 from tf_lottery.startup import silent_stderr
 
@@ -37,6 +41,11 @@ with private_names("tensorflow"):
     from tensorflow.lite.python import schema_py_generated
 
 _LARGEST_CALIBRATION = 300
+_ALLOCATE = "interpreter.allocate_tensors()\n"
+_RESET = (
+    "# Before each call, or recurrent layers go on with the states of the one before.\n"
+    "interpreter.reset_all_variables()\n"
+)
 _ONE_BY_ONE = "takes one example at a time"
 _NEEDS_RANGES = "it needs representative=, inputs [examples, ...] as the network will see"
 
@@ -76,10 +85,13 @@ class TFLite(ExportFormat):
         if network.is_simple:
             (given,), (result,) = network.inputs, network.outputs
             call = f'run({given.name}=inputs)["{result.name}"]'
+        is_recurrent = _is_recurrent(network.model)
         return (
             "from ai_edge_litert.interpreter import Interpreter\n\n"
             f'interpreter = Interpreter("{self.file_name}")\n'
+            f"{_ALLOCATE if is_recurrent else ''}"
             'run = interpreter.get_signature_runner("serving_default")\n'
+            f"{_RESET if is_recurrent else ''}"
             f"outputs = {call}"
         )
 
@@ -184,3 +196,7 @@ def _reason(error: Exception) -> str:
     """The first line of an error, without the places in the converter's code that it names."""
     line = str(error).strip().partition("\n")[0]
     return re.sub(r"<unknown>:\d+: error: (loc\(.*\): )?", " ", line).strip()
+
+
+def _is_recurrent(model: Any) -> bool:
+    return any("RNN" in keras_class_names(layer) for _, layer in leaf_layers(model))
