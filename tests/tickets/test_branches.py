@@ -472,3 +472,9 @@ def test_spaces_around_a_plus_are_told():
     )
     with pytest.raises(ValueError, match=said):
         find_branch("one_shot + signed_constant")
+
+
+def test_level_0_has_no_mask_to_put_on_other_weights():
+    alone = [find_branch(name).first_level for name in ("shuffled_units", "signed_constant")]
+    assert alone == [0, 0]
+    assert find_branch("shuffled_units+signed_constant").first_level == 1

@@ -184,7 +184,8 @@ def _joined(mask: Branch, weights: Branch) -> Branch:
         mask,
         name=f"{mask.name}+{weights.name}",
         function=function,
-        first_level=max(part.first_level for part in parts),
+        # At level 0 there is no mask: it would be the second branch under another label.
+        first_level=max(1, *(part.first_level for part in parts)),
         last_level=min(lasts, default=None),
         structures=sorted(set.intersection(*structures)) if structures else None,
         needs_other_run=any(part.needs_other_run for part in parts),

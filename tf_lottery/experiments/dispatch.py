@@ -84,12 +84,9 @@ def run_command(command: Command) -> int:
       TrainingDivergedError: if one of several experiments has diverged, after the others.
       WorkerLostError: if another of several workers has ended.
     """
-    if not isinstance(command, Command):
-        raise refusal("command", command, "make one by tf_lottery.cli.commands.command_from_flags")
     if isinstance(command, TrainingCommand):
         check_launcher(command.launcher)
-    with among_workers(command, partial(_choose_kernels, command)) as own:
-        return 0 if own is None else do_command(own)
+    return among_workers(command, partial(_choose_kernels, command), do_command)
 
 
 def _choose_kernels(command: Command) -> None:
@@ -110,7 +107,7 @@ def do_command(command: Command) -> int:
 @singledispatch
 def _carry_out(command: Command) -> bool | None:
     """Does what a command says, by its kind; returns whether something is found damaged."""
-    raise NotImplementedError
+    raise refusal("command", command, "make one by tf_lottery.cli.commands.command_from_flags")
 
 
 @_carry_out.register

@@ -37,20 +37,19 @@ from tf_lottery.training.tf_config import Place, place_among_workers, without_wo
 _DEVICES = {"distribution", "num_virtual_devices", "tpu"}
 
 
-@contextmanager
 def among_workers(
-    command: Command, choose_own_kernels: Callable[[], None]
-) -> Iterator[Command | None]:
-    """Agrees with the other workers, if there are some, on who carries out a command, and how.
-
-    Where the chief does it alone, it is in the block as if there were no others.
+    command: Command, choose_own_kernels: Callable[[], None], do: Callable[[Command], int]
+) -> int:
+    """Agrees with the other workers, if there are some, on who carries out a command, and does it.
 
     Args:
       command: what all of them were given.
       choose_own_kernels: chooses those that its run folders ask for, where they are.
+      do: carries out a command and returns the exit code. Where the chief does it alone, it is
+        called as if there were no others.
 
-    Yields:
-      The command as this process is to carry it out; None if it is left to the chief.
+    Returns:
+      The exit code; 0 if the command is left to the chief.
 
     Raises:
       ValueError: if TF_CONFIG does not describe the workers, or one of them cannot take part.
@@ -58,31 +57,30 @@ def among_workers(
     place = place_among_workers(_where(command))
     if place is None:
         choose_own_kernels()
-        yield command
-        return
+        return do(command)
     word: dict[str, Any] = {"together": False}
     if isinstance(command, TrainingCommand):
         word = _agreed(command, place, choose_own_kernels)
     if word["together"]:
-        yield command if place.is_chief else _as_the_chief(command, word)
-    elif place.is_chief:
+        return do(command if place.is_chief else _as_the_chief(command, word))
+    if place.is_chief:
         choose_own_kernels()
         with without_workers():
-            yield command
-    else:
-        tell(f"Of the {len(place.addresses)} workers, the chief alone does this.")
-        yield None
+            return do(command)
+    tell(f"Of the {len(place.addresses)} workers, the chief alone does this.")
+    return 0
 
 
 def _where(command: Command) -> RunConfig:
     """Where a command runs, as far as it was given with it."""
     if isinstance(command, RunExperiments):
         return command.configs[0].run
-    if isinstance(command, RunBranches):
-        return RunConfig(
-            **{name: command.changes[name] for name in _DEVICES & command.changes.keys()}
-        )
-    return RunConfig()
+    return RunConfig(**_devices(command)) if isinstance(command, RunBranches) else RunConfig()
+
+
+def _devices(command: RunBranches) -> dict[str, Any]:
+    """The flags of devices that were given with a command."""
+    return {name: command.changes[name] for name in _DEVICES & command.changes.keys()}
 
 
 def _as_the_chief(command: Command, word: dict[str, Any]) -> Command:
@@ -130,9 +128,8 @@ def _is_of_all(command: TrainingCommand) -> bool:
     if isinstance(command, RunExperiments):
         return True
     if isinstance(command, RunBranches):
-        here = {name: command.changes[name] for name in _DEVICES & command.changes.keys()}
         run = RunFolder.read(run_folders(command)[0])
-        return place_among_workers(config_of_run(run, here).run) is not None
+        return place_among_workers(config_of_run(run, _devices(command)).run) is not None
     # It imports what analyses need.
     from tf_lottery.experiments.measuring.rows import trainings_of_analysis
 

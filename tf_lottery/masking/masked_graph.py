@@ -134,7 +134,7 @@ def _keras_of_class(kind: type) -> Any:
 
 
 def _unpickled(unpickle: Callable[..., Any], *arguments: Any) -> Any:
-    """Does what Keras does; that it is here has tf_lottery imported."""
+    """Unpickles as Keras does. Pickles name this function, so tf_lottery is imported first."""
     return unpickle(*arguments)
 
 

@@ -12,7 +12,7 @@ from tf_lottery.store.training_rules import FRESH_SLOTS_FOR_NEW_WEIGHTS, outdate
 
 _OF_A_BRANCH = frozenset({"branch", "branch_seed", "other_run", "perturbation"})
 # Branches whose weights are drawn anew.
-NEW_WEIGHTS = frozenset({"random_reinitialization", "signed_reinitialization", "signed_constant"})
+_NEW_WEIGHTS = frozenset({"random_reinitialization", "signed_reinitialization", "signed_constant"})
 _ABSENT = "not recorded"
 
 
@@ -107,7 +107,7 @@ def _old_slots(record: RunRecord) -> list[str]:
     if (
         details is None
         or details.rules >= FRESH_SLOTS_FOR_NEW_WEIGHTS
-        or identity.branch not in NEW_WEIGHTS
+        or identity.branch not in _NEW_WEIGHTS
         or not (identity.rewind_optimizer and details.rewind_step > 0 and has_slots)
         or not any(record.levels)
     ):

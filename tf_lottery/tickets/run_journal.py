@@ -53,8 +53,7 @@ class RunJournal:
         """The network at the rewind step.
 
         Raises:
-          DamagedFileError: if its files are not as they were written.
-            It may have been deleted, too.
+          DamagedFileError: if it was deleted, or its files are not as they were written.
         """
         rewind = self._run.rewind
         if not rewind.exists():

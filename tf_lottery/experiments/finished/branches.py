@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from tf_lottery.config.branches import is_fine_tuned
+from tf_lottery.config.branches import BRANCHES, is_fine_tuned
 from tf_lottery.config.experiment import has_renamed_files
 from tf_lottery.config.matching import tolerance_of
 from tf_lottery.experiments.branch_config import BranchPlan, branch_flags
@@ -22,7 +22,6 @@ from tf_lottery.experiments.refusals.begun_without import defaults_of
 from tf_lottery.experiments.refusals.damage_checks import check_own_damage
 from tf_lottery.experiments.refusals.late_flags import tell_of_idle_flags
 from tf_lottery.messages import tell
-from tf_lottery.report.comparability import NEW_WEIGHTS
 from tf_lottery.report.summary_table import print_branch
 from tf_lottery.report.table import print_sentences
 from tf_lottery.store.run_folder import RunFolder
@@ -134,7 +133,8 @@ def print_results_of_branch(
     print_branch(plan.label, summaries, tickets, tolerance)
     step = own.details.rewind_step
     fine_tuned = is_fine_tuned(own.identity.retraining, plan.branch)
-    new_weights = plan.branch.rpartition("+")[2] in NEW_WEIGHTS
+    last = BRANCHES.get(plan.branch.rpartition("+")[2])
+    new_weights = last is not None and last.weights_alone
     if step and new_weights and not fine_tuned and any(s.level for s in summaries):
         sentence = (
             f"The new weights begin at iteration {step:,}, as those of the ticket do: they are "

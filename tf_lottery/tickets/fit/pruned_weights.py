@@ -23,8 +23,9 @@ def check_own_mask(mask: Mask, own: Mask, level: int) -> None:
         raise ValueError(
             f"level {level} has the mask of another level: a callback, or a loop of yours, has "
             "given the model what was kept there, such as the best weights of all levels. Let it "
-            "begin anew with each level, as a function does, (level_)callbacks=lambda level: "
-            "[...], with files of each level's own. Nothing of this level is recorded."
+            "begin anew with each level, with files of that level: callbacks (level_callbacks of "
+            "PruneAndRewind) takes a function, lambda level: [...]. Nothing of this level is "
+            "recorded."
         )
 
 
