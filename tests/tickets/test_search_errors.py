@@ -139,7 +139,7 @@ def test_a_callback_that_loads_another_levels_mask_is_refused(build_model, batch
 
     search = IterativeMagnitudePruning(build_model(), levels=2)
     with pytest.raises(
-        ValueError, match=r"^level 1 has the mask of another level: .*callbacks=lambda level"
+        ValueError, match=r"^level 1 has the mask of another level: .*function, lambda level"
     ):
         search.fit(batches, epochs=1, verbose=0, callbacks=[Back()])
     assert [result.level for result in search.history.levels] == [0]
