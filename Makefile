@@ -6,24 +6,28 @@ WORKERS ?= 3
 SLOW_WORKERS ?= 2
 CORE := tests/config tests/masking tests/pruning tests/store tests/tickets tests/training tests/test_packaging.py
 
-.PHONY: run test test-all test-pythons coverage lint format docs bench clean
+.PHONY: run test test-all test-pythons test-other-pythons coverage lint format docs bench clean
 
 run: .venv/installed
 	$(BIN)/python main.py --flagfile=configs/digits_lenet.cfg
 
+# With PYTHONS=all, as CI runs it, also the core's tests with each other Python that is here.
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	[ "$(PYTHONS)" != all ] || $(MAKE) test-other-pythons
 
 test-all: lint
 	$(BIN)/pytest -n $(SLOW_WORKERS) --dist loadfile -m "slow or not slow"
 
 # The main job and the tests of the core with each other Python that is here, and, on 3.11, with the
 # lowest versions of what is needed; in environments of their own, .venv-3.12 and so on, of 3.2 GB.
-test-pythons:
-	for python in 3.12 3.13; do \
-	  ! python$$python -c "" 2> /dev/null || $(MAKE) test-python-$$python || exit 1; \
+test-pythons: test-other-pythons test-python-lowest
+
+test-other-pythons: .venv/installed
+	for python in 3.11 3.12 3.13; do \
+	  ! python$$python -c "" 2> /dev/null || [ -e $(BIN)/python$$python ] || \
+	  $(MAKE) test-python-$$python || exit 1; \
 	done
-	$(MAKE) test-python-lowest
 
 test-python-%: .venv-%/installed
 	.venv-$*/bin/python -m pip check
