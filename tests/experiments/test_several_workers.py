@@ -117,6 +117,7 @@ def test_workers_with_different_flags_are_told(start_workers, workdirs):
     for process in workers:
         assert process.wait() == 1
         assert "other flags, data or versions" in process.output
+    assert "  --learning_rate: the chief has 0.0012, this worker 0.01\n" in workers[1].output
     assert list(workdirs[0].iterdir()) == []
 
 

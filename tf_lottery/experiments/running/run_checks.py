@@ -1,5 +1,6 @@
 """What has to be the same: for all workers, and for a run that is continued."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,10 +22,9 @@ from tf_lottery.messages import listed, tell
 from tf_lottery.store.errors import RunFolderMismatchError
 from tf_lottery.store.run_details import RunDetails
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.seal import checksum
 from tf_lottery.store.training_rules import RULES, made_by_older_version
 from tf_lottery.tickets.load import check_network
-from tf_lottery.training.workers import Workers
+from tf_lottery.training.workers import Message, Workers
 
 
 def check_experiment_arguments(config: Any, dataset: Any, overwrite: Any) -> None:
@@ -54,18 +54,35 @@ def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
     """Checks that all workers were given the same; to be called by all of them.
 
     Raises:
-      ValueError: if they were not; says which differ from this one.
+      ValueError: if they were not; to who differs from the chief it says in what.
     """
     # Workers may have other numbers of cores, and files elsewhere.
     details = replace(experiment.details, threads=None, onednn=False, network_file=None)
-    content = {"identity": experiment.config.identity(), "details": details.to_json()}
-    number = int(checksum(content)[:15], 16)
-    others = [index for index, own in enumerate(workers.all(number)) if own != number]
-    if others:
+    here = json.loads(json.dumps([experiment.config.identity(), details.to_json()]))
+    chief = workers.from_chief(lambda: Message(here)).record
+    others = [index for index, differs in enumerate(workers.all(int(here != chief))) if differs]
+    if here != chief:
         raise ValueError(
-            f"worker {workers.index} was given other flags, data or versions than "
-            f"{', '.join(f'worker {index}' for index in others)}; start all with the same command."
+            f"worker {workers.index} was given other flags, data or versions than the chief:\n"
+            f"{_differences(here, chief)}\nStart all workers with the same command."
         )
+    if others:
+        names = listed([f"worker {index}" for index in others])
+        raise ValueError(
+            f"other flags, data or versions were given to {names}; look at its messages, then start "
+            "all workers with the same command."
+        )
+
+
+def _differences(here: Sequence[Any], chief: Sequence[Any]) -> str:
+    """Flags and details that are not the chief's."""
+    return "\n".join(
+        f"  {prefix}{name}: the chief has {json.dumps(has.get(name))}, this worker "
+        f"{json.dumps(own.get(name))}"
+        for own, has, prefix in zip(here, chief, ("--", ""), strict=True)
+        for name in sorted(own.keys() | has.keys())
+        if own.get(name) != has.get(name)
+    )
 
 
 def open_run(
