@@ -46,5 +46,5 @@ def test_a_range_that_ends_before_it_begins_is_turned_round():
 
 @pytest.mark.parametrize("text", ["-1", "0,-1", "2, - 1"])
 def test_numbers_below_0_are_said_to_be_so(text: str):
-    with pytest.raises(ValueError, match=rf"^--levels={text}: '- ?1' is negative; write '0-5,8'"):
+    with pytest.raises(ValueError, match=rf"^--levels={text}: '- ?1' is negative; write a number"):
         parse_ranges(text, "--levels")

@@ -34,7 +34,7 @@ def parse_ranges(text: str, argument: str) -> list[int]:
             wrong = "negative" if _NEGATIVE.fullmatch(part) else "neither a number nor a range"
             raise ValueError(
                 f"{argument}={text}: {part.strip()!r} is {wrong}; write "
-                "'0-5,8' for 0, 1, 2, 3, 4, 5 and 8."
+                "a number such as 5, or '0-5,8' for 0, 1, 2, 3, 4, 5 and 8."
             )
         if int(last) - int(first) >= _MOST:
             raise ValueError(
