@@ -227,3 +227,39 @@ def test_a_line_per_level_is_printed_unless_not_wanted(capsys):
         "Level 0 of 1, density 100.0%",
         "Level 1 of 1, density 50.0%",
     ]
+
+
+def test_another_optimizer_than_the_rewound_one_is_told():
+    model, rewound = build(tf_keras), sgd(tf_keras)
+    search = IterativeMagnitudePruning(model, 1, 0.5, optimizer=rewound)
+    step = train_step(model, sgd(tf_keras))
+    with pytest.warns(
+        UserWarning, match=r"rewinds \(SGD\) has taken no step.* as optimizer="
+    ) as said:
+        search.run(
+            lambda steps: [step(number) for number in steps] and None,
+            iterations=ITERATIONS,
+            verbose=False,
+        )
+    assert said[0].filename == __file__
+
+
+def test_a_training_step_with_another_optimizer_than_the_rewound_one_is_told():
+    class OwnStep(tf_keras.Sequential):
+        def train_step(self, data):
+            images, targets = data
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(self(images, training=True) - targets))
+            weights = self.trainable_variables
+            self.of_the_user.apply_gradients(
+                zip(tape.gradient(loss, weights), weights, strict=True)
+            )
+            return {"loss": loss}
+
+    model = prunable(OwnStep([tf_keras.Input((5,)), tf_keras.layers.Dense(2)]))
+    model.compile()
+    model.of_the_user = sgd(tf_keras)
+    search = IterativeMagnitudePruning(model, 1, 0.5, optimizer=sgd(tf_keras))
+    with pytest.warns(UserWarning, match=r"rewinds \(SGD\) has taken no step") as said:
+        search.fit(IMAGES, TARGETS, batch_size=BATCH, verbose=0)
+    assert said[0].filename == __file__

@@ -69,8 +69,8 @@ def check_same_experiment(experiment: Experiment, workers: Workers) -> None:
     if others:
         names = listed([f"worker {index}" for index in others])
         raise ValueError(
-            f"other flags, data or versions were given to {names}; look at its messages, then start "
-            "all workers with the same command."
+            f"other flags, data or versions were given to {names}; look at its messages, then "
+            "start all workers with the same command."
         )
 
 

@@ -74,7 +74,7 @@ class TicketSearch:
         self.history = SearchHistory()
         self._training: Mapping[str, int | None] = {}
         self._other_data: list[str] = []
-        self._mask_of_level = self.network.mask
+        self._mask_of_level, self._step_of_level = self.network.mask, 0
         self.journal: MemoryJournal | FolderJournal = MemoryJournal()
         if folder is None:
             return
@@ -200,7 +200,7 @@ class TicketSearch:
                 self._warn_of_random_layers(level.number)
                 self._warn_of_other_data(level.number)
             trained = True
-            self._mask_of_level = network.mask
+            self._mask_of_level, self._step_of_level = network.mask, network.step
             yield level
         self.history.ended = arguments.stopping.end(self.history.levels)
         if not trained:
@@ -252,6 +252,16 @@ class TicketSearch:
                 stacklevel=4,
             )
 
+    def _warn_of_idle_optimizer(self, iterations: int | None) -> None:
+        """Warns if a level was trained, and not by the optimizer that is rewound."""
+        if (iterations or 0) > self._step_of_level == self.network.step:
+            warnings.warn(
+                f"the optimizer that this search rewinds ({type(self.network.optimizer).__name__}) "
+                "has taken no step. If another one trains the model, it goes on from level to "
+                "level with what it holds: give that one as optimizer=.",
+                stacklevel=5,
+            )
+
     def set_last(self) -> None:
         """Makes the network that of the last level that is finished."""
         self.network.set_weights(*self.journal.load(self.history.levels[-1].level))
@@ -293,6 +303,7 @@ class TicketSearch:
         check_level(level, numbers, self.network, first_bad_step)
         mask = self.network.mask
         check_own_mask(mask, self._mask_of_level, level)
+        self._warn_of_idle_optimizer(ended.get("iterations"))
         self.history.levels.append(
             LevelResult(level, mask.density, mask.remaining, numbers, **ended)
         )
