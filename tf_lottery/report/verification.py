@@ -100,7 +100,7 @@ def _findings(path: Path) -> Findings:
         file = path / "config.json"
         damage = DamagedFileError(file, "is missing")
         if file.exists():
-            problem = f"cannot be used: {str(error).rstrip('.')}"
+            problem = str(error).removeprefix(f"{file.absolute()} ").rstrip(".")
             damage = DamagedFileError(file, problem, "Restore it from a backup, if it is of a run.")
         return Findings([Damage(damage, lost)])
     except OSError as error:

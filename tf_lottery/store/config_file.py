@@ -156,7 +156,8 @@ def read_config(path: Path) -> StoredConfig:
     config = read_json(file)
     if "format" not in config:
         raise RunFolderError(
-            f"{file.absolute()} is not of a run; a run folder is WORKDIR/NAME/replicate_R."
+            f"{file.absolute()} is not of a run; a run folder is WORKDIR/NAME/replicate_R, and a "
+            "branch's is in its branches folder."
         )
     if config.get("format") != _FORMAT:
         raise RunFolderError(
