@@ -9,38 +9,33 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tf_lottery.config.arguments import check_path, check_whole, refusal
-from tf_lottery.masking.keras_versions import averages_weights
 from tf_lottery.masking.masks import Mask
-from tf_lottery.messages import tell
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
 from tf_lottery.tickets.fit.arguments import check_callbacks, check_one_optimizer
 from tf_lottery.tickets.fit.callbacks import Callbacks, IterationCallback
-from tf_lottery.tickets.fit.carried_state import CarriedState, warn_of_files
+from tf_lottery.tickets.fit.carried_state import warn_of_files
 from tf_lottery.tickets.fit.evidence import scoring_batches
 from tf_lottery.tickets.fit.folder_journal import FolderJournal
 from tf_lottery.tickets.fit.history import SearchHistory
 from tf_lottery.tickets.fit.last_level import LastLevel
-from tf_lottery.tickets.fit.learning_rates import LearningRates
 from tf_lottery.tickets.fit.length import (
     as_arrays,
     resolve_rewind_step,
     resumed_at,
     steps_per_execution,
 )
-from tf_lottery.tickets.fit.level_end import check_rewind_step_reached
 from tf_lottery.tickets.fit.level_in_fit import LevelInFit
+from tf_lottery.tickets.fit.levels_in_fit import LevelsInFit
 from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.fit.one_per_fit import OnePerFit
-from tf_lottery.tickets.fit.pruned_weights import check_pruned_weights
 from tf_lottery.tickets.fit.restored import check_finished, mask_of, restored
 from tf_lottery.tickets.fit.search_arguments import SearchArguments, plain_rates
 from tf_lottery.tickets.fit.stopping import StoppingRule
 from tf_lottery.tickets.fit.surrounding_fit import check_surrounding_fit
 from tf_lottery.tickets.fit.ticket_search import TicketSearch
 from tf_lottery.tickets.journal import TicketWeights
-from tf_lottery.tickets.variants import PruneFrom, Retraining, first_step, last_step
-from tf_lottery.training.divergence import TrainingDivergedError
+from tf_lottery.tickets.variants import PruneFrom, Retraining
 
 
 class PruneAndRewind(IterationCallback):
@@ -154,8 +149,7 @@ class PruneAndRewind(IterationCallback):
         self._read_batches = self._reader_of(score_data)
         if self._arguments.needs_data and score_data is None:
             self._read_batches()
-        self._running: LevelInFit | None = None
-        self._last_level: LastLevel | None = None
+        self._first_epoch: int | None = None
         self._one_per_fit = OnePerFit()
         self._journal: MemoryJournal | FolderJournal = MemoryJournal()
         self.history = SearchHistory()
@@ -189,7 +183,7 @@ class PruneAndRewind(IterationCallback):
         """
         self._check_ended()
         check_finished(self._journal, level)
-        return restored(self._search.network, self._journal, level, weights, into)
+        return restored(self._levels_in_fit.search.network, self._journal, level, weights, into)
 
     def mask(self, level: int) -> Mask:
         """The mask of a finished level, once `fit` has ended.
@@ -222,13 +216,13 @@ class PruneAndRewind(IterationCallback):
                 "PruneAndRewind(folder=...) the same script goes on with the level in which it was "
                 "interrupted."
             )
-        self._rewind_step, self._train_steps = self._resolve(steps, steps_per_execution(self.model))
+        rewind_step, train_steps = self._resolve(steps, steps_per_execution(self.model))
         for argument, given in (
             ("level_callbacks", self._level_callbacks),
             ("folder", self._folder),
             ("stop_below", self._arguments.stopping.below),
         ):
-            if given and self._rewind_step % steps:
+            if given and rewind_step % steps:
                 raise ValueError(
                     f"{argument}: with rewind_step={self._arguments.rewind_step!r} levels end in "
                     'the middle of an epoch; rewind to the end of one, such as "2ep".'
@@ -240,23 +234,26 @@ class PruneAndRewind(IterationCallback):
         )
         check_surrounding_fit(self.model, self._levels)
         warn_of_files("level_callbacks", self._level_callbacks, self._levels)
-        self._search = TicketSearch(self._arguments, self.model, self.model.optimizer, self._folder)
-        self._journal = self._search.journal
-        self._search.set_steps_per_epoch(steps)
-        self.history = self._search.history
-        self._rates = LearningRates(self.model.optimizer)
-        self._carried = CarriedState("level_callbacks")
+        search = TicketSearch(self._arguments, self.model, self.model.optimizer, self._folder)
+        search.set_steps_per_epoch(steps)
+        self._journal, self.history = search.journal, search.history
         self._losses, self._first_bad_step = [], None
-        self._first_epoch: int | None = None
-        self._last_level = None
         self.iteration = self._epoch_start = 0
+        self._first_epoch = None
+        self._levels_in_fit = levels = LevelsInFit(
+            search,
+            (train_steps, rewind_step),
+            self._arguments.retraining,
+            self._level_callbacks,
+            self.params,
+            self.first_bad_step,
+        )
         self._check_epochs(0)
-        self._search.hold(self._epochs_per_level)
+        search.hold(self._epochs_per_level)
         try:
-            self._to_train = self._search.to_train(self._read_batches, self._train_steps)
-            self._begin_level()
+            levels.begin(self._read_batches)
         except BaseException:
-            self._search.let_go()
+            search.let_go()
             raise
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -265,56 +262,28 @@ class PruneAndRewind(IterationCallback):
             self._first_epoch = epoch
             self._check_epochs(epoch)
         super().on_epoch_begin(epoch, logs)
-        if self._running is not None:
-            with self._rates.set_by_level():
-                self._running.begin_epoch(logs)
+        self._levels_in_fit.begin_epoch(logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Tells the callbacks of the level; looks at the learning rate with which it begins."""
-        running = self._running
-        if running is None:
-            return
-        if batch:
-            running.begin_batch(batch, logs)
-        else:
-            with self._rates.set_by_level():
-                running.begin_batch(batch, logs)
-        number, iteration = running.level.number, running.iteration
-        if number == 0 and iteration == self._rewind_step:
-            self._rates.take_at_rewind_step()
-        if batch == 0:
-            sets = running.sets_within_epochs
-            self._rates.check(number, iteration, sets_within_epochs=sets)
+        """Tells the callbacks of the level."""
+        self._levels_in_fit.begin_batch(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Saves the state at the rewind step; ends a level that ends within an epoch."""
-        if self._running is None:
-            # All levels were finished before; only now does Keras ask whether to stop.
-            self._search.set_last()
-            self.model.stop_training = True
-            return
+        """Counts, and ends a level that ends within an epoch."""
         before = self.iteration
-        super().on_train_batch_end(batch, logs)
-        self._running.end_batch(batch, logs, self.iteration - before)
-        self._save_at_rewind_step(self._running)
-        at_epoch_end = batch + 1 == self.params["steps"]
-        if self._running.iteration >= self._running.last and not at_epoch_end:
-            self._end_level(self._running, logs, within_epoch=True)
-            self.model.reset_metrics()
+        if self._levels_in_fit.running is not None:
+            super().on_train_batch_end(batch, logs)
+        self._levels_in_fit.end_batch(batch, logs, self.iteration - before)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Ends a level that ends with the epoch, now that validation is done."""
         super().on_epoch_end(epoch, logs)
-        running = self._running
+        running = self._levels_in_fit.running
         if running is None or (self.model.stop_training and not running.stopped):
             return
         if not running.stopped:
             self._check_length(running)
-        self._search.check_metrics(logs)
-        with self._rates.set_by_level():
-            running.end_epoch(logs)
-        if running.is_over:
-            self._end_level(running, logs)
+        self._levels_in_fit.end_epoch(running, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Checks that all levels were trained, and that the model keeps the last one.
@@ -323,26 +292,21 @@ class PruneAndRewind(IterationCallback):
           ValueError: if others than Keras have changed pruned weights, or another callback has
             ended the search.
         """
-        self._search.let_go()
+        search, running = self._levels_in_fit.search, self._levels_in_fit.running
+        search.let_go()
         self._one_per_fit.end()
-        last_level, self._last_level = self._last_level, None
-        if last_level and not averages_weights(self.model):
-            last_level.put_back()
-        elif last_level and not self.iteration:
-            # Keras has assigned averages of weights, though nothing was trained.
-            self._search.set_last()
+        self._levels_in_fit.put_last_back(trained=bool(self.iteration))
         super().on_train_end(logs)
-        running = self._running
         if running is not None:
             raise ValueError(
-                f"training ended at level {running.level.number} of {self._search.levels}, at "
+                f"training ended at level {running.level.number} of {search.levels}, at "
                 f"iteration {running.iteration} of {running.last}: another callback stopped it, or "
                 "the data ran out. Give EarlyStopping and others that stop training as "
                 "PruneAndRewind(level_callbacks=[...]): there they end the level, not the search. "
                 "Levels before are in history."
             )
         # Keras has assigned averages of weights only now.
-        LastLevel(self._search.network).put_back_after_all()
+        LastLevel(search.network).put_back_after_all()
 
     def _check_ended(self) -> None:
         if self._one_per_fit.begun:
@@ -354,14 +318,15 @@ class PruneAndRewind(IterationCallback):
 
     def _check_epochs(self, first: int) -> None:
         steps, finished = self.params["steps"], len(self.history.levels)
-        needed = first + self.epochs(steps)
+        levels, needed = self._levels_in_fit.search.levels, first + self.epochs(steps)
         if finished:
-            left = self._search.levels + 1 - finished
-            needed = first + math.ceil(left * (self._train_steps - self._rewind_step) / steps)
+            rewind_step, last = self._resolve(steps, steps_per_execution=1)
+            left = (levels + 1 - finished) * (last - rewind_step)
+            needed = first + math.ceil(left / steps)
         if self.params["epochs"] < needed:
             start = f", as training begins at epoch {first}" if first else ""
             raise ValueError(
-                f"epochs={self.params['epochs']}: {self._search.levels} levels need {needed} "
+                f"epochs={self.params['epochs']}: {levels} levels need {needed} "
                 f"epochs of this length{start}; see PruneAndRewind.epochs."
             )
 
@@ -375,27 +340,6 @@ class PruneAndRewind(IterationCallback):
                 "(`while True:`)."
             )
 
-    def _begin_level(self) -> None:
-        """Prunes and rewinds, and starts the callbacks of the level, as `fit` would."""
-        level = next(self._to_train, None)
-        if level is None:
-            self._running, self._last_level = None, LastLevel(self._search.network)
-            self.model.stop_training = True
-            return
-        lengths = self._train_steps, self._rewind_step
-        first = first_step(level.number, self._arguments.retraining, *lengths)
-        given = self._level_callbacks
-        callbacks = given(level.number) if callable(given) else given
-        check_callbacks("level_callbacks", callbacks, self.model)
-        last = last_step(first, *lengths)
-        kept = () if callable(given) else callbacks
-        if level.number:
-            self._rates.begin_level()
-        with self._rates.set_by_level():
-            self._running = LevelInFit(level, self.model, callbacks, self.params, first, last)
-        self._carried.begin(level.number, kept)
-        self._save_at_rewind_step(self._running)
-
     def _resolve(self, steps_per_epoch: int, steps_per_execution: int) -> tuple[int, int]:
         rewind_step = resolve_rewind_step(
             self._arguments.rewind_step,
@@ -404,40 +348,6 @@ class PruneAndRewind(IterationCallback):
             steps_per_execution=steps_per_execution,
         )
         return rewind_step, self._epochs_per_level * steps_per_epoch
-
-    def _save_at_rewind_step(self, running: LevelInFit) -> None:
-        if running.level.number == 0 and running.iteration == self._rewind_step:
-            running.level.save_rewind_state(self._search.state())
-
-    def _end_level(self, running: LevelInFit, logs: Any, *, within_epoch: bool = False) -> None:
-        running.end(logs)
-        if not averages_weights(self.model):
-            check_pruned_weights(self.model)
-        self._carried.end(running.callbacks)
-        weights_at, metrics = (running.iteration, logs or {}) if within_epoch else running.kept()
-        level = running.level
-        if level.number == 0:
-            check_rewind_step_reached(
-                running.iteration, self._rewind_step, kept=level.rewind_state_kept, stopped=True
-            )
-        try:
-            level.record = self._search.record(
-                level.number,
-                metrics,
-                self.first_bad_step,
-                iterations=running.iteration,
-                stopped_early=running.iteration < running.last,
-                weights_at=weights_at,
-            )
-        except TrainingDivergedError as error:
-            raise TrainingDivergedError(
-                f"{error}. Look for NaN in the data, which a callback does not see, or try a lower "
-                "learning rate. Build the model anew to train again."
-            ) from error
-        if self.params.get("verbose"):
-            # Below the progress bar of Keras, which ends without a new line.
-            tell(f"\n{self.history.levels[-1]}")
-        self._begin_level()
 
     def _reader_of(self, score_data: Any) -> Callable[[], Any]:
         if score_data is None:
