@@ -17,7 +17,9 @@ from tf_lottery.masking.layers import keras_variables, leaf_layers
 from tf_lottery.masking.users_objects import flat
 
 # Functions of these packages use no weights but those that they are given.
-_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow", "numpy"})
+_LIBRARIES = frozenset(
+    {"keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "numpy", "tf_lottery"}
+)
 
 
 def weights_used_directly(graph: Any) -> dict[str, str]:
