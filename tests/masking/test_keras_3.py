@@ -11,6 +11,7 @@ from typing import Any
 import keras as keras_3
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 import tf_lottery
@@ -28,6 +29,7 @@ from tf_lottery.training.network import set_weights, weights_of
 EXAMPLES, CLASSES = 48, 3
 IMAGES = np.random.default_rng(0).normal(size=(EXAMPLES, 8, 8, 1)).astype(np.float32)
 LABELS = np.random.default_rng(1).integers(0, CLASSES, EXAMPLES).astype(np.int32)
+DATA = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(16)
 NETWORKS = ["dense", "convolutional"]
 
 
@@ -94,7 +96,7 @@ def search(model: Any, levels: int, **arguments: Any) -> tf_lottery.IterativeMag
     pruning = tf_lottery.IterativeMagnitudePruning(
         model, levels, 0.4, rewind_step="2it", **arguments
     )
-    pruning.fit(IMAGES, LABELS, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    pruning.fit(DATA, epochs=2, verbose=0)
     return pruning
 
 
@@ -156,10 +158,7 @@ def test_the_callback_gives_the_same_masks_in_one_fit():
     masks, histories = [], []
     for model in both("dense"):
         imp = tf_lottery.PruneAndRewind(2, epochs_per_level=2, pruning_rate=0.4, rewind_step="1ep")
-        model.fit(
-            IMAGES, LABELS, batch_size=16, epochs=imp.epochs(3), shuffle=False, verbose=0,
-            callbacks=[imp],
-        )  # fmt: skip
+        model.fit(DATA, epochs=imp.epochs(3), verbose=0, callbacks=[imp])
         masks.append(get_mask(model))
         histories.append(imp.history.to_frame())
     assert masks[0] == masks[1]
@@ -235,8 +234,7 @@ def test_accumulated_gradients_are_rewound_to_the_iteration():
             early.append(weights_of(model))
 
     watch = keras_3.callbacks.LambdaCallback(on_train_batch_end=note)
-    arguments = {"batch_size": 16, "epochs": 2, "shuffle": False, "verbose": 0}
-    pruning.fit(IMAGES, LABELS, callbacks=lambda level: [] if level else [watch], **arguments)
+    pruning.fit(DATA, epochs=2, verbose=0, callbacks=lambda level: [] if level else [watch])
     trained, mask = weights_of(model), pruning.mask(1)
     pruning.restore(1, "rewind", into=model)
     for name, value in weights_of(model).items():

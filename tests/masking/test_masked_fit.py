@@ -16,6 +16,8 @@ from tf_lottery.masking.prunable import masked_variables
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(16, 8)).astype(np.float32)
 Y = RANDOM.integers(0, 3, 16)
+# Of arrays Keras would make data sets whenever it trains.
+DATA = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
 KINDS = pytest.mark.parametrize(
     ("keras", "held_by"),
     [
@@ -28,7 +30,9 @@ KINDS = pytest.mark.parametrize(
 )
 
 
-def network(keras: ModuleType, held_by: str, optimizer: Any = "adam") -> Any:
+def network(
+    keras: ModuleType, held_by: str, optimizer: Any = "adam", run_eagerly: bool = True
+) -> Any:
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Dense(12, "relu", name="hidden"), keras.layers.Dense(3, name="output")]
     if held_by == "constraint":
@@ -45,7 +49,8 @@ def network(keras: ModuleType, held_by: str, optimizer: Any = "adam") -> Any:
     model = Own() if held_by == "subclassed" else keras.Sequential([keras.Input((8,)), *layers])
     model(X)
     model = tf_lottery.prunable(model)
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, run_eagerly=run_eagerly)
     return model
 
 
@@ -66,9 +71,9 @@ def pruned_weights(model: Any) -> np.ndarray:
 def test_averages_of_pruned_weights_are_not_left(keras, held_by, overwrites):
     """Keras assigns averages when training ends, and masks them not."""
     average = {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": overwrites}
-    model = network(keras, held_by, keras.optimizers.Adam(0.1, **average))
+    model = network(keras, held_by, keras.optimizers.Adam(0.1, **average), run_eagerly=False)
     tf_lottery.set_mask(model, half(model))
-    model.fit(X, Y, epochs=2, batch_size=8, verbose=0)
+    model.fit(DATA, epochs=2, verbose=0)
     assert pruned_weights(model).size
     assert not pruned_weights(model).view(np.uint32).any()
 
@@ -76,9 +81,9 @@ def test_averages_of_pruned_weights_are_not_left(keras, held_by, overwrites):
 def test_averages_of_a_restored_ticket_are_masked_too():
     model = network(tf_keras, "wrapper", tf_keras.optimizers.Adam(0.1, use_ema=True))
     search = tf_lottery.IterativeMagnitudePruning(model, 1, 0.5)
-    search.fit(X, Y, epochs=1, verbose=0)
+    search.fit(DATA, epochs=1, verbose=0)
     ticket = search.restore(1)
-    ticket.fit(X, Y, epochs=1, verbose=0)
+    ticket.fit(DATA, epochs=1, verbose=0)
     assert not pruned_weights(ticket).view(np.uint32).any()
 
 
@@ -99,7 +104,7 @@ def test_pruned_weights_without_their_mask_are_told_before_training(way, held_by
     zeros = sum(array.size - array.sum() for array in half(ticket).values())
     name = "hidden/kernel"
     with pytest.warns(UserWarning, match=rf"^{zeros} weights of .*{name}.* are 0\.0, .*set_mask"):
-        other.fit(X, Y, verbose=0)
+        other.fit(DATA, verbose=0)
 
 
 @KINDS
@@ -109,9 +114,9 @@ def test_a_model_with_its_masks_or_with_kernels_that_begin_at_zero_is_not_told(k
     kernel.assign(tf.zeros(kernel.shape))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*are 0.0")
-        model.fit(X, Y, verbose=0)
+        model.fit(DATA, verbose=0)
         tf_lottery.set_mask(model, half(model))
-        model.fit(X, Y, verbose=0)
+        model.fit(DATA, verbose=0)
 
 
 def recurrent(keras: ModuleType) -> Any:
@@ -149,12 +154,13 @@ def test_zeros_of_initializers_constraints_and_optimizers_are_not_told(keras, la
     given = {"l1_regularization_strength": 0.05} if optimizer == "Ftrl" else {}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(getattr(keras.optimizers, optimizer)(0.1, **given), loss, run_eagerly=True)
+    data = tf.data.Dataset.from_tensor_slices((x, Y)).batch(16)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*are 0.0")
-        model.fit(x, Y, verbose=0)
+        model.fit(data, verbose=0)
         search = tf_lottery.IterativeMagnitudePruning(model, 1, rewind_step="1ep")
-        search.fit(x, Y, epochs=2, verbose=0)
-        search.restore(1).fit(x, Y, verbose=0)
+        search.fit(data, epochs=2, verbose=0)
+        search.restore(1).fit(data, verbose=0)
 
 
 def test_pruned_weights_without_their_mask_are_told_by_a_search_too():
@@ -163,4 +169,4 @@ def test_pruned_weights_without_their_mask_are_told_by_a_search_too():
     for layer, of in zip(other.layers, ticket.layers, strict=True):
         layer.kernel.assign(of.kernel)
     with pytest.warns(UserWarning, match=r"hidden/kernel.* are 0\.0, .*set_mask"):
-        tf_lottery.IterativeMagnitudePruning(other, 1).fit(X, Y, epochs=1, verbose=0)
+        tf_lottery.IterativeMagnitudePruning(other, 1).fit(DATA, epochs=1, verbose=0)

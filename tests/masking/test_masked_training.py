@@ -87,7 +87,8 @@ def train(
 ) -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, **execution)
-    model.fit(x, Y[: len(x)], batch_size=4, epochs=1, verbose=0)
+    data = tf.data.Dataset.from_tensor_slices((x, Y[: len(x)])).batch(4)
+    model.fit(data, epochs=1, verbose=0)
 
 
 def assert_only_survivors_trained(model: keras.Model, mask: Mask, before: dict) -> None:
@@ -168,7 +169,8 @@ def test_averaged_weights_while_training(replicas: int, mirrored: tf.distribute.
         adam = optimizers.Adam(0.01, use_ema=True, ema_overwrite_frequency=2)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(adam, loss)
-        model.fit(X, Y, batch_size=4, verbose=0, callbacks=[look])
+        data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+        model.fit(data, verbose=0, callbacks=[look])
     assert len(pruned_bits) == 8
     assert not np.any(pruned_bits)
 

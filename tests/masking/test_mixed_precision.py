@@ -46,7 +46,7 @@ def half_mask(model: keras.Model) -> Mask:
 def train(model: keras.Model, **execution) -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss, **execution)
-    model.fit(X, Y, batch_size=4, epochs=2, verbose=0)
+    model.fit(tf.data.Dataset.from_tensor_slices((X, Y)).batch(4), epochs=2, verbose=0)
 
 
 def test_variables_are_float32_and_layers_compute_in_bfloat16():

@@ -32,7 +32,7 @@ def half_mask(model: keras.Model, seed: int = 0) -> Mask:
 
 def train(model: keras.Model, learning_rate: float = 0.3) -> None:
     x = np.random.default_rng(3).normal(size=(16, 6)).astype(np.float32)
-    model.compile(keras.optimizers.SGD(learning_rate), "mse")
+    model.compile(keras.optimizers.SGD(learning_rate), "mse", run_eagerly=True)
     model.fit(x, np.tile([3.0, -3.0, 3.0], (16, 1)), epochs=3, verbose=0)
 
 

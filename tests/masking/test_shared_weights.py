@@ -21,6 +21,7 @@ TABLE_SHARED = {"table": ["the graph", "head"]}
 DENSE_SHARED = {"dense": ["the graph", "each"]}
 IDS = np.random.default_rng(0).integers(0, 30, (32, 7))
 LABELS = np.random.default_rng(1).integers(0, 3, 32)
+DATA = tf.data.Dataset.from_tensor_slices((IDS, LABELS)).batch(32)
 
 
 def tied_head(keras: Any) -> Any:
@@ -100,21 +101,21 @@ def distinct(model: Any) -> int:
 def test_shared_layers_are_held_in_place_and_stay_one(build, shared, keras):
     model = build(keras)
     assert shared_parts(model) == shared
-    weights, outputs = distinct(model), model.predict(IDS, verbose=0)
+    weights, outputs = distinct(model), np.asarray(model(IDS))
     pruned = compiled(tf_lottery.prunable(model), keras)
     assert pruned is model and distinct(pruned) == weights
-    np.testing.assert_array_equal(pruned.predict(IDS, verbose=0), outputs)
+    np.testing.assert_array_equal(np.asarray(pruned(IDS)), outputs)
 
     search = tf_lottery.IterativeMagnitudePruning(pruned, levels=1, pruning_rate=0.5)
-    search.fit(IDS, LABELS, epochs=1, verbose=0)
+    search.fit(DATA, epochs=1, verbose=0)
     mask = tf_lottery.get_mask(pruned)
     assert mask.density == pytest.approx(0.5, abs=0.01)
     for name, (weight, _) in masked_variables(pruned).items():
         assert not np.asarray(weight)[~mask[name]].any(), name
-    outputs = pruned.predict(IDS, verbose=0)
+    outputs = np.asarray(pruned(IDS))
     stripped = tf_lottery.strip(pruned)
     assert distinct(stripped) == weights
-    np.testing.assert_array_equal(stripped.predict(IDS, verbose=0), outputs)
+    np.testing.assert_array_equal(np.asarray(stripped(IDS)), outputs)
     with pytest.raises(ValueError, match="has no masks"):
         tf_lottery.get_mask(stripped)
 
@@ -125,14 +126,14 @@ def test_an_export_leaves_the_masks_of_a_model_in_place(tmp_path):
     assert list(tf_lottery.get_mask(model)) == ["table/embeddings", "hidden/kernel"]
     served = tf.saved_model.load(tmp_path / "exported").signatures["serving_default"]
     (outputs,) = served(tf.constant(IDS, tf.int32)).values()
-    np.testing.assert_allclose(outputs, model.predict(IDS, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(outputs, model(IDS), atol=1e-6)
 
 
 def test_gradient_scores_say_that_they_need_a_copy():
     model = compiled(tf_lottery.prunable(tied_head(tf_keras)), tf_keras)
     search = tf_lottery.IterativeMagnitudePruning(model, levels=1, score="snip")
     with pytest.raises(ValueError, match=r"cannot copy .*table is part of several of its layers"):
-        search.fit(IDS, LABELS, verbose=0)
+        search.fit(DATA, verbose=0)
 
 
 def test_a_variable_of_two_layers_is_held_in_place():
@@ -151,7 +152,7 @@ def test_a_layer_that_is_called_twice_is_copied(keras):
     assert not shared_parts(model)
     pruned = tf_lottery.prunable(model)
     assert pruned is not model and distinct(pruned) == distinct(model)
-    np.testing.assert_array_equal(pruned.predict(IDS, verbose=0), model.predict(IDS, verbose=0))
+    np.testing.assert_array_equal(np.asarray(pruned(IDS)), np.asarray(model(IDS)))
 
 
 @TF_KERAS_FAST
@@ -166,7 +167,7 @@ def test_attributes_stay(keras):
     model.temperature, model.words = 2.0, model.get_layer("table")
     pruned = compiled(tf_lottery.prunable(model), keras)
     assert type(pruned) is Tempered and pruned is not model
-    pruned.fit(IDS, LABELS, verbose=0)
+    pruned.fit(DATA, verbose=0)
     assert pruned.words is pruned.get_layer("table") is not model.words
     stripped = tf_lottery.strip(pruned)
     assert stripped.temperature == 2.0 and stripped.words is stripped.get_layer("table")
@@ -231,9 +232,8 @@ def check_names(model: Any, keras: Any, original: Any) -> None:
     x, labels = np.ones((8, 4), np.float32), {"kind": np.zeros(8), "size": np.zeros((8, 1))}
     # Nothing is so much better: it stops after the second epoch, if it finds the name.
     stop = keras.callbacks.EarlyStopping("val_kind_loss", min_delta=1e6, mode="min")
-    history = model.fit(
-        x, labels, validation_data=(x, labels), epochs=3, callbacks=[stop], verbose=0
-    ).history
+    data = tf.data.Dataset.from_tensor_slices((x, labels)).batch(8)
+    history = model.fit(data, validation_data=data, epochs=3, callbacks=[stop], verbose=0).history
     assert {"kind_loss", "size_loss", "kind_accuracy", "val_kind_loss"} <= set(history)
     assert len(history["loss"]) == 2
 
@@ -267,7 +267,7 @@ def test_names_stay(stripped: bool, file: str | None, keras: Any, tmp_path: Path
 def test_copies_with_other_weights_are_refused(keras: Any, monkeypatch: pytest.MonkeyPatch):
     model = compiled(tf_lottery.prunable(called_twice(keras)), keras)
     search = tf_lottery.IterativeMagnitudePruning(model, levels=0)
-    search.fit(IDS, LABELS, verbose=0)
+    search.fit(DATA, verbose=0)
 
     def with_weights_twice(model: Any) -> Any:
         inputs = keras.layers.Input((7,), dtype="int32")

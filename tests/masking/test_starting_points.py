@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
@@ -12,6 +13,7 @@ from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 
 X = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
 Y = np.arange(40) % 3
+DATA = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32)
 
 
 def network(keras: Any) -> Any:
@@ -42,14 +44,15 @@ def test_a_search_goes_on_from_a_sparse_model(scope, keras):
     search = tf_lottery.IterativeMagnitudePruning(
         model, levels=2, pruning_rate=0.5, scope=scope, rewind_step="1it"
     )
-    history = search.fit(X, Y, epochs=2, verbose=0)
+    history = search.fit(DATA, epochs=2, verbose=0)
     counts = {"global": [70, 35, 18], "layerwise": [70, 35, 10 + 8]}[scope]
     assert [result.weights_remaining for result in history.levels] == counts
     assert history.levels[0].density == pytest.approx(70 / 110)
     for level in range(3):
         mask = search.mask(level)
         assert not (mask["hidden/kernel"] & ~first["hidden/kernel"]).any()
-        kernel = search.restore(level).get_layer("hidden").get_weights()[0]
+        ticket = search.restore(level, into=model)
+        kernel = ticket.get_layer("hidden").get_weights()[0]
         assert not kernel[~mask["hidden/kernel"]].any()
         assert kernel[mask["hidden/kernel"]].all()
     with pytest.raises(ValueError, match=r"pruned already .*keep_zeros=True"):
@@ -59,7 +62,7 @@ def test_a_search_goes_on_from_a_sparse_model(scope, keras):
 def test_the_callback_goes_on_from_a_sparse_model():
     model = compiled(tf_lottery.prunable(half_empty(tf_keras), keep_zeros=True), tf_keras)
     imp = tf_lottery.PruneAndRewind(levels=1, epochs_per_level=1, pruning_rate=0.5)
-    model.fit(X, Y, epochs=imp.epochs(2), verbose=0, callbacks=[imp])
+    model.fit(DATA, epochs=imp.epochs(2), verbose=0, callbacks=[imp])
     assert [result.weights_remaining for result in imp.history.levels] == [70, 35]
 
 
@@ -67,7 +70,7 @@ def test_an_adaptive_search_from_a_sparse_model_ends_at_its_density():
     model = compiled(tf_lottery.prunable(half_empty(tf_keras), keep_zeros=True), tf_keras)
     rate = tf_lottery.AdaptiveRate(density=0.3, least=0.3)
     search = tf_lottery.IterativeMagnitudePruning(model, levels=5, pruning_rate=rate)
-    history = search.fit(X, Y, epochs=1, verbose=0)
+    history = search.fit(DATA, epochs=1, verbose=0)
     assert history.levels[-1].weights_remaining == 33
 
 
