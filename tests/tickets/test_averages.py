@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.tickets.small_searches import BOTH, X, Y, network
+from tests.tickets.small_searches import BATCHES, BOTH, X, Y, network
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
@@ -42,9 +42,10 @@ def test_validation_results_are_those_of_the_averages(keras: ModuleType, given: 
         "split": {"validation_split": 0.25},
     }[given]
     search = IterativeMagnitudePruning(averaging(keras), levels=1, pruning_rate=0.5)
-    search.fit(X, Y, epochs=3, batch_size=4, verbose=0, **validation)
+    search.fit(X, Y, epochs=2, batch_size=4, verbose=0, **validation)
     for result in search.history.levels:
-        found = search.restore(result.level).evaluate(X[12:], Y[12:], verbose=0, return_dict=True)
+        ticket = search.restore(result.level, into=search._network.model)
+        found = ticket.evaluate(BATCHES.skip(3), verbose=0, return_dict=True)
         recorded = {name: result.metrics[f"val_{name}"] for name in found}
         assert recorded == pytest.approx(found, rel=1e-5)
 
@@ -63,12 +64,12 @@ def test_averages_that_are_swapped_in_for_validation_have_zeros(callback: bool):
 
     model = averaging(keras_3)
     own = [keras_3.callbacks.SwapEMAWeights(), Look()]
-    fit = {"batch_size": 4, "verbose": 0, "validation_data": (X, Y)}
+    fit = {"verbose": 0, "validation_data": BATCHES}
     if callback:
         imp = PruneAndRewind(1, epochs_per_level=2, pruning_rate=0.5)
-        model.fit(X, Y, epochs=imp.epochs(4), callbacks=[*own[:1], imp, Look()], **fit)
+        model.fit(BATCHES, epochs=imp.epochs(4), callbacks=[*own[:1], imp, Look()], **fit)
     else:
         search = IterativeMagnitudePruning(model, levels=1, pruning_rate=0.5)
-        search.fit(X, Y, epochs=2, callbacks=lambda level: own, **fit)
+        search.fit(BATCHES, epochs=2, callbacks=lambda level: own, **fit)
     assert seen[-1].size
     assert not any(values.any() for values in seen)

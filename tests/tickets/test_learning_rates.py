@@ -8,7 +8,7 @@ import pytest
 import tf_keras
 
 import tf_lottery
-from tests.tickets.small_searches import BATCHES, BOTH, STEPS, X, Y, network
+from tests.tickets.small_searches import BATCHES, BOTH, STEPS, network
 
 
 def scheduler(keras: ModuleType) -> Any:
@@ -25,7 +25,7 @@ def fit(
         BATCHES,
         epochs=imp.epochs(STEPS),
         callbacks=[*beside, imp][::order],
-        validation_data=(X, Y),
+        validation_data=BATCHES,
         verbose=0,
     )
 
@@ -47,7 +47,7 @@ def test_epochs_that_count_on_over_the_levels_are_told_once(keras, order):
     "case",
     [
         "scheduler of the level",
-        "scheduler of each level",
+        pytest.param("scheduler of each level", marks=pytest.mark.slow),
         "plateau",
         "schedule",
         "constant",

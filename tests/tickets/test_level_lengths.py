@@ -13,6 +13,7 @@ from tf_lottery.tickets.fit.level_end import metrics_of_epoch
 
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, 16)
+BATCHES = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
 SLOW_KERAS_3 = pytest.param(keras_3, id="keras_3", marks=pytest.mark.slow)
 BOTH = pytest.mark.parametrize("keras", [pytest.param(tf_keras, id="tf_keras"), SLOW_KERAS_3])
 
@@ -170,8 +171,7 @@ def test_levels_have_their_full_length_after_backup_and_restore(keras, tmp_path)
     def search(callbacks: list) -> Any:
         found = searching(network(keras), folder=tmp_path / "search")
         backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
-        arguments = {"batch_size": 4, "shuffle": False, "verbose": 0}
-        found.fit(X, Y, epochs=3, callbacks=[count, backup, *callbacks], **arguments)
+        found.fit(BATCHES, epochs=3, callbacks=[count, backup, *callbacks], verbose=0)
         return found
 
     class Interrupts(keras.callbacks.Callback):
@@ -188,7 +188,7 @@ def test_levels_have_their_full_length_after_backup_and_restore(keras, tmp_path)
     assert count.levels == [12, 4, 4, 8]
     assert [result.iterations for result in finished.history.levels] == [12, 12, 12]
     whole = searching(network(keras))
-    whole.fit(X, Y, batch_size=4, epochs=3, shuffle=False, verbose=0)
+    whole.fit(BATCHES, epochs=3, verbose=0)
     assert [whole.mask(level) for level in range(3)] == [finished.mask(n) for n in range(3)]
 
 
@@ -200,9 +200,7 @@ def test_a_level_0_resumed_after_the_rewind_step_needs_a_folder(tmp_path):
 
     def fit(callbacks: list) -> None:
         backup = tf_keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
-        searching(network()).fit(
-            X, Y, batch_size=4, epochs=3, callbacks=[backup, *callbacks], verbose=0
-        )
+        searching(network()).fit(BATCHES, epochs=3, callbacks=[backup, *callbacks], verbose=0)
 
     with pytest.raises(KeyboardInterrupt):
         fit([Interrupts()])
@@ -213,7 +211,7 @@ def test_a_level_0_resumed_after_the_rewind_step_needs_a_folder(tmp_path):
 @BOTH
 def test_a_callback_that_stops_ends_the_level_and_the_history_says_so(keras):
     search = searching(network(keras))
-    search.fit(X, Y, batch_size=4, epochs=3, callbacks=[stops(keras, after=6)], verbose=0)
+    search.fit(BATCHES, epochs=3, callbacks=[stops(keras, after=6)], verbose=0)
     ends = [(result.iterations, result.stopped_early) for result in search.history.levels]
     assert ends == [(6, True), (10, True), (10, True)]
     assert "stopped at iteration 6" in str(search.history.levels[0])
@@ -222,7 +220,7 @@ def test_a_callback_that_stops_ends_the_level_and_the_history_says_so(keras):
         ValueError, match="stopped level 0 at iteration 3, before the rewind step 4"
     ):
         searching(network(keras)).fit(
-            X, Y, batch_size=4, epochs=3, callbacks=[stops(keras, after=3)], verbose=0
+            BATCHES, epochs=3, callbacks=[stops(keras, after=3)], verbose=0
         )
 
 
@@ -276,9 +274,7 @@ def test_lengths_of_data_of_unknown_length(rewind_step, iteration, keras, capsys
     search.fit(unknown_length(), epochs=3, verbose=2)
     assert f"rewind_step='{rewind_step}' depends on them" in capsys.readouterr().out
     known = network(keras)
-    searching(known, rewind_step=iteration).fit(
-        X, Y, batch_size=4, shuffle=False, epochs=3, verbose=0
-    )
+    searching(known, rewind_step=iteration).fit(BATCHES, epochs=3, verbose=0)
     for one, two in zip(weights(model), weights(known), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -301,11 +297,8 @@ class TestPruneAndRewind:
     def fit(self, keras: Any, imp: Any, epochs: int | None = None, **arguments: Any) -> Any:
         model = network(keras)
         model.fit(
-            X,
-            Y,
+            BATCHES,
             **{
-                "batch_size": 4,
-                "shuffle": False,
                 "epochs": epochs or imp.epochs(4),
                 "callbacks": [imp],
                 "verbose": 0,
@@ -330,7 +323,7 @@ class TestPruneAndRewind:
         model = self.fit(keras, imp)
         other = network(keras)
         search = searching(other, rewind_step="1ep")
-        search.fit(X, Y, batch_size=4, shuffle=False, epochs=3, callbacks=[stop()], verbose=0)
+        search.fit(BATCHES, epochs=3, callbacks=[stop()], verbose=0)
         assert imp.history.levels == search.history.levels
         ends = [(each.iterations, each.weights_at) for each in imp.history.levels]
         assert ends == [(8, 4), (12, 8), (12, 8)]
@@ -343,8 +336,7 @@ class TestPruneAndRewind:
         model = self.fit(keras, imp)
         other = network(keras)
         search = searching(other, rewind_step="1ep")
-        arguments = {"batch_size": 4, "shuffle": False, "epochs": 3, "verbose": 0}
-        search.fit(X, Y, callbacks=[stops(keras, after=6)], **arguments)
+        search.fit(BATCHES, epochs=3, callbacks=[stops(keras, after=6)], verbose=0)
         assert [(each.iterations, each.weights_at) for each in imp.history.levels] == [
             (each.iterations, each.weights_at) for each in search.history.levels
         ]

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,6 +77,11 @@ def fit(found: Any, callbacks: Any = (), epochs: int = 3) -> None:
     found.fit(data, epochs=epochs, verbose=0, callbacks=callbacks)
 
 
+def weights_at(found: Any, level: int, kind: Any = "trained") -> Any:
+    """Of a level, which the searched model then is: a copy would take longer."""
+    return weights_of(found.restore(level, kind, into=found._network.model))
+
+
 def train_anew(model: Any, weights: Any, mask: Mask, first: int, steps: int) -> Any:
     """What a model comes to with its new optimizer, by `fit` alone."""
     set_weights(model, weights, mask)
@@ -91,8 +97,8 @@ def test_a_level_is_what_a_new_optimizer_makes_of_it(keras: ModuleType, name: st
     make = getattr(keras.optimizers, name)
     found = search(build(keras, make(RATE)))
     fit(found)
-    trained = weights_of(found.restore(1))
-    rewound = weights_of(found.restore(1, "rewind"))
+    trained = weights_at(found, 1)
+    rewound = weights_at(found, 1, "rewind")
     new = train_anew(build(keras, make(RATE)), rewound, found.mask(1), REWIND, 3 * STEPS - REWIND)
     assert_same_weights(trained, new)
 
@@ -113,7 +119,7 @@ def test_a_level_is_what_a_new_optimizer_makes_of_it(keras: ModuleType, name: st
 def test_the_first_step_is_as_long_as_that_of_a_new_optimizer(keras: ModuleType, name: str):
     found = search(build(keras, getattr(keras.optimizers, name)(RATE)), rewind_step="11it")
     fit(found)
-    rewound, trained = weights_of(found.restore(1, "rewind")), weights_of(found.restore(1))
+    rewound, trained = weights_at(found, 1, "rewind"), weights_at(found, 1)
     moved = max(np.abs(trained[weight] - rewound[weight]).max() for weight in trained)
     # Nadam's first step looks one ahead, which makes it 1.063 rates long.
     assert 0.5 * RATE < moved <= (1.07 if name == "Nadam" else 1.02) * RATE
@@ -144,7 +150,7 @@ def test_the_schedule_goes_on_and_the_count_begins_anew(
     make, schedules = getattr(keras.optimizers, name), keras.optimizers.schedules
     found = search(build(keras, make(schedule_of(keras)), jit_compile=jit_compile))
     fit(found)
-    trained, rewound = weights_of(found.restore(1)), weights_of(found.restore(1, "rewind"))
+    trained, rewound = weights_at(found, 1), weights_at(found, 1, "rewind")
     rates = [0.1 + (0.001 - 0.1) * min(step, 20) / 20 for step in range(REWIND, 3 * STEPS)]
     later = schedules.PiecewiseConstantDecay(list(range(len(rates) - 1)), rates)
     model = build(keras, make(later), jit_compile=jit_compile)
@@ -210,7 +216,7 @@ def test_a_rewound_optimizer_has_slots_and_count_of_the_rewind_step(
     found = search(model, rewind_optimizer=True, pruning_rate=1e-9)
     fit(found)
     assert found.mask(1).density == 1
-    trained = [weights_of(found.restore(level)) for level in (0, 1)]
+    trained = [weights_at(found, level) for level in (0, 1)]
     assert_same_weights(*trained)
 
 
@@ -237,7 +243,7 @@ def test_a_level_that_is_done_again_ends_with_the_same_bits(
     with pytest.raises(KeyboardInterrupt):
         fit(broken, [Interrupt()], epochs=2)
     fit(broken, epochs=2)
-    assert_same_weights(weights_of(broken.restore(1)), weights_of(straight.restore(1)))
+    assert_same_weights(weights_at(broken, 1), weights_at(straight, 1))
 
 
 @pytest.mark.slow
@@ -257,7 +263,7 @@ def test_a_search_in_a_folder_goes_on_with_the_same_bits(
     for levels in (1, 2):
         found = make(tmp_path / "search", levels)
         fit(found)
-    assert_same_weights(weights_of(found.restore(2)), weights_of(straight.restore(2)))
+    assert_same_weights(weights_at(found, 2), weights_at(straight, 2))
 
 
 def compiled_update(model: Any, optimizer: Any) -> Callable[[np.ndarray, np.ndarray], None]:
@@ -288,7 +294,7 @@ def test_a_loop_of_the_users(keras: ModuleType):
     found.run(loop, iterations=3 * STEPS, verbose=False)
     by_fit = search(build(keras, keras.optimizers.Adam(schedule_of(keras))))
     fit(by_fit)
-    ours, theirs = weights_of(found.restore(1)), weights_of(by_fit.restore(1))
+    ours, theirs = weights_at(found, 1), weights_at(by_fit, 1)
     for weight, value in ours.items():
         np.testing.assert_allclose(value, theirs[weight], atol=1e-5, err_msg=weight)
 
@@ -323,7 +329,7 @@ def test_a_model_that_was_fitted_before_follows_the_schedule_too(keras: ModuleTy
     for each in (model, fresh):
         found = search(each, rewind_step="4it")
         fit(found)
-        trained.append(weights_of(found.restore(1)))
+        trained.append(weights_at(found, 1))
     assert_same_weights(*trained)
 
 
@@ -332,7 +338,7 @@ def by_adam() -> Any:
     """The weights of level 1 of a search with Adam in tf_keras."""
     found = search(build(tf_keras, tf_keras.optimizers.Adam(schedule_of(tf_keras))))
     fit(found)
-    return weights_of(found.restore(1))
+    return weights_at(found, 1)
 
 
 def test_the_callback_restarts_too(by_adam: Any):
@@ -353,7 +359,7 @@ def test_two_replicas_restart(keras: ModuleType, mirrored: tf.distribute.Strateg
             model = build(keras, keras.optimizers.Adam(schedule_of(keras)))
         found.append(search(model))
         fit(found[-1])
-    one, two = (weights_of(each.restore(1)) for each in found)
+    one, two = (weights_at(each, 1) for each in found)
     for weight, value in one.items():
         np.testing.assert_allclose(value, two[weight], atol=1e-4, err_msg=weight)
 
@@ -379,7 +385,7 @@ def test_two_replicas_restart(keras: ModuleType, mirrored: tf.distribute.Strateg
 def test_legacy_and_loss_scaling_optimizers(make: Callable[[Any], Any], by_adam: Any):
     found = search(build(tf_keras, make(schedule_of(tf_keras))))
     fit(found)
-    for weight, value in weights_of(found.restore(1)).items():
+    for weight, value in weights_at(found, 1).items():
         np.testing.assert_allclose(value, by_adam[weight], atol=1e-5, err_msg=weight)
 
 
@@ -422,16 +428,26 @@ def test_every_level_begins_with_the_loss_scale_of_a_new_optimizer(
 
         found = IterativeMagnitudePruning(model, levels, folder=folder)
         callback = keras.callbacks.LambdaCallback(on_epoch_begin=note)
-        found.fit(
-            X, 256 * Y, epochs=2, batch_size=4, shuffle=False, verbose=0, callbacks=[callback]
-        )
+        data = tf.data.Dataset.from_tensor_slices((X, 256 * Y)).batch(4)
+        found.fit(data, epochs=2, verbose=0, callbacks=[callback])
         return found
 
     at_once = search(1)
     assert scales[0] == scales[2] == 2.0**121 > scales[1]
     search(0, tmp_path / "search")
     later = search(1, tmp_path / "search")
-    assert_same_weights(*(weights_of(each.restore(1)) for each in (at_once, later)))
+    assert_same_weights(*(weights_at(each, 1) for each in (at_once, later)))
+
+
+def by_schedule(keras: ModuleType, schedule: Any) -> Any:
+    found = search(build(keras, keras.optimizers.SGD(schedule, momentum=0.9)))
+    fit(found)
+    return weights_at(found, 1)
+
+
+@cache
+def by_a_schedule_of_keras(keras: ModuleType) -> Any:
+    return by_schedule(keras, keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5))
 
 
 @TF_KERAS_FAST
@@ -446,14 +462,9 @@ def test_schedules_of_users_that_keras_cannot_make_anew(keras: ModuleType, descr
 
     if described:
         Halving.get_config = lambda self: {"rate": self.rate}
-    alike = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
-    found = []
-    for schedule in (Halving(0.1), alike):
-        found.append(search(build(keras, keras.optimizers.SGD(schedule, momentum=0.9))))
-        fit(found[-1])
-    one, two = (weights_of(each.restore(1)) for each in found)
-    for weight, value in one.items():
-        np.testing.assert_allclose(value, two[weight], atol=1e-6, err_msg=weight)
+    expected = by_a_schedule_of_keras(keras)
+    for weight, value in by_schedule(keras, Halving(0.1)).items():
+        np.testing.assert_allclose(value, expected[weight], atol=1e-6, err_msg=weight)
 
 
 def test_a_search_with_such_a_schedule_goes_on_from_its_folder(tmp_path: Path):

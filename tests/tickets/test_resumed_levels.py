@@ -19,8 +19,9 @@ from tf_lottery.training.network import weights_of
 
 X = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, 16)
-FIT = {"batch_size": 4, "shuffle": False, "verbose": 0}
-WITH_VALIDATION = {**FIT, "validation_data": (X[:8], Y[:8])}
+# Of arrays Keras would make data sets at each level.
+BATCHES = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+WITH_VALIDATION = {"verbose": 0, "validation_data": BATCHES.take(2)}
 
 
 def network(keras: Any, seed: int = 1) -> Any:
@@ -71,18 +72,18 @@ def test_the_state_of_a_training_that_was_given_up_is_not_rewound_to(keras, kept
     folder = tmp_path / "search" if kept == "folder" else None
     search = searching(network(keras), folder, rewind_step="2ep")
     with pytest.raises(KeyboardInterrupt):
-        search.fit(X, Y, epochs=4, callbacks=[interrupts(keras, epoch=2)], **FIT)
+        search.fit(BATCHES, epochs=4, callbacks=[interrupts(keras, epoch=2)], verbose=0)
     if folder:
         search = searching(network(keras, seed=2), folder, rewind_step="2ep")
     with pytest.raises(ValueError, match="stopped level 0 at iteration 4, before the rewind step"):
-        search.fit(X, Y, epochs=4, callbacks=[stops(keras, 0)], **FIT)
+        search.fit(BATCHES, epochs=4, callbacks=[stops(keras, 0)], verbose=0)
     assert not search.history.levels
-    search.fit(X, Y, epochs=4, **FIT)
+    search.fit(BATCHES, epochs=4, verbose=0)
     straight = searching(network(keras, seed=2 if folder else 1), rewind_step="2ep")
-    straight.fit(X, Y, epochs=4, **FIT)
+    straight.fit(BATCHES, epochs=4, verbose=0)
     for level in range(3):
-        ours, theirs = (each.restore(level, "rewind") for each in (search, straight))
-        assert_same_weights(weights_of(ours), weights_of(theirs))
+        pair = (s.restore(level, "rewind", into=s._network.model) for s in (search, straight))
+        assert_same_weights(*map(weights_of, pair))
 
 
 @TF_KERAS_FAST
@@ -93,7 +94,7 @@ def test_nor_is_it_by_the_callback(keras, tmp_path):
             1, 4, 0.5, "2ep", folder=tmp_path / "search", level_callbacks=level_callbacks
         )
         model = network(keras, seed)
-        model.fit(X, Y, epochs=imp.epochs(4), callbacks=[*callbacks, imp], **FIT)
+        model.fit(BATCHES, epochs=imp.epochs(4), callbacks=[*callbacks, imp], verbose=0)
 
     with pytest.raises(KeyboardInterrupt):
         fit(interrupts(keras, epoch=2), seed=1)
@@ -107,7 +108,7 @@ def resumed(keras: Any, folder: Path | None, backup: Path, after: Any, **argumen
     def search(callbacks: list, seed: int) -> Any:
         found = searching(network(keras, seed), folder, **arguments)
         saves = keras.callbacks.BackupAndRestore(str(backup))
-        found.fit(X, Y, epochs=3, callbacks=[*callbacks, saves], **WITH_VALIDATION)
+        found.fit(BATCHES, epochs=3, callbacks=[*callbacks, saves], **WITH_VALIDATION)
         return found
 
     def interrupted() -> None:
@@ -115,7 +116,7 @@ def resumed(keras: Any, folder: Path | None, backup: Path, after: Any, **argumen
         saves = keras.callbacks.BackupAndRestore(str(backup))
         # Before it where training ends, as it then deletes what it has; else after it.
         order = 1 if after.is_at_end else -1
-        found.fit(X, Y, epochs=3, callbacks=[after, saves][::order], **WITH_VALIDATION)
+        found.fit(BATCHES, epochs=3, callbacks=[after, saves][::order], **WITH_VALIDATION)
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
@@ -124,14 +125,14 @@ def resumed(keras: Any, folder: Path | None, backup: Path, after: Any, **argumen
 
 def straight(keras: Any, **arguments: Any) -> Any:
     search = searching(network(keras), **arguments)
-    search.fit(X, Y, epochs=3, **WITH_VALIDATION)
+    search.fit(BATCHES, epochs=3, **WITH_VALIDATION)
     return search
 
 
 def assert_same_levels(one: Any, other: Any) -> None:
     for level in range(3):
         for kind in ("trained", "rewind"):
-            pair = (each.restore(level, kind) for each in (one, other))
+            pair = (each.restore(level, kind, into=each._network.model) for each in (one, other))
             assert_same_weights(*map(weights_of, pair))
 
 
@@ -190,7 +191,7 @@ def test_a_metric_that_is_lost_cannot_end_the_search(tmp_path):
     with pytest.raises(ValueError, match=r"metrics on training data are lost.*looks at accuracy"):
         resumed(tf_keras, folder, tmp_path / "backup", after, **stopping)
     search = searching(network(tf_keras), folder, **stopping)
-    search.fit(X, Y, epochs=3, **WITH_VALIDATION)
+    search.fit(BATCHES, epochs=3, **WITH_VALIDATION)
     assert [result.iterations for result in search.history.levels] == [12, 12, 12]
 
 
@@ -201,7 +202,7 @@ def test_a_backup_of_the_level_before_is_refused(keras, stopped, tmp_path):
     saves = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"), delete_checkpoint=False)
     callbacks = [stops(keras, 1), saves] if stopped else [saves]
     with pytest.raises(ValueError, match=r"level 1 began with what .*lambda level.*_checkpoint="):
-        search.fit(X, Y, epochs=3, callbacks=callbacks, **FIT)
+        search.fit(BATCHES, epochs=3, callbacks=callbacks, verbose=0)
     assert len(search.history.levels) == 1
 
 
@@ -235,7 +236,7 @@ def test_a_backup_from_the_middle_of_a_search_in_one_fit_is_refused(keras, tmp_p
         model, imp = network(keras), tf_lottery.PruneAndRewind(1, epochs_per_level=3)
         saves = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
         # More epochs than it needs, so that their number does not tell.
-        model.fit(X, Y, epochs=20, callbacks=[saves, imp, *callbacks], **FIT)
+        model.fit(BATCHES, epochs=20, callbacks=[saves, imp, *callbacks], verbose=0)
         return imp.history
 
     with pytest.raises(KeyboardInterrupt):

@@ -3,11 +3,11 @@
 import pytest
 import tf_keras
 
-from tests.tickets.small_searches import BOTH, STEPS, X, Y, network
+from tests.tickets.small_searches import BATCHES, BOTH, STEPS, network
 from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 
-DATA = {"validation_data": (X, Y), "batch_size": 4, "shuffle": False, "verbose": 0}
+DATA = {"x": BATCHES, "validation_data": BATCHES, "verbose": 0}
 
 
 def compiled(keras):
@@ -19,7 +19,7 @@ def compiled(keras):
 
 def plain(keras=tf_keras, **arguments):
     search = IterativeMagnitudePruning(compiled(keras), 2, 0.7, **arguments)
-    search.fit(X, Y, epochs=3, **DATA)
+    search.fit(epochs=3, **DATA)
     return search
 
 
@@ -38,7 +38,7 @@ def test_both_searches_end_with_the_first_level_below(keras):
     assert search.history.ended.startswith(f"The search ended with level {level}, whose val_acc")
     model = compiled(keras)
     callback = PruneAndRewind(2, 3, 0.7, stop_below=rule)
-    history = model.fit(X, Y, epochs=callback.epochs(STEPS), callbacks=[callback], **DATA)
+    history = model.fit(epochs=callback.epochs(STEPS), callbacks=[callback], **DATA)
     assert len(history.epoch) == 3 * (level + 1)
     assert [r.weights_remaining for r in callback.history.levels] == [
         r.weights_remaining for r in search.history.levels
@@ -67,13 +67,13 @@ def test_what_is_looked_at_is_known_before_it_is_too_late():
         PruneAndRewind(1, 1, stop_metric="val_x")
     search = IterativeMagnitudePruning(compiled(tf_keras), 1, stop_below=0.9)
     with pytest.raises(ValueError, match=r"stop_below=0\.9 looks at the accuracy on validation"):
-        search.fit(X, Y, epochs=1, verbose=0)
+        search.fit(BATCHES, epochs=1, verbose=0)
     search = IterativeMagnitudePruning(compiled(tf_keras), 1, stop_below=0.9, stop_metric="val_top")
     with pytest.raises(ValueError, match=r"looks at val_top, and the metrics are loss, accuracy"):
-        search.fit(X, Y, epochs=2, **DATA)
+        search.fit(epochs=2, **DATA)
     callback = PruneAndRewind(1, 2, stop_below=0.9)
     with pytest.raises(ValueError, match=r"one accuracy on validation data, and the metrics are"):
-        compiled(tf_keras).fit(X, Y, epochs=4, callbacks=[callback], verbose=0)
+        compiled(tf_keras).fit(BATCHES, epochs=4, callbacks=[callback], verbose=0)
 
 
 def test_a_loop_of_ones_own_names_the_metric():
