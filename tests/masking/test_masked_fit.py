@@ -87,8 +87,17 @@ def test_averages_of_a_restored_ticket_are_masked_too():
     assert not pruned_weights(ticket).view(np.uint32).any()
 
 
-@pytest.mark.parametrize("way", ["set_weights", "tf.train.Checkpoint", "keras.saving"])
-@pytest.mark.parametrize("held_by", ["constraint", "subclassed"])
+@pytest.mark.parametrize(
+    ("way", "held_by"),
+    [
+        ("set_weights", "constraint"),
+        ("tf.train.Checkpoint", "subclassed"),
+        ("keras.saving", "constraint"),
+        pytest.param("set_weights", "subclassed", marks=pytest.mark.slow),
+        pytest.param("tf.train.Checkpoint", "constraint", marks=pytest.mark.slow),
+        pytest.param("keras.saving", "subclassed", marks=pytest.mark.slow),
+    ],
+)
 def test_pruned_weights_without_their_mask_are_told_before_training(way, held_by, tmp_path):
     ticket, other = network(keras_3, held_by), network(keras_3, held_by)
     tf_lottery.set_mask(ticket, half(ticket))

@@ -77,7 +77,11 @@ def test_the_weights_are_those_of_the_file(tmp_path, keras, kind):
     np.testing.assert_array_equal(moving["moving_variance"], np.asarray(bn.moving_variance))
 
 
-@pytest.mark.parametrize(("keras", "kind"), KINDS)
+@pytest.mark.parametrize(
+    ("keras", "kind"),
+    # How each kind is read, the test above sees.
+    [*(pytest.param(*each, marks=pytest.mark.slow) for each in KINDS[1:]), KINDS[0]],
+)
 def test_layers_of_other_shapes_are_named_and_drawn_where_that_is_asked_for(tmp_path, keras, kind):
     theirs, model, drawn = plain(keras, classes=7), ours(), values(ours())
     path = saved(tmp_path / "w", kind, theirs)

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
-from tests.tickets.small_searches import X, Y
+from tests.tickets.small_searches import BATCHES
 
 EPOCHS = 2
 
@@ -34,22 +34,23 @@ def model(mirrored: tf.distribute.Strategy):
     return compiled(mirrored)
 
 
-@pytest.mark.parametrize("callback", [False, True], ids=["search", "callback"])
-def test_tickets_have_the_statistics_of_all_replicas(model, callback):
-    arguments = {"levels": 1, "pruning_rate": 0.4, "rewind_step": "1ep"}
-    if callback:
-        search = tf_lottery.PruneAndRewind(epochs_per_level=EPOCHS, **arguments)
-        model.fit(X, Y, epochs=search.epochs(4), batch_size=4, callbacks=[search], verbose=0)
-    else:
-        search = tf_lottery.IterativeMagnitudePruning(model, **arguments)
-        search.fit(X, Y, epochs=EPOCHS, batch_size=4, verbose=0)
+ARGUMENTS = {"levels": 1, "pruning_rate": 0.4, "rewind_step": "1ep"}
+
+
+def assert_the_ticket_has_the_statistics_of(model, search):
     trained, ticket = (tf_lottery.strip(each) for each in (model, search.restore(1)))
     for found, expected in zip(ticket.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_rewound_statistics_are_those_of_all_replicas(model, mirrored):
-    search = tf_lottery.IterativeMagnitudePruning(model, levels=1, rewind_step="1ep")
+def test_tickets_of_the_callback_have_the_statistics_of_all_replicas(model):
+    search = tf_lottery.PruneAndRewind(epochs_per_level=EPOCHS, **ARGUMENTS)
+    model.fit(BATCHES, epochs=search.epochs(4), callbacks=[search], verbose=0)
+    assert_the_ticket_has_the_statistics_of(model, search)
+
+
+def test_tickets_and_rewound_weights_have_the_statistics_of_all_replicas(model, mirrored):
+    search = tf_lottery.IterativeMagnitudePruning(model, **ARGUMENTS)
     means = []
 
     class Look(keras.callbacks.Callback):
@@ -60,10 +61,11 @@ def test_rewound_statistics_are_those_of_all_replicas(model, mirrored):
                 )
                 means.append([value.numpy() for value in of_replicas])
 
-    search.fit(X, Y, epochs=EPOCHS, batch_size=4, callbacks=[Look()], verbose=0)
+    search.fit(BATCHES, epochs=EPOCHS, callbacks=[Look()], verbose=0)
     (first, second), rewound = means
     np.testing.assert_allclose(rewound[0], (first + second) / 2, rtol=1e-6)
     np.testing.assert_array_equal(*rewound)
+    assert_the_ticket_has_the_statistics_of(model, search)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,6 @@ def test_rewound_statistics_are_those_of_all_replicas(model, mirrored):
 def test_validation_results_are_those_of_the_ticket(mirrored, keras, averages):
     model = compiled(mirrored, keras, use_ema=averages)
     search = tf_lottery.IterativeMagnitudePruning(model, levels=1)
-    search.fit(X, Y, epochs=EPOCHS, batch_size=4, validation_data=(X, Y), verbose=0)
-    loss = search.restore(1).evaluate(X, Y, verbose=0)
+    search.fit(BATCHES, epochs=EPOCHS, validation_data=BATCHES, verbose=0)
+    loss = search.restore(1).evaluate(BATCHES, verbose=0)
     assert search.history.levels[1].metrics["val_loss"] == pytest.approx(loss, rel=1e-5)
