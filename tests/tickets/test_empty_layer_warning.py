@@ -69,12 +69,12 @@ def test_levels_that_are_finished_are_not_warned_of_again(build_model, batches, 
     assert messages(caught) == [NO_HIDDEN.format(3)]
 
 
-def test_a_warning_can_end_a_search(build_model, batches):
+def test_a_warning_can_end_a_search(build_model):
     search = IterativeMagnitudePruning(build_model(), **SEARCH)
     with warnings.catch_warnings():
         warnings.simplefilter("error", EmptyLayerWarning)
         with pytest.raises(EmptyLayerWarning, match=r"^level 2: "):
-            search.fit(batches, epochs=1, verbose=0)
+            search.run(lambda steps: [*steps] and None, iterations=2, verbose=False)
     assert [result.level for result in search.history.levels] == [0, 1]
 
 
@@ -93,12 +93,12 @@ def test_nothing_is_said_where_every_layer_has_weights(build_model, batches, arg
         assert len(result.levels) == arguments["levels"] + 1
 
 
-def test_a_layer_that_is_not_pruned_does_not_matter(build_model, batches):
+def test_a_layer_that_is_not_pruned_does_not_matter(build_model):
     dense = build_model(prune=False)
     model = tf_lottery.prunable(dense, pruning_rates={"hidden": 0.0})
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     search = IterativeMagnitudePruning(model, **SEARCH)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        search.fit(batches, epochs=1, verbose=0)
+        search.run(lambda steps: [*steps] and None, iterations=2, verbose=False)
     assert tf_lottery.get_mask(model)["hidden/kernel"].all()

@@ -28,7 +28,7 @@ def assert_same_models(one: Any, two: Any) -> None:
     assert_same_weights(weights_of(one), weights_of(two))
 
 
-ADAPTIVE = tf_lottery.AdaptiveRate(loss_rise=0.02, least=0.1, density=0.3)
+ADAPTIVE = tf_lottery.AdaptiveRate(loss_rise=0.02, least=0.2, density=0.3)
 WAYS = {
     "units": {"structure": "units", "pruning_rate": 0.3},
     "1x4": {"structure": "1x4", "pruning_rate": [0.5, 0.3], "scope": "layerwise"},

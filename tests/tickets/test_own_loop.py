@@ -91,7 +91,9 @@ def test_a_loop_finds_the_tickets_that_fit_finds(keras: ModuleType):
     fitted = build(keras)
     fitted.compile(sgd(keras), "mse", jit_compile=False)
     other = IterativeMagnitudePruning(fitted, 1, 0.5, rewind_step="2it")
-    other.fit(IMAGES, TARGETS, batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
+    other.fit(
+        tf.data.Dataset.from_tensor_slices((IMAGES, TARGETS)).batch(BATCH), epochs=1, verbose=0
+    )
     assert search.mask(1) == other.mask(1)
     early, expected = (weights_of(each.restore(1, "rewind")) for each in (search, other))
     for name, value in early.items():

@@ -156,7 +156,7 @@ def test_it_is_shown_in_a_line(build_model, batches):
     imp = PruneAndRewind(2, 1, [0.4, 0.2], "1it")
     assert repr(search) == f"<IterativeMagnitudePruning: {text}none>"
     assert repr(imp) == f"<PruneAndRewind: {text}none>"
-    search.fit(batches, verbose=0)
+    search.run(lambda steps: [*steps] and None, iterations=4, verbose=False)
     build_model().fit(batches, epochs=imp.epochs(4), callbacks=[imp], verbose=0)
     assert repr(search) == f"<IterativeMagnitudePruning: {text}0 to 2>"
     assert repr(imp) == f"<PruneAndRewind: {text}0 to 2>"

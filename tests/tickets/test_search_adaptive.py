@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
 
 EXAMPLES = np.random.default_rng(0).normal(size=(256, 8)).astype(np.float32)
 LABELS = (EXAMPLES[:, 0] + EXAMPLES[:, 1] > 0).astype(np.int32)
+DATA = tf.data.Dataset.from_tensor_slices((EXAMPLES, LABELS)).batch(32)
 
 
 def search_with(pruning_rate, levels=20, **arguments) -> tf_lottery.IterativeMagnitudePruning:
@@ -29,7 +31,7 @@ def loss_of(model: keras.Model) -> float:
 def test_it_ends_at_the_density_and_every_pruning_keeps_the_loss():
     rate = tf_lottery.AdaptiveRate(loss_rise=0.01, least=0.02, density=0.4)
     search = search_with(rate)
-    history = search.fit(EXAMPLES, LABELS, epochs=10, verbose=0)
+    history = search.fit(DATA, epochs=10, verbose=0)
     last = len(history.levels) - 1
     assert 1 < last < 20
     assert search.mask(last).remaining == round(0.4 * (8 * 16 + 16 * 2))

@@ -166,9 +166,9 @@ def test_sparse_matrices_are_scored_as_dense_arrays_are(arrays, keras):
         output = keras.layers.Dense(3, name="output")
         model = prunable(keras.Sequential([keras.Input((6,)), hidden, output]))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.SGD(0.1), loss)
+        model.compile(keras.optimizers.SGD(0.1), loss, run_eagerly=True)
         search = IterativeMagnitudePruning(model, 1, 0.5, score="taylor")
-        search.fit(inputs, arrays[1], batch_size=4, shuffle=False, verbose=0)
+        search.fit(inputs, arrays[1], batch_size=8, shuffle=False, verbose=0)
         masks.append(search.mask(1))
     assert masks[0].remaining == 45
     assert masks[0] == masks[1] == masks[2]
