@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import tensorflow as tf
-    from matplotlib.figure import Figure
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # As the program has it: what is computed here and there is compared bit by bit.
@@ -53,16 +51,10 @@ def nothing_stays_registered() -> Iterator[None]:
 
 @pytest.fixture
 def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves the files of figures blank: to draw them takes long, where nothing looks at them."""
+    """Leaves the files of figures blank."""
+    from tests.blank_figures import save_blank
 
-    def save(figure: Figure, file: str | Path | IO[bytes], *, format: str, **_: Any) -> None:
-        content = b'<svg viewBox="0 0 1 1"></svg>' if format == "svg" else b"\x89PNG\r\n\x1a\n"
-        if isinstance(file, str | Path):
-            Path(file).write_bytes(content)
-        else:
-            file.write(content)
-
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save_blank)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import runpy
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 import tf_lottery
 from tests.command_line import run_command_of
 from tests.edited_config import edit_config
+from tf_lottery.experiments.running import setup, skeleton
+from tf_lottery.experiments.running.compiled_network import CompiledNetwork
 from tf_lottery.store.tensors import load_tensors
 
 _MAIN = Path(__file__).parents[2] / "main.py"
@@ -35,6 +37,9 @@ _TINY = {
     "rewind_step": "7it",
     "jit_compile": "off",
 }
+
+# Networks whose compiled functions are kept from test to test.
+_MOST_COMPILED = 8
 
 # Below the limit of pytest, so that a process that hangs shows what it printed.
 _SECONDS_OF_PATIENCE = 280
@@ -57,6 +62,25 @@ def _blank_unless_wanted(request: pytest.FixtureRequest) -> None:
     # A snapshot tells figures that were drawn from blank ones.
     if not {"pictures", "snapshot"} & set(request.fixturenames):
         request.getfixturevalue("blank_pictures")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _networks_stay_compiled() -> Iterator[None]:
+    """Keeps what is compiled for several networks, as tests come back to them: it takes long."""
+    kept: dict[Hashable, CompiledNetwork] = {}
+
+    def take(key: Hashable) -> CompiledNetwork | None:
+        return kept.pop(key, None)
+
+    def keep(compiled: CompiledNetwork) -> None:
+        kept[compiled.key] = compiled
+        if len(kept) > _MOST_COMPILED:
+            del kept[next(iter(kept))]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "take_compiled", take)
+        patch.setattr(skeleton, "keep_compiled", keep)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -227,9 +251,13 @@ def start_main(tmp_path_factory) -> Iterator[Callable[..., MainProcess]]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         [
+            "tf_lottery.cli.program",
             "tf_lottery.experiments.running.lottery",
+            "tf_lottery.training.event_log",
             "matplotlib.backends.backend_agg",
+            "matplotlib.figure",
             "sklearn.datasets",
+            "unittest.mock",
         ]
     )
     logs, numbers, started = tmp_path_factory.mktemp("logs"), count(), []

@@ -1,4 +1,7 @@
-"""Runs main.py in a process that imported TensorFlow before it was forked; see conftest.py."""
+"""Runs main.py in a process that imported TensorFlow before it was forked; see conftest.py.
+
+Its figures are blank.
+"""
 
 import math
 import os
@@ -11,6 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from tests.blank_figures import save_blank
 
 REQUEST: dict[str, Any] = globals()["REQUEST"]  # from whoever runs this file
 
@@ -73,6 +78,7 @@ if REQUEST["signal_at"] is not None:
 sys.argv = [REQUEST["main"], *REQUEST["arguments"]]
 sys.path.insert(0, str(Path(REQUEST["main"]).parent))
 with (
+    mock.patch("matplotlib.figure.Figure.savefig", save_blank),
     mock_data(REQUEST["mock_examples"]),
     checkpoint_at_every_evaluation() if REQUEST["checkpoint_always"] else nullcontext(),
 ):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_lottery.experiments.running import compiled_network
+from tf_lottery.experiments.running import compiled_network, setup, skeleton
 from tf_lottery.experiments.running.branching import run_branch
 from tf_lottery.experiments.running.compiled_network import _KEPT
 from tf_lottery.training.step import TrainingStep
@@ -12,7 +12,9 @@ _SHORT = {"levels": 1, "train_steps": "6it", "evaluate_every": "3it", "rewind_st
 
 @pytest.fixture
 def steps_built(monkeypatch):
-    """Counts the training steps that are built."""
+    """Counts the training steps that are built, with as many networks kept as outside of tests."""
+    monkeypatch.setattr(setup, "take_compiled", compiled_network.take_compiled)
+    monkeypatch.setattr(skeleton, "keep_compiled", compiled_network.keep_compiled)
     _KEPT.clear()
     built = []
     original = TrainingStep.__init__
