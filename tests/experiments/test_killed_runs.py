@@ -7,6 +7,8 @@ import pytest
 
 VALUES = {"train_steps": "120it", "evaluate_every": "5it"}
 FLAGS = tuple(f"--{name}={value}" for name, value in VALUES.items())
+SHORT_VALUES = {"train_steps": "20it", "evaluate_every": "5it", "levels": 1}
+SHORT = tuple(f"--{name}={value}" for name, value in SHORT_VALUES.items())
 
 _MOMENTS = (
     "rewind",
@@ -31,6 +33,12 @@ def reference(reference_run, outcome_of):
     return outcome_of(reference_run)
 
 
+@pytest.fixture(scope="module")
+def short_reference(run_tiny, tmp_path_factory, outcome_of):
+    """What a shorter run that is never interrupted comes to."""
+    return outcome_of(run_tiny(tmp_path_factory.mktemp("short"), **SHORT_VALUES))
+
+
 @pytest.fixture
 def run(tmp_path):
     """The run folder of the killed run."""
@@ -48,10 +56,10 @@ def half_run_of_reference(reference_run, run):
     return run
 
 
-def _kill_at(moments, start_main, run, tmp_path) -> None:
+def _kill_at(moments, start_main, run, tmp_path, flags=FLAGS) -> None:
     for moment in moments:
         assert not (run / moment).exists()
-        process = start_main(*FLAGS, workdir=tmp_path, signal_at=(moment, signal.SIGKILL))
+        process = start_main(*flags, workdir=tmp_path, signal_at=(moment, signal.SIGKILL))
         assert process.wait() == -signal.SIGKILL, process.output
         assert (run / moment).exists()
 
@@ -63,8 +71,8 @@ def _start_to_be_killed(start_main, tmp_path, operation):
     )
 
 
-def _finish(start_main, tmp_path) -> None:
-    process = start_main(*FLAGS, workdir=tmp_path)
+def _finish(start_main, tmp_path, flags=FLAGS) -> None:
+    process = start_main(*flags, workdir=tmp_path)
     assert process.wait() == 0, process.output
 
 
@@ -76,10 +84,10 @@ def _finish(start_main, tmp_path) -> None:
     ],
     ids=", ".join,
 )
-def test_killed_when_files_appear(start_main, outcome_of, reference, run, tmp_path, moments):
-    _kill_at(moments, start_main, run, tmp_path)
-    _finish(start_main, tmp_path)
-    assert outcome_of(run) == reference
+def test_killed_when_files_appear(start_main, outcome_of, short_reference, run, tmp_path, moments):
+    _kill_at(moments, start_main, run, tmp_path, SHORT)
+    _finish(start_main, tmp_path, SHORT)
+    assert outcome_of(run) == short_reference
 
 
 @pytest.mark.slow
@@ -110,18 +118,18 @@ def test_killed_again_and_again(start_main, outcome_of, reference, run, tmp_path
     assert outcome_of(run) == reference
 
 
-def test_interrupted_by_the_user(start_main, outcome_of, reference, run, tmp_path):
+def test_interrupted_by_the_user(start_main, outcome_of, short_reference, run, tmp_path):
     moment = "level_1/checkpoint/step_10"
-    process = start_main(*FLAGS, workdir=tmp_path, signal_at=(moment, signal.SIGINT))
+    process = start_main(*SHORT, workdir=tmp_path, signal_at=(moment, signal.SIGINT))
     assert process.wait() == 130
     assert "The same command continues" in process.output
     assert "Traceback" not in process.output
     assert not (run / "level_1" / "level.json").exists()
-    process = start_main(*FLAGS, workdir=tmp_path)
+    process = start_main(*SHORT, workdir=tmp_path)
     assert process.wait() == 0, process.output
     assert "level 0 is complete already" in process.output
     assert "level 1 continues at step 10" in process.output
-    assert outcome_of(run) == reference
+    assert outcome_of(run) == short_reference
 
 
 def test_second_process_on_one_run_folder(start_main, run, tmp_path, snapshot):

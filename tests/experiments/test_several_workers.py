@@ -68,9 +68,12 @@ def run_folder(workdirs):
     return workdirs[0] / "tiny" / "replicate_1"
 
 
-def test_two_workers_come_to_what_one_does(start_workers, workdirs, run_of_one):
-    ticket = workdirs[0].parent / "ticket"
-    chief, follower = start_workers(*FLAGS, f"--export_dir={ticket}", "--report", workdirs=workdirs)
+def test_two_workers_come_to_what_one_does(start_workers, workdirs, run_tiny, tmp_path):
+    short = {**VALUES, "train_steps": "24it", "evaluate_every": "12it"}
+    run_of_one = run_tiny(tmp_path / "one", **short)
+    ticket = tmp_path / "ticket"
+    flags = (f"--{name}={value}" for name, value in short.items())
+    chief, follower = start_workers(*flags, f"--export_dir={ticket}", "--report", workdirs=workdirs)
     assert chief.wait() == 0, chief.output
     assert follower.wait() == 0, follower.output
     assert (ticket / "saved_model.pb").exists()
