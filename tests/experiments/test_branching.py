@@ -268,23 +268,24 @@ def test_what_an_analysis_has_trained_is_listed_once_the_user_asks_for_it(copied
     def is_step(label):
         return RunFolder.read(copied_run / "branches" / label).details.for_analysis
 
-    short = {"data_seed": 5, "train_steps": "12it"}
-    label = "retrain-data_seed_5-train_steps_12it"
+    # As long as the run, whose compiled functions train them.
+    other = {"data_seed": 5}
+    label = "retrain-data_seed_5"
     for _ in range(2):
-        run_branch(copied_run, "retrain", [1], for_analysis=True, **short)
+        run_branch(copied_run, "retrain", [1], for_analysis=True, **other)
         assert is_step(label)
     given = ("--experiment=branch", f"--run={copied_run}", "--branch=retrain", "--levels=1")
-    changes = ("--data_seed=5", "--train_steps=12it")
+    changes = ("--data_seed=5",)
     command(*given, *changes, "--for_analysis", workdir=copied_run.parents[1])
     assert is_step(label)
     # Nothing is left to train.
     command(*given, *changes, workdir=copied_run.parents[1])
     assert not is_step(label)
-    run_branch(copied_run, "retrain", [1], for_analysis=True, **short)
+    run_branch(copied_run, "retrain", [1], for_analysis=True, **other)
     assert not is_step(label)
-    run_branch(copied_run, "random_mask", [1], for_analysis=True, **short)
-    run_branch(copied_run, "random_mask", [1, 2], **short)
-    assert not is_step("random_mask-data_seed_5-train_steps_12it")
+    run_branch(copied_run, "random_mask", [1], for_analysis=True, **other)
+    run_branch(copied_run, "random_mask", [1, 2], **other)
+    assert not is_step("random_mask-data_seed_5")
 
 
 @pytest.mark.slow
