@@ -26,9 +26,10 @@ def python_in(name: str) -> list[str]:
     return [block for block in blocks if not block.startswith(" ")]
 
 
-def readme_with(levels: int) -> list[str]:
-    """The README's Python with so many levels in place of its five."""
-    return [re.sub(r"\b(levels?)=5\b", rf"\1={levels}", block) for block in python_in("README.md")]
+def readme_with(levels: int, epochs: int = 10) -> list[str]:
+    """The README's Python with so many levels in place of its five, and epochs of its ten."""
+    blocks = [re.sub(r"\b(levels?)=5\b", rf"\1={levels}", text) for text in python_in("README.md")]
+    return [re.sub(r"\b(epochs|epochs_per_level)=10\b", rf"\1={epochs}", text) for text in blocks]
 
 
 def links_of(name: str) -> list[str]:

@@ -8,12 +8,14 @@ from tests.documents import DOCUMENTS, ROOT, readme_with
 README = DOCUMENTS["README.md"]
 
 
-@pytest.mark.parametrize("levels", [1, pytest.param(5, marks=pytest.mark.slow)])
-def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels):
+@pytest.mark.parametrize(
+    ("levels", "epochs"), [(1, 4), pytest.param(5, 10, marks=pytest.mark.slow)]
+)
+def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels, epochs):
     monkeypatch.chdir(tmp_path)
     names = {}
     # As in a notebook: one after the other, with what the first has left.
-    for block in readme_with(levels):
+    for block in readme_with(levels, epochs):
         exec(block, names)
     results = names["history"].levels
     assert [result.level for result in results] == list(range(levels + 1))
@@ -28,7 +30,9 @@ def test_the_library_and_the_callback(tmp_path, monkeypatch, capsys, levels):
 
 def test_the_search_with_a_folder_can_be_run_again_in_a_notebook(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    block = readme_with(1)[0].replace('rewind_step="1ep"', 'rewind_step="1ep", folder="search"')
+    block = readme_with(1, epochs=2)[0].replace(
+        'rewind_step="1ep"', 'rewind_step="1ep", folder="search"'
+    )
     names = {}
     exec(block, names)
     first = str(names["history"])

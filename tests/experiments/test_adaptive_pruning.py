@@ -2,11 +2,13 @@
 
 import csv
 import shutil
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tf_keras as keras
 from absl import flags
 
 import tf_lottery
@@ -47,12 +49,18 @@ def mask_of(run: Path, level: int) -> tf_lottery.Mask:
     return tf_lottery.Mask.load(run / f"level_{level}" / "masks.npz")
 
 
+@cache
+def dense_network(run: Path) -> keras.Model:
+    """A network of the run, to be given the weights of any level."""
+    return tf_lottery.strip(tf_lottery.load_ticket(run, 0))
+
+
 def loss_of(run: Path, level: int, mask: tf_lottery.Mask) -> float:
     """The loss of a level's network under a mask, of the scoring examples, in NumPy."""
-    model = tf_lottery.strip(tf_lottery.load_ticket(run, level))
+    model, weights = dense_network(run), load_tensors(run / f"level_{level}" / "weights")
     for variable in model.trainable_variables:
         name = variable.name.removesuffix(":0")
-        variable.assign(variable * mask.get(name, np.ones(())).astype(np.float32))
+        variable.assign(weights[name] * mask.get(name, np.ones(())).astype(np.float32))
     data = load_dataset("digits", validation_examples=200, split_seed=0).train
     rows = epoch_order(Epoch(1, 0, judging._SCORING_EPOCH), len(data))[:EXAMPLES]
     losses = []
