@@ -45,6 +45,7 @@ def test_a_run_that_goes_on_has_not_diverged(run_tiny, tmp_path):
     assert "diverged" not in (run / "config.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_does_not_hide_it(run_tiny, tmp_path, monkeypatch):
     remember = RunFolder.remember
 

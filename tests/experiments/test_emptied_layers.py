@@ -60,6 +60,7 @@ def footnotes(lines: list[str]) -> dict[int, list[str]]:
     return noted
 
 
+@pytest.mark.slow
 def test_a_run_says_so_as_it_prunes_and_below_its_table(run_tiny, emptied_run, tmp_path, printed):
     expected = layers_without_weights(emptied_run)
     assert list(expected) == [2]

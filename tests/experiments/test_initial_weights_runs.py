@@ -67,6 +67,7 @@ def test_the_search_rewinds_to_the_weights_of_the_file(
     assert RunFolder.read(run).complete_levels() == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_file_that_has_changed_is_noticed(run, weights, command, tmp_path):
     weights(2)
     said = r"--initial_weights=/.*pets.weights.h5: the weights are not those that .* begun with"

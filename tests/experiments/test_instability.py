@@ -138,6 +138,7 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
     assert "random mask" not in output
 
 
+@pytest.mark.slow
 def test_copies_that_several_workers_have_trained_are_measured_on_one_device(copied_run, capsys):
     given = {"train_steps": "10it", "evaluate_every": "10it"}
     training = Training("retrain", (1,), {"data_seed": 1001, **given})

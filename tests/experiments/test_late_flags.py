@@ -44,6 +44,7 @@ def test_states_that_were_not_kept_cannot_be_had_any_more(said, copied_run, snap
         said("--keep_states=45it")
 
 
+@pytest.mark.slow
 def test_states_that_were_kept_are_not_spoken_of(run_tiny, tmp_path, capsys):
     for _ in range(2):
         run_tiny(tmp_path, experiment="train", keep_states="3it")

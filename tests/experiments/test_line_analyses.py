@@ -246,6 +246,7 @@ def test_the_figure_is_an_image(run, pictures):
     assert image.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
+@pytest.mark.slow
 def test_figures_of_other_solutions_between_the_same_ends_are_kept_apart(run, monkeypatch):
     titles, draw = [], interpolate.line_figure
     monkeypatch.setattr(
@@ -440,6 +441,7 @@ def test_statistics_are_those_of_all_classes_though_data_are_stored_by_class(sor
     assert ((ratio > 0.85) & (ratio < 0.95)).all()
 
 
+@pytest.mark.slow
 def test_what_earlier_versions_measured_with_other_statistics_stays_in_its_own_files(sorted_run):
     run, dataset = sorted_run
     names = {

@@ -57,6 +57,7 @@ def test_magnitudes_are_those_of_the_weights_on_the_disk(copied_run):
     assert second["pruned_next_quarter_1"] is None
 
 
+@pytest.mark.slow
 def test_levels_to_make_which_nothing_was_pruned_are_left_out(run_tiny, tmp_path, capsys):
     flags = {"structure": "units", "pruning_rate": 0.02, "compact_training": False}
     run = run_tiny(tmp_path, levels=3, train_steps="12it", rewind_step="2it", **flags)

@@ -170,6 +170,7 @@ def test_runs_that_differ_in_pruning_alone_train_the_dense_network_once(
         assert not verify_runs(tmp_path, [found])
 
 
+@pytest.mark.slow
 def test_who_takes_a_dense_network_differs_in_pruning_alone(run, tmp_path, capsys):
     short = ("--levels=1", "--train_steps=12it")
     run(*short, "--name=one", "--keep_states=3it", "--rewind_step=0it")

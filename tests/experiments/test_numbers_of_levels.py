@@ -87,6 +87,7 @@ def test_a_folder_without_them_shows_nothing(tmp_path, capsys):
     assert "multiply" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_an_earlier_version_began_goes_on(half_run, run_tiny, tmp_path):
     shutil.rmtree(half_run / "tensorboard" / "levels")
     for level in (0, 1):

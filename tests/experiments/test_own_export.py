@@ -50,6 +50,7 @@ def test_the_ticket_goes_into_the_run_folder_once(copied_run, run_tiny, snapshot
     assert [path.name for path in (copied_run / "export").iterdir()] == [folder.name]
 
 
+@pytest.mark.slow
 def test_a_finished_run_that_is_shown_again_says_where_its_ticket_is(
     copied_run, flags_of_tiny, tmp_path, capsys
 ):

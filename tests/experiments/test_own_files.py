@@ -57,6 +57,7 @@ def npz_run(run_on, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_later_commands_find_the_data_and_where_they_have_moved(npz_run, tmp_path):
     assert RunFolder.read(npz_run).identity.dataset == "npz:data.npz"
     assert AnalyzedRun(npz_run).experiment.dataset.test.images.shape == (8, 4, 4, 1)
@@ -135,6 +136,7 @@ def test_copies_that_analyses_train_find_renamed_files(npz_run, tmp_path, jobs):
     assert list((npz_run / "landscape").glob("instability__*.csv"))
 
 
+@pytest.mark.slow
 def test_classes_that_were_renamed_are_told(run_on, tmp_path, capsys):
     pets = tmp_path / "pets"
     for name, colour in (("cat", 9), ("dog", 200)):

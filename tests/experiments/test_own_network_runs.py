@@ -47,6 +47,7 @@ def run(flags_of_tiny, tmp_path, monkeypatch):
     forget()
 
 
+@pytest.mark.slow
 def test_later_commands_find_the_network_where_it_was(run, command, tmp_path):
     ticket = tf_lottery.load_ticket(run, 1)
     assert [layer.name for layer in ticket.layers[-2:]] == ["dense", "dense_1"]

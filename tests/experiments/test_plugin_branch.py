@@ -47,6 +47,7 @@ def linear_run(run_tiny, tmp_path_factory):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_a_branch_that_fine_tunes_is_trained_as_the_package_s_own(linear_run, registered, changes):
     registered(fine_tunes=True, prunes=False)
     weights = []

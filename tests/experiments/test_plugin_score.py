@@ -45,6 +45,7 @@ def run_to(run_tiny, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_same_code_alone(run_to):
     largest_remain()
     run = run_to(1)

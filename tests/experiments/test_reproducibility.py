@@ -90,6 +90,7 @@ def test_same_data_order(run_recorded):
     assert orders[:2] == orders[2:]
 
 
+@pytest.mark.slow
 def test_dropout_goes_on_with_the_same_numbers(
     run_tiny, finished_run, outcome_of, monkeypatch, tmp_path
 ):

@@ -146,6 +146,7 @@ def test_numbers_are_those_of_the_solutions_on_the_disk(run):
             assert row[f"test_{of}_barrier"] == pytest.approx(barrier, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_lines_to_aligned_solutions_are_kept_apart_and_answers_are_the_same(run):
     as_trained = measure(run, [2])
     measure(run, [2], align="weights")
@@ -236,6 +237,7 @@ def test_another_run_is_compared_with_if_it_is_given(run, study, tmp_path, monke
     assert [row["test_loss_barrier"] for row in of_both] == [r["test_loss_barrier"] for r in rows]
 
 
+@pytest.mark.slow
 def test_other_runs_in_folders_of_the_same_name_are_told_apart(run, study, tmp_path):
     others = [tmp_path / name / "x" / "replicate_1" for name in ("one", "two")]
     for number, other in enumerate(others, 2):

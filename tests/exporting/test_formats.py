@@ -203,6 +203,7 @@ def test_recurrent_layers_begin_each_call_without_states(tmp_path, monkeypatch):
     np.testing.assert_allclose(names["outputs"][0], expected[1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_network_that_the_converter_does_not_know(tmp_path):
     network = exported(tmp_path, keras.layers.Lambda(lambda x: tf.raw_ops.Betainc(a=x, b=x, x=x)))
     with pytest.raises(ValueError, match=r"tflite: TensorFlow .* cannot convert sequential"):

@@ -76,6 +76,7 @@ def test_features_behind_a_flatten_are_in_the_order_of_pytorch(keras):
     np.testing.assert_allclose(outputs, model(images), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_ticket_of_a_run_with_its_pixels(tmp_path):
     flags = {"workdir": str(tmp_path), "name": "r", "train_steps": "20it", "levels": 1}
     config = tf_lottery.config_from_values({**flags, "model": "lenet_8"})

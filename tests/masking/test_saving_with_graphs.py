@@ -105,6 +105,7 @@ def test_loaded_models_keep_their_masks_and_train_on(
 
 
 @TF_KERAS_FAST
+@pytest.mark.slow
 def test_rates_of_layers_and_zeros_from_the_start_are_saved_too(keras: Any, tmp_path: Path):
     model = small(keras)
     kernel, bias = model.get_layer("output").get_weights()

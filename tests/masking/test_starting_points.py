@@ -115,6 +115,7 @@ def test_layers_that_are_frozen_within_others_stay_so(keras):
         assert len(each.trainable_weights) == len(model.trainable_weights) == 5
 
 
+@pytest.mark.slow
 def test_models_that_tfmot_has_wrapped_are_refused():
     layers = [tf_keras.layers.Input((8,)), tf_keras.layers.Dense(3, name="hidden")]
     model = tf_keras.Sequential(layers)

@@ -144,6 +144,7 @@ def test_what_the_function_uses_is_pruned(keras):
 
 @TF_KERAS_FAST
 @pytest.mark.parametrize("way", [by_operation, pytest.param(by_layer, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_it_is_exported_but_no_archive_and_not_compacted(keras, way, tmp_path):
     model = tf_lottery.prunable(autoencoder(keras, way))
     mask = tf_lottery.get_mask(model)

@@ -257,5 +257,5 @@ def test_a_folder_of_something_else_is_not_to_be_deleted(tmp_path):
     console = Console(file=io.StringIO(), width=1000)
     assert verify_runs(Path(), [tmp_path], console)
     text = console.file.getvalue()
-    assert "config.json cannot be used" in text
+    assert "config.json is not of a run; " in text
     assert "To get it back: Restore it from a backup, if it is of a run.\n" in text

@@ -22,8 +22,8 @@ def output_first(weights, mask, evidence):
 
 
 def messages(caught) -> list[str]:
-    assert {warning.category for warning in caught} <= {EmptyLayerWarning}
-    return [str(warning.message) for warning in caught]
+    """Of these warnings; of a loop that trains nothing there is another."""
+    return [str(each.message) for each in caught if each.category is EmptyLayerWarning]
 
 
 # 90, 45, 22 and 11 weights: 60 of the hidden layer go first.
@@ -99,6 +99,6 @@ def test_a_layer_that_is_not_pruned_does_not_matter(build_model):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     search = IterativeMagnitudePruning(model, **SEARCH)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", EmptyLayerWarning)
         search.run(lambda steps: [*steps] and None, iterations=2, verbose=False)
     assert tf_lottery.get_mask(model)["hidden/kernel"].all()

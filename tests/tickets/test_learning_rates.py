@@ -82,6 +82,7 @@ def test_what_begins_anew_is_not_told(keras, case):
                 fit(keras, retraining="fine_tune", fine_tune_learning_rate=0.02)
 
 
+@pytest.mark.slow
 def test_they_are_told_in_a_search_that_another_process_began(tmp_path):
     """Its level 0 is not seen, so all levels are to begin as the first that is."""
     fit(tf_keras, levels=0, folder=tmp_path / "search")

@@ -165,6 +165,7 @@ def test_lists_are_as_long_as_arrays():
         pytest.param(keras_3, id="keras_3"),
     ],
 )
+@pytest.mark.slow
 def test_levels_have_their_full_length_after_backup_and_restore(keras, tmp_path):
     count = counter(keras)
 

@@ -100,6 +100,7 @@ class TestFolder:
 
     @BOTH
     @pytest.mark.parametrize("after", [6, pytest.param(21, marks=SLOW)])
+    @pytest.mark.slow
     def test_it_ends_with_the_same_bits(self, keras, after, tmp_path):
         class Interrupt(keras.callbacks.Callback):
             count = 0

@@ -396,6 +396,7 @@ def test_a_decay_by_the_step_count_is_refused():
 
 
 @KERAS_3_FAST
+@pytest.mark.slow
 def test_a_saved_model_trains_on_at_the_same_rate(keras: ModuleType, tmp_path: Path):
     model = build(keras, keras.optimizers.Adam(schedule_of(keras)))
     fit(search(model), epochs=2)

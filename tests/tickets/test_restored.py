@@ -79,6 +79,7 @@ def test_levels_are_held_side_by_side(keras: ModuleType):
 
 @TF_KERAS_FAST
 @pytest.mark.parametrize("folder", [None, pytest.param("search", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_callback_gives_the_same_levels(keras: ModuleType, tmp_path, folder):
     search = IterativeMagnitudePruning(functional(keras), 2, 0.4, rewind_step="1ep")
     search.fit(BATCHES, epochs=2, verbose=0)

@@ -43,6 +43,7 @@ def assert_the_ticket_has_the_statistics_of(model, search):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_tickets_of_the_callback_have_the_statistics_of_all_replicas(model):
     search = tf_lottery.PruneAndRewind(epochs_per_level=EPOCHS, **ARGUMENTS)
     model.fit(BATCHES, epochs=search.epochs(4), callbacks=[search], verbose=0)

@@ -158,6 +158,7 @@ def test_scoring_batches_of_arrays():
 
 
 @TF_KERAS_FAST
+@pytest.mark.slow
 def test_sparse_matrices_are_scored_as_dense_arrays_are(arrays, keras):
     x, masks = np.where(arrays[0] > 0, arrays[0], np.float32(0)), []
     for inputs in (x, scipy.sparse.csr_matrix(x), scipy.sparse.coo_matrix(x)):

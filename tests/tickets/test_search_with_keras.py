@@ -137,6 +137,7 @@ def test_class_weights_and_arrays(build_model, arrays):
     np.testing.assert_allclose(by_class, relabelled, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_replicas(build_model, batches, mirrored, make_counter):
     counters = {}
 

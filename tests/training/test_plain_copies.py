@@ -91,6 +91,7 @@ def test_a_frozen_normalization_keeps_its_statistics():
     np.testing.assert_allclose(gradients["output/kernel"], (X / 2).T @ errors / 12, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_network_stays_as_it_is():
     model = convolutional()
     network = Network(model, keras.optimizers.Adam())
