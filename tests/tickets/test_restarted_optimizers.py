@@ -482,5 +482,5 @@ def test_a_search_with_such_a_schedule_goes_on_from_its_folder(tmp_path: Path):
 
     fit(made(0.1))
     assert len(made(0.1).history.levels) == 2
-    with pytest.raises(ValueError, match="holds another search: optimizer was"):
+    with pytest.raises(ValueError, match="holds another search: optimizer: "):
         made(0.2)

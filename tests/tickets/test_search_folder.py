@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tf_keras
 
+from tests.either_keras import TF_KERAS_FAST
 from tests.same_weights import assert_same_weights
 from tf_lottery.masking.prunable import prunable
 from tf_lottery.report.verification import verify_runs
@@ -198,7 +199,11 @@ def test_random_scores_follow_the_seed_of_the_search(search_in, batches, tmp_pat
         ({"scope": "layerwise"}, 'scope was "global", is "layerwise"'),
         ({"pruning_rate": 0.5}, "pruning_rate was 0.2, is 0.5"),
         ({"score": by_value}, 'score was "magnitude", is "by_value"'),
-        ({"optimizer": tf_keras.optimizers.Adam()}, "optimizer was .*SGD.*, is .*Adam"),
+        ({"optimizer": tf_keras.optimizers.Adam()}, 'optimizer was "SGD", is "Adam"'),
+        (
+            {"optimizer": tf_keras.optimizers.SGD(0.2, momentum=0.9)},
+            r"optimizer: learning_rate was 0\.1, is 0\.2\. Con",
+        ),
     ],
 )
 def test_other_arguments_are_refused_before_anything_is_written(
@@ -220,6 +225,56 @@ def test_another_length_or_loop_or_model_is_refused(search_in, finished, batches
     other.compile(tf_keras.optimizers.SGD(0.1, momentum=0.9), "mse")
     with pytest.raises(ValueError, match=r"the model has dense\S*/kernel, .*give yours names"):
         IterativeMagnitudePruning(other, 1, rewind_step="3it", folder=finished)
+
+
+def with_units(layers, number: int = 10):
+    return [layers.Dense(number, name="hidden"), layers.Dense(3, name="output")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "loss", "message"),
+    [
+        (
+            lambda layers: with_units(layers, 9),
+            "mse",
+            r"hidden/kernel has the shape \(6, 9\), and ",
+        ),
+        (
+            lambda layers: [layers.Dense(10, "tanh", name="hidden"), with_units(layers)[1]],
+            "mse",
+            r"layer 1 of the model, a Dense, has other settings\. Con",
+        ),
+        (
+            lambda layers: [*with_units(layers), layers.Dropout(0.5)],
+            "mse",
+            "the model has 3 layers, and had 2",
+        ),
+        (with_units, "mae", 'loss was "mse", is "mae"'),
+    ],
+)
+@TF_KERAS_FAST
+def test_another_network_or_loss_is_refused(keras, changed, loss, message, tmp_path):
+    def search(layers, loss) -> IterativeMagnitudePruning:
+        model = prunable(keras.Sequential([keras.Input((6,)), *layers(keras.layers)]))
+        model.compile("sgd", loss)
+        return IterativeMagnitudePruning(model, 0, folder=tmp_path / "search")
+
+    search(with_units, "mse").run(lambda steps: [*steps] and None, iterations=1, verbose=False)
+    assert search(with_units, "mse").history.levels
+    with pytest.raises(ValueError, match=rf"search holds another search: {message}"):
+        search(changed, loss)
+
+
+def test_a_level_that_later_ones_were_pruned_from_is_missed(search_in, finished):
+    (finished / "level_0" / "level.json").unlink()
+    with pytest.raises(DamagedFileError, match=r"level_0/level\.json is missing\. .* all levels"):
+        search_in(finished, levels=2)
+    seal_of_1 = finished / "level_1" / "level.json"
+    shutil.copytree(finished / "level_1", finished / "level_3")
+    (finished / "level_0" / "level.json").write_bytes(seal_of_1.read_bytes())
+    seal_of_1.unlink()
+    with pytest.raises(DamagedFileError, match=r"is missing\. .*delete level_1, level_2, level_3"):
+        search_in(finished, levels=2)
 
 
 def test_a_folder_of_something_else_or_in_use_is_left_alone(search_in, finished, batches, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 from tf_lottery.config.arguments import expanded
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.masks import Mask
+from tf_lottery.messages import listed
 from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.csv_files import table_text
 from tf_lottery.store.errors import DamagedFileError, as_storage_error
@@ -21,6 +22,7 @@ from tf_lottery.store.search_folder import SearchFolder, holds_a_search
 from tf_lottery.store.search_remedy import SEARCH_SEAL
 from tf_lottery.store.tensors import refuse_pattern_characters
 from tf_lottery.store.training_rules import RULES, outdated_restart
+from tf_lottery.tickets.fit.described_network import network_difference
 from tf_lottery.tickets.fit.history import LevelResult
 from tf_lottery.tickets.run_journal import RunJournal
 from tf_lottery.training.network import NetworkState
@@ -53,6 +55,7 @@ class FolderJournal(RunJournal):
         self.path = expanded("folder", path).absolute()
         refuse_pattern_characters(self.path, "a folder")
         super().__init__(SearchFolder(self.path))
+        self._refuse_gaps()
         # As they are read back.
         self._arguments = json.loads(json.dumps(dict(arguments)))
         self._refuse_others(self._arguments)
@@ -87,6 +90,7 @@ class FolderJournal(RunJournal):
         with as_storage_error(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         with exclusive(self.path, "choose another folder"):
+            self._refuse_gaps()
             self._refuse_others(arguments)
             remove_leftovers(self.path)
             known = self._known()
@@ -165,6 +169,13 @@ class FolderJournal(RunJournal):
                 "the arguments that it had, or choose another folder."
             )
 
+    def _refuse_gaps(self) -> None:
+        """Refuses levels that were pruned from one that is no longer there."""
+        complete = self._run.complete_levels() if self.path.is_dir() else []
+        for number, level in enumerate(complete):
+            if level != number:
+                raise DamagedFileError(self._run.level(number).path / "level.json", "is missing")
+
     def _warn_of_other_python(self) -> None:
         was, now = (
             arguments.get("score_code")
@@ -231,6 +242,11 @@ def let_go_of_folder(path: Path) -> None:
 
 
 def _is_same(name: str, was: Any, now: Any) -> bool:
+    if name == "network":
+        return not network_difference(was, now)
+    if name == "loss" and None in (was, now):
+        # A loop of the user's has its own.
+        return True
     # Another Python compiles the same text to other code.
     return was == now or (name == "score_code" and was["python"] != now["python"])
 
@@ -241,10 +257,35 @@ def _difference(name: str, was: Any, now: Any) -> str:
             "the function given as score computes something else than the one of that name there, "
             "or with other values (comments and docstrings do not count)"
         )
-    if name != "weights":
-        return f"{name} was {json.dumps(was)}, is {json.dumps(now)}"
-    unlike = [weight for weight in now if now[weight] != was.get(weight)] or ["fewer weights"]
+    if name == "network":
+        return network_difference(was, now)
+    if name == "weights":
+        return _weights_difference(was, now)
+    if isinstance(was, dict) and isinstance(now, dict):
+        if was.get("name") != now.get("name"):
+            was, now = was.get("name"), now.get("name")
+        else:
+            inner = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+            return "; ".join(
+                _difference(f"{name}: {key}", was.get(key), now.get(key)) for key in inner
+            )
+    # Keras keeps rates in float32, which 0.01 is not.
+    was, now = (
+        float(f"{value:.7g}") if isinstance(value, float) else value for value in (was, now)
+    )
+    return f"{name} was {json.dumps(was)}, is {json.dumps(now)}"
+
+
+def _weights_difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    shapes = [
+        f"{weight} has the shape {tuple(now[weight])}, and had {tuple(was[weight])}"
+        for weight in now
+        if now[weight] != was.get(weight, now[weight])
+    ]
+    if shapes:
+        return listed(shapes, most=3)
+    unlike = [weight for weight in now if weight not in was] or ["fewer weights"]
     return (
-        f"the model has {', '.join(unlike[:3])}, unlike the model there (Keras numbers layers "
+        f"the model has {listed(unlike, most=3)}, unlike the model there (Keras numbers layers "
         "without names; give yours names)"
     )

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.messages import tell
@@ -230,6 +232,8 @@ class IterativeMagnitudePruning:
             fit_arguments=fit_arguments,
         )
         data = {"x": x, "y": y, "sample_weight": fit_arguments.get("sample_weight")}
+        if weights := fit_arguments.get("class_weight"):
+            data["class_weight"] = np.array(sorted(weights.items()))
         with search.opened(epochs, data=data):
             for level in search.to_train(training.read_batches, training.train_steps):
                 if verbose:

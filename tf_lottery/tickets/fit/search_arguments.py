@@ -32,6 +32,7 @@ from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
 from tf_lottery.pruning.score_code import code_of
+from tf_lottery.tickets.fit.described_network import described_loss, described_network
 from tf_lottery.tickets.fit.length import needs_length
 from tf_lottery.tickets.fit.stopping import StoppingRule
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant, first_step_after_pruning
@@ -187,8 +188,8 @@ class SearchArguments:
         """Describes a search as JSON values.
 
         Args:
-          network: the searched network: names and shapes of weights and the optimizer's
-            configuration count.
+          network: the searched network: names and shapes of weights, the settings of layers and
+            of the optimizer, and the loss count.
           levels: the number of them.
         """
         arguments = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
@@ -203,6 +204,8 @@ class SearchArguments:
         if inner is not None:
             inner["config"]["name"] = re.sub(r"_\d+$", "", inner["config"]["name"])
         described = {**arguments, "levels": levels, "weights": weights, "optimizer": optimizer}
+        described["network"] = described_network(network.model)
+        described["loss"] = described_loss(getattr(network.model, "loss", None))
         if code := code_of(self.score):
             described["score_code"] = code
         return json.loads(json.dumps(described, default=_described))
