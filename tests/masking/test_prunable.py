@@ -260,3 +260,9 @@ def test_normalization_stays_synchronized():
     layers += [keras.layers.BatchNormalization(synchronized=on) for on in (True, False)]
     model = prunable(keras.Sequential(layers))
     assert [layer.synchronized for layer in model.layers[1:]] == [True, False]
+
+
+def test_a_model_without_masks_takes_none():
+    mask = get_mask(prunable(sequential()))
+    with pytest.raises(ValueError, match=r" has no masks: make it prunable with tf_lottery"):
+        set_mask(sequential(), mask)

@@ -236,9 +236,7 @@ def plain_network(model: keras.Model) -> PlainNetwork:
       ValueError: if it is something else, takes a fixed number of examples, or no numbers.
     """
     if not isinstance(model, keras.Model):
-        raise ValueError(
-            f"source={model!r} is neither the path of a run folder nor a tf_keras model."
-        )
+        raise ValueError(f"source={model!r} is neither the path of a run folder nor a Keras model.")
     if not (model.built and model._is_graph_network):
         raise ValueError(
             f"source={model.name} ({type(model).__name__}) is not a built Sequential or functional "

@@ -253,6 +253,11 @@ def get_mask(model: Any) -> Mask:
     Raises:
       ValueError: if it is no model, or has no masks.
     """
+    variables = _variables_with_masks(model)
+    return Mask.of_new({name: mask.numpy() != 0 for name, (_, mask) in variables.items()})
+
+
+def _variables_with_masks(model: Any) -> dict[str, tuple[tf.Variable, tf.Variable]]:
     check_is_model(model)
     variables = masked_variables(model)
     if not variables:
@@ -262,7 +267,7 @@ def get_mask(model: Any) -> Mask:
             "them; set_mask gives a prunable model those of Mask.save, and "
             "prunable(model, keep_zeros=True) those that its zeros show."
         )
-    return Mask.of_new({name: mask.numpy() != 0 for name, (_, mask) in variables.items()})
+    return variables
 
 
 def set_mask(model: Any, mask: Mask) -> None:
@@ -290,7 +295,7 @@ def fitting_variables(model: Any, mask: Mask) -> dict[str, tuple[tf.Variable, tf
     check_is_model(model)
     if not isinstance(mask, Mask):
         raise refusal("mask", mask, "give a tf_lottery.Mask of boolean arrays")
-    variables = masked_variables(model)
+    variables = _variables_with_masks(model)
     if set(mask) != set(variables):
         raise ValueError(
             f"the mask is of {sorted(mask)}, but the prunable weights are {sorted(variables)}."

@@ -165,7 +165,7 @@ def check_unknown(model: Any, search: KernelSearch, chosen: list[Kernel]) -> Non
             f"{model.name} has weights of which it is not known whether they are kernels: "
             f"{unknown}. They would stay dense; pruned would be {pruned}. Name their attributes in "
             "kernels={class or name of the layer: [...]}, or let the layer have a method "
-            "get_prunable_weights; or leave them dense, with exclude=[name of the layer] or "
+            f"get_prunable_weights; or leave them dense, with exclude={list(search.unknown)} or "
             "allow_unknown=True."
         )
 

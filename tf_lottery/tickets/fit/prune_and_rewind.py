@@ -95,7 +95,8 @@ class PruneAndRewind(IterationCallback):
         """Plans the search; the arguments are those of `IterativeMagnitudePruning`.
 
         Args:
-          levels: number of prunings; the most there may be where `pruning_rate` has a density.
+          levels: number of prunings; the most there may be if `pruning_rate` is an
+            `AdaptiveRate` with a density.
           epochs_per_level: length of training from iteration 0, in epochs. Levels after the first
             start at the rewind step and are shorter by it.
           pruning_rate: fraction of the remaining weights removed at each level, or those of level

@@ -86,7 +86,8 @@ class IterativeMagnitudePruning:
         Args:
           model: a model made by `prunable`, of either Keras, with the initial weights; compiled, or
             with an optimizer.
-          levels: number of prunings; the most there may be where `pruning_rate` has a density.
+          levels: number of prunings; the most there may be if `pruning_rate` is an
+            `AdaptiveRate` with a density.
           pruning_rate: fraction of the remaining weights removed at each level, where a layer has
             no rate of its own; or those of level 1, 2, ..., of which the last holds for all that
             follow; or an `AdaptiveRate`, which prunes as much as the training loss allows and may
@@ -336,7 +337,7 @@ class IterativeMagnitudePruning:
 
         Args:
           level: a finished level.
-          weights: "trained", or "rewind" for those of the rewind step, of which it keeps its own.
+          weights: "trained", or "rewind" for those of the rewind step under the level's mask.
           into: a model that takes the ticket, in place of a copy: the searched model itself, which
             then is that level until it is trained or given another; or one that the same code and
             `prunable` made. Models that Keras cannot copy need it: those that `prunable` made so

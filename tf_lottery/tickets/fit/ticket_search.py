@@ -206,9 +206,11 @@ class TicketSearch:
         if not trained:
             # In another process, perhaps.
             self.set_last()
+            in_memory = isinstance(self.journal, MemoryJournal)
+            again = "A new search" if in_memory else "A search in another folder"
             tell(
                 "All levels of this search are finished: nothing was trained, and the data were "
-                "not looked at. A new search trains again."
+                f"not looked at. {again} trains again."
             )
 
     def check_metrics(self, logs: Mapping[str, Any] | None, *, seldom: bool = False) -> None:
