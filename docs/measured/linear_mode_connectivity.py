@@ -7,6 +7,7 @@ from measured.tables import (
     HALF,
     MASK,
     NEW_WEIGHTS,
+    RESNET_20,
     lth_share,
     mean_of,
     of_fashion_mnist,
@@ -40,26 +41,29 @@ def stabilizing() -> dict[str, list[Measured]]:
     rows = table_of("fashion_mnist_stability")
     of_distances = {number: of_fashion_mnist(rows, text) for number, text in here.items()}
     by_step = {
-        "2.1": [_accuracy_by_rewind_step(0.15)],
-        "2.3": [_accuracy_by_rewind_step(0.1, 0.05)],
+        "2.1": [
+            _accuracy_by_rewind_step("cifar10_resnet14_half", HALF, 0.15),
+            _accuracy_by_rewind_step("cifar10_resnet20", RESNET_20, 0.1, 0.05),
+        ],
+        "2.3": [_accuracy_by_rewind_step("cifar10_resnet14_half", HALF, 0.1, 0.05)],
     }
     return {**by_step, **of_distances}
 
 
-def _accuracy_by_rewind_step(*densities: float) -> Measured:
+def _accuracy_by_rewind_step(name: str, network: str, *densities: float) -> Measured:
     """Tickets of some densities on CIFAR-10, in all replicates that have them."""
-    half = table_of("cifar10_resnet14_half")
-    half = half[half.density.isin(densities)]
+    rows = table_of(name)
+    rows = rows[rows.density.isin(densities)]
 
     def at(density: float) -> str:
         tickets = "; ".join(
             f"{percent_each(own.ticket_accuracy)} from {step}"
-            for step, own in half[half.density == density].groupby("rewind_step")
+            for step, own in rows[rows.density == density].groupby("rewind_step")
         )
         return f"{tickets}, at {share(density)}"
 
-    dense = half.groupby("replicate").dense_accuracy.first()
-    here = f"{HALF}: {'; '.join(map(at, densities))}; dense {percent_each(dense)}"
+    dense = rows.groupby("replicate").dense_accuracy.first()
+    here = f"{network}: {'; '.join(map(at, densities))}; dense {percent_each(dense)}"
     return Measured("CIFAR-10", len(dense), here)
 
 
@@ -107,20 +111,28 @@ def linear_mode_connectivity() -> dict[str, list[Measured]]:
         number: on_mnist.get(number, []) + on_fashion_mnist.get(number, [])
         for number in {**on_mnist, **on_fashion_mnist}
     }
-    both_sets["3.5"] = [*both_sets["3.5"], _stability_of_tickets_on_cifar10()]
+    both_sets["3.5"] += [
+        _stability_of_tickets("cifar10_resnet14_half", HALF),
+        _stability_of_tickets("cifar10_resnet20", RESNET_20),
+    ]
     return {**both_sets, "3.3": [Measured("CIFAR-10", 1, f"{length}: barrier {of_copies}")]}
 
 
-def _stability_of_tickets_on_cifar10() -> Measured:
+def _stability_of_tickets(name: str, network: str) -> Measured:
     """Claim 3.5, of a residual network: copies of tickets, and what the tickets come to."""
-    rows = table_of("cifar10_resnet14_half").dropna(subset="barrier_of_ticket_copies")
-    tickets = "; ".join(
-        f"barrier {percent_each(own.barrier_of_ticket_copies)} and accuracy "
-        f"{percent_each(own.ticket_accuracy)} from {step}"
-        for step, own in rows.groupby("rewind_step")
-    )
+    rows = table_of(name).dropna(subset="barrier_of_ticket_copies")
+
+    def at(density: float) -> str:
+        tickets = "; ".join(
+            f"barrier {percent_each(own.barrier_of_ticket_copies)} and accuracy "
+            f"{percent_each(own.ticket_accuracy)} from {step}"
+            for step, own in rows[rows.density == density].groupby("rewind_step")
+        )
+        return f"at {share(density)}: {tickets}"
+
     dense = rows.groupby("replicate").dense_accuracy.first()
-    here = f"{HALF}, at {share(rows.density.iloc[0])}: {tickets}; dense {percent_each(dense)}"
+    tickets = "; ".join(map(at, sorted(rows.density.unique(), reverse=True)))
+    here = f"{network}, {tickets}; dense {percent_each(dense)}"
     return Measured("CIFAR-10", len(dense), here)
 
 

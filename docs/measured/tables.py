@@ -13,8 +13,9 @@ from tf_lottery.report.method_results import LOTTERY, Spread
 RESULTS = Path(__file__).parents[1] / "results"
 # Above it, arXiv 1912.05671 calls a network unstable.
 UNSTABLE = 0.02
-# The network of most results on CIFAR-10, and how much of the paper's training it had.
+# Networks of results on CIFAR-10, and how much of the paper's training they had.
 HALF = "ResNet-14 of half the width, 2,000 of 63,000 iterations"
+RESNET_20 = "ResNet-20, 2,000 of 63,000 iterations"
 NEW_WEIGHTS, MASK, ONE_SHOT = "random_reinitialization", "random_mask", "one_shot"
 
 
