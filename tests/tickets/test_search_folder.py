@@ -242,7 +242,7 @@ def with_units(layers, number: int = 10):
         (
             lambda layers: [layers.Dense(10, "tanh", name="hidden"), with_units(layers)[1]],
             "mse",
-            r"layer 1 of the model, a Dense, has other settings\. Con",
+            r"layer 1 of the model \(Dense\) has other settings\. Con",
         ),
         (
             lambda layers: [*with_units(layers), layers.Dropout(0.5)],

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,9 +62,9 @@ def network_difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         return f"the model has {len(layers)} layers, and had {len(was['layers'])}"
     for number, (before, (kind, settings)) in enumerate(zip(was["layers"], layers, strict=True)):
         if before[0] != kind:
-            return f"layer {number + 1} of the model is a {kind}, and was a {before[0]}"
+            return f"layer {number + 1} of the model was {before[0]}, is {kind}"
         if before[1] != settings and before[1] and settings:
-            return f"layer {number + 1} of the model, a {kind}, has other settings"
+            return f"layer {number + 1} of the model ({kind}) has other settings"
     return ""
 
 
@@ -73,7 +74,10 @@ def _settings(layer: Any) -> str:
 
 def _digest_of(thing: Any) -> str:
     try:
-        config = thing.get_config()
+        # Keras warns of functions that take the place of its own objects.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = thing.get_config()
     # What users write may raise anything, and need not be able to tell.
     except Exception:
         return ""
