@@ -164,8 +164,7 @@ def _instability_on_mnist() -> dict[str, list[Measured]]:
 
 def in_stable_settings() -> dict[str, list[Measured]]:
     """Claims 3.4 and 4.1, of a residual network whose training is made stable, rewound to 0."""
-    # Copies of some replicates are yet to be trained.
-    rows = table_of("cifar10_resnet14_stable").dropna()
+    rows = table_of("cifar10_resnet14_stable")
     settings = {"low": "at rate 0.01", "warmup": "at rate 0.03 with warmup"}
 
     def of(columns: Mapping[str, str]) -> list[Measured]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 import tf_lottery
+from tests.either_keras import TF_KERAS_FAST
 from tests.tickets.small_searches import BATCHES, BOTH, X, Y, network
 from tf_lottery.store.seal import seal, verify_seal
 from tf_lottery.tickets.fit.fingerprint import differences, fingerprint
@@ -43,6 +44,17 @@ def test_other_labels_are_told_where_a_level_is_trained_on_them(keras, tmp_path)
     )
     with pytest.warns(UserWarning, match=match):
         fit(tmp_path / "search", 3, X, 2 - Y, keras)
+
+
+@TF_KERAS_FAST
+def test_other_class_weights_are_told(keras, tmp_path):
+    weights = {0: 1.0, 1: 2.0, 2: 1.0}
+    fit(tmp_path / "search", 0, X, Y, keras, class_weight=weights)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The search goes on")
+        fit(tmp_path / "search", 1, X, Y, keras, class_weight=dict(reversed(weights.items())))
+    with pytest.warns(UserWarning, match=r"goes on with level 2 .*: class_weight holds other val"):
+        fit(tmp_path / "search", 2, X, Y, keras, class_weight={**weights, 1: 9.0})
 
 
 def test_a_level_0_that_was_not_finished_begins_with_any_data(tmp_path):

@@ -31,7 +31,7 @@ def described_network(model: Any) -> dict[str, Any]:
     layers = (unwrapped(layer) for _, layer in leaf_layers(model))
     return {
         "keras": f"{keras.__name__} {keras.__version__}",
-        "layers": [[type(layer).__name__, _settings(layer)] for layer in layers],
+        "layers": [[type(layer).__name__, _digest_of(layer)] for layer in layers],
     }
 
 
@@ -66,10 +66,6 @@ def network_difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         if before[1] != settings and before[1] and settings:
             return f"layer {number + 1} of the model ({kind}) has other settings"
     return ""
-
-
-def _settings(layer: Any) -> str:
-    return "" if not hasattr(layer, "get_config") else _digest_of(layer)
 
 
 def _digest_of(thing: Any) -> str:

@@ -49,6 +49,7 @@ class LevelsInFit:
         self.running: LevelInFit | None = None
         self._model = search.network.model
         self._lengths = lengths
+        self._rewind_step = lengths[1]
         self._retraining: Retraining = retraining
         self._level_callbacks, self._params = level_callbacks, params
         self._first_bad_step = first_bad_step
@@ -82,7 +83,7 @@ class LevelsInFit:
             with self._rates.set_by_level():
                 running.begin_batch(batch, logs)
         number, iteration = running.level.number, running.iteration
-        if number == 0 and iteration == self._lengths[1]:
+        if number == 0 and iteration == self._rewind_step:
             self._rates.take_at_rewind_step()
         if batch == 0:
             sets = running.sets_within_epochs
@@ -144,7 +145,7 @@ class LevelsInFit:
         self._save_at_rewind_step(self.running)
 
     def _save_at_rewind_step(self, running: LevelInFit) -> None:
-        if running.level.number == 0 and running.iteration == self._lengths[1]:
+        if running.level.number == 0 and running.iteration == self._rewind_step:
             running.level.save_rewind_state(self.search.state())
 
     def _end_level(self, running: LevelInFit, logs: Any, *, within_epoch: bool = False) -> None:
@@ -156,7 +157,7 @@ class LevelsInFit:
         level = running.level
         if level.number == 0:
             check_rewind_step_reached(
-                running.iteration, self._lengths[1], kept=level.rewind_state_kept, stopped=True
+                running.iteration, self._rewind_step, kept=level.rewind_state_kept, stopped=True
             )
         try:
             level.record = self.search.record(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tf_lottery.config.arguments import is_number
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable_checks import check_is_model
 from tf_lottery.messages import tell
@@ -233,7 +234,8 @@ class IterativeMagnitudePruning:
             fit_arguments=fit_arguments,
         )
         data = {"x": x, "y": y, "sample_weight": fit_arguments.get("sample_weight")}
-        if weights := fit_arguments.get("class_weight"):
+        weights = fit_arguments.get("class_weight") or {}
+        if weights and all(map(is_number, weights.values())):
             data["class_weight"] = np.array(sorted(weights.items()))
         with search.opened(epochs, data=data):
             for level in search.to_train(training.read_batches, training.train_steps):
