@@ -6,13 +6,14 @@ r"""Learning curves of the papers' networks here and in PyTorch.
 Both train the same network by the same recipe (configs/paper) on the same data, from weights of one
 distribution, with seeds of their own; nothing of the training is shared. PyTorch does what the
 reference implementation does where that differs from ours: "same" padding at stride 2 is symmetric,
-and weight decay acts on all weights. Rows of test accuracies, with their ranges over the seeds, go
-to --csv; a row is outside where the ranges do not meet.
+and weight decay acts on all weights. Test accuracies go to --csv as each training ends; a row of
+the table is outside where the ranges over the seeds do not meet.
 """
 
 import csv
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -199,6 +200,19 @@ def train_here(flag_values: dict, seed: int) -> dict[int, float]:
     return {int(row["step"]): float(row["test_accuracy"]) for row in rows if int(row["step"])}
 
 
+def add_rows(rows: Iterable[tuple]) -> None:
+    """To --csv, so that a long benchmark that is stopped leaves what it had."""
+    if not _CSV.value:
+        return
+    path = Path(_CSV.value)
+    is_new = not path.exists()
+    with path.open("a", newline="") as opened:
+        writer = csv.writer(opened)
+        if is_new:
+            writer.writerow(_COLUMNS)
+        writer.writerows(rows)
+
+
 def main(_) -> None:
     torch.set_num_threads(_THREADS.value)
     name = _NETWORK.value
@@ -208,20 +222,16 @@ def main(_) -> None:
         data_dir=_DATA_DIR.value,
         validation_examples=flag_values["validation_examples"],
     )
-    curves: dict[str, list[dict[int, float]]] = {"tf_lottery": [], "PyTorch": []}
+    train = {
+        "tf_lottery": lambda seed: train_here(flag_values, seed),
+        "PyTorch": lambda seed: train_in_pytorch(name, flag_values, data, seed),
+    }
+    curves: dict[str, list[dict[int, float]]] = {framework: [] for framework in train}
     for seed in range(1, _SEEDS.value + 1):
-        curves["tf_lottery"].append(train_here(flag_values, seed))
-        curves["PyTorch"].append(train_in_pytorch(name, flag_values, data, seed))
-    if _CSV.value:
-        path = Path(_CSV.value)
-        is_new = not path.exists()
-        with path.open("a", newline="") as opened:
-            writer = csv.writer(opened)
-            if is_new:
-                writer.writerow(_COLUMNS)
-            for framework, of_seeds in curves.items():
-                for seed, curve in enumerate(of_seeds, start=1):
-                    writer.writerows((name, step, framework, seed, curve[step]) for step in curve)
+        for framework, train_one in train.items():
+            curve = train_one(seed)
+            curves[framework].append(curve)
+            add_rows((name, step, framework, seed, curve[step]) for step in curve)
     print("| iteration | tf_lottery (%) | PyTorch (%) | |\n|---:|---:|---:|---|")
     for step in curves["PyTorch"][0]:
         here, there = ([100 * curve[step] for curve in curves[each]] for each in curves)
