@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import pandas as pd
+
 from measured.tables import (
     HALF,
     MASK,
@@ -162,21 +164,28 @@ def _instability_on_mnist() -> dict[str, list[Measured]]:
     }
 
 
+_SETTINGS = {"standard": "at rate 0.1", "low": "at rate 0.01", "warmup": "at rate 0.03 with warmup"}
+_ACCURACIES = {"ticket_accuracy": "accuracy", "dense_accuracy": "dense"}
+
+
 def in_stable_settings() -> dict[str, list[Measured]]:
-    """Claims 3.4 and 4.1, of a residual network whose training is made stable, rewound to 0."""
+    """Claims 1.13, 3.4 and 4.1, of a residual network rewound to 0, by the setting it has."""
     rows = table_of("cifar10_resnet14_stable")
-    settings = {"low": "at rate 0.01", "warmup": "at rate 0.03 with warmup"}
-
-    def of(columns: Mapping[str, str]) -> list[Measured]:
-        texts = []
-        for setting, own in rows.groupby("setting", sort=False):
-            values = (f"{words} {percent_each(own[column])}" for column, words in columns.items())
-            texts.append(f"{settings[str(setting)]}, {', '.join(values)}")
-        here = f"{HALF}, from 0, tickets of {share(rows.density.iloc[0])}: {'; '.join(texts)}"
-        return [Measured("CIFAR-10", rows.replicate.nunique(), here)]
-
-    accuracies = {"ticket_accuracy": "accuracy", "dense_accuracy": "dense"}
+    standard = table_of("cifar10_resnet14_half").query("rewind_step == 0")
+    standard = standard[standard.density.isin(rows.density)].assign(setting="standard")
     return {
-        "3.4": of({"barrier_of_ticket_copies": "barrier", **accuracies}),
-        "4.1": of({"barrier_of_dense_copies": "barrier of dense copies", **accuracies}),
+        "1.13": [_by_setting(pd.concat([standard, rows]), _ACCURACIES)],
+        "3.4": [_by_setting(rows, {"barrier_of_ticket_copies": "barrier", **_ACCURACIES})],
+        "4.1": [
+            _by_setting(rows, {"barrier_of_dense_copies": "barrier of dense copies", **_ACCURACIES})
+        ],
     }
+
+
+def _by_setting(rows: pd.DataFrame, columns: Mapping[str, str]) -> Measured:
+    texts = []
+    for setting, own in rows.groupby("setting", sort=False):
+        values = (f"{words} {percent_each(own[column])}" for column, words in columns.items())
+        texts.append(f"{_SETTINGS[str(setting)]}, {', '.join(values)}")
+    here = f"{HALF}, from 0, tickets of {share(rows.density.iloc[0])}: {'; '.join(texts)}"
+    return Measured("CIFAR-10", rows.replicate.nunique(), here)
