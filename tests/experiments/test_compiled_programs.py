@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,6 +77,18 @@ def test_the_folder_is_the_users_own(chosen, tmp_path):
     folder.rmdir()
     folder.write_text("no folder")
     assert chosen() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tested on Linux alone")
+def test_each_build_of_tensorflow_has_its_folder(chosen, tmp_path, monkeypatch):
+    flags = {chosen()}
+    for build in ("tensorflow_cpu-2.21.0", "tensorflow_cpu-2.21.1", "tf_nightly-2.22.0"):
+        site = tmp_path / build
+        (site / f"{build}.dist-info").mkdir(parents=True)
+        spec = SimpleNamespace(submodule_search_locations=[str(site / "tensorflow")])
+        monkeypatch.setattr(compiled_programs, "find_spec", lambda _, spec=spec: spec)
+        flags.add(chosen())
+    assert len(flags - {None}) == 4
 
 
 def test_what_is_set_or_imported_already_stays(tmp_path, monkeypatch):

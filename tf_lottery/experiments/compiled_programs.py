@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 from contextlib import suppress
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import platformdirs
@@ -86,12 +86,19 @@ def _start_of_this_machine() -> float:
 
 def _of_this_machine() -> str:
     """A name for processor, TensorFlow and settings of XLA: what compiled code depends on."""
-    about = [metadata.version("tensorflow"), os.environ.get("XLA_FLAGS", "")]
+    about = [*_tensorflow_as_installed(), os.environ.get("XLA_FLAGS", "")]
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     about += sorted(
         {line for line in lines if line.startswith(("model name", "flags", "Features"))}
     )
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
+
+
+def _tensorflow_as_installed() -> list[str]:
+    """Its name and version; the name may be tensorflow_cpu or tf_nightly, too."""
+    (package,) = find_spec("tensorflow").submodule_search_locations
+    found = Path(package).parent.glob("*.dist-info")
+    return sorted(each.name for each in found if each.name.startswith(("tensorflow", "tf_nightly")))
 
 
 def _is_ours_alone(folder: Path) -> bool:
