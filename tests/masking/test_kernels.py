@@ -100,6 +100,19 @@ def test_wrong_names_of_kernels_are_refused(keras):
 
 
 @KERAS_3_FAST
+def test_a_layer_whose_kernels_are_named_is_not_excluded_too(keras):
+    kind = low_rank_class(keras)
+    model = around(keras, kind(6, name="mine"), kind(name="other"))
+    message = r"kernels\['{}'\]=\['up'\]: exclude=\[{}\] leaves it dense; leave it out of one"
+    for key, excluded in (("mine", ["mine"]), ("mine", ["mine/up"]), (kind, ["mine", "other"])):
+        shown = ", ".join(map(repr, excluded))
+        with pytest.raises(ValueError, match=message.format(getattr(key, "__name__", key), shown)):
+            prunable(model, kernels={key: ["up"]}, exclude=excluded, allow_unknown=True)
+    part = prunable(model, kernels={kind: ["up"]}, exclude=["mine"], allow_unknown=True)
+    assert list(get_mask(part)) == ["other/up", "output/kernel"]
+
+
+@KERAS_3_FAST
 def test_of_layers_of_keras_nothing_but_their_kernels_is_pruned(keras):
     def model():
         return around(keras, keras.layers.Dense(6, name="hidden"))

@@ -279,15 +279,22 @@ def test_normalization_of_the_model_that_takes_a_ticket_is_the_tickets(keras: Mo
 
 
 @TF_KERAS_FAST
-def test_a_model_that_does_not_fit_stays_as_it_is(keras: ModuleType):
+@pytest.mark.parametrize(
+    ("units", "activation", "message"),
+    [
+        (4, "relu", "output/kernel has shape"),
+        (3, "tanh", r"layer 2 of the model \(Dense\) has other settings; give one that the same"),
+    ],
+)
+def test_a_model_that_does_not_fit_stays_as_it_is(keras: ModuleType, units, activation, message):
     search = IterativeMagnitudePruning(functional(keras), levels=0)
     search.fit(BATCHES, epochs=1, verbose=0)
     inputs = keras.Input((6,), name="x")
-    hidden = keras.layers.Dense(10, "relu", name="hidden")(inputs)
+    hidden = keras.layers.Dense(10, activation, name="hidden")(inputs)
     hidden = keras.layers.BatchNormalization(name="norm")(hidden)
-    other = prunable(keras.Model(inputs, keras.layers.Dense(4, name="output")(hidden)))
+    other = prunable(keras.Model(inputs, keras.layers.Dense(units, name="output")(hidden)))
     before = {name: value.copy() for name, value in weights_of(other).items()}
-    with pytest.raises(ValueError, match=r"is no model of this search: output/kernel has shape"):
+    with pytest.raises(ValueError, match=rf"is no model of this search: {message}"):
         search.restore(0, into=other)
     after = weights_of(other)
     assert all(np.array_equal(value, after[name]) for name, value in before.items())

@@ -1,6 +1,6 @@
 """Which weights of which layers can be pruned."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,10 +42,12 @@ class KernelSearch:
       kernels: the weights that can be pruned, in the order of the network.
       unknown: other weight matrices of layers that do not come with Keras: they may be kernels, or
         not. Name of the weight to the class name of its layer.
+      named: what the user has named, a class or name of a layer, to the names of its weights.
     """
 
     kernels: list[Kernel] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    named: dict[type | str, list[str]] = field(default_factory=dict)
 
     def trained(self, model: Any) -> "KernelSearch":
         """What is left without the weights of frozen layers."""
@@ -80,7 +82,7 @@ def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
     Raises:
       ValueError: if there is no such layer, or it has no such weight.
     """
-    found, used = KernelSearch(), set()
+    found = KernelSearch()
     names = {id(variable): name for name, variable in keras_variables(model).items()}
     settled = []
     for path, layer in leaf_layers(model):
@@ -97,13 +99,14 @@ def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
             # What a layer computes is none of the weights that have names.
             names = {id(variable): f"{path}/{name}" for name, variable in held} | names
             known = {id(variable) for variable in chosen}
-            said = _said_by_user(inner, path, named or {}, used)
-            chosen += [variable for variable in said if id(variable) not in known]
+            for key, said in _said_by_user(inner, path, named or {}):
+                found.named.setdefault(key, []).extend(names[id(variable)] for variable in said)
+                chosen += [variable for variable in said if id(variable) not in known]
             if not is_of_keras(inner):
                 for weight in _matrices(inner, chosen):
                     found.unknown[names[id(weight)]] = type(inner).__name__
         found.kernels += [Kernel(names[id(variable)], inner, variable) for variable in chosen]
-    unused = [str(getattr(key, "__name__", key)) for key in named or {} if key not in used]
+    unused = [str(getattr(key, "__name__", key)) for key in named or {} if key not in found.named]
     if unused:
         raise ValueError(f"kernels: the model has no layer {', '.join(unused)}.")
     return found
@@ -135,16 +138,16 @@ def _said_by_layer(layer: Any) -> list[Any] | None:
     return list(layer.get_prunable_weights()) if callable(say) else None
 
 
-def _said_by_user(layer: Any, path: str, named: KernelNames, used: set) -> list[Any]:
-    chosen = []
+def _said_by_user(
+    layer: Any, path: str, named: KernelNames
+) -> Iterator[tuple[type | str, list[Any]]]:
     for key, attributes in named.items():
         fits = isinstance(layer, key) if isinstance(key, type) else key in (path, layer.name)
         if not fits:
             continue
-        used.add(key)
         if isinstance(attributes, str):
             attributes = [attributes]
-        weights = {id(weight) for weight in own_weights(layer)}
+        chosen, weights = [], {id(weight) for weight in own_weights(layer)}
         for attribute in attributes:
             variable = getattr(layer, attribute, None)
             if id(variable) not in weights:
@@ -161,7 +164,7 @@ def _said_by_user(layer: Any, path: str, named: KernelNames, used: set) -> list[
                     "kernels is for layers of your own."
                 )
             chosen.append(variable)
-    return chosen
+        yield key, chosen
 
 
 def _matrices(layer: Any, known: list[Any]) -> list[Any]:

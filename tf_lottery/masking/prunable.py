@@ -38,9 +38,9 @@ from tf_lottery.masking.prunable_checks import (
     check_is_model,
     check_layers_exist,
     check_model,
+    check_not_excluded,
     check_nothing_is_empty,
     check_prunable_arguments,
-    check_rates_are_used,
     check_same_weights,
     check_something_is_left,
     check_unknown,
@@ -97,18 +97,20 @@ def prunable(
 
     Raises:
       ValueError: if the model is not such a model, or one that tfmot has wrapped; a name is not
-        that of a prunable layer; a rate is of what is excluded; there is nothing to prune, or with
-        `keep_zeros` a kernel has no weight left; or there are unknown weights that are not allowed.
+        that of a prunable layer; a rate or kernel is of what is excluded; there is nothing to
+        prune, or with `keep_zeros` a kernel has no weight left; or there are unknown weights that
+        are not allowed.
     """
     check_model(model)
     check_prunable_arguments(exclude, pruning_rates, kernels, allow_unknown, keep_zeros)
     search = find_kernels(model, kernels)
     excluded, rates = set(exclude), dict(pruning_rates or {})
-    check_layers_exist(
-        "exclude", excluded, [kernel.name for kernel in search.kernels] + [*search.unknown]
-    )
-    check_layers_exist("pruning_rates", rates, [kernel.name for kernel in search.kernels])
-    check_rates_are_used(rates, excluded, [kernel.name for kernel in search.kernels])
+    names = [kernel.name for kernel in search.kernels]
+    check_layers_exist("exclude", excluded, [*names, *search.unknown])
+    check_layers_exist("pruning_rates", rates, names)
+    weights = {rate: [name for name in names if goes_by(rate, name)] for rate in rates}
+    check_not_excluded("pruning_rates", rates, weights, excluded)
+    check_not_excluded("kernels", kernels or {}, search.named, excluded)
     search = search.without(excluded)
     if not allow_unknown:
         check_unknown(model, search, search.kernels)

@@ -124,25 +124,28 @@ def check_layers_exist(argument: str, names: Iterable[str], weights: Collection[
         )
 
 
-def check_rates_are_used(
-    rates: Mapping[str, float], excluded: Collection[str], weights: Collection[str]
+def check_not_excluded(
+    argument: str,
+    given: Mapping[Any, Any],
+    weights: Mapping[Any, Iterable[str]],
+    excluded: Collection[str],
 ) -> None:
-    """Checks that no rate is given for what is excluded as a whole.
+    """Checks that an argument names nothing that is excluded as a whole.
 
     Args:
-      rates: layer or weight name to rate; each is that of a weight.
+      argument: that names layers or weights.
+      given: its value, by those names.
+      weights: names of the weights that each of them means.
       excluded: names of layers or weights.
-      weights: names of all weights that may be meant.
 
     Raises:
-      ValueError: if one is; names it.
+      ValueError: if it does; names the first.
     """
-    for name, rate in rates.items():
-        meant = [weight for weight in weights if goes_by(name, weight)]
-        if all(any(goes_by(other, weight) for other in excluded) for weight in meant):
+    for name, value in given.items():
+        if all(any(goes_by(other, weight) for other in excluded) for weight in weights[name]):
             raise arguments.refusal(
-                f"pruning_rates[{name!r}]",
-                rate,
+                f"{argument}[{getattr(name, '__name__', name)!r}]",
+                value,
                 f"exclude={sorted(excluded)} leaves it dense; leave it out of one of the two",
             )
 

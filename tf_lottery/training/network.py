@@ -207,6 +207,22 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mas
       mask: of the model's prunable weights.
 
     Raises:
+      ValueError: as `check_weights_fit`.
+    """
+    check_weights_fit(model, weights, mask)
+    for name, variable in model_variables(model).items():
+        variable.assign(weights[name])
+    if refresh_constants(model):
+        _forget_compiled(model)
+    set_mask(model, mask)
+    if not all(array.all() for array in mask.values()):
+        take_zeros_as_they_are(model)
+
+
+def check_weights_fit(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mask) -> None:
+    """Checks what `set_weights` is given.
+
+    Raises:
       ValueError: if the weights or the mask are not those of this model.
     """
     variables = model_variables(model)
@@ -220,13 +236,6 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mas
                 f"{np.shape(weights[name])} in the given weights."
             )
     fitting_variables(model, mask)
-    for name, variable in variables.items():
-        variable.assign(weights[name])
-    if refresh_constants(model):
-        _forget_compiled(model)
-    set_mask(model, mask)
-    if not all(array.all() for array in mask.values()):
-        take_zeros_as_they_are(model)
 
 
 def _forget_compiled(model: Any) -> None:

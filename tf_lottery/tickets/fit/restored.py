@@ -1,21 +1,23 @@
 """Tickets of a search, each as a model of its own."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import tf_keras
 
 from tf_lottery.config.arguments import check_choice, check_whole
 from tf_lottery.masking.keras_versions import is_model
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.prunable import prunable_copy
+from tf_lottery.tickets.fit.described_network import described_network, network_difference
 from tf_lottery.tickets.fit.folder_journal import FolderJournal
 from tf_lottery.tickets.fit.memory_journal import MemoryJournal
 from tf_lottery.tickets.journal import TICKET_WEIGHTS, TicketWeights
 from tf_lottery.training.compiled_copy import compile_alike
-from tf_lottery.training.network import Network, set_weights
+from tf_lottery.training.network import Network, check_weights_fit, set_weights
 from tf_lottery.training.schedule_lead import config_without_lead
 
 
@@ -53,12 +55,10 @@ def restored(
     if network is not None and state is not None:
         network.rewind(state, mask)
         return model
-    try:
-        set_weights(model, trained if state is None else state.weights, mask)
-    except ValueError as error:
-        if into is None:
-            raise
-        raise ValueError(f"into={into.name} is no model of this search: {error}") from error
+    values = trained if state is None else state.weights
+    if into is not None:
+        _check_takes(into, searched.model, values, mask)
+    set_weights(model, values, mask)
     return model
 
 
@@ -89,6 +89,17 @@ def check_finished(journal: MemoryJournal | FolderJournal, level: int) -> None:
     check_whole("level", level)
     if not journal.is_complete(level):
         raise ValueError(f"level={level} is not finished.")
+
+
+def _check_takes(into: Any, searched: Any, weights: Mapping[str, np.ndarray], mask: Mask) -> None:
+    """Checks that a model computes with weights of the search what the searched one does."""
+    refused = f"into={into.name} is no model of this search"
+    try:
+        check_weights_fit(into, weights, mask)
+    except ValueError as error:
+        raise ValueError(f"{refused}: {error}") from error
+    if other := network_difference(described_network(searched), described_network(into)):
+        raise ValueError(f"{refused}: {other}; give one that the same code made.")
 
 
 def _optimizer_config(searched: Network) -> dict[str, Any]:
