@@ -95,6 +95,11 @@ _FIT = [
     ({"callbacks": [keras.callbacks.History]}, "it is no callback of Keras"),
     ({"callbacks": [keras_3.callbacks.History()]}, "it is of Keras 3, and the model is of tf_k"),
     ({"callbacks": lambda level: None}, "callbacks=None"),
+    (
+        {"callbacks": lambda *, level: []},
+        "it does not take the level; give a function such as lambda level",
+    ),
+    ({"callbacks": keras.callbacks.EarlyStopping}, "EarlyStopping'>: give a list of callbacks, or"),
     ({"callbacks": [PruneAndRewind(1, 1)]}, "it is a search of its own; give it to model.fit"),
     ({"callbacks": np.array(0.2)}, "callbacks=array(0.2): give a list of callbacks"),
     ({"x": 0.5}, "x=0.5: give the data to train on"),
@@ -180,6 +185,7 @@ def test_of_a_loop_of_your_own(model):
     search = IterativeMagnitudePruning(model, 1)
     for train, iterations, verbose, message in (
         (None, 3, False, "train=None"),
+        (lambda *, steps: {}, 3, False, "train=<.*: give a function that trains, given the steps"),
         (list, 0, False, "iterations=0"),
         (list, "3", False, "iterations='3'"),
         (list, 3, "loud", "verbose='loud': use True or False"),
@@ -200,10 +206,14 @@ def test_of_a_loop_of_your_own(model):
         ({"epochs_per_level": 1.5}, "epochs_per_level=1.5"),
         ({"pruning_rate": None}, "pruning_rate=None"),
         ({"rewind_step": "soon"}, "rewind_step: 'soon'"),
+        ({"rewind_step": "3ep"}, "rewind_step='3ep': training ends after epochs_per_level=3; rew"),
+        ({"rewind_step": "100%"}, "rewind_step='100%': training ends"),
         ({"scope": "local"}, "scope='local'"),
         ({"score": None}, "score=None"),
         ({"rewind_optimizer": 1}, "rewind_optimizer=1"),
         ({"level_callbacks": [PruneAndRewind(1, 1)]}, "it is a search of its own"),
+        ({"level_callbacks": lambda *, level: []}, "level_callbacks=<function"),
+        ({"level_callbacks": keras.callbacks.EarlyStopping}, "level_callbacks=<class"),
     ],
 )
 def test_of_the_callback(arguments, message):
@@ -362,6 +372,12 @@ def test_masks_that_claim_more_than_the_file_holds(tmp_path):
     assert Mask.load(tmp_path / "own.npz") == mask
     with pytest.raises(FileNotFoundError, match=r"^path='/nope': there is no such file; give one"):
         Mask.load("/nope")
+    with pytest.raises(ValueError, match=r"^path=None: give a path, as text"):
+        mask.save(None)
+    with pytest.raises(
+        ValueError, match=r"^path='.*/none/m.npz': it cannot be written \(No such f"
+    ):
+        mask.save(tmp_path / "none" / "m.npz")
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
         pass
     with pytest.raises(ValueError, match=r"empty\.npz"):

@@ -110,7 +110,7 @@ def check_path(argument: str, value: Any) -> None:
       ValueError: if it is none; names the argument.
     """
     if not isinstance(value, str | os.PathLike) or not str(value) or "\0" in str(value):
-        raise refusal(argument, value, "give the path of a folder, as text or pathlib.Path")
+        raise refusal(argument, value, "give a path, as text or pathlib.Path")
     expanded(argument, value)
 
 

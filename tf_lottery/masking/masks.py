@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tf_lottery.config.arguments import check_mapping, check_path, refusal
+from tf_lottery.config.arguments import check_mapping, check_path, expanded, refusal
 from tf_lottery.store.empty_layers import empty_layers
 
 # By weight name, such as "dense_1/kernel".
@@ -138,15 +138,23 @@ class Mask(Mapping[str, np.ndarray]):
         }
 
     def save(self, path: str | Path) -> None:
-        """Writes an .npz: `names`, and `<name>:bits` (np.packbits) and `<name>:shape` of each."""
+        """Writes an .npz: `names`, and `<name>:bits` (np.packbits) and `<name>:shape` of each.
+
+        Raises:
+          ValueError: if the file cannot be written.
+        """
         path = _file(path)
         members: dict[str, Any] = {"names": np.array(list(self), np.str_)}
         for name, array in self.items():
             members[f"{name}:bits"] = np.packbits(array)
             members[f"{name}:shape"] = np.asarray(array.shape, np.int64)
-        with path.open("wb") as file:
-            # Older versions of NumPy would take allow_pickle=False for an array of that name.
-            np.savez(file, **members)
+        try:
+            with path.open("wb") as file:
+                # Older versions of NumPy would take allow_pickle=False for an array of that name.
+                np.savez(file, **members)
+        except OSError as error:
+            right = f"it cannot be written ({error.strerror}); give another file"
+            raise refusal("path", str(path), right) from error
 
     @classmethod
     def load(cls, path: str | Path) -> "Mask":
@@ -178,11 +186,12 @@ def _frozen(array: np.ndarray) -> np.ndarray:
 def _file(path: str | Path) -> Path:
     """The path of a file, which need not exist, but is no folder."""
     check_path("path", path)
-    if Path(path).is_dir():
-        inside = Path(path) / "masks.npz"
+    path = expanded("path", path)
+    if path.is_dir():
+        inside = path / "masks.npz"
         example = inside if inside.is_file() else Path("mask.npz")
         raise refusal("path", str(path), f"it is a folder; give a file, such as {example}")
-    return Path(path)
+    return path
 
 
 def _refuse_bomb(file: BinaryIO) -> None:

@@ -1,5 +1,6 @@
 """The arguments of training, as in `model.fit` or a loop of the user's: whether they are right."""
 
+import inspect
 import numbers
 from collections.abc import Mapping
 from typing import Any
@@ -123,8 +124,7 @@ def check_fit(
     parts = data if isinstance(data, tuple) else (data,)
     if any(_is_no_data(part, "validation_data") for part in parts):
         raise refusal("validation_data", data, "give data as to model.fit, such as (x, y)")
-    if not callable(callbacks):
-        check_callbacks("callbacks", callbacks, model)
+    check_level_callbacks("callbacks", callbacks, model)
 
 
 def _check_validation_freq(given: Any) -> None:
@@ -151,6 +151,19 @@ def _is_no_data(value: Any, argument: str) -> bool:
     if value is None:
         return argument == "x"
     return isinstance(value, str | bytes | numbers.Number) or getattr(value, "shape", None) == ()
+
+
+def check_level_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
+    """Checks a list of callbacks, or a function from level to one, which is not called yet.
+
+    Raises:
+      ValueError: as `check_callbacks`, or if the function does not take the level.
+    """
+    if isinstance(callbacks, type) or not callable(callbacks):
+        check_callbacks(argument, callbacks, model)
+    elif not _takes(callbacks, 0):
+        right = "it does not take the level; give a function such as lambda level: [...]"
+        raise refusal(argument, callbacks, right)
 
 
 def check_callbacks(argument: str, callbacks: Any, model: Any = None) -> None:
@@ -194,10 +207,21 @@ def check_run(train: Any, iterations: Any, verbose: Any) -> None:
     Raises:
       ValueError: names the first one that is wrong, its value, and what is right.
     """
-    if not callable(train):
+    if not callable(train) or not _takes(train, ()):
         raise refusal("train", train, "give a function that trains, given the steps")
     check_whole("iterations", iterations, 1, example=10_000)
     check_verbose(verbose)
+
+
+def _takes(function: Any, value: Any) -> bool:
+    """Whether a function can be called with a value alone, as far as it says."""
+    try:
+        inspect.signature(function).bind(value)
+    except TypeError:
+        return False
+    except ValueError:  # Some of Python's own have no signature.
+        return True
+    return True
 
 
 def check_verbose(verbose: Any) -> None:

@@ -118,6 +118,29 @@ def steps_per_execution(model: Any) -> int:
     return 1 if variable is None else int(variable.numpy())
 
 
+def check_before_end(rewind_step: str | int, epochs: int) -> None:
+    """Checks a rewind step as far as that can be done before the length of an epoch is known.
+
+    Args:
+      rewind_step: as it was given.
+      epochs: the argument `epochs_per_level`.
+
+    Raises:
+      ValueError: if it is a number of epochs, or a share, that is not before the end of training.
+    """
+    if not needs_length(rewind_step):
+        return
+    # So long that no rounding is seen.
+    steps = 10**6
+    total = epochs * steps
+    point = {"steps_per_epoch": steps, "total_steps": total, "argument": "rewind_step"}
+    if parse_steps(rewind_step, **point) >= total:
+        raise ValueError(
+            f"rewind_step={rewind_step!r}: training ends after epochs_per_level={epochs}; rewind "
+            "to an earlier point."
+        )
+
+
 def resolve_rewind_step(
     rewind_step: str | int,
     *,

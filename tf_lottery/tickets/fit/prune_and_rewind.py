@@ -12,7 +12,7 @@ from tf_lottery.config.arguments import check_path, check_whole, refusal
 from tf_lottery.masking.masks import Mask
 from tf_lottery.pruning.adaptive import AdaptiveRate
 from tf_lottery.pruning.score import Score
-from tf_lottery.tickets.fit.arguments import check_callbacks, check_one_optimizer
+from tf_lottery.tickets.fit.arguments import check_level_callbacks, check_one_optimizer
 from tf_lottery.tickets.fit.callbacks import Callbacks, IterationCallback
 from tf_lottery.tickets.fit.carried_state import warn_of_files
 from tf_lottery.tickets.fit.evidence import scoring_batches
@@ -21,6 +21,7 @@ from tf_lottery.tickets.fit.history import SearchHistory
 from tf_lottery.tickets.fit.last_level import LastLevel
 from tf_lottery.tickets.fit.length import (
     as_arrays,
+    check_before_end,
     resolve_rewind_step,
     resumed_at,
     steps_per_execution,
@@ -141,8 +142,8 @@ class PruneAndRewind(IterationCallback):
             stopping=StoppingRule(stop_below, stop_metric),
         )
         check_whole("epochs_per_level", epochs_per_level, 1, example=10)
-        if not callable(level_callbacks):
-            check_callbacks("level_callbacks", level_callbacks)
+        check_before_end(rewind_step, epochs_per_level)
+        check_level_callbacks("level_callbacks", level_callbacks)
         if folder is not None:
             check_path("folder", folder)
         self._level_callbacks, self._folder = level_callbacks, folder
