@@ -59,7 +59,7 @@ BAD_FLAGS = {
     "--pruning_rates=,": "0.5,0.3,0.2",
     "--pruning_rates=nan": "0.5,0.3,0.2",
     "--target_density=0": "between 0 and 1",
-    "--target_density=1e-9": "at most",
+    "--target_density=1e-9": "use a higher density",
     "--target_density=0.5 --pruning_rate=1e-9": "more than 10000 levels",
     "--pruning_rate=auto --target_density=0.01 --auto_least_rate=1e-12": "--auto_least_rate",
     "--pruning_rate=auto --auto_loss_rise=nan": "positive",

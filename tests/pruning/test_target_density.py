@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tf_lottery.pruning.model_plan import planned_levels
 from tf_lottery.pruning.plan import PruningPlan
 
 
@@ -79,3 +80,29 @@ def test_densities_that_dense_layers_keep_out_of_reach():
     assert (ending.remaining(levels), levels) == (410, 6)
     with pytest.raises(ValueError, match="target_density"):
         plan_of({"a": 600}, 0.0).ending_at(0.5)
+
+
+@pytest.mark.parametrize(
+    ("density", "sizes", "message"),
+    [
+        (
+            *(1e-4, {"a": 1000}),
+            "--target_density=0.0001: none of the 1000 weights of a would remain at level 35, and "
+            "it takes 42; use a higher density.",
+        ),
+        (
+            *(0.01, {"a": 1000, "b": 30}),
+            "--target_density=0.01: none of the 30 weights of b would remain at level 19, and it "
+            "takes 21; use a higher density, or a lower pruning rate for these layers.",
+        ),
+        (
+            *(0.99999, {"a": 1000}),
+            "--target_density=0.99999: it prunes none of the 1000 weights; use a lower one.",
+        ),
+    ],
+)
+def test_densities_at_which_nothing_is_left_or_pruned(density: float, sizes, message: str):
+    plan = plan_of(sizes, 0.2, "layerwise")
+    with pytest.raises(ValueError) as error:
+        planned_levels(plan, None, density, together=False, flag="--")
+    assert str(error.value) == message

@@ -210,7 +210,10 @@ def test_an_adaptive_rate_ends_at_the_density_too():
             },
             "target_density=0.1 does not go with pruning_rate=AdaptiveRate",
         ),
-        ({"target_density": 1e-9, "levels": None}, "target_density=1e-09 takes levels="),
+        (
+            {"target_density": 1e-9, "levels": None},
+            "target_density=1e-09: none of the .* use a higher density",
+        ),
         ({"levels": None}, "levels=None: use a whole number, such as 5, or give target_density="),
     ],
 )

@@ -49,6 +49,12 @@ class Group:
     schedule: IMPSchedule | OnePruning | Together
     floor: int = 1
 
+    def first_short_level(self, levels: int) -> int | None:
+        """The first of so many levels that leaves fewer weights than the floor, if one does."""
+        # Fewer and fewer remain.
+        level = bisect(range(levels + 1), -self.floor, key=lambda level: -self._left(level))
+        return level if level <= levels else None
+
     def check(self, levels: int, piece: str, flag: str) -> None:
         """Checks that enough is left of the weights after `levels` prunings.
 
@@ -61,19 +67,21 @@ class Group:
           ValueError: if no weight would be left, or fewer than the floor; says how many levels are
             possible.
         """
-
-        def left(level: int) -> int:
-            return self.schedule.remaining(self.size, level)
-
-        # Fewer and fewer remain.
-        level = bisect(range(levels + 1), -self.floor, key=lambda level: -left(level))
-        if level > levels:
+        level = self.first_short_level(levels)
+        if level is None:
             return
-        kept = "none" if self.floor == 1 else f"only {left(level)}"
-        least = "" if self.floor == 1 else f", but a {piece} of each has {self.floor}"
         fewer = f"at most {level - 1} level{'' if level == 2 else 's'} or " if level > 1 else ""
         raise ValueError(
-            f"{flag}levels={levels}: {kept} of the {self.size} weights of {', '.join(self.names)} "
-            f"would remain at level {level} at their {flag}pruning_rate of "
-            f"{self.schedule.pruning_rate}{least}; use {fewer}a lower pruning rate."
+            f"{flag}levels={levels}: {self.shortage(level, piece)} at their {flag}pruning_rate of "
+            f"{self.schedule.pruning_rate}; use {fewer}a lower pruning rate."
         )
+
+    def shortage(self, level: int, piece: str) -> str:
+        """Says what a level leaves that leaves too little; `piece` as of `check`."""
+        kept = "none" if self.floor == 1 else f"only {self._left(level)}"
+        least = "" if self.floor == 1 else f" (but a {piece} of each has {self.floor})"
+        names = ", ".join(self.names)
+        return f"{kept} of the {self.size} weights of {names} would remain at level {level}{least}"
+
+    def _left(self, level: int) -> int:
+        return self.schedule.remaining(self.size, level)

@@ -100,16 +100,12 @@ def planned_levels(
     """
     if target_density is not None:
         plan, last = plan.ending_at(target_density)
+        plan.check_density(target_density, last, flag)
     elif levels is not None:
         last = levels
+        plan.check(last, flag)
     else:
         raise ValueError(f"{flag}levels=None: give a number of levels, or a target density.")
-    try:
-        plan.check(last, flag if target_density is None else "")
-    except ValueError as error:
-        if target_density is None:
-            raise
-        raise ValueError(f"{flag}target_density={target_density} takes {error}") from error
     return (plan.together() if together else plan), last
 
 

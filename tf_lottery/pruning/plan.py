@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from tf_lottery.config.arguments import MOST_LEVELS, check_choice, check_whole
+from tf_lottery.config.arguments import MOST_LEVELS, check_choice, check_whole, refusal
 from tf_lottery.config.pruning import PruningScope, Structure
 from tf_lottery.masking.masks import Mask
 from tf_lottery.masking.schedule import IMPSchedule
@@ -240,7 +240,37 @@ class PruningPlan:
                 f"in {levels} levels; use a higher rate, such as 0.2."
             )
         for group in self.groups:
-            group.check(levels, "block" if self.structure == "1x4" else "unit", flag)
+            group.check(levels, self._piece, flag)
+
+    def check_density(self, density: float, levels: int, flag: str = "") -> None:
+        """Checks a plan that ends at a density, as `check` does one of given levels.
+
+        Args:
+          density: that was given to `ending_at`.
+          levels: number of prunings that it takes.
+          flag: as of `check`.
+
+        Raises:
+          ValueError: as `check`, in words of the density.
+        """
+        argument, size = f"{flag}target_density", sum(group.size for group in self.groups)
+        if self.remaining(levels) >= size:
+            raise refusal(
+                argument, density, f"it prunes none of the {size} weights; use a lower one"
+            )
+        for group in self.groups:
+            level = group.first_short_level(levels)
+            if level is not None:
+                lower = ", or a lower pruning rate for these layers" * (len(self.groups) > 1)
+                raise refusal(
+                    *(argument, density),
+                    f"{group.shortage(level, self._piece)}, and it takes {levels}; use a higher "
+                    f"density{lower}",
+                )
+
+    @property
+    def _piece(self) -> str:
+        return "block" if self.structure == "1x4" else "unit"
 
     def prune(
         self, scores: Mapping[str, np.ndarray], mask: Mask, level: int, progress: float = 1.0
