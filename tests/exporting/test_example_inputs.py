@@ -98,7 +98,7 @@ def test_labels_of_several_classes_may_have_a_column_each(two):
         (([IMAGES, IMAGES[0]], None), r"\(6,\), but words takes \[examples, any\]"),
         (([IMAGES, WORDS], CLASSES), r"the labels must be a list of 3 arrays, or a dictionary, of"),
         (([IMAGES, WORDS], {"class": CLASSES}), r"the labels are of class_, not classes, rank, nu"),
-        (([IMAGES, WORDS], {"rank": CLASSES}), r"the label 2, but rank has 2 outputs"),
+        (([IMAGES, WORDS], {"rank": CLASSES}), r"the label 2, but rank tells 2 classes apart"),
         (([IMAGES, WORDS], {"number": RANKS / 4}), r"accuracy of number, .* labels such as 0.25;"),
         (
             ([IMAGES, WORDS], {"number": CLASSES}),

@@ -277,7 +277,7 @@ def test_replaces_nothing_but_an_earlier_export(ticket, tmp_path):
         ({"dense": "path"}, "dense='path': give a model of Keras"),
         ({"level": 3}, "level=3 is of no use with a model"),
         ({"test_data": (PIXELS, LABELS[:-1])}, r"labels are int64 of shape \(39,\), .* \(40,\)"),
-        ({"test_data": (PIXELS, LABELS + 1)}, "there is the label 5, but .* has 5 outputs"),
+        ({"test_data": (PIXELS, LABELS + 1)}, "there is the label 5, but .* tells 5 classes apart"),
         ({"test_data": (PIXELS, LABELS / 1.0)}, "labels are float64"),
         ({"test_data": (PIXELS[:, 1:], LABELS)}, r"test_data: .*\(40, 3, 4, 1\), but .* 4, 4, 1\]"),
         ({"test_data": PIXELS}, "test_data must be a pair"),

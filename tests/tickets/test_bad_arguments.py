@@ -6,6 +6,7 @@ import zipfile
 import keras as keras_3
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 import tf_lottery
@@ -74,6 +75,7 @@ def test_of_what_is_no_model(thing):
         IterativeMagnitudePruning(thing, 2)
 
 
+ENDLESS = tf.data.Dataset.from_tensor_slices((np.zeros((4, 6)), np.zeros(4, int))).repeat()
 _FIT = [
     ({"epochs": 0}, "epochs=0"),
     ({"epochs": "3"}, "epochs='3'"),
@@ -114,6 +116,14 @@ _FIT = [
     ({"shuffle": "no"}, "shuffle='no': use True, False or \"batch\""),
     ({"class_weight": {0: "a"}}, "class_weight={0: 'a'}: give a number for each class"),
     ({"class_weight": {"a": 1.0}}, "class_weight={'a': 1.0}: give a number for each class"),
+    (
+        {"x": ENDLESS},
+        "x is a data set without end, as of repeat(): give steps_per_epoch, or a data",
+    ),
+    (
+        {"validation_data": ENDLESS},
+        "validation_data is a data set without end, as of repeat(): give",
+    ),
     ({"y": None}, "y=None: give the labels that the model's loss, sparse_categorical_crossent"),
     ({"y": np.zeros(9, int)}, "y has 9 examples, and x has 16: give as many of both"),
     ({"sample_weight": np.ones(17)}, "sample_weight has 17 examples, and y has 16"),

@@ -47,7 +47,8 @@ def test_numbers_that_a_callback_carries_over_are_told_once(keras, way, name):
     match = rf"^BestLoss: level 1 begins with .* \(best=\d\S+\), .* {name}=lambda level"
     with pytest.warns(UserWarning, match=match) as caught:
         way(keras, [best_loss(keras, begins_anew=False)])
-    assert sum("BestLoss" in str(each.message) for each in caught) == 1
+    told = [each for each in caught if "BestLoss" in str(each.message)]
+    assert [each.filename for each in told] == [__file__]
 
 
 @BOTH
@@ -107,8 +108,9 @@ def test_callbacks_beside_that_compare_levels_are_told_before_training(keras, ki
         ),
     }[kind]()
     match = rf"^{type(callback).__name__} beside PruneAndRewind compares .*level_callbacks="
-    with pytest.warns(UserWarning, match=match):
+    with pytest.warns(UserWarning, match=match) as caught:
         fit(keras, beside=[callback], levels=1)
+    assert __file__ in [each.filename for each in caught]
 
 
 @BOTH
@@ -124,6 +126,9 @@ def test_labels_given_to_the_fit_around_the_callback_are_checked(keras, compiled
         imp = tf_lottery.PruneAndRewind(1, 1)
         with pytest.raises(ValueError, match=rf"^{name} holds the label 3, .* 0 to 2"):
             model.fit(X, epochs=2, callbacks=[imp], verbose=0, **arguments)
+    imp, endless = tf_lottery.PruneAndRewind(1, 1), BATCHES.repeat()
+    with pytest.raises(ValueError, match=r"^validation_data is a data set without end"):
+        model.fit(X, Y, epochs=2, callbacks=[imp], verbose=0, validation_data=endless)
     assert not int(model.optimizer.iterations)
 
 

@@ -24,7 +24,7 @@ def compiled(loss) -> keras.Model:
 )
 @pytest.mark.parametrize("label", [-1, 3])
 def test_a_label_outside_the_outputs_is_named(loss, label):
-    with pytest.raises(ValueError, match=rf"label {label}, .* 3 outputs: .* 0 to 2"):
+    with pytest.raises(ValueError, match=rf"label {label}, .* tells 3 classes apart: .* 0 to 2"):
         check_labels(compiled(loss), np.array([0, 2, label]))
 
 
@@ -35,7 +35,7 @@ def test_labels_that_the_loss_ignores_pass(version, ignored):
     loss = version.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=ignored)
     model.compile("sgd", loss)
     check_labels(model, np.array([0, 2, ignored]))
-    with pytest.raises(ValueError, match=r"label 3, .* 3 outputs: .* 0 to 2"):
+    with pytest.raises(ValueError, match=r"label 3, .* tells 3 classes apart: .* 0 to 2"):
         check_labels(model, np.array([0, ignored, 3]))
 
 

@@ -11,7 +11,7 @@ import tf_keras
 import tf_lottery
 from tests.either_keras import KERAS_3_FAST
 from tests.same_weights import assert_same_weights
-from tests.tickets.small_searches import BATCHES, BOTH, STEPS, X, Y, network
+from tests.tickets.small_searches import BATCHES, BOTH, STEPS, network
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.training.network import weights_of
 
@@ -114,9 +114,9 @@ def test_levels_that_begin_within_an_epoch_and_data_of_unknown_length():
     search = searching(rewind_step="3it", retraining="fine_tune")
     history = search.fit(unknown, epochs=2, verbose=0)
     assert [level.iterations for level in history.levels] == [8, 13, 13]
-    endless = tf.data.Dataset.from_tensor_slices((X, Y)).repeat().batch(4)
+    told = (batch for batch in BATCHES)
     with pytest.raises(ValueError, match="retraining='fine_tune' depends on the length"):
-        searching(retraining="fine_tune").fit(endless, epochs=2, verbose=0)
+        searching(retraining="fine_tune").fit(told, epochs=2, verbose=0)
 
 
 def test_fine_tuning_at_a_rate_that_has_ended_is_refused_before_training():

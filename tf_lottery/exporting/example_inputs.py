@@ -152,8 +152,8 @@ def _checked_labels(given: Any, examples: int, output: NamedTensor) -> np.ndarra
     if labels.min() < 0 or labels.max() >= classes:
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(
-            f"test_data: there is the label {wrong}, but {output.name} has {units} "
-            f"output{'s' * (units > 1)}: labels must be 0 to {classes - 1}."
+            f"test_data: there is the label {wrong}, but {output.name} tells {classes} classes "
+            f"apart: labels must be 0 to {classes - 1}."
         )
     return labels
 

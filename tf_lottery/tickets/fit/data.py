@@ -24,6 +24,7 @@ def check_fit_data(model: Any, x: Any, fit_arguments: Mapping[str, Any]) -> None
     """
     given = {name: fit_arguments.get(name) for name in ("y", "sample_weight")}
     _check_lengths({"x": x, **given})
+    check_ends({"x": x, **fit_arguments})
     data = fit_arguments.get("validation_data")
     if isinstance(data, tuple):
         _check_lengths({f"validation_data[{place}]": part for place, part in enumerate(data)})
@@ -33,6 +34,27 @@ def check_fit_data(model: Any, x: Any, fit_arguments: Mapping[str, Any]) -> None
         name = loss if isinstance(loss, str) else getattr(loss, "name", loss)
         raise refusal("y", None, f"give the labels that the model's loss, {name}, compares with")
     _check_inputs(model, x)
+
+
+def check_ends(fit_arguments: Mapping[str, Any]) -> None:
+    """Checks that an epoch ends, and its validation: Keras 3 would go on for ever.
+
+    Args:
+      fit_arguments: arguments of `fit`, x among them.
+
+    Raises:
+      ValueError: if a data set has no end, and nothing says how much of it is an epoch.
+    """
+    for argument, steps in (("x", "steps_per_epoch"), ("validation_data", "validation_steps")):
+        data = fit_arguments.get(argument)
+        endless = isinstance(data, tf.data.Dataset) and (
+            int(data.cardinality()) == tf.data.INFINITE_CARDINALITY
+        )
+        if endless and fit_arguments.get(steps) is None:
+            raise ValueError(
+                f"{argument} is a data set without end, as of repeat(): give {steps}, or a data "
+                "set that is not repeated."
+            )
 
 
 def _examples(data: Any) -> list[int]:

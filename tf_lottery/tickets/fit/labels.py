@@ -58,8 +58,8 @@ def check_labels(model: Any, y: Any, name: str = "y") -> None:
         outside = outside[outside != ignored]
     if outside.size:
         raise ValueError(
-            f"{name} holds the label {outside.flat[0]}, but the model has {classes} outputs: "
-            f"labels must be 0 to {classes - 1}."
+            f"{name} holds the label {outside.flat[0]}, but the model tells {classes} classes "
+            f"apart: labels must be 0 to {classes - 1}."
         )
 
 

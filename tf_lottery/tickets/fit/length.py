@@ -35,14 +35,14 @@ def counted_steps(x: Any, because: str, *, announce: bool) -> int:
     """Counts the batches of a data set of unknown length by going through it once.
 
     Args:
-      x: what is given to `fit` as x.
+      x: what is given to `fit` as x; if it is a data set, one with an end.
       because: the argument because of which the length is needed, with its value.
       announce: say so, as it may take long.
 
     Raises:
-      ValueError: if x is something else, or has no end.
+      ValueError: if x is something else.
     """
-    if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) == tf.data.INFINITE_CARDINALITY:
+    if not isinstance(x, tf.data.Dataset):
         iterations = "write iterations, such as '500it', or " * because.startswith("rewind_step")
         raise ValueError(
             f"{because} depends on the length of an epoch, which data of type {type(x).__name__} "

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_lottery.tickets.fit.carried_state import warn_of_one_training
+from tf_lottery.tickets.fit.data import check_ends
 from tf_lottery.tickets.fit.labels import check_fit_labels
 
 
@@ -16,9 +17,10 @@ def check_surrounding_fit(model: Any, levels: int) -> None:
       levels: number of prunings.
 
     Raises:
-      ValueError: as `check_fit_labels`.
+      ValueError: as `check_fit_labels` and `check_ends`.
     """
     given = _arguments_of_fit(model)
+    check_ends(given)
     check_fit_labels(model, given.get("y"), given)
     # Keras has made a list of its own of what it was given.
     warn_of_one_training(getattr(given.get("callbacks"), "callbacks", []), levels)
