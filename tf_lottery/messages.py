@@ -5,9 +5,12 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterable
 
 _LOGGER = logging.getLogger("tf_lottery")
+# What stands between a line of the user's and a callback or a search that warns.
+_BETWEEN = frozenset({"tf_lottery", "keras", "tf_keras"})
 
 
 class _StandardOutput(logging.Handler):
@@ -20,6 +23,14 @@ class _StandardOutput(logging.Handler):
 def tell(text: str = "") -> None:
     """Says something, as a line or lines of their own."""
     _LOGGER.info("%s", text)
+
+
+def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warns at the line of the user's that has called tf_lottery, through Keras perhaps."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)
 
 
 def speaks() -> bool:

@@ -54,6 +54,7 @@ def test_the_callback_warns_as_fit_does(build_model, batches):
     imp = PruneAndRewind(epochs_per_level=1, **SEARCH)
     with pytest.warns(EmptyLayerWarning) as caught:
         build_model().fit(batches, epochs=imp.epochs(4), verbose=0, callbacks=[imp])
+    assert {each.filename for each in caught} == {__file__}
     assert messages(caught) == [NO_HIDDEN.format(2), NO_HIDDEN.format(3)]
 
 

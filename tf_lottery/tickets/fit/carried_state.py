@@ -2,13 +2,13 @@
 
 import numbers
 import re
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_lottery.masking.keras_versions import is_of_keras, keras_class_names
+from tf_lottery.messages import warn_user
 
 _INSTEAD = "give {0}=lambda level: [...]"
 # As Keras' own call what they compare epochs with and count: other numbers may be meant to stay.
@@ -41,13 +41,12 @@ class CarriedState:
             ]
             if carried and key not in self._told:
                 self._told.add(key)
-                warnings.warn(
+                warn_user(
                     f"{type(callback).__name__}: level {level} begins with what the level before "
                     f"has left in it ({', '.join(carried)}), which level 0 did not have. Let its "
                     f"on_train_begin, which is called for each level, set it back; or "
                     f"{_INSTEAD.format(self._argument)}, with a new one for each level, or with "
                     "this one, if it is to go on.",
-                    stacklevel=3,
                 )
 
     def end(self, callbacks: Sequence[Any]) -> None:
@@ -67,10 +66,9 @@ def warn_of_files(argument: str, callbacks: Any, levels: int) -> None:
         return
     for callback in callbacks:
         if found := _file_of_one_level(callback):
-            warnings.warn(
+            warn_user(
                 f"{type(callback).__name__}{found}. For a file of each level "
                 f"{_INSTEAD.format(argument)}, with other names for each.",
-                stacklevel=3,
             )
 
 
@@ -84,12 +82,11 @@ def warn_of_one_training(callbacks: Sequence[Any], levels: int) -> None:
     for callback in callbacks if levels else ():
         kinds = {"EarlyStopping", "ReduceLROnPlateau"}.intersection(keras_class_names(callback))
         if kinds or getattr(callback, "save_best_only", False):
-            warnings.warn(
+            warn_user(
                 f"{type(callback).__name__} beside PruneAndRewind compares the epochs of a level "
                 "with those of the levels before, and waits on where they ended: to it all levels "
                 "are one training. Put it into PruneAndRewind(level_callbacks=[...]), where it "
                 "begins anew with each level.",
-                stacklevel=3,
             )
 
 

@@ -1,8 +1,7 @@
 """Warns of layers that a search has pruned away."""
 
-import warnings
-
 from tf_lottery.masking.masks import Mask
+from tf_lottery.messages import warn_user
 from tf_lottery.store.empty_layers import CONSEQUENCE, no_weight_remains
 
 
@@ -19,9 +18,8 @@ def warn_of_empty_layers(level: int, mask: Mask) -> None:
     """
     layers = mask.empty_layers()
     if layers:
-        warnings.warn(
+        warn_user(
             f"level {level}: {no_weight_remains(layers)}. {CONSEQUENCE} Prune less, or with "
             "scope='layerwise', which leaves weights in each layer.",
             EmptyLayerWarning,
-            stacklevel=2,
         )

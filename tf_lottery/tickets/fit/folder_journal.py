@@ -1,7 +1,6 @@
 """Keeps a search of the library in a folder, so that another process can go on with it."""
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from tf_lottery.config.arguments import expanded
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.masks import Mask
-from tf_lottery.messages import listed
+from tf_lottery.messages import listed, warn_user
 from tf_lottery.store.atomic import remove_leftovers, write_text
 from tf_lottery.store.csv_files import table_text
 from tf_lottery.store.errors import DamagedFileError, as_storage_error
@@ -182,11 +181,10 @@ class FolderJournal(RunJournal):
             for arguments in (self._known().get("arguments") or {}, self._arguments)
         )
         if was and now and was["python"] != now["python"] and self.is_complete(0):
-            warnings.warn(
+            warn_user(
                 f"folder={self.path}: its levels were pruned by a score of the same name under "
                 f"{was['python']}, and this is {now['python']}, which compiles functions to other "
                 "code: that it is the same function cannot be checked.",
-                stacklevel=4,
             )
 
     def _rules_to_go_on(self, known: Mapping[str, Any]) -> int:

@@ -1,8 +1,8 @@
 """What the last level of a search in one `model.fit` has trained, until the very end of `fit`."""
 
-import warnings
 from typing import Any
 
+from tf_lottery.messages import warn_user
 from tf_lottery.training.network import Network
 
 
@@ -18,12 +18,11 @@ class LastLevel:
         if self._network.mask == self._mask and self._has_weights():
             return
         self._network.set_weights(self._weights, self._mask)
-        warnings.warn(
+        warn_user(
             "another callback has set weights at the end of training, as "
             "EarlyStopping(restore_best_weights=True) does: those of an earlier level, perhaps. "
             "The model was given those of the last level back. Put such callbacks into "
             "PruneAndRewind(level_callbacks=[...]), where they are those of a level.",
-            stacklevel=2,
         )
 
     def put_back_after_all(self) -> None:

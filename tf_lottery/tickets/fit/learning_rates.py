@@ -1,11 +1,11 @@
 """Learning rates at which the levels are trained that are within one `model.fit`."""
 
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tf_lottery.messages import warn_user
 from tf_lottery.training.schedule_lead import rate_without_schedule
 
 
@@ -100,10 +100,9 @@ class LearningRates:
 
     def _warn(self, what: str) -> None:
         self._warned = True
-        warnings.warn(
+        warn_user(
             f"{what}. Put it into PruneAndRewind(level_callbacks=[...]), where it begins anew with "
             "each level, or give the optimizer a learning-rate schedule.",
-            stacklevel=4,
         )
 
 

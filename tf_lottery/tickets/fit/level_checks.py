@@ -1,6 +1,5 @@
 """What is checked where a level of a search ends: whether it has diverged."""
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from tf_lottery.masking.keras_versions import tensorflow_variable
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.prunable import get_mask, masked_variables, starting_counts
+from tf_lottery.messages import warn_user
 from tf_lottery.training.divergence import (
     TrainingDivergedError,
     bad_data,
@@ -40,11 +40,10 @@ def warn_of_frozen(model: Any) -> None:
         name for name, (weight, _) in masked_variables(model).items() if id(weight) not in trained
     ]
     if frozen:
-        warnings.warn(
+        warn_user(
             f"{', '.join(frozen)}: frozen since the model was made prunable, and pruned all the "
             "same. To leave layers out, freeze them before tf_lottery.prunable(model), or name "
             "them in its exclude.",
-            stacklevel=4,
         )
 
 

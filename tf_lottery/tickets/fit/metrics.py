@@ -1,10 +1,11 @@
 """What Keras logs, as numbers."""
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+
+from tf_lottery.messages import warn_user
 
 
 def numbers_in(logs: Mapping[str, Any]) -> dict[str, float]:
@@ -39,8 +40,8 @@ def warn_of_unrecorded(logs: Mapping[str, Any], recorded: Iterable[str]) -> None
     known = set(recorded)
     lost = [name for name, value in logs.items() if name not in known and _array(value) is None]
     if lost:
-        warnings.warn(
-            f"{', '.join(lost)} in the logs of training: no number, and not recorded.", stacklevel=2
+        warn_user(
+            f"{', '.join(lost)} in the logs of training: no number, and not recorded.",
         )
 
 

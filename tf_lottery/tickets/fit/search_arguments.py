@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +25,7 @@ from tf_lottery.config.pruning import NOMINAL_RATE
 from tf_lottery.config.steps import parse_steps
 from tf_lottery.masking.layers import model_variables
 from tf_lottery.masking.schedule import rates_of_levels
+from tf_lottery.messages import warn_user
 from tf_lottery.pruning.adaptive import AdaptivePruner, AdaptiveRate
 from tf_lottery.pruning.model_plan import planned_levels, pruning_plan, ranks_together
 from tf_lottery.pruning.plan import SCOPES, STRUCTURES
@@ -229,10 +229,9 @@ class SearchArguments:
             return
         count, levels = len(rates_of_levels(rate)), self.levels
         if count > max(1, levels):
-            warnings.warn(
+            warn_user(
                 f"pruning_rate={shown(rate)}: there are {count} rates for levels={levels}; those "
                 "of later levels have no effect.",
-                stacklevel=4,
             )
 
     @property

@@ -1,7 +1,6 @@
 """A search of one model: what `IterativeMagnitudePruning` and `PruneAndRewind` both drive."""
 
 import random
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery.config.arguments import check_path
-from tf_lottery.messages import tell
+from tf_lottery.messages import tell, warn_user
 from tf_lottery.tickets.fit.empty_layer_warning import warn_of_empty_layers
 from tf_lottery.tickets.fit.evidence import Batch, build_fit_evidence
 from tf_lottery.tickets.fit.fingerprint import differences, fingerprint
@@ -238,30 +237,27 @@ class TicketSearch:
     def _warn_of_random_layers(self, level: int) -> None:
         """Warns if a level will have other random numbers than without the interruption."""
         if names := random_layers(self.network.model):
-            warnings.warn(
+            warn_user(
                 f"The search goes on with level {level}. Random numbers of {', '.join(names)} are "
                 "not kept with the levels: those to come differ from an uninterrupted search's.",
-                stacklevel=4,
             )
 
     def _warn_of_other_data(self, level: int) -> None:
         """Warns if the levels before were trained on other arrays."""
         if self._other_data:
-            warnings.warn(
+            warn_user(
                 f"The search goes on with level {level} on other data than the levels before: "
                 f"{'; '.join(self._other_data)}. If that is not on purpose, choose another folder "
                 "to search with these data.",
-                stacklevel=4,
             )
 
     def _warn_of_idle_optimizer(self, iterations: int | None) -> None:
         """Warns if a level was trained, and not by the optimizer that is rewound."""
         if (iterations or 0) > self._step_of_level == self.network.step:
-            warnings.warn(
+            warn_user(
                 f"the optimizer that this search rewinds ({type(self.network.optimizer).__name__}) "
                 "has taken no step. If another one trains the model, it goes on from level to "
                 "level with what it holds: give that one as optimizer=.",
-                stacklevel=5,
             )
 
     def set_last(self) -> None:

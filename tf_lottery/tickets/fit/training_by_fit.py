@@ -1,13 +1,13 @@
 """Trains the levels of a search by `model.fit`, each for the iterations that are its own."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from tf_lottery.masking.keras_versions import averages_weights
 from tf_lottery.masking.masks import Mask
+from tf_lottery.messages import warn_user
 from tf_lottery.tickets.fit.arguments import check_callbacks
 from tf_lottery.tickets.fit.callbacks import Callbacks, LevelWatch
 from tf_lottery.tickets.fit.carried_state import CarriedState
@@ -175,9 +175,8 @@ class TrainingByFit:
                     f"{lost}, and its metrics on training data are lost: {error} Or call fit again "
                     "without the backup: the level begins anew."
                 ) from error
-            warnings.warn(
+            warn_user(
                 f"{lost}, and is finished with the weights of the backup. Its metrics on training "
                 "data are lost; those on validation data were computed anew.",
-                stacklevel=4,
             )
         return metrics
