@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorboard.plugins.hparams import summary_v2
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams.summary_v2 import hparams
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from tf_lottery.store.errors import StorageError
 
@@ -30,10 +32,10 @@ class EventLog:
             self._writer = tf.summary.create_file_writer(str(folder))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes scalars by their tags."""
+        """Writes scalars by their tags, as one event: that takes a fraction of the time of many."""
+        scalars = [each for tag, value in values.items() for each in scalar_pb(tag, value).value]
         with self._storage_errors(), self._writer.as_default(step=step):
-            for tag, value in values.items():
-                tf.summary.scalar(tag, value)
+            tf.summary.experimental.write_raw_pb(Summary(value=scalars).SerializeToString())
 
     def write_flags(self, values: Mapping[str, Any]) -> None:
         """Writes flags, for TensorBoard's table and figures of hyperparameters."""
@@ -42,7 +44,7 @@ class EventLog:
             for name, value in values.items()
         }
         with self._storage_errors(), self._writer.as_default(step=0):
-            summary_v2.hparams(plain)
+            hparams(plain)
 
     def close(self) -> None:
         """Flushes and closes the files."""
