@@ -1,6 +1,8 @@
 """A small problem whose training is the same every time: SGD, batches in a fixed order."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.masking.prunable import prunable
+from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
 
 STEPS_PER_EPOCH = 4
 
@@ -71,3 +74,30 @@ class Counter(keras.callbacks.Callback):
 def make_counter() -> type[Counter]:
     """The callback that counts batches."""
     return Counter
+
+
+@pytest.fixture(scope="session")
+def search_in(build_model):
+    """Returns a function that makes a search of the same model in a folder, or in memory."""
+
+    def make(folder, levels=3, optimizer=None, **arguments) -> IterativeMagnitudePruning:
+        model = build_model(optimizer)
+        return IterativeMagnitudePruning(
+            model, levels, rewind_step="3it", folder=folder, **arguments
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_search(search_in, batches, tmp_path_factory) -> Path:
+    """The folder of a search of one level; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished") / "search"
+    search_in(folder, levels=1).fit(batches, epochs=2, verbose=0)
+    return folder
+
+
+@pytest.fixture
+def finished(finished_search, tmp_path) -> Path:
+    """A copy of it that may be changed."""
+    return shutil.copytree(finished_search, tmp_path / "search")
