@@ -1,8 +1,7 @@
-"""After rewinding to k > 0, every optimizer is what a new one would be; its schedule goes on."""
+"""After rewinding to k > 0, every optimizer is what a new one would be."""
 
 import itertools
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,16 +14,24 @@ import tf_keras
 
 from tests.either_keras import KERAS_3_FAST, TF_KERAS_FAST
 from tests.same_weights import assert_same_weights
-from tf_lottery.masking.masks import Mask
-from tf_lottery.masking.prunable import get_mask, prunable
+from tests.tickets.restarted_searches import (
+    RATE,
+    REWIND,
+    STEPS,
+    X,
+    Y,
+    build,
+    compiled_update,
+    fit,
+    schedule_of,
+    search,
+    train_anew,
+    weights_at,
+)
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.tickets.fit.prune_and_rewind import PruneAndRewind
 from tf_lottery.tickets.fit.search import IterativeMagnitudePruning
-from tf_lottery.training.network import set_weights, weights_of
-
-RATE, STEPS, REWIND = 0.01, 4, 4
-X = np.random.default_rng(0).normal(size=(STEPS * 4, 5)).astype(np.float32)
-Y = np.random.default_rng(1).normal(size=(STEPS * 4, 2)).astype(np.float32)
+from tf_lottery.training.network import weights_of
 
 NAMES = {tf_keras: ("Nadam",)}
 SLOW_NAMES = {
@@ -44,51 +51,6 @@ OPTIMIZERS = [
     for keras in names
     for name in names[keras]
 ]
-
-
-def build(keras: ModuleType, optimizer: Any = None, **compile_arguments: Any) -> Any:
-    keras.utils.set_random_seed(0)
-    layers = keras.layers
-    model = prunable(
-        keras.Sequential(
-            [
-                keras.Input((5,)),
-                layers.Dense(8, activation="tanh", name="hidden"),
-                layers.Dense(2, name="output"),
-            ]
-        )
-    )
-    model.compile(optimizer or keras.optimizers.Adam(RATE), "mse", **compile_arguments)
-    return model
-
-
-def batches(first: int = 0) -> tf.data.Dataset:
-    """Batches of four in a fixed order; of iteration `first` and those after it."""
-    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
-    return data.repeat().skip(first % STEPS)
-
-
-def search(model: Any, rewind_step: str = f"{REWIND}it", **arguments: Any) -> Any:
-    return IterativeMagnitudePruning(model, levels=1, rewind_step=rewind_step, **arguments)
-
-
-def fit(found: Any, callbacks: Any = (), epochs: int = 3) -> None:
-    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
-    found.fit(data, epochs=epochs, verbose=0, callbacks=callbacks)
-
-
-def weights_at(found: Any, level: int, kind: Any = "trained") -> Any:
-    """Of a level, which the searched model then is: a copy would take longer."""
-    return weights_of(found.restore(level, kind, into=found._network.model))
-
-
-def train_anew(model: Any, weights: Any, mask: Mask, first: int, steps: int) -> Any:
-    """What a model comes to with its new optimizer, by `fit` alone."""
-    set_weights(model, weights, mask)
-    # In the first step of `fit`, Keras would trace that twice, and Nadam counts traces.
-    model.optimizer.build(model.trainable_variables)
-    model.fit(batches(first), steps_per_epoch=steps, epochs=1, verbose=0)
-    return weights_of(model)
 
 
 @pytest.mark.parametrize(("keras", "name"), OPTIMIZERS)
@@ -123,68 +85,6 @@ def test_the_first_step_is_as_long_as_that_of_a_new_optimizer(keras: ModuleType,
     moved = max(np.abs(trained[weight] - rewound[weight]).max() for weight in trained)
     # Nadam's first step looks one ahead, which makes it 1.063 rates long.
     assert 0.5 * RATE < moved <= (1.07 if name == "Nadam" else 1.02) * RATE
-
-
-SCHEDULED_FAST = {(tf_keras, "Nadam", False)}
-
-
-def schedule_of(keras: ModuleType) -> Any:
-    return keras.optimizers.schedules.PolynomialDecay(0.1, 20, 0.001)
-
-
-@pytest.mark.parametrize(
-    ("keras", "name", "jit_compile"),
-    [
-        pytest.param(
-            *case,
-            id="-".join([case[0].__name__, case[1], str(case[2])]),
-            marks=[] if case in SCHEDULED_FAST else pytest.mark.slow,
-        )
-        for case in itertools.product((tf_keras, keras_3), ("Adam", "Nadam"), (False, True))
-    ],
-)
-def test_the_schedule_goes_on_and_the_count_begins_anew(
-    keras: ModuleType, name: str, jit_compile: bool
-):
-    """Level 1 against a new optimizer whose schedule is written so that it begins at k."""
-    make, schedules = getattr(keras.optimizers, name), keras.optimizers.schedules
-    found = search(build(keras, make(schedule_of(keras)), jit_compile=jit_compile))
-    fit(found)
-    trained, rewound = weights_at(found, 1), weights_at(found, 1, "rewind")
-    rates = [0.1 + (0.001 - 0.1) * min(step, 20) / 20 for step in range(REWIND, 3 * STEPS)]
-    later = schedules.PiecewiseConstantDecay(list(range(len(rates) - 1)), rates)
-    model = build(keras, make(later), jit_compile=jit_compile)
-    new = train_anew(model, rewound, found.mask(1), REWIND, len(rates))
-    for weight, value in trained.items():
-        np.testing.assert_allclose(value, new[weight], atol=2e-6, err_msg=weight)
-
-
-@KERAS_3_FAST
-def test_callbacks_read_the_rate_of_the_schedule(keras: ModuleType, tmp_path: Path):
-    """At the same iterations the same rates, whatever the optimizer counts."""
-    rates: dict[int, list[float]] = {0: [], 1: []}
-    logged: dict[int, list[float]] = {0: [], 1: []}
-    model = build(keras, keras.optimizers.Adam(schedule_of(keras)))
-
-    class Log(keras.callbacks.TensorBoard):
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            logged[level].append(float(self._collect_learning_rate({})["learning_rate"]))
-
-    def watch(number: int) -> list[Any]:
-        nonlocal level
-        level = number
-        read = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: rates[number].append(
-                float(np.asarray(model.optimizer.learning_rate))
-            )
-        )
-        return [read, Log(tmp_path / str(number), write_graph=False)]
-
-    level = 0
-    fit(search(model, rewind_step="4it"), watch)
-    np.testing.assert_array_equal(rates[1], rates[0][4:])
-    np.testing.assert_array_equal(logged[1], logged[0][1:])
-    assert len(set(rates[0])) > 10
 
 
 REWOUND_FAST = {(keras_3, "Adam", False)}
@@ -266,19 +166,6 @@ def test_a_search_in_a_folder_goes_on_with_the_same_bits(
     assert_same_weights(weights_at(found, 2), weights_at(straight, 2))
 
 
-def compiled_update(model: Any, optimizer: Any) -> Callable[[np.ndarray, np.ndarray], None]:
-    """A training step of the user's, compiled when it first runs."""
-
-    @tf.function(autograph=False)
-    def update(x: tf.Tensor, y: tf.Tensor) -> None:
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
-        variables = model.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-
-    return update
-
-
 @KERAS_3_FAST
 def test_a_loop_of_the_users(keras: ModuleType):
     """Its iterations are those of `fit`, with the same optimizer."""
@@ -297,40 +184,6 @@ def test_a_loop_of_the_users(keras: ModuleType):
     ours, theirs = weights_at(found, 1), weights_at(by_fit, 1)
     for weight, value in ours.items():
         np.testing.assert_allclose(value, theirs[weight], atol=1e-5, err_msg=weight)
-
-
-@TF_KERAS_FAST
-def test_a_loop_that_was_compiled_before_the_search_is_refused(keras: ModuleType):
-    """It holds the schedule as it was, which would begin at 0 again."""
-    model, optimizer = build(keras), keras.optimizers.Adam(schedule_of(keras))
-    update = compiled_update(model, optimizer)
-
-    optimizer.build(model.trainable_variables)
-    update(X, Y)
-    found = search(model, optimizer=optimizer)
-
-    def loop(steps: Any) -> None:
-        for _ in steps:
-            update(X, Y)
-
-    with pytest.raises(ValueError, match="Make the search first"):
-        found.run(loop, iterations=8, verbose=False)
-
-
-@pytest.mark.slow
-@TF_KERAS_FAST
-def test_a_model_that_was_fitted_before_follows_the_schedule_too(keras: ModuleType):
-    """Keras would go on with the training step that it has compiled."""
-    model = build(keras, keras.optimizers.SGD(schedule_of(keras)))
-    model.fit(X, Y, batch_size=4, verbose=0)
-    fresh = build(keras, keras.optimizers.SGD(schedule_of(keras)))
-    set_weights(fresh, weights_of(model), get_mask(model))
-    trained = []
-    for each in (model, fresh):
-        found = search(each, rewind_step="4it")
-        fit(found)
-        trained.append(weights_at(found, 1))
-    assert_same_weights(*trained)
 
 
 @pytest.fixture(scope="module")
@@ -389,26 +242,6 @@ def test_legacy_and_loss_scaling_optimizers(make: Callable[[Any], Any], by_adam:
         np.testing.assert_allclose(value, by_adam[weight], atol=1e-5, err_msg=weight)
 
 
-def test_a_decay_by_the_step_count_is_refused():
-    model = build(tf_keras, tf_keras.optimizers.legacy.SGD(0.1, decay=0.01))
-    with pytest.raises(ValueError, match=r"decay=0\.01 of the legacy SGD .*InverseTimeDecay"):
-        search(model)
-
-
-@KERAS_3_FAST
-@pytest.mark.slow
-def test_a_saved_model_trains_on_at_the_same_rate(keras: ModuleType, tmp_path: Path):
-    model = build(keras, keras.optimizers.Adam(schedule_of(keras)))
-    fit(search(model), epochs=2)
-    model.save(tmp_path / "model.keras")
-    optimizer = keras.models.load_model(tmp_path / "model.keras").optimizer
-    for each in (model.optimizer, optimizer):
-        assert int(each.iterations) == 2 * STEPS - REWIND
-        assert float(np.asarray(each._learning_rate(each.iterations))) == pytest.approx(
-            0.1 - 0.099 * 2 * STEPS / 20, rel=1e-5
-        )
-
-
 @TF_KERAS_FAST
 def test_every_level_begins_with_the_loss_scale_of_a_new_optimizer(
     keras: ModuleType, tmp_path: Path
@@ -438,49 +271,3 @@ def test_every_level_begins_with_the_loss_scale_of_a_new_optimizer(
     search(0, tmp_path / "search")
     later = search(1, tmp_path / "search")
     assert_same_weights(*(weights_at(each, 1) for each in (at_once, later)))
-
-
-def by_schedule(keras: ModuleType, schedule: Any) -> Any:
-    found = search(build(keras, keras.optimizers.SGD(schedule, momentum=0.9)))
-    fit(found)
-    return weights_at(found, 1)
-
-
-@cache
-def by_a_schedule_of_keras(keras: ModuleType) -> Any:
-    return by_schedule(keras, keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5))
-
-
-@TF_KERAS_FAST
-@pytest.mark.parametrize("described", [False, True])
-def test_schedules_of_users_that_keras_cannot_make_anew(keras: ModuleType, described: bool):
-    class Halving(keras.optimizers.schedules.LearningRateSchedule):
-        def __init__(self, rate: float):
-            self.rate = rate
-
-        def __call__(self, step: Any) -> Any:
-            return self.rate * 0.5 ** tf.cast(step, tf.float32)
-
-    if described:
-        Halving.get_config = lambda self: {"rate": self.rate}
-    expected = by_a_schedule_of_keras(keras)
-    for weight, value in by_schedule(keras, Halving(0.1)).items():
-        np.testing.assert_allclose(value, expected[weight], atol=1e-6, err_msg=weight)
-
-
-def test_a_search_with_such_a_schedule_goes_on_from_its_folder(tmp_path: Path):
-    class Halving(tf_keras.optimizers.schedules.LearningRateSchedule):
-        def __init__(self, rate: float):
-            self.rate = rate
-
-        def __call__(self, step: Any) -> Any:
-            return self.rate * 0.5 ** tf.cast(step, tf.float32)
-
-    def made(rate: float) -> IterativeMagnitudePruning:
-        model = build(tf_keras, tf_keras.optimizers.SGD(Halving(rate)))
-        return IterativeMagnitudePruning(model, 1, folder=tmp_path / "search")
-
-    fit(made(0.1))
-    assert len(made(0.1).history.levels) == 2
-    with pytest.raises(ValueError, match="holds another search: optimizer: "):
-        made(0.2)
