@@ -207,7 +207,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], mask: Mas
       mask: of the model's prunable weights.
 
     Raises:
-      ValueError: as `check_weights_fit`.
+      ValueError: if the weights or the mask are not those of this model.
     """
     check_weights_fit(model, weights, mask)
     for name, variable in model_variables(model).items():

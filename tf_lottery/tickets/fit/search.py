@@ -113,8 +113,8 @@ class IterativeMagnitudePruning:
             or that of the "rewind_step" (before training).
           retraining: what a pruned network is trained from: "rewind_weights": weights and learning
             rate of the rewind step; "rewind_learning_rate": its trained weights, with the learning
-            rate of the rewind step; "fine_tune": its trained weights, for as long, at the last
-            learning rate of training.
+            rate of the rewind step; "fine_tune": its trained weights, at the last learning rate
+            of training, for as many iterations as follow the rewind step.
           fine_tune_learning_rate: with "fine_tune": takes the place of the last learning rate. It
             has to be given where the optimizer's schedule ends near 0.
           target_density: in place of `levels`: prune until this fraction of the weights remains,
