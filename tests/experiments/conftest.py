@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 import tf_lottery
 from tests.command_line import run_command_of
 from tests.edited_config import edit_config
+from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.running import setup, skeleton
 from tf_lottery.experiments.running.compiled_network import CompiledNetwork
 from tf_lottery.store.tensors import load_tensors
@@ -118,6 +119,13 @@ def finished_run(run_tiny, tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", _DRAW)
         return run_tiny(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(scope="session")
+def digits() -> dict[str, Split]:
+    """Training and test examples, as runs on the digits have them."""
+    data = load_dataset("digits", validation_examples=200)
+    return {"train": data.train, "test": data.test}
 
 
 @pytest.fixture
