@@ -1,4 +1,4 @@
-"""Lines between solutions and between levels of run folders, measured anew from the files."""
+"""Lines between solutions of run folders, measured anew from the files."""
 
 import re
 import shutil
