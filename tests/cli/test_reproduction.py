@@ -100,6 +100,12 @@ def test_scaled_points(text, scaled):
         ((), "needs --figure: one of lth:1, "),
         (("--figure=lth:5", "--fraction=0"), r"--fraction=0.0 is out of range: use 0 < fraction"),
         (
+            ("--figure=lth:7", "--fraction=0.00001"),
+            r"^--fraction=1e-05: iterations 56,240 and 84,360 \(--lr_milestones=56240it,84360it\) "
+            r"would both be iteration 1; use 4e-05 or more\.$",
+        ),
+        (("--figure=lth:3", "--fraction=0.00001"), r"iterations 0 and 50,000 \(the start, --train"),
+        (
             ("--figure=lth:5", "--model=conv2"),
             r"^--experiment=reproduce takes no --model\. It takes --replicates, --levels, "
             r"--evaluate_every, .*\. To change anything else, run the printed commands yourself",

@@ -3,6 +3,8 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
+from math import ceil
 from pathlib import Path
 
 from absl import flags
@@ -153,11 +155,35 @@ def _experiments(
 
 
 def _shortened(values: dict[str, str], fraction: float) -> dict[str, str]:
+    _check_apart(values, fraction)
     return {
         flag: ",".join(scaled_point(point, fraction) for point in values[flag].split(","))
         for flag in _POINTS
         if values.get(flag)
     }
+
+
+def _check_apart(values: dict[str, str], fraction: float) -> None:
+    """Refuses a share in which different points become the same iteration.
+
+    Raises:
+      ValueError: says which, and what share is enough.
+    """
+    points = {0: "the start"} | {
+        _iterations(point): f"--{flag}={values[flag]}"
+        for flag in _POINTS
+        for point in values.get(flag, "").split(",")
+        # How many iterations epochs have is not known here.
+        if flag != "evaluate_every" and point.endswith("it") and point != "0it"
+    }
+    for (early, one), (late, other) in pairwise(sorted(points.items())):
+        if (same := round(early * fraction)) == round(late * fraction):
+            gap = min(second - first for first, second in pairwise(sorted(points)))
+            of = ", ".join(dict.fromkeys([one, other]))
+            raise ValueError(
+                f"--fraction={fraction:g}: iterations {early:,} and {late:,} ({of}) would both be "
+                f"iteration {same}; use {ceil(1e5 / gap) / 1e5:g} or more."
+            )
 
 
 def _validations(values: dict[str, str], given: dict[str, flags.Flag]) -> dict[str, str]:
