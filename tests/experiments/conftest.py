@@ -23,7 +23,9 @@ from tests.edited_config import edit_config
 from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.running import setup, skeleton
 from tf_lottery.experiments.running.compiled_network import CompiledNetwork
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
+from tf_lottery.tickets.run_journal import RunJournal
 
 _MAIN = Path(__file__).parents[2] / "main.py"
 # What tests whose figures are blank replace.
@@ -56,6 +58,20 @@ def _tiny_flags(workdir: Path) -> list[str]:
 
 def _is_bookkeeping(path: Path) -> bool:
     return path.name.startswith(".lock")
+
+
+@pytest.fixture
+def moved_level() -> Callable[[Path, int], None]:
+    """Returns a function that moves the weights of a level, as if it had been trained anew."""
+
+    def move(run: Path, number: int) -> None:
+        folder = RunFolder.read(run)
+        record, (weights, mask) = folder.level(number).record(), RunJournal(folder).load(number)
+        (run / f"level_{number}" / "level.json").unlink()
+        moved = {name: array + 1 for name, array in weights.items()}
+        RunJournal(folder).save(number, mask.apply(moved), mask, record)
+
+    return move
 
 
 @pytest.fixture(autouse=True)

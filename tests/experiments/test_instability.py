@@ -31,7 +31,7 @@ from tf_lottery.store.tensors import load_tensors
 COLUMNS = (
     *("rewind_step", "learning_rate", "warmup_steps", "batch_size"),
     *("level", "density", "network", "copies", "test_accuracy", "l2"),
-    *("test_error_barrier", "test_loss_barrier"),
+    *("test_error_barrier", "test_loss_barrier", "solutions"),
 )
 BRANCHES = {
     (0, "dense"): "rewound_dense",
@@ -136,6 +136,19 @@ def test_what_is_there_is_neither_trained_nor_measured_again(
     output = capsys.readouterr().out
     assert "ticket" in output
     assert "random mask" not in output
+
+
+def test_copies_that_were_trained_anew_are_measured_anew(briefly_analyzed_run, moved_level, capsys):
+    run = briefly_analyzed_run
+    asked = {"levels": [2], "baselines": "random_mask"}
+    before = analyze(run, **asked)
+    moved_level(run / "branches" / "random_mask-data_seed_1001", 2)
+    after = analyze(run, **asked)
+    assert after[0] == before[0]
+    for column in ("l2", "test_loss_barrier", "solutions"):
+        assert after[1][column] != before[1][column]
+    assert analyze(run, **asked) == after
+    assert "training from" not in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -271,7 +284,7 @@ def test_the_settings_that_papers_vary_are_numbers_beside_the_results(run_tiny, 
     run = run_tiny(tmp_path, levels=0, rewind_step="20%", **settings)
     run_analysis(run, "instability", points=3, line_split="both")
     (path,) = (run / "landscape").glob("instability*.csv")
-    columns = (*COLUMNS, "train_error_barrier", "train_loss_barrier")
+    columns = (*COLUMNS[:-1], "train_error_barrier", "train_loss_barrier", "solutions")
     (row,) = read_csv(path, columns, texts=["network"])
     # 1237 training examples make 24 batches of 50; training has 45 steps.
     found = {name: row[name] for name in COLUMNS[:4]}

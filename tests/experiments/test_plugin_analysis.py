@@ -25,6 +25,7 @@ from tf_lottery.plugins import (
     density_figure,
     register_analysis,
 )
+from tf_lottery.store.sealed_table import read_sealed_table
 from tf_lottery.store.tensors import load_tensors
 
 _CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -149,14 +150,32 @@ def test_an_analysis_has_columns_of_texts_that_it_declares(copied_run, analysis_
     do(*asked)
     assert "<adam, 0> <adam, 1> <adam, 2>" in capsys.readouterr().out
     header, *lines = (copied_run / "landscape" / "optimizers.csv").read_text().splitlines()
-    assert header == "level,density,optimizer"
-    assert [line.split(",", 2)[2] for line in lines] == [f'"adam, {level}"' for level in range(3)]
+    assert header == "level,density,optimizer,solutions"
+    texts = [line.split(",", 2)[2].rpartition(",")[0] for line in lines]
+    assert texts == [f'"adam, {level}"' for level in range(3)]
     do("--experiment=report", f"--run={copied_run}")
     report = copied_run.parent / "report"
     assert {"optimizers.csv", "optimizers.png"} <= {file.name for file in report.iterdir()}
     assert '"adam, 2"' in (report / "optimizers.csv").read_text()
     assert "damaged" not in capsys.readouterr().out
     do("--experiment=verify", f"--run={copied_run}")
+
+
+def test_levels_that_were_trained_anew_are_measured_anew(
+    copied_run, analysis_of_texts, moved_level
+):
+    """Whatever the analysis: which levels a row is of stands in its file."""
+    analysis_of_texts(texts=("optimizer",))
+    path = copied_run / "landscape" / "optimizers.csv"
+    numbers = []
+    for change in (None, moved_level, None):
+        if change:
+            change(copied_run, 1)
+        do("--experiment=optimizers", f"--run={copied_run}")
+        numbers.append([row["solutions"] for row in read_sealed_table(path)])
+    assert numbers[1] == numbers[2]
+    same = [one == other for one, other in zip(*numbers[:2], strict=True)]
+    assert same == [True, False, True]
 
 
 def test_a_column_of_texts_that_is_not_declared_is_named(copied_run, analysis_of_texts):

@@ -11,7 +11,7 @@ from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.data import Split, load_dataset
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.csv_files import Row, read_csv
-from tf_lottery.store.result_columns import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS
+from tf_lottery.store.result_columns import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS, SOLUTIONS
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
 
@@ -19,7 +19,10 @@ SETTINGS = {
     "fresh": "__3_points__union__estimated__test__fresh_noise",
     "same": "__3_points__union__estimated__test",
 }
-COLUMNS = {"fresh": FRESH_NOISE_COLUMNS, "same": ROBUSTNESS_COLUMNS}
+COLUMNS = {
+    "fresh": (*FRESH_NOISE_COLUMNS, SOLUTIONS),
+    "same": (*ROBUSTNESS_COLUMNS, SOLUTIONS),
+}
 LAYERS = ("dense_1", "dense_2", "output")
 # The first copy of the instability analysis has it too.
 SEED = 1001

@@ -19,7 +19,6 @@ from tf_lottery.store.csv_files import Row, read_table
 from tf_lottery.store.result_columns import COMPARISONS
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.tensors import load_tensors
-from tf_lottery.tickets.run_journal import RunJournal
 
 FILE = "same_region__3_points__union__estimated__test"
 
@@ -251,15 +250,11 @@ def test_other_runs_in_folders_of_the_same_name_are_told_apart(run, study, tmp_p
     assert measure(run, [1], others[0])[-1] == rows[0]
 
 
-def test_a_solution_that_was_trained_anew_is_measured_anew(run, study, tmp_path):
+def test_a_solution_that_was_trained_anew_is_measured_anew(run, study, tmp_path, moved_level):
     other = tmp_path / "x" / "replicate_1"
     shutil.copytree(study / "replicate_3", other)
     before = measure(run, [2], other)
-    record = RunFolder.read(other).level(2).record()
-    weights, mask = RunJournal(RunFolder.read(other)).load(2)
-    (other / "level_2" / "level.json").unlink()
-    moved = {name: array + 1 for name, array in weights.items()}
-    RunJournal(RunFolder.read(other)).save(2, mask.apply(moved), mask, record)
+    moved_level(other, 2)
     after = measure(run, [2], other)
     pairs = zip(before, after, strict=True)
     changed = [kinds(row) for row, now in pairs if row["l2"] != now["l2"]]

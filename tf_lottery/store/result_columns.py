@@ -16,6 +16,10 @@ def barrier_columns(splits: Sequence[str]) -> tuple[str, ...]:
     return tuple(barrier_column(split, of) for split in splits for of in ("error", "loss"))
 
 
+# Last of each file with a row for each thing that is measured: a number that tells the masks and
+# weights of the solutions that the row is of from any others.
+SOLUTIONS = "solutions"
+
 # Followed by the barriers.
 LEVELS_COLUMNS = (
     *("first_level", "second_level", "first_density", "second_density"),
@@ -100,7 +104,7 @@ HISTOGRAM_COLUMNS = ("level", "density", "lower", "upper", "before", "pruned", "
 
 
 # What files of earlier versions lack.
-_ADDED = ("other_ticket", *(prediction_error_column(order) for order in ORDERS))
+_ADDED = (SOLUTIONS, "other_ticket", *(prediction_error_column(order) for order in ORDERS))
 
 
 def network_place(network: str) -> int:

@@ -118,6 +118,7 @@ def compare(run: MeasuredRun, levels: Sequence[int] | None, *, alignment: Alignm
         [beside(given), *alignment.settings],
         key=_key,
         holds=lambda row: compared[_key(row)].is_of(row),
+        levels=lambda key: key[:1],
         counted="masks",
         part_columns=COMPARE_KERNELS_COLUMNS,
         show_parts=print_compared_kernels,

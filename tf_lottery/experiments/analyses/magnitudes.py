@@ -76,6 +76,9 @@ def magnitudes(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
         holds=lambda row: row["pruned_next"] is not None or row["level"] + 1 not in finished,
         counted="levels",
         part_columns=HISTOGRAM_COLUMNS,
+        levels=lambda level: [
+            number for number in (level - 1, level, level + 1) if number in finished
+        ],
     )
 
 

@@ -157,6 +157,7 @@ def robustness(
         (*run.line_settings(lines), *(["fresh"] if fresh else [])),
         key=itemgetter("level", "factor", "direction"),
         trainings=lambda missing: [training for _, training in _trainings(moves, missing)],
+        levels=lambda key: (key[0], key[0] + 1),
     )
 
 

@@ -124,6 +124,7 @@ def same_region(
         ),
         key=_key,
         holds=lambda row: comparisons[_key(row)].is_of(row),
+        levels=lambda key: key[:1],
     )
 
 

@@ -81,6 +81,7 @@ def stability(run: MeasuredRun, levels: Sequence[int] | None, *, copies: Copies)
         part_columns=STABILITY_LAYER_COLUMNS,
         show_parts=show_layers,
         trainings=partial(_trainings, run, copies.copies),
+        levels=lambda key: (0, key[1]),
     )
 
 

@@ -71,6 +71,7 @@ def successive_levels(
         ),
         run.line_settings(lines),
         key=itemgetter("first_level", "second_level"),
+        levels=lambda pair: pair,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.branch_levels import is_complete
 from tf_lottery.experiments.commands import Analyze, RunBranches
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.other_runs import solutions_number
 from tf_lottery.experiments.measuring.results_file import ResultsFile
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.experiments.threads_of_runs import recorded_threads
@@ -24,6 +26,8 @@ from tf_lottery.report.progress.counting import CountingProgress
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.csv_files import Row
 from tf_lottery.store.errors import StorageError
+from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.result_columns import SOLUTIONS
 
 if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
     from tf_lottery.data import Dataset
@@ -39,6 +43,9 @@ def _shows_nothing(rows: Sequence[Row]) -> None:
 @dataclass(frozen=True)
 class Rows:
     """The rows of a file that an analysis shows, and how those that are missing are measured.
+
+    The file has one more column, `SOLUTIONS`, which tells the solutions that a row is of: those of
+    its `levels` and `trainings`. If one of them was trained anew, the row is measured again.
 
     Attributes:
       keys: of the rows to show, in order.
@@ -59,6 +66,7 @@ class Rows:
         the `MeasuredRun`, without TensorFlow.
       trainings: which trainings it takes to measure the missing keys. Some of the trainings may
         have been done before, side by side; `measure` does the others.
+      levels: those of the run that the row of a key is of.
     """
 
     keys: Sequence[Any]
@@ -73,6 +81,13 @@ class Rows:
     show_parts: Show = _shows_nothing
     needs_network: bool = True
     trainings: Callable[[list[Any]], Iterable[Training]] = lambda missing: ()
+    levels: Callable[[Any], Iterable[int]] = lambda key: (key,) if isinstance(key, int) else ()
+
+    def __post_init__(self):
+        if SOLUTIONS in self.columns:
+            raise ValueError(
+                f"columns: every file has a column {SOLUTIONS} of itself; give yours another name."
+            )
 
 
 def run_analysis(
@@ -123,7 +138,7 @@ def run_analysis(
         return
     files = _files(run, analysis, wanted)
     tables = [_by_key(file.read(), wanted.key) for file in files]
-    if missing := _missing(wanted, tables):
+    if missing := _missing(run, wanted, tables):
         measured = load() if wanted.needs_network else run
         with measured.naming_unreadable():
             _measure(wanted, measured, missing, files, tables)
@@ -188,23 +203,48 @@ def _asked(command: Analyze, path: Path) -> tuple[MeasuredRun, Rows | None, list
     if not isinstance(wanted, Rows):
         return run, None, []
     tables = [_by_key(file.read(), wanted.key) for file in _files(run, analysis, wanted)]
-    return run, wanted, _missing(wanted, tables)
+    return run, wanted, _missing(run, wanted, tables)
 
 
 def _files(run: MeasuredRun, analysis: Analysis, wanted: Rows) -> list[ResultsFile]:
-    columns = wanted.columns, wanted.part_columns
+    columns = (*wanted.columns, SOLUTIONS), wanted.part_columns
     return [
         ResultsFile(run, file.name, of_file, wanted.settings)
         for file, of_file in zip(analysis.files, columns, strict=False)
     ]
 
 
-def _missing(wanted: Rows, tables: Sequence[Mapping[Any, list[Row]]]) -> list[Any]:
-    return [
-        key
-        for key in wanted.keys
-        if not (all(key in table for table in tables) and wanted.holds(tables[0][key][0]))
-    ]
+def _missing(
+    run: MeasuredRun, wanted: Rows, tables: Sequence[Mapping[Any, list[Row]]]
+) -> list[Any]:
+    number = _numbering(run, wanted)
+
+    def is_there(key: Any) -> bool:
+        if not all(key in table for table in tables):
+            return False
+        row, now = tables[0][key][0], number(key)
+        # Earlier versions did not say which solutions a row is of.
+        return wanted.holds(row) and (now is None or row[SOLUTIONS] in (None, now))
+
+    return [key for key in wanted.keys if not is_there(key)]
+
+
+def _numbering(run: MeasuredRun, wanted: Rows) -> Callable[[Any], int | None]:
+    """What tells the solutions of a key from any others; of those that are not all there, None."""
+
+    @cache
+    def branch(name: str, changes: tuple[tuple[str, Any], ...]) -> Path:
+        return plan_branch(run.run.path, name, dict(changes)).path
+
+    def number(key: Any) -> int | None:
+        levels = [run.run.level(level) for level in wanted.levels(key)] + [
+            LevelFolder(branch(one.branch, tuple(one.changes.items())) / f"level_{level}")
+            for one in wanted.trainings([key])
+            for level in one.levels
+        ]
+        return solutions_number(levels) if all(level.is_complete() for level in levels) else None
+
+    return number
 
 
 def _by_key(rows: Sequence[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
@@ -223,10 +263,12 @@ def _measure(
 ) -> None:
     """Measures what is missing, and writes the files anew after each row."""
     bar = CountingProgress(wanted.counted, len(missing)) if wanted.counted else None
+    number = _numbering(analyzed, wanted)
     with bar or nullcontext():
         for found in wanted.measure(analyzed, missing):
             row, parts = found if len(files) > 1 else (found, [])
             key = wanted.key(row)
+            row = {**row, SOLUTIONS: number(key)}
             # The row last: it says that all is there.
             for file, table, rows in list(zip(files, tables, ([row], parts), strict=False))[::-1]:
                 table[key] = rows
