@@ -1,18 +1,24 @@
 """The program's end: no traceback, whatever it is given."""
 
+import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from absl import flags
 
+from tests.free_addresses import free_addresses
 from tf_lottery.cli import program as cli
 from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.flag_files import with_content
 from tf_lottery.cli.plugin_flag import plugins_in
+from tf_lottery.training.meeting import meet
+from tf_lottery.training.tf_config import Place
 
 _MAIN = Path(__file__).parents[2] / "main.py"
 
@@ -73,6 +79,30 @@ def test_a_flag_that_cannot_be_read_is_named_once_in_plain_words(given, said):
     assert process.stderr.endswith("\nmain.py --help lists the flags.\n")
     assert process.stderr.count(given) <= 1
     assert process.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "experiment"),
+    [("--levls=3", "lottery"), ("--levels=1-3", "lottery"), ("--nothing", "instability")],
+)
+def test_a_worker_whose_flags_are_refused_ends_the_others(given, experiment, monkeypatch, capsys):
+    addresses = tuple(free_addresses(2))
+    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    monkeypatch.setattr(sys, "argv", ["main.py", f"--experiment={experiment}", given])
+    values = flags.FlagValues()
+    define_flags(values)
+    values["verbosity"] = flags.FLAGS["verbosity"]
+    monkeypatch.setattr(cli.flags, "FLAGS", values)
+    command_of = partial(cli.commands.command_from_flags, values)
+    monkeypatch.setattr(cli.commands, "command_from_flags", command_of)
+    with ThreadPoolExecutor(1) as threads:
+        chief = threads.submit(meet, Place(addresses, 0), dict, print)
+        with pytest.raises(SystemExit):
+            cli._run(cli._parse(sys.argv))
+        said = str(chief.exception())
+    assert said.startswith(f"worker 1 has stopped: {given}")
+    assert capsys.readouterr().err.startswith(f"Error: {given}")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
@@ -21,7 +22,11 @@ from tf_lottery.cli.origins import place_of, with_origins
 from tf_lottery.cli.plugin_flag import plugins_in
 from tf_lottery.cli.sweeps import hint_to_sweep
 from tf_lottery.config import flags as experiment_flags
+from tf_lottery.config.analyses import OTHER_COMMANDS
+from tf_lottery.config.run import RunConfig
 from tf_lottery.registry import import_plugin, likely_names
+from tf_lottery.training.meeting import end_others
+from tf_lottery.training.tf_config import Place, place_among_workers
 from tf_lottery.users_code import told
 
 _LESS_MEMORY = (
@@ -98,8 +103,33 @@ def _hint_to_spaces(problem: str) -> str:
     return "" if found is None else f". Write {found[1]}=VALUE without spaces around the ="
 
 
-def _refuse(problem: str, more: str = "") -> NoReturn:
-    sys.exit(f"Error: {with_origins(problem, sys.argv, flags.FLAGS)}{more}")
+def _refuse(problem: str, more: str = "", *, begun: bool = False) -> NoReturn:
+    _end(f"{with_origins(problem, sys.argv, flags.FLAGS)}{more}", begun=begun)
+
+
+def _end(problem: str, *, begun: bool = False) -> NoReturn:
+    """Exits with an error; other workers know of it already if a command was begun."""
+    text, place = f"Error: {problem}", None if begun else _place_among_workers()
+    if place is None:
+        sys.exit(text)
+    print(text, file=sys.stderr, flush=True)
+    end_others(place, problem)
+    sys.exit(1)
+
+
+def _place_among_workers() -> Place | None:
+    """The place among the workers that wait for this one, as far as the flags could be read."""
+
+    def value(name: str) -> Any:
+        return flags.FLAGS[name].value if name in flags.FLAGS else None
+
+    if value("experiment") in OTHER_COMMANDS:
+        return None  # The chief alone does these.
+    with suppress(ValueError):
+        return place_among_workers(
+            RunConfig(distribution=value("distribution") or "auto", tpu=value("tpu"))
+        )
+    return None
 
 
 def _print_whole(text: str) -> None:
@@ -114,27 +144,30 @@ def _run(arguments: list[str]) -> int:
     if len(arguments) > 1:
         word = arguments[1]
         where = f"\n{place_of(word)}" if isinstance(word, flag_files.Line) else ""
-        sys.exit(
-            f"Error: {word}: flags begin with --, such as --levels=5, without spaces around = "
-            f"and commas; main.py --help lists them.{where}"
+        _end(
+            f"{word}: flags begin with --, such as --levels=5, without spaces around = and commas; "
+            f"main.py --help lists them.{where}"
         )
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.ERROR)
+    begun = False
     try:
         if flags.FLAGS["experiment"].value == "reproduce":
             return reproduction.reproduce(flags.FLAGS)
-        return tf_lottery.run_command(commands.command_from_flags())
+        command = commands.command_from_flags()
+        begun = True
+        return tf_lottery.run_command(command)
     except KeyboardInterrupt:
         end_interrupted("Interrupted. The same command continues where it stopped.")
     except BrokenPipeError:
         raise
     except (ValueError, ArithmeticError, ConnectionError) as error:
-        _refuse(told(error))
+        _refuse(told(error), begun=begun)
     except OSError as error:
         # Without it, it is not the system that has refused something.
         reason = error.strerror
         said = f"{error.filename or 'a file'} cannot be used: {reason}" if reason else None
-        _refuse(told(error, said))
+        _refuse(told(error, said), begun=begun)
     except MemoryError:
         sys.exit(f"Error: the memory is full. {_LESS_MEMORY}")
     except Exception as error:

@@ -20,7 +20,7 @@ from tf_lottery.training.tf_config import Place, note_meeting
 _SECONDS_BETWEEN_TRIES = 0.2
 # For who connects to say which worker it is, and to go.
 _SECONDS_TO_SPEAK = 5.0
-# For the others to come, if all that they are told is that the chief has stopped.
+# For the others to come, if all that they are told is that this one has stopped.
 _SECONDS_FOR_LAST_WORDS = 30.0
 # After which it is said who is waited for.
 _SECONDS_OF_SILENCE = 2.0
@@ -31,13 +31,37 @@ _LOST = (
 )
 
 
-def meet(place: Place, word: Callable[[], Any], answer: Callable[[Any], None]) -> Any:
+def end_others(place: Place, refusal: str) -> None:
+    """Tells the others, which would wait for this process, that it takes part in nothing.
+
+    Those that come within half a minute, and of others than the chief the chief.
+
+    Args:
+      place: of this process.
+      refusal: why.
+    """
+
+    def refuse(*_: Any) -> None:
+        raise ValueError(refusal)
+
+    with suppress(ValueError, OSError):
+        meet(place, refuse, refuse, patience=_SECONDS_FOR_LAST_WORDS)
+
+
+def meet(
+    place: Place,
+    word: Callable[[], Any],
+    answer: Callable[[Any], None],
+    *,
+    patience: float = math.inf,
+) -> Any:
     """Gives all workers what the chief says, if nothing speaks against it.
 
     Args:
       place: of this process; all workers have to call this, in the same order.
       word: says it, as JSON; is called on the chief alone.
       answer: is called on the others with it. What it raises ends all of them.
+      patience: seconds that they wait for the chief to come.
 
     Returns:
       What the chief has said.
@@ -49,7 +73,7 @@ def meet(place: Place, word: Callable[[], Any], answer: Callable[[Any], None]) -
     strategy = _opened_strategy()
     if strategy is not None:
         return _meet_again(strategy, word, answer)
-    said = _lead(place, word) if place.is_chief else _follow(place, answer)
+    said = _lead(place, word) if place.is_chief else _follow(place, answer, patience)
     note_meeting(place.addresses)
     return said
 
@@ -105,9 +129,9 @@ def _lead(place: Place, word: Callable[[], Any]) -> Any:
         return said
 
 
-def _follow(place: Place, answer: Callable[[Any], None]) -> Any:
+def _follow(place: Place, answer: Callable[[Any], None], patience: float) -> Any:
     with ExitStack() as stack:
-        line, heard = _connected(place, stack)
+        line, heard = _connected(place, stack, patience)
         if "word" in heard:
             try:
                 answer(heard["word"])
@@ -195,11 +219,15 @@ def _gathered(
     return lines
 
 
-def _connected(place: Place, stack: ExitStack) -> tuple[_Line, Any]:
-    """Tries until the chief answers; returns the line to it, and its answer."""
+def _connected(place: Place, stack: ExitStack, patience: float) -> tuple[_Line, Any]:
+    """Tries until the chief answers; returns the line to it, and its answer.
+
+    Raises:
+      ConnectionError: if it has not within so many seconds.
+    """
     begun, told, address = time.monotonic(), False, place.addresses[0]
     host, _, port = address.rpartition(":")
-    while True:
+    while time.monotonic() < begun + patience:
         # Another process, of an earlier command, may answer there and end.
         with suppress(OSError, ValueError):
             connection = socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_SPEAK)
@@ -212,3 +240,4 @@ def _connected(place: Place, stack: ExitStack) -> tuple[_Line, Any]:
             tell(f"Waiting for the chief of {len(place.addresses)} workers: {address}")
             told = True
         time.sleep(_SECONDS_BETWEEN_TRIES)
+    raise ConnectionError(_LOST)
