@@ -42,6 +42,18 @@ def test_a_finished_search_says_that_it_trains_no_more(finished, capsys):
     assert "A new search trains again." in said
 
 
+def test_a_search_in_one_fit_is_kept_when_it_is_not_to_be_fitted_again():
+    def network():
+        return search_of(tf_keras, [tf_keras.layers.Dense(4, name="hidden")])._network.model
+
+    model, imp = network(), tf_lottery.PruneAndRewind(1, 1, 0.5)
+    model.fit(X, Y, epochs=2, callbacks=[imp], verbose=0)
+    with pytest.raises(ValueError, match="the model is pruned already"):
+        model.fit(X, Y, epochs=2, callbacks=[imp], verbose=0)
+    assert imp.mask(1).remaining == 16
+    assert_same_weights(weights_of(imp.restore(1)), weights_of(model))
+
+
 def test_another_length_is_refused(finished):
     with pytest.raises(ValueError, match=r"^epochs=3: 2 levels .* with epochs=1, .* new search"):
         finished.fit(X, Y, epochs=3, verbose=0)

@@ -254,6 +254,23 @@ def test_the_history_tells_of_the_weights_that_are_kept(keras, validation_freq, 
     assert again.history.levels == search.history.levels
 
 
+@pytest.mark.parametrize("way", ["search", pytest.param("callback", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_executions_that_an_epoch_ends_within(steps, way):
+    """Keras 3 counts such an execution as a whole one."""
+    model = network(keras_3)
+    model.compile("sgd", model.loss, steps_per_execution=steps, jit_compile=False)
+    if way == "search":
+        found = tf_lottery.IterativeMagnitudePruning(model, 1, rewind_step="1ep")
+        found.fit(BATCHES, epochs=2, verbose=0)
+    else:
+        found = tf_lottery.PruneAndRewind(1, 2, rewind_step="1ep")
+        model.fit(BATCHES, epochs=found.epochs(4), callbacks=[found], verbose=0)
+    assert [result.iterations for result in found.history.levels] == [8, 8]
+    # It began afresh.
+    assert int(model.optimizer.iterations) == 4
+
+
 def test_metrics_of_epochs_between_validations():
     logs = {"loss": [4, 3, 2, 1], "val_loss": [30, 10]}
     assert metrics_of_epoch(logs, [2, 3, 4, 5], 3, 2) == {"loss": 3, "val_loss": 30}

@@ -94,6 +94,19 @@ def test_another_network_or_loss_is_refused(keras, changed, loss, message, tmp_p
         search(changed, loss)
 
 
+def test_other_weights_of_losses_are_refused(tmp_path):
+    def search(weights) -> IterativeMagnitudePruning:
+        model = prunable(tf_keras.Sequential([tf_keras.Input((6,)), *with_units(tf_keras.layers)]))
+        model.compile("sgd", "mse", loss_weights=weights)
+        return IterativeMagnitudePruning(model, 0, folder=tmp_path / "search")
+
+    search([0.5]).run(lambda steps: [*steps] and None, iterations=1, verbose=False)
+    assert search((np.float64(0.5),)).history.levels
+    for other, shown in ((None, "null"), ([0.25], r"\[0\.25\]")):
+        with pytest.raises(ValueError, match=rf"loss_weights was \[0\.5\], is {shown}\."):
+            search(other)
+
+
 class TestOlderRules:
     """A folder from before an optimizer's step count began anew after rewinding."""
 

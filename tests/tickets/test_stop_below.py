@@ -72,8 +72,15 @@ def test_what_is_looked_at_is_known_before_it_is_too_late():
     with pytest.raises(ValueError, match=r"looks at val_top, and the metrics are loss, accuracy"):
         search.fit(epochs=2, **DATA)
     callback = PruneAndRewind(1, 2, stop_below=0.9)
-    with pytest.raises(ValueError, match=r"one accuracy on validation data, and the metrics are"):
+    with pytest.raises(ValueError, match=r"stop_below=0\.9 looks at the accuracy on validation"):
         compiled(tf_keras).fit(BATCHES, epochs=4, callbacks=[callback], verbose=0)
+    seldom = {"validation_freq": 3, **DATA}
+    match = r"^validation_freq=3: .* after epoch 3, and level 0 ends after epoch 2, .* more often"
+    with pytest.raises(ValueError, match=match):
+        compiled(tf_keras).fit(epochs=4, callbacks=[callback], **seldom)
+    search = IterativeMagnitudePruning(compiled(tf_keras), 1, stop_below=0.9)
+    with pytest.raises(ValueError, match=match):
+        search.fit(epochs=2, **seldom)
 
 
 def test_a_loop_of_ones_own_names_the_metric():

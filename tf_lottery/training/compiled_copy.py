@@ -19,9 +19,9 @@ def compile_alike(copy: Any, model: Any, optimizer_config: dict[str, Any]) -> bo
       Whether it could: the model is compiled, by Keras's own method, and Keras can copy its
       metrics.
     """
-    given = getattr(getattr(model, "_compile_config", None), "config", None)
+    given = compile_arguments(model)
     keras = keras_of(model)
-    if given is None or type(model).compile is not keras.Model.compile:
+    if not given or type(model).compile is not keras.Model.compile:
         return False
     try:
         metrics = {
@@ -35,6 +35,11 @@ def compile_alike(copy: Any, model: Any, optimizer_config: dict[str, Any]) -> bo
     _exempt_alike(optimizer, copy, model)
     copy.compile(**{**given, **metrics, "optimizer": optimizer})
     return True
+
+
+def compile_arguments(model: Any) -> Mapping[str, Any]:
+    """What a model was compiled with, by the names of the arguments; empty if Keras forgot it."""
+    return getattr(getattr(model, "_compile_config", None), "config", None) or {}
 
 
 def _exempt_alike(optimizer: Any, copy: Any, model: Any) -> None:

@@ -1,5 +1,6 @@
 """Keras callbacks that count iterations, and that watch over one level."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,7 +57,9 @@ class IterationCallback(keras.callbacks.Callback):
             self._averages = masked_averages(self.model)
         # Other callbacks may validate or save with them.
         mask_averages(self._averages)
-        self.iteration = self._epoch_start + batch + 1
+        # Keras 3 gives an execution its full number of steps, also where the epoch ends within it.
+        done = min(batch + 1, (self.params or {}).get("steps") or math.inf)
+        self.iteration = self._epoch_start + int(done)
         if logs and "loss" in logs:
             self._losses.append((self.iteration, logs["loss"]))
 

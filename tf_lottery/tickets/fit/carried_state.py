@@ -90,6 +90,30 @@ def warn_of_one_training(callbacks: Sequence[Any], levels: int) -> None:
             )
 
 
+def warn_of_later(callbacks: Sequence[Any], search: Any) -> None:
+    """Warns of callbacks behind `PruneAndRewind` that may save or measure what it has rewound.
+
+    Args:
+      callbacks: of the `fit` around it, in their order.
+      search: the `PruneAndRewind`.
+    """
+    place = next((n for n, each in enumerate(callbacks) if each is search), len(callbacks))
+    for callback in callbacks[place + 1 :]:
+        if "ModelCheckpoint" in keras_class_names(callback) or _acts_at_epoch_end(callback):
+            warnings.warn(
+                f"{type(callback).__name__} behind PruneAndRewind finds the model, at the end of a "
+                "level, with the weights that the next level begins with. Put PruneAndRewind last "
+                "among the callbacks.",
+                stacklevel=3,
+            )
+
+
+def _acts_at_epoch_end(callback: Any) -> bool:
+    """Whether what a callback does at the end of an epoch is the user's."""
+    method = callback.on_epoch_end
+    return not is_of_keras(getattr(method, "__func__", method))
+
+
 def _file_of_one_level(callback: Any) -> str | None:
     """What is lost of a callback's file; None if nothing is."""
     names = keras_class_names(callback)

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tf_lottery.config.arguments import is_several
 from tf_lottery.masking.keras_versions import keras_of
 from tf_lottery.masking.layers import leaf_layers, unwrapped
+from tf_lottery.training.compiled_copy import compile_arguments
 
 # Names are numbered by what a process has built before, Keras draws seeds that are not given, and
 # the code of functions has the lines of their script in it.
@@ -46,6 +48,14 @@ def described_loss(loss: Any) -> Any:
     if hasattr(loss, "get_config"):
         return f"{type(loss).__name__} {_digest_of(loss)}".strip()
     return getattr(loss, "__name__", type(loss).__name__)
+
+
+def described_loss_weights(model: Any) -> Any:
+    """What a compiled model weights its losses with, as numbers; None where nothing is given."""
+    weights = compile_arguments(model).get("loss_weights")
+    if isinstance(weights, Mapping):
+        return {str(name): float(weight) for name, weight in weights.items()}
+    return [float(weight) for weight in weights] if is_several(weights) else weights
 
 
 def network_difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -79,6 +79,27 @@ def resumed_at(model: Any, steps_per_epoch: int | None, first_epoch: int) -> tup
     return int(epoch), int(batch)
 
 
+def check_not_resumed(model: Any, steps_per_epoch: int, first_epoch: int, where: str) -> None:
+    """Checks that no callback has restored a backup within a search that is one `fit`.
+
+    Args:
+      model: that is trained.
+      steps_per_epoch: iterations in an epoch.
+      first_epoch: the epoch at which training begins.
+      where: what begins.
+
+    Raises:
+      ValueError: if one has.
+    """
+    if resumed_at(model, steps_per_epoch, first_epoch) != (first_epoch, 0):
+        raise ValueError(
+            f"as {where} began, BackupAndRestore has restored a backup, which does not say which "
+            "level of the search it is of. Delete it and leave BackupAndRestore out: with "
+            "PruneAndRewind(folder=...) the same script goes on with the level in which it was "
+            "interrupted."
+        )
+
+
 def infer_steps_per_epoch(x: Any, fit_arguments: dict[str, Any]) -> int | None:
     """Iterations in an epoch of `model.fit(x, **fit_arguments)`; None where Keras learns it later.
 

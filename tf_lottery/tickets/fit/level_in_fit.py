@@ -4,7 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tf_keras
+
 from tf_lottery.masking.keras_versions import is_of_keras, keras_of
+from tf_lottery.tickets.fit.length import check_not_resumed
 from tf_lottery.tickets.fit.level_end import kept_epoch
 from tf_lottery.tickets.imp import LevelToTrain
 
@@ -38,17 +41,23 @@ class LevelInFit:
           params: of the `fit` around it, as Keras tells them to callbacks.
           first: iteration at which the level begins.
           last: iteration at which it ends.
+
+        Raises:
+          ValueError: if one of them restores a backup.
         """
         self.level, self.iteration, self.last = level, first, last
         self.stopped, self.callbacks = False, callbacks
         self._model = model
         self._epoch = first // params["steps"]
-        # Number of an epoch to the iteration at which that epoch ended, and its logs.
-        self._ended: dict[int, tuple[int, dict[str, Any]]] = {}
+        # Number of an epoch to the iteration at which that epoch ended.
+        self._ended: dict[int, int] = {}
+        self._results = _Results()
         params = {**params, "epochs": math.ceil(last / params["steps"])}
         lists = keras_of(model).callbacks.CallbackList
-        self._callbacks = lists(list(callbacks), model=model, **params)
+        # Last, as the history of Keras: callbacks may add metrics of their own to the logs.
+        self._callbacks = lists([*callbacks, self._results], model=model, **params)
         self._callbacks.on_train_begin()
+        check_not_resumed(model, params["steps"], self._epoch, f"level {level.number}")
 
     @property
     def is_over(self) -> bool:
@@ -58,7 +67,7 @@ class LevelInFit:
     @property
     def sets_within_epochs(self) -> bool:
         """Whether a callback that is not Keras's may act on batches."""
-        return any(map(_acts_on_batches, self._callbacks.callbacks))
+        return any(map(_acts_on_batches, self.callbacks))
 
     def begin_epoch(self, logs: Any) -> None:
         """Tells the callbacks, in the level's own count of epochs."""
@@ -76,9 +85,13 @@ class LevelInFit:
         # Keras then ends the epoch, and with it the level ends.
         self.stopped |= self._model.stop_training and not before
 
+    def validate(self, hook: str, *arguments: Any) -> None:
+        """Calls a method of the callbacks that is about validation, such as `on_test_begin`."""
+        getattr(self._callbacks, hook)(*arguments)
+
     def end_epoch(self, logs: Any) -> None:
         """Ends an epoch; a callback that now stops training stops the level alone."""
-        self._ended[self._epoch] = (self.iteration, dict(logs or {}))
+        self._ended[self._epoch] = self.iteration
         self._callbacks.on_epoch_end(self._epoch, logs)
         self.stopped |= self._model.stop_training
         self._model.stop_training = False
@@ -90,7 +103,22 @@ class LevelInFit:
 
     def kept(self) -> tuple[int, dict[str, Any]]:
         """Iteration and logs of the epoch whose weights the model has, at the end of the level."""
-        return self._ended[kept_epoch(self._model, self._callbacks.callbacks, self._epoch - 1)]
+        epoch = kept_epoch(self._model, self.callbacks, self._epoch - 1)
+        return self._ended[epoch], self._results.of_epoch[epoch]
+
+
+class _Results(tf_keras.callbacks.Callback):
+    """Keeps the logs of epochs; those between validations have the results of the last one."""
+
+    def __init__(self):
+        super().__init__()
+        self.of_epoch: dict[int, dict[str, Any]] = {}
+        self._validation: dict[str, Any] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = dict(logs or {})
+        self._validation |= {name: logs[name] for name in logs if name.startswith("val_")}
+        self.of_epoch[epoch] = {**logs, **self._validation}
 
 
 def _acts_on_batches(callback: Any) -> bool:

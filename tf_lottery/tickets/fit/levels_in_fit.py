@@ -99,14 +99,19 @@ class LevelsInFit:
             return
         running.end_batch(batch, logs, iterations)
         self._save_at_rewind_step(running)
-        at_epoch_end = batch + 1 == self._params["steps"]
+        at_epoch_end = batch + 1 >= self._params["steps"]
         if running.iteration >= running.last and not at_epoch_end:
             self._end_level(running, logs, within_epoch=True)
             self._model.reset_metrics()
 
+    def validate(self, hook: str, *arguments: Any) -> None:
+        """Tells the callbacks of the level; `hook` is the name of their method."""
+        if self.running is not None:
+            self.running.validate(hook, *arguments)
+
     def end_epoch(self, running: LevelInFit, logs: Any) -> None:
         """Ends a level that ends with the epoch, now that validation is done."""
-        self.search.check_metrics(logs)
+        self.search.check_metrics(logs, seldom=True)
         with self._rates.set_by_level():
             running.end_epoch(logs)
         if running.is_over:
@@ -156,6 +161,7 @@ class LevelsInFit:
         weights_at, metrics = (running.iteration, logs or {}) if within_epoch else running.kept()
         level = running.level
         if level.number == 0:
+            self.search.check_metrics(metrics)
             check_rewind_step_reached(
                 running.iteration, self._rewind_step, kept=level.rewind_state_kept, stopped=True
             )

@@ -22,8 +22,8 @@ from tf_lottery.tickets.fit.last_level import LastLevel
 from tf_lottery.tickets.fit.length import (
     as_arrays,
     check_before_end,
+    check_not_resumed,
     resolve_rewind_step,
-    resumed_at,
     steps_per_execution,
 )
 from tf_lottery.tickets.fit.level_in_fit import LevelInFit
@@ -204,6 +204,14 @@ class PruneAndRewind(IterationCallback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks the arguments against the model and the length of training."""
         self._one_per_fit.begin(self.model)
+        try:
+            self._begin()
+        except BaseException:
+            # A search that an earlier `fit` has ended can still be restored.
+            self._one_per_fit.end()
+            raise
+
+    def _begin(self) -> None:
         steps = self.params.get("steps")
         if not steps:
             raise ValueError(
@@ -211,13 +219,7 @@ class PruneAndRewind(IterationCallback):
                 "dataset.apply(tf.data.experimental.assert_cardinality(number)), or pass "
                 "steps_per_epoch to fit, with data that go on for all epochs."
             )
-        if resumed_at(self.model, steps, 0) != (0, 0):
-            raise ValueError(
-                "BackupAndRestore has restored a model from the middle of a search, which does not "
-                "say at which level it was. Delete its backup and leave it out: with "
-                "PruneAndRewind(folder=...) the same script goes on with the level in which it was "
-                "interrupted."
-            )
+        check_not_resumed(self.model, steps, 0, "fit")
         rewind_step, train_steps = self._resolve(steps, steps_per_execution(self.model))
         for argument, given in (
             ("level_callbacks", self._level_callbacks),
@@ -234,7 +236,8 @@ class PruneAndRewind(IterationCallback):
             "use tf_lottery.IterativeMagnitudePruning, whose optimizer= takes the one that trains "
             "what is pruned, and set the others",
         )
-        check_surrounding_fit(self.model, self._levels)
+        stopping = self._arguments.stopping
+        check_surrounding_fit(self.model, self, self._levels, self._epochs_per_level, stopping)
         warn_of_files("level_callbacks", self._level_callbacks, self._levels)
         search = TicketSearch(self._arguments, self.model, self.model.optimizer, self._folder)
         search.set_steps_per_epoch(steps)
@@ -276,6 +279,23 @@ class PruneAndRewind(IterationCallback):
         if self._levels_in_fit.running is not None:
             super().on_train_batch_end(batch, logs)
         self._levels_in_fit.end_batch(batch, logs, self.iteration - before)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Has validation look at what tickets keep; tells the callbacks of the level."""
+        super().on_test_begin(logs)
+        self._levels_in_fit.validate("on_test_begin", logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Tells the callbacks of the level."""
+        self._levels_in_fit.validate("on_test_batch_begin", batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Tells the callbacks of the level."""
+        self._levels_in_fit.validate("on_test_batch_end", batch, logs)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Tells the callbacks of the level."""
+        self._levels_in_fit.validate("on_test_end", logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Ends a level that ends with the epoch, now that validation is done."""

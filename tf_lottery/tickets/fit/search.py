@@ -206,7 +206,7 @@ class IterativeMagnitudePruning:
         check_fit_texts(model, x)
         check_fit_data(model, x, {"y": y, **fit_arguments})
         check_fit_labels(model, y, fit_arguments)
-        arguments.stopping.check_fit(fit_arguments)
+        arguments.stopping.check_fit(fit_arguments, epochs)
         check_same_optimizer(model, self._network.optimizer)
         warn_of_files("callbacks", callbacks, search.levels)
         steps_per_epoch = infer_steps_per_epoch(x, fit_arguments)

@@ -32,7 +32,11 @@ from tf_lottery.pruning.plan import SCOPES, STRUCTURES
 from tf_lottery.pruning.pruner import PlannedPruner, Pruner
 from tf_lottery.pruning.score import Method, Score, find_method
 from tf_lottery.pruning.score_code import code_of
-from tf_lottery.tickets.fit.described_network import described_loss, described_network
+from tf_lottery.tickets.fit.described_network import (
+    described_loss,
+    described_loss_weights,
+    described_network,
+)
 from tf_lottery.tickets.fit.length import needs_length
 from tf_lottery.tickets.fit.stopping import StoppingRule
 from tf_lottery.tickets.variants import PruneFrom, Retraining, Variant, first_step_after_pruning
@@ -206,6 +210,7 @@ class SearchArguments:
         described = {**arguments, "levels": levels, "weights": weights, "optimizer": optimizer}
         described["network"] = described_network(network.model)
         described["loss"] = described_loss(getattr(network.model, "loss", None))
+        described["loss_weights"] = described_loss_weights(network.model)
         if code := code_of(self.score):
             described["score_code"] = code
         return json.loads(json.dumps(described, default=_described))

@@ -1,6 +1,6 @@
 """Whether a search of the library ends with a level that is not accurate enough any more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,21 +41,33 @@ class StoppingRule:
         if metric is not None and rule is None:
             raise ValueError(f"stop_metric={metric!r} is for stop_below; give both, or neither.")
 
-    def check_fit(self, fit_arguments: Mapping[str, Any]) -> None:
-        """Checks that a `fit` has the data that are looked at.
+    def check_fit(self, fit_arguments: Mapping[str, Any], epochs: int) -> None:
+        """Checks that a `fit` has the data that are looked at, and looks at them in level 0.
+
+        Args:
+          fit_arguments: of the `fit`.
+          epochs: length of level 0.
 
         Raises:
-          ValueError: if it has no validation data.
+          ValueError: if it has no validation data, or validates later.
         """
-        validates = any(
-            fit_arguments.get(name) is not None and fit_arguments.get(name) is not False
-            for name in ("validation_data", "validation_split")
-        )
+        data, split = (fit_arguments.get(f"validation_{name}") for name in ("data", "split"))
+        validates = split or (data is not None and data is not False)
         looks_at_validation = self.metric is None or self.metric.startswith("val_")
-        if self.rule is not None and looks_at_validation and not validates:
+        if self.rule is None or not looks_at_validation:
+            return
+        if not validates:
             raise ValueError(
                 f"stop_below={self.below!r} looks at the accuracy on validation data: give fit "
                 "validation_data= or validation_split=. (stop_metric= names another metric.)"
+            )
+        freq = fit_arguments.get("validation_freq") or 1
+        first = min(freq) if isinstance(freq, Collection) else freq
+        if first > epochs:
+            raise ValueError(
+                f"validation_freq={freq!r}: the first validation is after epoch {first}, and level "
+                f"0 ends after epoch {epochs}, where stop_below={self.below!r} looks at the "
+                "accuracy on validation data; validate more often."
             )
 
     def metric_in(self, metrics: Mapping[str, Any]) -> str:
