@@ -143,6 +143,30 @@ def test_labels_without_an_axis_are_given_one_as_in_fit(arrays, loss):
     assert scores[0] == scores[1]
 
 
+@TF_KERAS_FAST
+@pytest.mark.parametrize("kind", ["function", "object"])
+@pytest.mark.parametrize("units", [1, 3])
+def test_losses_of_users_see_labels_as_in_fit(keras, kind, units):
+    seen = []
+
+    def note(labels, outputs):
+        seen.append((labels.dtype.name, labels.shape.rank, outputs.shape.rank))
+        return tf.reduce_mean(outputs, axis=-1)
+
+    class Own(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return note(y_true, y_pred)
+
+    layer = keras.layers.Dense(units, name="one")
+    model = prunable(keras.Sequential([keras.Input((6,)), layer]))
+    model.compile("sgd", note if kind == "function" else Own(), run_eagerly=True)
+    search = IterativeMagnitudePruning(model, 0, score="snip")
+    search.fit(np.zeros((4, 6), np.float32), np.arange(4), batch_size=4, verbose=0)
+    # Looked at before training, and in it.
+    assert len(seen) >= 2
+    assert len(set(seen)) == 1
+
+
 def test_scoring_batches_of_arrays():
     x, y = np.arange(3000).reshape(1500, 2), np.arange(1500)
     batches = list(scoring_batches({"in": x}, y, {"batch_size": 128, "validation_split": 0.2}))

@@ -97,8 +97,8 @@ def warn_of_later(callbacks: Sequence[Any], search: Any) -> None:
       callbacks: of the `fit` around it, in their order.
       search: the `PruneAndRewind`.
     """
-    place = next((n for n, each in enumerate(callbacks) if each is search), len(callbacks))
-    for callback in callbacks[place + 1 :]:
+    places = [place for place, callback in enumerate(callbacks) if callback is search]
+    for callback in callbacks[places[-1] + 1 :] if places else ():
         if "ModelCheckpoint" in keras_class_names(callback) or _acts_at_epoch_end(callback):
             warnings.warn(
                 f"{type(callback).__name__} behind PruneAndRewind finds the model, at the end of a "

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_lottery.masking.keras_versions import keras_of
+from tf_lottery.masking.keras_versions import is_keras_3, is_of_keras, keras_of
 from tf_lottery.tickets.fit.length import examples_before_split
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
@@ -92,14 +92,22 @@ def _first_batches(dataset: tf.data.Dataset) -> Iterator[Batch]:
 
 
 def _loss(model: Any, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """The compiled loss, with labels of the rank and type that Keras makes them."""
+    """The compiled loss, with labels of the rank and type that its Keras makes them."""
     if not (isinstance(model.loss, str) or callable(model.loss)):
         raise ValueError(
             f"loss={model.loss!r}: this score takes gradients of one loss; compile the model with "
             "a single one."
         )
-    if labels.shape.rank == 1 and outputs.shape.rank == 2:
+    losses = keras_of(model).losses
+    by_function = not isinstance(model.loss, losses.Loss)
+    axis_lacks = labels.shape.rank == 1 and outputs.shape.rank == 2
+    if is_keras_3(model):
+        # It leaves what it is given to losses that are objects.
+        axis_lacks &= by_function and outputs.shape[-1] == 1
+    if axis_lacks:
         labels = labels[:, tf.newaxis]
-    if labels.dtype.is_floating:
+    # And gives functions floats, whatever the labels are; its own make them themselves.
+    of_user = by_function and callable(model.loss) and not is_of_keras(model.loss)
+    if labels.dtype.is_floating or (of_user and is_keras_3(model)):
         labels = tf.cast(labels, outputs.dtype)
-    return keras_of(model).losses.get(model.loss)(labels, outputs)
+    return losses.get(model.loss)(labels, outputs)
