@@ -100,11 +100,10 @@ def warn_of_later(callbacks: Sequence[Any], search: Any) -> None:
     places = [place for place, callback in enumerate(callbacks) if callback is search]
     for callback in callbacks[places[-1] + 1 :] if places else ():
         if "ModelCheckpoint" in keras_class_names(callback) or _acts_at_epoch_end(callback):
-            warnings.warn(
+            warn_user(
                 f"{type(callback).__name__} behind PruneAndRewind finds the model, at the end of a "
                 "level, with the weights that the next level begins with. Put PruneAndRewind last "
                 "among the callbacks.",
-                stacklevel=3,
             )
 
 

@@ -23,8 +23,7 @@ def check_surrounding_fit(
       stopping: what may end the search.
 
     Raises:
-      ValueError: as `check_fit_labels` and `check_ends`, or if no validation tells whether the search
-        is to end.
+      ValueError: as `check_fit_labels`, `check_ends` and `StoppingRule.check_fit`.
     """
     given = _arguments_of_fit(model)
     check_ends(given)
