@@ -236,7 +236,7 @@ def test_a_backup_from_the_middle_of_a_search_in_one_fit_is_refused(keras, tmp_p
         model, imp = network(keras), tf_lottery.PruneAndRewind(1, epochs_per_level=3)
         saves = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
         # More epochs than it needs, so that their number does not tell.
-        model.fit(BATCHES, epochs=20, callbacks=[saves, imp, *callbacks], verbose=0)
+        model.fit(BATCHES, epochs=20, callbacks=[saves, *callbacks, imp], verbose=0)
         return imp.history
 
     with pytest.raises(KeyboardInterrupt):
