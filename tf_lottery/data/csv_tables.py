@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -183,9 +184,19 @@ class _Reader:
         if missing:
             self._refuse_missing(missing)
         number, name, cell = next(each for each in cells if not _is_number(each[2]))
+        out = f"or leave the column out with &drop={name}"
+        try:
+            is_too_large = math.isfinite(float(cell))
+        except ValueError:
+            is_too_large = False
+        if is_too_large:
+            self._refuse(
+                f"row {number}: {name} is {cell}, which is more than float32 can hold, "
+                f"{_LARGEST:.1e}; divide the column by a number, {out}"
+            )
         self._refuse(
             f"row {number}: {name} is {cell}, which is no number; features are numbers, so encode "
-            f"categories first, or leave the column out with &drop={name}"
+            f"categories first, {out}"
         )
 
     def _refuse_missing(self, cells: Sequence[tuple[int, str]]) -> NoReturn:
@@ -236,7 +247,8 @@ def _records(files: DataFiles, path: Path) -> Iterator[list[str]]:
                 if row:
                     yield [cell.strip() for cell in row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise files.refusal(f"{path.name} cannot be read as a table ({error})") from error
+        remedy = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise files.refusal(f"{path.name} cannot be read as a table ({error}){remedy}") from error
 
 
 def _class_names(files: DataFiles, tables: Mapping[str, _Table]) -> tuple[str, ...]:
