@@ -169,23 +169,31 @@ _ACCURACIES = {"ticket_accuracy": "accuracy", "dense_accuracy": "dense"}
 
 
 def in_stable_settings() -> dict[str, list[Measured]]:
-    """Claims 1.13, 3.4 and 4.1, of a residual network rewound to 0, by the setting it has."""
-    rows = table_of("cifar10_resnet14_stable")
-    standard = table_of("cifar10_resnet14_half").query("rewind_step == 0")
-    standard = standard[standard.density.isin(rows.density)].assign(setting="standard")
+    """Claims 1.13, 3.4 and 4.1, of residual networks rewound to 0, by the setting they have."""
+    half, resnet_20 = table_of("cifar10_resnet14_stable"), table_of("cifar10_resnet20_stable")
+    of_tickets = {"barrier_of_ticket_copies": "barrier", **_ACCURACIES}
+    of_dense = {"barrier_of_dense_copies": "barrier of dense copies", **_ACCURACIES}
     return {
-        "1.13": [_by_setting(pd.concat([standard, rows]), _ACCURACIES)],
-        "3.4": [_by_setting(rows, {"barrier_of_ticket_copies": "barrier", **_ACCURACIES})],
-        "4.1": [
-            _by_setting(rows, {"barrier_of_dense_copies": "barrier of dense copies", **_ACCURACIES})
+        "1.13": [
+            _by_setting(HALF, _with_standard(half, "cifar10_resnet14_half"), _ACCURACIES),
+            _by_setting(RESNET_20, _with_standard(resnet_20, "cifar10_resnet20"), _ACCURACIES),
         ],
+        "3.4": [_by_setting(HALF, half, of_tickets), _by_setting(RESNET_20, resnet_20, of_tickets)],
+        "4.1": [_by_setting(HALF, half, of_dense)],
     }
 
 
-def _by_setting(rows: pd.DataFrame, columns: Mapping[str, str]) -> Measured:
+def _with_standard(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """And the tickets of these densities that were trained in the standard setting."""
+    standard = table_of(name).query("rewind_step == 0")
+    standard = standard[standard.density.isin(rows.density)].assign(setting="standard")
+    return pd.concat([standard, rows])
+
+
+def _by_setting(network: str, rows: pd.DataFrame, columns: Mapping[str, str]) -> Measured:
     texts = []
     for setting, own in rows.groupby("setting", sort=False):
         values = (f"{words} {percent_each(own[column])}" for column, words in columns.items())
         texts.append(f"{_SETTINGS[str(setting)]}, {', '.join(values)}")
-    here = f"{HALF}, from 0, tickets of {share(rows.density.iloc[0])}: {'; '.join(texts)}"
+    here = f"{network}, from 0, tickets of {share(rows.density.iloc[0])}: {'; '.join(texts)}"
     return Measured("CIFAR-10", rows.replicate.nunique(), here)

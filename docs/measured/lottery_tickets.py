@@ -23,6 +23,7 @@ from tf_lottery.report.method_results import LOTTERY
 _CONV = {
     "conv2": "Conv-2, 1,500 of 20,000 iterations",
     "conv4": "Conv-4, 1,000 of 25,000 iterations",
+    "conv6": "Conv-6, 1,000 of 30,000 iterations",
 }
 
 
