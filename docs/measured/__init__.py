@@ -1,6 +1,7 @@
 """What the CSV files of docs/results say of each claim of docs/claims.md."""
 
 from measured.linear_mode_connectivity import (
+    by_pruning_scope,
     in_stable_settings,
     linear_mode_connectivity,
     stabilizing,
@@ -23,6 +24,7 @@ def measured_claims() -> dict[str, list[Measured]]:
         **beside_controls(),
         "1.11": conv_on_cifar10(),
         "1.12": [conv_with_dropout()],
+        "1.15": [by_pruning_scope()],
         **stabilizing(),
         **linear_mode_connectivity(),
         **in_stable_settings(),

@@ -183,6 +183,21 @@ def in_stable_settings() -> dict[str, list[Measured]]:
     }
 
 
+def by_pruning_scope() -> Measured:
+    """Claim 1.15, of tickets that are pruned globally and layer by layer."""
+    layerwise = table_of("cifar10_resnet14_layerwise")
+    same = ["replicate", "rewind_step", "density"]
+    pairs = layerwise.merge(table_of("cifar10_resnet14_half"), on=same, suffixes=("", "_global"))
+    texts = [
+        f"globally {percent_each(own.ticket_accuracy_global)}, layer by layer "
+        f"{percent_each(own.ticket_accuracy)}, from {step}"
+        for step, own in pairs.groupby("rewind_step")
+    ]
+    dense = percent_each(pairs.groupby("replicate").dense_accuracy.first())
+    here = f"{HALF}, at {share(pairs.density.iloc[0])}: {'; '.join(texts)}; dense {dense}"
+    return Measured("CIFAR-10", pairs.replicate.nunique(), here)
+
+
 def _with_standard(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """And the tickets of these densities that were trained in the standard setting."""
     standard = table_of(name).query("rewind_step == 0")
