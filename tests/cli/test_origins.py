@@ -105,6 +105,12 @@ def test_what_counts_is_what_is_meant(refusal, write):
     assert "\n--levels=two is line 1 of other.cfg.\n" in refusal(unread, "--levels=2")
 
 
+def test_the_line_of_a_flag_that_is_turned_off_is_not_named_for_advice(refusal, write):
+    told = refusal(write("mine.cfg", "--export_ticket"), "--noexport_ticket", "--overwrite")
+    assert "give --export_ticket or --export_dir" in told
+    assert "mine.cfg" not in told
+
+
 def test_a_value_that_another_begins_with_is_not_taken_for_it(refusal, write, tmp_path):
     (tmp_path / "runs").write_text("A file.")
     file = write("mine.cfg", "--dense_from=runs", "--name=a", "--train_steps=2")

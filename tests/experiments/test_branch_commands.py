@@ -251,13 +251,15 @@ def test_what_is_left_out_is_told(copied_run, capsys):
 def test_where_nothing_is_pruned_no_mask_is_moved(copied_run, branch):
     assert levels_by_default(copied_run, branch) == [1, 2]
     plan = plan_branch(copied_run, branch, {})
-    assert levels_of_plan(plan, find_branch(branch), [0, 1]) == [0, 1]
+    with pytest.raises(ValueError, match=f"^--levels: nothing is pruned at level 0, and {branch}"):
+        levels_of_plan(plan, find_branch(branch), [0, 1])
     # As in a run with --ticket.
     level = RunFolder.read(copied_run).level(0)
     record = {**level.record(), "density": 0.5}
     (level.path / "level.json").unlink()
     level.complete(record)
     assert levels_by_default(copied_run, branch) == [0, 1, 2]
+    assert levels_of_plan(plan, find_branch(branch), [0]) == [0]
 
 
 def test_of_a_dense_network_alone_no_mask_can_be_moved(copied_run):

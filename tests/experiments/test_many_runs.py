@@ -249,6 +249,7 @@ def test_states_to_keep_are_points_in_training(given, said, tmp_path, run):
         (("--controls=random_mask", "--control_levels=3"), "--control_levels=3: --controls=random"),
         (("--controls=perturbed", "--control_levels=2"), "levels 0 to 1 of a run with --levels=2"),
         (("--controls=one_shot", "--control_levels=0"), "starts from levels 1 to 2 of a run"),
+        (("--controls=random_mask", "--control_levels=0"), "starts from levels 1 to 2 of a run"),
         (("--controls=random_mask_erk", "--structure=units"), "--controls=random_mask_erk moves"),
         (("--controls=fine_tune", "--prune_from=rewind_step"), "not trained with --prune_from="),
         (("--controls=one_shot", "--prune_from=dense"), "--controls=one_shot does what the run"),

@@ -61,8 +61,8 @@ def command_from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     export_dir = flag_values["export_dir"].value
     if export_dir and len(configs) > 1:
         raise ValueError(
-            f"--export_dir={export_dir} takes one ticket, but these are {len(configs)} runs; give "
-            "--export_ticket in its place, which exports each into its own run folder."
+            f"--export_dir={export_dir} takes one ticket, but these are {len(configs)} runs; leave "
+            "it out, for --export_ticket, which exports each into its own run folder."
         )
     overwrite = flag_values["overwrite"].value
     if overwrite and not (export_dir or flag_values["export_ticket"].value):

@@ -30,8 +30,11 @@ def with_origins(problem: str, arguments: Sequence[str], flag_values: flags.Flag
     with suppress(ValueError):  # A flag file that cannot be read, which is what is wrong.
         given = list(flags_among([line for _, lines in parts_of(arguments) for line in lines]))
     problem = _with_sweep(problem, [value for _, name, value in given if name == "sweep"])
-    meant = {}
-    for argument, name, value in given:
+    meant, last = {}, {name: place for place, (_, name, _) in enumerate(given)}
+    for place, (argument, name, value) in enumerate(given):
+        # Without its value, as in advice to give it, a flag is named as the one that counts.
+        if place < last[name] and "=" not in argument:
+            continue
         if any(_is_named(text, problem) for text in _spellings(argument, name, value, flag_values)):
             # Of several, the last one counts.
             meant[name] = argument

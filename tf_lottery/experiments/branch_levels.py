@@ -112,7 +112,7 @@ def levels_of_plan(
       verify: as of `levels_of_branch`.
 
     Raises:
-      ValueError: as of `levels_of_branch`, or if a flag changes nothing of a level that is wanted.
+      ValueError: as of `levels_of_branch`, or if nothing of a level that is wanted would change.
       DamagedFileError: if files of a level are not as they were written.
     """
     begun = _begun_levels(plan)
@@ -127,7 +127,15 @@ def levels_of_plan(
             )
         levels = chosen
     for level in levels:
-        if level not in begun and (why := _useless_flag(plan, branch, level)):
+        if level in begun:
+            continue
+        if why := _moves_nothing(plan, branch, level):
+            raise ValueError(
+                f"--levels: {why}; --branch={branch.name} would train the dense network once more "
+                f"under another label. Leave out level {level}, or, for other flags of training, "
+                "take --branch=retrain."
+            )
+        if why := _useless_flag(plan, branch, level):
             raise ValueError(
                 f"{why}, and --branch={branch.name} would train a copy of it under another label; "
                 "leave out the flag, or the level (--levels)."
@@ -166,9 +174,13 @@ def _begun_levels(plan: BranchPlan) -> Sequence[int]:
 
 def _would_be_a_copy(plan: BranchPlan, branch: Branch, level: int) -> str:
     """Why there is no need of a branch at a level; "" if there is."""
-    if branch.mask_alone and plan.run.level(level).record()["density"] == 1:
-        return f"nothing is pruned at level {level}, and {branch.name} moves what is pruned"
-    return _useless_flag(plan, branch, level)
+    return _moves_nothing(plan, branch, level) or _useless_flag(plan, branch, level)
+
+
+def _moves_nothing(plan: BranchPlan, branch: Branch, level: int) -> str:
+    if not branch.mask_alone or plan.run.level(level).record()["density"] != 1:
+        return ""
+    return f"nothing is pruned at level {level}, and {branch.name} moves what is pruned"
 
 
 def _useless_flag(plan: BranchPlan, branch: Branch, level: int) -> str:

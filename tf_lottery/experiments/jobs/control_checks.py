@@ -52,15 +52,18 @@ def _check_training(branch: Branch, config: ExperimentConfig) -> None:
 
 
 def _check_any_level(branch: Branch, config: ExperimentConfig) -> None:
-    levels = config.pruning.levels
-    # Where nothing is pruned, a mask cannot be moved.
-    first = max(branch.first_level, int(branch.mask_alone))
+    levels, first = config.pruning.levels, _first_level(branch)
     if config.pruning.target_density is None and _last_level(branch, levels) < first:
         least = first + branch.needs_next_level
         raise ValueError(
             f"--controls={branch.name} needs --levels={least} or more, and {config.name} has "
             f"--levels={levels}."
         )
+
+
+def _first_level(branch: Branch) -> int:
+    # Where nothing is pruned, a mask cannot be moved.
+    return max(branch.first_level, int(branch.mask_alone))
 
 
 def _last_level(branch: Branch, levels: int) -> int:
@@ -72,9 +75,8 @@ def _check_level(branch: Branch, config: ExperimentConfig, level: int) -> None:
     pruning = config.pruning
     if pruning.target_density is not None:
         return  # How many levels there will be is seen later.
-    last = _last_level(branch, pruning.levels)
-    if not branch.first_level <= level <= last:
-        first = branch.first_level
+    first, last = _first_level(branch), _last_level(branch, pruning.levels)
+    if not first <= level <= last:
         levels = f"level {first}" if first == last else f"levels {first} to {last}"
         raise ValueError(
             f"--control_levels={level}: --controls={branch.name} starts from {levels} of a run "
