@@ -141,6 +141,12 @@ def test_runs_are_named_by_a_pattern(tmp_path):
             ["--pruning_rates=0.5,0.2", "--pruning_rate=0.3"],
             "--pruning_rate=0.3 has no effect: --pruning_rates=0.5,0.2 takes its place.",
         ),
+        (
+            ["--num_virtual_devices=2", "--distribution=one_device"],
+            "--num_virtual_devices=2 has no effect: --distribution=one_device trains on one of the "
+            "devices; mirrored trains on all of them.",
+        ),
+        (["--num_virtual_devices=2", "--distribution=mirrored"], None),
         (["--levels=3", "--pruning_rate=0.3"], None),
         (["--target_density=0.5"], None),
     ],

@@ -81,6 +81,7 @@ def test_a_version_is_no_other_run_but_runs_that_have_it_in_their_name_go_on(tmp
         ("npz:.", "is a folder; name the file"),
         ("npz:file.csv?label=y", "label is no option of npz; it has none"),
         ("csv:file.csv?lable=y", "lable is no option of csv; its options are label: the column"),
+        ("csv:file.csv?label=y&label=z", "label is given twice, as y and as z; give it once"),
         ("csv:file.csv?label=y&test=missing.csv", "there is no file /.*missing.csv"),
     ],
 )

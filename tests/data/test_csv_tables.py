@@ -138,6 +138,7 @@ def test_what_is_wrong_is_named_by_row_and_column(load, text, said):
             r"say which column has the classes, such as \?label=weight; the columns are kind",
         ),
         ("?label=kind&drop=age", TEST, "t.csv has no column age"),
+        ("?label=kind&drop=size,kind", TEST, "kind has the classes, and cannot be dropped"),
         ("?label=kind&test=1.5", TEST, "test=1.5: use a share"),
         (
             "?label=kind&test=HERE/u.csv",

@@ -56,7 +56,7 @@ def test_splits_and_classes_are_those_of_the_folders(divided):
     )
     assert (values(data.test), data.test.labels.tolist()) == ([7, 8, 9], [0, 0, 1])
     np.testing.assert_array_equal(data.test.images[0], colour(7))
-    assert "1 other files are left out, such as train/cat/about.txt." in data.notes
+    assert "1 other file is left out: train/cat/about.txt." in data.notes
 
 
 def test_folders_that_are_left_out_are_told_of(divided, tmp_path):
@@ -66,7 +66,7 @@ def test_folders_that_are_left_out_are_told_of(divided, tmp_path):
     data = load_dataset(f"folder:{divided}")
     assert (len(data.train), data.validation) == (7, None)
     assert data.notes[1:] == (
-        "1 other files are left out, such as train/cat/linked.",
+        "1 other file is left out: train/cat/linked.",
         "left out, as no split is called so: spare.",
     )
 

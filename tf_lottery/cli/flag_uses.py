@@ -160,6 +160,12 @@ def tell_of_flags_taken_over(flag_values: flags.FlagValues) -> None:
         flag, other = flag_values[name], flag_values[by]
         if other.present and other.value and flag.present and flag.value != flag.default:
             tell(f"Note: {as_given(flag)} has no effect: {as_given(other)} takes its place.")
+    devices, distribution = flag_values["num_virtual_devices"], flag_values["distribution"]
+    if distribution.value == "one_device" and (devices.value or 1) > 1:
+        tell(
+            f"Note: {as_given(devices)} has no effect: {as_given(distribution)} trains on one of "
+            "the devices; mirrored trains on all of them."
+        )
 
 
 def tell_of_useless_levels(experiment: str, flag_values: flags.FlagValues) -> None:

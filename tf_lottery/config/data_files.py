@@ -170,6 +170,9 @@ def data_files(dataset: str) -> DataFiles | None:
 
     Returns:
       The files that it names, as they are written; None if it is the name of a set.
+
+    Raises:
+      ValueError: if an option is given twice.
     """
     form = _FORM.fullmatch(dataset)
     if form is None:
@@ -177,7 +180,13 @@ def data_files(dataset: str) -> DataFiles | None:
     path, *given = _OPTIONS.split(form[2], maxsplit=1)
     options = {}
     for part in (part for text in given for part in text.split("&")):
-        name, _, options[name] = part.partition("=")
+        name, _, text = part.partition("=")
+        if name in options:
+            raise ValueError(
+                f"--dataset={dataset}: {name} is given twice, as {options[name]} and as {text}; "
+                "give it once."
+            )
+        options[name] = text
     return DataFiles(form[1], Path(path), options)
 
 

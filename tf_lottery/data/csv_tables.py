@@ -57,6 +57,8 @@ def load_csv(files: DataFiles) -> Dataset:
     for name in (label, *dropped):
         if name not in columns:
             _refuse(files, f"{paths['train'].name} has no column {name}", columns)
+    if label in dropped:
+        _refuse(files, f"{label} has the classes, and cannot be dropped", columns)
     features = [name for name in columns if name not in {label, *dropped}]
     if not features:
         _refuse(files, "no column is left to learn from", columns)

@@ -161,7 +161,11 @@ def find_images(files: DataFiles, skip_unreadable: bool) -> ImageFolder:
     except ValueError as error:
         raise files.refusal(str(error).rstrip(".")) from error
     channels = int(max(own.shapes[:, 2].max() for own in splits.values()))
-    notes = [f"{len(others)} other files are left out, such as {others[0]}."] if others else []
+    notes = []
+    if len(others) == 1:
+        notes.append(f"1 other file is left out: {others[0]}.")
+    elif others:
+        notes.append(f"{len(others)} other files are left out, such as {others[0]}.")
     if beside := _folders_beside(files, roots):
         notes.append(f"left out, as no split is called so: {', '.join(beside)}.")
     return ImageFolder(files, tuple(names), splits, channels, tuple(notes))

@@ -16,10 +16,11 @@ def check_class_numbers(labels: np.ndarray) -> None:
       labels: of the training examples, `[examples]`.
 
     Raises:
-      ValueError: if one is negative, or so large that most classes could not have an example.
+      ValueError: if there is none, one is negative, or so large that most classes could not have
+        an example.
     """
     if not labels.size:
-        return
+        raise ValueError("The train split is empty: at least 1 example is needed.")
     least, most = int(labels.min()), int(labels.max())
     if least < 0 or most >= labels.size:
         raise ValueError(
