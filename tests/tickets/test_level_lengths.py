@@ -276,6 +276,32 @@ def test_metrics_of_epochs_between_validations():
     assert metrics_of_epoch(logs, [2, 3, 4, 5], 3, 2) == {"loss": 3, "val_loss": 30}
     assert metrics_of_epoch(logs, [2, 3, 4, 5], 5, 2) == {"loss": 1, "val_loss": 10}
     assert metrics_of_epoch(logs, [2, 3, 4, 5], 4, [3, 5]) == {"loss": 2, "val_loss": 10}
+    # What was measured later belongs to other weights.
+    assert metrics_of_epoch(logs, [2, 3, 4, 5], 2, 2) == {"loss": 4}
+
+
+@BOTH
+def test_weights_from_before_the_first_validation_are_validated(keras):
+    rising = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(rising=epoch)
+    )
+    stop = keras.callbacks.EarlyStopping("rising", mode="min", restore_best_weights=True)
+    stop.patience = 9
+    model = network(keras, metrics=["accuracy"])
+    search = searching(model, levels=0, rewind_step=0)
+    search.fit(
+        BATCHES,
+        validation_data=(X[:8], Y[:8]),
+        validation_freq=3,
+        epochs=3,
+        callbacks=[rising, stop],
+        verbose=0,
+    )
+    (result,) = search.history.levels
+    assert result.weights_at == 4
+    assert result.metrics["val_loss"] == pytest.approx(
+        model.evaluate(X[:8], Y[:8], verbose=0)[0], rel=1e-6
+    )
 
 
 @BOTH

@@ -167,6 +167,32 @@ def test_losses_of_users_see_labels_as_in_fit(keras, kind, units):
     assert len(set(seen)) == 1
 
 
+@TF_KERAS_FAST
+@pytest.mark.parametrize("several", [lambda one: [one], lambda one: {"one": one}])
+def test_a_list_or_mapping_of_one_loss_is_one(keras, several, arrays):
+    loss, y = "sparse_categorical_crossentropy", arrays[1] % 3
+    scores = []
+    for given in (loss, several(loss)):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((6,))
+        model = prunable(keras.Model(x, keras.layers.Dense(3, "softmax", name="one")(x)))
+        model.compile("sgd", given)
+        search = IterativeMagnitudePruning(model, 1, 0.5, score="snip")
+        search.fit(arrays[0], y, batch_size=16, shuffle=False, verbose=0)
+        scores.append(search.mask(1))
+    assert scores[0] == scores[1]
+
+
+def test_several_losses_are_refused_before_training(arrays):
+    x = keras.Input((6,))
+    model = prunable(keras.Model(x, [keras.layers.Dense(3)(x), keras.layers.Dense(3)(x)]))
+    model.compile("sgd", "mse")
+    search = IterativeMagnitudePruning(model, 1, score="snip")
+    labels = np.zeros((len(arrays[0]), 3), np.float32)
+    with pytest.raises(ValueError, match=r"loss='mse': .*one loss, of one output"):
+        search.fit(arrays[0], [labels, labels], verbose=0)
+
+
 def test_scoring_batches_of_arrays():
     x, y = np.arange(3000).reshape(1500, 2), np.arange(1500)
     batches = list(scoring_batches({"in": x}, y, {"batch_size": 128, "validation_split": 0.2}))

@@ -3,14 +3,15 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tf_lottery.config.arguments import is_several
-from tf_lottery.masking.keras_versions import keras_of
-from tf_lottery.masking.layers import leaf_layers, unwrapped
+from tf_lottery.masking.keras_versions import graph_calls, is_graph, keras_of
+from tf_lottery.masking.layers import keras_variables, leaf_layers, sublayers, unwrapped
 from tf_lottery.training.compiled_copy import compile_arguments
 
 # Names are numbered by what a process has built before, Keras draws seeds that are not given, and
@@ -20,20 +21,24 @@ _DIGITS = 16
 
 
 def described_network(model: Any) -> dict[str, Any]:
-    """Describes the layers of a model.
+    """Describes the layers of a model, and how they are connected.
 
     Args:
       model: a model of either Keras.
 
     Returns:
       The version of Keras, whose layers may have other settings in another one; and of each layer
-      its class and a digest of its settings, "" of layers that do not tell them.
+      its class and a digest of its settings, "" of layers that do not tell them; and a digest of
+      the connections in each graph.
     """
     keras = keras_of(model)
-    layers = (unwrapped(layer) for _, layer in leaf_layers(model))
+    layers = {path: unwrapped(layer) for path, layer in leaf_layers(model)}
+    # Weights go by the paths of their layers.
+    paths = {id(layer): path for path, layer in layers.items() if keras_variables(layer)}
     return {
         "keras": f"{keras.__name__} {keras.__version__}",
-        "layers": [[type(layer).__name__, _digest_of(layer)] for layer in layers],
+        "layers": [[type(layer).__name__, _digest_of(layer)] for layer in layers.values()],
+        "graphs": [_digest(_connections(graph, paths)) for graph in _graphs(model, set())],
     }
 
 
@@ -75,7 +80,52 @@ def network_difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
             return f"layer {number + 1} of the model was {before[0]}, is {kind}"
         if before[1] != settings and before[1] and settings:
             return f"layer {number + 1} of the model ({kind}) has other settings"
+    # Those that older versions described lack it.
+    if was.get("graphs", now["graphs"]) != now["graphs"]:
+        return "the layers of the model are connected in another way"
     return ""
+
+
+def _graphs(part: Any, seen: set[int]) -> Iterator[Any]:
+    """The Sequential and functional models in a model, itself among them, each once."""
+    part = unwrapped(part)
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    if is_graph(part):
+        yield part
+    held = part.layers if is_graph(part) else [layer for _, layer in sublayers(part)]
+    for layer in held:
+        yield from _graphs(layer, seen)
+
+
+def _connections(graph: Any, paths: Mapping[int, str]) -> list[Any]:
+    """What each output of a graph is computed by, in whatever order Keras keeps the calls."""
+    if isinstance(graph, keras_of(graph).Sequential):
+        return [_called(layer, paths) for layer in graph.layers]
+    computed: dict[Any, str] = {_key(each): f"input {i}" for i, each in enumerate(graph.inputs)}
+
+    def known(value: Any) -> Any:
+        return computed.get(_key(value), value)
+
+    for call in graph_calls(graph):
+        given = tf.nest.map_structure(known, [call.arguments, call.keywords])
+        for number, output in enumerate(call.outputs):
+            computed.setdefault(_key(output), _digest([_called(call.layer, paths), given, number]))
+    return [computed[_key(output)] for output in graph.outputs]
+
+
+def _key(value: Any) -> Any:
+    layer, *numbers = getattr(value, "_keras_history", [value])
+    return id(layer), *numbers
+
+
+def _called(layer: Any, paths: Mapping[int, str]) -> list[str]:
+    layer = unwrapped(layer)
+    settings = "" if is_graph(layer) else _digest_of(layer)
+    # Of the layers that tf_keras makes of operations, which is left out of their settings.
+    operation = str(getattr(layer, "symbol", ""))
+    return [type(layer).__name__ + operation, paths.get(id(layer), ""), settings]
 
 
 def _digest_of(thing: Any) -> str:
@@ -87,7 +137,11 @@ def _digest_of(thing: Any) -> str:
     # What users write may raise anything, and need not be able to tell.
     except Exception:
         return ""
-    text = json.dumps(_without_names(config), sort_keys=True, default=_plain)
+    return _digest(config)
+
+
+def _digest(values: Any) -> str:
+    text = json.dumps(_without_names(values), sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
@@ -104,4 +158,6 @@ def _without_names(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
+    if isinstance(value, slice):
+        return repr(value)
     return getattr(value, "__name__", type(value).__name__)

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_lottery.masking.keras_versions import is_keras_3, is_of_keras, keras_of
+from tf_lottery.tickets.fit.labels import only_one
 from tf_lottery.tickets.fit.length import examples_before_split
 from tf_lottery.training.saliency import NetworkEvidence, Saliency
 
@@ -93,13 +94,15 @@ def _first_batches(dataset: tf.data.Dataset) -> Iterator[Batch]:
 
 def _loss(model: Any, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     """The compiled loss, with labels of the rank and type that its Keras makes them."""
-    if not (isinstance(model.loss, str) or callable(model.loss)):
+    given = model.loss
+    loss, labels, outputs = (only_one(each) for each in (given, labels, outputs))
+    if loss is None or labels is None or outputs is None:
         raise ValueError(
-            f"loss={model.loss!r}: this score takes gradients of one loss; compile the model with "
-            "a single one."
+            f"loss={given!r}: this score takes gradients of one loss, of one output; compile a "
+            "model that has a single one."
         )
     losses = keras_of(model).losses
-    by_function = not isinstance(model.loss, losses.Loss)
+    by_function = not isinstance(loss, losses.Loss)
     axis_lacks = labels.shape.rank == 1 and outputs.shape.rank == 2
     if is_keras_3(model):
         # It leaves what it is given to losses that are objects.
@@ -107,7 +110,7 @@ def _loss(model: Any, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     if axis_lacks:
         labels = labels[:, tf.newaxis]
     # And gives functions floats, whatever the labels are; its own make them themselves.
-    of_user = by_function and callable(model.loss) and not is_of_keras(model.loss)
+    of_user = by_function and callable(loss) and not is_of_keras(loss)
     if labels.dtype.is_floating or (of_user and is_keras_3(model)):
         labels = tf.cast(labels, outputs.dtype)
-    return losses.get(model.loss)(labels, outputs)
+    return losses.get(loss)(labels, outputs)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tf_lottery.masking.keras_versions import is_graph, is_keras_3
 
@@ -40,7 +41,7 @@ def check_labels(model: Any, y: Any, name: str = "y") -> None:
       ValueError: if they are text, in another form than the loss takes, or a class number is not
         one of the model's outputs, nor what the loss ignores.
     """
-    loss = _loss_of(model)
+    loss = _name_of_loss(model)
     if loss not in (_BY_NUMBER, _BY_COLUMN) or not hasattr(y, "dtype"):
         return
     labels, shape = np.asarray(y), tuple(model.output_shape)
@@ -53,7 +54,7 @@ def check_labels(model: Any, y: Any, name: str = "y") -> None:
     if broken.size:
         raise ValueError(f"{name} holds the label {broken.flat[0]}: labels are whole numbers.")
     outside = labels[(labels < 0) | (labels >= classes)]
-    ignored = _ignored_class(model.loss)
+    ignored = _ignored_class(only_one(model.loss))
     if ignored is not None:
         outside = outside[outside != ignored]
     if outside.size:
@@ -63,11 +64,22 @@ def check_labels(model: Any, y: Any, name: str = "y") -> None:
         )
 
 
-def _loss_of(model: Any) -> Any:
+def only_one(nested: Any) -> Any:
+    """The loss, labels or outputs of a model with one output; None of others.
+
+    Args:
+      nested: as it is, or a list or mapping of one.
+    """
+    leaves = tf.nest.flatten(nested)
+    return leaves[0] if len(leaves) == 1 else None
+
+
+def _name_of_loss(model: Any) -> Any:
     """The name of the loss of a graph with one output; None of others."""
     if not is_graph(model) or len(model.outputs) != 1:
         return None
-    return getattr(model.loss, "name", getattr(model.loss, "__name__", model.loss))
+    loss = only_one(model.loss)
+    return getattr(loss, "name", getattr(loss, "__name__", loss))
 
 
 def _check_numbers(labels: np.ndarray, classes: int, name: str) -> None:
@@ -104,7 +116,7 @@ def _check_class_weight(model: Any, y: Any, weights: Any) -> None:
     # In Keras 3 a class without a weight has the weight 1.
     if not isinstance(weights, Mapping) or is_keras_3(model):
         return
-    if _loss_of(model) != _BY_NUMBER or not hasattr(y, "dtype"):
+    if _name_of_loss(model) != _BY_NUMBER or not hasattr(y, "dtype"):
         return
     without = sorted({int(label) for label in np.unique(y)} - {int(label) for label in weights})
     if without:

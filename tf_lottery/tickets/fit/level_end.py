@@ -205,19 +205,19 @@ def metrics_of_epoch(
       validation_freq: as in `model.fit`.
 
     Returns:
-      Name to the value of that epoch, or of the last validated one before it.
+      Name to the value of that epoch, or of the last validated one before it; what was first
+      measured later is not among them.
     """
     if isinstance(validation_freq, Collection):
         validated = [number for number in epochs if number + 1 in validation_freq]
     else:
         validated = [number for number in epochs if (number + 1) % validation_freq == 0]
 
-    def value(each: Sequence[Any]) -> Any:
+    def upto(each: Sequence[Any]) -> Sequence[Any]:
         known = epochs if len(each) == len(epochs) else validated
-        upto = [index for index, number in enumerate(known) if number <= epoch]
-        return each[upto[-1] if upto and upto[-1] < len(each) else -1]
+        return each[: sum(number <= epoch for number in known)]
 
-    return {name: value(each) for name, each in logs.items() if each}
+    return {name: upto(each)[-1] for name, each in logs.items() if upto(each)}
 
 
 def _ran_out(level: int, reached: int, planned: int) -> ValueError:

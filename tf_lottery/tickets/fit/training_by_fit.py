@@ -117,7 +117,10 @@ class TrainingByFit:
                     kept=level.rewind_state_kept,
                     stopped=end.stopped_early,
                 )
-            metrics = self._metrics(level.number, end, trained=bool(watch.epochs_seen))
+            complete = logs.keys() <= end.metrics.keys()
+            metrics = self._metrics(
+                level.number, end, trained=bool(watch.epochs_seen), complete=complete
+            )
             return self._search.record(level.number, metrics, watch.first_bad_step, **end.record())
 
     def _watch(
@@ -161,9 +164,11 @@ class TrainingByFit:
         check_resumed(iteration, self._rewind_step, kept=self._search.journal.has_rewind_state())
         level.rewind_state_kept = True
 
-    def _metrics(self, level: int, end: LevelEnd, *, trained: bool) -> dict[str, Any]:
+    def _metrics(
+        self, level: int, end: LevelEnd, *, trained: bool, complete: bool
+    ) -> dict[str, Any]:
         averages = averages_weights(self._model) and end.weights_at == end.iterations
-        if trained and not averages:
+        if trained and complete and not averages:
             return end.metrics
         metrics = end.metrics | validate_again(self._model, self._x, self._y, self._fit_arguments)
         if not trained:
