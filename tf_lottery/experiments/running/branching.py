@@ -105,6 +105,8 @@ def run_branch(
     run = expanded("run", run)
     if levels is not None:
         check_levels(levels)
+        # Those of NumPy are whole numbers too, but no JSON.
+        levels = [int(level) for level in levels]
     if isinstance(dataset, str):
         dataset, changes = None, {**changes, "dataset": dataset}
     check_is_dataset(dataset)
