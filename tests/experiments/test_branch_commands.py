@@ -41,7 +41,7 @@ def reference(finished_run, outcome_of, tmp_path_factory):
     """What the branch comes to when nothing interrupts it."""
     copy = tmp_path_factory.mktemp("reference") / "tiny" / "replicate_1"
     shutil.copytree(finished_run, copy)
-    run_branch(copy, BRANCH, [1, 2], **CHANGES)
+    run_branch(copy, BRANCH, [np.int64(1), 2], **CHANGES)
     return outcome_of(copy / "branches" / LABEL)
 
 
