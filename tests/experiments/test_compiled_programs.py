@@ -85,7 +85,7 @@ def test_each_build_of_tensorflow_has_its_folder(chosen, tmp_path, monkeypatch):
     for build in ("tensorflow_cpu-2.21.0", "tensorflow_cpu-2.21.1", "tf_nightly-2.22.0"):
         site = tmp_path / build
         (site / f"{build}.dist-info").mkdir(parents=True)
-        spec = SimpleNamespace(submodule_search_locations=[str(site / "tensorflow")])
+        spec = SimpleNamespace(origin=str(site / "tensorflow" / "__init__.py"))
         monkeypatch.setattr(compiled_programs, "find_spec", lambda _, spec=spec: spec)
         flags.add(chosen())
     assert len(flags - {None}) == 4

@@ -96,8 +96,8 @@ def _of_this_machine() -> str:
 
 def _tensorflow_as_installed() -> list[str]:
     """Its name and version; the name may be tensorflow_cpu or tf_nightly, too."""
-    (package,) = find_spec("tensorflow").submodule_search_locations
-    found = Path(package).parent.glob("*.dist-info")
+    spec = find_spec("tensorflow")
+    found = Path(spec.origin).parents[1].glob("*.dist-info") if spec and spec.origin else ()
     return sorted(each.name for each in found if each.name.startswith(("tensorflow", "tf_nightly")))
 
 

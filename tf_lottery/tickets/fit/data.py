@@ -48,7 +48,7 @@ def check_ends(fit_arguments: Mapping[str, Any]) -> None:
     for argument, steps in (("x", "steps_per_epoch"), ("validation_data", "validation_steps")):
         data = fit_arguments.get(argument)
         endless = isinstance(data, tf.data.Dataset) and (
-            int(data.cardinality()) == tf.data.INFINITE_CARDINALITY
+            int(tf.data.experimental.cardinality(data)) == tf.data.INFINITE_CARDINALITY
         )
         if endless and fit_arguments.get(steps) is None:
             raise ValueError(
