@@ -102,7 +102,7 @@ def test_labels_of_several_classes_may_have_a_column_each(two):
         (([IMAGES, WORDS], {"number": RANKS / 4}), r"accuracy of number, .* labels such as 0.25;"),
         (
             ([IMAGES, WORDS], {"number": CLASSES}),
-            r"the label 2, but number has 1 output: .* 0 to 1",
+            r"the label 2, but number tells 2 classes apart: .* 0 to 1",
         ),
         (([IMAGES, WORDS], {"number": np.eye(3)[CLASSES]}), r"float64 of shape \(4, 3\), but must"),
         (

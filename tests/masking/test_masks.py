@@ -214,7 +214,7 @@ def test_a_folder_is_no_file_of_a_mask(tmp_path):
     Mask.ones_like({"a": np.zeros(2)}).save(tmp_path / "masks.npz")
     with pytest.raises(ValueError, match=rf"such as {tmp_path}/masks\.npz\.$"):
         Mask.load(str(tmp_path))
-    with pytest.raises(ValueError, match=r"^path=3: give the path of a f"):
+    with pytest.raises(ValueError, match=r"^path=3: give a path, as"):
         Mask.load(3)
 
 

@@ -384,9 +384,7 @@ def test_masks_that_claim_more_than_the_file_holds(tmp_path):
         Mask.load("/nope")
     with pytest.raises(ValueError, match=r"^path=None: give a path, as text"):
         mask.save(None)
-    with pytest.raises(
-        ValueError, match=r"^path='.*/none/m.npz': it cannot be written \(No such f"
-    ):
+    with pytest.raises(ValueError, match=r"^path='.*: it cannot be written \(No such f"):
         mask.save(tmp_path / "none" / "m.npz")
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
         pass

@@ -178,7 +178,9 @@ def _would_be_a_copy(plan: BranchPlan, branch: Branch, level: int) -> str:
 
 
 def _moves_nothing(plan: BranchPlan, branch: Branch, level: int) -> str:
-    if not branch.mask_alone or plan.run.level(level).record()["density"] != 1:
+    ticket = plan.run.level(level)
+    # Those that are not finished are refused as such.
+    if not (branch.mask_alone and ticket.is_complete() and ticket.record()["density"] == 1):
         return ""
     return f"nothing is pruned at level {level}, and {branch.name} moves what is pruned"
 
