@@ -54,7 +54,7 @@ def test_numbers_are_computed_from_the_results(generator, measured):
             "barrier 1.32 and 0.56 of the dense networks, 0.20 and 0.01 of tickets at 3.52%",
         )
     ]
-    assert measured["1.8"][-1].here.startswith("one-shot 85.69 at 1.85%, iterative 88.52;")
+    assert measured["1.8"][1].here.startswith("one-shot 85.69 at 1.85%, iterative 88.52;")
     assert measured["5.2"][0].here.startswith("barrier 1.06 over 30 pairs; 18 of them")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from measured.tables import (
+    HALF,
     MASK,
     NEW_WEIGHTS,
     ONE_SHOT,
@@ -108,7 +109,29 @@ def beside_controls() -> dict[str, list[Measured]]:
     for number, text in _controls_on_mnist().items():
         replicates = len(_replicates_with_controls())
         results[number] = [Measured("MNIST", replicates, text), *results[number]]
+    for number, method in {
+        "1.5": NEW_WEIGHTS,
+        "1.7": MASK,
+        "1.8": ONE_SHOT,
+        "5.8": ONE_SHOT,
+    }.items():
+        results[number].append(_on_cifar10(method))
     return results
+
+
+def _on_cifar10(method: str) -> Measured:
+    """A control of a residual network, beside its smallest ticket."""
+    rows = table_of("cifar10_resnet14_iterative")
+    rows = rows.set_index(["method", "level"])
+    level = rows.index.get_level_values("level").max()
+    ticket = rows.loc[(LOTTERY, level)]
+    accuracies = {
+        "": rows.loc[(method, level)].test_accuracy,
+        "ticket ": ticket.test_accuracy,
+        "dense ": rows.loc[(LOTTERY, 0)].test_accuracy,
+    }
+    numbers = ", ".join(f"{name}{percent(accuracy)}" for name, accuracy in accuracies.items())
+    return Measured("CIFAR-10", 1, f"{HALF}, from 100, at {share(ticket.density)}: {numbers}")
 
 
 def _controls_on_mnist() -> dict[str, str]:
