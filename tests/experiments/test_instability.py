@@ -45,7 +45,9 @@ SETTINGS = "2_copies__5_points__union__estimated__test"
 
 def analyze(run: Path, levels: Sequence[int] = (0, 2), **options) -> list[Row]:
     run_analysis(run, "instability", levels, points=5, **options)
-    return read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS, texts=["network"])
+    return read_csv(
+        run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS, texts=["network", "solutions"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,9 @@ def briefly_analyzed_run(short_analysis, tmp_path) -> Path:
 )
 def test_copies_of_tickets_and_of_both_baselines_are_compared(request, fixture, networks):
     run = request.getfixturevalue(fixture)
-    rows = read_csv(run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS, texts=["network"])
+    rows = read_csv(
+        run / "landscape" / f"instability__{SETTINGS}.csv", COLUMNS, texts=["network", "solutions"]
+    )
     assert [(row["level"], row["network"]) for row in rows] == networks
     assert {row["rewind_step"] for row in rows} == {7}
     assert {row["copies"] for row in rows} == {2}
@@ -285,7 +289,7 @@ def test_the_settings_that_papers_vary_are_numbers_beside_the_results(run_tiny, 
     run_analysis(run, "instability", points=3, line_split="both")
     (path,) = (run / "landscape").glob("instability*.csv")
     columns = (*COLUMNS[:-1], "train_error_barrier", "train_loss_barrier", "solutions")
-    (row,) = read_csv(path, columns, texts=["network"])
+    (row,) = read_csv(path, columns, texts=["network", "solutions"])
     # 1237 training examples make 24 batches of 50; training has 45 steps.
     found = {name: row[name] for name in COLUMNS[:4]}
     expected = {"rewind_step": 9, "warmup_steps": 12, "learning_rate": 0.002, "batch_size": 50}

@@ -25,6 +25,7 @@ from tf_lottery.plugins import (
     density_figure,
     register_analysis,
 )
+from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.sealed_table import read_sealed_table
 from tf_lottery.store.tensors import load_tensors
 
@@ -167,15 +168,17 @@ def test_levels_that_were_trained_anew_are_measured_anew(
     """Whatever the analysis: which levels a row is of stands in its file."""
     analysis_of_texts(texts=("optimizer",))
     path = copied_run / "landscape" / "optimizers.csv"
-    numbers = []
+    texts = []
     for change in (None, moved_level, None):
         if change:
             change(copied_run, 1)
         do("--experiment=optimizers", f"--run={copied_run}")
-        numbers.append([row["solutions"] for row in read_sealed_table(path)])
-    assert numbers[1] == numbers[2]
-    same = [one == other for one, other in zip(*numbers[:2], strict=True)]
+        texts.append([row["solutions"] for row in read_sealed_table(path)])
+    assert texts[1] == texts[2]
+    same = [one == other for one, other in zip(*texts[:2], strict=True)]
     assert same == [True, False, True]
+    ticket = RunFolder.read(copied_run).level(1).ticket()
+    assert texts[2][1] == f"level_1:{ticket[:12]}"
 
 
 def test_a_column_of_texts_that_is_not_declared_is_named(copied_run, analysis_of_texts):

@@ -32,7 +32,9 @@ BRANCHES = {
 def analyze(run: Path, levels: Sequence[int] | None = None, **options) -> list[Row]:
     run_analysis(run, "stability", levels, **options)
     path = run / "landscape" / f"stability__{options.get('copies', 2)}_copies.csv"
-    return read_csv(path, (*KEY, "test_accuracy", *DISTANCES, "solutions"), texts=["network"])
+    return read_csv(
+        path, (*KEY, "test_accuracy", *DISTANCES, "solutions"), texts=["network", "solutions"]
+    )
 
 
 def layers(run: Path) -> list[Row]:

@@ -132,7 +132,7 @@ def report_page(
         lines_left_out=figures_left_out(methods),
         tickets=[(ticket, style.colour) for ticket, style in zip(tickets, styles, strict=True)],
         tolerance=tolerance_text(tickets[0].tolerance),
-        missing=missing_data(methods),
+        missing=[*missing_data(methods), *analyses.missing],
         methods=methods,
         flags=flag_differences(methods),
         analysis_branches=_analysis_branches(runs),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tf_lottery.config.trained_copies import BASELINES
 from tf_lottery.store.csv_files import Row
+from tf_lottery.store.trained_levels import UNTOLD
 
 
 def barrier_column(split: str, measure: str = "error") -> str:
@@ -16,8 +17,8 @@ def barrier_columns(splits: Sequence[str]) -> tuple[str, ...]:
     return tuple(barrier_column(split, of) for split in splits for of in ("error", "loss"))
 
 
-# Last of each file with a row for each thing that is measured: a number that tells the masks and
-# weights of the solutions that the row is of from any others.
+# Last of each file with a row for each thing that is measured: `levels_text` of those that the row
+# is of.
 SOLUTIONS = "solutions"
 
 # Followed by the barriers.
@@ -103,8 +104,12 @@ MAGNITUDES_COLUMNS = (
 HISTOGRAM_COLUMNS = ("level", "density", "lower", "upper", "before", "pruned", "after")
 
 
-# What files of earlier versions lack.
-_ADDED = (SOLUTIONS, "other_ticket", *(prediction_error_column(order) for order in ORDERS))
+# What files of earlier versions lack, and what stands in its place.
+_ADDED = {
+    SOLUTIONS: UNTOLD,
+    "other_ticket": None,
+    **{prediction_error_column(order): None for order in ORDERS},
+}
 
 
 def network_place(network: str) -> int:
@@ -124,7 +129,11 @@ def with_network(row: Row) -> Row:
 
 
 def as_written_today(row: Row, columns: Sequence[str]) -> Row:
-    """Gives a row of an earlier version the columns that were added since, with nothing in them."""
+    """Gives a row of an earlier version the columns that were added since, which tell nothing."""
     row = with_network(row)
     had = tuple(column for column in columns if column in row or column not in _ADDED)
-    return {column: row.get(column) for column in columns} if tuple(row) == had else row
+    return (
+        {column: row.get(column, _ADDED.get(column)) for column in columns}
+        if tuple(row) == had
+        else row
+    )

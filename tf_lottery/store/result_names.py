@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tf_lottery.config.analyses import result_files
+from tf_lottery.store.result_columns import SOLUTIONS
 
 _SEPARATOR, _OLD_SEPARATOR = "__", ","
 # How settings of lines are written; those of other results stand at their `ResultFile`.
@@ -63,7 +64,7 @@ def analysis_of(stem: str) -> str:
 def text_columns(stem: str) -> tuple[str, ...]:
     """Returns the columns of texts in a file of this name; all others are of numbers."""
     file = result_files().get(analysis_of(stem))
-    return () if file is None else file.texts
+    return (SOLUTIONS,) if file is None else (*file.texts, SOLUTIONS)
 
 
 def settings_of(stem: str) -> tuple[str, ...]:

@@ -20,8 +20,11 @@ from tf_lottery.store.result_columns import (
     LEVELS_COLUMNS,
     MAGNITUDES_COLUMNS,
     ROBUSTNESS_COLUMNS,
+    SOLUTIONS,
 )
 from tf_lottery.store.result_names import current_stem
+from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.trained_levels import UNTOLD, levels_text
 
 COLUMNS = (*LEVELS_COLUMNS, "test_error_barrier")
 SETTINGS = "30,union,estimated,test"
@@ -140,6 +143,27 @@ def test_a_damaged_file_is_named_and_the_others_are_joined(runs):
         ("one", "replicate_1"),
         ("two", "replicate_1"),
     ]
+
+
+def test_rows_of_networks_that_were_trained_anew_are_left_out_and_told_of(runs):
+    """Until they are measured; a branch that was removed since says nothing against its row."""
+    run = RunFolder.read(runs[0])
+    texts = [levels_text(run.path, [run.level(1)]), f"level_0:{'0' * 12}", UNTOLD]
+    texts += [f"level_1:{'0' * 12} branches/retrain/level_1:{'1' * 12}"]
+    texts += [f"branches/retrain/level_1:{'1' * 12}"]
+    rows = [{**pair(0.01, first), SOLUTIONS: text} for first, text in enumerate(texts)]
+    path = run.path / "landscape" / "successive_levels__3_points__union__estimated__test.csv"
+    write_csv(path, (*COLUMNS, SOLUTIONS), rows, texts=[SOLUTIONS])
+    analyses = join(runs)
+    kept = cells(analyses.tables["successive_levels.csv"])
+    assert [row["first_level"] for row in kept] == ["0", "2", "4"]
+    sentence = (
+        f"one: 2 of 5 rows of landscape/{path.name} of replicate_1 are of networks that were "
+        "trained anew since; the same analysis, started again, measures them."
+    )
+    assert (analyses.problems, analyses.missing) == ((), (sentence,))
+    page = compare_runs(runs).page.read_text()
+    assert sentence in html.unescape(page)
 
 
 @pytest.mark.parametrize("lacking", ["second_density", "test_error_barrier"])

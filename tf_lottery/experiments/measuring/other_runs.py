@@ -1,14 +1,12 @@
 """The runs that a run is compared with: other replicates of its experiment, and any by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from tf_lottery.report.copied_runs import copy_text, without_copies
 from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.store.run_folder import RunFolder
-from tf_lottery.store.seal import checksum
 
 # Hexadecimal digits that tell one checksum from another: few enough for a float to hold them.
 DIGITS_OF_NUMBERS = 12
@@ -63,11 +61,4 @@ def beside(given: str | None) -> str | None:
 
 def ticket_number(run: RunFolder, level: int) -> int:
     """A number for a column: it tells the mask and weights of a finished level from any others."""
-    return solutions_number([run.level(level)])
-
-
-def solutions_number(levels: Sequence[LevelFolder]) -> int:
-    """A number for a column: it tells masks and weights of finished levels from any others."""
-    tickets = [level.ticket() for level in levels]
-    one = tickets[0] if len(tickets) == 1 else checksum(tickets)
-    return int(one[:DIGITS_OF_NUMBERS], 16)
+    return int(run.level(level).ticket()[:DIGITS_OF_NUMBERS], 16)

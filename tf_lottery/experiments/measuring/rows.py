@@ -17,7 +17,6 @@ from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.branch_levels import is_complete
 from tf_lottery.experiments.commands import Analyze, RunBranches
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.experiments.measuring.other_runs import solutions_number
 from tf_lottery.experiments.measuring.results_file import ResultsFile
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.experiments.threads_of_runs import recorded_threads
@@ -28,6 +27,7 @@ from tf_lottery.store.csv_files import Row
 from tf_lottery.store.errors import StorageError
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.result_columns import SOLUTIONS
+from tf_lottery.store.trained_levels import UNTOLD, levels_text
 
 if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
     from tf_lottery.data import Dataset
@@ -217,34 +217,34 @@ def _files(run: MeasuredRun, analysis: Analysis, wanted: Rows) -> list[ResultsFi
 def _missing(
     run: MeasuredRun, wanted: Rows, tables: Sequence[Mapping[Any, list[Row]]]
 ) -> list[Any]:
-    number = _numbering(run, wanted)
+    text = _solutions(run, wanted)
 
     def is_there(key: Any) -> bool:
         if not all(key in table for table in tables):
             return False
-        row, now = tables[0][key][0], number(key)
+        row, now = tables[0][key][0], text(key)
         # Earlier versions did not say which solutions a row is of.
-        return wanted.holds(row) and (now is None or row[SOLUTIONS] in (None, now))
+        return wanted.holds(row) and (now == UNTOLD or row[SOLUTIONS] in (UNTOLD, now))
 
     return [key for key in wanted.keys if not is_there(key)]
 
 
-def _numbering(run: MeasuredRun, wanted: Rows) -> Callable[[Any], int | None]:
-    """What tells the solutions of a key from any others; of those that are not all there, None."""
+def _solutions(run: MeasuredRun, wanted: Rows) -> Callable[[Any], str]:
+    """What tells the solutions of a key from any others; `UNTOLD` if they are not all there."""
 
     @cache
     def branch(name: str, changes: tuple[tuple[str, Any], ...]) -> Path:
         return plan_branch(run.run.path, name, dict(changes)).path
 
-    def number(key: Any) -> int | None:
+    def text(key: Any) -> str:
         levels = [run.run.level(level) for level in wanted.levels(key)] + [
             LevelFolder(branch(one.branch, tuple(one.changes.items())) / f"level_{level}")
             for one in wanted.trainings([key])
             for level in one.levels
         ]
-        return solutions_number(levels) if all(level.is_complete() for level in levels) else None
+        return levels_text(run.run.path, levels)
 
-    return number
+    return text
 
 
 def _by_key(rows: Sequence[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
@@ -263,12 +263,12 @@ def _measure(
 ) -> None:
     """Measures what is missing, and writes the files anew after each row."""
     bar = CountingProgress(wanted.counted, len(missing)) if wanted.counted else None
-    number = _numbering(analyzed, wanted)
+    solutions = _solutions(analyzed, wanted)
     with bar or nullcontext():
         for found in wanted.measure(analyzed, missing):
             row, parts = found if len(files) > 1 else (found, [])
             key = wanted.key(row)
-            row = {**row, SOLUTIONS: number(key)}
+            row = {**row, SOLUTIONS: solutions(key)}
             # The row last: it says that all is there.
             for file, table, rows in list(zip(files, tables, ([row], parts), strict=False))[::-1]:
                 table[key] = rows

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from tf_lottery.config.analyses import analyses
@@ -12,11 +14,13 @@ from tf_lottery.report.landscape.adaptive import adaptive_figures
 from tf_lottery.report.landscape.measurements import Measurement
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.atomic import finished_files
-from tf_lottery.store.csv_files import table_text
-from tf_lottery.store.errors import RunFolderError, problem_text
-from tf_lottery.store.result_columns import with_network
+from tf_lottery.store.csv_files import Row, table_text
+from tf_lottery.store.errors import DamagedFileError, RunFolderError, problem_text
+from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.result_columns import SOLUTIONS, with_network
 from tf_lottery.store.result_names import analysis_of, current_stem, settings_of
 from tf_lottery.store.sealed_table import read_sealed_table
+from tf_lottery.store.trained_levels import UNTOLD, is_replaced
 
 DrawFigures = Callable[..., list[FigureFile]]
 
@@ -29,11 +33,13 @@ class JoinedAnalyses:
       figures: of each analysis, over all runs.
       tables: CSV texts by file name, with a row for each row of the runs' files.
       problems: what could not be read, with the file's path.
+      missing: what was left out, in sentences.
     """
 
     figures: tuple[FigureFile, ...]
     tables: Mapping[str, str]
     problems: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 def join_analyses(
@@ -47,7 +53,7 @@ def join_analyses(
     """
     drawing = drawn_files(tolerance)
     found: dict[str, list[Measurement]] = defaultdict(list)
-    problems = []
+    problems, missing = [], []
     for method in methods:
         for record in method.records if method.branch is None else ():
             try:
@@ -61,7 +67,14 @@ def join_analyses(
                 except (OSError, RunFolderError) as error:
                     problems.append(problem_text(error))
                     continue
-                found[stem].append(Measurement(method.run, record.replicate, rows, path.name))
+                kept = _of_levels_as_they_are(rows, record.path)
+                if len(kept) < len(rows):
+                    missing.append(
+                        f"{method.run}: {len(rows) - len(kept)} of {len(rows)} rows of "
+                        f"landscape/{path.name} of {record.replicate} are of networks that were "
+                        "trained anew since; the same analysis, started again, measures them."
+                    )
+                found[stem].append(Measurement(method.run, record.replicate, kept, path.name))
     figures, tables = [], {}
     for name, draw in drawing.items():
         stems = sorted(stem for stem in found if analysis_of(stem) == name)
@@ -74,7 +87,7 @@ def join_analyses(
             figures += [_of_file(figure, stem, suffix, special) for figure in drawn]
             if measurements:
                 tables[f"{name}{suffix}.csv"] = _joined_table(measurements)
-    return JoinedAnalyses(tuple(figures), tables, tuple(problems))
+    return JoinedAnalyses(tuple(figures), tables, tuple(problems), tuple(missing))
 
 
 def drawn_files(tolerance: float) -> dict[str, DrawFigures]:
@@ -87,6 +100,19 @@ def drawn_files(tolerance: float) -> dict[str, DrawFigures]:
     for analysis in analyses():
         drawn |= analysis.figures(tolerance)
     return drawn
+
+
+def _of_levels_as_they_are(rows: Sequence[Row], run: Path) -> tuple[Row, ...]:
+    """The rows without those of levels that were trained anew since."""
+
+    @cache
+    def ticket(folder: str) -> str | None:
+        level = LevelFolder(run / folder)
+        with suppress(DamagedFileError):  # The run's own problems tell of it.
+            return level.ticket() if level.is_complete() else None
+        return None
+
+    return tuple(row for row in rows if not is_replaced(row.get(SOLUTIONS, UNTOLD), ticket))
 
 
 def _draw_what_fits(
