@@ -44,6 +44,7 @@ _EVALUATIONS = flags.DEFINE_integer("evaluations", 5, "How many there are.", low
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Trainings of each.", lower_bound=1)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "As of main.py.")
 _CSV = flags.DEFINE_string("csv", None, "Where the rows are added; unset: nowhere.")
+_WIDTH = flags.DEFINE_float("width", 1, "Factor of the filters of resnet20 and vgg16.", 0.05)
 _THREADS = flags.DEFINE_integer("threads", 1, "Of an operation, in both.", lower_bound=1)
 
 
@@ -86,17 +87,18 @@ def build(name: str) -> nn.Module:
             layers += [*([nn.Flatten()] if inputs != 256 else []), nn.Linear(inputs, outputs)]
             layers.append(nn.ReLU())
         return nn.Sequential(*layers, nn.Linear(256, 10))
-    given = 3
+    given, narrowest = 3, round((16 if name == "resnet20" else 64) * _WIDTH.value)
     if name == "resnet20":
-        layers, given = [*convolution(3, 16, 1), nn.ReLU()], 16
-        for stage, filters in enumerate((16, 32, 64)):
+        layers, given = [*convolution(3, narrowest, 1), nn.ReLU()], narrowest
+        for stage, filters in enumerate(narrowest * multiple for multiple in (1, 2, 4)):
             for number in range(3):
                 layers.append(Block(given, filters, 2 if stage and not number else 1))
                 given = filters
     else:
-        for stage, (filters, count) in enumerate(
-            zip((64, 128, 256, 512, 512), (2, 2, 3, 3, 3), strict=True)
+        for stage, (multiple, count) in enumerate(
+            zip((1, 2, 4, 8, 8), (2, 2, 3, 3, 3), strict=True)
         ):
+            filters = narrowest * multiple
             layers += [nn.MaxPool2d(2)] if stage else []
             for _ in range(count):
                 layers += [*convolution(given, filters, 1), nn.ReLU()]
@@ -217,6 +219,9 @@ def main(_) -> None:
     torch.set_num_threads(_THREADS.value)
     name = _NETWORK.value
     flag_values = read_flag_file(_PAPER / f"{_FILES[name]}.cfg")
+    shown = name
+    if _WIDTH.value != 1:
+        shown = flag_values["model"] = f"{flag_values['model']}_w{_WIDTH.value:g}"
     data = load_dataset(
         flag_values["dataset"],
         data_dir=_DATA_DIR.value,
@@ -231,7 +236,7 @@ def main(_) -> None:
         for framework, train_one in train.items():
             curve = train_one(seed)
             curves[framework].append(curve)
-            add_rows((name, step, framework, seed, curve[step]) for step in curve)
+            add_rows((shown, step, framework, seed, curve[step]) for step in curve)
     print("| iteration | tf_lottery (%) | PyTorch (%) | |\n|---:|---:|---:|---|")
     for step in curves["PyTorch"][0]:
         here, there = ([100 * curve[step] for curve in curves[each]] for each in curves)

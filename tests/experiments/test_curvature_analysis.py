@@ -14,12 +14,13 @@ from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.retraining import Retrainer
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.report.report import compare_runs
-from tf_lottery.store.csv_files import read_table, write_csv
+from tf_lottery.store.csv_files import write_csv
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.sealed_table import read_sealed_table
 from tf_lottery.store.tensors import load_tensors
 from tf_lottery.training.network import set_weights
 
-ADDED = ("predicted_ratio_magnitude_", "predicted_ratio_random_")
+ADDED = ("predicted_ratio_magnitude_", "predicted_ratio_random_", "solutions")
 KERNELS = ("dense_1/kernel", "dense_2/kernel", "output/kernel")
 
 
@@ -39,7 +40,10 @@ def file_name(
 def rows(run: Path, name: str, settings: str, steps: int = 0) -> list[dict[str, float | None]]:
     with (run / "landscape" / file_name(name, settings, steps)).open() as file:
         read = list(csv.DictReader(file))
-    return [{key: float(cell) if cell else None for key, cell in row.items()} for row in read]
+    return [
+        {key: float(cell) if cell else None for key, cell in row.items() if key != "solutions"}
+        for row in read
+    ]
 
 
 def loss_and_hessian(run: Path, level: int, data: Split) -> tuple[float, np.ndarray]:
@@ -189,14 +193,15 @@ def test_predictions_of_an_earlier_version_are_measured_again(copied_run):
     options = {"curvature_examples": 20, "eigenvalues": 1}
     measure(copied_run, [2], **options)
     path = copied_run / "landscape" / file_name("curvature", "20,0.1,0,1")
-    (today,) = read_table(path)
+    (today,) = read_sealed_table(path)
     old = {name: value for name, value in today.items() if not name.startswith(ADDED)}
     poisoned = [{**old, "level": level, "predicted_ratio_random": 0.125} for level in (1, 2)]
     write_csv(path, list(old), poisoned)
     path.with_name(f"{path.name}.sha256").unlink()  # as a file without a seal
     measure(copied_run, [2], **options)
+    kept = {**dict.fromkeys(today), **poisoned[0], "solutions": "-"}
     # As text, as NaN is not equal to itself.
-    assert str(read_table(path)) == str([{**dict.fromkeys(today), **poisoned[0]}, today])
+    assert str(read_sealed_table(path)) == str([kept, today])
 
 
 def mean_sharpness_of_random(level: Path, hessian: np.ndarray) -> float:

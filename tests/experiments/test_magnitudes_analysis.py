@@ -22,7 +22,10 @@ def measure(run: Path, levels=None) -> None:
 def rows(path: Path) -> list[dict[str, float | None]]:
     with path.open() as file:
         read = list(csv.DictReader(file))
-    return [{key: float(cell) if cell else None for key, cell in row.items()} for row in read]
+    return [
+        {key: float(cell) if cell else None for key, cell in row.items() if key != "solutions"}
+        for row in read
+    ]
 
 
 def kernels_of(level: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,8 @@ SEED = 1001
 
 def read(run: Path, noise: str = "fresh") -> list[Row]:
     """All rows of the CSV file of a run."""
-    return read_csv(run / "landscape" / f"robustness{SETTINGS[noise]}.csv", COLUMNS[noise])
+    path = run / "landscape" / f"robustness{SETTINGS[noise]}.csv"
+    return read_csv(path, COLUMNS[noise], texts=[SOLUTIONS])
 
 
 def analyze(run: Path, levels=None, noise: str = "fresh", **options) -> list[Row]:

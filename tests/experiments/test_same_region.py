@@ -15,9 +15,10 @@ from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.data import checked_dataset, load_dataset
 from tf_lottery.experiments.measuring.rows import run_analysis
-from tf_lottery.store.csv_files import Row, read_table
+from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import COMPARISONS
 from tf_lottery.store.run_folder import RunFolder
+from tf_lottery.store.sealed_table import read_sealed_table
 from tf_lottery.store.tensors import load_tensors
 
 FILE = "same_region__3_points__union__estimated__test"
@@ -48,7 +49,7 @@ def measure(run: Path, levels=None, other_run=None, **options) -> list[Row]:
     run_analysis(run, "same_region", levels, here=here, **options)
     other = "" if other_run is None else f"__{beside(other_run)}"
     settings = f"3_points__{options['line_mask']}__estimated__{options['line_split']}"
-    return read_table(run / "landscape" / f"same_region__{settings}{other}.csv")
+    return read_sealed_table(run / "landscape" / f"same_region__{settings}{other}.csv")
 
 
 def beside(other_run: Path) -> str:
@@ -138,7 +139,7 @@ def test_numbers_are_those_of_the_solutions_on_the_disk(run):
         # The weights of another run's solution are told in its name.
         digits = "_????????" if name.startswith("../") else ""
         (path,) = (run / "landscape" / "lines").glob(f"level_2--{end}{digits}__*.csv")
-        points = read_table(path)
+        points = read_sealed_table(path)
         for of in ("error", "loss"):
             values = [point[f"test_{of}"] for point in points]
             barrier = max(values) - (values[0] + values[-1]) / 2
@@ -149,8 +150,8 @@ def test_numbers_are_those_of_the_solutions_on_the_disk(run):
 def test_lines_to_aligned_solutions_are_kept_apart_and_answers_are_the_same(run):
     as_trained = measure(run, [2])
     measure(run, [2], align="weights")
-    aligned = read_table(run / "landscape" / f"{FILE}__aligned_by_weights.csv")
-    assert read_table(run / "landscape" / f"{FILE}.csv") == as_trained
+    aligned = read_sealed_table(run / "landscape" / f"{FILE}__aligned_by_weights.csv")
+    assert read_sealed_table(run / "landscape" / f"{FILE}.csv") == as_trained
     of_lines = {"l2", "cosine", "test_error_barrier", "test_loss_barrier"}
     for row, before in zip(aligned, as_trained, strict=True):
         of_others = row.keys() - of_lines
@@ -231,7 +232,7 @@ def test_another_run_is_compared_with_if_it_is_given(run, study, tmp_path, monke
     values(["main.py", *command, "--points=3", "--line_split=both"])
     tf_lottery.run_command(command_from_flags(values))
     name = f"{FILE.replace('__test', '__both')}__{beside(given)}.csv"
-    of_both = read_table(run / "landscape" / name)
+    of_both = read_sealed_table(run / "landscape" / name)
     assert {"test_error_barrier", "train_loss_barrier"} <= set(of_both[0])
     assert [row["test_loss_barrier"] for row in of_both] == [r["test_loss_barrier"] for r in rows]
 
@@ -276,7 +277,7 @@ def test_networks_that_never_err_have_no_errors_to_share(run_tiny, tmp_path):
     data = checked_dataset("two", 2, (images, labels), (images, labels))
     run = run_tiny(tmp_path, data, levels=1, batch_size=20, validation_examples=0)
     run_analysis(run, "same_region", dataset=data, points=3)
-    (row,) = read_table(run / "landscape" / f"{FILE}.csv")
+    (row,) = read_sealed_table(run / "landscape" / f"{FILE}.csv")
     assert (row["test_accuracy"], row["other_test_accuracy"], row["agreement"]) == (1, 1, 1)
     assert row["error_overlap"] is None
     assert row["agreement_on_errors"] is None

@@ -24,7 +24,7 @@ def smallest_images(name):
 
 
 # Other tests train, or take apart, networks of these families.
-LARGE = {"mobilenet_v2", "resnet18", "resnet8", "squeezenet", "vgg11"}
+LARGE = {"mobilenet_v2", "resnet18", "resnet8", "squeezenet", "vgg11_w0.1"}
 
 
 def examples(but: str) -> list:
@@ -101,7 +101,7 @@ def test_a_model_is_rebuilt_from_its_configuration():
 
 def test_names_for_people_show_the_families():
     names = {"lenet_N_M_…", "conv6", "resnet110", "vgg19", "resnet101"}
-    names |= {"resnetDEPTH_wFACTOR (FACTOR of 0.04 or more)"}
+    names |= {f"{of}DEPTH_wFACTOR (FACTOR of 0.04 or more)" for of in ("resnet", "vgg")}
     assert names | {"wideresnet_28_10", "inception_v3", "mobilenet_v2"} <= set(model_names())
     assert "lenet_N_M_…" not in example_models()
 
@@ -118,6 +118,7 @@ def test_names_for_people_show_the_families():
         "resnet21",
         "resnet20_w0",
         "resnet14_w0.01",
+        "vgg11_w0.03",
     ],
 )
 def test_an_unknown_model_is_answered_with_the_known_ones(name):

@@ -8,6 +8,7 @@ import tf_keras as keras
 @pytest.mark.parametrize(
     ("name", "filters", "weights"),
     [
+        ("vgg11_w0.1", "6 p 12 p 24 24 p 48 48 p 48 48", 82_168),
         ("vgg11", "64 p 128 p 256 256 p 512 512 p 512 512", 9_228_362),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
@@ -28,7 +29,8 @@ def test_layers_and_weights(build, name, filters, weights):
     assert not any(getattr(layer, "use_bias", False) for layer in layers)
     assert {getattr(layer, "kernel_size", (3, 3)) for layer in layers} == {(3, 3)}
     assert [layer.name for layer in model.layers[-2:]] == ["pool", "output"]
-    assert model.get_layer("pool").input_shape == (None, 2, 2, 512)
+    last = int(filters.replace("*4", "").split()[-1])
+    assert model.get_layer("pool").input_shape == (None, 2, 2, last)
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == weights
 
 

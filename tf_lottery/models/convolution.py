@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 else:
     keras = LazyModule("tf_keras")
 
+# In names of networks: a factor of the filters, from 0.04 on, where 16 of them leave one.
+WIDTH_FACTOR = r"[1-9]\d*(?:\.\d+)?|0\.(?:[1-9]|0[4-9])\d*"
+# How lists of models show such names, behind the depth.
+ANY_WIDTH = "DEPTH_wFACTOR (FACTOR of 0.04 or more)"
+
 
 def convolution(
     features: tf.Tensor, filters: int, size: int, stride: int = 1, *, name: str

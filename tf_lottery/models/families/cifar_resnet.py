@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_lottery.models.convolution import average_and_classify, convolution_and_norm, relu
+from tf_lottery.models.convolution import (
+    ANY_WIDTH,
+    WIDTH_FACTOR,
+    average_and_classify,
+    convolution_and_norm,
+    relu,
+)
 from tf_lottery.models.images import check_images
 from tf_lottery.models.registry import register_model
 from tf_lottery.models.residual import basic_block, residual_stages
@@ -15,14 +21,12 @@ if TYPE_CHECKING:
 _PLAIN_NAMES = tuple(f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110))
 # To 1202, the paper's deepest; two of these names are networks for ImageNet.
 _DEPTHS = "|".join(str(depth) for depth in range(8, 1203, 6) if depth not in (50, 152))
-# From 0.04 on, where the first stage has a filter.
-_FACTOR = r"[1-9]\d*(?:\.\d+)?|0\.(?:[1-9]|0[4-9])\d*"
 
 
 @register_model(
-    rf"resnet({_DEPTHS})(?:_w({_FACTOR}))?",
+    rf"resnet({_DEPTHS})(?:_w({WIDTH_FACTOR}))?",
     examples=("resnet8", "resnet20", "resnet14_w0.5"),
-    shown=(*_PLAIN_NAMES, "resnetDEPTH_wFACTOR (FACTOR of 0.04 or more)"),
+    shown=(*_PLAIN_NAMES, f"resnet{ANY_WIDTH}"),
     spelled=_PLAIN_NAMES,
 )
 def cifar_resnet(inputs: tf.Tensor, classes: int, depth: str, width: str | None) -> tf.Tensor:
