@@ -1,5 +1,6 @@
 """The CSV file that an analysis leaves in a run folder, read again."""
 
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,13 @@ def results(tmp_path: Path) -> ResultsFile:
 
 def test_what_was_written_is_read(results):
     assert results.read() == []
-    results.write(iter(ROWS))
+    for row in reversed(ROWS):
+        results.put([row], row["level"], itemgetter("level"))
     assert results.path.parent.name == "landscape"
     assert results.read() == ROWS
-    results.write([])
-    assert results.read() == []
+    results.put([], 1, itemgetter("level"))
+    results.put([{"level": 0, "norm": 2.5}] * 2, 0, itemgetter("level"))
+    assert results.read() == [{"level": 0, "norm": 2.5}] * 2
 
 
 @pytest.mark.parametrize(

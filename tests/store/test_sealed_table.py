@@ -1,6 +1,7 @@
 """Tables with a seal beside them."""
 
 import hashlib
+from threading import Thread
 
 import pytest
 
@@ -102,3 +103,35 @@ def test_a_seal_that_was_not_finished_is_finished(tmp_path, monkeypatch):
     monkeypatch.setattr(sealed_table, "write_text", None)
     finish_seal(path)
     finish_seal(tmp_path / "none.csv")
+
+
+def test_two_that_write_a_table_at_once_leave_it_sealed(tmp_path, monkeypatch):
+    path, real = tmp_path / "table.csv", sealed_table.write_text
+    other = Thread(target=write_sealed_csv, args=(path, ["a"], [{"a": 2}]))
+
+    def begin_other(place, text):
+        real(place, text)
+        if place == path and other.ident is None:
+            other.start()
+            other.join(0.3)
+
+    monkeypatch.setattr(sealed_table, "write_text", begin_other)
+    write_sealed_csv(path, ["a"], [{"a": 1}])
+    other.join()
+    assert read_sealed_table(path) == [{"a": 2}]
+
+
+def test_a_table_that_is_written_while_it_is_read_is_not_called_edited(tmp_path, monkeypatch):
+    path, real = tmp_path / "table.csv", sealed_table.read_text
+    write_sealed_csv(path, ["a"], [{"a": 1}])
+    more = [[{"a": 2}], [{"a": 3}]]
+
+    def write_meanwhile(place):
+        text = real(place)
+        if more:
+            write_sealed_csv(path, ["a"], more.pop())
+        return text
+
+    monkeypatch.setattr(sealed_table, "read_text", write_meanwhile)
+    assert check_table(path)
+    assert more == []

@@ -7,15 +7,16 @@ versions have none.
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tf_lottery.store.atomic import read_text, write_text
 from tf_lottery.store.csv_files import Row, csv_text, read_table
-from tf_lottery.store.errors import DamagedFileError, StorageError
+from tf_lottery.store.errors import DamagedFileError, StorageError, as_storage_error
 from tf_lottery.store.result_names import text_columns
 from tf_lottery.store.seal import CHANGED, file_sha256
+from tf_lottery.store.swap import turn_in
 
 # Of an empty file, which no table is: in a seal, it says that there need not be one yet.
 _NO_TABLE = hashlib.sha256().hexdigest()
@@ -39,15 +40,33 @@ def write_sealed_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping]
       ValueError: as `write_csv`.
       StorageError: the disk is full, read-only, …
     """
-    text = csv_text(columns, rows, text_columns(path.stem))
-    new = hashlib.sha256(text.encode()).hexdigest()
-    before = _NO_TABLE
-    with suppress(DamagedFileError):
-        before = file_sha256(path)
-    # Both tables count until the new one is in place, at whatever moment the process is killed.
-    _write_seal(path, [before, new])
-    write_text(path, text)
-    _write_seal(path, [new])
+    change_sealed_csv(path, columns, lambda: rows)
+
+
+def change_sealed_csv(
+    path: Path, columns: Sequence[str], rows: Callable[[], Iterable[Mapping]]
+) -> None:
+    """Writes a table of rows that depend on those that are there.
+
+    Args:
+      path: as of `write_sealed_csv`.
+      columns: as of `write_sealed_csv`.
+      rows: returns them; until they are written, no other process writes in that folder.
+
+    Raises:
+      ValueError: as `write_sealed_csv`.
+      StorageError: as `write_sealed_csv`.
+    """
+    with _turn_to_write(path):
+        text = csv_text(columns, rows(), text_columns(path.stem))
+        new = hashlib.sha256(text.encode()).hexdigest()
+        before = _NO_TABLE
+        with suppress(DamagedFileError):
+            before = file_sha256(path)
+        # Both tables count until the new one is in place, at whatever moment the process is killed.
+        _write_seal(path, [before, new])
+        write_text(path, text)
+        _write_seal(path, [new])
 
 
 def finish_seal(path: Path) -> None:
@@ -59,10 +78,14 @@ def finish_seal(path: Path) -> None:
     Args:
       path: of a table that `check_table` has found to be as it was written.
     """
+    seal = table_seal(path)
     with suppress(StorageError, DamagedFileError):
-        seal = table_seal(path)
-        if seal.exists() and len(read_text(seal).splitlines()) > 1:
-            _write_seal(path, [file_sha256(path)])
+        if not seal.exists() or len(read_text(seal).splitlines()) < 2:
+            return
+        with _turn_to_write(path):
+            # Unless a process that is still writing it has ended meanwhile.
+            if len(read_text(seal).splitlines()) > 1:
+                _write_seal(path, [file_sha256(path)])
 
 
 def check_table(path: Path) -> bool:
@@ -107,6 +130,9 @@ def check_table(path: Path) -> bool:
     except DamagedFileError as error:
         raise DamagedFileError(path, error.problem, _remedy(seal.name)) from error
     if changed:
+        with suppress(DamagedFileError):
+            if read_text(seal).splitlines() != lines:
+                return check_table(path)  # Another process was writing it.
         raise DamagedFileError(path, CHANGED, _remedy(seal.name))
     return True
 
@@ -131,6 +157,16 @@ def remedy_of_table(path: Path) -> str:
     """How to get a table back: nothing but it, and its seal, need be deleted."""
     seal = table_seal(path)
     return _remedy(seal.name if os.path.lexists(seal) else "")
+
+
+@contextmanager
+def _turn_to_write(path: Path) -> Iterator[None]:
+    """Waits until no other process is writing: a table beside the seal of another is damaged."""
+    with ExitStack() as turn:
+        with as_storage_error(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            turn.enter_context(turn_in(path.parent))
+        yield
 
 
 def _remedy(other: str = "") -> str:

@@ -1,6 +1,7 @@
 """A CSV file and its figures that an analysis leaves in a run folder."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.report.figures.canvas import FigureFile
@@ -11,10 +12,10 @@ from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.result_columns import as_written_today
 from tf_lottery.store.result_names import result_path, result_stem
 from tf_lottery.store.sealed_table import (
+    change_sealed_csv,
     finish_seal,
     read_sealed_table,
     remedy_of_table,
-    write_sealed_csv,
 )
 
 
@@ -61,9 +62,20 @@ class ResultsFile:
             )
         return rows
 
-    def write(self, rows: Iterable[Row]) -> None:
-        """Writes all rows, in the place of those before."""
-        write_sealed_csv(self.path, self._columns, rows)
+    def put(self, rows: Sequence[Row], place: Any, key: Callable[[Row], Any]) -> None:
+        """Writes rows in their place; those of other places stay, of other processes too.
+
+        Args:
+          rows: all of the place.
+          place: their key.
+          key: of a row; rows of the file are in the order of their keys.
+        """
+
+        def all_rows() -> list[Row]:
+            others = [row for row in self.read() if key(row) != place]
+            return sorted([*others, *rows], key=key)
+
+        change_sealed_csv(self.path, self._columns, all_rows)
 
     def finish(self) -> None:
         """Ends the writing of a process that was killed with all rows in place."""

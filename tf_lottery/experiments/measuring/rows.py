@@ -261,7 +261,7 @@ def _measure(
     files: Sequence[ResultsFile],
     tables: Sequence[dict[Any, list[Row]]],
 ) -> None:
-    """Measures what is missing, and writes the files anew after each row."""
+    """Measures what is missing, and writes each row to the files as soon as it is there."""
     bar = CountingProgress(wanted.counted, len(missing)) if wanted.counted else None
     solutions = _solutions(analyzed, wanted)
     with bar or nullcontext():
@@ -272,6 +272,6 @@ def _measure(
             # The row last: it says that all is there.
             for file, table, rows in list(zip(files, tables, ([row], parts), strict=False))[::-1]:
                 table[key] = rows
-                file.write(line for place in sorted(table) for line in table[place])
+                file.put(rows, key, wanted.key)
             if bar:
                 bar.advance()
