@@ -154,6 +154,21 @@ class TestFolder:
         assert imp.history.levels == whole.history.levels
         assert_same_models(search(3).restore(3), straight)
 
+    def test_a_search_goes_on_where_a_fit_was_interrupted(self, tmp_path):
+        def interrupt(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        interrupts = tf_keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            self.fit(tf_keras, tmp_path / "search", interrupts)
+        search = tf_lottery.IterativeMagnitudePruning(
+            network(tf_keras), 2, 0.5, "1ep", folder=tmp_path / "search"
+        )
+        search.fit(BATCHES, epochs=3, verbose=0)
+        model, imp = self.fit(tf_keras, tmp_path / "search")
+        assert imp.history.levels == search.history.levels
+        assert_same_models(model, search.restore(2))
+
     def test_what_does_not_fit_is_refused_before_training(self, tmp_path):
         self.fit(tf_keras, tmp_path / "search", levels=0)
         with pytest.raises(ValueError, match=r"pruning_rate was 0\.5, is 0\.4"):

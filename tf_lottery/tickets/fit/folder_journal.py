@@ -76,6 +76,8 @@ class FolderJournal(RunJournal):
     ) -> Iterator[None]:
         """Makes or continues the folder, which this process has for itself in the block.
 
+        If a block of this process still holds it, that ends.
+
         Args:
           training: further arguments, known when training begins.
           seed: what is drawn with, if the search begins now.
@@ -86,6 +88,8 @@ class FolderJournal(RunJournal):
           StorageError: if it cannot be written.
         """
         arguments = self._arguments | json.loads(json.dumps(dict(training)))
+        # A `fit` that was interrupted could not.
+        let_go_of_folder(self.path)
         with as_storage_error(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         with exclusive(self.path, "choose another folder"):
@@ -225,10 +229,9 @@ def hold_folder(path: Path, opened: AbstractContextManager[None]) -> None:
     """Enters a block in which a folder is open, until `let_go_of_folder`.
 
     Args:
-      path: the folder; if a block that was interrupted still has it, that ends.
-      opened: the block.
+      path: the folder.
+      opened: the block; if one that was interrupted still has the folder, that ends.
     """
-    let_go_of_folder(path)
     held = ExitStack()
     held.enter_context(opened)
     _HELD[path] = held
