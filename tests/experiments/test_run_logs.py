@@ -195,6 +195,22 @@ def test_a_logger_that_fails_is_said_once_and_told_later(
 
 
 @pytest.mark.parametrize(
+    "content", ["", '{"steps": [7]}', '{"steps": {"2": "7"}}', '{"levels": 2}']
+)
+def test_what_was_told_is_not_overwritten_if_it_cannot_be_read(
+    content, wandb, copied_run, flags_of_tiny, capsys
+):
+    path = copied_run / "logging" / "wandb.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    logs = logs_of(copied_run, flags_of_tiny, "wandb")
+    logs.start_level(2, [{"step": 7, "test_accuracy": 0.5}])
+    logs.finish_level(2)
+    assert f"DamagedFileError: {path} is damaged" in capsys.readouterr().out
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ("wandb", r'^--log_to=wandb needs the package wandb, .*pip install "tf_lottery\[wandb\]"'),

@@ -9,7 +9,7 @@ from tf_lottery.config.loggers import LOGGERS, LoggedRun, RunLogger
 from tf_lottery.messages import tell
 from tf_lottery.store.atomic import read_json, write_json
 from tf_lottery.store.csv_files import MetricsLog
-from tf_lottery.store.errors import StorageError
+from tf_lottery.store.errors import DamagedFileError, StorageError
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import (
     METRICS,
@@ -128,8 +128,13 @@ class _Log:
             known: dict[str, Any] = {}
             if self.keeps and self._path.exists():
                 known = read_json(self._path)
+            steps, levels = known.get("steps", {}), known.get("levels", [])
+            if not (isinstance(steps, dict) and isinstance(levels, list)) or not all(
+                isinstance(number, int) for number in (*steps.values(), *levels)
+            ):
+                raise DamagedFileError(self._path, "is damaged: it does not say what was told")
             self._id = self._logger.begin(self._run, known.get("id"))
-            self._steps, self._levels = known.get("steps", {}), known.get("levels", [])
+            self._steps, self._levels = steps, levels
             self._note()
 
         self._do(begin)
