@@ -83,6 +83,23 @@ class Registry(Generic[T]):
             raise self.unknown(name, list(known))
         return known[name]
 
+    def check_only_one(self, name: str, things: Sequence[str]) -> None:
+        """Checks that no two things go by a name that was given.
+
+        Args:
+          name: as it was given.
+          things: the names of those whose patterns it fits.
+
+        Raises:
+          ValueError: if two do; names the modules that registered them.
+        """
+        if len(things) > 1:
+            both = " and ".join(f"{thing} of {self._modules[thing]}" for thing in things)
+            raise ValueError(
+                f"{self._flag}={name} is a {self._kind} of each of {both}; register one of them "
+                "under another name."
+            )
+
     def unknown(
         self, name: Any, known: Sequence[str], spelled: Mapping[str, str] | None = None
     ) -> ValueError:

@@ -36,6 +36,16 @@ def test_other_names_are_not_of_the_family(spirals):
     assert source_names() == ["digits", "spirals_3"]
 
 
+def test_a_name_of_two_sets_is_refused(spirals):
+    register_dataset(r"spirals_3(_\w+)?")(lambda noise: noise)
+    try:
+        with pytest.raises(ValueError, match=r"^--dataset=spirals_3 is a data set of each of spir"):
+            check_dataset("spirals_3", None)
+        assert find_source("spirals_4") is not None
+    finally:
+        DATASETS.remove(r"spirals_3(_\w+)?")
+
+
 def test_a_plain_name_has_no_arguments():
     source = find_source("digits")
     assert source is not None

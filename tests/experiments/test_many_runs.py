@@ -209,8 +209,11 @@ def test_kept_states_are_taken_with_the_dense_network(run, tmp_path, capsys):
     short = ("--experiment=train", "--train_steps=12it", "--rewind_step=0it")
     one, two = (tmp_path / name / "replicate_1" for name in ("one", "two"))
     run(*short, "--name=one", "--keep_states=3it,5it")
-    # As by an older version, whose rules were others after level 0 alone.
-    edit_config(one, details={"rules": 3})
+    # As by an older version, whose rules were others after level 0 alone; pruned by a plug-in's
+    # score, and diverged, after it.
+    diverged = {"level": 1, "step": 3}
+    code = {"python": "cpython-311", "sha256": "0"}
+    edit_config(one, details={"rules": 3, "score_code": code, "diverged": diverged})
     capsys.readouterr()
     run(*short, "--name=two", f"--dense_from={one}", "--keep_states=0it,3it,4it")
     said = capsys.readouterr().out

@@ -4,6 +4,7 @@ import importlib
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,24 @@ def test_a_format_of_ones_own(run, folder):
         tf_lottery.load_ticket(run, 1), folder / "export", formats=["tflite_half"], measure=False
     )
     assert (folder / "export" / "model_half.tflite").stat().st_size > 1000
+
+
+def test_a_network_of_a_plugin_that_has_changed_is_refused(run, monkeypatch):
+    family = FAMILIES.find("bottle")
+    changed = replace(
+        family,
+        architecture=lambda inputs, classes, width: family.architecture(
+            inputs, classes, int(width) + 1
+        ),
+    )
+    monkeypatch.setattr(FAMILIES, "_found", {**FAMILIES.all(), "bottle": changed})
+    build._draw.cache_clear()
+    right = f"--model=bottle_6 does not make the network that {run} was begun with; restore that"
+    try:
+        with pytest.raises(ValueError, match=re.escape(right)):
+            tf_lottery.load_ticket(run, 1)
+    finally:
+        build._draw.cache_clear()
 
 
 def test_who_lacks_a_plugin_is_told_which_the_run_was_made_with(run, tmp_path):

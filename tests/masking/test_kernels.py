@@ -47,6 +47,14 @@ def test_unknown_weights_are_refused_with_all_that_one_needs_to_know(keras):
         assert part in str(error.value)
 
 
+def test_a_layer_without_units_is_refused():
+    model = around(tf_keras, tf_keras.layers.Dense(0, name="empty"))
+    with pytest.raises(
+        ValueError, match=r"^empty/kernel has the shape \(6, 0\), and so no weights"
+    ):
+        prunable(model)
+
+
 @KERAS_3_FAST
 def test_unknown_weights_stay_dense_if_that_is_wanted(keras):
     model = around(keras, low_rank_class(keras)(name="mine"))

@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import re
 import sys
 
 import numpy as np
 import pytest
 
+from tests.registries import forget_what_was_added
+from tf_lottery.models import build as build_module
 from tf_lottery.models.build import build_model, draw_model, is_network, network_sha256
-from tf_lottery.models.registry import check_model_name
+from tf_lottery.models.own_networks import find_module
+from tf_lottery.models.registry import check_model_name, register_model
 
 MODULE = """
 import keras as keras_3
@@ -64,6 +68,29 @@ class Subclassed(keras.Model):
 
 def subclassed(input_shape, classes):
     return Subclassed()
+
+def sized_model(input_shape, classes, units):
+    hidden = keras.layers.Dense(int(units), "relu", name="hidden")
+    flat = keras.layers.Flatten(input_shape=input_shape)
+    return keras.Sequential([flat, hidden, keras.layers.Dense(classes, name="output")])
+
+def sized_softmax(inputs, classes, units):
+    return softmax(inputs, classes)
+
+def sized_narrow(inputs, classes, units):
+    return narrow(inputs, classes)
+
+def sized_failing(inputs, classes, units):
+    return keras.layers.Dense(int(f"{units} units"))(inputs)
+
+def sized_nothing(inputs, classes, units):
+    pass
+
+def sized_of_keras_3(inputs, classes, units):
+    return of_keras_3(inputs, classes)
+
+def my_lenet(inputs, classes, units):
+    pass
 """
 
 
@@ -176,3 +203,54 @@ def test_what_is_wrong_with_a_function_is_told(module, function, said):
 def test_names_that_are_none_are_told_without_tensorflow(module, name, said):
     with pytest.raises(ValueError, match=f"^--model={name}: {said}"):
         check_model_name(name)
+
+
+@pytest.fixture
+def registered(module):
+    """Returns a function that registers one of the module for its name with a number."""
+
+    def register(function, stem=None):
+        stem = stem or function
+        build = getattr(find_module(f"{module}:{function}"), function)
+        register_model(rf"{stem}_(\d+)", examples=[f"{stem}_3"])(build)
+        return f"{stem}_3"
+
+    yield register
+    build_module._draw.cache_clear()
+    forget_what_was_added()
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("sized_softmax", "its last layer, last, has a softmax, which the loss has already; leave"),
+        ("sized_narrow", r"its outputs have shape \(None, 2\), and \(None, 3\) is needed"),
+        ("sized_failing", r"ValueError \(own_nets.py, line \d+\): invalid literal"),
+        ("sized_nothing", "sized_nothing returns nothing; end it with a return of the logits"),
+        ("sized_of_keras_3", r"TypeError: .* Networks of the program are of tf_keras"),
+    ],
+)
+def test_what_is_wrong_with_a_registered_network_is_told(registered, function, said):
+    name = registered(function)
+    with pytest.raises(ValueError, match=rf"^--model={name}: .*{said}"):
+        build(name)
+
+
+def test_a_registered_network_has_a_fingerprint_which_earlier_versions_did_not_take(registered):
+    name = registered("sized_model")
+    model = build(name)
+    assert [layer.name for layer in model.layers][2:] == ["flatten", "hidden", "output"]
+    sha256 = network_sha256(name, (6, 6, 1), 3)
+    assert is_network(name, (6, 6, 1), 3, sha256)
+    assert is_network(name, (6, 6, 1), 3, None)
+    assert sha256 != network_sha256(name.replace("3", "4"), (6, 6, 1), 3)
+
+
+def test_a_name_of_two_networks_is_refused(registered):
+    registered("my_lenet", "lenet")
+    right = (
+        "--model=lenet_3 is a model of each of lenet of tf_lottery.models.families.lenet and "
+        "my_lenet of own_nets; register one of them under another name."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(right)}"):
+        check_model_name("lenet_3")

@@ -78,10 +78,20 @@ def register_dataset(
 
 
 def find_source(name: str) -> DataSource | None:
-    """The data set of a name, to be loaded without arguments; None if none registered itself."""
-    for source in DATASETS.all().values():
-        if found := re.fullmatch(source.pattern, name):
-            return replace(source, load=partial(source.load, *found.groups()))
+    """The data set of a name, to be loaded without arguments; None if none registered itself.
+
+    Raises:
+      ValueError: if two did under names that it fits.
+    """
+    found = {
+        pattern: match.groups()
+        for pattern in DATASETS.all()
+        if (match := re.fullmatch(pattern, name))
+    }
+    DATASETS.check_only_one(name, list(found))
+    for pattern, groups in found.items():
+        source = DATASETS.find(pattern)
+        return replace(source, load=partial(source.load, *groups))
     return None
 
 

@@ -80,7 +80,7 @@ def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
       named: kernels of further layers: attributes by class or name of the layer.
 
     Raises:
-      ValueError: if there is no such layer, or it has no such weight.
+      ValueError: if there is no such layer, it has no such weight, or a kernel holds no number.
     """
     found = KernelSearch()
     names = {id(variable): name for name, variable in keras_variables(model).items()}
@@ -109,6 +109,7 @@ def find_kernels(model: Any, named: KernelNames | None = None) -> KernelSearch:
     unused = [str(getattr(key, "__name__", key)) for key in named or {} if key not in found.named]
     if unused:
         raise ValueError(f"kernels: the model has no layer {', '.join(unused)}.")
+    _check_not_empty(found.kernels)
     return found
 
 
@@ -127,6 +128,15 @@ def can_be_wrapped(model: Any, kernels: Iterable[Kernel]) -> bool:
     # Of further weights of such layers, which a class of the user's may have, it knows nothing.
     known = {id(getattr(layer, name)) for layer, names in wrappable for name in names}
     return all(id(kernel.variable) in known for kernel in kernels)
+
+
+def _check_not_empty(kernels: Iterable[Kernel]) -> None:
+    for kernel in kernels:
+        if 0 in kernel.variable.shape:
+            raise ValueError(
+                f"{kernel.name} has the shape {tuple(kernel.variable.shape)}, and so no weights; "
+                "give every layer at least one input and one unit."
+            )
 
 
 def _goes_by_any(names: list[str], weight: str) -> bool:

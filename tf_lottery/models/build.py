@@ -112,9 +112,9 @@ def network_sha256(name: str, input_shape: tuple[int, ...], classes: int) -> str
       classes: number of logits.
 
     Returns:
-      The SHA-256 of its layers and how they are connected; None for networks of other names.
+      The SHA-256 of its layers and how they are connected; None for networks of the package.
     """
-    if not is_own(name):
+    if find_family(name)[0].users_module is None:
         return None
     return _sha256(_text(draw_model(name, input_shape, classes)))
 
@@ -122,7 +122,8 @@ def network_sha256(name: str, input_shape: tuple[int, ...], classes: int) -> str
 def is_network(name: str, input_shape: tuple[int, ...], classes: int, sha256: str | None) -> bool:
     """Whether a fingerprint is a network's, also if an earlier version has taken it.
 
-    Those numbered operators, such as `x + y`, by what the process had built before.
+    Those numbered operators, such as `x + y`, by what the process had built before, and took none
+    of networks that a plug-in registers.
 
     Args:
       name: as given to `--model`.
@@ -130,8 +131,10 @@ def is_network(name: str, input_shape: tuple[int, ...], classes: int, sha256: st
       classes: number of logits.
       sha256: from `network_sha256`.
     """
-    if sha256 is None or not is_own(name):
-        return network_sha256(name, input_shape, classes) == sha256
+    if sha256 is None:
+        return not is_own(name)
+    if network_sha256(name, input_shape, classes) is None:
+        return False
     blueprint = draw_model(name, input_shape, classes)
     text = _text(blueprint)
     if _sha256(text) == sha256:
@@ -158,11 +161,11 @@ def _draw(name: str, input_shape: tuple[int, ...], classes: int, dropout: float)
     family, groups = find_family(name)
     chosen = {"dropout": dropout} if dropout else {}
     try:
-        with errors_named(name):
+        with errors_named(name, family.users_module):
             blueprint = draw(
                 lambda inputs: family.architecture(inputs, classes, *groups, **chosen), input_shape
             )
-        if is_own(name):
+        if family.users_module is not None:
             check_logits(name, blueprint.config)
         return blueprint
     except UnsuitableInputError as error:

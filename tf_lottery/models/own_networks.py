@@ -5,6 +5,7 @@ Without TensorFlow, until the module is imported.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tf_lottery.models.images import UnsuitableInputError
 from tf_lottery.registry import import_users_module, look_in_current_folder
 from tf_lottery.startup import LazyModule
 
@@ -91,6 +93,15 @@ def look_where_it_was(name: str, file: str | None) -> None:
     sys.path.append(str(path.parents[above]))
 
 
+def module_of(name: str) -> str:
+    """The module in MODULE:FUNCTION.
+
+    Raises:
+      ValueError: if the name has another form.
+    """
+    return _parts(name)[0]
+
+
 def file_of(name: str) -> str | None:
     """The file of the module of a network; None if it has none."""
     file = find_module(name).__file__
@@ -126,18 +137,39 @@ def find_architecture(name: str) -> Callable[[tf.Tensor, int], tf.Tensor]:
             f"--model={name}: {function}({', '.join(parameters)}) cannot be called; write "
             f"{_SIGNATURES}."
         )
-    takes_shape = parameters[0] in ("input_shape", "shape")
+    return returning_logits(name, build)
 
-    def architecture(inputs: tf.Tensor, classes: int) -> tf.Tensor:
-        result: Any = build(tuple(inputs.shape[1:]) if takes_shape else inputs, classes)
+
+def returning_logits(name: str, build: Callable[..., Any]) -> Callable[..., tf.Tensor]:
+    """What a function of the user's connects, checked when it is called.
+
+    Args:
+      name: as given to `--model`.
+      build: the function, of inputs or an input shape, classes, and what else its names say.
+
+    Returns:
+      A function (inputs, classes, ...) that returns logits.
+
+    Raises:
+      ValueError: when called, if the function does not return logits; names the flag.
+    """
+    takes_shape = next(iter(inspect.signature(build).parameters), "") in ("input_shape", "shape")
+
+    @functools.wraps(build)
+    def architecture(inputs: tf.Tensor, classes: int, *groups: Any, **chosen: Any) -> tf.Tensor:
+        first = tuple(inputs.shape[1:]) if takes_shape else inputs
+        result: Any = build(first, classes, *groups, **chosen)
         if isinstance(result, keras.Model):
             result = _connected(result, inputs)
         if result is None:
             raise ValueError(
-                f"--model={name}: {function} returns nothing; end it with a return of the logits."
+                f"--model={name}: {build.__name__} returns nothing; end it with a return of the "
+                "logits."
             )
         if not hasattr(result, "shape"):
-            raise ValueError(f"--model={name}: {function} returned {type(result)}. {_OF_KERAS_2}")
+            raise ValueError(
+                f"--model={name}: {build.__name__} returned {type(result)}. {_OF_KERAS_2}"
+            )
         if tuple(result.shape) != (None, classes):
             raise ValueError(
                 f"--model={name}: its outputs have shape {tuple(result.shape)}, and "
@@ -149,22 +181,25 @@ def find_architecture(name: str) -> Callable[[tf.Tensor, int], tf.Tensor]:
 
 
 @contextmanager
-def errors_named(name: str) -> Iterator[None]:
+def errors_named(name: str, module: str | None) -> Iterator[None]:
     """Names the flag, and the line of the user's module, in whatever is raised within.
 
     Args:
-      name: as given to `--model`; errors of networks that are no function of the user's stay.
+      name: as given to `--model`.
+      module: that has the function; None of the package's own networks, whose errors stay.
 
     Raises:
       ValueError: what was raised within.
     """
     try:
         yield
+    except UnsuitableInputError:
+        raise
     except Exception as error:
-        if not is_own(name) or str(error).startswith(f"--model={name}"):
+        if module is None or str(error).startswith(f"--model={name}"):
             raise
         frames = traceback.extract_tb(error.__traceback__)
-        file = getattr(sys.modules.get(_parts(name)[0]), "__file__", None)
+        file = getattr(sys.modules.get(module), "__file__", None)
         lines = [frame.lineno for frame in frames if frame.filename == file]
         where = f" ({Path(file).name}, line {lines[-1]})" if file and lines else ""
         text = " ".join(str(error).split()).rstrip(".")

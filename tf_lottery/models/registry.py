@@ -8,14 +8,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tf_lottery.models.own_networks import (
     check_own,
     find_architecture,
     is_own,
+    module_of,
     refuse_module_alone,
+    returning_logits,
 )
 from tf_lottery.registry import Registry
 
@@ -33,6 +35,7 @@ class Family:
       examples: names of the family that can be built, the cheapest first.
       shown: what lists of models show.
       spelled: names that are suggested in place of a similar unknown one.
+      users_module: of a function of the user's; None of the package's own networks.
     """
 
     architecture: Callable[..., tf.Tensor]
@@ -40,6 +43,7 @@ class Family:
     examples: tuple[str, ...]
     shown: tuple[str, ...]
     spelled: tuple[str, ...]
+    users_module: str | None = None
 
     @property
     def takes_dropout(self) -> bool:
@@ -84,11 +88,17 @@ def register_model(
     """
 
     def add(architecture: Callable) -> Callable:
-        given = tuple(examples) or (pattern,)
+        given, module = tuple(examples) or (pattern,), architecture.__module__
+        users_module = None if module.startswith("tf_lottery.") else module
         family = Family(
-            architecture, pattern, given, tuple(shown) or given, tuple(spelled) or given
+            architecture,
+            pattern,
+            given,
+            tuple(shown) or given,
+            tuple(spelled) or given,
+            users_module,
         )
-        FAMILIES.add(architecture.__name__, family, architecture.__module__)
+        FAMILIES.add(architecture.__name__, family, module)
         return architecture
 
     return add
@@ -139,14 +149,20 @@ def find_family(name: str) -> tuple[Family, tuple[str | None, ...]]:
       The family, and the texts that its pattern's groups matched.
 
     Raises:
-      ValueError: if the name is unknown; says which are known, and which may have been meant.
+      ValueError: if the name is unknown, and says which are known, and which may have been meant;
+        or if it is that of two.
     """
     if is_own(name):
-        return Family(find_architecture(name), name, (name,), (name,), (name,)), ()
+        names = (name,)
+        return Family(find_architecture(name), name, names, names, names, module_of(name)), ()
     families = FAMILIES.all().values()
-    for family in families:
-        if (groups := family.match(name)) is not None:
-            return family, groups
+    fitting = {key: one for key, one in FAMILIES.all().items() if one.match(name) is not None}
+    FAMILIES.check_only_one(name, list(fitting))
+    for family in fitting.values():
+        if family.users_module is not None:
+            checked = returning_logits(name, family.architecture)
+            family = replace(family, architecture=checked)
+        return family, family.match(name) or ()
     refuse_module_alone(name)
     spelled = {text.lower(): text for family in families for text in family.spelled}
     raise FAMILIES.unknown(name, model_names(), spelled)

@@ -65,9 +65,10 @@ def check_network(run: RunFolder, sha256: str | None) -> None:
     if begun != sha256 and not is_network(
         identity.model, tuple(details.input_shape), details.classes, begun
     ):
+        by = f", by {details.network_file}" if details.network_file else ""
         raise RunFolderMismatchError(
             f"--model={run.identity.model} does not make the network that {run.path} was begun "
-            f"with, by {run.details.network_file}; restore that, or give the changed function "
+            f"with{by}; restore that, or give the changed function "
             "another name and its runs another --name."
         )
 

@@ -88,7 +88,11 @@ def _difference(begun: RunDetails, now: RunDetails) -> str:
         "rewind_step": 0,
         "levels": 0,
         "stop_below": None,
+        "score_code": None,
+        "diverged": None,
         "network_file": None,
+        # Of the data, the fingerprint counts.
+        "data_name": None,
         "class_names": None,
         "others": {},
     }
