@@ -383,3 +383,9 @@ def test_levels_are_added_and_not_done_again(copied_run, snapshot, outcome_of, c
     assert json.loads((own / "config.json").read_text())["details"]["branch_levels"] == [1, 2]
     levels = [row["level"] for row in csv.DictReader((own / "summary.csv").open())]
     assert levels == ["1", "2"]
+
+
+def test_an_argument_that_a_branch_does_not_have_is_named_before_own_data_are_asked_for(copied_run):
+    edit_config(copied_run, details={"data_name": "mine"})
+    with pytest.raises(ValueError, match=r"^data=1: there is no argument and no flag of"):
+        tf_lottery.run_branch(copied_run, "random_mask", data=1)

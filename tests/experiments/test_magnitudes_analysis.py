@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
+from tests.command_line import run_command_of
 from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.report.report import compare_runs
 from tf_lottery.store.tensors import load_tensors
@@ -137,3 +138,14 @@ def test_branches_whose_masks_are_those_of_the_run_or_others_are_refused(made_wi
     run = made_with(branch="one_shot")
     with pytest.raises(ValueError, match=rf"^--run={run} is a branch; name the run"):
         measure(run)
+
+
+def test_it_trains_nothing_that_could_be_logged(copied_run, capsys):
+    ask = ("--experiment=magnitudes", f"--run={copied_run}", "--jobs=1")
+    for flags, notes in (
+        (("--log_to=",), 1),
+        ((f"--flagfile={copied_run / 'flags.cfg'}",), 0),
+    ):
+        run_command_of(*flags, *ask)
+        said = "Note: --log_to= has no effect: --experiment=magnitudes trains nothing here"
+        assert capsys.readouterr().out.count(said) == notes

@@ -106,11 +106,21 @@ def test_its_flags_are_its_own():
 
 
 @pytest.mark.usefixtures("plugin")
-def test_a_report_without_the_plugin_leaves_its_files_alone(copied_run):
+def test_a_report_without_the_plugin_names_what_it_leaves_out(copied_run, capsys, monkeypatch):
     run_analysis(copied_run, "norms", [0])
+    (copied_run / "landscape" / "mine.csv").write_text("of the user's own\n")
+    monkeypatch.setattr("tf_lottery.store.needed_plugins.plugins_of", lambda run: ["not_here"])
     norms = ANALYSES.find("norms")
     ANALYSES.remove("norms")
+    capsys.readouterr()
     do("--experiment=report", f"--run={copied_run}")
+    said = (
+        "What the analysis norms has measured is left out, as no such analysis is known here: give "
+        "the plug-in that has it, --plugin=MODULE (the run was made with --plugin=not_here)."
+    )
+    notes = [line for line in capsys.readouterr().out.splitlines() if "Note" in line]
+    assert notes == [f"Note: {said}"]
+    assert said in (copied_run.parent / "report" / "index.html").read_text()
     assert not (copied_run.parent / "report" / "norms.csv").exists()
     with pytest.raises(ValueError, match=r"^--experiment=norms is not a known analysis\. .*Known"):
         run_analysis(copied_run, "norms")
@@ -185,3 +195,50 @@ def test_a_column_of_texts_that_is_not_declared_is_named(copied_run, analysis_of
     analysis_of_texts()
     with pytest.raises(ValueError, match="'optimizer': 'adam, 0' is not a number, and the column"):
         do("--experiment=optimizers", f"--run={copied_run}")
+
+
+def test_the_table_of_an_analysis_without_figures_is_in_the_report(copied_run):
+    @register_analysis(ResultFile("halves"))
+    def halves(run, levels):
+        def measure(analyzed, missing):
+            yield from ({"level": level, "half": level / 2} for level in missing)
+
+        return Rows(run.levels(levels), ("level", "half"), measure, print, needs_network=False)
+
+    try:
+        do("--experiment=halves", f"--run={copied_run}")
+        do("--experiment=report", f"--run={copied_run}")
+    finally:
+        ANALYSES.remove("halves")
+    table = (copied_run.parent / "report" / "halves.csv").read_text().splitlines()
+    assert [line.split(",")[:4] for line in table] == [
+        ["run", "replicate", "level", "half"],
+        *(
+            [copied_run.parent.name, "replicate_1", str(level), f"{level / 2}"]
+            for level in range(3)
+        ),
+    ]
+    assert 'href="halves.csv"' in (copied_run.parent / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("files", "returned", "said"),
+    [
+        ((ResultFile("odd"),), None, "returned None: return Rows"),
+        ((), 1, "returned Rows, for which it has no file: write @register_analysis"),
+        ((ResultFile("odd"),), 1, "has measured nothing of 1: yield a row for each of the missing"),
+    ],
+)
+def test_what_an_analysis_returns_is_checked(copied_run, files, returned, said):
+    @register_analysis(*files)
+    def odd(run, levels):
+        def measure(analyzed, missing):
+            yield {"level": missing[0]}
+
+        return returned and Rows([0, 1], ("level",), measure, print, needs_network=False)
+
+    try:
+        with pytest.raises(ValueError, match=f"^--experiment=odd {re.escape(said)}"):
+            run_analysis(copied_run, "odd")
+    finally:
+        ANALYSES.remove("odd")

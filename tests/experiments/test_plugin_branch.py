@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 import tf_lottery
@@ -11,7 +12,7 @@ from tests.report.runs_on_disk import write_branch, write_run
 from tf_lottery.config.branches import BRANCHES
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.jobs.control_checks import check_controls
-from tf_lottery.plugins import Origin, Start, register_branch
+from tf_lottery.plugins import Mask, Origin, Start, register_branch
 from tf_lottery.report.run_state import read_run_state
 from tf_lottery.store.tensors import load_tensors
 
@@ -127,6 +128,37 @@ def test_a_branch_that_returns_no_start_is_told_what_to_return(linear_run):
 
     try:
         with pytest.raises(ValueError, match=r"--branch=trained_on returned None: return a Start"):
+            tf_lottery.run_branch(linear_run, "trained_on")
+    finally:
+        BRANCHES.remove("trained_on")
+
+
+def _without_one(weights):
+    return dict(list(weights.items())[1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: s.with_weights(_without_one(s.state.weights)), "weights that differ from the "),
+        (lambda s: s.with_weights(s.state.weights | {"dense_1/bias": np.zeros(2)}), "weights of d"),
+        (lambda s: s.with_weights(s.state.weights | {"dense_1/bias": np.full(20, np.nan)}), "weig"),
+        (lambda s: s.with_weights([1]), "[1] as weights: give a Mapping, as the level's is"),
+        (lambda s: s.with_mask(dict(s.mask)), "as mask: give a Mask, as the level's is"),
+        (lambda s: s.with_mask(Mask(_without_one(s.mask))), "mask that differ from the level's in"),
+        (
+            lambda s: s.with_mask(Mask({n: np.zeros_like(a) for n, a in s.mask.items()})),
+            "a mask in which no weight remains",
+        ),
+    ],
+)
+def test_what_a_branch_starts_from_has_to_fit_the_network(linear_run, change, said):
+    @register_branch(first_level=1, draws=False, prunes=False)
+    def trained_on(origin: Origin) -> Start:
+        return change(origin.start)
+
+    try:
+        with pytest.raises(ValueError, match=rf"^--branch=trained_on returned .*{re.escape(said)}"):
             tf_lottery.run_branch(linear_run, "trained_on")
     finally:
         BRANCHES.remove("trained_on")

@@ -56,6 +56,7 @@ from tf_lottery.experiments.refusals.flags_of_run import check_flags_of_run, che
 from tf_lottery.experiments.refusals.late_flags import tell_of_useless_jobs
 from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
 from tf_lottery.experiments.report_command import print_report_command
+from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.experiments.running.early_checks import check_early
 from tf_lottery.experiments.several_workers import among_workers
 from tf_lottery.messages import tell
@@ -133,6 +134,8 @@ def _write_report(command: WriteReport) -> bool:
     report = compare_runs(
         command.runs, command.folder, matching_tolerance=command.matching_tolerance
     )
+    for sentence in report.left_out:
+        tell(f"Note: {sentence}")
     tell(f"Report: {report.page}")
     if report.damaged:
         tell("Left out of this report:")
@@ -312,6 +315,15 @@ def _analyze(command: Analyze) -> None:
                 folder,
                 f'tf_lottery.experiments.measuring.rows.run_analysis("{folder}", '
                 f'"{command.analysis}", dataset=data)',
+            )
+    if "log_to" in command.here:
+        logged, runs = command.here["log_to"], [RunFolder.read(folder) for folder in folders]
+        # The flag file of a run has it too.
+        is_new = any(config_of_run(run, {}).run.log_to != logged for run in runs)
+        if is_new and not any(trainings_of_analysis(command, folder) for folder in folders):
+            tell(
+                f"Note: --log_to={logged} has no effect: --experiment={command.analysis} trains "
+                "nothing here, and only trainings are logged."
             )
     if place_among_workers(RunConfig()) is not None:
         # Otherwise the chief would be alone by now.

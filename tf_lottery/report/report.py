@@ -41,10 +41,12 @@ class Report:
     Attributes:
       page: index.html in the folder of the report.
       damaged: what could not be read, and is left out, in sentences with the files' paths.
+      left_out: what else is left out of the analyses, in sentences.
     """
 
     page: Path
     damaged: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def compare_runs(
@@ -101,7 +103,7 @@ def compare_runs(
     # Names of folders need not be valid UTF-8.
     contents = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
     write_files(folder, drawings | contents, run_names(records, folder))
-    return Report(folder / "index.html", damaged)
+    return Report(folder / "index.html", damaged, analyses.missing)
 
 
 def _draw(

@@ -19,13 +19,18 @@ def plugins_named(run: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        missing = [name for name in plugins_of(run) if name not in sys.modules]
+        missing = missing_plugins(run)
         if not missing or "--plugin" in str(error):
             raise
         raise ValueError(
             f"{error} {run} was made with --plugin={','.join(missing)}: give that flag too, or "
             f"import {' and '.join(missing)} first."
         ) from error
+
+
+def missing_plugins(run: Path) -> list[str]:
+    """The plug-ins that a run folder's flag file names, without those that are imported."""
+    return [name for name in plugins_of(run) if name not in sys.modules]
 
 
 def plugins_of(run: Path) -> list[str]:

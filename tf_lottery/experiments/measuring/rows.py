@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_lottery.config.analyses import ANALYSES, Analysis
+from tf_lottery.config.arguments import shown
 from tf_lottery.config.experiment import has_renamed_files
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.experiments.branch_config import plan_branch
@@ -130,7 +131,7 @@ def run_analysis(
         use_threads(run.config.run.threads or recorded_threads(run.run.path))
         return AnalyzedRun(Path(path), here, dataset, expected=expected)
 
-    wanted = analysis.function(run, levels, **arguments)
+    wanted = _wanted(analysis, run, levels, arguments)
     if not isinstance(wanted, Rows):
         analyzed = load()
         with analyzed.naming_unreadable():
@@ -144,12 +145,17 @@ def run_analysis(
             _measure(wanted, measured, missing, files, tables)
     elif has_renamed_files(run.run.identity, here or {}):
         load()  # Checks whether they hold what the run was begun with.
-    shown = [[row for key in wanted.keys for row in table[key]] for table in tables]
-    for show, rows in zip((wanted.show, wanted.show_parts), shown, strict=False):
+    if left := [key for key in wanted.keys if key not in tables[0]]:
+        raise ValueError(
+            f"--experiment={name} has measured nothing of {left[0]}: yield a row for each of the "
+            "missing keys that measure is given."
+        )
+    asked = [[row for key in wanted.keys for row in table[key]] for table in tables]
+    for show, rows in zip((wanted.show, wanted.show_parts), asked, strict=False):
         show(rows)
     figures = analysis.figures(tolerance_of(options.get("matching_tolerance", DEFAULT_POINTS)))
     failures = []
-    for about, file, rows in zip(analysis.files, files, shown, strict=True):
+    for about, file, rows in zip(analysis.files, files, asked, strict=True):
         try:
             if about.name in figures:
                 file.draw(rows, figures[about.name])
@@ -199,11 +205,32 @@ def _asked(command: Analyze, path: Path) -> tuple[MeasuredRun, Rows | None, list
     """The run, what is to be shown if that is rows, and the keys of those that are missing."""
     analysis = ANALYSES.find(command.analysis)
     run = MeasuredRun(path, command.here, expected=command.expected)
-    wanted = analysis.function(run, command.levels, **analysis.arguments(command.options))
+    wanted = _wanted(analysis, run, command.levels, analysis.arguments(command.options))
     if not isinstance(wanted, Rows):
         return run, None, []
     tables = [_by_key(file.read(), wanted.key) for file in _files(run, analysis, wanted)]
     return run, wanted, _missing(run, wanted, tables)
+
+
+def _wanted(
+    analysis: Analysis,
+    run: MeasuredRun,
+    levels: Sequence[int] | None,
+    arguments: Mapping[str, Any],
+) -> Any:
+    """What an analysis returns: `Rows`, or a function that does it all."""
+    wanted = analysis.function(run, levels, **arguments)
+    if not isinstance(wanted, Rows) and not callable(wanted):
+        raise ValueError(
+            f"--experiment={analysis.name} returned {shown(wanted)}: return Rows(...), or a "
+            "function of the run that does it all."
+        )
+    if isinstance(wanted, Rows) and not analysis.files:
+        raise ValueError(
+            f"--experiment={analysis.name} returned Rows, for which it has no file: write "
+            f'@register_analysis(ResultFile("{analysis.name}")) above it.'
+        )
+    return wanted
 
 
 def _files(run: MeasuredRun, analysis: Analysis, wanted: Rows) -> list[ResultsFile]:

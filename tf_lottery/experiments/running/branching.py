@@ -1,6 +1,6 @@
 """Runs a branch: a control that starts from levels of an experiment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,7 +49,7 @@ from tf_lottery.experiments.running.run_logs import RunLogs
 from tf_lottery.experiments.running.setup import Experiment
 from tf_lottery.experiments.running.skeleton import carry_out, journal_of, reported
 from tf_lottery.masking.masks import Mask, Weights
-from tf_lottery.messages import tell
+from tf_lottery.messages import listed, tell
 from tf_lottery.pruning.score import Evidence
 from tf_lottery.store.errors import RunFolderError
 from tf_lottery.store.identity import Identity
@@ -110,12 +110,12 @@ def run_branch(
     if isinstance(dataset, str):
         dataset, changes = None, {**changes, "dataset": dataset}
     check_is_dataset(dataset)
-    if dataset is None:
-        refuse_without_arrays(run, f'tf_lottery.run_branch("{run}", "{branch}", dataset=data)')
     tolerance = None if for_analysis else tolerance_of(matching_tolerance)
     with plugins_named(run):
         kind = find_branch(branch)
         plan = plan_branch(run, branch, changes)
+        if dataset is None:
+            refuse_without_arrays(run, f'tf_lottery.run_branch("{run}", "{branch}", dataset=data)')
         check_structure(plan, kind)
         check_makes_sense(plan, kind)
         work = _BranchWork(plan, kind, levels, for_analysis, tolerance)
@@ -289,7 +289,7 @@ def _train_levels(
         for level in missing:
             origin = _origin(plan, of_run, experiment, level, initial_state, evidence, kind)
             start = branch.function(origin, **plan.config.branch.parameters)
-            _check_start(branch, start, experiment)
+            _check_start(branch, start, origin.start, experiment)
             mask = workers.agree(start.mask)
             network.rewind(start.state, mask, rewind_optimizer=start.rewind_optimizer)
             network.optimizer.learning_rate.assign(learning_rate)
@@ -297,8 +297,8 @@ def _train_levels(
             journal.save(level, network.weights(), mask, record)
 
 
-def _check_start(branch: Branch, start: Start, experiment: Experiment) -> None:
-    """Checks that it is one, and that a branch that begins where training has ended says so.
+def _check_start(branch: Branch, start: Start, of_level: Start, experiment: Experiment) -> None:
+    """Checks that it is one that fits, and that a branch that begins where training ends says so.
 
     The learning rate of such a branch has to be held.
     """
@@ -307,6 +307,8 @@ def _check_start(branch: Branch, start: Start, experiment: Experiment) -> None:
             f"--branch={branch.name} returned {shown(start)}: return a Start, as "
             "origin.start.with_weights(...) and origin.start.with_mask(...) make."
         )
+    if problem := _misfit(start, of_level):
+        raise ValueError(f"--branch={branch.name} returned {problem}.")
     step, end = start.state.step, experiment.lengths.train_steps
     if step >= end and not experiment.config.fine_tunes:
         raise ValueError(
@@ -314,6 +316,25 @@ def _check_start(branch: Branch, start: Start, experiment: Experiment) -> None:
             "@register_branch(fine_tunes=True, ...) above it, so that its learning rate stays the "
             "last one of training and --fine_tune_learning_rate is taken."
         )
+
+
+def _misfit(start: Start, of_level: Start) -> str:
+    """What of a branch's weights and mask does not fit the network; "" if they do."""
+    for what, kind, given, right in (
+        ("weights", Mapping, start.state.weights, of_level.state.weights),
+        ("mask", Mask, start.mask, of_level.mask),
+    ):
+        if not isinstance(given, kind):
+            return f"{shown(given)} as {what}: give a {kind.__name__}, as the level's is"
+        if others := {*given} ^ {*right}:
+            return f"{what} that differ from the level's in {listed(sorted(others), most=3)}"
+        for name, array in right.items():
+            if np.shape(given[name]) != array.shape:
+                return f"{what} of {name} of shape {np.shape(given[name])}, not {array.shape}"
+    for name, array in start.state.weights.items():
+        if not np.isfinite(array).all():
+            return f"weights of {name} that are not all finite"
+    return "" if start.mask.remaining else "a mask in which no weight remains"
 
 
 class _StartWithOldSlots(Start):

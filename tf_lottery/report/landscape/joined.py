@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from tf_lottery.config.analyses import analyses
+from tf_lottery.config.analyses import analyses, result_files
 from tf_lottery.config.matching import DEFAULT_TOLERANCE
 from tf_lottery.report.figures.canvas import FigureFile
 from tf_lottery.report.landscape.adaptive import adaptive_figures
@@ -17,9 +17,10 @@ from tf_lottery.store.atomic import finished_files
 from tf_lottery.store.csv_files import Row, table_text
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, problem_text
 from tf_lottery.store.level_folder import LevelFolder
+from tf_lottery.store.needed_plugins import missing_plugins
 from tf_lottery.store.result_columns import SOLUTIONS, with_network
 from tf_lottery.store.result_names import analysis_of, current_stem, settings_of
-from tf_lottery.store.sealed_table import read_sealed_table
+from tf_lottery.store.sealed_table import read_sealed_table, table_seal
 from tf_lottery.store.trained_levels import UNTOLD, is_replaced
 
 DrawFigures = Callable[..., list[FigureFile]]
@@ -52,16 +53,22 @@ def join_analyses(
       tolerance: as of `matching.matches`.
     """
     drawing = drawn_files(tolerance)
+    unknown: dict[str, list[Path]] = defaultdict(list)
     found: dict[str, list[Measurement]] = defaultdict(list)
     problems, missing = [], []
     for method in methods:
         for record in method.records if method.branch is None else ():
             try:
-                files = _result_files(record.path / "landscape", drawing)
+                files = _result_files(record.path / "landscape")
             except OSError as error:
                 problems.append(problem_text(error))
                 continue
             for stem, path in files.items():
+                name = analysis_of(stem)
+                if name not in drawing:
+                    if name not in result_files() and table_seal(path).exists():
+                        unknown[name].append(record.path)
+                    continue
                 try:
                     rows = tuple(with_network(row) for row in read_sealed_table(path))
                 except (OSError, RunFolderError) as error:
@@ -87,6 +94,7 @@ def join_analyses(
             figures += [_of_file(figure, stem, suffix, special) for figure in drawn]
             if measurements:
                 tables[f"{name}{suffix}.csv"] = _joined_table(measurements)
+    missing += [_of_unknown(name, runs) for name, runs in unknown.items()]
     return JoinedAnalyses(tuple(figures), tables, tuple(problems), tuple(missing))
 
 
@@ -98,6 +106,8 @@ def drawn_files(tolerance: float) -> dict[str, DrawFigures]:
     """
     drawn: dict[str, DrawFigures] = {"adaptive_pruning": adaptive_figures}
     for analysis in analyses():
+        # Of an analysis without figures, the table.
+        drawn |= {file.name: lambda measurements: [] for file in analysis.files[:1]}
         drawn |= analysis.figures(tolerance)
     return drawn
 
@@ -113,6 +123,15 @@ def _of_levels_as_they_are(rows: Sequence[Row], run: Path) -> tuple[Row, ...]:
         return None
 
     return tuple(row for row in rows if not is_replaced(row.get(SOLUTIONS, UNTOLD), ticket))
+
+
+def _of_unknown(name: str, runs: Sequence[Path]) -> str:
+    plugins = dict.fromkeys(plugin for run in runs for plugin in missing_plugins(run))
+    made = f" (the run was made with --plugin={','.join(plugins)})" if plugins else ""
+    return (
+        f"What the analysis {name} has measured is left out, as no such analysis is known here: "
+        f"give the plug-in that has it, --plugin=MODULE{made}."
+    )
 
 
 def _draw_what_fits(
@@ -142,7 +161,7 @@ def _draw_what_fits(
     return [], (), sentences
 
 
-def _result_files(folder: Path, drawn: Collection[str]) -> dict[str, Path]:
+def _result_files(folder: Path) -> dict[str, Path]:
     """The CSV files of analyses by their name of today, which counts where both are there.
 
     Raises:
@@ -155,7 +174,7 @@ def _result_files(folder: Path, drawn: Collection[str]) -> dict[str, Path]:
         key=lambda path: (path.stem == current_stem(path.stem), path),
     )
     files = {current_stem(path.stem): path for path in paths}
-    return {stem: files[stem] for stem in sorted(files) if analysis_of(stem) in drawn}
+    return dict(sorted(files.items()))
 
 
 def _of_file(figure: FigureFile, stem: str, suffix: str, special: Sequence[str]) -> FigureFile:
