@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
+from tf_lottery.exporting.example_inputs import check_outputs, checked_inputs, example_inputs
 from tf_lottery.exporting.plain_network import PlainNetwork
 
 IMAGES = np.arange(24).reshape(4, 6)
@@ -136,3 +136,35 @@ def test_inputs_are_drawn_for_floats_of_known_shapes_alone(one, two):
     ):
         with pytest.raises(ValueError, match=rf"^test_data=None: .*{problem}, .*give test_data="):
             example_inputs(None, network)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (WORDS + 0.5, "words takes int32, which cannot hold 0.5; give numbers of that type"),
+        (WORDS * np.nan, "words takes int32, which cannot hold nan"),
+        (WORDS + 2**40, "words takes int32, which cannot hold 1.09951e.12"),
+        (WORDS[:0], "there are no examples of images; give at least one"),
+    ],
+)
+def test_numbers_that_an_input_would_change_are_refused(two, words, said):
+    with pytest.raises(ValueError, match=f"^representative: {said}"):
+        checked_inputs("representative", [IMAGES[: len(words)], words], two)
+    assert checked_inputs("x", [IMAGES, WORDS.astype(float)], two)["words"].dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("images", "words", "said"),
+    [
+        (IMAGES * np.nan, WORDS, "two computes classes that are not finite numbers; look for NaN"),
+        (
+            IMAGES,
+            WORDS + 20,
+            r"two cannot be computed on these inputs: indices.* is not in \[0, 20",
+        ),
+    ],
+)
+def test_inputs_from_which_a_network_computes_no_numbers_are_refused(two, images, words, said):
+    inputs = checked_inputs("test_data", [images, words], two)
+    with pytest.raises(ValueError, match=f"^test_data: {said}"):
+        check_outputs("test_data", two, inputs)

@@ -169,3 +169,13 @@ def test_of_a_call_without_self_it_is_said_what_to_rename(tmp_path):
     with pytest.raises(ValueError, match=message):
         tf_lottery.export_saved_model(tf_lottery.prunable(model), tmp_path / "ticket")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_is_not_built_is_refused(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(3)], name="open")
+    right = "open is not built; call it on an example"
+    with pytest.raises(ValueError, match=f"^model={right}"):
+        tf_lottery.export_saved_model(model, tmp_path / "saved")
+    with pytest.raises(ValueError, match=f"^source={right}"):
+        tf_lottery.export(model, tmp_path / "exported")
+    assert not list(tmp_path.iterdir())

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tf_lottery.exporting.plain_network import Arrays, NamedTensor, PlainNetwork, identifier
 
 _RANDOM_EXAMPLES = 64
+# Examples on which the network has to compute numbers before any file is written.
+_CHECKED = 300
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,49 @@ def _checked_input(argument: str, given: Any, tensor: NamedTensor) -> np.ndarray
     fits = array.ndim == 1 + len(tensor.shape) and all(
         size in (None, own) for size, own in zip(tensor.shape, array.shape[1:], strict=True)
     )
-    if not fits or not len(array):
+    if fits and not len(array):
+        raise ValueError(f"{argument}: there are no examples of {tensor.name}; give at least one.")
+    if not fits:
         sizes = ("any" if size is None else str(size) for size in tensor.shape)
         raise ValueError(
             f"{argument}: inputs have shape {array.shape}, but {tensor.name} takes "
             f"[{', '.join(['examples', *sizes])}]."
         )
-    return array.astype(tensor.dtype)
+    with np.errstate(invalid="ignore"):
+        taken = array.astype(tensor.dtype)
+    of_numbers = taken.dtype.kind in "iu" and array.dtype.kind in "iuf"
+    if of_numbers and (changed := taken != array).any():
+        raise ValueError(
+            f"{argument}: {tensor.name} takes {taken.dtype}, which cannot hold "
+            f"{array[changed][0]:.6g}; give numbers of that type."
+        )
+    return taken
+
+
+def check_outputs(argument: str, network: PlainNetwork, inputs: Arrays) -> None:
+    """Checks that a network computes numbers from the first of some inputs.
+
+    Args:
+      argument: what the user knows the inputs by.
+      network: the network.
+      inputs: `[examples, ...]` by name.
+
+    Raises:
+      ValueError: if it cannot take them, or gives NaN or infinity.
+    """
+    try:
+        outputs = network.compute({name: array[:_CHECKED] for name, array in inputs.items()})
+    except tf.errors.InvalidArgumentError as error:
+        said = [line.strip() for line in error.message.splitlines() if "[[" not in line]
+        raise ValueError(
+            f"{argument}: {network.name} cannot be computed on these inputs: {said[-1]}."
+        ) from error
+    for name, output in outputs.items():
+        if not np.isfinite(output).all():
+            raise ValueError(
+                f"{argument}: {network.name} computes {name} that are not finite numbers; look for "
+                "NaN in the inputs and in the weights."
+            )
 
 
 def _checked_labels(given: Any, examples: int, output: NamedTensor) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_lottery.config.arguments import check_path, check_truth, refusal
 from tf_lottery.exporting.card import write_card
-from tf_lottery.exporting.example_inputs import checked_inputs, example_inputs
+from tf_lottery.exporting.example_inputs import check_outputs, checked_inputs, example_inputs
 from tf_lottery.exporting.export_folder import CARD, COMPACTION, TABLE, ExportFolder
 from tf_lottery.exporting.export_progress import ExportProgress, no_progress
 from tf_lottery.exporting.export_report import Arithmetic, ExportReport
@@ -125,9 +125,11 @@ def export_into(
     ticket = float32_network(as_trained)
     theirs = None if origin.dense is None else _checked_dense(origin.dense, ticket, test_data)
     examples = example_inputs(test_data, ticket)
+    check_outputs("test_data", ticket, examples.inputs)
     check_is_not_random(ticket, examples.inputs)
     if representative is not None:
         representative = checked_inputs("representative", representative, ticket)
+        check_outputs("representative", ticket, representative)
     ours, compaction = smaller_network(ticket, compact)
     with (
         tempfile.TemporaryDirectory() as our_folder,

@@ -12,7 +12,7 @@ from tf_lottery.masking.keras_versions import is_graph, is_keras_3
 from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.masked_graph import save_for_export
 from tf_lottery.masking.prunable import without_masks, zero_pruned
-from tf_lottery.masking.prunable_checks import check_is_model
+from tf_lottery.masking.prunable_checks import check_is_built, check_is_model
 from tf_lottery.masking.used_weights import weights_used_directly
 
 
@@ -34,6 +34,7 @@ def export_saved_model(model: Any, path: str | Path, *, overwrite: bool = False)
         to stay, or something else, or cannot be written.
     """
     check_is_model(model)
+    check_is_built("model", model)
     check_path("path", path)
     check_truth("overwrite", overwrite)
     folder = ExportFolder(path, f"path={path}", overwrite=overwrite)

@@ -7,6 +7,7 @@ from tf_lottery.exporting.plain_network import PlainNetwork, plain_network
 from tf_lottery.exporting.traced_network import TracedNetwork
 from tf_lottery.masking.keras_versions import is_graph, is_keras_3, is_model
 from tf_lottery.masking.layers import layers_of_tfmot
+from tf_lottery.masking.prunable_checks import check_is_built
 from tf_lottery.masking.used_weights import weights_used_directly
 
 
@@ -40,13 +41,10 @@ def _refuse_wrappers_for_quantization(model: Any) -> None:
 def _network_of(model: Any, test_data: tuple[Any, Any] | None) -> PlainNetwork:
     if not is_model(model):
         return plain_network(model)
+    check_is_built("source", model)
     # Keras cannot write the configuration of operations that hold a weight.
     if is_graph(model) and not is_keras_3(model) and not weights_used_directly(model):
         return plain_network(model)
-    if not model.built:
-        raise ValueError(
-            f"source={model.name} is not built; call it on an example, or model.build(input_shape)."
-        )
     if isinstance(test_data, tuple | list) and len(test_data) == 2:
         return TracedNetwork(model, test_data[0])
     return TracedNetwork(model, None)

@@ -27,6 +27,19 @@ def check_is_model(model: Any, more: str = "") -> None:
         raise arguments.refusal("model", model, right)
 
 
+def check_is_built(argument: str, model: Any) -> None:
+    """Checks that the weights of a model exist.
+
+    Raises:
+      ValueError: if they do not; names the argument.
+    """
+    if not model.built:
+        raise ValueError(
+            f"{argument}={model.name} is not built; call it on an example, or "
+            "model.build(input_shape)."
+        )
+
+
 def check_model(model: Any) -> None:
     """Checks that this is a built model without masks.
 
