@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
@@ -25,6 +26,8 @@ from tf_lottery.config import flags as experiment_flags
 from tf_lottery.config.analyses import OTHER_COMMANDS
 from tf_lottery.config.run import RunConfig
 from tf_lottery.registry import import_plugin, likely_names
+from tf_lottery.store.needed_plugins import missing_plugins
+from tf_lottery.store.replicates import replicate_folders
 from tf_lottery.training.meeting import end_others
 from tf_lottery.training.tf_config import Place, place_among_workers
 from tf_lottery.users_code import told
@@ -78,10 +81,12 @@ def _parse(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(flag_files.with_content(arguments))
     except flags.UnrecognizedFlagError as error:
-        _refuse(_of_unknown(error.flagvalue, error.flagname), _OF_HELP)
+        problem = _of_unknown(error.flagvalue, error.flagname)
+        _refuse(f"{problem}{_hint_to_plugins(arguments)}", _OF_HELP)
     except flags.Error as error:
         problem = _MISSING_VALUE.sub(r"\1: give it a value, as \1=VALUE", str(error))
-        _refuse(f"{problem}{hint_to_sweep(problem)}{_hint_to_spaces(problem)}", _OF_HELP)
+        hints = (hint_to_sweep(problem), _hint_to_spaces(problem), _hint_to_plugins(arguments))
+        _refuse(f"{problem}{''.join(hints)}", _OF_HELP)
     except ValueError as error:
         _refuse(str(error))
 
@@ -101,6 +106,18 @@ def _of_unknown(argument: str, name: str) -> str:
 def _hint_to_spaces(problem: str) -> str:
     found = _EQUALS_TWICE.match(problem)
     return "" if found is None else f". Write {found[1]}=VALUE without spaces around the ="
+
+
+def _hint_to_plugins(arguments: list[str]) -> str:
+    """Names the plug-ins of the first run that --run names which are not given: they have flags."""
+    for argument in arguments:
+        if argument.startswith("--run="):
+            with suppress(ValueError, OSError):
+                for run in replicate_folders(Path(argument.removeprefix("--run="))):
+                    if missing := missing_plugins(run):
+                        plugins = ",".join(missing)
+                        return f" {run} was made with --plugin={plugins}; give that flag too."
+    return ""
 
 
 def _refuse(problem: str, more: str = "", *, begun: bool = False) -> NoReturn:
@@ -162,7 +179,8 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, ArithmeticError, ConnectionError) as error:
-        _refuse(told(error), begun=begun)
+        is_of_name = not begun and "is not a known" in str(error)
+        _refuse(f"{told(error)}{_hint_to_plugins(sys.argv) if is_of_name else ''}", begun=begun)
     except OSError as error:
         # Without it, it is not the system that has refused something.
         reason = error.strerror
