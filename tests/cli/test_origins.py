@@ -184,10 +184,7 @@ def test_spaces_around_the_equals_sign_are_told_of(given, refusal):
 
 @pytest.mark.parametrize("given", ["--experiment=norms", "--power=3", "--branch=scaled"])
 def test_what_is_not_known_may_be_of_a_plugin_that_the_run_was_made_with(given, refusal, tmp_path):
-    run = tmp_path / "a" / "replicate_1"
-    run.mkdir(parents=True)
-    (run / "config.json").write_text("{}")
-    (run / "flags.cfg").write_text("--plugin=not_here\n")
+    write_run(tmp_path / "a" / "replicate_1", [0.9], flags_text="--plugin=not_here\n")
     hint = "a/replicate_1 was made with --plugin=not_here; give that flag too."
     told = refusal("--experiment=branch", given, "--run=a")
     assert hint in told
