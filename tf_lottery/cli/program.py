@@ -179,8 +179,10 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, ArithmeticError, ConnectionError) as error:
-        is_of_name = not begun and "is not a known" in str(error)
-        _refuse(f"{told(error)}{_hint_to_plugins(sys.argv) if is_of_name else ''}", begun=begun)
+        said = str(error)
+        may_be_of_plugin = "is not a known" in said and "--plugin" not in said
+        hint = _hint_to_plugins(sys.argv) if may_be_of_plugin else ""
+        _refuse(f"{told(error)}{hint}", begun=begun)
     except OSError as error:
         # Without it, it is not the system that has refused something.
         reason = error.strerror
