@@ -10,6 +10,7 @@ from measured.tables import (
     MASK,
     NEW_WEIGHTS,
     RESNET_20,
+    VGG_19,
     lth_share,
     mean_of,
     of_fashion_mnist,
@@ -164,13 +165,14 @@ def _instability_on_mnist() -> dict[str, list[Measured]]:
     }
 
 
-_SETTINGS = {"standard": "at rate 0.1", "low": "at rate 0.01", "warmup": "at rate 0.03 with warmup"}
+_SETTINGS = {"standard": "at rate 0.1", "low": "at rate 0.01", "warmup": "at rate {} with warmup"}
 _ACCURACIES = {"ticket_accuracy": "accuracy", "dense_accuracy": "dense"}
 
 
 def in_stable_settings() -> dict[str, list[Measured]]:
-    """Claims 1.13, 3.4 and 4.1, of residual networks rewound to 0, by the setting they have."""
+    """Claims 1.13, 1.14, 3.4 and 4.1, of networks rewound to 0, by the setting they have."""
     half, resnet_20 = table_of("cifar10_resnet14_stable"), table_of("cifar10_resnet20_stable")
+    beside_new_weights = {**_ACCURACIES, "reinitialized_accuracy": "new weights"}
     of_tickets = {"barrier_of_ticket_copies": "barrier", **_ACCURACIES}
     of_dense = {"barrier_of_dense_copies": "barrier of dense copies", **_ACCURACIES}
     return {
@@ -178,6 +180,7 @@ def in_stable_settings() -> dict[str, list[Measured]]:
             _by_setting(HALF, _with_standard(half, "cifar10_resnet14_half"), _ACCURACIES),
             _by_setting(RESNET_20, _with_standard(resnet_20, "cifar10_resnet20"), _ACCURACIES),
         ],
+        "1.14": [_by_setting(VGG_19, table_of("cifar10_vgg19"), beside_new_weights)],
         "3.4": [_by_setting(HALF, half, of_tickets), _by_setting(RESNET_20, resnet_20, of_tickets)],
         "4.1": [_by_setting(HALF, half, of_dense)],
     }
@@ -209,6 +212,7 @@ def _by_setting(network: str, rows: pd.DataFrame, columns: Mapping[str, str]) ->
     texts = []
     for setting, own in rows.groupby("setting", sort=False):
         values = (f"{words} {percent_each(own[column])}" for column, words in columns.items())
-        texts.append(f"{_SETTINGS[str(setting)]}, {', '.join(values)}")
+        where = _SETTINGS[str(setting)].format(own.learning_rate.iloc[0])
+        texts.append(f"{where}, {', '.join(values)}")
     here = f"{network}, from 0, tickets of {share(rows.density.iloc[0])}: {'; '.join(texts)}"
     return Measured("CIFAR-10", rows.replicate.nunique(), here)

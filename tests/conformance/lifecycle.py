@@ -29,7 +29,7 @@ SLOW = {
     **{f"resnet{depth}": (16, 16, 3) for depth in (8, 20, 32, 44, 56, 110)},
     **dict.fromkeys(("resnet20_w2", "resnet14_w0.5", "cifar_resnet18"), (16, 16, 3)),
     "squeezenet": (32, 32, 3),
-    **{f"vgg{depth}": (16, 16, 3) for depth in (11, 13, 16, 19)},
+    **{f"vgg{depth}": (16, 16, 3) for depth in ("11_w0.1", 11, 13, 16, 19)},
     "wideresnet_16_8": (16, 16, 3),
     "wideresnet_28_10": (16, 16, 3),
     **{f"resnet{depth}": (64, 64, 3) for depth in (18, 34, 50, 101)},
