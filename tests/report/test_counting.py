@@ -36,6 +36,19 @@ def test_what_is_slow_has_a_line_each_time_and_what_is_fast_none():
     assert lines_of(file) == [f"points: {done} of 3" for done in (1, 2, 3)]
 
 
+def test_steps_show_that_a_slow_one_goes_on():
+    file, clock = io.StringIO(), Clock()
+    console = Console(file=file, width=60)
+    with CountingProgress("parts", 2, console, clock) as progress:
+        for _ in range(5):
+            clock.now += 4
+            progress.step("products")
+        progress.advance()
+        clock.now += 11
+        progress.advance()
+    assert lines_of(file) == ["parts: 0 of 2, 3 products", "parts: 2 of 2"]
+
+
 def test_lines_are_not_broken_and_what_is_counted_is_text():
     file, what = io.StringIO(), "[bold]a thing[/bold] of a long name"
     count_into(Console(file=file, width=20), total=1, seconds=11, what=what)

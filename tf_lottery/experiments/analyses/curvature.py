@@ -151,8 +151,8 @@ def _measure(analyzed: "AnalyzedRun", missing: Sequence[int], options: Options) 
             loss = LossAtWeights(
                 experiment.network.model, train.images[chosen], train.labels[chosen], solution.mask
             )
-            of_hessian, spectrum = _curvature(loss, solution, level, options, progress.advance)
-            ratios = _ratios(loss, solution, level, spectrum, options, retraining, progress.advance)
+            of_hessian, spectrum = _curvature(loss, solution, level, options, progress)
+            ratios = _ratios(loss, solution, level, spectrum, options, retraining, progress)
             yield {"level": level, "density": solution.mask.density} | of_hessian | ratios
             # There are fewer of a small network, whose spectrum has no probes.
             progress.reach(place * _PARTS)
@@ -163,17 +163,22 @@ def _curvature(
     solution: Solution,
     level: int,
     options: Options,
-    measured: Callable[[], None],
+    progress: CountingProgress,
 ) -> tuple[Row, "EstimatedSpectrum"]:
     """What a row says of the Hessian, and the Hessian's spectrum."""
     from tf_lottery.landscape.lanczos import estimated_spectrum, top_eigenvalues, trace
 
     random = options.random(level)
-    product, dimension = loss.hessian(solution.weights), loss.coordinates.dimension
+    of_hessian, dimension = loss.hessian(solution.weights), loss.coordinates.dimension
+
+    def product(direction: np.ndarray) -> np.ndarray:
+        progress.step("products of the Hessian")
+        return of_hessian(direction)
+
     top = top_eigenvalues(product, dimension, min(options.eigenvalues, dimension), random=random)
-    measured()
+    progress.advance()
     spectrum = estimated_spectrum(
-        product, dimension, _DENSITY_PROBES, _DENSITY_STEPS, random, measured
+        product, dimension, _DENSITY_PROBES, _DENSITY_STEPS, random, progress.advance
     )
     mean, error = trace(product, dimension, _TRACE_PROBES, random)
     row = {
@@ -190,7 +195,7 @@ def _curvature(
             ]
         ),
     }
-    measured()
+    progress.advance()
     row |= {f"{EIGENVALUE}{rank}": value for rank, value in enumerate(top.values, 1)}
     return row, spectrum.with_top(top.values)
 
@@ -202,7 +207,7 @@ def _ratios(
     spectrum: "EstimatedSpectrum",
     options: Options,
     retraining: "Retrainer | None",
-    measured: Callable[[], None],
+    progress: CountingProgress,
 ) -> Row:
     """What a row says of how much can be pruned."""
 
@@ -213,11 +218,12 @@ def _ratios(
             *(loss.loss, solution.weights, solution.mask, options.loss_rise, order, random),
             retrain=retrain,
         )
-        measured()
+        progress.advance()
         return found
 
     def loss_comes_back(start: Weights, kept: Mask, limit: float) -> bool:
         assert retraining is not None, "without it, nothing is trained on"
+        progress.step("retrainings")
         return retraining(start, kept, lambda now: loss.loss(now) <= limit, level)
 
     vector, row = loss.coordinates.vector(solution.weights), {}

@@ -1,6 +1,7 @@
 """Progress of something that is done a known number of times."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from rich.console import Console
@@ -29,6 +30,7 @@ class CountingProgress:
           clock: returns the time in seconds.
         """
         self._what, self._total, self._done = what, total, 0
+        self._steps: Counter[str] = Counter()
         self._console, self._clock = console or default_console(), clock
         self._latest_line = clock()
         self._progress = Progress(
@@ -55,9 +57,22 @@ class CountingProgress:
 
     def reach(self, done: int) -> None:
         """Says how many are done by now."""
-        self._done = done
-        self._progress.update(self._task, completed=done)
+        self._done, self._steps = done, Counter()
+        self._show()
+
+    def step(self, name: str) -> None:
+        """Says that work on the next one goes on, in steps of which nobody knows how many.
+
+        Args:
+          name: what they are, such as "retrainings".
+        """
+        self._steps[name] += 1
+        self._show()
+
+    def _show(self) -> None:
+        within = "".join(f", {count:,} {name}" for name, count in self._steps.items())
+        self._progress.update(self._task, completed=self._done, description=f"{self._what}{within}")
         due = self._clock() - self._latest_line >= SECONDS_BETWEEN_LOG_LINES
         if due and not self._console.is_interactive:
             self._latest_line = self._clock()
-            print_line(f"{self._what}: {self._done} of {self._total}", self._console)
+            print_line(f"{self._what}: {self._done} of {self._total}{within}", self._console)
