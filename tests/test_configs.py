@@ -1,7 +1,11 @@
 """The flag files: each is a valid experiment, and the table of the papers' rows describes them."""
 
 import dataclasses
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,3 +129,37 @@ def test_a_row_describes_its_file(name: str, row: Row):
     assert row.remaining == remaining(config)
     assert row.batch.replace(",", "") == str(config.training.batch_size)
     assert row.length.replace(",", "").replace(" ", "") == config.training.train_steps
+
+
+def data_folder_with(dataset: str) -> Path:
+    """The folder that has the real data prepared; the test skips where there is none."""
+    default = Path("~/tensorflow_datasets").expanduser()
+    folder = Path(os.environ.get("TF_LOTTERY_DATA", default))
+    if not (folder / dataset).is_dir():
+        pytest.skip(f"no {dataset} prepared in {folder}: set TF_LOTTERY_DATA")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PAPER_FILES, ids=names(PAPER_FILES))
+def test_a_file_of_a_paper_trains_on_its_data(path: Path, tmp_path: Path):
+    data = data_folder_with(read_config(path).data.dataset)
+    places = [f"--flagfile={path}", f"--data_dir={data}", f"--workdir={tmp_path}"]
+    output = []
+    with subprocess.Popen(
+        [sys.executable, FOLDER.parent / "main.py", *places],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        for line in process.stdout:
+            output.append(line)
+            if re.search(r" step [1-9][\d,]*/", line):
+                process.send_signal(signal.SIGINT)
+                break
+        output += process.stdout
+    assert process.returncode == 130, "".join(output)
+    assert "The same command continues" in output[-1], "".join(output)
+    run = tmp_path / path.stem / "replicate_1"
+    assert (run / "config.json").is_file()

@@ -12,6 +12,7 @@ from tests.command_line import command_of, run_command_of
 from tests.edited_config import add_flag, edit_config
 from tf_lottery.config.experiment import config_from_values
 from tf_lottery.experiments import dispatch, several_workers
+from tf_lottery.experiments.carry_out import analyses
 from tf_lottery.experiments.commands import (
     Analyze,
     ExportTickets,
@@ -131,7 +132,7 @@ def test_what_an_analysis_trains_is_trained_as_its_run_was(
 
 def test_the_chief_measures_what_all_have_trained(be_worker, copied_run, monkeypatch):
     asked: list = []
-    monkeypatch.setattr(dispatch, "do_on_all_workers", lambda *given: asked.extend(given))
+    monkeypatch.setattr(analyses, "do_on_all_workers", lambda *given: asked.extend(given))
     command = command_of("--experiment=instability", f"--run={copied_run}", "--levels=0")
     be_worker(1, said(together=True, marks=[(0, "config.json")]))
     tf_lottery.run_command(command)
