@@ -118,7 +118,16 @@ def linear_mode_connectivity() -> dict[str, list[Measured]]:
         _stability_of_tickets("cifar10_resnet14_half", HALF),
         _stability_of_tickets("cifar10_resnet20", RESNET_20),
     ]
+    both_sets["4.2"].append(_stability_by_setting())
     return {**both_sets, "3.3": [Measured("CIFAR-10", 1, f"{length}: barrier {of_copies}")]}
+
+
+def _stability_by_setting() -> Measured:
+    """Claim 4.2, of a residual network: copies of dense networks from iteration 0."""
+    rows = _with_standard(table_of("cifar10_resnet14_stable"), "cifar10_resnet14_half")
+    rows = rows.dropna(subset="barrier_of_dense_copies")
+    settings = _of_settings(rows, {"barrier_of_dense_copies": "barrier"})
+    return Measured("CIFAR-10", rows.replicate.nunique(), f"{HALF}, from 0: {settings}")
 
 
 def _stability_of_tickets(name: str, network: str) -> Measured:
@@ -209,10 +218,15 @@ def _with_standard(rows: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _by_setting(network: str, rows: pd.DataFrame, columns: Mapping[str, str]) -> Measured:
+    settings = _of_settings(rows, columns)
+    here = f"{network}, from 0, tickets of {share(rows.density.iloc[0])}: {settings}"
+    return Measured("CIFAR-10", rows.replicate.nunique(), here)
+
+
+def _of_settings(rows: pd.DataFrame, columns: Mapping[str, str]) -> str:
     texts = []
     for setting, own in rows.groupby("setting", sort=False):
         values = (f"{words} {percent_each(own[column])}" for column, words in columns.items())
         where = _SETTINGS[str(setting)].format(own.learning_rate.iloc[0])
         texts.append(f"{where}, {', '.join(values)}")
-    here = f"{network}, from 0, tickets of {share(rows.density.iloc[0])}: {'; '.join(texts)}"
-    return Measured("CIFAR-10", rows.replicate.nunique(), here)
+    return "; ".join(texts)
