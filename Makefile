@@ -53,7 +53,7 @@ docs: .venv/installed
 	$(BIN)/python docs/make_api.py
 	$(BIN)/python docs/make_architecture.py
 	$(BIN)/python docs/make_claims.py
-	$(BIN)/python docs/make_claims_figure.py
+	$(BIN)/python docs/make_result_figures.py
 	$(BIN)/python docs/make_flags.py
 	$(BIN)/python docs/make_site.py
 	$(BIN)/zensical build

@@ -33,7 +33,9 @@ def set_density_axis(axes: Axes, densities: np.ndarray) -> None:
     margin = np.exp(max(0.04 * span, 0.05))
     axes.set_xscale("log")
     axes.set_xlim(densities[0] * margin, densities[-1] / margin)
-    axis_inches = _AXIS_SHARE_OF_WIDTH * axes.figure.get_figure(root=True).get_figwidth()
+    place = axes.get_subplotspec()
+    columns = place.get_gridspec().ncols if place else 1
+    axis_inches = _AXIS_SHARE_OF_WIDTH * axes.figure.get_figure(root=True).get_figwidth() / columns
     labelled = _uncrowded(densities, (span + 2 * np.log(margin)) / axis_inches)
     axes.set_xticks(labelled, [percentage_label(density) for density in labelled])
     set_minor_ticks(axes, densities)
@@ -115,10 +117,16 @@ def draw_threshold(axes: Axes, height: float) -> None:
     axes.axhline(height, color=GREY, linewidth=0.8, zorder=1)
 
 
-def draw_dense_line(axes: Axes, accuracy: float) -> None:
-    """Draws the dense network's test accuracy, a percentage, across all densities."""
-    axes.axhline(accuracy, color=GREY, linewidth=0.8, zorder=1, label=DENSE_LABEL)
-    _label_at_right(axes, f"{DENSE_LABEL}\n{accuracy:.1f}%", accuracy, "data")
+def draw_dense_line(axes: Axes, value: float, written: str = "{:.1f}%") -> None:
+    """Draws what the dense network has, such as its test accuracy, across all densities.
+
+    Args:
+      axes: the axes.
+      value: of the dense network; a percentage, if it is not `written` otherwise.
+      written: a format of the value.
+    """
+    axes.axhline(value, color=GREY, linewidth=0.8, zorder=1, label=DENSE_LABEL)
+    _label_at_right(axes, f"{DENSE_LABEL}\n{written.format(value)}", value, "data")
 
 
 def percentage_label(percentage: float) -> str:

@@ -1,4 +1,4 @@
-"""Draws docs/results/claims.png from the CSV files beside it: six claims of the papers."""
+"""Draws figures of docs/results from the CSV files there: claims.png and mnist_lth.png."""
 
 from collections.abc import Sequence
 
@@ -73,17 +73,10 @@ def claims_figure() -> FigureFile:
 def _draw_tickets(axes: Axes) -> None:
     rows = pd.read_csv(RESULTS / "fashion_mnist_lth.csv")
     rows["percent"] = 100 * rows.density
-    curves = [
-        _curve(text, rows[rows.method == method], "percent", "test_accuracy", style)
-        for (method, text), style in zip(_METHODS.items(), styles_of(list(_METHODS)), strict=True)
-    ]
-    handles = draw_curves(axes, curves, 100)
-    clear_frame(axes)
-    _set_densities(axes, curves)
-    draw_dense_line(axes, 100 * rows[rows.level == 0].test_accuracy.mean())
+    rows["test_percent"] = 100 * rows.test_accuracy
+    _draw_methods(axes, rows, "test_percent")
     axes.set_ylabel("test accuracy (%)")
     axes.set_title("Tickets match the dense network, controls fall behind\n(1803.03635)")
-    axes.legend(handles, _METHODS.values(), frameon=False, loc="lower left")
 
 
 def _draw_stability(axes: Axes) -> None:
@@ -206,6 +199,51 @@ def _draw_rewinding(axes: Axes) -> None:
     axes.legend(handles, [curve.label for curve in curves], frameon=False, loc="center right")
 
 
+def mnist_figure() -> FigureFile:
+    """The figure: LeNet-300-100 on MNIST, as figures 1, 3 and 4 of arXiv 1803.03635."""
+    tickets = [
+        pd.read_csv(path).assign(method=LOTTERY)
+        for path in sorted(RESULTS.glob("mnist_lth_replicate_*.csv"))
+    ]
+    rows = pd.concat([*tickets, pd.read_csv(RESULTS / "mnist_lth_controls.csv")])
+    rows["percent"] = 100 * rows.density
+    rows["test_percent"] = 100 * rows.test_accuracy
+    rows["early_stop_percent"] = 100 * rows.early_stop_test_accuracy
+    drawn = [
+        ("test_percent", "test accuracy at the end (%)", "{:.2f}%"),
+        ("early_stop_step", "iterations to early stopping", "{:,.0f}"),
+        ("early_stop_percent", "test accuracy at early stopping (%)", "{:.2f}%"),
+    ]
+    with mpl.rc_context({"font.family": FONT, "font.size": 9}):
+        figure = Figure(figsize=(12.6, 4.6), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08, wspace=0.03)
+        for axes, (column, text, written) in zip(figure.subplots(1, 3), drawn, strict=True):
+            _draw_methods(axes, rows, column, written)
+            axes.set_ylabel(text)
+        figure.axes[1].yaxis.set_major_formatter("{x:,.0f}")
+        figure.supxlabel(
+            f"LeNet-300-100 on MNIST, 50,000 iterations. Lines: means over {len(tickets)} "
+            "replicates of tickets, four of controls; bands: from the least to the largest.",
+            fontsize=9,
+            color=GREY,
+        )
+    return FigureFile("mnist_lth", "Tickets on MNIST", "", figure, dots_per_inch=150)
+
+
+def _draw_methods(axes: Axes, rows: pd.DataFrame, column: str, written: str = "{:.1f}%") -> None:
+    """Draws a column of tickets and their controls against the weights that remain."""
+    curves = [
+        _curve(text, rows[rows.method == method], "percent", column, style)
+        for (method, text), style in zip(_METHODS.items(), styles_of(list(_METHODS)), strict=True)
+    ]
+    handles = draw_curves(axes, curves)
+    clear_frame(axes)
+    _set_densities(axes, curves)
+    dense = rows[(rows.method == LOTTERY) & (rows.level == 0)]
+    draw_dense_line(axes, dense[column].mean(), written)
+    axes.legend(handles, _METHODS.values(), frameon=False)
+
+
 def _curve(label: str, rows: pd.DataFrame, x: str, y: str, style: LineStyle) -> Curve:
     points = {place: Spread.of(values) for place, values in rows.groupby(x)[y]}
     return Curve.of(label, points, style)
@@ -217,4 +255,5 @@ def _set_densities(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 if __name__ == "__main__":
-    (RESULTS / "claims.png").write_bytes(claims_figure().png)
+    for drawn in (claims_figure(), mnist_figure()):
+        (RESULTS / f"{drawn.name}.png").write_bytes(drawn.png)
