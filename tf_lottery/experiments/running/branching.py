@@ -1,25 +1,21 @@
 """Runs a branch: a control that starts from levels of an experiment."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tf_lottery.config.arguments import check_levels, check_path, expanded, shown
+from tf_lottery.config.arguments import check_levels, check_path, expanded
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.branch_config import (
     BranchPlan,
     branch_flags,
-    check_kept_state,
     plan_branch,
 )
 from tf_lottery.experiments.branch_levels import (
     check_makes_sense,
-    check_other_run_is_named,
     check_structure,
     is_complete,
     levels_of_plan,
@@ -34,8 +30,18 @@ from tf_lottery.experiments.finished.results import write_results, write_results
 from tf_lottery.experiments.refusals.begun_without import defaults_of
 from tf_lottery.experiments.refusals.outdated_runs import refuse_outdated_tickets
 from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
+from tf_lottery.experiments.running.branch_checks import (
+    check_other_run,
+    check_rewind_step,
+    check_smallest_crop,
+    check_start,
+)
+from tf_lottery.experiments.running.branch_origins import (
+    journal_of_source,
+    kind_of_start,
+    origin_of,
+)
 from tf_lottery.experiments.running.evidence import build_evidence
-from tf_lottery.experiments.running.kept_states import JournalRewoundTo, state_at
 from tf_lottery.experiments.running.level_training import LevelTrainer
 from tf_lottery.experiments.running.run_checks import (
     check_details,
@@ -48,20 +54,10 @@ from tf_lottery.experiments.running.run_checks import (
 from tf_lottery.experiments.running.run_logs import RunLogs
 from tf_lottery.experiments.running.setup import Experiment
 from tf_lottery.experiments.running.skeleton import carry_out, journal_of, reported
-from tf_lottery.masking.masks import Mask, Weights
-from tf_lottery.messages import listed, tell
-from tf_lottery.pruning.score import Evidence
-from tf_lottery.store.errors import RunFolderError
-from tf_lottery.store.identity import Identity
 from tf_lottery.store.needed_plugins import plugins_named
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
-from tf_lottery.store.training_rules import FRESH_SLOTS_FOR_NEW_WEIGHTS
 from tf_lottery.tickets.branches import Branch, find_branch
-from tf_lottery.tickets.load import build_prunable_model
-from tf_lottery.tickets.origin import Origin, Start
-from tf_lottery.tickets.run_journal import RunJournal
-from tf_lottery.training.network import NetworkState, weights_of
 from tf_lottery.training.workers import Message, Workers
 
 
@@ -147,9 +143,9 @@ class _BranchWork:
     ) -> RunFolder | None:
         plan, levels = self.plan, self.levels
         check_details(plan.run, experiment)
-        workers.on_chief(lambda: _check_other_run(plan, self.branch, levels))
-        workers.on_chief(lambda: _check_rewind_step(plan, experiment))
-        workers.on_chief(lambda: _check_smallest_crop(plan, experiment))
+        workers.on_chief(lambda: check_other_run(plan, self.branch, levels))
+        workers.on_chief(lambda: check_rewind_step(plan, experiment))
+        workers.on_chief(lambda: check_smallest_crop(plan, experiment))
         return workers.on_chief(
             lambda: _open_branch(plan, experiment, levels, self.for_analysis, resources)
         )
@@ -170,56 +166,6 @@ class _BranchWork:
 
     def rescue(self, run: RunFolder | None) -> None:
         write_results_if_possible(run, title_of_branch(self.plan))
-
-
-def _check_other_run(plan: BranchPlan, branch: Branch, levels: Sequence[int]) -> None:
-    other = plan.config.branch.other_run
-    check_other_run_is_named(plan, branch)
-    if other is None:
-        return
-    own = Mask.load(plan.run.level(levels[0]).masks_path)
-    try:
-        run = RunFolder.read(Path(other))
-        journal = RunJournal(run)
-        for level in levels:
-            if not journal.is_complete(level):
-                raise RunFolderError(f"level {level} is not finished there.")
-        masks = [journal.load(level)[1] for level in levels]
-    except RunFolderError as error:
-        raise ValueError(f"--other_run={other}: {error}") from error
-    shapes = [{name: array.shape for name, array in mask.items()} for mask in (own, *masks)]
-    if shapes != shapes[:1] * len(shapes):
-        raise ValueError(
-            f"--other_run={other}: its masks are those of --model={run.identity.model}, and do "
-            f"not fit the network of {plan.run.path}, {plan.config.model.model}."
-        )
-    same = [
-        level
-        for level, mask in zip(levels, masks, strict=True)
-        if mask.density < 1 and mask == Mask.load(plan.run.level(level).masks_path)
-    ]
-    if same:
-        tell(
-            f"Note: --other_run={other} has the masks of {plan.run.path} itself at level "
-            f"{', '.join(map(str, same))}: there --branch={plan.branch} changes no mask. An "
-            "independent run has others."
-        )
-
-
-def _check_rewind_step(plan: BranchPlan, experiment: Experiment) -> None:
-    if "rewind_step" in plan.changes:
-        given = experiment.config.pruning.rewind_step
-        check_kept_state(plan.run, given, experiment.lengths.rewind_step)
-
-
-def _check_smallest_crop(plan: BranchPlan, experiment: Experiment) -> None:
-    in_memory = isinstance(experiment.dataset, Dataset)
-    if "smallest_crop" in plan.changes and in_memory and not plan.is_begun:
-        raise ValueError(
-            f"--smallest_crop={plan.changes['smallest_crop']}: it changes nothing of data that are "
-            f"held in memory, as those of {plan.run.path} are: --branch={plan.branch} would train "
-            "a copy under another label; leave the flag out."
-        )
 
 
 def _open_branch(
@@ -275,135 +221,23 @@ def _train_levels(
     if levels[0] == 0:
         steps[0] = lengths.train_steps
     initial_state = network.state()
-    of_run = _journal_of_run(plan, experiment, initial_state)
+    of_run = journal_of_source(plan, experiment, initial_state)
     evidence = build_evidence(experiment, lambda: of_run.rewind_state().weights)
     # Rewinding the optimizer would bring back the run's.
     learning_rate = network.optimizer.learning_rate.numpy()
     finished = sorted(set(levels) - set(missing))
-    kind = _kind_of_start(own, workers)
+    kind = kind_of_start(own, workers)
     title = f"Branch {plan.label} of {plan.run.path}"
     with reported(own, experiment, logs, steps, finished, title) as reports:
         if not missing:
             return
         train = LevelTrainer(experiment, reports.records_of, workers)
         for level in missing:
-            origin = _origin(plan, of_run, experiment, level, initial_state, evidence, kind)
+            origin = origin_of(plan, of_run, experiment, level, initial_state, evidence, kind)
             start = branch.function(origin, **plan.config.branch.parameters)
-            _check_start(branch, start, origin.start, experiment)
+            check_start(branch, start, origin.start, experiment)
             mask = workers.agree(start.mask)
             network.rewind(start.state, mask, rewind_optimizer=start.rewind_optimizer)
             network.optimizer.learning_rate.assign(learning_rate)
             record = train(level)
             journal.save(level, network.weights(), mask, record)
-
-
-def _check_start(branch: Branch, start: Start, of_level: Start, experiment: Experiment) -> None:
-    """Checks that it is one that fits, and that a branch that begins where training ends says so.
-
-    The learning rate of such a branch has to be held.
-    """
-    if not isinstance(start, Start):
-        raise ValueError(
-            f"--branch={branch.name} returned {shown(start)}: return a Start, as "
-            "origin.start.with_weights(...) and origin.start.with_mask(...) make."
-        )
-    if problem := _misfit(start, of_level):
-        raise ValueError(f"--branch={branch.name} returned {problem}.")
-    step, end = start.state.step, experiment.lengths.train_steps
-    if step >= end and not experiment.config.fine_tunes:
-        raise ValueError(
-            f"--branch={branch.name} begins at iteration {step}, but training ends at {end}: write "
-            "@register_branch(fine_tunes=True, ...) above it, so that its learning rate stays the "
-            "last one of training and --fine_tune_learning_rate is taken."
-        )
-
-
-def _misfit(start: Start, of_level: Start) -> str:
-    """What of a branch's weights and mask does not fit the network; "" if they do."""
-    for what, kind, given, right in (
-        ("weights", Mapping, start.state.weights, of_level.state.weights),
-        ("mask", Mask, start.mask, of_level.mask),
-    ):
-        if not isinstance(given, kind):
-            return f"{shown(given)} as {what}: give a {kind.__name__}, as the level's is"
-        if others := {*given} ^ {*right}:
-            return f"{what} that differ from the level's in {listed(sorted(others), most=3)}"
-        for name, array in right.items():
-            if np.shape(given[name]) != array.shape:
-                return f"{what} of {name} of shape {np.shape(given[name])}, not {array.shape}"
-    for name, array in start.state.weights.items():
-        if not np.isfinite(array).all():
-            return f"weights of {name} that are not all finite"
-    return "" if start.mask.remaining else "a mask in which no weight remains"
-
-
-class _StartWithOldSlots(Start):
-    """How branches of an earlier version started: new weights had the slots of the old ones."""
-
-    def with_weights(self, weights: Weights, *, keeps_slots: bool = True) -> Start:
-        """The same step, mask and slots with other weights."""
-        return super().with_weights(weights, keeps_slots=True)
-
-
-def _kind_of_start(own: RunFolder | None, workers: Workers) -> type[Start]:
-    """How the branch was begun, as its folder says, which only the chief has."""
-
-    def rules() -> Message:
-        return Message(None if own is None else own.details.rules)
-
-    begun = workers.from_chief(rules).record
-    return Start if begun >= FRESH_SLOTS_FOR_NEW_WEIGHTS else _StartWithOldSlots
-
-
-def _journal_of_run(
-    plan: BranchPlan, experiment: Experiment, initial_state: NetworkState
-) -> RunJournal:
-    """The levels that the branch starts from, with the rewind step that it has."""
-    if "rewind_step" not in plan.changes:
-        return RunJournal(plan.run)
-    state = state_at(plan.run, experiment.lengths.rewind_step, initial_state)
-    assert state is not None, "it was looked for when the branch was opened"
-    return JournalRewoundTo(plan.run, state)
-
-
-def _origin(
-    branch_plan: BranchPlan,
-    journal: RunJournal,
-    experiment: Experiment,
-    level: int,
-    initial_state: NetworkState,
-    evidence: Callable[[int], Evidence],
-    kind_of_start: type[Start],
-) -> Origin:
-    config = experiment.config
-    state = experiment.variant.start(journal, level) if level else initial_state
-    mask, plan = journal.load(level)[1], experiment.plan
-    if config.pruning.adaptive:
-        dense = Mask({name: np.ones(array.shape, bool) for name, array in mask.items()})
-        plan = plan.leaving(dense, mask.remaining)
-    other = config.branch.other_run
-
-    def draw_weights(seed: int) -> Weights:
-        # As the network's own: in the scope of its strategy, its kernels are drawn by seed alone.
-        return weights_of(
-            build_prunable_model(Identity(config.identity()), experiment.details, seed)
-        )
-
-    return Origin(
-        level=level,
-        start=kind_of_start(
-            state,
-            mask,
-            rewind_optimizer=config.pruning.rewind_optimizer,
-        ),
-        random=np.random.Generator(
-            np.random.Philox([config.init_seed, config.branch.branch_seed, level])
-        ),
-        journal=journal,
-        plan=plan,
-        method=experiment.method,
-        evidence=evidence,
-        variant=experiment.variant,
-        draw_weights=draw_weights,
-        other_journal=None if other is None else RunJournal(RunFolder.read(Path(other))),
-    )
