@@ -141,6 +141,7 @@ def data_folder_with(dataset: str) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("path", PAPER_FILES, ids=names(PAPER_FILES))
 def test_a_file_of_a_paper_trains_on_its_data(path: Path, tmp_path: Path):
     data = data_folder_with(read_config(path).data.dataset)
