@@ -3,12 +3,43 @@
 import sys
 import sysconfig
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+# With TensorFlow's for a device without memory, which may not be imported yet.
+_REFUSALS = (ValueError, OSError, MemoryError)
+_OUT_OF_MEMORY = "ResourceExhaustedError"
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 _GENERATED = ("<", "__autograph_generated_file")
+
+
+class PluginError(ValueError):
+    """A plug-in's code has a fault; what it has raised is the cause."""
+
+
+@contextmanager
+def plugin_faults_named(thing: str, module: str) -> Iterator[None]:
+    """Names a thing of a plug-in in what is raised within, but not in refusals of the plug-in's.
+
+    Args:
+      thing: as on the command line, such as "--branch=scaled".
+      module: that registered it; nothing is changed where it is the package's own.
+
+    Raises:
+      PluginError: if something was raised that does not tell users what is wrong.
+    """
+    try:
+        yield
+    except Exception as error:
+        kind = type(error)
+        tells = isinstance(error, _REFUSALS) or kind.__name__ == _OUT_OF_MEMORY
+        if tells or any(name.startswith("tf_lottery.") for name in (kind.__module__, module)):
+            raise
+        said = "".join(traceback.format_exception_only(error)).strip()
+        raise PluginError(f"{thing}, of the module {module}, failed with {said}") from error
 
 
 def told(error: BaseException, said: str | None = None) -> str:
@@ -19,11 +50,20 @@ def told(error: BaseException, said: str | None = None) -> str:
       said: what is said in place of its own text.
     """
     text = str(error) if said is None else said
+    if isinstance(error, PluginError):
+        return f"{text}\n{_users_calls(error.__cause__)}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_users(frame.filename)]
     if not own:
         return text
     return f"{text}\nIt arose in line {own[-1].lineno} of {own[-1].filename}."
+
+
+def _users_calls(error: BaseException | None) -> str:
+    """The traceback of an error, from the first line of the user's on, if there is one."""
+    frames = traceback.extract_tb(error and error.__traceback__)
+    first = next((n for n, frame in enumerate(frames) if _is_users(frame.filename)), 0)
+    return "".join(traceback.format_list(frames[first:])).rstrip()
 
 
 @cache

@@ -430,3 +430,15 @@ def test_a_learning_rate_that_has_ended_is_told(run_tiny, tmp_path, steps):
         run, [0], curvature_examples=50, eigenvalues=1, retrain_steps=1, retrain_learning_rate=0.001
     )
     assert (run / "landscape" / file_name("curvature", "50,0.1,0,1", 1, rate="0.001")).exists()
+
+
+@pytest.mark.slow
+def test_eigenvalues_that_a_network_of_few_weights_does_not_have_are_empty(run_tiny, tmp_path):
+    short = {"train_steps": "4it", "rewind_step": "0it", "evaluate_every": "4it"}
+    run = run_tiny(tmp_path, model="lenet_1", levels=1, pruning_rate=0.96, **short)
+    remaining = tf_lottery.Mask.load(run / "level_1" / "masks.npz").remaining
+    assert remaining < 5
+    measure(run, [1], eigenvalues=5, curvature_examples=50)
+    (row,) = rows(run, "curvature", "50,0.1,0,5")
+    there = [row[f"eigenvalue_{rank}"] is not None for rank in range(1, 6)]
+    assert there == [rank <= remaining for rank in range(1, 6)]

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from typing import Any, get_args
 from tf_lottery.config.parameters import Parametrized, parameters_of, shared_parameters
 from tf_lottery.config.run import ExperimentName
 from tf_lottery.registry import Registry
+from tf_lottery.users_code import plugin_faults_named
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,17 @@ class Analysis(Parametrized):
     def figures(self, tolerance: float) -> dict[str, Callable[..., Any]]:
         """What draws the rows of its files, by their name; the tolerance is that of matching."""
         given = {"tolerance": tolerance} if self.takes("matching_tolerance") else {}
-        return {file.name: partial(file.figures, **given) for file in self.files if file.figures}
+        return {
+            file.name: self.faults_named()(partial(file.figures, **given))
+            for file in self.files
+            if file.figures
+        }
+
+    @contextmanager
+    def faults_named(self) -> Iterator[None]:
+        """Names the analysis in what a plug-in's raises, as `plugin_faults_named`."""
+        with plugin_faults_named(f"--experiment={self.name}", self.function.__module__):
+            yield
 
 
 # What `--experiment` names besides experiments and analyses.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tf_lottery.config.options import names_of
 from tf_lottery.config.parameters import Parametrized, parameters_of, shared_parameters
 from tf_lottery.registry import Registry
+from tf_lottery.users_code import plugin_faults_named
 
 
 @dataclass(frozen=True)
@@ -220,9 +221,11 @@ class register_branch(BranchFacts):
 
     def __call__(self, function: Function) -> Function:
         """Registers the function, and returns it."""
+        name = function.__name__
+        named = plugin_faults_named(f"--branch={name}", function.__module__)
         branch = Branch(
-            name=function.__name__,
-            function=function,
+            name=name,
+            function=named(function),
             parameters=parameters_of(function),
             **vars(self),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_lottery.config.data_files import data_files
 from tf_lottery.registry import Registry
+from tf_lottery.users_code import plugin_faults_named
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def find_source(name: str) -> DataSource | None:
     DATASETS.check_only_one(name, list(found))
     for pattern, groups in found.items():
         source = DATASETS.find(pattern)
-        return replace(source, load=partial(source.load, *groups))
+        named = plugin_faults_named(f"--dataset={name}", DATASETS.module_of(pattern))
+        return replace(source, load=named(partial(source.load, *groups)))
     return None
 
 

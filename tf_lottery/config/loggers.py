@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from tf_lottery.config.arguments import refusal
 from tf_lottery.registry import Registry
+from tf_lottery.users_code import plugin_faults_named
 
 
 @dataclass(frozen=True)
@@ -165,4 +166,5 @@ def check_loggers(text: str) -> None:
                 f"--log_to={name} needs the package {logger.package}, which cannot be imported "
                 f"({error}): pip install {logger.install or logger.package}."
             ) from error
-        logger.check()
+        with plugin_faults_named(f"--log_to={name}", logger.__module__):
+            logger.check()

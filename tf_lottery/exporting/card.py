@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_lottery import __version__
 from tf_lottery.exporting.compaction import CompactedLayer
 from tf_lottery.exporting.export_report import ExportReport, FormatResult
-from tf_lottery.exporting.formats import known_formats
+from tf_lottery.exporting.formats import format_faults_named, known_formats
 from tf_lottery.exporting.plain_network import NamedTensor, PlainNetwork
 from tf_lottery.exporting.stored_kernels import kernels_in_words
 from tf_lottery.exporting.ticket_source import Provenance
@@ -170,7 +170,9 @@ def _loading(results: Sequence[FormatResult], network: PlainNetwork) -> str:
     files_of_codes: dict[tuple[str, str | None], list[str]] = {}
     for result in results:
         if result.file:
-            code = known_formats()[result.format].loading_code(network)
+            kind = known_formats()[result.format]
+            with format_faults_named(kind):
+                code = kind.loading_code(network)
             code = code.replace(f'"{result.file}"', "{file}")
             files_of_codes.setdefault((code, result.remark), []).append(result.file)
     for (code, remark), files in files_of_codes.items():

@@ -12,7 +12,7 @@ from tf_lottery.exporting.example_inputs import ExampleInputs
 from tf_lottery.exporting.export_progress import ExportProgress
 from tf_lottery.exporting.export_report import FormatResult, Precision
 from tf_lottery.exporting.float32 import short_policies
-from tf_lottery.exporting.formats import ExportFormat
+from tf_lottery.exporting.formats import ExportFormat, format_faults_named
 from tf_lottery.exporting.measure import FileSize, measure_file
 from tf_lottery.exporting.plain_network import Arrays, ExportedNetwork, PlainNetwork
 from tf_lottery.exporting.serving import ServingError
@@ -20,6 +20,7 @@ from tf_lottery.exporting.stored_kernels import stored_kernels
 from tf_lottery.exporting.thresholds import binary_thresholds
 from tf_lottery.exporting.verify import accuracies_of, verify
 from tf_lottery.store.atomic import remove
+from tf_lottery.users_code import PluginError
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ class FilesInTheMaking:
     def _written(self, kinds: Sequence[ExportFormat]) -> dict[ExportFormat, FormatResult]:
         results = {}
         for kind in kinds:
-            reason = kind.reason_unavailable(self.network)
+            with format_faults_named(kind):
+                reason = kind.reason_unavailable(self.network)
             if reason and self.by_name:
                 raise ValueError(f"formats: {kind.name} cannot be written: {reason}.")
             results[kind] = FormatResult(kind.name, kind.file_name)
@@ -136,8 +138,11 @@ class FilesInTheMaking:
         for number, kind in enumerate(available, 1):
             self.progress("writing", kind.name, number, len(available))
             try:
-                remark = kind.write(self.network, self.folder / kind.file_name)
+                with format_faults_named(kind):
+                    remark = kind.write(self.network, self.folder / kind.file_name)
                 results[kind] = replace(results[kind], remark=remark)
+            except PluginError:
+                raise
             except ValueError as error:
                 results[kind] = self._left_out(kind, str(error))
         return results
@@ -156,7 +161,8 @@ class FilesInTheMaking:
             dense_path = None
             if self.dense is not None:
                 dense_path = Path(dense_folder) / kind.file_name
-                kind.write(self.dense, dense_path)
+                with format_faults_named(kind):
+                    kind.write(self.dense, dense_path)
                 result = replace(result, dense_size=FileSize.of(dense_path))
             path = self.folder / kind.file_name
             performance = measure_file(kind, path, self.examples.inputs, dense_path)

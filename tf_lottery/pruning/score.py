@@ -11,6 +11,7 @@ from tf_lottery.config.arguments import shown
 from tf_lottery.masking.masks import Mask, Weights
 from tf_lottery.pruning.score_code import code_of
 from tf_lottery.registry import Registry, likely_names
+from tf_lottery.users_code import plugin_faults_named
 
 Scores = Mapping[str, np.ndarray]
 
@@ -96,7 +97,8 @@ def register_score(
 
     def add(score: AnyScore) -> AnyScore:
         ours = _is_ours(score)
-        own = score if ours else _checking(score, "--score")
+        named = plugin_faults_named(f"--score={score.__name__}", score.__module__)
+        own = score if ours else _checking(named(score), "--score")
         code = None if ours else code_of(score)
         method = Method(own, rounds, needs_data, ranks_all_together, code)
         SCORES.add(score.__name__, method, score.__module__)

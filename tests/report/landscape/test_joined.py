@@ -172,8 +172,8 @@ def test_a_file_of_another_version_is_named_and_the_others_are_joined(runs, lack
     write_levels(runs[1], 0.01)
     analyses = join(runs)
     assert analyses.problems == (
-        f"landscape/successive_levels,{SETTINGS}.csv of one, replicate_1 has no column {lacking}; "
-        "it is of another version.",
+        f"landscape/successive_levels,{SETTINGS}.csv of one, replicate_1 has no column {lacking}, "
+        "which its figures take; it may be of another version.",
     )
     assert names(analyses) == ["successive_levels", "barrier_and_accuracy"]
     (row,) = cells(analyses.tables["successive_levels.csv"])

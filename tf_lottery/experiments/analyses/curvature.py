@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -196,7 +197,9 @@ def _curvature(
         ),
     }
     progress.advance()
-    row |= {f"{EIGENVALUE}{rank}": value for rank, value in enumerate(top.values, 1)}
+    # With None for those that a network of fewer weights does not have.
+    ranked = zip_longest(range(1, options.eigenvalues + 1), top.values)
+    row |= {f"{EIGENVALUE}{rank}": value for rank, value in ranked}
     return row, spectrum.with_top(top.values)
 
 

@@ -90,9 +90,7 @@ class ResultsFile:
           StorageError: one cannot be written; the others are.
         """
         run = self._analyzed.run.path.absolute()
-        # With an empty cell for what a row lacks, as in the file.
-        complete = ({column: row.get(column) for column in self._columns} for row in rows)
-        measured = Measurement(run.parent.name, run.name, tuple(complete), self.path.name)
+        measured = Measurement(run.parent.name, run.name, tuple(rows), self.path.name)
         failures = []
         for figure in figures([measured]):
             path = self._analyzed.folder / f"{figure.name}{self._ending}.png"

@@ -50,7 +50,8 @@ class Rows:
 
     Attributes:
       keys: of the rows to show, in order.
-      columns: of the file. They hold numbers, except for the `texts` of its `ResultFile`.
+      columns: of the file. They hold numbers, except for the `texts` of its `ResultFile`. Each row
+        has all of them, with None in empty cells.
       measure: `(analyzed: AnalyzedRun, missing: list) -> Iterator[Row]` yields the row of each
         missing key. An analysis with a second file yields pairs: the row, and its rows in the
         second file. `measure` is called only if a row is missing, and should import TensorFlow
@@ -120,7 +121,6 @@ def run_analysis(
         measured; says why.
     """
     analysis = ANALYSES.find(name)
-    arguments = analysis.arguments(options)
     run = MeasuredRun(Path(path), here, expected=expected)
 
     def load() -> AnalyzedRun:
@@ -131,6 +131,19 @@ def run_analysis(
         use_threads(run.config.run.threads or recorded_threads(run.run.path))
         return AnalyzedRun(Path(path), here, dataset, expected=expected)
 
+    with analysis.faults_named():
+        _measure_and_show(analysis, run, levels, options, here, load)
+
+
+def _measure_and_show(
+    analysis: Analysis,
+    run: MeasuredRun,
+    levels: Sequence[int] | None,
+    options: Mapping[str, Any],
+    here: Mapping[str, Any] | None,
+    load: Callable[[], AnalyzedRun],
+) -> None:
+    arguments = analysis.arguments(options)
     wanted = _wanted(analysis, run, levels, arguments)
     if not isinstance(wanted, Rows):
         analyzed = load()
@@ -142,13 +155,13 @@ def run_analysis(
     if missing := _missing(run, wanted, tables):
         measured = load() if wanted.needs_network else run
         with measured.naming_unreadable():
-            _measure(wanted, measured, missing, files, tables)
+            _measure(analysis, wanted, measured, missing, files, tables)
     elif has_renamed_files(run.run.identity, here or {}):
         load()  # Checks whether they hold what the run was begun with.
     if left := [key for key in wanted.keys if key not in tables[0]]:
         raise ValueError(
-            f"--experiment={name} has measured nothing of {left[0]}: yield a row for each of the "
-            "missing keys that measure is given."
+            f"--experiment={analysis.name} has measured nothing of {left[0]}: yield a row for each "
+            "of the missing keys that measure is given."
         )
     asked = [[row for key in wanted.keys for row in table[key]] for table in tables]
     for show, rows in zip((wanted.show, wanted.show_parts), asked, strict=False):
@@ -191,7 +204,9 @@ def trainings_of_analysis(command: Analyze, path: Path) -> list[RunBranches]:
     where, found = run.config.run, []
     here = {"data_dir": where.data_dir, "manual_dir": where.manual_dir}
     here = {name: value for name, value in here.items() if value is not None} | run.located
-    for training in wanted.trainings(missing):
+    with ANALYSES.find(command.analysis).faults_named():
+        trainings = list(wanted.trainings(missing))
+    for training in trainings:
         levels, changes = tuple(sorted(training.levels)), {**here, **training.changes}
         plan = plan_branch(path, training.branch, training.changes)
         if not is_complete(plan, levels):
@@ -205,11 +220,12 @@ def _asked(command: Analyze, path: Path) -> tuple[MeasuredRun, Rows | None, list
     """The run, what is to be shown if that is rows, and the keys of those that are missing."""
     analysis = ANALYSES.find(command.analysis)
     run = MeasuredRun(path, command.here, expected=command.expected)
-    wanted = _wanted(analysis, run, command.levels, analysis.arguments(command.options))
-    if not isinstance(wanted, Rows):
-        return run, None, []
-    tables = [_by_key(file.read(), wanted.key) for file in _files(run, analysis, wanted)]
-    return run, wanted, _missing(run, wanted, tables)
+    with analysis.faults_named():
+        wanted = _wanted(analysis, run, command.levels, analysis.arguments(command.options))
+        if not isinstance(wanted, Rows):
+            return run, None, []
+        tables = [_by_key(file.read(), wanted.key) for file in _files(run, analysis, wanted)]
+        return run, wanted, _missing(run, wanted, tables)
 
 
 def _wanted(
@@ -282,6 +298,7 @@ def _by_key(rows: Sequence[Row], key: Callable[[Row], Any]) -> dict[Any, list[Ro
 
 
 def _measure(
+    analysis: Analysis,
     wanted: Rows,
     analyzed: MeasuredRun,
     missing: list[Any],
@@ -294,6 +311,8 @@ def _measure(
     with bar or nullcontext():
         for found in wanted.measure(analyzed, missing):
             row, parts = found if len(files) > 1 else (found, [])
+            _check_columns(analysis, [row], wanted.columns)
+            _check_columns(analysis, parts, wanted.part_columns)
             key = wanted.key(row)
             row = {**row, SOLUTIONS: solutions(key)}
             # The row last: it says that all is there.
@@ -302,3 +321,14 @@ def _measure(
                 file.put(rows, key, wanted.key)
             if bar:
                 bar.advance()
+
+
+def _check_columns(analysis: Analysis, rows: Iterable[Row], declared: Sequence[str]) -> None:
+    """Checks that rows have the columns of their file, all of them."""
+    for row in rows:
+        if row.keys() != set(declared):
+            raise ValueError(
+                f"--experiment={analysis.name} yielded a row with the columns {', '.join(row)}, "
+                f"but its Rows(...) declares {', '.join(declared)}: make them the same, with None "
+                "in cells that are to be empty."
+            )

@@ -7,6 +7,7 @@ from tf_lottery.config.arguments import check_names, refusal
 from tf_lottery.exporting.formats.export_format import (
     FORMATS,
     ExportFormat,
+    format_faults_named,
     register_export_format,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "ExportFormat",
     "check_formats",
     "default_formats",
+    "format_faults_named",
     "formats_named",
     "known_formats",
     "register_export_format",

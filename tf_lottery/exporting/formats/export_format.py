@@ -1,12 +1,14 @@
 """What every format of an exported network has in common."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
 from tf_lottery.exporting.plain_network import ExportedNetwork, PlainNetwork
 from tf_lottery.registry import Registry
+from tf_lottery.users_code import plugin_faults_named
 
 
 class ExportFormat(ABC):
@@ -71,6 +73,11 @@ class ExportFormat(ABC):
         Both are an array `[batch, ...]` if the network has one input and one output. Else they are
         dictionaries of arrays by name.
         """
+
+
+def format_faults_named(kind: ExportFormat) -> AbstractContextManager[None]:
+    """Names the format in what a plug-in's raises, as `plugin_faults_named`."""
+    return plugin_faults_named(f"formats: {kind.name}", type(kind).__module__)
 
 
 _Format = TypeVar("_Format", bound=ExportFormat)

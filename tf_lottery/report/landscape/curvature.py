@@ -54,7 +54,9 @@ def curvature_figures(measurements: Sequence[Measurement]) -> list[FigureFile]:
     if not any(measurement.rows for measurement in measurements):
         return []
     measurements = [
-        replace(found, rows=tuple({**dict.fromkeys(_ADDED), **row} for row in found.rows))
+        replace(
+            found, rows=tuple(row | {name: row.get(name) for name in _ADDED} for row in found.rows)
+        )
         for found in measurements
     ]
     if len(measured_runs(measurements)) > 1:

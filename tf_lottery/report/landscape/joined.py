@@ -11,7 +11,7 @@ from tf_lottery.config.analyses import analyses, result_files
 from tf_lottery.config.matching import DEFAULT_TOLERANCE
 from tf_lottery.report.figures.canvas import FigureFile
 from tf_lottery.report.landscape.adaptive import adaptive_figures
-from tf_lottery.report.landscape.measurements import Measurement
+from tf_lottery.report.landscape.measurements import FileRow, Measurement, NoColumnError
 from tf_lottery.report.method_results import MethodResults
 from tf_lottery.store.atomic import finished_files
 from tf_lottery.store.csv_files import Row, table_text
@@ -70,7 +70,7 @@ def join_analyses(
                         unknown[name].append(record.path)
                     continue
                 try:
-                    rows = tuple(with_network(row) for row in read_sealed_table(path))
+                    rows = tuple(FileRow(with_network(row)) for row in read_sealed_table(path))
                 except (OSError, RunFolderError) as error:
                     problems.append(problem_text(error))
                     continue
@@ -137,7 +137,7 @@ def _of_unknown(name: str, runs: Sequence[Path]) -> str:
 def _draw_what_fits(
     draw: DrawFigures, measurements: Sequence[Measurement]
 ) -> tuple[list[FigureFile], Sequence[Measurement], list[str]]:
-    """Draws figures without the files of another version, which lack columns.
+    """Draws figures without the files that lack columns, as those of another version may.
 
     Returns:
       The figures, the measurements that are in them, and a sentence for each of the others.
@@ -146,14 +146,12 @@ def _draw_what_fits(
     while measurements:
         try:
             return draw(measurements), measurements, sentences
-        except KeyError as error:
+        except NoColumnError as error:
             (column,) = error.args
-            fitting = [one for one in measurements if not one.rows or column in one.rows[0]]
-            if len(fitting) == len(measurements):
-                raise
+            fitting = [one for one in measurements if all(column in row for row in one.rows)]
             sentences += [
-                f"landscape/{one.file} of {one.run}, {one.replicate} has no column {column}; it is "
-                "of another version."
+                f"landscape/{one.file} of {one.run}, {one.replicate} has no column {column}, "
+                "which its figures take; it may be of another version."
                 for one in measurements
                 if one not in fitting
             ]

@@ -3,11 +3,26 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from tf_lottery.report.many_runs import leaves_figures_out
 from tf_lottery.report.method_results import Spread
 from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import barrier_column
+
+
+class NoColumnError(KeyError):
+    """The file that a row is of lacks a column."""
+
+
+class FileRow(Row):
+    """A row of a file, and what is made of it by `|`, which says so if it lacks a column."""
+
+    def __missing__(self, column: str) -> NoReturn:
+        raise NoColumnError(column)
+
+    def __or__(self, others: Row) -> Row:
+        return FileRow({**self, **others})
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def _positions(measurements: Sequence[Measurement]) -> tuple[np.ndarray, float]:
 def _placed(measurements: Sequence[Measurement], zero: float) -> list[Measurement]:
     """The same rows, with those that are not moved at a place of the axis."""
     return [
-        replace(found, rows=tuple({**row, "factor": row["factor"] or zero} for row in found.rows))
+        replace(found, rows=tuple(row | {"factor": row["factor"] or zero} for row in found.rows))
         for found in measurements
     ]
 
@@ -121,7 +121,7 @@ def _unperturbed(rows: Sequence[Row], position: float) -> list[Row]:
     """A row for each level, as it was trained."""
     levels = {row["level"]: row for row in rows}
     return [
-        {**row, "factor": position, "test_accuracy": row["unperturbed_test_accuracy"]}
+        row | {"factor": position, "test_accuracy": row["unperturbed_test_accuracy"]}
         for row in levels.values()
     ]
 
