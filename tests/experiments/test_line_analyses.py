@@ -273,5 +273,5 @@ def test_a_network_whose_units_are_not_known_to_move_is_not_aligned(run_tiny, tm
         with pytest.raises(ValueError, match=r"^--align=weights: .*not known for norm: LayerNorm"):
             measure(run, "level_0,level_1", align="weights")
     finally:
-        FAMILIES.remove("network")
+        FAMILIES.remove("normalized_layers")
     assert not (run / "landscape").exists()

@@ -70,7 +70,7 @@ def sorted_run(run_tiny, tmp_path) -> Iterator[tuple[Path, tf_lottery.Dataset]]:
     try:
         yield run_tiny(tmp_path, dataset, model="one_normalization", **short), dataset
     finally:
-        FAMILIES.remove("network")
+        FAMILIES.remove("one_normalization")
 
 
 def test_statistics_are_those_of_all_classes_though_data_are_stored_by_class(sorted_run):

@@ -30,7 +30,7 @@ _BLOCK = re.compile(r"```python\n# (my_\w+)\.py\n(.*?)```", re.DOTALL)
 _REGISTERED = {
     "my_score": (SCORES, "gradient"),
     "my_branch": (BRANCHES, "scaled"),
-    "my_network": (FAMILIES, "bottle"),
+    "my_network": (FAMILIES, r"bottle_(\d+)"),
     "my_data": (DATASETS, r"stripes_(\d+)"),
     "my_analysis": (ANALYSES, "norms"),
     "my_format": (FORMATS, "tflite_half"),
@@ -108,14 +108,14 @@ def test_a_format_of_ones_own(run, folder):
 
 
 def test_a_network_of_a_plugin_that_has_changed_is_refused(run, monkeypatch):
-    family = FAMILIES.find("bottle")
+    family = FAMILIES.find(r"bottle_(\d+)")
     changed = replace(
         family,
         architecture=lambda inputs, classes, width: family.architecture(
             inputs, classes, int(width) + 1
         ),
     )
-    monkeypatch.setattr(FAMILIES, "_found", {**FAMILIES.all(), "bottle": changed})
+    monkeypatch.setattr(FAMILIES, "_found", {**FAMILIES.all(), family.pattern: changed})
     build._draw.cache_clear()
     right = f"--model=bottle_6 does not make the network that {run} was begun with; restore that"
     try:

@@ -8,6 +8,7 @@ import tf_keras as keras
 
 import tf_lottery
 import tf_lottery.models
+from tests.registries import forget_what_was_added
 from tf_lottery.masking.prunable import masked_variables
 from tf_lottery.models import registry
 from tf_lottery.models.build import build_model
@@ -167,6 +168,27 @@ def test_keras_has_the_applications_that_are_known_without_tensorflow():
 
 def spelled_names():
     return [name for family in registry.FAMILIES.all().values() for name in family.spelled]
+
+
+def test_functions_of_the_same_name_register_networks_of_different_names():
+    """In one module, and in two."""
+    try:
+        for units, module in enumerate(("one", "one", "other"), 3):
+
+            def build(inputs, classes, units=units):
+                features = keras.layers.Dense(units)(keras.layers.Flatten()(inputs))
+                return keras.layers.Dense(classes)(features)
+
+            build.__module__ = module
+            registry.register_model(f"small_{units}")(build)
+        for units in (3, 4, 5):
+            model = build_model(f"small_{units}", (2, 2, 1), 2, 0, STANDARD)
+            assert [w.shape[1] for w in model.trainable_weights[::2]] == [units, 2]
+        with pytest.raises(ValueError, match="another: there is a model 'small_3' already"):
+            build.__module__ = "another"
+            registry.register_model("small_3")(build)
+    finally:
+        forget_what_was_added()
 
 
 def test_the_former_name_of_register_model_warns():

@@ -25,7 +25,7 @@ def layers(keras, x, classes):
 def network():
     register_model("little_pets")(lambda inputs, classes: layers(tf_keras, inputs, classes))
     yield
-    FAMILIES.remove("<lambda>")
+    FAMILIES.remove("little_pets")
 
 
 def plain(keras, classes=4):

@@ -98,7 +98,7 @@ def register_model(
             tuple(spelled) or given,
             users_module,
         )
-        FAMILIES.add(architecture.__name__, family, module)
+        FAMILIES.add(pattern, family, module)
         return architecture
 
     return add
