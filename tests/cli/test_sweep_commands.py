@@ -98,6 +98,10 @@ def test_a_sweep_of_a_run_without_a_name_begins_with_its_data_and_network():
         (["replicate:1,2"], r"--sweep=replicate:1,2: .*give --replicates=1,2\. What may be"),
         (["replicates:1,2"], r"--sweep=replicates:1,2: .*give --replicates=1,2"),
         (["branch_seed:1,2"], r"--branch_seed is not for the training of runs; give --branch_seed"),
+        (
+            ["perturbation:1,2"],
+            r"a command for each value, .* --branch=perturbed --perturbation=1 ",
+        ),
         (["formats:keras"], r"--sweep=formats:keras: --formats is not for the training of runs"),
         (["tolerance:1,2"], r"--sweep=tolerance:1,2: --tolerance is for the whole command"),
         (["jobs:1,2"], r"--sweep=jobs:1,2: --jobs is for the whole command, .*--jobs=1 once"),
@@ -123,3 +127,10 @@ def test_a_sweep_of_a_run_without_a_name_begins_with_its_data_and_network():
 def test_sweeps_that_make_no_sense_are_refused(sweeps: list[str], message: str):
     with pytest.raises(ValueError, match=message):
         command(*(f"--sweep={sweep}" for sweep in sweeps))
+
+
+@pytest.mark.parametrize("experiment", ["branch", "curvature"])
+def test_what_takes_no_sweep_is_started_with_each_value(experiment):
+    said = f"but --experiment={experiment} was given; start it once with each value"
+    with pytest.raises(ValueError, match=said):
+        command(f"--experiment={experiment}", "--run=a", "--sweep=loss_rise:1,2")

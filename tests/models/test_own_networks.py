@@ -249,8 +249,8 @@ def test_a_registered_network_has_a_fingerprint_which_earlier_versions_did_not_t
 def test_a_name_of_two_networks_is_refused(registered):
     registered("my_lenet", "lenet")
     right = (
-        r"--model=lenet_3 is a model of each of lenet((?:_[1-9]\d*)+) of tf_lottery.models.families."
-        r"lenet and lenet_(\d+) of own_nets; register one of them under another name."
+        r"--model=lenet_3 is a model of each of lenet((?:_[1-9]\d*)+) of tf_lottery.models."
+        r"families.lenet and lenet_(\d+) of own_nets; register one of them under another name."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(right)}"):
         check_model_name("lenet_3")

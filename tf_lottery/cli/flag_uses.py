@@ -140,9 +140,10 @@ def refuse_useless_flags(experiment: str, flag_values: flags.FlagValues) -> None
         flag = flag_values[name]
         given = flag.present and flag.value != flag.default
         if given and experiment not in experiments:
+            instead = "; start it once with each value" if name == "sweep" else ""
             raise ValueError(
                 f"{as_given(flag)} is for --experiment={' or '.join(experiments)}, but "
-                f"--experiment={experiment} was given."
+                f"--experiment={experiment} was given{instead}."
             )
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from absl import flags
 
 from tf_lottery.cli.flag_uses import is_of_use
+from tf_lottery.config.branches import branch_options, branches_with
 from tf_lottery.config.experiment import ExperimentConfig, is_respelt
 from tf_lottery.config.flags import define_config_flags
 from tf_lottery.config.options import names_of
@@ -95,6 +96,12 @@ def _refuse(sweep: str, name: str, values: list[str], known: Iterable[str]) -> N
             f"--{name} says where and how runs are computed, not what they find, so that its runs "
             f"would be copies of each other; give {one} for all of them, or use several commands "
             "with a --name each"
+        )
+    elif name in branch_options():
+        why = (
+            f"--{name} is for branches, not for the runs that they start from; give a command for "
+            f"each value, --experiment=branch --branch={branches_with(name)[0]} {one} and so on, "
+            "which keeps each in a folder of its own"
         )
     elif not is_of_use(name, "lottery"):
         why = f"--{name} is not for the training of runs; give {one} where it is used"
