@@ -421,5 +421,12 @@ def test_paths_that_cannot_be_written_into_flag_files_are_refused():
         command_of("--dataset=npz:\udcff")
 
 
+@pytest.mark.parametrize("flag", ["workdir", "export_dir", "dataset=npz:", "ticket"])
+def test_a_path_that_is_too_long_is_refused(flag):
+    given = f"--{flag}{'' if ':' in flag else '='}{'x' * 256}"
+    with pytest.raises(ValueError, match=rf"^{given}: it is longer than the system takes; give a"):
+        command_of(given, *(["--experiment=train"] if flag == "ticket" else []))
+
+
 def test_the_flags_of_data_are_known_to_the_table():
     assert set(names_of(DataConfig)) > _SEEN_IN_TRAINING

@@ -1,6 +1,7 @@
 """Exported tickets."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -108,9 +109,31 @@ def test_keeps_what_was_put_beside_an_earlier_export(ticket, exported):
 
 def test_folder_that_cannot_be_written(ticket, tmp_path):
     (tmp_path / "file").write_text("mine")
-    for folder in (tmp_path / "file" / "ticket", "/proc/ticket"):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    # The last is too long only with what is added to it until the export is complete.
+    places = [
+        tmp_path / "file" / "ticket",
+        "/proc/ticket",
+        tmp_path / "loop",
+        tmp_path / ("x" * 250),
+    ]
+    for folder in places:
         with pytest.raises(ValueError, match=f"^path={folder} cannot be written"):
             tf_lottery.export_saved_model(ticket, folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop"]
+
+
+def test_names_that_are_too_long(ticket, tmp_path):
+    path = tmp_path / ("x" * 256)
+    for argument, use in {
+        "path": partial(tf_lottery.export_saved_model, ticket),
+        "folder": partial(tf_lottery.export, ticket),
+        "source": lambda path: tf_lottery.export(path, tmp_path / "out"),
+        "run": lambda path: tf_lottery.load_ticket(path, 0),
+    }.items():
+        for given in (path, path / "a"):
+            with pytest.raises(ValueError, match=rf"^{argument}=.*xx….*longer than the system tak"):
+                use(given)
 
 
 def test_what_a_killed_export_of_an_older_version_left_is_named_and_stays(ticket, tmp_path, capsys):

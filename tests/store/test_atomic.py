@@ -302,6 +302,7 @@ def test_only_of_a_full_disk_is_room_to_be_made(tmp_path):
     assert remedy(f"level_0/x; {os.strerror(errno.ENOSPC)}").startswith("Make room there, or")
     assert remedy(os.strerror(errno.EACCES)).startswith("Choose a writable folder with --workdir")
     assert remedy(f"{tmp_path} is a folder", tmp_path).startswith("Move it away, or choose a")
+    assert remedy(os.strerror(errno.ENAMETOOLONG), tmp_path / ("x" * 256)).startswith("Choose a wr")
     # A run folder with its results is not in the way.
     assert remedy(os.strerror(errno.EROFS), tmp_path).startswith("Choose a writable folder")
 

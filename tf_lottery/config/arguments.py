@@ -3,6 +3,7 @@
 The name of an argument is how a user writes it: `levels`, or `--levels` where it is a flag.
 """
 
+import errno
 import numbers
 import os
 from collections.abc import Collection, Mapping
@@ -123,11 +124,12 @@ def expanded(argument: str, path: str | os.PathLike[str], given: str = "") -> Pa
       given: the value of the argument, where it is more than the path.
 
     Raises:
-      ValueError: if there is none, or the path cannot be written into a file; names the argument.
+      ValueError: if there is none, or the path cannot be written into a file, or is longer than
+        the system takes; names the argument.
     """
     try:
         os.fspath(path).encode()
-        return Path(path).expanduser()
+        found = Path(path).expanduser()
     except UnicodeEncodeError:
         right = "it is not UTF-8; give it another name"
         raise refusal(argument, shown(given or path), right) from None
@@ -135,6 +137,20 @@ def expanded(argument: str, path: str | os.PathLike[str], given: str = "") -> Pa
         home = Path(path).parts[0]
         right = f"there is no home folder {home}; write out which folder is meant"
         raise refusal(argument, given or os.fspath(path), right) from None
+    if _is_too_long(found):
+        right = "it is longer than the system takes; give a shorter one"
+        raise refusal(argument, given or os.fspath(path), right)
+    return found
+
+
+def _is_too_long(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    except ValueError:  # Of what is no name at all.
+        return False
+    return False
 
 
 def check_mapping(argument: str, value: Any, example: str) -> None:

@@ -14,7 +14,7 @@ from tf_lottery.messages import tell
 from tf_lottery.startup import LazyModule
 from tf_lottery.store.atomic import atomic_folder, put_back, remove_abandoned
 from tf_lottery.store.damage import EXPORT_SEAL
-from tf_lottery.store.errors import DamagedFileError, StorageError
+from tf_lottery.store.errors import DamagedFileError, StorageError, as_storage_error
 from tf_lottery.store.seal import read_seal, seal, verify_seal
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class ExportFolder:
         """
         self.path = Path(folder).expanduser().absolute()
         if self.path.is_symlink():
-            self.path = self.path.resolve()
+            # Unlike `Path.resolve`, it takes a link to itself, which cannot be written to.
+            self.path = Path(os.path.realpath(self.path))
         self._argument = argument
         self._overwrite = overwrite
 
@@ -64,6 +65,10 @@ class ExportFolder:
         Raises:
           ValueError: if there is something else that may not be replaced, or it cannot be written.
         """
+        with self._system_errors_named():
+            return self._holds(tickets)
+
+    def _holds(self, tickets: Collection[str]) -> bool:
         put_back(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self._argument} is a file; choose a folder.")
@@ -106,13 +111,22 @@ class ExportFolder:
         record = {"of": of, "ticket": ticket, "tf_lottery": __version__}
         try:
             # Looked at again at the end: meanwhile there may be another's work.
-            with atomic_folder(self.path, replace=True, confirm=self.holds) as temporary:
+            with (
+                self._system_errors_named(),
+                atomic_folder(self.path, replace=True, confirm=self.holds) as temporary,
+            ):
                 yield temporary
                 seal(temporary, sorted(_files_in(temporary)), record, EXPORT_SEAL)
-        except StorageError as error:
-            raise ValueError(f"{self._argument} cannot be written: {error.reason}") from error
         except tf.errors.OpError as error:
             raise ValueError(f"{self._argument} cannot be written: {error.message}") from error
+
+    @contextmanager
+    def _system_errors_named(self) -> Iterator[None]:
+        try:
+            with as_storage_error(self.path):
+                yield
+        except StorageError as error:
+            raise ValueError(f"{self._argument} cannot be written: {error.reason}") from error
 
     def _record(self, names: Collection[str]) -> dict[str, Any]:
         """What the export there is of."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.arguments import check_path, expanded
 from tf_lottery.exporting.compaction import CompactedModel
 from tf_lottery.store.atomic import read_text
 from tf_lottery.store.run_folder import RunFolder, data_name
@@ -66,7 +67,8 @@ def ticket_source(
             raise ValueError(f"level={level} is of no use with a model; leave it out.")
         model = source.model if isinstance(source, CompactedModel) else source
         return TicketSource(model, str(getattr(model, "name", model)), dense)
-    folder = RunFolder.read(Path(source))
+    check_path("source", source)
+    folder = RunFolder.read(expanded("source", source))
     levels = folder.complete_levels()
     if level is None:
         if not levels:

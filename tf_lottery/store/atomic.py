@@ -46,10 +46,10 @@ def fsync_path(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Removes a file or a folder with all it holds, as far as the system allows."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink()
 
 

@@ -80,8 +80,9 @@ class StorageError(RunFolderError):
         """A sentence on what can be done there, if anything can, or else: `other`."""
         if self._is_because_of(_FULL):
             return f"Make room there, or {other}."
-        if self.path.is_dir() and not self._is_because_of(_FORBIDDEN):
-            return f"Move it away, or {other}."
+        with suppress(OSError):  # Of a name that is too long.
+            if self.path.is_dir() and not self._is_because_of(_FORBIDDEN):
+                return f"Move it away, or {other}."
         return f"{other[0].upper()}{other[1:]}."
 
     def _is_because_of(self, numbers: Iterable[int]) -> bool:
