@@ -34,7 +34,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "Compacted networks": ("tf_lottery.exporting.compaction", "CompactedModel CompactedLayer"),
     "Experiments": (
         "tf_lottery",
-        "run_experiment run_branch load_ticket from_arrays Dataset WorkerLostError",
+        "run_experiment run_branch run_analysis load_ticket from_arrays Dataset WorkerLostError",
     ),
     "Results of experiments": ("tf_lottery.store.schema", "LevelSummary"),
     "Matching": ("tf_lottery.config.matching", ""),
@@ -83,7 +83,8 @@ CONTENTS: dict[str, tuple[str, str]] = {
     "Flags of seeds and branches": ("tf_lottery.config.controls", "SeedConfig BranchConfig"),
     "Flags of the run": ("tf_lottery.config.run", "RunConfig"),
     "Analyses": ("tf_lottery.config.analyses", ""),
-    "What an analysis measures": ("tf_lottery.experiments.measuring.rows", ""),
+    "What an analysis shows": ("tf_lottery.experiments.measuring.rows", ""),
+    "Measuring a run": ("tf_lottery.experiments.measuring.analysis", ""),
     "Running a command": ("tf_lottery", "run_command"),
     "Commands": ("tf_lottery.experiments.commands", ""),
     "Flags of commands": ("tf_lottery.cli.command_flags", ""),

@@ -34,6 +34,7 @@ _MODULES = {
     "load_ticket": "tf_lottery.tickets.load",
     "magnitude": "tf_lottery.pruning.scores.magnitudes",
     "prunable": "tf_lottery.masking.prunable",
+    "run_analysis": "tf_lottery.experiments.measuring.analysis",
     "run_branch": "tf_lottery.experiments.running.branching",
     "run_command": "tf_lottery.experiments.dispatch",
     "run_experiment": "tf_lottery.experiments.running.lottery",

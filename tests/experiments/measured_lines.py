@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import tf_lottery
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.store.tensors import load_tensors
 
 SETTINGS = "3_points__union__estimated__test"

@@ -13,8 +13,8 @@ import tf_lottery
 from tests.command_line import run_command_of as command
 from tests.documents import ROOT
 from tf_lottery.data import load_dataset
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.store.errors import DamagedFileError, RunFolderError, RunFolderMismatchError
 
 # Few and small, for each analysis that takes levels or solutions.

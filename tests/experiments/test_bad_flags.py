@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from absl import flags
 
+import tf_lottery
 from tests.command_line import command_of as command
 from tests.edited_config import edit_config
 from tests.experiments.refused_flags import BAD_FLAGS
@@ -200,11 +201,29 @@ def test_levels_where_all_are_taken_are_said_to_have_no_effect(kind, finished_ru
     assert f"--levels=1 has no effect: --experiment={kind}" in capsys.readouterr().out
 
 
-def test_solutions_that_are_none(finished_run):
-    from tf_lottery.experiments.measuring.rows import run_analysis
+@pytest.mark.parametrize(
+    ("arguments", "options", "problem"),
+    [
+        (("interpolate",), {"solutions": "level_0,/etc"}, r"--solutions.*there is no /etc in"),
+        (("magnitude",), {}, r"--experiment=magnitude.*magnitudes"),
+        (("magnitudes", 1), {}, r"levels=1: use a list of levels"),
+        (("magnitudes", [9]), {}, "level 9"),
+        (("magnitudes",), {"points": 3}, "magnitudes takes no points; it takes none"),
+        (("curvature",), {"points": 3}, "curvature takes no points; it takes .*eigenvalues"),
+    ],
+)
+def test_analyses_in_python_are_refused_by_their_arguments(
+    finished_run, arguments: tuple, options: dict, problem: str
+):
+    with pytest.raises(ValueError, match=problem):
+        tf_lottery.run_analysis(finished_run, *arguments, **options)
 
-    with pytest.raises(ValueError, match=r"--solutions.*there is no /etc in"):
-        run_analysis(finished_run, "interpolate", solutions="level_0,/etc")
+
+def test_an_analysis_of_no_run_names_the_argument(tmp_path):
+    with pytest.raises(ValueError, match="run=3: give a path"):
+        tf_lottery.run_analysis(3, "magnitudes")
+    with pytest.raises(ValueError, match="none"):
+        tf_lottery.run_analysis(str(tmp_path / "none"), "magnitudes")
 
 
 @pytest.mark.parametrize(

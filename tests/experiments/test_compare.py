@@ -10,7 +10,7 @@ import pytest
 
 from tests.command_line import run_command_of
 from tests.edited_config import edit_config
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.masking.masks import Mask
 from tf_lottery.report.report import compare_runs
 from tf_lottery.store.csv_files import write_csv

@@ -10,9 +10,9 @@ import tf_keras as keras
 
 import tf_lottery
 from tf_lottery.data import Epoch, Split, epoch_order, load_dataset
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.retraining import Retrainer
-from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.report.report import compare_runs
 from tf_lottery.store.csv_files import write_csv
 from tf_lottery.store.run_folder import RunFolder

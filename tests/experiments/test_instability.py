@@ -13,8 +13,8 @@ import tf_lottery
 from tests.edited_config import add_flag, edit_config
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.experiments.commands import Analyze
+from tf_lottery.experiments.measuring.analysis import run_analysis, trainings_of_analysis
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.measuring.rows import run_analysis, trainings_of_analysis
 from tf_lottery.experiments.measuring.trained_copies import (
     Networks,
     copies_to_train,

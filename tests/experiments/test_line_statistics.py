@@ -10,9 +10,9 @@ import tf_keras as keras
 import tf_lottery
 from tests.experiments.measured_lines import line, measure, recorded, rows
 from tf_lottery.config.lines import Lines
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
-from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.models.registry import FAMILIES, register_model
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.network import weights_of

@@ -9,7 +9,7 @@ import pytest
 
 import tf_lottery
 from tests.command_line import run_command_of
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.report.report import compare_runs
 from tf_lottery.store.tensors import load_tensors
 

@@ -16,8 +16,8 @@ from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.cli.help_page import help_text
 from tf_lottery.config.analyses import ANALYSES
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
-from tf_lottery.experiments.measuring.rows import run_analysis
 from tf_lottery.plugins import (
     ResultFile,
     Rows,

@@ -12,7 +12,7 @@ from tests.registries import forget_what_was_added
 from tf_lottery.config.branches import BRANCHES
 from tf_lottery.config.loggers import check_loggers
 from tf_lottery.data import load_dataset
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.exporting.writing import FilesInTheMaking
 from tf_lottery.plugins import (
     ExportFormat,

@@ -9,7 +9,7 @@ import pytest
 import tf_lottery
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.data import Split, load_dataset
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.store.csv_files import Row, read_csv
 from tf_lottery.store.result_columns import FRESH_NOISE_COLUMNS, ROBUSTNESS_COLUMNS, SOLUTIONS
 from tf_lottery.store.run_folder import RunFolder

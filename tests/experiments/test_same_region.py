@@ -14,7 +14,7 @@ from tests.edited_config import edit_config
 from tf_lottery.cli.command_flags import define_flags
 from tf_lottery.cli.commands import command_from_flags
 from tf_lottery.data import checked_dataset, load_dataset
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import COMPARISONS
 from tf_lottery.store.run_folder import RunFolder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tf_lottery
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.pruning.plan import PruningPlan
 from tf_lottery.store.csv_files import Row, read_csv, read_table
 from tf_lottery.store.sealed_table import read_sealed_table

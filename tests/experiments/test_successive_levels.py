@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.experiments.measured_lines import line, measure, of_level, rows
-from tf_lottery.experiments.measuring.rows import run_analysis
+from tf_lottery.experiments.measuring.analysis import run_analysis
 from tf_lottery.report.progress import counting
 
 

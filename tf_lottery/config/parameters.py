@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_lottery.config.options import Range, check_options, names_of, option, options_of
+from tf_lottery.messages import listed
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,11 @@ class Parametrized:
         """The values of all its parameters, those that are not given at their defaults.
 
         Raises:
-          ValueError: if a value is not right; names the flag.
+          ValueError: if a value is not right, or of no parameter; names the flag.
         """
+        own = names_of(self.parameters)
+        if others := [name for name in values if name not in own]:
+            raise ValueError(f"{self.name} takes no {others[0]}; it takes {listed(own) or 'none'}.")
         return dataclasses.asdict(self.parameters(**values))
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def _are_finished(command: RunExperiments) -> bool:
 @is_done.register
 def _are_measured(command: Analyze) -> bool:
     # It imports what analyses need.
-    from tf_lottery.experiments.measuring.rows import is_measured
+    from tf_lottery.experiments.measuring.analysis import is_measured
 
     return all(is_measured(command, folder) for folder in command.runs)
 

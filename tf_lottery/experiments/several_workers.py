@@ -131,7 +131,7 @@ def _is_of_all(command: TrainingCommand) -> bool:
         run = RunFolder.read(run_folders(command)[0])
         return place_among_workers(config_of_run(run, _devices(command)).run) is not None
     # It imports what analyses need.
-    from tf_lottery.experiments.measuring.rows import trainings_of_analysis
+    from tf_lottery.experiments.measuring.analysis import trainings_of_analysis
 
     for folder in run_folders(command):
         for training in trainings_of_analysis(command, folder):

@@ -41,7 +41,7 @@ def analyze(command: Analyze, do: Do) -> None:
       ValueError: as of `run_command`.
       TrainingDivergedError: if one of several trainings has diverged, after the others.
     """
-    from tf_lottery.experiments.measuring.rows import is_measured
+    from tf_lottery.experiments.measuring.analysis import is_measured
 
     folders = run_folders(command)
     for folder in folders:
@@ -72,7 +72,7 @@ def analyze(command: Analyze, do: Do) -> None:
 
 
 def _tasks(command: Analyze, folders: Sequence[Path]) -> list[Task]:
-    from tf_lottery.experiments.measuring.rows import trainings_of_analysis
+    from tf_lottery.experiments.measuring.analysis import trainings_of_analysis
 
     return tasks_of_analysis(command, folders, partial(trainings_of_analysis, command))
 
@@ -89,7 +89,7 @@ def _analyze_together(command: Analyze, folders: Sequence[Path], do: Do) -> None
 
 
 def _measure(command: Analyze, folders: Sequence[Path]) -> None:
-    from tf_lottery.experiments.measuring.rows import run_analysis
+    from tf_lottery.experiments.measuring.analysis import run_analysis
 
     for folder in folders:
         tell(f"{command.analysis} of {folder}")
@@ -105,20 +105,19 @@ def _measure(command: Analyze, folders: Sequence[Path]) -> None:
 
 
 def _refuse_without_arrays(command: Analyze, folders: Sequence[Path]) -> None:
-    from tf_lottery.experiments.measuring.rows import needs_data
+    from tf_lottery.experiments.measuring.analysis import needs_data
 
     for folder in folders:
         if needs_data(command, folder):
             refuse_without_arrays(
                 folder,
-                f'tf_lottery.experiments.measuring.rows.run_analysis("{folder}", '
-                f'"{command.analysis}", dataset=data)',
+                f'tf_lottery.run_analysis("{folder}", "{command.analysis}", dataset=data)',
             )
 
 
 def _tell_of_idle_loggers(command: Analyze, folders: Sequence[Path]) -> None:
     """Says if metrics are to be logged, and nothing is trained that has some."""
-    from tf_lottery.experiments.measuring.rows import trainings_of_analysis
+    from tf_lottery.experiments.measuring.analysis import trainings_of_analysis
 
     if "log_to" not in command.here:
         return
