@@ -47,6 +47,7 @@ def stabilizing() -> dict[str, list[Measured]]:
         "2.1": [
             _accuracy_by_rewind_step("cifar10_resnet14_half", HALF, 0.15),
             _accuracy_by_rewind_step("cifar10_resnet20", RESNET_20, 0.1, 0.05),
+            _pruned_iteratively("cifar10_resnet20_iterative", RESNET_20),
         ],
         "2.3": [_accuracy_by_rewind_step("cifar10_resnet14_half", HALF, 0.1, 0.05)],
     }
@@ -68,6 +69,17 @@ def _accuracy_by_rewind_step(name: str, network: str, *densities: float) -> Meas
     dense = rows.groupby("replicate").dense_accuracy.first()
     here = f"{network}: {'; '.join(map(at, densities))}; dense {percent_each(dense)}"
     return Measured("CIFAR-10", len(dense), here)
+
+
+def _pruned_iteratively(name: str, network: str) -> Measured:
+    """The smallest ticket of a search on CIFAR-10 that is rewound to 100, and its dense network."""
+    rows = table_of(name)
+    dense, ticket = rows.iloc[0], rows.iloc[-1]
+    here = (
+        f"{network}, pruned iteratively: {percent(ticket.test_accuracy)} from 100, at "
+        f"{share(ticket.density)}; dense {percent(dense.test_accuracy)}"
+    )
+    return Measured("CIFAR-10", rows.replicate.nunique(), here)
 
 
 def linear_mode_connectivity() -> dict[str, list[Measured]]:

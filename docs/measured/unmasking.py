@@ -2,25 +2,42 @@
 
 import pandas as pd
 
-from measured.tables import HALF, UNSTABLE, lth_share, matches, mean_of, of_fashion_mnist, table_of
+from measured.tables import (
+    HALF,
+    RESNET_20,
+    UNSTABLE,
+    lth_share,
+    matches,
+    mean_of,
+    of_fashion_mnist,
+    table_of,
+)
 from measured.words import Measured, percent, percent_list, share
+
+# Networks on CIFAR-10, and how the names of their runs begin.
+_RUNS = {HALF: "resnet14_half", RESNET_20: "resnet20_"}
 
 
 def successive_levels() -> dict[str, list[Measured]]:
     """Claims 5.1 and 5.2, of levels and the next ones."""
-    lenet, resnet = (table_of(f"{data}_successive_levels") for data in ("fashion_mnist", "cifar10"))
-    of_resnet = _by_matching(resnet)
-    return {
-        number: [
-            *of_fashion_mnist(lenet, here),
-            Measured("CIFAR-10", resnet.replicate.nunique(), f"{HALF}: {of_resnet[number]}"),
-        ]
-        for number, here in _by_matching(lenet).items()
+    lenet = table_of("fashion_mnist_successive_levels")
+    results = {
+        number: of_fashion_mnist(lenet, here) for number, here in _by_matching(lenet).items()
     }
+    for network, rows in _by_network("cifar10_successive_levels"):
+        for number, here in _by_matching(rows).items():
+            text = f"{network}: {here}"
+            results[number].append(Measured("CIFAR-10", rows.replicate.nunique(), text))
+    return results
+
+
+def _by_network(name: str) -> list[tuple[str, pd.DataFrame]]:
+    rows = table_of(name)
+    return [(network, rows[rows.run.str.startswith(runs)]) for network, runs in _RUNS.items()]
 
 
 def _by_matching(rows: pd.DataFrame) -> dict[str, str]:
-    """What is said of pairs of levels that both match, and of the others."""
+    """What is said of pairs of levels that both match, and of the others if there are some."""
     runs = ["run", "replicate"]
     dense = rows[rows.first_level == 0].set_index(runs).first_test_accuracy
     accuracies = rows[["first_test_accuracy", "second_test_accuracy"]].min(axis=1)
@@ -30,14 +47,18 @@ def _by_matching(rows: pd.DataFrame) -> dict[str, str]:
     ]
     matching, others = rows[match], rows[[not each for each in match]]
     barriers, largest = others.test_error_barrier, matching.test_error_barrier.max()
-    return {
+    found = {
         "5.1": f"barrier {percent(mean_of(matching.test_error_barrier))}, at most "
         f"{percent(largest)}, over {len(matching)} pairs down to "
         f"{share(matching.second_density.min())}",
-        "5.2": f"barrier {percent(mean_of(barriers))} over {len(others)} pairs; "
-        f"{(barriers > largest).sum()} of them above the largest of those that match, "
-        f"{(barriers > UNSTABLE).sum()} above two points",
     }
+    if len(others):
+        found["5.2"] = (
+            f"barrier {percent(mean_of(barriers))} over {len(others)} pairs; "
+            f"{(barriers > largest).sum()} of them above the largest of those that match, "
+            f"{(barriers > UNSTABLE).sum()} above two points"
+        )
+    return found
 
 
 def robustness() -> dict[str, list[Measured]]:
@@ -94,7 +115,7 @@ def curvature() -> dict[str, list[Measured]]:
 
 def magnitudes() -> dict[str, list[Measured]]:
     """Claim 5.9, of new small weights."""
-    lenet, resnet = (table_of(f"{data}_magnitudes") for data in ("fashion_mnist", "cifar10"))
+    lenet = table_of("fashion_mnist_magnitudes")
 
     def of_survivors(rows: pd.DataFrame, *levels: int) -> str:
         parts = (rows[rows.level == level] for level in levels)
@@ -107,10 +128,16 @@ def magnitudes() -> dict[str, list[Measured]]:
             "pruned"
         )
 
-    of_resnet = f"{HALF}, from 100: {of_survivors(resnet, 1, 8)}"
     return {
         "5.9": [
             *of_fashion_mnist(lenet, of_survivors(lenet, 1, 12)),
-            Measured("CIFAR-10", resnet.replicate.nunique(), of_resnet),
+            *(
+                Measured(
+                    "CIFAR-10",
+                    rows.replicate.nunique(),
+                    f"{network}, from 100: {of_survivors(rows, 1, rows.level.max())}",
+                )
+                for network, rows in _by_network("cifar10_magnitudes")
+            ),
         ]
     }
