@@ -192,6 +192,8 @@ def test_runs_on_arrays_of_a_script_say_what_to_do(copied_run, command, tmp_path
     for call, arguments in asked.items():
         with pytest.raises(RunFolderMismatchError, match=said + call):
             run_command_of(*arguments)
+    with pytest.raises(RunFolderMismatchError, match=said + r"\.run_analysis\(.* dataset=data\)"):
+        tf_lottery.run_analysis(copied_run, "magnitudes")
     # What needs no data goes on.
     command(workdir=tmp_path)
 

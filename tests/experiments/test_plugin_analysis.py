@@ -191,9 +191,19 @@ def test_levels_that_were_trained_anew_are_measured_anew(
     assert texts[2][1] == f"level_1:{ticket[:12]}"
 
 
+def test_a_row_says_its_level_also_where_that_was_a_number_of_numpy(copied_run, analysis_of_texts):
+    analysis_of_texts(texts=("optimizer",))
+    tf_lottery.run_analysis(copied_run, "optimizers", np.array([1]))
+    (row,) = read_sealed_table(copied_run / "landscape" / "optimizers.csv")
+    assert row["solutions"] == f"level_1:{RunFolder.read(copied_run).level(1).ticket()[:12]}"
+
+
 def test_a_column_of_texts_that_is_not_declared_is_named(copied_run, analysis_of_texts):
     analysis_of_texts()
-    with pytest.raises(ValueError, match="'optimizer': 'adam, 0' is not a number, and the column"):
+    with pytest.raises(
+        ValueError,
+        match=r"^--experiment=optimizers yielded .*'optimizer': 'adam, 0' is not a number, and th",
+    ):
         do("--experiment=optimizers", f"--run={copied_run}")
 
 

@@ -143,6 +143,10 @@ def _without_one(weights):
         (lambda s: s.with_weights(_without_one(s.state.weights)), "weights that differ from the "),
         (lambda s: s.with_weights(s.state.weights | {"dense_1/bias": np.zeros(2)}), "weights of d"),
         (lambda s: s.with_weights(s.state.weights | {"dense_1/bias": np.full(20, np.nan)}), "weig"),
+        (
+            lambda s: s.with_weights({n: a * 1j for n, a in s.state.weights.items()}),
+            "complex64, wh",
+        ),
         (lambda s: s.with_weights([1]), "[1] as weights: give a Mapping, as the level's is"),
         (lambda s: s.with_mask(dict(s.mask)), "as mask: give a Mask, as the level's is"),
         (lambda s: s.with_mask(Mask(_without_one(s.mask))), "mask that differ from the level's in"),

@@ -173,15 +173,21 @@ def check_names(argument: str, value: Any, example: str) -> None:
         raise refusal(argument, value, f"use a list of names, such as {example}")
 
 
-def check_levels(value: Any) -> None:
-    """Checks that an argument `levels` is a list of levels.
+def levels_from(value: Any) -> list[int] | None:
+    """Reads an argument `levels`, whose numbers may be NumPy's, which are no JSON.
+
+    Args:
+      value: a list of levels; None: all that there are.
 
     Raises:
-      ValueError: if it is none.
+      ValueError: if it is neither.
     """
+    if value is None:
+        return None
     levels = value if is_several(value) else []
     if len(levels) == 0 or not all(is_whole(level) and level >= 0 for level in levels):
         raise refusal("levels", value, "use a list of levels, such as [0, 5]")
+    return [int(level) for level in levels]
 
 
 def _is_truth(value: Any) -> bool:

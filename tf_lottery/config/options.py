@@ -12,6 +12,7 @@ from tf_lottery.config.arguments import (
     check_path,
     check_truth,
     is_number,
+    is_several,
     is_whole,
     refusal,
     shown,
@@ -200,4 +201,5 @@ def _check_type(flag: str, each: dataclasses.Field, value: Any) -> None:
             texts = [kind for kind in kinds if isinstance(kind, str)]
             raise refusal(flag, value, " or ".join(["use a number", *texts]))
     elif not isinstance(value, str):
-        raise refusal(flag, value, f"use a text, such as {each.default or 'a name'!r}")
+        example = ",".join(map(str, value)) if is_several(value) else each.default or "a name"
+        raise refusal(flag, value, f"use a text, such as {example!r}")

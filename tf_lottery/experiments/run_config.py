@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tf_lottery.config.arguments import expanded
+from tf_lottery.config.arguments import check_path, expanded
 from tf_lottery.config.controls import BranchConfig
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig, config_from_values
 from tf_lottery.config.flags import read_flag_file
@@ -57,7 +57,8 @@ def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
         for option in options_of(section)
         if option.metadata["path"]
     }
-    return {
-        name: str(expanded(f"--{name}", value).absolute()) if name in paths and value else value
-        for name, value in values.items()
-    }
+    given = {name: value for name, value in values.items() if name in paths and value}
+    for name, value in given.items():
+        check_path(f"--{name}", value)
+    absolute = {name: str(expanded(f"--{name}", given[name]).absolute()) for name in given}
+    return {**values, **absolute}

@@ -80,8 +80,10 @@ def not_finished(run: RunFolder, level: int | None) -> ValueError:
       level: that was asked for; None: any.
     """
     finished, end, details = run.complete_levels(), known_end(run), run.known_details
-    which = "no level is finished" if level is None else f"level {level} is not finished"
-    said = f"{which} in {run.path}; finished are {', '.join(map(str, finished)) or 'none'}."
+    said = f"no level is finished in {run.path} yet."
+    if level is not None:
+        there = ", ".join(map(str, finished)) or "none"
+        said = f"level {level} is not finished in {run.path}; finished are {there}."
     if end is not None:
         said += f" The search {end}."
     elif run.command and details is not None and (level or 0) <= details.levels:

@@ -59,7 +59,11 @@ def magnitudes(run: MeasuredRun, levels: Sequence[int] | None) -> Rows:
     finished = run.run.complete_levels()
     wanted = [level for level in run.levels(levels) if level - 1 in finished]
     if not wanted:
-        raise ValueError("--levels: none is chosen that follows a finished level.")
+        raise ValueError(
+            "--levels: none is chosen that follows a finished level, with which "
+            f"--experiment=magnitudes compares it; finished in {path} are "
+            f"{', '.join(map(str, finished))}."
+        )
     # Of whole units or blocks, too few to remove one of them.
     same = [level for level in wanted if _density(run, level) == _density(run, level - 1)]
     wanted = [level for level in wanted if level not in same]

@@ -105,14 +105,11 @@ def _measure(command: Analyze, folders: Sequence[Path]) -> None:
 
 
 def _refuse_without_arrays(command: Analyze, folders: Sequence[Path]) -> None:
-    from tf_lottery.experiments.measuring.analysis import needs_data
+    from tf_lottery.experiments.measuring.analysis import call_in_python, needs_data
 
     for folder in folders:
         if needs_data(command, folder):
-            refuse_without_arrays(
-                folder,
-                f'tf_lottery.run_analysis("{folder}", "{command.analysis}", dataset=data)',
-            )
+            refuse_without_arrays(folder, call_in_python(folder, command.analysis))
 
 
 def _tell_of_idle_loggers(command: Analyze, folders: Sequence[Path]) -> None:

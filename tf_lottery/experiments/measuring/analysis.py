@@ -8,21 +8,23 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_lottery.config.analyses import ANALYSES, Analysis
-from tf_lottery.config.arguments import check_levels, check_path, expanded, shown
+from tf_lottery.config.analyses import ANALYSES, Analysis, ResultFile
+from tf_lottery.config.arguments import check_path, expanded, levels_from, shown
 from tf_lottery.config.experiment import has_renamed_files
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
+from tf_lottery.config.options import names_of
 from tf_lottery.experiments.branch_config import plan_branch
 from tf_lottery.experiments.branch_levels import is_complete
 from tf_lottery.experiments.commands import Analyze, RunBranches
-from tf_lottery.experiments.measuring.measured_run import MeasuredRun
+from tf_lottery.experiments.measuring.measured_run import HERE, MeasuredRun
 from tf_lottery.experiments.measuring.results_file import ResultsFile
 from tf_lottery.experiments.measuring.rows import Rows
+from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
 from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.messages import tell
 from tf_lottery.report.progress.counting import CountingProgress
 from tf_lottery.startup import import_tensorflow_quietly
-from tf_lottery.store.csv_files import Row
+from tf_lottery.store.csv_files import Row, csv_text
 from tf_lottery.store.errors import StorageError
 from tf_lottery.store.level_folder import LevelFolder
 from tf_lottery.store.needed_plugins import plugins_named
@@ -66,13 +68,16 @@ def run_analysis(
     """
     check_path("run", run)
     path = expanded("run", run)
-    if levels is not None:
-        check_levels(levels)
+    levels = levels_from(levels)
     found = ANALYSES.find(analysis)
+    for name in sorted(HERE & options.keys() - names_of(found.parameters)):
+        raise ValueError(f"{name}: give it as here={{{name!r}: {shown(options[name])}}}.")
     with plugins_named(path):
         measured = MeasuredRun(path, here, expected=expected)
 
     def load() -> AnalyzedRun:
+        if dataset is None:
+            refuse_without_arrays(path, call_in_python(path, analysis))
         import_tensorflow_quietly()
         from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
         from tf_lottery.training.threads import use_threads
@@ -127,6 +132,11 @@ def _measure_and_show(
         tell(f"{about}: {file.path}")
     if failures:
         raise failures[0]
+
+
+def call_in_python(run: Path, analysis: str) -> str:
+    """The call that does an analysis of a run on arrays of the user's, for error messages."""
+    return f'tf_lottery.run_analysis("{run}", "{analysis}", dataset=data)'
 
 
 def is_measured(command: Analyze, path: Path) -> bool:
@@ -260,8 +270,9 @@ def _measure(
     with bar or nullcontext():
         for found in wanted.measure(analyzed, missing):
             row, parts = found if len(files) > 1 else (found, [])
-            _check_columns(analysis, [row], wanted.columns)
-            _check_columns(analysis, parts, wanted.part_columns)
+            declared = (wanted.columns, wanted.part_columns)
+            for about, columns, rows in zip(analysis.files, declared, ([row], parts), strict=False):
+                _check_rows(analysis, about, columns, rows)
             key = wanted.key(row)
             row = {**row, SOLUTIONS: solutions(key)}
             # The row last: it says that all is there.
@@ -272,8 +283,10 @@ def _measure(
                 bar.advance()
 
 
-def _check_columns(analysis: Analysis, rows: Iterable[Row], declared: Sequence[str]) -> None:
-    """Checks that rows have the columns of their file, all of them."""
+def _check_rows(
+    analysis: Analysis, file: ResultFile, declared: Sequence[str], rows: Iterable[Row]
+) -> None:
+    """Checks that rows have the columns of their file, all of them, with what these hold."""
     for row in rows:
         if row.keys() != set(declared):
             raise ValueError(
@@ -281,3 +294,9 @@ def _check_columns(analysis: Analysis, rows: Iterable[Row], declared: Sequence[s
                 f"but its Rows(...) declares {', '.join(declared)}: make them the same, with None "
                 "in cells that are to be empty."
             )
+        try:
+            csv_text(declared, [row], file.texts)
+        except ValueError as error:
+            raise ValueError(
+                f"--experiment={analysis.name} yielded a row that its file cannot hold: {error}."
+            ) from error

@@ -15,7 +15,11 @@ from tf_lottery.config.lines import Lines
 from tf_lottery.data import Dataset, Split, StreamedDataset
 from tf_lottery.experiments.measuring.measured_run import MeasuredRun
 from tf_lottery.experiments.running.feeding import build_evaluators
-from tf_lottery.experiments.running.run_checks import check_same_data, check_same_initial_weights
+from tf_lottery.experiments.running.run_checks import (
+    check_is_dataset,
+    check_same_data,
+    check_same_initial_weights,
+)
 from tf_lottery.experiments.running.setup import Experiment, prepare
 from tf_lottery.experiments.running.skeleton import naming_unreadable
 from tf_lottery.exporting.compaction.exchangeable import exchangeable_units
@@ -59,6 +63,7 @@ class AnalyzedRun(MeasuredRun):
           ValueError: if there is no such run, or the data or flags are not those it was made with.
         """
         super().__init__(path, here, expected=expected)
+        check_is_dataset(dataset)
         with plugins_named(self.run.path), tf.distribute.get_strategy().scope():
             self.experiment: Experiment = prepare(self.config, dataset)
         check_same_data(self.run, self.experiment)

@@ -1,21 +1,28 @@
 """A run folder with what was measured of it, to be shown without TensorFlow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.config.arguments import check_mapping
 from tf_lottery.config.experiment import LOCATED, ExperimentConfig
+from tf_lottery.config.flags import all_options
 from tf_lottery.config.lines import Lines
+from tf_lottery.config.options import names_of
+from tf_lottery.config.run import RunConfig
 from tf_lottery.experiments.refusals.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.run_config import config_of_run
+from tf_lottery.registry import likely_names
 from tf_lottery.store.result_names import ESTIMATED_AT_RANDOM
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.store.schema import LevelSummary
 from tf_lottery.store.stopping import not_finished
 from tf_lottery.store.tensors import has_tensor_named
 
+# Flags that say where a run is measured and what it is compared with.
+HERE = frozenset({*names_of(RunConfig)} - {"experiment"} | {*LOCATED, "other_run"})
 # Where runs are measured, wherever they were trained.
 ONE_DEVICE = {"distribution": "one_device", "num_virtual_devices": None, "tpu": None}
 
@@ -39,11 +46,17 @@ class MeasuredRun:
           expected: flags that the run should have been made with.
 
         Raises:
-          ValueError: if there is no such run, or it was made with other flags.
+          ValueError: if there is no such run, it was made with other flags, or a flag is none that
+            can be given here.
         """
+        here, expected = here or {}, expected or {}
+        check_mapping("here", here, "{'data_dir': 'DATA'}")
+        check_mapping("expected", expected, "{'levels': 5}")
+        _refuse_others("here", here, HERE, "that says where a run is measured, such as data_dir")
+        _refuse_others("expected", expected, all_options(), "of an experiment, such as levels")
         self.run = RunFolder.read(path)
-        check_flags_of_run(self.run, expected or {})
-        self._here = dict(here or {})
+        check_flags_of_run(self.run, expected)
+        self._here = dict(here)
 
     @cached_property
     def config(self) -> ExperimentConfig:
@@ -104,3 +117,13 @@ class MeasuredRun:
     def summary(self, level: int) -> LevelSummary:
         """The summary of a finished level."""
         return LevelSummary.from_record(self.run.level(level).record())
+
+
+def _refuse_others(
+    argument: str, given: Mapping[str, Any], known: Collection[str], kind: str
+) -> None:
+    for name in given:
+        if name not in known:
+            close = likely_names(str(name), known)
+            meant = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise ValueError(f"{argument}: {name} is no flag {kind}.{meant}")

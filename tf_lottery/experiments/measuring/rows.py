@@ -1,18 +1,13 @@
 """What an analysis shows, and how that is measured."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tf_lottery.experiments.measuring.training import Training
 from tf_lottery.store.csv_files import Row
 from tf_lottery.store.result_columns import SOLUTIONS
-
-if TYPE_CHECKING:  # They import TensorFlow, for which those that only look do not wait.
-    pass
 
 Show = Callable[[Sequence[Row]], None]
 

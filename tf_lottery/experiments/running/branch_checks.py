@@ -122,6 +122,8 @@ def _misfit(start: Start, of_level: Start) -> str:
             if np.shape(given[name]) != array.shape:
                 return f"{what} of {name} of shape {np.shape(given[name])}, not {array.shape}"
     for name, array in start.state.weights.items():
+        if (kind := np.asarray(array).dtype).kind in "OSUc":
+            return f"weights of {name} of type {kind}, which are no real numbers"
         if not np.isfinite(array).all():
             return f"weights of {name} that are not all finite"
     return "" if start.mask.remaining else "a mask in which no weight remains"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tf_lottery.config.arguments import check_levels, check_path, expanded
+from tf_lottery.config.arguments import check_path, expanded, levels_from
 from tf_lottery.config.matching import DEFAULT_POINTS, tolerance_of
 from tf_lottery.data import Dataset, StreamedDataset
 from tf_lottery.experiments.branch_config import (
@@ -99,10 +99,7 @@ def run_branch(
     """
     check_path("run", run)
     run = expanded("run", run)
-    if levels is not None:
-        check_levels(levels)
-        # Those of NumPy are whole numbers too, but no JSON.
-        levels = [int(level) for level in levels]
+    levels = levels_from(levels)
     if isinstance(dataset, str):
         dataset, changes = None, {**changes, "dataset": dataset}
     check_is_dataset(dataset)
