@@ -14,8 +14,11 @@ from tf_lottery.store.tensors import load_tensors
 
 
 @pytest.mark.parametrize("in_memory", ["on", pytest.param("off", marks=pytest.mark.slow)])
-def test_two_replicas(mirrored, run_tiny, finished_run, in_memory, tmp_path):
-    with mirrored.scope():
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_mirrored_replicas(mirrored, run_tiny, finished_run, in_memory, replicas, tmp_path):
+    """One alone waits for others too, as TensorFlow has it."""
+    strategy = mirrored if replicas == 2 else tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
         run = run_tiny(tmp_path, in_memory=in_memory, levels=1, evaluate_every="45it")
     one = load_tensors(finished_run / "level_0" / "weights")
     for name, array in load_tensors(run / "level_0" / "weights").items():

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tf_lottery.config.run import RunConfig
+from tf_lottery.training import strategy
 from tf_lottery.training.strategy import check_batch_size, open_strategy
 
 
@@ -16,9 +17,14 @@ def test_auto_takes_the_strategy_of_the_scope(mirrored: tf.distribute.Strategy):
 
 
 def test_one_device_is_one_device_whatever_the_machine_has():
-    strategy = open_strategy(RunConfig(distribution="one_device"))
-    assert strategy.num_replicas_in_sync == 1
-    assert strategy.cluster_resolver is None
+    opened = open_strategy(RunConfig(distribution="one_device"))
+    assert opened.num_replicas_in_sync == 1
+    assert opened.cluster_resolver is None
+
+
+def test_mirrored_is_one_device_where_there_are_no_others(monkeypatch):
+    monkeypatch.setattr(strategy, "_local_devices", lambda: ["CPU:0"])
+    assert open_strategy(RunConfig(distribution="mirrored")) is tf.distribute.get_strategy()
 
 
 @pytest.mark.parametrize(("batch_size", "instead"), [(61, "60"), (1, "2"), (127, "12[68]")])

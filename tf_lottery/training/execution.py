@@ -8,6 +8,7 @@ import tf_keras as keras
 from tf_lottery.masking.layer_kinds import kernel_attributes
 from tf_lottery.masking.layers import leaf_layers
 from tf_lottery.masking.wrapper import unwrapped
+from tf_lottery.training.strategy import merges
 
 _DEVICE_BYTES = 2 * 2**30
 
@@ -66,7 +67,7 @@ def choose_execution(
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return _on_tpu(jit_compile, in_memory)
     on_cpu = not tf.config.list_physical_devices("GPU")
-    single = strategy.num_replicas_in_sync == 1
+    single = not merges(strategy)
     convolutional = has_convolutions(model)
     automatic = single and not (on_cpu and convolutional)
     compiled = automatic if jit_compile == "auto" else jit_compile == "on"

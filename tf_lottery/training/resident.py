@@ -11,6 +11,7 @@ from tf_lottery.data import Augmentation, Epoch, Split, epoch_order
 from tf_lottery.data.shared_memory import shared_tensor
 from tf_lottery.training.execution import ExecutionPlan
 from tf_lottery.training.step import TrainingStep
+from tf_lottery.training.strategy import merges
 from tf_lottery.training.traced import traced
 from tf_lottery.training.training_program import TrainingProgram
 
@@ -46,7 +47,7 @@ class ResidentProgram(TrainingProgram):
         self._examples, self._image_shape = len(data), data.images.shape[1:]
         self._data = place(data)
         # Replicas cannot wait for each other within a loop: theirs is around the replicas.
-        single = self._replicas == 1
+        single = not merges(self._strategy)
         self._chunk = plan.steps_per_execution if single else 1
         self._execute = self._run_batches if single else self._run_one_batch
         if plan.compile_loop:

@@ -40,10 +40,16 @@ def open_strategy(config: RunConfig) -> tf.distribute.Strategy:
         return _tpu_strategy(config.tpu)
     if distribution == "multi_worker":
         return _multi_worker_strategy(tuple(addresses_of_workers()))
-    if distribution == "mirrored":
-        return _mirrored_strategy(tuple(_local_devices()))
+    if distribution == "mirrored" and len(devices := _local_devices()) > 1:
+        return _mirrored_strategy(tuple(devices))
     # The default one, which uses the first GPU if there is any.
     return tf.distribute.get_strategy()
+
+
+def merges(strategy: tf.distribute.Strategy) -> bool:
+    """Whether replicas wait for each other at each step: a mirrored one does without others too."""
+    mirrored = tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy
+    return strategy.num_replicas_in_sync > 1 or isinstance(strategy, mirrored)
 
 
 def strategy_of_workers() -> tf.distribute.Strategy | None:
