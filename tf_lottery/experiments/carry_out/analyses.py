@@ -19,7 +19,7 @@ from tf_lottery.experiments.jobs.tasks import tasks_of_analysis
 from tf_lottery.experiments.refusals.damage_checks import check_source
 from tf_lottery.experiments.refusals.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.refusals.late_flags import tell_of_useless_jobs
-from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
+from tf_lottery.experiments.refusals.own_data import call_on_arrays, refuse_without_arrays
 from tf_lottery.experiments.report_command import print_report_command
 from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
@@ -105,11 +105,11 @@ def _measure(command: Analyze, folders: Sequence[Path]) -> None:
 
 
 def _refuse_without_arrays(command: Analyze, folders: Sequence[Path]) -> None:
-    from tf_lottery.experiments.measuring.analysis import call_in_python, needs_data
+    from tf_lottery.experiments.measuring.analysis import needs_data
 
     for folder in folders:
         if needs_data(command, folder):
-            refuse_without_arrays(folder, call_in_python(folder, command.analysis))
+            refuse_without_arrays(folder, call_on_arrays("run_analysis", folder, command.analysis))
 
 
 def _tell_of_idle_loggers(command: Analyze, folders: Sequence[Path]) -> None:

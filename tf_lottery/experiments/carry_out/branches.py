@@ -27,7 +27,7 @@ from tf_lottery.experiments.jobs.study import do_side_by_side, refuse_diverged
 from tf_lottery.experiments.jobs.tasks import tasks_of_branches
 from tf_lottery.experiments.refusals.damage_checks import check_source
 from tf_lottery.experiments.refusals.late_flags import tell_of_useless_jobs
-from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
+from tf_lottery.experiments.refusals.own_data import call_on_arrays, refuse_without_arrays
 from tf_lottery.messages import tell
 from tf_lottery.startup import import_tensorflow_quietly
 from tf_lottery.store.run_folder import RunFolder
@@ -54,10 +54,8 @@ def run_branches(command: RunBranches, do: Do) -> None:
     if _show_if_finished(plans, command):
         return
     for plan in plans:
-        refuse_without_arrays(
-            plan.run.path,
-            f'tf_lottery.run_branch("{plan.run.path}", "{plan.branch}", dataset=data)',
-        )
+        path = plan.run.path
+        refuse_without_arrays(path, call_on_arrays("run_branch", path, plan.branch))
     where = plans[0].config.run
     check_loggers(where.log_to)
     if not command.launcher.is_local:

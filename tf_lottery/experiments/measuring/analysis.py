@@ -19,7 +19,7 @@ from tf_lottery.experiments.commands import Analyze, RunBranches
 from tf_lottery.experiments.measuring.measured_run import HERE, MeasuredRun
 from tf_lottery.experiments.measuring.results_file import ResultsFile
 from tf_lottery.experiments.measuring.rows import Rows
-from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
+from tf_lottery.experiments.refusals.own_data import call_on_arrays, refuse_without_arrays
 from tf_lottery.experiments.threads_of_runs import recorded_threads
 from tf_lottery.messages import tell
 from tf_lottery.report.progress.counting import CountingProgress
@@ -77,7 +77,7 @@ def run_analysis(
 
     def load() -> AnalyzedRun:
         if dataset is None:
-            refuse_without_arrays(path, call_in_python(path, analysis))
+            refuse_without_arrays(path, call_on_arrays("run_analysis", path, analysis))
         import_tensorflow_quietly()
         from tf_lottery.experiments.measuring.analyzed_run import AnalyzedRun
         from tf_lottery.training.threads import use_threads
@@ -132,11 +132,6 @@ def _measure_and_show(
         tell(f"{about}: {file.path}")
     if failures:
         raise failures[0]
-
-
-def call_in_python(run: Path, analysis: str) -> str:
-    """The call that does an analysis of a run on arrays of the user's, for error messages."""
-    return f'tf_lottery.run_analysis("{run}", "{analysis}", dataset=data)'
 
 
 def is_measured(command: Analyze, path: Path) -> bool:

@@ -8,6 +8,11 @@ from tf_lottery.store.run_folder import RunFolder
 _DATA = "where data is what tf_lottery.from_arrays makes of them"
 
 
+def call_on_arrays(function: str, run: Path, name: str) -> str:
+    """The call that does a branch or analysis of a run on `data`, for `refuse_without_arrays`."""
+    return f'tf_lottery.{function}("{run}", "{name}", dataset=data)'
+
+
 def refuse_without_arrays(path: Path, call: str, data: str = _DATA) -> None:
     """Refuses to go on with a run without the arrays that it was begun with.
 

@@ -85,12 +85,11 @@ def check_smallest_crop(plan: BranchPlan, experiment: Experiment) -> None:
 
 
 def check_start(branch: Branch, start: Start, of_level: Start, experiment: Experiment) -> None:
-    """Checks that it is one that fits, and that a branch that begins where training ends says so.
-
-    The learning rate of such a branch has to be held.
+    """Checks what a branch has returned: a start, which fits the network and its training.
 
     Raises:
-      ValueError: if it does not fit the level's network, or does not say so.
+      ValueError: if it does not, or begins where training ends without saying so, which its
+        learning rate depends on.
     """
     if not isinstance(start, Start):
         raise ValueError(

@@ -29,7 +29,7 @@ from tf_lottery.experiments.finished.branches import (
 from tf_lottery.experiments.finished.results import write_results, write_results_if_possible
 from tf_lottery.experiments.refusals.begun_without import defaults_of
 from tf_lottery.experiments.refusals.outdated_runs import refuse_outdated_tickets
-from tf_lottery.experiments.refusals.own_data import refuse_without_arrays
+from tf_lottery.experiments.refusals.own_data import call_on_arrays, refuse_without_arrays
 from tf_lottery.experiments.running.branch_checks import (
     check_other_run,
     check_rewind_step,
@@ -108,7 +108,7 @@ def run_branch(
         kind = find_branch(branch)
         plan = plan_branch(run, branch, changes)
         if dataset is None:
-            refuse_without_arrays(run, f'tf_lottery.run_branch("{run}", "{branch}", dataset=data)')
+            refuse_without_arrays(run, call_on_arrays("run_branch", run, branch))
         check_structure(plan, kind)
         check_makes_sense(plan, kind)
         work = _BranchWork(plan, kind, levels, for_analysis, tolerance)
