@@ -51,7 +51,7 @@ def told(error: BaseException, said: str | None = None) -> str:
     """
     text = str(error) if said is None else said
     if isinstance(error, PluginError):
-        return f"{text}\n{_users_calls(error.__cause__)}"
+        return f"{text}\n{_users_calls(error.__cause__)}".rstrip()
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_users(frame.filename)]
     if not own:
@@ -60,10 +60,10 @@ def told(error: BaseException, said: str | None = None) -> str:
 
 
 def _users_calls(error: BaseException | None) -> str:
-    """The traceback of an error, from the first line of the user's on, if there is one."""
+    """The traceback of an error, from the first line of the user's on; "" if there is none."""
     frames = traceback.extract_tb(error and error.__traceback__)
-    first = next((n for n, frame in enumerate(frames) if _is_users(frame.filename)), 0)
-    return "".join(traceback.format_list(frames[first:])).rstrip()
+    first = next((n for n, frame in enumerate(frames) if _is_users(frame.filename)), len(frames))
+    return "".join(traceback.format_list(frames[first:]))
 
 
 @cache

@@ -160,6 +160,16 @@ def test_what_tells_users_what_is_wrong_is_left_as_it_is(error):
     assert found.value is error
 
 
+def test_no_lines_of_the_package_are_shown_where_none_of_the_plugin_was_reached():
+    @register_dataset("odd")
+    def odd(needed):
+        raise AssertionError
+
+    with pytest.raises(PluginError, match=r"--dataset=odd, .*TypeError") as raised:
+        load_dataset("odd")
+    assert told(raised.value) == str(raised.value)
+
+
 def test_a_calculation_that_fails_is_no_training_that_diverged():
     """For which other trainings go on."""
 
