@@ -145,7 +145,7 @@ def test_a_scheduler_that_does_not_answer(monkeypatch, tmp_path):
         (["--launcher_options=a:1"], "--launcher_options=a:1 is for --launcher=submitit or dask"),
         pytest.param(
             ["--launcher=slurm"],
-            "--launcher=slurm: value should be one of <local|submitit|dask>",
+            "--launcher=slurm: use one of local, submitit, dask",
             marks=pytest.mark.slow,
         ),
     ],
