@@ -10,6 +10,7 @@ from measured.tables import (
     MASK,
     NEW_WEIGHTS,
     RESNET_20,
+    RESNET_20_LONGER,
     VGG_19,
     lth_share,
     mean_of,
@@ -48,6 +49,7 @@ def stabilizing() -> dict[str, list[Measured]]:
             _accuracy_by_rewind_step("cifar10_resnet14_half", HALF, 0.15),
             _accuracy_by_rewind_step("cifar10_resnet20", RESNET_20, 0.1, 0.05),
             _pruned_iteratively("cifar10_resnet20_iterative", RESNET_20),
+            _accuracy_by_rewind_step("cifar10_resnet20_longer", RESNET_20_LONGER, 0.1),
         ],
         "2.3": [_accuracy_by_rewind_step("cifar10_resnet14_half", HALF, 0.1, 0.05)],
     }

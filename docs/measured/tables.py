@@ -16,6 +16,7 @@ UNSTABLE = 0.02
 # Networks of results on CIFAR-10, and how much of the paper's training they had.
 HALF = "ResNet-14 of half the width, 2,000 of 63,000 iterations"
 RESNET_20 = "ResNet-20, 2,000 of 63,000 iterations"
+RESNET_20_LONGER = "ResNet-20, 6,000 of 63,000 iterations"
 VGG_19 = "VGG-19 of a quarter of the width, 2,000 of 112,480 iterations"
 NEW_WEIGHTS, MASK, ONE_SHOT = "random_reinitialization", "random_mask", "one_shot"
 
