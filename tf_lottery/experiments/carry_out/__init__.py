@@ -1,1 +1,1 @@
-"""Carries out the commands that may train: here, side by side, or by a cluster's jobs."""
+"""Carries out each kind of command: here, side by side, or by a cluster's jobs."""

@@ -1,12 +1,9 @@
 """Does what an analysis trains, measures it, and shows what it has found."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tf_lottery.config.analyses import ANALYSES
 from tf_lottery.config.matching import DEFAULT_POINTS
@@ -15,7 +12,7 @@ from tf_lottery.experiments.carry_out.places import Do, check_launcher_fits, do_
 from tf_lottery.experiments.chosen_runs import run_folders
 from tf_lottery.experiments.commands import Analyze, RunBranches
 from tf_lottery.experiments.jobs.study import do_on_all_workers, do_side_by_side, refuse_diverged
-from tf_lottery.experiments.jobs.tasks import tasks_of_analysis
+from tf_lottery.experiments.jobs.tasks import Task, tasks_of_analysis
 from tf_lottery.experiments.refusals.damage_checks import check_source
 from tf_lottery.experiments.refusals.flags_of_run import check_flags_of_run
 from tf_lottery.experiments.refusals.late_flags import tell_of_useless_jobs
@@ -25,9 +22,6 @@ from tf_lottery.experiments.run_config import config_of_run
 from tf_lottery.messages import tell
 from tf_lottery.store.run_folder import RunFolder
 from tf_lottery.training.tf_config import place_among_workers
-
-if TYPE_CHECKING:
-    from tf_lottery.experiments.jobs.tasks import Task
 
 
 def analyze(command: Analyze, do: Do) -> None:
