@@ -125,3 +125,8 @@ def test_plugins_of_installed_packages_are_imported_and_a_broken_one_is_named(in
 def test_likely_names_begin_with_the_same_word_or_differ_by_a_slip(given, likely):
     known = ["applications.mobilenetv2", "lenet_300_100", "resnet20", "resnet50"]
     assert likely_names(given, known) == likely
+
+
+def test_likely_names_come_in_the_same_order_each_time():
+    assert likely_names("data", ["dataset", "data_dir"]) == ["data_dir", "dataset"]
+    assert likely_names("data", {"dataset", "data_dir"}) == ["data_dir", "dataset"]

@@ -150,7 +150,7 @@ def likely_names(given: str, known: Iterable[str]) -> list[str]:
       At most three: those that begin with the same word, as "lenet_300_100" for "lenet_0"; else
       those that have the name in them, and those with a slip of the finger.
     """
-    names = list(dict.fromkeys(known))
+    names = sorted(set(known))
     begun = [name for name in names if given and name.startswith(given)]
     word = re.match(r"[^\W\d_]{3,}", given)
     if not begun and word:

@@ -213,7 +213,11 @@ def test_levels_where_all_are_taken_are_said_to_have_no_effect(kind, finished_ru
         (("compare",), {"other_run": "x"}, r"^other_run: give it as here=\{'other_run': 'x'\}"),
         (("compare",), {"here": {"other_run": 5}}, r"^--other_run=5: give a path, as text"),
         (("magnitudes",), {"here": ["data_dir"]}, r"^here=\['data_dir'\]: use a mapping, such as"),
-        (("magnitudes",), {"here": {"data": 5}}, "^here: data is no flag that .* or data_dir"),
+        (
+            ("magnitudes",),
+            {"here": {"data": 5}},
+            "^here: data is no flag that .* Did you mean data_dir or dataset",
+        ),
         (("magnitudes",), {"here": {"levels": 5}}, "^here: levels is no flag that says where a"),
         (("magnitudes",), {"expected": {"lvls": 5}}, "^expected: lvls is no .* Did you mean level"),
         (("magnitudes",), {"dataset": "digits"}, "^dataset='digits': make one by tf_lottery.from_"),
