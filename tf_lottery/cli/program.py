@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import textwrap
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,6 +26,7 @@ from tf_lottery.cli.sweeps import hint_to_sweep
 from tf_lottery.config import flags as experiment_flags
 from tf_lottery.config.analyses import OTHER_COMMANDS
 from tf_lottery.config.run import RunConfig
+from tf_lottery.interrupts import errors_of_interrupts
 from tf_lottery.registry import import_plugin, likely_names
 from tf_lottery.store.needed_plugins import missing_plugins
 from tf_lottery.store.replicates import replicate_folders
@@ -36,6 +38,8 @@ _LESS_MEMORY = (
     "Use a smaller network, smaller images or a smaller --batch_size, or keep the data in the "
     "host's memory (--in_memory=off). Levels that are finished are kept."
 )
+_CONTINUES = "The same command continues where it stopped."
+_LONGEST_ERROR = 200
 _OF_HELP = "\nmain.py --help lists the flags."
 _MISSING_VALUE = re.compile(r"^Missing value for flag (\S+)$")
 _EQUALS_TWICE = re.compile(r"flag (--\w+)==")
@@ -157,6 +161,15 @@ def _print_whole(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _error_of(interrupt: KeyboardInterrupt) -> str:
+    """What the interrupt has led to, which may be a problem of its own, such as a full disk."""
+    error = interrupt.__cause__
+    if error is None:
+        return ""
+    said = f"{type(error).__name__}: {error}".rstrip(" :.")
+    return f" ({textwrap.shorten(said, _LONGEST_ERROR, placeholder=' ...')})"
+
+
 def _run(arguments: list[str]) -> int:
     if len(arguments) > 1:
         word = arguments[1]
@@ -169,13 +182,14 @@ def _run(arguments: list[str]) -> int:
         logging.set_verbosity(logging.ERROR)
     begun = False
     try:
-        if flags.FLAGS["experiment"].value == "reproduce":
-            return reproduction.reproduce(flags.FLAGS)
-        command = commands.command_from_flags()
-        begun = True
-        return tf_lottery.run_command(command)
-    except KeyboardInterrupt:
-        end_interrupted("Interrupted. The same command continues where it stopped.")
+        with errors_of_interrupts():
+            if flags.FLAGS["experiment"].value == "reproduce":
+                return reproduction.reproduce(flags.FLAGS)
+            command = commands.command_from_flags()
+            begun = True
+            return tf_lottery.run_command(command)
+    except KeyboardInterrupt as interrupt:
+        end_interrupted(f"Interrupted{_error_of(interrupt)}. {_CONTINUES}")
     except BrokenPipeError:
         raise
     except (ValueError, ArithmeticError, ConnectionError) as error:

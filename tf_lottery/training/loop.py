@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tf_lottery.data import Epoch
+from tf_lottery.interrupts import raise_if_interrupted
 from tf_lottery.training.divergence import TrainingDivergedError
 from tf_lottery.training.training_program import TrainingProgram
 from tf_lottery.training.workers import Message, Workers
@@ -67,6 +68,7 @@ def train(
         stop = min([last, (epoch + 1) * steps_per_epoch, step + slice_steps, *due])
         started = time.perf_counter()
         program.run(epochs(epoch), position, position + stop - step)
+        raise_if_interrupted()
         bad_step = program.first_bad_step()
         if bad_step is not None:
             raise TrainingDivergedError(f"the loss is not finite at step {bad_step}")

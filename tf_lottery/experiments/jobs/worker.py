@@ -17,6 +17,12 @@ from tf_lottery.data.shared_sets import SharedSets, share_with
 from tf_lottery.experiments.commands import Command
 from tf_lottery.experiments.jobs.mailbox import Address, Sender
 from tf_lottery.experiments.jobs.outcome import TOLD, Outcome, portable
+from tf_lottery.interrupts import (
+    errors_of_interrupts,
+    is_interrupted,
+    note_interrupt,
+    raise_if_interrupted,
+)
 from tf_lottery.registry import import_plugin
 from tf_lottery.report.progress.watching import Watcher, watched_by
 from tf_lottery.startup import import_tensorflow_quietly
@@ -26,8 +32,8 @@ STOP = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 # To the process that started this one.
 _sender: Sender | None = None
-# Whether a task is being done, and whether this process is to do no more.
-_working, _told_to_stop = False, False
+# Whether a task is being done.
+_working = False
 
 
 class Reporting:
@@ -49,9 +55,7 @@ class Reporting:
 
     def live(self, text: str, seconds_left: float | None) -> None:
         """Says where the task stands."""
-        if _told_to_stop:
-            # What was raised then was ignored, as happens in callbacks of C++ code.
-            raise KeyboardInterrupt
+        raise_if_interrupted()
         self._tell("live", (text, seconds_left))
 
     def _tell(self, kind: str, value: Any) -> None:
@@ -123,7 +127,7 @@ def do_task(
       interactive: whether it is seen on a terminal.
     """
     reporting = Reporting(place, interactive)
-    if _told_to_stop:
+    if is_interrupted():
         return Outcome(interrupted=True)
     return _done(reporting, lambda: do(command))
 
@@ -140,7 +144,7 @@ def _done(watcher: Watcher | None, do: Callable[[], Any]) -> Outcome:
     said, error, interrupted, result = io.StringIO(), None, False, None
     with redirect_stdout(said), redirect_stderr(said):
         try:
-            with watched_by(watcher):
+            with watched_by(watcher), errors_of_interrupts():
                 _working = True
                 try:
                     result = do()
@@ -154,8 +158,7 @@ def _done(watcher: Watcher | None, do: Callable[[], Any]) -> Outcome:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    global _told_to_stop
-    _told_to_stop = True
+    note_interrupt()
     if _working:
         raise KeyboardInterrupt
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tf_lottery.interrupts import raise_if_interrupted
 from tf_lottery.report.console import default_console, print_line
 from tf_lottery.report.progress.levels import SECONDS_BETWEEN_LOG_LINES
 
@@ -70,6 +71,7 @@ class CountingProgress:
         self._show()
 
     def _show(self) -> None:
+        raise_if_interrupted()
         within = "".join(f", {count:,} {name}" for name, count in self._steps.items())
         self._progress.update(self._task, completed=self._done, description=f"{self._what}{within}")
         due = self._clock() - self._latest_line >= SECONDS_BETWEEN_LOG_LINES
