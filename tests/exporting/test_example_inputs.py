@@ -153,6 +153,13 @@ def test_numbers_that_an_input_would_change_are_refused(two, words, said):
     assert checked_inputs("x", [IMAGES, WORDS.astype(float)], two)["words"].dtype == np.int32
 
 
+def test_where_drawn_inputs_give_no_numbers_others_are_asked_for(two):
+    said = "two computes classes .* standard normal inputs; give test_data=.*NaN in the weights"
+    with pytest.raises(ValueError, match=f"^test_data: {said}"):
+        inputs = checked_inputs("test_data", [IMAGES * np.nan, WORDS], two)
+        check_outputs("test_data", two, inputs, random=True)
+
+
 @pytest.mark.parametrize(
     ("images", "words", "said"),
     [

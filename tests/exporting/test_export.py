@@ -239,12 +239,14 @@ def test_formats_that_cannot_be_written_are_skipped_or_refused(tmp_path):
     assert not list((tmp_path / "all").glob("*.tflite"))
     assert report.density == 1.0
     assert "no prunable weights (100%)" in (tmp_path / "all" / "README.md").read_text()
+    with pytest.raises(ValueError, match=r"^test_data: beta .* not finite .* give test_data="):
+        export(model, tmp_path / "drawn", ["saved_model"])
     for name, problem in (
         ("tflite", r"formats: tflite: .*cannot convert beta"),
         ("tflite_int8", r"formats: tflite_int8 cannot be written: it needs representative="),
     ):
         with pytest.raises(ValueError, match=problem):
-            export(model, tmp_path / "named", ["saved_model", name])
+            export(model, tmp_path / "named", ["saved_model", name], test_data=(inputs, None))
     assert [path.name for path in tmp_path.iterdir()] == ["all"]
 
 

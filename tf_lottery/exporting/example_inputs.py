@@ -141,17 +141,26 @@ def _checked_input(argument: str, given: Any, tensor: NamedTensor) -> np.ndarray
     return taken
 
 
-def check_outputs(argument: str, network: PlainNetwork, inputs: Arrays) -> None:
+def check_outputs(
+    argument: str, network: PlainNetwork, inputs: Arrays, *, random: bool = False
+) -> None:
     """Checks that a network computes numbers from the first of some inputs.
 
     Args:
       argument: what the user knows the inputs by.
       network: the network.
       inputs: `[examples, ...]` by name.
+      random: whether they were drawn, for want of others.
 
     Raises:
       ValueError: if it cannot take them, or gives NaN or infinity.
     """
+    remedy = "look for NaN in the inputs and in the weights"
+    if random:
+        remedy = (
+            "it was given standard normal inputs; give test_data=(inputs, None) with a few "
+            "examples, or look for NaN in the weights"
+        )
     try:
         outputs = network.compute({name: array[:_CHECKED] for name, array in inputs.items()})
     except tf.errors.InvalidArgumentError as error:
@@ -162,8 +171,7 @@ def check_outputs(argument: str, network: PlainNetwork, inputs: Arrays) -> None:
     for name, output in outputs.items():
         if not np.isfinite(output).all():
             raise ValueError(
-                f"{argument}: {network.name} computes {name} that are not finite numbers; look for "
-                "NaN in the inputs and in the weights."
+                f"{argument}: {network.name} computes {name} that are not finite numbers; {remedy}."
             )
 
 

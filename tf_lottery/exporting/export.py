@@ -125,7 +125,7 @@ def export_into(
     ticket = float32_network(as_trained)
     theirs = None if origin.dense is None else _checked_dense(origin.dense, ticket, test_data)
     examples = example_inputs(test_data, ticket)
-    check_outputs("test_data", ticket, examples.inputs)
+    check_outputs("test_data", ticket, examples.inputs, random=examples.random)
     check_is_not_random(ticket, examples.inputs)
     if representative is not None:
         representative = checked_inputs("representative", representative, ticket)
