@@ -70,7 +70,9 @@ def _status(flags: list[str]) -> int:
 
     try:
         from tf_lottery.cli.program import main
+        from tf_lottery.interrupts import remember_interrupts
 
+        remember_interrupts()
         sys.argv = ["main.py", *flags]
         main()
         return 0
