@@ -19,7 +19,11 @@ def measure(run: Path, solutions: str, **options) -> None:
 def rows(path: Path) -> list[dict[str, float | None]]:
     with path.open() as file:
         return [
-            {name: float(cell) if cell else None for name, cell in row.items()}
+            {
+                name: float(cell) if cell else None
+                for name, cell in row.items()
+                if name != "solutions"
+            }
             for row in csv.DictReader(file)
         ]
 
