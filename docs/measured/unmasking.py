@@ -6,13 +6,12 @@ from measured.tables import (
     HALF,
     RESNET_20,
     UNSTABLE,
-    lth_share,
     matches,
     mean_of,
     of_fashion_mnist,
     table_of,
 )
-from measured.words import Measured, percent, percent_list, share
+from measured.words import Measured, listed, percent, percent_list, share
 
 # Networks on CIFAR-10, and how the names of their runs begin.
 _RUNS = {HALF: "resnet14_half", RESNET_20: "resnet20_"}
@@ -73,17 +72,45 @@ def robustness() -> dict[str, list[Measured]]:
     )
     rows = moves["robustness_fresh_noise"]
     levels = f"levels of {share(rows.density.max())} to {share(rows.density.min())}"
+    text = f"{levels}: barrier {fresh}, with fresh noise; {same}, in the same data order"
+    residual = table_of("cifar10_robustness_fresh_noise")
+    unmoved, moved = (
+        percent(mean_of(residual[residual.factor == factor].error_barrier)) for factor in (0, 1)
+    )
+    of_residual = (
+        f"{RESNET_20}, from 100, {share(residual.density.min())}: barrier {moved}, with fresh "
+        f"noise; {unmoved} without a move"
+    )
     return {
-        "5.3": of_fashion_mnist(
-            rows, f"{levels}: barrier {fresh}, with fresh noise; {same}, in the same data order"
-        )
+        "5.3": [
+            *of_fashion_mnist(rows, text),
+            Measured("CIFAR-10", residual.replicate.nunique(), of_residual),
+        ]
     }
 
 
 def curvature() -> dict[str, list[Measured]]:
     """Claims 5.4 to 5.7, of flatness and pruning ratios."""
-    rows = table_of("fashion_mnist_curvature")
+    lenet, residual = table_of("fashion_mnist_curvature"), table_of("cifar10_curvature")
+    of_residual = _of_curvature(residual)
+    return {
+        number: [
+            *of_fashion_mnist(lenet, text),
+            Measured(
+                "CIFAR-10",
+                residual.replicate.nunique(),
+                f"{RESNET_20}, from 100: {of_residual[number]}",
+            ),
+        ]
+        for number, text in _of_curvature(lenet).items()
+    }
+
+
+def _of_curvature(rows: pd.DataFrame) -> dict[str, str]:
     levels = sorted(rows.level.unique())
+
+    def share_of(level: int) -> str:
+        return share(mean_of(rows[rows.level == level].density))
 
     def means(column: str) -> list[float]:
         return [mean_of(rows[rows.level == level][column]) for level in levels]
@@ -96,21 +123,20 @@ def curvature() -> dict[str, list[Measured]]:
 
     better = rows[rows.retrained_ratio_magnitude > rows.predicted_ratio_magnitude]
     curvatures = (
-        f"{smallest:.5f}, random {random:.5f}, at {lth_share(level)}"
+        f"{smallest:.5f}, random {random:.5f}, at {share_of(level)}"
         for smallest, random, level in zip(
             means("sharpness_of_smallest"), means("sharpness_of_random"), levels, strict=True
         )
     )
-    shares = ", ".join(lth_share(level) for level in levels)
-    here = {
+    shares = ", ".join(map(share_of, levels))
+    at = listed(map(share_of, sorted(set(better.level)))) if len(better) else "no size"
+    return {
         "5.4": f"at {shares}: {predicted_and_found('magnitude')} of the weights; predicted more "
         f"than found in {len(rows) - len(better)} of {len(rows)} cases",
         "5.5": f"at {shares}: {predicted_and_found('random')}",
-        "5.6": f"better in {len(better)} of {len(rows)} cases, at "
-        f"{' and '.join(lth_share(level) for level in sorted(set(better.level)))}",
+        "5.6": f"better in {len(better)} of {len(rows)} cases, at {at}",
         "5.7": f"curvature {'; '.join(curvatures)}",
     }
-    return {number: of_fashion_mnist(rows, text) for number, text in here.items()}
 
 
 def magnitudes() -> dict[str, list[Measured]]:
